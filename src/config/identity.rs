@@ -1,0 +1,153 @@
+//! Who am I: which replica of how many, from options, CANFAR's variables, or 1 of 1. Never a guess.
+//!
+//! Engines other than CANFAR will be further sources between the environment's `REPLICA_*` and 1 of 1.
+
+use std::ffi::OsStr;
+use std::num::NonZeroU32;
+
+use anyhow::{Context, bail};
+
+use crate::environment::Environment;
+use crate::replica::Replica;
+use crate::run::environment::TASK_ID;
+
+const ALLOWED: &str = "ids go from 1 to the count, counts from 1";
+
+/// A pair as one source gives it, with the names by which to speak of it.
+#[derive(Debug, Default)]
+struct Pair<'a> {
+    names: [&'static str; 2],
+    id: Option<&'a OsStr>,
+    count: Option<&'a OsStr>,
+}
+
+/// A replica and where that is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The replica.
+    pub replica: Replica,
+    /// Whether anything said so; else it is 1 of 1 for want of better knowledge.
+    pub is_given: bool,
+}
+
+/// Who this process is.
+///
+/// # Errors
+/// Half a pair, a non-number, 0, an id above the count.
+pub fn identify(id: Option<&str>, count: Option<&str>, environment: &Environment) -> anyhow::Result<Identity> {
+    let options =
+        Pair { names: ["--replica-id", "--replica-count"], id: id.map(OsStr::new), count: count.map(OsStr::new) };
+    for pair in [options, canfar(environment)] {
+        if pair.id.is_some() || pair.count.is_some() {
+            return Ok(Identity { replica: pair.replica()?, is_given: true });
+        }
+    }
+    Ok(Identity { replica: Replica::ALONE, is_given: false })
+}
+
+/// How many replicas there are, for `plan`; `None` where nothing says so.
+///
+/// # Errors
+/// A non-number or 0.
+pub fn replica_count(count: Option<&str>, environment: &Environment) -> anyhow::Result<Option<NonZeroU32>> {
+    let canfar = canfar(environment);
+    let (name, value) = match (count, canfar.count) {
+        (Some(count), _) => ("--replica-count", OsStr::new(count)),
+        (None, Some(count)) => ("REPLICA_COUNT", count),
+        (None, None) => return Ok(None),
+    };
+    let count = number(name, value)?;
+    NonZeroU32::new(count).with_context(|| format!("{name}={count} is not a replica count: {ALLOWED}")).map(Some)
+}
+
+/// CANFAR's variables. A canfar-run inside a task takes no identity from the environment: that is its parent's.
+fn canfar(environment: &Environment) -> Pair<'_> {
+    if environment.get(TASK_ID).is_some() {
+        return Pair::default();
+    }
+    // Set and empty is half a pair, not an unset one: something went wrong at the launch.
+    let raw = |name: &str| environment.variables.get(OsStr::new(name)).map(std::ffi::OsString::as_os_str);
+    Pair { names: ["REPLICA_ID", "REPLICA_COUNT"], id: raw("REPLICA_ID"), count: raw("REPLICA_COUNT") }
+}
+
+impl Pair<'_> {
+    fn replica(&self) -> anyhow::Result<Replica> {
+        let [id_name, count_name] = self.names;
+        let (id, count) = match (self.id, self.count) {
+            (Some(id), Some(count)) => (id, count),
+            (Some(id), None) => bail!(
+                "{id_name}={} is set but {count_name} is not: both are needed to know this replica's share ({ALLOWED})",
+                id.display()
+            ),
+            (None, Some(count)) => bail!(
+                "{count_name}={} is set but {id_name} is not: both are needed to know this replica's share ({ALLOWED})",
+                count.display()
+            ),
+            (None, None) => return Ok(Replica::ALONE),
+        };
+        let (id, count) = (number(id_name, id)?, number(count_name, count)?);
+        Replica::new(id, count).with_context(|| format!("{id_name}={id} with {count_name}={count}: {ALLOWED}"))
+    }
+}
+
+fn number(name: &str, value: &OsStr) -> anyhow::Result<u32> {
+    value
+        .to_str()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .with_context(|| format!("{name}={:?} is not a number: {ALLOWED}", value.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{identify, replica_count};
+    use crate::environment::Environment;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment {
+            variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            cwd: "/".into(),
+        }
+    }
+
+    fn who(id: Option<&str>, count: Option<&str>, variables: &[(&str, &str)]) -> Result<(u32, u32), String> {
+        identify(id, count, &environment(variables))
+            .map(|identity| (identity.replica.id(), identity.replica.count()))
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn options_beat_the_environment_and_nothing_means_one_of_one() {
+        let canfar = [("REPLICA_ID", "3"), ("REPLICA_COUNT", "100")];
+        assert_eq!(who(None, None, &[]), Ok((1, 1)));
+        assert_eq!(who(None, None, &canfar), Ok((3, 100)));
+        assert_eq!(who(Some("2"), Some("4"), &canfar), Ok((2, 4)));
+        assert_eq!(who(None, None, &[canfar[0], canfar[1], ("CANFAR_TASK_ID", "x")]), Ok((1, 1)));
+    }
+
+    #[test]
+    fn what_is_not_a_pair_is_an_error_that_shows_it() {
+        for (id, count, variables, said) in [
+            (None, None, vec![("REPLICA_ID", "3")], "REPLICA_ID=3 is set but REPLICA_COUNT is not"),
+            (None, None, vec![("REPLICA_COUNT", "3")], "REPLICA_COUNT=3 is set but REPLICA_ID is not"),
+            (Some("1"), None, vec![("REPLICA_COUNT", "3")], "--replica-id=1 is set but --replica-count is not"),
+            (None, None, vec![("REPLICA_ID", "x"), ("REPLICA_COUNT", "3")], "REPLICA_ID=\"x\" is not a number"),
+            (None, None, vec![("REPLICA_ID", ""), ("REPLICA_COUNT", "3")], "REPLICA_ID=\"\" is not a number"),
+            (None, None, vec![("REPLICA_ID", "-1"), ("REPLICA_COUNT", "3")], "REPLICA_ID=\"-1\" is not a number"),
+            (Some("0"), Some("3"), vec![], "--replica-id=0 with --replica-count=3"),
+            (Some("7"), Some("5"), vec![], "replica id 7 is above the replica count 5"),
+        ] {
+            let error = who(id, count, &variables).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plan_needs_only_the_count() {
+        let count = |given, variables: &[_]| replica_count(given, &environment(variables)).map(|count| count.map(u32::from));
+        assert_eq!(count(Some("8"), &[("REPLICA_COUNT", "3")]).unwrap(), Some(8));
+        assert_eq!(count(None, &[("REPLICA_COUNT", "3")]).unwrap(), Some(3));
+        assert_eq!(count(None, &[]).unwrap(), None);
+        assert!(count(Some("0"), &[]).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! TOML job files: keys named like the options, `command = [...]`, an `[env]` table for the tasks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use toml::{Table, Value};
+
+/// What a job file says.
+#[derive(Debug, Default, PartialEq)]
+pub struct JobFile {
+    /// Option name to its values.
+    pub options: BTreeMap<String, Vec<String>>,
+    /// The command.
+    pub command: Option<Vec<String>>,
+    /// Variables for the tasks.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Reads a job file whose keys may be `known`.
+///
+/// # Errors
+/// When it can't be read, is not TOML, or has an unknown key or a value of a wrong kind.
+pub fn read(path: &Path, known: &[&str]) -> anyhow::Result<JobFile> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read the job file {}", path.display()))?;
+    parse(&text, known).with_context(|| format!("in the job file {}", path.display()))
+}
+
+fn parse(text: &str, known: &[&str]) -> anyhow::Result<JobFile> {
+    let table: Table = text.parse().map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
+    let mut job = JobFile::default();
+    for (key, value) in table {
+        match (key.as_str(), value) {
+            ("command", Value::Array(words)) => job.command = Some(texts(&key, &words)?),
+            ("command", _) => {
+                bail!("`command` has to be a list of words, such as [\"python\", \"analyze.py\", \"{{}}\"]; for a shell command line use `shell`")
+            }
+            ("env", Value::Table(variables)) => {
+                for (name, value) in variables {
+                    job.env.insert(name.clone(), text_of(&format!("env.{name}"), &value)?);
+                }
+            }
+            ("env", _) => bail!("`env` has to be a table: [env], then NAME = \"value\" lines"),
+            (name, _) if !known.contains(&name) => {
+                let every = known.iter().copied().chain(["command", "env"]);
+                bail!("unknown key `{name}`{}", did_you_mean(name, every));
+            }
+            (_, Value::Array(values)) => {
+                job.options.insert(key.clone(), texts(&key, &values)?);
+            }
+            (_, value) => {
+                job.options.insert(key.clone(), vec![text_of(&key, &value)?]);
+            }
+        }
+    }
+    Ok(job)
+}
+
+fn texts(key: &str, values: &[Value]) -> anyhow::Result<Vec<String>> {
+    values.iter().map(|value| text_of(key, value)).collect()
+}
+
+fn text_of(key: &str, value: &Value) -> anyhow::Result<String> {
+    Ok(match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        other => bail!("`{key}` can't be a {}; write a text in quotes", other.type_str()),
+    })
+}
+
+/// A hint at the nearest of the right names.
+pub fn did_you_mean<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> String {
+    let nearest = right.min_by_key(|name| strsim::damerau_levenshtein(&wrong.to_lowercase(), name));
+    nearest.map_or_else(String::new, |name| format!("; the nearest one is `{name}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JobFile, parse};
+
+    #[test]
+    fn a_job_file_has_options_a_command_and_variables() {
+        let job = parse(
+            "jobs = 4\ninput = ['a', 'b']\nnull = true\ncommand = ['python', 'x.py']\n[env]\nA = 'b=c $'\nN = 1",
+            &["jobs", "input", "null"],
+        )
+        .unwrap();
+        let expected = JobFile {
+            options: [("jobs", vec!["4"]), ("input", vec!["a", "b"]), ("null", vec!["true"])]
+                .map(|(key, values)| (key.to_owned(), values.into_iter().map(str::to_owned).collect()))
+                .into(),
+            command: Some(vec!["python".into(), "x.py".into()]),
+            env: [("A".to_owned(), "b=c $".to_owned()), ("N".to_owned(), "1".to_owned())].into(),
+        };
+        assert_eq!(job, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_in_it_is_named() {
+        for (text, said) in [
+            ("max_failures = 1", "unknown key `max_failures`; the nearest one is `max-failures`"),
+            ("commnd = ['x']", "the nearest one is `command`"),
+            ("command = 'x y'", "list of words"),
+            ("jobs = 1979-05-27", "`jobs` can't be a datetime"),
+            ("jobs = ", "TOML parse error"),
+            ("env = 1", "has to be a table"),
+        ] {
+            let error = format!("{:#}", parse(text, &["max-failures", "jobs"]).unwrap_err());
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! From what was typed to what it means: resolved settings for each subcommand.
+
+mod identity;
+mod job_file;
+mod layers;
+mod run;
+
+pub use identity::{Identity, identify, replica_count};
+pub use layers::{Layered, layered};
+pub use run::{Given, RunConfig, Verbosity, source_of};

@@ -1,0 +1,278 @@
+//! What `run` is to do, worked out from what was typed and what surrounds it. Past this point nothing is "maybe given".
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::cli::{Auto, Color, InputArgs, Progress, Rerun, RunArgs, TaskArgs, Threads};
+use crate::config::identity::{Identity, identify};
+use crate::config::layers::Layered;
+use crate::environment::Environment;
+use crate::record::inputs::{Command, Source};
+use crate::run::child::Limits;
+use crate::run::environment::TaskEnvironment;
+use crate::run::execute::WorkFolder;
+use crate::run::recorder::KeepLogs;
+use crate::run::result::ResultRule;
+use crate::run::schedule::{MaxFailures, Retries};
+use crate::run::{limits, program, scratch};
+use crate::select::Strategy;
+use crate::template::Template;
+use crate::text::OsText;
+
+/// What a launch was given to work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// Patterns or a list.
+    Source(Source),
+    /// Nothing: the run's own list.
+    OwnList,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Failures and errors.
+    Quiet,
+    /// Start, failures, progress, summary.
+    Normal,
+    /// Every task.
+    Verbose,
+}
+
+/// Settings of one launch.
+#[derive(Debug)]
+pub struct RunConfig {
+    /// Where files come from.
+    pub given: Given,
+    /// Whether patterns may match nothing.
+    pub allow_empty: bool,
+    /// The run's directory, absolute.
+    pub results_dir: PathBuf,
+    /// Who this is.
+    pub identity: Identity,
+    /// How the list is shared out.
+    pub strategy: Strategy,
+    /// The command as it is kept.
+    pub command: Command,
+    /// The command as it is rendered.
+    pub template: Template,
+    /// The file of its first word, where that has no placeholder.
+    pub program: Option<PathBuf>,
+    /// Tasks at a time.
+    pub jobs: usize,
+    /// What tasks share of their environment.
+    pub environment: TaskEnvironment,
+    /// Limits of one attempt.
+    pub limits: Limits,
+    /// Extra attempts.
+    pub retries: Retries,
+    /// When failures end the launch.
+    pub max_failures: MaxFailures,
+    /// No new task after this long.
+    pub deadline: Option<Duration>,
+    /// Which failed tasks run again.
+    pub rerun: Rerun,
+    /// Where tasks run.
+    pub work_folder: WorkFolder,
+    /// Where temporary folders may go, best first.
+    pub scratch: Vec<PathBuf>,
+    /// What a result is.
+    pub result: ResultRule,
+    /// Whose output is kept.
+    pub keep_logs: KeepLogs,
+    /// Whether another command than the run's is accepted.
+    pub accept_changed_command: bool,
+    /// Whether commands are printed only.
+    pub is_dry: bool,
+    /// How much is said.
+    pub verbosity: Verbosity,
+    /// Whether lines tell how far it is.
+    pub says_progress: bool,
+    /// Whether messages are coloured.
+    pub color: Color,
+    /// Whether the summary goes to stdout as JSON.
+    pub json: bool,
+    /// Options that are not defaults, for the journal.
+    pub options: BTreeMap<String, serde_json::Value>,
+    /// The platform's session id.
+    pub session: Option<String>,
+    /// The working directory.
+    pub cwd: PathBuf,
+}
+
+impl RunConfig {
+    /// Works it out.
+    ///
+    /// # Errors
+    /// When options contradict each other, the command is missing or can't run, or the identity is unclear.
+    pub fn resolve(args: RunArgs, layered: Layered, environment: &Environment) -> anyhow::Result<Self> {
+        let given = source_of(&args.inputs, environment)?;
+        let identity =
+            identify(args.share.replica_id.as_deref(), args.share.replica_count.as_deref(), environment)?;
+        let (command, template) = command_of(&args.tasks, &args.inputs)?;
+        let results_dir = environment.absolute(&args.results.results_dir);
+        let jobs = match args.tasks.jobs {
+            Auto::Auto => limits::cpus(),
+            Auto::Number(number) => number,
+        };
+        let tasks = TaskEnvironment::new(
+            &environment.variables,
+            identity.replica,
+            threads_of(args.tasks.threads, jobs),
+            &layered.env,
+        );
+        let program = template
+            .program()
+            .map(|name| program::find(name, tasks.get("PATH"), &environment.cwd))
+            .transpose()?;
+        let messages = &args.messages;
+        let verbosity = match (messages.verbose.unwrap_or(false), messages.quiet.unwrap_or(false)) {
+            (true, true) => bail!("--verbose and --quiet contradict each other: give one of them"),
+            (true, false) => Verbosity::Verbose,
+            (false, true) => Verbosity::Quiet,
+            (false, false) => Verbosity::Normal,
+        };
+        let scratch = match &args.tasks.tmp_dir {
+            Some(folder) => vec![environment.absolute(folder)],
+            None => scratch::candidates(environment.get("TMPDIR"), &results_dir),
+        };
+        Ok(Self {
+            given,
+            allow_empty: args.inputs.allow_empty.unwrap_or(false),
+            identity,
+            strategy: args.share.strategy,
+            command,
+            template,
+            program,
+            jobs,
+            environment: tasks,
+            limits: Limits { timeout: args.tasks.timeout, grace: args.tasks.grace },
+            retries: Retries { extra: args.tasks.retries, delay: args.tasks.retry_delay },
+            max_failures: args.tasks.max_failures,
+            deadline: args.tasks.deadline,
+            rerun: args.tasks.rerun,
+            work_folder: work_folder(args.tasks.chdir.as_deref(), environment)?,
+            scratch,
+            result: ResultRule { kind: args.results.result, max_bytes: args.results.max_result },
+            keep_logs: args.results.logs,
+            accept_changed_command: args.results.accept_changed_command.unwrap_or(false),
+            is_dry: args.dry_run.unwrap_or(false),
+            verbosity,
+            says_progress: messages.progress != Progress::None && verbosity > Verbosity::Quiet,
+            color: messages.color,
+            json: messages.json.unwrap_or(false),
+            options: layered.options,
+            session: environment.get("skaha_sessionid").map(|session| session.to_string_lossy().into_owned()),
+            cwd: environment.cwd.clone(),
+            results_dir,
+        })
+    }
+
+    /// The words of the command in which files may be named.
+    pub fn command_words(&self) -> Vec<OsString> {
+        self.template.words()
+    }
+}
+
+/// Where files come from, with relative patterns and lists as seen from the working directory.
+///
+/// # Errors
+/// When options contradict each other.
+pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<Given> {
+    let null = inputs.null.unwrap_or(false);
+    match (&inputs.files_from, inputs.input.is_empty()) {
+        (Some(_), false) => bail!("--input and --files-from are two ways to say the same: give one of them"),
+        (Some(_), true) if !inputs.exclude.is_empty() => {
+            bail!("--exclude is about patterns; with --files-from, leave the entries out of the list")
+        }
+        (Some(file), true) => {
+            let file = if file.as_os_str() == "-" { file.clone() } else { environment.absolute(file) };
+            Ok(Given::Source(Source::FilesFrom { file: OsText(file.into_os_string()), null }))
+        }
+        (None, _) if null => bail!("--null is about the list of --files-from, and there is none"),
+        (None, true) if !inputs.exclude.is_empty() => bail!("--exclude needs --input: it says what to leave out of what that finds"),
+        (None, true) => Ok(Given::OwnList),
+        (None, false) => {
+            if let Some(place) = inputs.input.iter().position(|pattern| pattern.is_empty()) {
+                bail!(
+                    "--input has an empty value (the {}. one): an empty argument is left where a launch splits at two spaces in a row, or where a variable was unset",
+                    place + 1
+                );
+            }
+            let absolute = |pattern: &OsString| OsText(absolute_pattern(pattern, environment));
+            Ok(Given::Source(Source::Patterns {
+                patterns: inputs.input.iter().map(absolute).collect(),
+                exclude: inputs.exclude.iter().map(|glob| OsText(glob.clone())).collect(),
+                entry_type: inputs.entry_type,
+            }))
+        }
+    }
+}
+
+/// Joined to the working directory and otherwise as given: a slash at the end, for one, has a meaning in patterns.
+fn absolute_pattern(pattern: &OsStr, environment: &Environment) -> OsString {
+    environment.cwd.join(pattern).into_os_string()
+}
+
+fn command_of(tasks: &TaskArgs, inputs: &InputArgs) -> anyhow::Result<(Command, Template)> {
+    match (&tasks.shell, tasks.command.as_slice()) {
+        (Some(script), []) => {
+            let template = Template::from_shell(script).context("in --shell")?;
+            Ok((Command::Shell(OsText(script.clone())), template))
+        }
+        (Some(script), words) => bail!("{}", lost_quotes(script, words)),
+        (None, []) => bail!("{}", no_command(inputs)),
+        (None, words) => {
+            let template = Template::from_argv(words)?;
+            Ok((Command::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
+        }
+    }
+}
+
+fn no_command(inputs: &InputArgs) -> String {
+    let swallowed = inputs.input.len() > 1;
+    let hint = if swallowed {
+        "\nAll words after --input are patterns until the next option: put `--` before the command."
+    } else {
+        ""
+    };
+    format!("no command: say what to run for each file after `--`, such as `-- python analyze.py {{}}`, or with --shell{hint}")
+}
+
+fn lost_quotes(script: &OsStr, words: &[OsString]) -> String {
+    let mut line = script.to_string_lossy().into_owned();
+    for word in words {
+        line.push(' ');
+        line.push_str(&word.to_string_lossy());
+    }
+    let toml = toml::Value::String(line);
+    format!(
+        "--shell takes one string and is followed by more words: the launch dropped the quotes. Put the command into a job file and give that with --job-file:\n\n    shell = {toml}\n"
+    )
+}
+
+fn threads_of(threads: Threads, jobs: usize) -> Option<usize> {
+    match threads {
+        Threads::Inherit => None,
+        Threads::Set(Auto::Number(number)) => Some(number),
+        Threads::Set(Auto::Auto) => Some((limits::cpus() / jobs).max(1)),
+    }
+}
+
+fn work_folder(chdir: Option<&Path>, environment: &Environment) -> anyhow::Result<WorkFolder> {
+    match chdir {
+        None => Ok(WorkFolder::Inherited),
+        Some(folder) if folder.as_os_str() == "task" => Ok(WorkFolder::Task),
+        Some(folder) => {
+            let folder = environment.absolute(folder);
+            if !folder.is_dir() {
+                bail!("--chdir {}: there is no such directory", folder.display());
+            }
+            Ok(WorkFolder::Fixed(folder))
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What happens during a launch, as the journal keeps it: plain data. Readers ignore events and fields they don't know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{Cause, ProcessEnd, Status, Usage};
+use crate::record::inputs::NamedFile;
+use crate::record::lease::Process;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A launch begins.
+    Run(Box<LaunchBegun>),
+    /// An attempt begins.
+    Start(AttemptBegun),
+    /// An attempt ended.
+    Attempt(AttemptEnded),
+    /// A task ended; its record stands beside this in the same line.
+    End(TaskEnded),
+    /// The launch is at work.
+    Alive(Totals),
+    /// The results file was written.
+    ResultsWritten(ResultsWritten),
+    /// The launch ended in order.
+    Stop(Stopped),
+}
+
+/// Who began a launch, and with what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchBegun {
+    /// 1..=`replica_count`.
+    pub replica_id: u32,
+    /// How many replicas the run has.
+    pub replica_count: u32,
+    /// The process.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Whether it holds a lock on its journal, so that on its host a free lock tells its death.
+    pub locked: bool,
+    /// The effective options that are not defaults, by their long names.
+    pub options: BTreeMap<String, serde_json::Value>,
+    /// What the container may use.
+    pub limits: Limits,
+    /// Tasks at a time.
+    pub jobs: usize,
+    /// The small files that the command names, as they are now.
+    pub command_files: Vec<NamedFile>,
+    /// Entries of the share.
+    pub share: u64,
+    /// Of those, how many had an ok record before this launch.
+    pub done_before: u64,
+}
+
+/// What the container may use.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// CPUs, by quota and affinity.
+    pub cpus: f64,
+}
+
+/// An attempt that begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptBegun {
+    /// The task's index in the list.
+    pub index: u64,
+    /// Which attempt of the task it is, over all launches, from 1.
+    pub attempt: u32,
+    /// 1..=jobs.
+    pub slot: usize,
+    /// Whether nothing else runs beside it, so that a death of the container is its own.
+    pub alone: bool,
+}
+
+/// An attempt that ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptEnded {
+    /// The task's index in the list.
+    pub index: u64,
+    /// Which attempt of the task it was, from 1.
+    pub attempt: u32,
+    /// Ok or failed.
+    pub status: Status,
+    /// Why it failed.
+    pub cause: Option<Cause>,
+    /// How its process ended.
+    #[serde(flatten)]
+    pub end: ProcessEnd,
+    /// What it used.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// Where its output is kept.
+    pub log: Option<LogSpan>,
+    /// Processes it left behind, which were killed with its group.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_processes: bool,
+}
+
+/// A part of a packed log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpan {
+    /// Name of the log within the results directory.
+    pub file: String,
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// A task that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskEnded {
+    /// The task's index in the list.
+    pub index: u64,
+    /// Ok or failed.
+    pub status: Status,
+}
+
+/// How far a launch is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Tasks of the share with an ok record, of this and earlier launches.
+    pub ok: u64,
+    /// Tasks of the share whose newest record is a failure.
+    pub failed: u64,
+    /// Tasks without a record that this launch has still to run, those running included.
+    pub left: u64,
+    /// Attempts running now.
+    pub running: usize,
+    /// Memory in use in the container, bytes, as its cgroup counts; `None` where none is visible.
+    pub memory_bytes: Option<u64>,
+}
+
+/// A results file that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultsWritten {
+    /// Records in it.
+    pub records: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// BLAKE3 of it, hexadecimal.
+    pub blake3: String,
+}
+
+/// Why a launch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// It ran all it had to run.
+    Done,
+    /// A signal.
+    Signal,
+    /// `--deadline`.
+    Deadline,
+    /// `--max-failures`.
+    MaxFailures,
+    /// Results could not be written.
+    CannotWrite,
+    /// The command can't be started at all.
+    CannotStart,
+    /// A newer launch of the same replica took over.
+    Superseded,
+}
+
+/// A launch that ended in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Why.
+    pub reason: StopReason,
+    /// The signal, if it was one.
+    pub signal: Option<i32>,
+    /// What the process exits with.
+    pub exit: i32,
+}

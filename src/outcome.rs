@@ -1,0 +1,86 @@
+//! How an attempt ended and what it used: plain data, for records, journals and people.
+
+use serde::{Deserialize, Serialize};
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The command succeeded and its result, if any, is valid.
+    Ok,
+    /// It did not; [`Cause`] tells why.
+    Failed,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The command exited with another code than 0.
+    Exit,
+    /// A signal ended it.
+    Signal,
+    /// It ran longer than `--timeout`.
+    Timeout,
+    /// Memory ran out under it.
+    Oom,
+    /// It could not be started for this file.
+    Spawn,
+    /// It succeeded, but its result is invalid, too large or missing.
+    Result,
+    /// The container died while it ran in it alone.
+    Lost,
+}
+
+impl Cause {
+    /// The name used in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Signal => "signal",
+            Self::Timeout => "timeout",
+            Self::Oom => "oom",
+            Self::Spawn => "spawn",
+            Self::Result => "result",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Why an attempt failed, with what the system said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind.
+    pub cause: Cause,
+    /// One line for people, such as "exit code 3" or "killed after 10s (--timeout)".
+    pub message: String,
+}
+
+/// How a process ended, as `wait` tells. Both are `None` where none was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessEnd {
+    /// Its exit code, if it exited.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+}
+
+/// What one attempt used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Wall time, seconds.
+    pub duration_s: f64,
+    /// User and system CPU time of the process and the children it waited for, seconds.
+    pub cpu_s: f64,
+    /// Resident memory of the attempt's largest process, bytes; `None` where it can't be told from the runner's own.
+    pub max_rss_bytes: Option<u64>,
+}
+
+impl Usage {
+    /// Times with the microseconds that clocks really tell.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let micro = |seconds: f64| (seconds * 1e6).round() / 1e6;
+        Self { duration_s: micro(self.duration_s), cpu_s: micro(self.cpu_s), ..self }
+    }
+}

@@ -1,0 +1,137 @@
+//! Files that appear under their name whole or not at all.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// Large writes for a file server, and few of them.
+const BUFFER: usize = 256 * 1024;
+
+/// A file in the making. Dropped before [`AtomicFile::replace`] or [`AtomicFile::publish`] it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    target: PathBuf,
+    writer: BufWriter<NamedTempFile>,
+}
+
+/// What became of a file that must not replace another one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It is there now.
+    New,
+    /// Another one was there already and stays.
+    Existing,
+}
+
+impl AtomicFile {
+    /// Starts a file that will be at `target`, in a temporary one beside it (renaming works within a folder only).
+    ///
+    /// # Errors
+    /// When the folder can't be written to.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = target.file_name().unwrap_or_default();
+        let mut prefix = std::ffi::OsString::from(".");
+        prefix.push(name);
+        prefix.push(".");
+        let file = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(".tmp")
+            // Colleagues of the group may merge: what umask allows, as for any file.
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+            .tempfile_in(folder)?;
+        Ok(Self { target: target.to_owned(), writer: BufWriter::with_capacity(BUFFER, file) })
+    }
+
+    /// The name it will have.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    fn finish(self) -> io::Result<(NamedTempFile, PathBuf)> {
+        let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        Ok((file, self.target))
+    }
+
+    /// Syncs it and puts it at its place, over an older one.
+    ///
+    /// # Errors
+    /// When it can't be written or renamed; an older one then stays as it was.
+    pub fn replace(self) -> io::Result<()> {
+        let (file, target) = self.finish()?;
+        file.persist(&target).map_err(|error| error.error)?;
+        sync_folder(&target);
+        Ok(())
+    }
+
+    /// Syncs it and puts it at its place unless something is there.
+    ///
+    /// # Errors
+    /// When it can't be written or renamed.
+    pub fn publish(self) -> io::Result<Published> {
+        let (file, target) = self.finish()?;
+        match file.persist_noclobber(&target) {
+            Ok(_) => {
+                sync_folder(&target);
+                Ok(Published::New)
+            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Published::Existing),
+            Err(error) => Err(error.error),
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Makes a rename last through a power loss. Some file systems can't sync folders; the file is whole either way.
+fn sync_folder(target: &Path) {
+    if let Some(folder) = target.parent()
+        && let Ok(folder) = File::open(folder)
+    {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::{AtomicFile, Published};
+
+    #[test]
+    fn a_file_that_is_not_finished_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = AtomicFile::create(&folder.path().join("x")).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn publishing_never_touches_an_existing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        for (text, published, now) in [("a", Published::New, "a"), ("b", Published::Existing, "a")] {
+            let mut file = AtomicFile::create(&target).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            assert_eq!(file.publish().unwrap(), published);
+            assert_eq!(std::fs::read_to_string(&target).unwrap(), now);
+        }
+        let mut file = AtomicFile::create(&target).unwrap();
+        file.write_all(b"c").unwrap();
+        file.replace().unwrap();
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "c");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

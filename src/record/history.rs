@@ -1,0 +1,332 @@
+//! What is known of one replica from its journals: which tasks have a record and where it lies, which were running when
+//! a container died, how its launches ended. Resuming, merging and every report are derived from this.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::outcome::Status;
+use crate::record::journal::{self, BadLine, ReadLine, Span};
+use crate::record::layout::{Layout, parse_journal_name};
+use crate::select::Share;
+
+/// What is known of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It has no record.
+    Nothing,
+    /// It has one.
+    Record(Status),
+    /// The container died while it ran alone; nobody wrote a record of that.
+    Lost,
+}
+
+/// One task's note: 24 bytes, since a share may have a million.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskNote {
+    offset: u64,
+    bytes: u32,
+    launch: u32,
+    /// Attempts begun over all launches.
+    pub attempts: u16,
+    /// What is known.
+    pub known: Known,
+}
+
+const UNTOUCHED: TaskNote = TaskNote { offset: 0, bytes: 0, launch: 0, attempts: 0, known: Known::Nothing };
+
+/// One launch of a replica.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// From 1.
+    pub number: u32,
+    /// Its journal.
+    pub path: PathBuf,
+    /// How it began; `None` for a journal that was cut before its first line was whole.
+    pub begun: Option<LaunchBegun>,
+    /// The results file that its last word vouches for.
+    pub results: Option<ResultsWritten>,
+    /// How it ended in order.
+    pub stop: Option<Stopped>,
+    /// Ok records it made.
+    pub ok: u64,
+}
+
+/// Something in a journal that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// A line that does not parse.
+    Line(PathBuf, BadLine),
+    /// A journal of another run.
+    OtherRun(PathBuf, String),
+    /// Lines about tasks that are not of the share.
+    Stranger(PathBuf, u64),
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(path, bad) => {
+                write!(out, "{}: the line at byte {} can't be read and was skipped: {}", path.display(), bad.offset, bad.why)
+            }
+            Self::OtherRun(path, run) => write!(out, "{}: is of another run ({run}) and was left out", path.display()),
+            Self::Stranger(path, lines) => {
+                write!(out, "{}: {lines} lines are about tasks that are not of this share", path.display())
+            }
+        }
+    }
+}
+
+/// Whether the last launch can still be at work, when its journal has no `stop`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastLaunch {
+    /// It is known to be dead.
+    Dead,
+    /// It may live.
+    MayLive,
+}
+
+/// Everything the journals of one replica tell.
+#[derive(Debug)]
+pub struct History {
+    share: Share,
+    tasks: Vec<TaskNote>,
+    /// All launches, oldest first.
+    pub launches: Vec<Launch>,
+    /// Index to "ran alone", of tasks that were running when a container died and that have not ended since.
+    pub suspects: BTreeMap<u64, bool>,
+    /// What was passed over.
+    pub problems: Vec<Problem>,
+}
+
+/// The launches that a replica has journals of, oldest first.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn launches_of(layout: &Layout, replica_id: u32) -> anyhow::Result<Vec<u32>> {
+    Ok(all_launches(layout)?.remove(&replica_id).unwrap_or_default())
+}
+
+/// The launches of every replica that has journals.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
+    let folder = layout.journals();
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error).with_context(|| format!("can't read the folder {}", folder.display())),
+    };
+    let mut launches: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("can't read the folder {}", folder.display()))?;
+        if let Some((id, launch)) = parse_journal_name(&entry.file_name()) {
+            launches.entry(id).or_default().push(launch);
+        }
+    }
+    launches.values_mut().for_each(|of_one| of_one.sort_unstable());
+    Ok(launches)
+}
+
+impl History {
+    /// Reads all journals of a replica whose part of the list is `share`.
+    ///
+    /// # Errors
+    /// When a journal can't be read or is of another version.
+    pub fn read(
+        layout: &Layout,
+        run: &str,
+        replica_id: u32,
+        share: Share,
+        last: LastLaunch,
+    ) -> anyhow::Result<Self> {
+        let mut history = Self::empty(share)?;
+        let numbers = launches_of(layout, replica_id)?;
+        for &number in &numbers {
+            let dead = last == LastLaunch::Dead || Some(&number) != numbers.last();
+            history.read_launch(&layout.journal(replica_id, number), number, run, dead)?;
+        }
+        Ok(history)
+    }
+
+    fn empty(share: Share) -> anyhow::Result<Self> {
+        let tasks = vec![UNTOUCHED; usize::try_from(share.len())?];
+        Ok(Self { share, tasks, launches: Vec::new(), suspects: BTreeMap::new(), problems: Vec::new() })
+    }
+
+    fn read_launch(&mut self, path: &Path, number: u32, run: &str, dead: bool) -> anyhow::Result<()> {
+        let mut launch =
+            Launch { number, path: path.to_owned(), begun: None, results: None, stop: None, ok: 0 };
+        let mut running: BTreeMap<u64, bool> = BTreeMap::new();
+        let (mut other_run, mut strangers) = (None, 0);
+        let bad = journal::read(path, |line, text, offset| {
+            if line.run != run {
+                other_run.get_or_insert_with(|| line.run.clone().into_owned());
+            } else if !self.take(&mut launch, &mut running, line, text, offset) {
+                strangers += 1;
+            }
+            Ok(())
+        })?;
+        self.problems.extend(bad.into_iter().map(|bad| Problem::Line(path.to_owned(), bad)));
+        if let Some(other) = other_run {
+            self.problems.push(Problem::OtherRun(path.to_owned(), other));
+        }
+        if strangers > 0 {
+            self.problems.push(Problem::Stranger(path.to_owned(), strangers));
+        }
+        if launch.stop.is_none() && dead {
+            self.note_death(&running);
+        }
+        self.launches.push(launch);
+        Ok(())
+    }
+
+    /// Takes in one line; `false` for one about a task that is not of the share.
+    fn take(
+        &mut self,
+        launch: &mut Launch,
+        running: &mut BTreeMap<u64, bool>,
+        line: &ReadLine<'_>,
+        text: &str,
+        offset: u64,
+    ) -> bool {
+        let position = line.index.and_then(|index| Some((index, self.position(index)?)));
+        match (line.event.as_ref(), position) {
+            ("start", Some((index, position))) => {
+                let attempts = &mut self.tasks[position].attempts;
+                *attempts = attempts.saturating_add(1);
+                running.insert(index, line.alone.unwrap_or(false));
+                launch.results = None;
+            }
+            ("attempt", Some((index, _))) => {
+                running.remove(&index);
+                self.suspects.remove(&index);
+            }
+            ("end", Some((index, position))) => {
+                running.remove(&index);
+                launch.results = None;
+                if let (Some(status), Some(record)) = (line.status, line.record) {
+                    let within = record.get().as_ptr() as usize - text.as_ptr() as usize;
+                    let bytes = u32::try_from(record.get().len()).unwrap_or(u32::MAX);
+                    launch.ok += u64::from(status == Status::Ok);
+                    self.note(index, position, status, launch.number, Span { offset: offset + within as u64, bytes });
+                }
+            }
+            ("start" | "attempt" | "end", None) => return false,
+            ("run", _) => launch.begun = serde_json::from_str(text).ok(),
+            ("results_written", _) => launch.results = serde_json::from_str(text).ok(),
+            ("stop", _) => launch.stop = serde_json::from_str(text).ok(),
+            _ => {}
+        }
+        true
+    }
+
+    /// Ok before failed, then the newest.
+    fn note(&mut self, index: u64, position: usize, status: Status, launch: u32, span: Span) {
+        self.suspects.remove(&index);
+        let note = &mut self.tasks[position];
+        if status == Status::Ok || note.known != Known::Record(Status::Ok) {
+            *note =
+                TaskNote { offset: span.offset, bytes: span.bytes, launch, known: Known::Record(status), ..*note };
+        }
+    }
+
+    fn note_death(&mut self, running: &BTreeMap<u64, bool>) {
+        for (&index, &alone) in running {
+            let Some(position) = self.position(index) else { continue };
+            if self.tasks[position].known == Known::Record(Status::Ok) {
+                continue;
+            }
+            if alone {
+                self.tasks[position].known = Known::Lost;
+                self.suspects.remove(&index);
+            } else {
+                self.suspects.insert(index, false);
+            }
+        }
+    }
+
+    /// Notes a record that this process has just written as the newest launch.
+    pub fn note_own(&mut self, ended: crate::event::TaskEnded, launch: u32, span: Span) {
+        if let Some(position) = self.position(ended.index) {
+            self.note(ended.index, position, ended.status, launch, span);
+        }
+    }
+
+    /// Notes an attempt that this process begins; gives its number over all launches, from 1.
+    pub fn begin_attempt(&mut self, index: u64) -> u32 {
+        let Some(position) = self.position(index) else { return 1 };
+        let attempts = &mut self.tasks[position].attempts;
+        *attempts = attempts.saturating_add(1);
+        u32::from(*attempts)
+    }
+
+    fn position(&self, index: u64) -> Option<usize> {
+        self.share.position_of(index).and_then(|position| usize::try_from(position).ok())
+    }
+
+    /// The part of the list it is about.
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
+    /// The note of the task at an index; `None` for one that is not of the share.
+    pub fn task(&self, index: u64) -> Option<TaskNote> {
+        self.position(index).map(|position| self.tasks[position])
+    }
+
+    /// All tasks: index and note, in list order.
+    pub fn tasks(&self) -> impl Iterator<Item = (u64, TaskNote)> + '_ {
+        self.share.iter().zip(self.tasks.iter().copied())
+    }
+
+    /// How many tasks are as `known` says.
+    pub fn count(&self, known: Known) -> u64 {
+        self.tasks.iter().filter(|task| task.known == known).count() as u64
+    }
+
+    /// The results file that the last word of the last launch vouches for.
+    pub fn current_results(&self) -> Option<&ResultsWritten> {
+        self.launches.last()?.results.as_ref()
+    }
+}
+
+/// Reads records at the places that a [`History`] noted.
+#[derive(Debug)]
+pub struct Records {
+    layout: Layout,
+    replica_id: u32,
+    open: BTreeMap<u32, File>,
+}
+
+impl Records {
+    /// Of one replica.
+    pub fn new(layout: Layout, replica_id: u32) -> Self {
+        Self { layout, replica_id, open: BTreeMap::new() }
+    }
+
+    /// Puts the record of a task into `buffer`; `false` where it has none.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn read(&mut self, note: TaskNote, buffer: &mut Vec<u8>) -> anyhow::Result<bool> {
+        buffer.clear();
+        if !matches!(note.known, Known::Record(_)) {
+            return Ok(false);
+        }
+        let path = self.layout.journal(self.replica_id, note.launch);
+        let failed = || format!("can't read a record in the journal {}", path.display());
+        let file = match self.open.entry(note.launch) {
+            std::collections::btree_map::Entry::Occupied(open) => open.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => place.insert(File::open(&path).with_context(failed)?),
+        };
+        buffer.resize(note.bytes as usize, 0);
+        file.read_exact_at(buffer, note.offset).with_context(failed)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,392 @@
+//! `inputs.jsonl`, the frozen input list: its header, its lines, how it is published and how a share is read from it.
+//!
+//! The first line is the header, every other one an entry. The header knows where every 1024th entry begins, with a
+//! checksum of that block, so that a replica reads its share of a long list and notices damage in it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::discover::EntryType;
+use crate::record::atomic_file::{AtomicFile, Published};
+use crate::record::layout::Layout;
+use crate::record::lease::Process;
+use crate::select::{Share, Strategy};
+use crate::text::{OsText, PathText};
+
+/// The format's major version; readers refuse others.
+pub const VERSION: u32 = 1;
+
+/// What the header's `format` says, so that no other JSON is taken for a list.
+const FORMAT: &str = "canfar-run inputs";
+
+/// Entries a block: some 64 KiB of paths, one read.
+const BLOCK: u64 = 1024;
+
+/// Where a run's files come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// What patterns found.
+    Patterns {
+        /// Absolute patterns, as given otherwise.
+        patterns: Vec<OsText>,
+        /// `--exclude`.
+        exclude: Vec<OsText>,
+        /// `--type`.
+        #[serde(rename = "type")]
+        entry_type: EntryType,
+    },
+    /// A list that was given.
+    FilesFrom {
+        /// The absolute path of the list, or `-` for standard input.
+        file: OsText,
+        /// `--null`.
+        null: bool,
+    },
+}
+
+/// The command of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A program and its arguments, placeholders unreplaced.
+    Argv(Vec<OsText>),
+    /// `--shell`.
+    Shell(OsText),
+}
+
+/// A small file named in the command, such as `analyze.py`: changed ones are told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedFile {
+    /// As the command has it.
+    pub name: OsText,
+    /// BLAKE3 of its content, hexadecimal.
+    pub blake3: String,
+}
+
+/// A block of entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Where its first line begins, bytes from the end of the header line.
+    pub offset: u64,
+    /// First 16 hexadecimal digits of the BLAKE3 of its lines.
+    pub check: String,
+}
+
+/// The first line of `inputs.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// Always [`VERSION`].
+    pub v: u32,
+    /// The run id.
+    pub run: String,
+    /// Where the entries come from.
+    pub source: Source,
+    /// How they are shared out.
+    pub strategy: Strategy,
+    /// Among how many.
+    pub replica_count: u32,
+    /// What is run for each.
+    pub command: Command,
+    /// Small files that the command names.
+    pub command_files: Vec<NamedFile>,
+    /// How many entries there are.
+    pub count: u64,
+    /// Length of all entry lines, bytes.
+    pub bytes: u64,
+    /// BLAKE3 of all entry lines, hexadecimal: `tail -n +2 inputs.jsonl | b3sum`.
+    pub blake3: String,
+    /// Directories that could not be read when the list was made.
+    pub unreadable: Vec<OsText>,
+    /// Who made it.
+    pub created_by: Process,
+    /// When.
+    pub created_at: String,
+    /// Entries a block.
+    pub block_entries: u64,
+    /// The blocks.
+    pub blocks: Vec<Block>,
+}
+
+/// What of a header is known before its list is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// Where the entries come from.
+    pub source: Source,
+    /// How they are shared out.
+    pub strategy: Strategy,
+    /// Among how many.
+    pub replica_count: u32,
+    /// What is run for each.
+    pub command: Command,
+    /// Small files that the command names.
+    pub command_files: Vec<NamedFile>,
+}
+
+/// One entry of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// A path, or whatever a given list names.
+    pub path: OsString,
+    /// Its size in bytes, where the strategy needs it.
+    pub size: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    path: PathText,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
+
+/// A fresh run id: six characters, drawn at random.
+fn draw_run_id() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).map(|letter| letter.to_ascii_lowercase()).take(6).collect()
+}
+
+/// Publishes a new list in `layout`, whole or not at all; one that is there already stays and is to be adopted.
+///
+/// # Errors
+/// When it can't be written.
+pub fn publish(
+    layout: &Layout,
+    origin: Origin,
+    entries: &[Entry],
+    unreadable: &[std::path::PathBuf],
+    me: &Process,
+) -> anyhow::Result<Published> {
+    let path = layout.inputs();
+    let (lines, blocks) = encode(entries)?;
+    let header = Header {
+        format: FORMAT.to_owned(),
+        v: VERSION,
+        run: draw_run_id(),
+        source: origin.source,
+        strategy: origin.strategy,
+        replica_count: origin.replica_count,
+        command: origin.command,
+        command_files: origin.command_files,
+        count: entries.len() as u64,
+        bytes: lines.len() as u64,
+        blake3: blake3::hash(&lines).to_hex().to_string(),
+        unreadable: unreadable.iter().map(|path| OsText::from(path.as_os_str())).collect(),
+        created_by: me.clone(),
+        created_at: crate::clock::now(),
+        block_entries: BLOCK,
+        blocks,
+    };
+    let write = || -> io::Result<Published> {
+        let mut file = AtomicFile::create(&path)?;
+        serde_json::to_writer(&mut file, &header)?;
+        file.write_all(b"\n")?;
+        file.write_all(&lines)?;
+        file.publish()
+    };
+    write().with_context(|| format!("can't write the input list {}", path.display()))
+}
+
+fn encode(entries: &[Entry]) -> anyhow::Result<(Vec<u8>, Vec<Block>)> {
+    let mut lines = Vec::new();
+    let mut blocks = Vec::new();
+    for block in entries.chunks(usize::try_from(BLOCK)?) {
+        let start = lines.len();
+        for entry in block {
+            let line = Line { path: PathText::exact(&entry.path), size: entry.size };
+            serde_json::to_writer(&mut lines, &line)?;
+            lines.push(b'\n');
+        }
+        blocks.push(Block { offset: start as u64, check: checksum(&lines[start..]) });
+    }
+    Ok((lines, blocks))
+}
+
+fn checksum(block: &[u8]) -> String {
+    blake3::hash(block).to_hex()[..16].to_owned()
+}
+
+/// A published list, open for reading.
+#[derive(Debug)]
+pub struct InputList {
+    header: Header,
+    /// Where the first entry line begins in the file.
+    body: u64,
+    file: File,
+    path: std::path::PathBuf,
+}
+
+impl InputList {
+    /// Opens the list of the results directory; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it can't be read, is of another version, or is damaged.
+    pub fn open(layout: &Layout) -> anyhow::Result<Option<Self>> {
+        let path = layout.inputs();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("can't open the input list {}", path.display())),
+        };
+        Self::read_header(file, &path)
+            .with_context(|| format!("the input list {} can't be used", path.display()))
+            .map(Some)
+    }
+
+    fn read_header(file: File, path: &Path) -> anyhow::Result<Self> {
+        let length = file.metadata()?.len();
+        let mut reader = BufReader::new(&file);
+        let mut first = Vec::new();
+        reader.read_until(b'\n', &mut first)?;
+        check_version(&first)?;
+        let header: Header = serde_json::from_slice(&first).context("its first line is not a header")?;
+        let body = first.len() as u64;
+        if length != body + header.bytes {
+            bail!(
+                "it has {length} bytes and should have {}: it was cut or edited. Restore it from a copy, or begin anew after `canfar-run reset {}`",
+                body + header.bytes,
+                path.parent().unwrap_or(Path::new(".")).display()
+            );
+        }
+        Ok(Self { header, body, file, path: path.to_owned() })
+    }
+
+    /// Its first line.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The share of one replica. Only `size` has to read the whole list for it.
+    ///
+    /// # Errors
+    /// When the list can't be read or is damaged.
+    pub fn share_of(&self, replica: crate::replica::Replica) -> anyhow::Result<Share> {
+        let sizes = self.sizes()?;
+        Ok(crate::select::share(self.header.strategy, self.header.count, &sizes, replica))
+    }
+
+    /// The shares of all replicas, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::share_of`].
+    pub fn shares(&self) -> anyhow::Result<Vec<Share>> {
+        let replicas = std::num::NonZeroU32::new(self.header.replica_count).context("its replica count is 0")?;
+        Ok(crate::select::shares(self.header.strategy, self.header.count, &self.sizes()?, replicas))
+    }
+
+    /// The sizes of all entries where sharing needs them, else none.
+    fn sizes(&self) -> anyhow::Result<Vec<u64>> {
+        let mut sizes = Vec::new();
+        if self.header.strategy.needs_sizes() {
+            self.read(0..self.header.count, |_, entry| {
+                sizes.push(entry.size.unwrap_or(0));
+                Ok(())
+            })?;
+        }
+        Ok(sizes)
+    }
+
+    /// The entries of a share, in its order.
+    ///
+    /// # Errors
+    /// When the list can't be read or is damaged.
+    pub fn entries(&self, share: &Share) -> anyhow::Result<Vec<Entry>> {
+        let mut entries = Vec::with_capacity(usize::try_from(share.len())?);
+        self.read(share.iter(), |_, entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Gives each wanted entry (ascending indices) to `take`, reading only the blocks that hold one.
+    ///
+    /// # Errors
+    /// When the list can't be read, is damaged, or `take` says so.
+    pub fn read(
+        &self,
+        wanted: impl Iterator<Item = u64>,
+        mut take: impl FnMut(u64, Entry) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let damaged = || format!("while reading the input list {}", self.path.display());
+        let mut wanted = wanted.peekable();
+        let mut block = Vec::new();
+        while let Some(&next) = wanted.peek() {
+            let number = next / self.header.block_entries.max(1);
+            self.read_block(number, &mut block).with_context(damaged)?;
+            let first = number * self.header.block_entries;
+            let lines = block.split_inclusive(|byte| *byte == b'\n');
+            for (index, line) in (first..).zip(lines) {
+                if wanted.next_if_eq(&index).is_some() {
+                    take(index, parse_line(line, index).with_context(damaged)?)?;
+                }
+            }
+            if wanted.peek() == Some(&next) {
+                bail!("entry {next} is missing in {}: it was edited", self.path.display());
+            }
+        }
+        Ok(())
+    }
+
+    fn read_block(&self, number: u64, block: &mut Vec<u8>) -> anyhow::Result<()> {
+        let at = |number: u64| usize::try_from(number).ok().and_then(|at| self.header.blocks.get(at));
+        let Some(begin) = at(number) else { bail!("the header has no block {number}: it was edited") };
+        let end = at(number + 1).map_or(self.header.bytes, |next| next.offset);
+        let length = end.checked_sub(begin.offset).context("the header's offsets fall: it was edited")?;
+        block.resize(usize::try_from(length)?, 0);
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(self.body + begin.offset))?;
+        file.read_exact(block)?;
+        if checksum(block) != begin.check {
+            bail!("entries from {} on don't have the checksum of their block: they were edited or damaged", number * BLOCK);
+        }
+        Ok(())
+    }
+
+    /// Where in the share-independent list a path stands below its pattern's fixed part: what `{rel}` stands for.
+    pub fn rel<'a>(&self, path: &'a OsStr) -> &'a OsStr {
+        crate::record::rel::rel(&self.header.source, path)
+    }
+}
+
+fn check_version(first: &[u8]) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: String,
+        v: u32,
+    }
+    if first.is_empty() {
+        bail!("it is empty. Remove it, or restore it from a copy");
+    }
+    let Ok(version) = serde_json::from_slice::<Version>(first) else {
+        bail!("its first line is not a header of canfar-run's: it was cut or edited, or is somebody else's file");
+    };
+    if version.format != FORMAT {
+        bail!("it is a file of another kind ({:?}), not {FORMAT:?}", version.format);
+    }
+    if version.v != VERSION {
+        bail!(
+            "it has format version {} and this canfar-run ({}) reads version {VERSION}: use the canfar-run that made it, or another --results-dir",
+            version.v,
+            env!("CARGO_PKG_VERSION")
+        );
+    }
+    Ok(())
+}
+
+fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
+    let line: Line = serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
+    let path = line.path.bytes().map_err(|error| anyhow::anyhow!("entry {index}: {error}"))?;
+    Ok(Entry { path, size: line.size })
+}

@@ -1,0 +1,128 @@
+//! A record: what is kept of a finished task. The task's result, with `file` and the reserved key `canfar_run` beside it.
+
+use std::ffi::OsStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::LogSpan;
+use crate::json::{self, Kind};
+use crate::outcome::{Cause, ProcessEnd, Status, Usage};
+use crate::text::{PathText, base_name};
+
+/// The key that is canfar-run's own in a record; a result must not have it.
+pub const RESERVED: &str = "canfar_run";
+
+/// What a command gave as its result: one line of JSON, byte for byte its own but for NaN and Infinity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskResult {
+    /// The JSON text.
+    pub json: Vec<u8>,
+    /// Whether it is spread into the record (an object) or goes under `result`.
+    pub is_object: bool,
+    /// How many NaN and Infinity became null.
+    pub non_finite: u64,
+}
+
+/// What canfar-run knows of a finished task: the value of the key `canfar_run`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The run id.
+    pub run: String,
+    /// 0-based place in the input list.
+    pub index: u64,
+    /// The input.
+    #[serde(flatten)]
+    pub path: PathText,
+    /// Ok or failed.
+    pub status: Status,
+    /// Why it failed.
+    pub cause: Option<Cause>,
+    /// How the last attempt's process ended.
+    #[serde(flatten)]
+    pub end: ProcessEnd,
+    /// Attempts begun, over all launches.
+    pub attempts: u32,
+    /// When the last attempt began.
+    pub started_at: String,
+    /// What the last attempt used.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// Which replica ran it, 1-based.
+    pub replica_id: u32,
+    /// Among how many.
+    pub replica_count: u32,
+    /// In which of its launches, from 1.
+    pub launch: u32,
+    /// NaN and Infinity in the result that became null.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub non_finite: u64,
+    /// Of a failure: one line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Of a failure: the end of its standard error, at most 2 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr_tail: Option<String>,
+    /// Where its output is kept.
+    pub log: Option<LogSpan>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Builds a record: `file`, the result, `canfar_run`. An object's own `file` wins.
+pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &Meta) -> Vec<u8> {
+    let spread = result.filter(|result| result.is_object).map(|result| result.json.as_slice());
+    let mut record = vec![b'{'];
+    if !spread.is_some_and(has_file) {
+        json::write_string(&mut record, "file");
+        record.push(b':');
+        json::write_string(&mut record, &base_name(path).to_string_lossy());
+        record.push(b',');
+    }
+    if let Some(object) = spread {
+        let members = object[1..object.len() - 1].trim_ascii();
+        record.extend_from_slice(members);
+        if !members.is_empty() {
+            record.push(b',');
+        }
+    } else if let Some(result) = result {
+        record.extend_from_slice(b"\"result\":");
+        record.extend_from_slice(&result.json);
+        record.push(b',');
+    }
+    record.extend_from_slice(b"\"canfar_run\":");
+    // Plain data written to memory: neither has a way to fail.
+    let written = serde_json::to_writer(&mut record, meta);
+    debug_assert!(written.is_ok());
+    record.push(b'}');
+    record
+}
+
+fn has_file(object: &[u8]) -> bool {
+    json::members(object).any(|member| json::string_eq(member.key, "file"))
+}
+
+/// Whether a result has a key that is canfar-run's own.
+pub fn uses_reserved_key(result: &TaskResult) -> bool {
+    result.is_object && json::members(&result.json).any(|member| json::string_eq(member.key, RESERVED))
+}
+
+/// The raw text of the value of `canfar_run` in a record; `None` where it has none, as in files that Python wrote.
+pub fn raw_meta(record: &[u8]) -> Option<&[u8]> {
+    json::members(record).filter(|member| json::string_eq(member.key, RESERVED)).last().map(|member| member.value)
+}
+
+/// The run id in a record that a process of ours wrote. `record` need not be valid JSON.
+pub fn run_of(record: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Run {
+        run: String,
+    }
+    let scanned = json::scan_value(record, 0, usize::MAX).ok()?;
+    if scanned.kind != Kind::Object {
+        return None;
+    }
+    serde_json::from_slice::<Run>(raw_meta(&record[..scanned.end])?).ok().map(|meta| meta.run)
+}

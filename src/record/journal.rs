@@ -1,0 +1,218 @@
+//! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: writer and line reader.
+//!
+//! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
+//! line's last member is `record`. A journal is created by its launch, appended to by it alone and never reopened.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::event::{Event, TaskEnded};
+
+/// The format's major version; readers refuse others.
+pub const VERSION: u32 = 1;
+
+/// Where a record lies in a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u32,
+}
+
+/// A journal being written.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    run: String,
+    launch: u32,
+    seq: u64,
+    /// Length of the file as far as written.
+    length: u64,
+    /// Lines not yet written.
+    pending: Vec<u8>,
+    /// Whether a failed write may have left a part of a line at the end.
+    torn: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u32,
+    run: &'a str,
+    launch: u32,
+    seq: u64,
+    t: String,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl Journal {
+    /// Creates the journal of a launch. The folder must exist.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when another process began this launch; others as the system says.
+    pub fn create(path: &Path, run: &str, launch: u32) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            run: run.to_owned(),
+            launch,
+            seq: 0,
+            length: 0,
+            pending: Vec::new(),
+            torn: false,
+        })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which launch of its replica it is.
+    pub fn launch(&self) -> u32 {
+        self.launch
+    }
+
+    /// The open file, for locking and syncing without holding up writers.
+    ///
+    /// # Errors
+    /// When the system is out of descriptors.
+    pub fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Adds a line to what the next [`Self::commit`] writes.
+    pub fn add(&mut self, event: &Event) {
+        self.add_object(event);
+        self.pending.push(b'\n');
+    }
+
+    /// Adds a task's end with its record (one line of JSON). The place of the record holds once committed.
+    pub fn add_end(&mut self, ended: TaskEnded, record: &[u8]) -> Span {
+        self.add_object(&Event::End(ended));
+        self.pending.pop();
+        self.pending.extend_from_slice(b",\"record\":");
+        let offset = self.length + u64::from(self.torn) + self.pending.len() as u64;
+        self.pending.extend_from_slice(record);
+        self.pending.extend_from_slice(b"}\n");
+        Span { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
+    }
+
+    fn add_object(&mut self, event: &Event) {
+        self.seq += 1;
+        let line =
+            Line { v: VERSION, run: &self.run, launch: self.launch, seq: self.seq, t: crate::clock::now(), event };
+        // Writing plain data to memory: neither has a way to fail.
+        let written = serde_json::to_writer(&mut self.pending, &line);
+        debug_assert!(written.is_ok());
+    }
+
+    /// Writes what was added, in one call where the system takes it whole.
+    ///
+    /// # Errors
+    /// When it can't be written: what was added since the last commit is then not in the journal.
+    pub fn commit(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.pending.insert(0, b'\n');
+        }
+        let written = self.file.write_all(&self.pending);
+        let length = self.pending.len() as u64;
+        self.pending.clear();
+        match written {
+            Ok(()) => {
+                self.length += length;
+                self.torn = false;
+                Ok(())
+            }
+            Err(error) => {
+                self.torn = true;
+                self.length = self.file.metadata().map_or(self.length, |now| now.len());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// One line of a journal, as far as every reader needs it.
+#[derive(Debug, Deserialize)]
+pub struct ReadLine<'a> {
+    /// Major version.
+    pub v: u32,
+    /// Run id.
+    #[serde(borrow)]
+    pub run: std::borrow::Cow<'a, str>,
+    /// The kind of event.
+    #[serde(borrow)]
+    pub event: std::borrow::Cow<'a, str>,
+    /// The task it is about.
+    pub index: Option<u64>,
+    /// For `start`.
+    pub alone: Option<bool>,
+    /// For `end`.
+    pub status: Option<crate::outcome::Status>,
+    /// For `end`.
+    #[serde(borrow)]
+    pub record: Option<&'a RawValue>,
+}
+
+/// A line that is not what a journal holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// Where it begins, bytes.
+    pub offset: u64,
+    /// Why it can't be read.
+    pub why: String,
+}
+
+/// What a journal's lines are given to: the line, its raw text, and where it begins.
+pub trait TakeLine: FnMut(&ReadLine<'_>, &str, u64) -> anyhow::Result<()> {}
+impl<F: FnMut(&ReadLine<'_>, &str, u64) -> anyhow::Result<()>> TakeLine for F {}
+
+/// Reads a journal line by line. Lines that do not parse are skipped and returned; a torn last one is among them.
+///
+/// # Errors
+/// When the file can't be read, a line is of another major version, or `take` says so.
+pub fn read(path: &Path, mut take: impl TakeLine) -> anyhow::Result<Vec<BadLine>> {
+    use anyhow::Context;
+    let file = File::open(path).with_context(|| format!("can't open the journal {}", path.display()))?;
+    let mut reader = BufReader::with_capacity(256 * 1024, file);
+    let (mut line, mut offset, mut bad) = (Vec::new(), 0, Vec::new());
+    loop {
+        line.clear();
+        let length = reader
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("can't read the journal {}", path.display()))?;
+        if length == 0 {
+            return Ok(bad);
+        }
+        if !line.trim_ascii().is_empty() {
+            match parse(&line) {
+                Ok((parsed, text)) => {
+                    anyhow::ensure!(
+                        parsed.v == VERSION,
+                        "the journal {} has a line of format version {} (byte {offset}) and this canfar-run ({}) reads version {VERSION}: use the canfar-run that wrote it",
+                        path.display(),
+                        parsed.v,
+                        env!("CARGO_PKG_VERSION")
+                    );
+                    take(&parsed, text, offset)?;
+                }
+                Err(why) => bad.push(BadLine { offset, why }),
+            }
+        }
+        offset += length as u64;
+    }
+}
+
+fn parse(line: &[u8]) -> Result<(ReadLine<'_>, &str), String> {
+    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    let parsed = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok((parsed, text))
+}

@@ -1,0 +1,168 @@
+//! One launch of a replica at a time: who may begin the next one, and who has to stop for it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::event::LaunchBegun;
+use crate::record::history::launches_of;
+use crate::record::journal::Journal;
+use crate::record::layout::Layout;
+use crate::record::lease::{self, Process, QUIET, Watched, Writer};
+use crate::replica::Replica;
+
+/// The last lines of a journal are within this many bytes of its end, but for a single huge record.
+const TAIL: u64 = 64 * 1024;
+
+/// A replica is at work already.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{replica} is running already: launch {launch} on {who}. Wait for it to end, or stop it; two launches of one replica would do everything twice"
+)]
+pub struct AlreadyRunning {
+    /// Which replica.
+    pub replica: Replica,
+    /// Its launch that lives.
+    pub launch: u32,
+    /// Where that runs.
+    pub who: String,
+}
+
+/// The launch was given up because this process was told to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped while waiting to learn whether an earlier launch of this replica still runs")]
+pub struct GivenUp;
+
+/// What is heard while waiting for an earlier launch to show whether it lives.
+pub trait Listener {
+    /// Whether to go on waiting.
+    fn keep_going(&self) -> bool;
+    /// The wait for `launch` begins; it takes up to [`QUIET`].
+    fn waiting_for(&self, launch: u32, who: &str);
+}
+
+/// Begins the next launch of a replica: creates its journal and locks it.
+///
+/// # Errors
+/// [`AlreadyRunning`] and [`GivenUp`], or when the journal can't be created.
+pub fn begin(
+    layout: &Layout,
+    run: &str,
+    replica: Replica,
+    me: &Process,
+    listener: &dyn Listener,
+) -> anyhow::Result<(Journal, bool)> {
+    let folder = layout.journals();
+    std::fs::create_dir_all(&folder).with_context(|| format!("can't create the folder {}", folder.display()))?;
+    loop {
+        let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
+        if last > 0 {
+            make_sure_it_ended(layout, replica, last, me, listener)?;
+        }
+        let path = layout.journal(replica.id(), last + 1);
+        match Journal::create(&path, run, last + 1) {
+            Ok(journal) => {
+                let locked = journal.file().is_ok_and(|file| lease::lock(&file));
+                return Ok((journal, locked));
+            }
+            // Somebody else was faster; what they began is looked at as any launch.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("can't create the journal {}", path.display()));
+            }
+        }
+    }
+}
+
+fn make_sure_it_ended(
+    layout: &Layout,
+    replica: Replica,
+    launch: u32,
+    me: &Process,
+    listener: &dyn Listener,
+) -> anyhow::Result<()> {
+    let path = layout.journal(replica.id(), launch);
+    if ended_in_order(&path)? {
+        return Ok(());
+    }
+    let begun = first_line(&path)?;
+    let who = begun.as_ref().map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string());
+    let alive = AlreadyRunning { replica, launch, who: who.clone() };
+    if let Some(begun) = &begun {
+        match lease::probe(&path, &begun.process, begun.locked, me) {
+            Ok(Writer::Alive) => return Err(alive.into()),
+            Ok(Writer::Gone) => return Ok(()),
+            Ok(Writer::Unknown) | Err(_) => {}
+        }
+    }
+    listener.waiting_for(launch, &who);
+    match lease::watch(&path, QUIET, &|| listener.keep_going())
+        .with_context(|| format!("can't watch the journal {}", path.display()))?
+    {
+        Watched::Quiet | Watched::Missing => Ok(()),
+        // Its last word may have been what made it grow.
+        Watched::Grew if ended_in_order(&path)? => Ok(()),
+        Watched::Grew => Err(alive.into()),
+        Watched::Stopped => bail!(GivenUp),
+    }
+}
+
+/// Whether a journal's last whole line is a `stop`.
+///
+/// # Errors
+/// When it can't be read.
+pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        event: &'a str,
+    }
+    let read_tail = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(journal)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = read_tail().with_context(|| format!("can't read the journal {}", journal.display()))?;
+    let last = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(serde_json::from_slice::<Kind>(last).is_ok_and(|last| last.event == "stop"))
+}
+
+/// How a launch began, from the first line of its journal; `None` while that is not written or when it was cut.
+///
+/// # Errors
+/// When it can't be read.
+pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
+    use std::io::BufRead;
+    let read = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        io::BufReader::new(File::open(journal)?).take(TAIL).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    let line = read().with_context(|| format!("can't read the journal {}", journal.display()))?;
+    Ok(serde_json::from_slice(&line).ok())
+}
+
+/// Whether the launch that a journal without a `stop` belongs to lives, as far as can be told at once: by its lock on its
+/// own host, else by whether the file server saw it written lately.
+pub fn is_at_work(journal: &Path, me: &Process, now_at_file_server: Option<std::time::SystemTime>) -> bool {
+    if ended_in_order(journal).unwrap_or(true) {
+        return false;
+    }
+    if let Ok(Some(begun)) = first_line(journal) {
+        match lease::probe(journal, &begun.process, begun.locked, me) {
+            Ok(Writer::Alive) => return true,
+            Ok(Writer::Gone) => return false,
+            Ok(Writer::Unknown) | Err(_) => {}
+        }
+    }
+    let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
+    match (written, now_at_file_server) {
+        (Ok(written), Some(now)) => now.duration_since(written).is_ok_and(|age| age < QUIET),
+        _ => false,
+    }
+}

@@ -1,0 +1,143 @@
+//! The names of all files in a results directory.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// A results directory: one run's files.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Of the directory at `root`, which need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The frozen input list.
+    pub fn inputs(&self) -> PathBuf {
+        self.root.join("inputs.jsonl")
+    }
+
+    /// The sign that somebody is listing, while there is no list yet.
+    pub fn listing(&self) -> PathBuf {
+        self.root.join("inputs.listing")
+    }
+
+    /// The folder of journals.
+    pub fn journals(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// One launch's journal.
+    pub fn journal(&self, replica_id: u32, launch: u32) -> PathBuf {
+        self.journals().join(format!("{replica_id}.{launch}.jsonl"))
+    }
+
+    /// The folder of kept output.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The kept output of a launch's tasks, packed.
+    pub fn log(&self, replica_id: u32, launch: u32) -> PathBuf {
+        self.logs().join(format!("{replica_id}.{launch}.log"))
+    }
+
+    /// What canfar-run itself said in a launch.
+    pub fn own_log(&self, replica_id: u32, launch: u32) -> PathBuf {
+        self.logs().join(format!("{replica_id}.{launch}.err"))
+    }
+
+    /// A replica's results.
+    pub fn results(&self, replica_id: u32) -> PathBuf {
+        self.root.join(format!("container_{replica_id}_results.json"))
+    }
+
+    /// Where `reset` puts earlier runs.
+    pub fn previous(&self) -> PathBuf {
+        self.root.join("previous")
+    }
+
+    /// What merging writes, by the name the contract gives.
+    pub fn merged(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Whether a name in a results directory is one that a run of ours, or its merge, writes or reserves.
+    pub fn is_of_a_run(name: &OsStr) -> bool {
+        let Some(name) = name.to_str() else { return false };
+        matches!(name, "inputs.jsonl" | "inputs.listing" | "journal" | "logs" | "claims")
+            || (name.starts_with("inputs.") && name.ends_with(".jsonl"))
+            || name.starts_with("final_")
+            || ResultsName::parse(OsStr::new(name)).is_some()
+    }
+}
+
+/// The id in a results file's name. Python writes `None` where `REPLICA_ID` is unset; it sorts last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResultsName {
+    /// `container_7_results.json`, in the order of the numbers.
+    Id(u64),
+    /// Any other text between `container_` and `_results.json`.
+    Other(String),
+}
+
+impl ResultsName {
+    /// Reads a file name; `None` for one that is no results file's.
+    pub fn parse(name: &OsStr) -> Option<Self> {
+        let id = name.to_str()?.strip_prefix("container_")?.strip_suffix("_results.json")?;
+        Some(match id.parse() {
+            // `container_007_results.json` is not the file that replica 7 writes.
+            Ok(number) if format!("{number}") == id => Self::Id(number),
+            _ => Self::Other(id.to_owned()),
+        })
+    }
+}
+
+/// Reads `<id>.<launch>.jsonl`.
+pub fn parse_journal_name(name: &OsStr) -> Option<(u32, u32)> {
+    let (id, launch) = name.to_str()?.strip_suffix(".jsonl")?.split_once('.')?;
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0 && number.to_string() == text);
+    Some((number(id)?, number(launch)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::{Layout, ResultsName, parse_journal_name};
+
+    #[test]
+    fn results_files_sort_by_the_number_in_their_name_and_none_comes_last() {
+        let mut ids: Vec<_> = ["container_None_results.json", "container_10_results.json", "container_9_results.json"]
+            .into_iter()
+            .filter_map(|name| ResultsName::parse(OsStr::new(name)))
+            .collect();
+        ids.sort();
+        assert_eq!(ids, [ResultsName::Id(9), ResultsName::Id(10), ResultsName::Other("None".into())]);
+        assert_eq!(ResultsName::parse(OsStr::new("container_1_results.json.tmp")), None);
+    }
+
+    #[test]
+    fn journal_names_are_two_plain_numbers() {
+        assert_eq!(parse_journal_name(OsStr::new("12.3.jsonl")), Some((12, 3)));
+        for odd in ["012.3.jsonl", "0.1.jsonl", "1.jsonl", "1.2.3.jsonl", "1.2.json", ".1.2.jsonl"] {
+            assert_eq!(parse_journal_name(OsStr::new(odd)), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_ours_belong_to_a_run() {
+        assert!(Layout::is_of_a_run(OsStr::new("container_1_results.json")));
+        assert!(Layout::is_of_a_run(OsStr::new("final_results.csv")));
+        assert!(!Layout::is_of_a_run(OsStr::new("notes.txt")));
+        assert!(!Layout::is_of_a_run(OsStr::new("previous")));
+    }
+}

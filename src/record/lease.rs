@@ -1,0 +1,177 @@
+//! Whether the process that began a file (a journal, the sign that somebody is listing) is still at it.
+//!
+//! Clocks of hosts differ and file locks over a network may lie, so a lock is believed only on the very host that took it,
+//! and everybody else watches the file for growth by their own clock.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+/// A file that has not grown for this long has lost its writer. Writers let theirs grow every [`SIGN_OF_LIFE`].
+pub const QUIET: Duration = Duration::from_secs(30);
+
+/// How often a living writer lets its file grow.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// How often a watched file is looked at; each look costs the file server a call.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The process that writes a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Host name.
+    pub host: String,
+    /// Tells one boot of a host from the next, and two hosts of one name apart. Empty where the system has none.
+    #[serde(default)]
+    pub boot_id: String,
+    /// Process id, in its own PID namespace.
+    pub pid: u32,
+    /// The platform's session id, to look the container up by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// canfar-run's version.
+    pub version: String,
+}
+
+impl Process {
+    /// This one.
+    pub fn current(session: Option<String>) -> Self {
+        Self {
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+            pid: std::process::id(),
+            session,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn is_on_the_host_of(&self, other: &Self) -> bool {
+        self.host == other.host && self.boot_id == other.boot_id
+    }
+}
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "host {}, pid {}", self.host, self.pid)?;
+        match &self.session {
+            Some(session) => write!(out, ", session {session}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What can be said at once of a file's writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// It runs on this host.
+    Alive,
+    /// It ran on this host and is gone.
+    Gone,
+    /// Only watching can tell.
+    Unknown,
+}
+
+/// What watching a file showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// It did not grow: nobody writes it any more.
+    Quiet,
+    /// It grew.
+    Grew,
+    /// It is not there.
+    Missing,
+    /// The watch was given up.
+    Stopped,
+}
+
+/// Locks a file for as long as it stays open. `false` where the file system can't.
+pub fn lock(file: &File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// Asks the lock of the file at `path`, which `writer` began and, as it says, locked.
+///
+/// # Errors
+/// When the file can't be opened.
+pub fn probe(path: &Path, writer: &Process, locked: bool, me: &Process) -> io::Result<Writer> {
+    if !locked || !me.is_on_the_host_of(writer) {
+        return Ok(Writer::Unknown);
+    }
+    let file = File::open(path)?;
+    Ok(match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Writer::Gone,
+        Err(rustix::io::Errno::WOULDBLOCK) => Writer::Alive,
+        Err(_) => Writer::Unknown,
+    })
+}
+
+/// Watches the file at `path` until it grows, vanishes or was quiet for `quiet`. `keep_going` is asked at every look.
+///
+/// # Errors
+/// When the file can't be looked at.
+pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io::Result<Watched> {
+    let length = |path: &Path| match std::fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let Some(at_first) = length(path)? else { return Ok(Watched::Missing) };
+    let begun = Instant::now();
+    while begun.elapsed() < quiet {
+        if !keep_going() {
+            return Ok(Watched::Stopped);
+        }
+        std::thread::sleep(LOOK.min(quiet));
+        match length(path)? {
+            Some(now) if now == at_first => {}
+            Some(_) => return Ok(Watched::Grew),
+            None => return Ok(Watched::Missing),
+        }
+    }
+    Ok(Watched::Quiet)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::Duration;
+
+    use super::{Process, Watched, Writer, lock, probe, watch};
+
+    #[test]
+    fn a_lock_tells_whether_the_writer_on_this_host_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let me = Process::current(None);
+        let file = File::create(&path).unwrap();
+        assert!(lock(&file));
+        assert_eq!(probe(&path, &me, true, &me).unwrap(), Writer::Alive);
+        assert_eq!(probe(&path, &me, false, &me).unwrap(), Writer::Unknown);
+        let elsewhere = Process { host: "elsewhere".into(), ..me.clone() };
+        assert_eq!(probe(&path, &elsewhere, true, &me).unwrap(), Writer::Unknown);
+        drop(file);
+        assert_eq!(probe(&path, &me, true, &me).unwrap(), Writer::Gone);
+    }
+
+    #[test]
+    fn watching_tells_a_quiet_file_from_a_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        assert_eq!(watch(&path, Duration::from_millis(1), &|| true).unwrap(), Watched::Missing);
+        File::create(&path).unwrap();
+        assert_eq!(watch(&path, Duration::from_millis(1), &|| true).unwrap(), Watched::Quiet);
+        assert_eq!(watch(&path, Duration::from_secs(30), &|| false).unwrap(), Watched::Stopped);
+        let grown = std::cell::Cell::new(false);
+        let grow = || {
+            if !grown.replace(true) {
+                std::fs::write(&path, "more").unwrap();
+            }
+            true
+        };
+        assert_eq!(watch(&path, Duration::from_secs(30), &grow).unwrap(), Watched::Grew);
+    }
+}

@@ -1,0 +1,103 @@
+//! `logs/<id>.<launch>.log`: the kept output of a launch's tasks, packed into one file so that a million tasks don't make
+//! a million files.
+//!
+//! An entry is a line of JSON (`index`, `attempt`, `path`, the lengths `stdout` and `stderr`), then those bytes, then a
+//! line end.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::LogSpan;
+use crate::record::layout::Layout;
+use crate::text::PathText;
+
+/// The first line of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogHead {
+    /// The task's index in the list.
+    pub index: u64,
+    /// Which attempt of it, from 1.
+    pub attempt: u32,
+    /// The file.
+    #[serde(flatten)]
+    pub path: PathText,
+    /// Bytes of standard output that follow.
+    pub stdout: u64,
+    /// Bytes of standard error that follow those.
+    pub stderr: u64,
+}
+
+/// A packed log being written; the file is made when the first entry comes.
+#[derive(Debug)]
+pub struct PackedLog {
+    layout: Layout,
+    path: PathBuf,
+    file: Option<File>,
+    length: u64,
+}
+
+impl PackedLog {
+    /// Of one launch.
+    pub fn new(layout: &Layout, replica_id: u32, launch: u32) -> Self {
+        Self { path: layout.log(replica_id, launch), layout: layout.clone(), file: None, length: 0 }
+    }
+
+    /// Appends an entry: `head`, then what `copy` writes, which must be as long as the head says.
+    ///
+    /// # Errors
+    /// When the log can't be written.
+    pub fn append(
+        &mut self,
+        head: &LogHead,
+        copy: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<LogSpan> {
+        let offset = self.length;
+        let mut counted = Counted { file: self.open()?, written: 0 };
+        let written = write_entry(&mut counted, head, copy);
+        self.length = offset + counted.written;
+        written?;
+        let name = self.path.strip_prefix(self.layout.root()).unwrap_or(&self.path);
+        Ok(LogSpan { file: name.to_string_lossy().into_owned(), offset, bytes: self.length - offset })
+    }
+
+    fn open(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            std::fs::create_dir_all(self.layout.logs())?;
+            self.file = Some(OpenOptions::new().append(true).create(true).open(&self.path)?);
+        }
+        self.file.as_mut().ok_or_else(|| io::Error::other("the log is not open"))
+    }
+}
+
+fn write_entry(
+    out: &mut impl Write,
+    head: &LogHead,
+    copy: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffered = io::BufWriter::with_capacity(64 * 1024, out);
+    serde_json::to_writer(&mut buffered, head)?;
+    buffered.write_all(b"\n")?;
+    copy(&mut buffered)?;
+    buffered.write_all(b"\n")?;
+    buffered.flush()
+}
+
+struct Counted<'a> {
+    file: &'a mut File,
+    written: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! The checked pair (id, count) that says which of a run's replicas this is. 1-based, as CANFAR counts.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+/// One of `count` replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replica {
+    id: NonZeroU32,
+    count: NonZeroU32,
+}
+
+/// Why two numbers are not a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReplicaError {
+    /// The id or the count is 0.
+    #[error("replica ids and counts start at 1, not 0")]
+    Zero,
+    /// The id is above the count.
+    #[error("replica id {id} is above the replica count {count}")]
+    AboveCount {
+        /// The id.
+        id: u32,
+        /// The count.
+        count: u32,
+    },
+}
+
+impl Replica {
+    /// The only replica of a run that has one.
+    pub const ALONE: Self = Self { id: NonZeroU32::MIN, count: NonZeroU32::MIN };
+
+    /// Replica `id` of `count`, both from 1.
+    ///
+    /// # Errors
+    /// When either is 0 or the id is above the count.
+    pub fn new(id: u32, count: u32) -> Result<Self, ReplicaError> {
+        let (Some(nonzero_id), Some(nonzero_count)) = (NonZeroU32::new(id), NonZeroU32::new(count)) else {
+            return Err(ReplicaError::Zero);
+        };
+        if id > count {
+            return Err(ReplicaError::AboveCount { id, count });
+        }
+        Ok(Self { id: nonzero_id, count: nonzero_count })
+    }
+
+    /// 1..=count.
+    pub fn id(self) -> u32 {
+        self.id.get()
+    }
+
+    /// How many replicas the run has.
+    pub fn count(self) -> u32 {
+        self.count.get()
+    }
+
+    /// Every replica of a run of `count`, in order.
+    pub fn all(count: NonZeroU32) -> impl Iterator<Item = Self> {
+        (1..=count.get()).filter_map(move |id| Some(Self { id: NonZeroU32::new(id)?, count }))
+    }
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "replica {} of {}", self.id, self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Replica, ReplicaError};
+
+    #[test]
+    fn ids_run_from_one_to_the_count() {
+        assert_eq!(Replica::new(0, 5), Err(ReplicaError::Zero));
+        assert_eq!(Replica::new(1, 0), Err(ReplicaError::Zero));
+        assert_eq!(Replica::new(6, 5), Err(ReplicaError::AboveCount { id: 6, count: 5 }));
+        let last = Replica::new(5, 5).unwrap();
+        assert_eq!((last.id(), last.count()), (5, 5));
+    }
+}

@@ -1,0 +1,377 @@
+//! One process: started in a group of its own, its output captured, its time limited, its end and its use told.
+//!
+//! A task ends when its own process ends. Its group is killed before that process is reaped, while the group's number
+//! can't belong to anybody else.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+use wait4::Wait4;
+
+use crate::outcome::{ProcessEnd, Usage};
+use crate::run::capture::Capture;
+use crate::run::stop::Stop;
+
+/// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
+pub const LONGEST_GRACE_ON_STOP: Duration = Duration::from_secs(15);
+
+/// A process that even KILL does not end (it hangs in the kernel) is given up after this when stopping.
+const GIVE_UP_AFTER_KILL: Duration = Duration::from_secs(5);
+
+/// How often a process is asked whether it ended, where the system can't tell by itself.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+
+/// Reads of 16 KiB.
+const READS_AT_ONCE: usize = 64;
+
+/// What to start.
+#[derive(Debug)]
+pub struct Spec<'a> {
+    /// The file to execute.
+    pub program: &'a OsStr,
+    /// Its arguments, its own name first.
+    pub argv: &'a [OsString],
+    /// All of its environment.
+    pub environment: &'a mut dyn Iterator<Item = (&'a OsStr, &'a OsStr)>,
+    /// Its working directory.
+    pub folder: Option<&'a Path>,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// How long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until TERM.
+    pub timeout: Option<Duration>,
+    /// From TERM to KILL.
+    pub grace: Duration,
+}
+
+/// Why a process could not be started.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// The system is short of processes, descriptors or memory: later it may work.
+    Short(io::Error),
+    /// It can't be.
+    Impossible(io::Error),
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Finished {
+    /// How the process ended.
+    pub end: ProcessEnd,
+    /// What it used.
+    pub usage: Usage,
+    /// Who ended it, if we did.
+    pub ended_by: Option<EndedBy>,
+    /// Whether a process that it left behind still held its output open.
+    pub left_processes: bool,
+}
+
+/// Why we ended a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Its time was up.
+    Timeout,
+    /// We are told to stop.
+    Stop,
+}
+
+/// Starts a process and stays with it until it ended.
+///
+/// # Errors
+/// When it can't be started.
+pub fn run(spec: Spec<'_>, stop: &Stop, stdout: &mut Capture, stderr: &mut Capture) -> Result<Finished, SpawnError> {
+    let started = Instant::now();
+    let mut child = spawn(spec.program, spec.argv, spec.environment, spec.folder)?;
+    let streams = [Stream::new(child.stdout.take().map(OwnedFd::from), stdout), Stream::new(child.stderr.take().map(OwnedFd::from), stderr)];
+    let mut attendance = Attendance {
+        exit: ExitWatch::new(&child),
+        group: Pid::from_child(&child),
+        streams,
+        phase: Phase::Running { until: spec.limits.timeout.map(|timeout| started + timeout) },
+        told: Told::Nothing,
+        grace: spec.limits.grace,
+    };
+    attendance.stay(stop);
+    let ended_by = attendance.phase.why();
+    let left_processes = attendance.clear_up();
+    Ok(reap(child, started, ended_by, left_processes))
+}
+
+fn spawn<'a>(
+    program: &OsStr,
+    argv: &[OsString],
+    environment: &mut dyn Iterator<Item = (&'a OsStr, &'a OsStr)>,
+    folder: Option<&Path>,
+) -> Result<Child, SpawnError> {
+    let mut command = Command::new(program);
+    if let Some((name, arguments)) = argv.split_first() {
+        command.arg0(name).args(arguments);
+    }
+    command.env_clear().envs(environment).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
+    command.spawn().map_err(|error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+        Some(
+            rustix::io::Errno::AGAIN | rustix::io::Errno::NOMEM | rustix::io::Errno::MFILE | rustix::io::Errno::NFILE,
+        ) => SpawnError::Short(error),
+        _ => SpawnError::Impossible(error),
+    })
+}
+
+/// Tells when a process has ended, without reaping it.
+enum ExitWatch {
+    #[cfg(target_os = "linux")]
+    Descriptor(OwnedFd),
+    Asking(Pid),
+}
+
+impl ExitWatch {
+    fn new(child: &Child) -> Self {
+        let pid = Pid::from_child(child);
+        #[cfg(target_os = "linux")]
+        if let Ok(descriptor) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            return Self::Descriptor(descriptor);
+        }
+        Self::Asking(pid)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Descriptor(descriptor) => Some(descriptor.as_fd()),
+            Self::Asking(_) => None,
+        }
+    }
+
+    fn asks(&self) -> Option<Pid> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Descriptor(_) => None,
+            Self::Asking(pid) => Some(*pid),
+        }
+    }
+}
+
+fn has_ended(pid: Pid) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    // An error means that there is nothing left to wait for.
+    waitid(WaitId::Pid(pid), options).map_or(true, |status| status.is_some())
+}
+
+/// One output stream being read.
+struct Stream<'a> {
+    pipe: Option<std::fs::File>,
+    capture: &'a mut Capture,
+}
+
+impl<'a> Stream<'a> {
+    fn new(pipe: Option<OwnedFd>, capture: &'a mut Capture) -> Self {
+        let pipe = pipe.filter(|pipe| rustix::io::ioctl_fionbio(pipe, true).is_ok()).map(std::fs::File::from);
+        Self { pipe, capture }
+    }
+
+    /// Reads what is there, up to a MiB, so that who writes without end holds nothing up. A pipe holds no more when its
+    /// process ends. A stream that is at its end, or broken, is closed.
+    fn drain(&mut self, buffer: &mut [u8]) {
+        for _ in 0..READS_AT_ONCE {
+            let Some(pipe) = &mut self.pipe else { return };
+            match pipe.read(buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => self.capture.push(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Running { until: Option<Instant> },
+    Terminating { why: EndedBy, kill_at: Instant },
+    Killed { why: EndedBy, at: Instant },
+}
+
+impl Phase {
+    fn why(self) -> Option<EndedBy> {
+        match self {
+            Self::Running { .. } => None,
+            Self::Terminating { why, .. } | Self::Killed { why, .. } => Some(why),
+        }
+    }
+}
+
+/// What the gates of [`Stop`] have said to this process so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    End,
+    Kill,
+}
+
+/// Staying with one process.
+struct Attendance<'a> {
+    exit: ExitWatch,
+    group: Pid,
+    streams: [Stream<'a>; 2],
+    phase: Phase,
+    told: Told,
+    grace: Duration,
+}
+
+/// What a wait brought.
+struct Woken {
+    exited: bool,
+    gate: bool,
+}
+
+impl Attendance<'_> {
+    /// Returns when the process ended, or when it hangs in the kernel and we are told to stop.
+    fn stay(&mut self, stop: &Stop) {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let woken = self.wait(stop);
+            for stream in &mut self.streams {
+                stream.drain(&mut buffer);
+            }
+            if woken.exited || self.is_given_up() {
+                return;
+            }
+            if woken.gate {
+                self.told = if self.told == Told::Nothing { Told::End } else { Told::Kill };
+            }
+            self.phase = self.next_phase();
+        }
+    }
+
+    fn is_given_up(&self) -> bool {
+        matches!(self.phase, Phase::Killed { at, .. } if self.told != Told::Nothing && at.elapsed() >= GIVE_UP_AFTER_KILL)
+    }
+
+    fn next_phase(&self) -> Phase {
+        let now = Instant::now();
+        let soonest = now + self.grace.min(LONGEST_GRACE_ON_STOP);
+        match (self.phase, self.told) {
+            (Phase::Running { .. }, Told::End) => self.terminate(EndedBy::Stop, soonest),
+            (Phase::Running { .. }, Told::Kill) => self.kill(EndedBy::Stop, now),
+            (Phase::Running { until: Some(until) }, Told::Nothing) if until <= now => {
+                self.terminate(EndedBy::Timeout, now + self.grace)
+            }
+            (Phase::Terminating { why, .. }, Told::Kill) => self.kill(why, now),
+            (Phase::Terminating { why, kill_at }, _) if kill_at <= now => self.kill(why, now),
+            (Phase::Terminating { why, kill_at }, Told::End) => {
+                Phase::Terminating { why, kill_at: kill_at.min(now + LONGEST_GRACE_ON_STOP) }
+            }
+            (phase, _) => phase,
+        }
+    }
+
+    fn terminate(&self, why: EndedBy, kill_at: Instant) -> Phase {
+        self.signal(Signal::TERM);
+        // A stopped process learns of TERM only when it goes on.
+        self.signal(Signal::CONT);
+        Phase::Terminating { why, kill_at }
+    }
+
+    fn kill(&self, why: EndedBy, at: Instant) -> Phase {
+        self.signal(Signal::KILL);
+        Phase::Killed { why, at }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The group exists as long as its leader is not reaped; there is nobody to tell of a failure.
+        let _ = kill_process_group(self.group, signal);
+    }
+
+    /// When something is due.
+    fn due(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Running { until } => until,
+            Phase::Terminating { kill_at, .. } => Some(kill_at),
+            Phase::Killed { at, .. } => (self.told != Told::Nothing).then(|| at + GIVE_UP_AFTER_KILL),
+        }
+    }
+
+    /// The gate that has not spoken yet; a gate that has would wake us for ever.
+    fn gate<'s>(&self, stop: &'s Stop) -> Option<BorrowedFd<'s>> {
+        match (self.told, self.phase) {
+            (Told::Nothing, _) => Some(stop.ending()),
+            (Told::End, Phase::Running { .. } | Phase::Terminating { .. }) => Some(stop.killing()),
+            _ => None,
+        }
+    }
+
+    fn wait(&self, stop: &Stop) -> Woken {
+        let gate = self.gate(stop);
+        let pipes = self.streams.iter().map(|stream| stream.pipe.as_ref().map(AsFd::as_fd));
+        let watched = [self.exit.descriptor(), gate].into_iter().chain(pipes);
+        let mut polled: Vec<PollFd<'_>> =
+            watched.flatten().map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)).collect();
+        let timeout = self.patience().and_then(|patience| Timespec::try_from(patience).ok());
+        // Interrupted or not, the state is looked at afresh.
+        let _ = poll(&mut polled, timeout.as_ref());
+        let mut ready = polled.iter().map(|polled| !polled.revents().is_empty());
+        let mut next_if = |present: bool| present && ready.next().unwrap_or(false);
+        let exited = next_if(self.exit.descriptor().is_some()) || self.exit.asks().is_some_and(has_ended);
+        Woken { exited, gate: next_if(gate.is_some()) }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let due = self.due().map(|due| due.saturating_duration_since(Instant::now()));
+        match self.exit.asks() {
+            Some(_) => Some(due.map_or(ASK_EVERY, |due| due.min(ASK_EVERY))),
+            None => due,
+        }
+    }
+
+    /// Kills what is left of the group. Tells whether somebody else still holds the output open.
+    fn clear_up(self) -> bool {
+        self.signal(Signal::KILL);
+        self.streams.iter().any(|stream| stream.pipe.is_some())
+    }
+}
+
+fn reap(mut child: Child, started: Instant, ended_by: Option<EndedBy>, left_processes: bool) -> Finished {
+    // A process that hangs in the kernel is left to it.
+    let reaped = match ended_by {
+        Some(EndedBy::Stop) => child.try_wait4().ok().flatten(),
+        _ => child.wait4().ok(),
+    };
+    let duration_s = started.elapsed().as_secs_f64();
+    let Some(reaped) = reaped else {
+        let usage = Usage { duration_s, ..Usage::default() };
+        return Finished { end: ProcessEnd::default(), usage, ended_by, left_processes };
+    };
+    let cpu = reaped.rusage.utime + reaped.rusage.stime;
+    let usage = Usage {
+        duration_s,
+        cpu_s: cpu.as_secs_f64(),
+        max_rss_bytes: Some(reaped.rusage.maxrss).filter(|peak| *peak > own_peak()),
+    };
+    let end = ProcessEnd { exit_code: reaped.status.code(), signal: reaped.status.signal() };
+    Finished { end, usage: usage.rounded(), ended_by, left_processes }
+}
+
+/// The largest resident memory this process ever had, bytes. A child starts as its copy, and the kernel counts that as the
+/// child's own peak: what is not above it can't be told apart.
+fn own_peak() -> u64 {
+    use nix::sys::resource::{UsageWho, getrusage};
+    // Linux counts in KiB, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    getrusage(UsageWho::RUSAGE_SELF).ok().and_then(|usage| u64::try_from(usage.max_rss()).ok()).map_or(0, |peak| peak * unit)
+}

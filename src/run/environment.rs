@@ -1,0 +1,100 @@
+//! The environment of a task: what this process has, less what is its own business, plus what the task is told.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::replica::Replica;
+
+/// The variables by which numeric libraries and runtimes learn how many threads to use.
+pub const THREAD_VARIABLES: [&str; 11] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "NUMBA_NUM_THREADS",
+    "JULIA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+];
+
+/// Set in every task; a canfar-run inside one takes no identity from the environment.
+pub const TASK_ID: &str = "CANFAR_TASK_ID";
+
+/// What all tasks of a launch have in common.
+#[derive(Debug, Clone)]
+pub struct TaskEnvironment {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+impl TaskEnvironment {
+    /// From this process's environment. `threads` is `None` where the thread variables are to stay as they are; `extra`
+    /// (the job file's `[env]`) beats everything.
+    pub fn new(
+        inherited: &BTreeMap<OsString, OsString>,
+        replica: Replica,
+        threads: Option<usize>,
+        extra: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut variables: BTreeMap<OsString, OsString> = inherited
+            .iter()
+            .filter(|(name, _)| !name.as_bytes().starts_with(b"CANFAR_RUN_"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let mut set = |name: &str, value: String| variables.insert(name.into(), value.into());
+        set("REPLICA_ID", replica.id().to_string());
+        set("REPLICA_COUNT", replica.count().to_string());
+        if let Some(threads) = threads {
+            for name in THREAD_VARIABLES {
+                set(name, threads.to_string());
+            }
+        }
+        for (name, value) in extra {
+            set(name, value.clone());
+        }
+        Self { variables }
+    }
+
+    /// A variable that all tasks have.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// All of them, with a task's own last, so that they win.
+    pub fn with<'a>(
+        &'a self,
+        own: &'a [(&'static str, OsString)],
+    ) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
+        let common = self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        common.chain(own.iter().map(|(name, value)| (OsStr::new(*name), value.as_os_str())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ffi::{OsStr, OsString};
+
+    use super::TaskEnvironment;
+    use crate::replica::Replica;
+
+    #[test]
+    fn tasks_get_identity_and_threads_but_not_our_options() {
+        let inherited: BTreeMap<OsString, OsString> =
+            [("CANFAR_RUN_JOBS", "9"), ("OMP_NUM_THREADS", "1"), ("HOME", "/h")]
+                .map(|(name, value)| (name.into(), value.into()))
+                .into();
+        let replica = Replica::new(3, 7).unwrap();
+        let extra = [("JULIA_NUM_THREADS".to_owned(), "8".to_owned())].into();
+        let environment = TaskEnvironment::new(&inherited, replica, Some(4), &extra);
+        let get = |name| environment.get(name).and_then(OsStr::to_str);
+        assert_eq!(get("CANFAR_RUN_JOBS"), None);
+        assert_eq!((get("REPLICA_ID"), get("REPLICA_COUNT"), get("HOME")), (Some("3"), Some("7"), Some("/h")));
+        assert_eq!((get("OMP_NUM_THREADS"), get("JULIA_NUM_THREADS")), (Some("4"), Some("8")));
+        let kept = TaskEnvironment::new(&inherited, replica, None, &BTreeMap::new());
+        assert_eq!(kept.get("OMP_NUM_THREADS"), Some(OsStr::new("1")));
+    }
+}

@@ -1,0 +1,231 @@
+//! How one attempt of a task is executed. A process of its own for each is the one way there is; others implement
+//! [`Execute`] beside it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::outcome::{Cause, Failure, ProcessEnd, Usage};
+use crate::record::item::TaskResult;
+use crate::replica::Replica;
+use crate::run::capture::Capture;
+use crate::run::child::{self, EndedBy, Finished, Limits, SpawnError, Spec};
+use crate::run::environment::{TASK_ID, TaskEnvironment};
+use crate::run::result::ResultRule;
+use crate::run::scratch::{Scratch, SlotScratch};
+use crate::run::stop::Stop;
+use crate::template::{TaskPlace, Template};
+
+/// One attempt that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The list entry.
+    pub path: &'a OsStr,
+    /// It below its pattern's fixed part.
+    pub rel: &'a OsStr,
+    /// Its index in the list.
+    pub index: u64,
+    /// Which attempt of the task, over all launches, from 1.
+    pub number: u32,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub struct Executed {
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+    /// How its process ended.
+    pub end: ProcessEnd,
+    /// What it used.
+    pub usage: Usage,
+    /// Its result.
+    pub result: Option<TaskResult>,
+    /// What it printed.
+    pub stdout: Capture,
+    /// What it printed to standard error.
+    pub stderr: Capture,
+    /// Whether a process that it left behind still held its output open.
+    pub left_processes: bool,
+}
+
+/// What may come of executing.
+#[derive(Debug)]
+pub enum Execution {
+    /// The attempt was made.
+    Made(Box<Executed>),
+    /// It was stopped with this process: neither a success nor a failure.
+    Stopped,
+    /// The system is short of something: to be tried again later.
+    Short(std::io::Error),
+    /// The command can't be started for any file.
+    CannotStart(String),
+}
+
+/// One slot's way of executing attempts, one after the other.
+pub trait Execute: Send {
+    /// Makes one attempt and stays until it ended.
+    fn execute(&mut self, attempt: &Attempt<'_>) -> Execution;
+}
+
+/// `--chdir`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkFolder {
+    /// Where canfar-run was started.
+    Inherited,
+    /// One for all.
+    Fixed(PathBuf),
+    /// Each task its own temporary one.
+    Task,
+}
+
+/// What all processes of a launch have in common.
+#[derive(Debug)]
+pub struct ProcessSettings {
+    /// The command.
+    pub template: Template,
+    /// The file of its first word, where that has no placeholder.
+    pub program: Option<PathBuf>,
+    /// What the tasks share of their environment.
+    pub environment: TaskEnvironment,
+    /// The run id.
+    pub run: String,
+    /// Who we are.
+    pub replica: Replica,
+    /// Which launch this is.
+    pub launch: u32,
+    /// Where tasks run.
+    pub work_folder: WorkFolder,
+    /// How long an attempt may take.
+    pub limits: Limits,
+    /// What of its output is the result.
+    pub result: ResultRule,
+}
+
+/// Starts a process for each attempt.
+#[derive(Debug)]
+pub struct ProcessSlot<'a> {
+    settings: &'a ProcessSettings,
+    stop: &'a Stop,
+    slot: usize,
+    scratch: SlotScratch,
+}
+
+impl<'a> ProcessSlot<'a> {
+    /// For slot 1..=jobs.
+    ///
+    /// # Errors
+    /// When its temporary folder can't be made.
+    pub fn new(settings: &'a ProcessSettings, stop: &'a Stop, scratch: &Scratch, slot: usize) -> anyhow::Result<Self> {
+        Ok(Self { settings, stop, slot, scratch: scratch.slot(slot)? })
+    }
+
+    fn variables(&self, attempt: &Attempt<'_>, result_file: &Path) -> [(&'static str, OsString); 8] {
+        let ProcessSettings { run, launch, replica, .. } = self.settings;
+        let Attempt { index, number, .. } = attempt;
+        [
+            (TASK_ID, format!("{run}.{index}.{}.{launch}.{number}", replica.id()).into()),
+            ("CANFAR_TASK_FILE", attempt.path.to_owned()),
+            ("CANFAR_TASK_INDEX", index.to_string().into()),
+            ("CANFAR_TASK_SLOT", self.slot.to_string().into()),
+            ("CANFAR_TASK_ATTEMPT", number.to_string().into()),
+            ("CANFAR_TASK_RESULT", result_file.as_os_str().to_owned()),
+            ("CANFAR_TASK_TMPDIR", self.scratch.tmp().as_os_str().to_owned()),
+            ("TMPDIR", self.scratch.tmp().as_os_str().to_owned()),
+        ]
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match &self.settings.work_folder {
+            WorkFolder::Inherited => None,
+            WorkFolder::Fixed(folder) => Some(folder),
+            WorkFolder::Task => Some(self.scratch.tmp()),
+        }
+    }
+
+    fn judge(&self, finished: &Finished, result_file: &Path, stdout: &mut Capture) -> Result<Option<TaskResult>, Failure> {
+        if finished.ended_by == Some(EndedBy::Timeout) {
+            let limit = self.settings.limits.timeout.unwrap_or_default();
+            return Err(Failure { cause: Cause::Timeout, message: format!("stopped after {} (--timeout)", crate::units::duration(limit)) });
+        }
+        match (finished.end.exit_code, finished.end.signal) {
+            (Some(0), _) => self
+                .settings
+                .result
+                .extract(result_file, stdout)
+                .map_err(|bad| Failure { cause: Cause::Result, message: bad.0 }),
+            (Some(code), _) => Err(Failure { cause: Cause::Exit, message: format!("exit code {code}") }),
+            (None, Some(signal)) => {
+                Err(Failure { cause: Cause::Signal, message: format!("killed by {}", crate::units::signal(signal)) })
+            }
+            (None, None) => Err(Failure { cause: Cause::Signal, message: "its end was not seen".into() }),
+        }
+    }
+
+    fn spawn_failed(&self, error: &std::io::Error, argv: &[OsString], stdout: Capture, stderr: Capture) -> Execution {
+        let program = argv.first().cloned().unwrap_or_default();
+        let message = format!("can't start {}: {error}", program.display());
+        // Too long an argument list is this file's fault; a program that can't be executed fails for every file.
+        let of_this_file = error.raw_os_error() == Some(rustix::io::Errno::TOOBIG.raw_os_error());
+        if self.settings.program.is_some() && !of_this_file {
+            return Execution::CannotStart(message);
+        }
+        Execution::Made(Box::new(Executed {
+            failure: Some(Failure { cause: Cause::Spawn, message }),
+            end: ProcessEnd::default(),
+            usage: Usage::default(),
+            result: None,
+            stdout,
+            stderr,
+            left_processes: false,
+        }))
+    }
+}
+
+impl Execute for ProcessSlot<'_> {
+    fn execute(&mut self, attempt: &Attempt<'_>) -> Execution {
+        let settings = self.settings;
+        let replica = settings.replica.id();
+        let place = TaskPlace { path: attempt.path, rel: attempt.rel, index: attempt.index, slot: self.slot, replica };
+        let argv = settings.template.render(&place);
+        let result_file = self.scratch.result_file(attempt.index, attempt.number);
+        let own = self.variables(attempt, &result_file);
+        let program = settings.program.as_ref().map(|program| program.as_os_str()).or(argv.first().map(OsString::as_os_str));
+        let spec = Spec {
+            program: program.unwrap_or_default(),
+            argv: &argv,
+            environment: &mut settings.environment.with(&own),
+            folder: self.folder(),
+            limits: settings.limits,
+        };
+        let mut stdout = Capture::new(self.scratch.root());
+        let mut stderr = Capture::new(self.scratch.root());
+        let finished = match child::run(spec, self.stop, &mut stdout, &mut stderr) {
+            Ok(finished) => finished,
+            Err(SpawnError::Short(error)) => return Execution::Short(error),
+            Err(SpawnError::Impossible(error)) => return self.spawn_failed(&error, &argv, stdout, stderr),
+        };
+        let judged = self.judge(&finished, &result_file, &mut stdout);
+        let _ = std::fs::remove_file(&result_file);
+        if let Err(error) = self.scratch.clear() {
+            return Execution::CannotStart(format!(
+                "can't empty the temporary folder {} for the next task: {error}",
+                self.scratch.tmp().display()
+            ));
+        }
+        if finished.ended_by == Some(EndedBy::Stop) {
+            return Execution::Stopped;
+        }
+        let (result, failure) = match judged {
+            Ok(result) => (result, None),
+            Err(failure) => (None, Some(failure)),
+        };
+        Execution::Made(Box::new(Executed {
+            failure,
+            end: finished.end,
+            usage: finished.usage,
+            result,
+            stdout,
+            stderr,
+            left_processes: finished.left_processes,
+        }))
+    }
+}

@@ -1,0 +1,41 @@
+//! A gate that many threads can poll at once, together with other descriptors: it opens once, for good.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+/// Its read end hangs up when the write end is closed, for all who poll it.
+#[derive(Debug)]
+pub struct Gate {
+    waiting: OwnedFd,
+    holding: Mutex<Option<OwnedFd>>,
+}
+
+impl Gate {
+    /// A closed one.
+    ///
+    /// # Errors
+    /// When the system is out of descriptors.
+    pub fn new() -> io::Result<Self> {
+        let (waiting, holding) = rustix::pipe::pipe()?;
+        for end in [&waiting, &holding] {
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+        }
+        Ok(Self { waiting, holding: Mutex::new(Some(holding)) })
+    }
+
+    /// Opens it.
+    pub fn open(&self) {
+        self.holding.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        self.holding.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// What to poll: ready, hung up, once the gate is open.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waiting.as_fd()
+    }
+}

@@ -1,0 +1,15 @@
+//! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
+
+pub mod capture;
+pub mod child;
+pub mod environment;
+pub mod execute;
+pub mod gate;
+pub mod limits;
+pub mod program;
+pub mod recorder;
+pub mod result;
+pub mod schedule;
+pub mod scratch;
+pub mod source;
+pub mod stop;

@@ -1,0 +1,334 @@
+//! What is kept of attempts while they run: journal first, then the notes, then whoever watches.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, ResultsWritten, Stopped, TaskEnded, Totals};
+use crate::outcome::{Failure, Status};
+use crate::record::history::{History, Known};
+use crate::record::item::{self, Meta};
+use crate::record::journal::Journal;
+use crate::record::logs::{LogHead, PackedLog};
+use crate::replica::Replica;
+use crate::run::capture::Capture;
+use crate::run::execute::{Attempt, Executed};
+use crate::text::PathText;
+
+/// At most so much of a failed task's standard error goes into its record.
+const STDERR_TAIL: usize = 2048;
+
+/// `--logs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum KeepLogs {
+    /// The output of failed attempts is kept.
+    Failed,
+    /// All output is kept.
+    All,
+    /// No output is kept.
+    None,
+}
+
+/// What this launch did so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally {
+    /// Tasks ended ok.
+    pub ok: u64,
+    /// Tasks ended failed.
+    pub failed: u64,
+    /// Attempts that ended, retried ones included.
+    pub attempts: u64,
+    /// Ok tasks without a result.
+    pub without_result: u64,
+    /// NaN and Infinity that became null.
+    pub non_finite: u64,
+    /// CPU time of all attempts, seconds.
+    pub cpu_s: f64,
+    /// Largest resident memory of any attempt's process, bytes.
+    pub peak_bytes: Option<u64>,
+}
+
+/// A task or attempt that ended, for whoever watches.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// Which.
+    pub attempt: &'a Attempt<'a>,
+    /// What it came to.
+    pub executed: &'a Executed,
+    /// The end of its standard error, if it failed.
+    pub stderr_tail: Option<&'a str>,
+    /// Where its output is kept.
+    pub log: Option<&'a LogSpan>,
+    /// Whether it is tried again.
+    pub is_retried: bool,
+}
+
+/// Who is told as things happen. Nobody else prints.
+pub trait Watch: Sync {
+    /// An attempt ended and is in the journal.
+    fn ended(&self, ended: &Ended<'_>);
+}
+
+/// What a launch's attempts leave behind.
+#[derive(Debug)]
+pub struct Recorder {
+    kept: Mutex<Kept>,
+    log: Mutex<PackedLog>,
+    keep_logs: KeepLogs,
+    run: String,
+    replica: Replica,
+    launch: u32,
+}
+
+#[derive(Debug)]
+struct Kept {
+    journal: Journal,
+    history: History,
+    tally: Tally,
+    dirty: bool,
+}
+
+impl Recorder {
+    /// Of one launch; `history` is what its predecessors left.
+    pub fn new(journal: Journal, history: History, log: PackedLog, keep_logs: KeepLogs, run: &str, replica: Replica) -> Self {
+        let launch = journal.launch();
+        let kept = Kept { journal, history, tally: Tally::default(), dirty: true };
+        Self { kept: Mutex::new(kept), log: Mutex::new(log), keep_logs, run: run.to_owned(), replica, launch }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that an attempt begins; gives its number over all launches, from 1.
+    ///
+    /// # Errors
+    /// When the journal can't be written: then it must not begin.
+    pub fn begin(&self, index: u64, slot: usize, alone: bool) -> io::Result<u32> {
+        let mut kept = self.kept();
+        let attempt = kept.history.begin_attempt(index);
+        kept.journal.add(&Event::Start(AttemptBegun { index, attempt, slot, alone }));
+        kept.commit()?;
+        Ok(attempt)
+    }
+
+    /// Notes how an attempt ended, and, unless it is tried again, the task's record.
+    ///
+    /// # Errors
+    /// When log or journal can't be written: the task then has no record and runs again in the next launch.
+    pub fn end(
+        &self,
+        attempt: &Attempt<'_>,
+        mut executed: Executed,
+        started_at: String,
+        is_retried: bool,
+        watch: &dyn Watch,
+    ) -> io::Result<()> {
+        let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
+        let log = self.keep_output(attempt, &mut executed)?;
+        let record = (!is_retried).then(|| self.record(attempt, &executed, started_at, stderr_tail.clone(), log.clone()));
+        self.write_end(attempt, &executed, log.clone(), record)?;
+        watch.ended(&Ended {
+            attempt,
+            executed: &executed,
+            stderr_tail: stderr_tail.as_deref(),
+            log: log.as_ref(),
+            is_retried,
+        });
+        Ok(())
+    }
+
+    fn write_end(
+        &self,
+        attempt: &Attempt<'_>,
+        executed: &Executed,
+        log: Option<LogSpan>,
+        record: Option<Vec<u8>>,
+    ) -> io::Result<()> {
+        let index = attempt.index;
+        let status = executed.status();
+        let mut kept = self.kept();
+        kept.journal.add(&Event::Attempt(AttemptEnded {
+            index,
+            attempt: attempt.number,
+            status,
+            cause: executed.failure.as_ref().map(|failure| failure.cause),
+            end: executed.end,
+            usage: executed.usage,
+            log,
+            left_processes: executed.left_processes,
+        }));
+        let ended = TaskEnded { index, status };
+        let span = record.map(|record| kept.journal.add_end(ended, &record));
+        kept.commit()?;
+        kept.tally.count(executed, span.is_some());
+        if let Some(span) = span {
+            kept.history.note_own(ended, self.launch, span);
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        attempt: &Attempt<'_>,
+        executed: &Executed,
+        started_at: String,
+        stderr_tail: Option<String>,
+        log: Option<LogSpan>,
+    ) -> Vec<u8> {
+        let failure = executed.failure.as_ref();
+        let meta = Meta {
+            run: self.run.clone(),
+            index: attempt.index,
+            path: PathText::readable(attempt.path),
+            status: executed.status(),
+            cause: failure.map(|failure| failure.cause),
+            end: executed.end,
+            attempts: attempt.number,
+            started_at,
+            usage: executed.usage,
+            replica_id: self.replica.id(),
+            replica_count: self.replica.count(),
+            launch: self.launch,
+            non_finite: executed.result.as_ref().map_or(0, |result| result.non_finite),
+            message: failure.map(|failure| failure.message.clone()),
+            stderr_tail,
+            log,
+        };
+        item::build(attempt.path, executed.result.as_ref(), &meta)
+    }
+
+    fn keep_output(&self, attempt: &Attempt<'_>, executed: &mut Executed) -> io::Result<Option<LogSpan>> {
+        let keep = match self.keep_logs {
+            KeepLogs::All => true,
+            KeepLogs::Failed => executed.failure.is_some(),
+            KeepLogs::None => false,
+        };
+        let Executed { stdout, stderr, .. } = executed;
+        if !keep || stdout.total() + stderr.total() == 0 {
+            return Ok(None);
+        }
+        let head = LogHead {
+            index: attempt.index,
+            attempt: attempt.number,
+            path: PathText::readable(attempt.path),
+            stdout: stdout.kept_bytes(),
+            stderr: stderr.kept_bytes(),
+        };
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.append(&head, |out| {
+            stdout.copy_to(out)?;
+            stderr.copy_to(out)
+        })
+        .map(Some)
+    }
+
+    /// How far this launch is; the caller adds what only it knows.
+    pub fn totals(&self) -> Totals {
+        let kept = self.kept();
+        let (ok, failed) = kept.history.tasks().fold((0, 0), |(ok, failed), (_, task)| match task.known {
+            Known::Record(Status::Ok) => (ok + 1, failed),
+            Known::Record(Status::Failed) | Known::Lost => (ok, failed + 1),
+            Known::Nothing => (ok, failed),
+        });
+        Totals { ok, failed, ..Totals::default() }
+    }
+
+    /// What this launch did.
+    pub fn tally(&self) -> Tally {
+        self.kept().tally.clone()
+    }
+
+    /// Writes an event.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn write(&self, event: &Event) -> io::Result<()> {
+        let mut kept = self.kept();
+        kept.journal.add(event);
+        kept.commit()
+    }
+
+    /// Makes what was written last through a power loss, without holding up who writes meanwhile.
+    ///
+    /// # Errors
+    /// When it can't be synced.
+    pub fn sync(&self) -> io::Result<()> {
+        let file = {
+            let mut kept = self.kept();
+            if !std::mem::take(&mut kept.dirty) {
+                return Ok(());
+            }
+            kept.journal.file()?
+        };
+        file.sync_data()
+    }
+
+    /// Writes that the results file is there, and that the launch ends.
+    ///
+    /// # Errors
+    /// When the journal can't be written or synced.
+    pub fn close(&self, results: Option<ResultsWritten>, stopped: Stopped) -> io::Result<()> {
+        let mut kept = self.kept();
+        if let Some(results) = results {
+            kept.journal.add(&Event::ResultsWritten(results));
+        }
+        kept.journal.add(&Event::Stop(stopped));
+        kept.commit()?;
+        drop(kept);
+        self.sync()
+    }
+
+    /// Looks at the notes.
+    pub fn with_history<T>(&self, look: impl FnOnce(&History) -> T) -> T {
+        look(&self.kept().history)
+    }
+}
+
+impl Kept {
+    fn commit(&mut self) -> io::Result<()> {
+        self.dirty = true;
+        self.journal.commit()
+    }
+}
+
+impl Executed {
+    /// Ok or failed.
+    pub fn status(&self) -> Status {
+        if self.failure.is_none() { Status::Ok } else { Status::Failed }
+    }
+}
+
+impl Tally {
+    fn count(&mut self, executed: &Executed, is_last: bool) {
+        self.attempts += 1;
+        self.cpu_s += executed.usage.cpu_s;
+        self.peak_bytes = self.peak_bytes.max(executed.usage.max_rss_bytes);
+        if !is_last {
+            return;
+        }
+        match executed.status() {
+            Status::Ok => self.ok += 1,
+            Status::Failed => self.failed += 1,
+        }
+        if executed.status() == Status::Ok {
+            self.without_result += u64::from(executed.result.is_none());
+            self.non_finite += executed.result.as_ref().map_or(0, |result| result.non_finite);
+        }
+    }
+}
+
+/// The end of standard error as valid text: at most [`STDERR_TAIL`] bytes, from the start of a character.
+fn stderr_tail(stderr: &mut Capture) -> String {
+    let bytes = stderr.tail(STDERR_TAIL).unwrap_or_default();
+    // Cut in the middle of a character, the tail begins with the rest of it.
+    let rest = bytes.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count();
+    let text = String::from_utf8_lossy(&bytes[rest..]);
+    let start = (text.len().saturating_sub(STDERR_TAIL)..=text.len()).find(|at| text.is_char_boundary(*at));
+    text[start.unwrap_or(0)..].trim_end().to_owned()
+}
+
+/// The one line that says most about a failure: the last one of its standard error, else what we know.
+pub fn last_words<'a>(failure: &'a Failure, stderr_tail: Option<&'a str>) -> &'a str {
+    let last = stderr_tail.and_then(|tail| tail.lines().rev().find(|line| !line.trim().is_empty()));
+    last.map_or(failure.message.as_str(), str::trim)
+}

@@ -1,0 +1,282 @@
+//! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one source, and the attendant that
+//! keeps time meanwhile (signs of life, deadline, signals, progress).
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::event::{Event, Totals};
+use crate::outcome::Status;
+use crate::record::inputs::{Entry, InputList};
+use crate::record::lease::SIGN_OF_LIFE;
+use crate::run::execute::{Attempt, Execute, Execution};
+use crate::run::limits;
+use crate::run::recorder::{Recorder, Tally, Watch};
+use crate::run::source::{Halt, Source, Turn};
+use crate::run::stop::Stop;
+
+/// Records are synced, and a newer launch is looked for, this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A pool thread holds one child's output buffer and little else.
+const STACK: usize = 512 * 1024;
+
+/// With `--max-failures auto`, so many failures at the very start, and no success, end the launch.
+const ALL_OF_THE_FIRST: u64 = 20;
+
+/// `--max-failures`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxFailures {
+    /// Ends a launch whose first 20 tasks all failed.
+    Auto,
+    /// Never ends it.
+    None,
+    /// Ends it beyond that many.
+    Count(u64),
+    /// Ends it beyond that share of its tasks, percent.
+    Percent(f64),
+}
+
+impl MaxFailures {
+    /// Why a launch of `tasks` is to end now, if so.
+    pub fn exceeded(self, tally: &Tally, tasks: u64) -> Option<String> {
+        let failed = tally.failed;
+        match self {
+            Self::Auto if failed >= ALL_OF_THE_FIRST && tally.ok == 0 => {
+                Some(format!("the first {failed} tasks all failed (--max-failures auto)"))
+            }
+            Self::Count(most) if failed > most => Some(format!("{failed} tasks failed (--max-failures {most})")),
+            Self::Percent(most) if failed as f64 > tasks as f64 * most / 100.0 => {
+                Some(format!("{failed} of {tasks} tasks failed (--max-failures {most}%)"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `--retries` and `--retry-delay`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retries {
+    /// Extra attempts in this launch.
+    pub extra: u32,
+    /// Pause before the first of them; doubles.
+    pub delay: Duration,
+}
+
+impl Retries {
+    /// Longest pause between two attempts.
+    const LONGEST: Duration = Duration::from_secs(3600);
+
+    /// The pause after `tried` attempts of this launch failed: doubling, with up to a quarter more at random, so that
+    /// replicas that failed together don't come back together. `None` when there is no further attempt.
+    fn pause(self, tried: u32) -> Option<Duration> {
+        if tried > self.extra {
+            return None;
+        }
+        let pause = self.delay.saturating_mul(1 << (tried - 1).min(20)).min(Self::LONGEST);
+        Some(pause.mul_f64(1.0 + 0.25 * fastrand::f64()))
+    }
+}
+
+/// What a launch has to do, and how.
+pub struct Work<'a> {
+    /// The list, for `{rel}`.
+    pub list: &'a InputList,
+    /// The entries of the share, in its order.
+    pub entries: &'a [Entry],
+    /// The index in the list of each.
+    pub share: &'a crate::select::Share,
+    /// Where tasks come from.
+    pub source: &'a Source,
+    /// How many tasks it had at first.
+    pub tasks: u64,
+    /// Where attempts are kept.
+    pub recorder: &'a Recorder,
+    /// Signals.
+    pub stop: &'a Stop,
+    /// Extra attempts.
+    pub retries: Retries,
+    /// When failures end it.
+    pub max_failures: MaxFailures,
+    /// No new task after this.
+    pub deadline: Option<Instant>,
+    /// The journal that a newer launch of this replica would begin.
+    pub successor: PathBuf,
+    /// Told of attempts that ended.
+    pub watch: &'a dyn Watch,
+    /// Told now and then how far it is.
+    pub progress: &'a (dyn Fn(Totals) + Sync),
+}
+
+/// Runs all there is to run, with one executor a slot. Returns when no task runs any more.
+///
+/// # Errors
+/// When the threads can't be started.
+pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow::Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(slots.len())
+        .stack_size(STACK)
+        .thread_name(|slot| format!("slot {}", slot + 1))
+        .build()
+        .context("can't start the threads that attend to tasks; fewer --jobs need fewer")?;
+    // Hangs up when the last worker has let go of the other end.
+    let (all_gone, held) = std::io::pipe().context("can't make a pipe")?;
+    let held = Arc::new(held);
+    pool.in_place_scope(|scope| {
+        for (slot, mut executor) in (1..).zip(slots) {
+            let held = Arc::clone(&held);
+            scope.spawn(move |_| {
+                work.pull(slot, executor.as_mut());
+                drop(held);
+            });
+        }
+        drop(held);
+        work.attend(&all_gone);
+    });
+    Ok(())
+}
+
+impl Work<'_> {
+    fn pull(&self, slot: usize, executor: &mut dyn Execute) {
+        while let Some(turn) = self.source.next() {
+            self.take_turn(turn, slot, executor);
+        }
+    }
+
+    fn take_turn(&self, turn: Turn, slot: usize, executor: &mut dyn Execute) {
+        let entry = self.entries.get(turn.position as usize);
+        let index = self.share.index_at(u64::from(turn.position));
+        let (Some(entry), Some(index)) = (entry, index) else { return self.source.over(turn) };
+        let number = match self.recorder.begin(index, slot, turn.alone) {
+            Ok(number) => number,
+            Err(error) => return self.cannot_write(turn, &error),
+        };
+        let attempt = Attempt { path: &entry.path, rel: self.list.rel(&entry.path), index, number };
+        let started_at = crate::clock::now();
+        match executor.execute(&attempt) {
+            Execution::Stopped => self.source.over(turn),
+            Execution::CannotStart(why) => {
+                self.source.halt(Halt::CannotStart(why));
+                self.source.over(turn);
+            }
+            Execution::Short(error) => {
+                if !self.source.short(turn) {
+                    self.source.halt(Halt::CannotStart(format!("the system stays short of something: {error}")));
+                }
+            }
+            Execution::Made(executed) => {
+                let failed = executed.status() == Status::Failed;
+                let pause = if failed { self.retries.pause(turn.tried + 1) } else { None };
+                let pause = pause.filter(|_| self.source.halted().is_none());
+                if let Err(error) = self.recorder.end(&attempt, *executed, started_at, pause.is_some(), self.watch) {
+                    return self.cannot_write(turn, &error);
+                }
+                if let Some(why) = failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten() {
+                    self.source.halt(Halt::MaxFailures(why));
+                }
+                match pause {
+                    Some(pause) => self.source.again(turn, pause),
+                    None => self.source.over(turn),
+                }
+            }
+        }
+    }
+
+    fn cannot_write(&self, turn: Turn, error: &std::io::Error) {
+        self.source.halt(Halt::CannotWrite(error.to_string()));
+        self.source.over(turn);
+    }
+
+    /// Keeps time until all workers are gone.
+    fn attend(&self, all_gone: &impl AsFd) {
+        let begun = Instant::now();
+        let mut next_sign = begun + SIGN_OF_LIFE;
+        loop {
+            let signalled = self.stop.signal();
+            if let Some(signal) = signalled {
+                self.source.halt(Halt::Signal(signal));
+            }
+            let mut polled = vec![PollFd::from_borrowed_fd(all_gone.as_fd(), PollFlags::IN)];
+            if signalled.is_none() {
+                polled.push(PollFd::from_borrowed_fd(self.stop.ending(), PollFlags::IN));
+            }
+            let patience = self.deadline.map_or(TICK, |deadline| {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() { TICK } else { left.min(TICK) }
+            });
+            // Interrupted or not, everything is looked at afresh.
+            let _ = poll(&mut polled, Timespec::try_from(patience).ok().as_ref());
+            if !polled[0].revents().is_empty() {
+                return;
+            }
+            self.tick();
+            if Instant::now() >= next_sign {
+                next_sign += SIGN_OF_LIFE;
+                self.give_sign_of_life();
+            }
+        }
+    }
+
+    fn tick(&self) {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.source.halt(Halt::Deadline);
+        }
+        if let Err(error) = self.recorder.sync() {
+            self.source.halt(Halt::CannotWrite(error.to_string()));
+        }
+        if self.successor.exists() {
+            self.source.halt(Halt::Superseded);
+        }
+    }
+
+    fn give_sign_of_life(&self) {
+        let totals = Totals {
+            left: self.source.left(),
+            running: self.source.running(),
+            memory_bytes: limits::memory_in_use(),
+            ..self.recorder.totals()
+        };
+        if let Err(error) = self.recorder.write(&Event::Alive(totals)) {
+            self.source.halt(Halt::CannotWrite(error.to_string()));
+        }
+        (self.progress)(totals);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{MaxFailures, Retries, Tally};
+
+    #[test]
+    fn failures_end_a_launch_by_count_by_share_or_when_nothing_works() {
+        let tally = |ok, failed| Tally { ok, failed, ..Tally::default() };
+        for (rule, ok, failed, ends) in [
+            (MaxFailures::Auto, 0, 19, false),
+            (MaxFailures::Auto, 0, 20, true),
+            (MaxFailures::Auto, 1, 500, false),
+            (MaxFailures::None, 0, 500, false),
+            (MaxFailures::Count(0), 9, 1, true),
+            (MaxFailures::Count(5), 0, 5, false),
+            (MaxFailures::Percent(10.0), 0, 10, false),
+            (MaxFailures::Percent(10.0), 0, 11, true),
+        ] {
+            assert_eq!(rule.exceeded(&tally(ok, failed), 100).is_some(), ends, "{rule:?} {ok} {failed}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_with_some_jitter_until_the_attempts_are_used_up() {
+        let retries = Retries { extra: 3, delay: Duration::from_secs(2) };
+        for (tried, least) in [(1, 2.0), (2, 4.0), (3, 8.0)] {
+            let pause = retries.pause(tried).unwrap().as_secs_f64();
+            assert!((least..=least * 1.25).contains(&pause), "{pause}");
+        }
+        assert_eq!(retries.pause(4), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Signals of the system to two stages of stopping that threads can wait on: start nothing more, then kill.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::run::gate::Gate;
+
+/// Whether and how far this process was told to stop.
+#[derive(Debug)]
+pub struct Stop {
+    /// The first signal; 0 before it.
+    signal: AtomicI32,
+    ending: Gate,
+    killing: Gate,
+}
+
+impl Stop {
+    /// One that no signal reaches, for use inside other programs and tests.
+    ///
+    /// # Errors
+    /// When the system is out of descriptors.
+    pub fn unconnected() -> io::Result<Self> {
+        Ok(Self { signal: AtomicI32::new(0), ending: Gate::new()?, killing: Gate::new()? })
+    }
+
+    /// Takes SIGTERM, SIGINT and SIGHUP over, from now on and for good. One that is ignored (as under `nohup`) stays
+    /// ignored, unless this is PID 1, for whom the kernel ignores what has no handler.
+    ///
+    /// # Errors
+    /// When handlers can't be installed.
+    pub fn on_signals() -> io::Result<Arc<Self>> {
+        let stop = Arc::new(Self::unconnected()?);
+        let taken = [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|signal| std::process::id() == 1 || !is_ignored(*signal));
+        let mut signals = Signals::new(taken)?;
+        let listener = Arc::clone(&stop);
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                listener.request(signal);
+            }
+        })?;
+        Ok(stop)
+    }
+
+    /// A request to stop: the first one ends, every later one kills.
+    pub fn request(&self, signal: i32) {
+        if self.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.ending.open();
+        } else {
+            self.killing.open();
+        }
+    }
+
+    /// The first signal, once there was one.
+    pub fn signal(&self) -> Option<i32> {
+        Some(self.signal.load(Ordering::Acquire)).filter(|signal| *signal != 0)
+    }
+
+    /// Whether a second signal came.
+    pub fn kills(&self) -> bool {
+        self.killing.is_open()
+    }
+
+    /// Hangs up at the first signal.
+    pub fn ending(&self) -> BorrowedFd<'_> {
+        self.ending.as_fd()
+    }
+
+    /// Hangs up at the second signal.
+    pub fn killing(&self) -> BorrowedFd<'_> {
+        self.killing.as_fd()
+    }
+}
+
+/// Whether a signal is ignored, as inherited from who started this process.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stop;
+
+    #[test]
+    fn the_first_signal_ends_and_the_second_kills() {
+        let stop = Stop::unconnected().unwrap();
+        assert_eq!((stop.signal(), stop.kills()), (None, false));
+        stop.request(15);
+        assert_eq!((stop.signal(), stop.kills()), (Some(15), false));
+        stop.request(2);
+        assert_eq!((stop.signal(), stop.kills()), (Some(15), true));
+    }
+}

@@ -1,0 +1,116 @@
+//! Sizes, durations and signals as people type and read them.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
+
+/// Reads a size: `4G`, `4GiB` and `4 GB` all mean 4 GiB, as memory is counted; a plain number is bytes.
+///
+/// # Errors
+/// When it is not a size.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    parse_size::Config::new()
+        .with_binary()
+        .parse_size(text)
+        .map_err(|error| format!("{error}; write a number with K, M, G or T, such as 4G (4 GiB)"))
+}
+
+/// Reads a duration: `90s`, `1h30m`, `500ms`; a plain number is seconds, as for timeout(1).
+///
+/// # Errors
+/// When it is not a duration, or a negative one.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+    }
+    let wrong = || "write a number with a unit, such as 90s, 10m, 1h30m or 500ms".to_owned();
+    let parsed: SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed).map_err(|_| wrong())
+}
+
+/// A duration for people, to a tenth of a second below a minute: `1h 2m 3s`, `1.5s`.
+pub fn duration(duration: Duration) -> String {
+    let printer = SpanPrinter::new().designator(Designator::Compact).spacing(Spacing::BetweenUnits);
+    let step = if duration < Duration::from_secs(60) { 100 } else { 1000 };
+    let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX - step);
+    let rounded = SignedDuration::from_millis((millis + step / 2) / step * step);
+    if rounded < SignedDuration::from_secs(60) {
+        return format!("{}s", rounded.as_secs_f64());
+    }
+    printer.duration_to_string(&rounded)
+}
+
+/// Bytes for people, in binary units: `1.5 GiB`.
+pub fn bytes(count: u64) -> String {
+    humansize::format_size(count, humansize::BINARY)
+}
+
+/// A count with its noun: `1 file`, `3 files`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A signal by name and number: `SIGKILL (9)`.
+pub fn signal(number: i32) -> String {
+    match signal_hook::low_level::signal_name(number) {
+        Some(name) => format!("{name} ({number})"),
+        None => format!("signal {number}"),
+    }
+}
+
+/// Text that can't move the cursor or colour a terminal: control characters are shown as escapes.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// A path or other byte string for people, on one line.
+pub fn path(path: impl AsRef<std::ffi::OsStr>) -> String {
+    printable(&path.as_ref().to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    #[test]
+    fn sizes_are_binary_whatever_their_suffix() {
+        for (text, bytes) in [("4G", 4 << 30), ("4GiB", 4 << 30), ("4 GB", 4 << 30), ("512m", 512 << 20), ("10", 10), ("1.5K", 1536)] {
+            assert_eq!(super::parse_size(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "G", "-1", "4X", "lots"] {
+            assert!(super::parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        for (text, millis) in [("90s", 90_000), ("1h30m", 5_400_000), ("500ms", 500), ("60", 60_000), ("0.5", 500), ("2 min", 120_000), ("0", 0)] {
+            assert_eq!(super::parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for wrong in ["", "x", "-5s", "-1", "1 fortnight", "NaN"] {
+            assert!(super::parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_are_told_without_noise() {
+        for (millis, text) in [(0, "0s"), (1_534, "1.5s"), (59_970, "1m"), (3_723_400, "1h 2m 3s")] {
+            assert_eq!(super::duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn names_cannot_reach_the_terminal_as_commands() {
+        assert_eq!(super::printable("a\u{1b}[31m\nb"), "a\\u{1b}[31m\\nb");
+        assert_eq!(super::signal(9), "SIGKILL (9)");
+    }
+}
