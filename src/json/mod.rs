@@ -7,12 +7,11 @@
 //!
 //! `serde_json` is not used for this: it refuses `NaN` and lone surrogates, has a recursion limit of its own, and
 //! can't hand out the bytes of an array's elements while it reads a stream. What is needed instead is small: one
-//! state machine ([`scan`](self::scan_value)) that says where a value ends and what is in it, and everything else here
-//! cuts text at the places it names.
+//! state machine (`scan.rs`) says where a value ends and what is in it, and everything else cuts text at such places.
 //!
-//! Valid is what Python 3.11's `json.loads` accepts of a text in UTF-8 (`tests/json_parity.rs` asks it); text that is
-//! not UTF-8 is an error (RFC 8259, section 8.1), and so is a byte order mark. Nothing recurses, so depth costs one byte
-//! a level and no stack.
+//! Valid is what Python 3.11's `json.loads` accepts of a text in UTF-8 (`tests/json_parity.rs` asks it); bytes that are
+//! not UTF-8 are an error (RFC 8259, section 8.1), and so is a byte order mark. Nothing recurses: a level of nesting
+//! costs one byte and no stack.
 
 mod elements;
 mod error;

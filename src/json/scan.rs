@@ -107,13 +107,7 @@ enum Container {
     Object,
 }
 
-/// Whether a token could be finished with the bytes at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    Onward,
-    Starved,
-}
-
+// Below, the functions that take a token return the state after it, and `None` where the bytes at hand do not suffice.
 impl Scanner {
     pub(super) fn new(max_depth: usize) -> Self {
         let open = Vec::new();
@@ -129,18 +123,17 @@ impl Scanner {
     /// Goes on in `value`, the text from the value's first byte: what was given before with more at its end. `None`: the
     /// value may go on after the text. A number at the end of the text always may.
     pub(super) fn scan(&mut self, value: &[u8]) -> Result<Option<Scanned>, JsonError> {
-        loop {
-            let flow = match self.state {
+        while self.state != State::Done {
+            let next = match self.state {
                 State::InKey | State::InString => self.string(value)?,
                 State::InNumber(seen) => self.number(value, seen)?,
                 State::InWord(word) => self.word(value, word)?,
-                State::Done => return Ok(Some(self.scanned(value, self.at))),
                 between => self.between(value, between)?,
             };
-            if flow == Flow::Starved {
-                return Ok(None);
-            }
+            let Some(next) = next else { return Ok(None) };
+            self.state = next;
         }
+        Ok(Some(self.scanned(value, self.at)))
     }
 
     /// What it means that nothing comes after `value`, of which [`scan`](Self::scan) said that it may go on.
@@ -174,8 +167,8 @@ impl Scanner {
     }
 
     /// Takes whitespace and the one byte after it that opens, closes or separates.
-    fn between(&mut self, value: &[u8], state: State) -> Result<Flow, JsonError> {
-        let Some(byte) = self.after_whitespace(value) else { return Ok(Flow::Starved) };
+    fn between(&mut self, value: &[u8], state: State) -> Result<Option<State>, JsonError> {
+        let Some(byte) = self.after_whitespace(value) else { return Ok(None) };
         let next = match (state, byte) {
             (State::FirstElement | State::AfterElement, b']')
             | (State::FirstKey | State::AfterMember, b'}') => {
@@ -192,8 +185,7 @@ impl Scanner {
         if !matches!(next, State::InWord(_)) {
             self.at += 1;
         }
-        self.state = next;
-        Ok(Flow::Onward)
+        Ok(Some(next))
     }
 
     fn after_whitespace(&mut self, value: &[u8]) -> Option<u8> {
@@ -242,7 +234,7 @@ impl Scanner {
     }
 
     /// Goes on in a string's body, up to and with its closing quote.
-    fn string(&mut self, value: &[u8]) -> Result<Flow, JsonError> {
+    fn string(&mut self, value: &[u8]) -> Result<Option<State>, JsonError> {
         loop {
             let body = &value[self.at..];
             let (length, ascii) = plain_run(body);
@@ -250,29 +242,28 @@ impl Scanner {
                 self.at += error.valid_up_to();
                 // A character that is cut off where the bytes at hand end may be whole next time.
                 if error.error_len().is_none() && length == body.len() {
-                    return Ok(Flow::Starved);
+                    return Ok(None);
                 }
                 return Err(JsonError::new(self.at, Fault::NotUtf8));
             }
             self.at += length;
             match body.get(length) {
-                None => return Ok(Flow::Starved),
+                None => return Ok(None),
                 Some(b'"') => break,
                 Some(b'\\') => match escape_length(&body[length..]) {
                     Ok(Some(length)) => self.at += length,
-                    Ok(None) => return Ok(Flow::Starved),
+                    Ok(None) => return Ok(None),
                     Err(error) => return Err(error.shifted(self.at as u64)),
                 },
                 Some(&control) => return Err(JsonError::new(self.at, Fault::ControlCharacter(control))),
             }
         }
         self.at += 1;
-        self.state = if self.state == State::InKey { State::Colon } else { self.after_value() };
-        Ok(Flow::Onward)
+        Ok(Some(if self.state == State::InKey { State::Colon } else { self.after_value() }))
     }
 
     /// Goes on in a number, up to the first byte that is not its own.
-    fn number(&mut self, value: &[u8], mut seen: Digits) -> Result<Flow, JsonError> {
+    fn number(&mut self, value: &[u8], mut seen: Digits) -> Result<Option<State>, JsonError> {
         let mut at = self.at;
         let stop = loop {
             let Some(&byte) = value.get(at) else { break None };
@@ -281,30 +272,31 @@ impl Scanner {
             at += 1;
         };
         self.at = at;
-        self.state = match stop {
-            None => State::InNumber(seen),
-            Some(_) if seen.may_end() => self.after_value(),
+        match stop {
+            None => {
+                self.state = State::InNumber(seen);
+                Ok(None)
+            }
+            Some(_) if seen.may_end() => Ok(Some(self.after_value())),
             Some(b'I') if seen == Digits::Minus => {
                 self.at -= 1;
-                State::InWord(Word::MinusInfinity)
+                Ok(Some(State::InWord(Word::MinusInfinity)))
             }
-            Some(found) => return Err(self.expected("a digit", found)),
-        };
-        Ok(if stop.is_some() { Flow::Onward } else { Flow::Starved })
+            Some(found) => Err(self.expected("a digit", found)),
+        }
     }
 
     /// Compares all of a word; it is short enough to start again when more comes.
-    fn word(&mut self, value: &[u8], word: Word) -> Result<Flow, JsonError> {
+    fn word(&mut self, value: &[u8], word: Word) -> Result<Option<State>, JsonError> {
         let (text, wanted) = (&value[self.at..], word.text());
         let same = wanted.bytes().zip(text).take_while(|(wanted, found)| wanted == *found).count();
         if same == wanted.len() {
             self.at += same;
             self.non_finite += usize::from(word.is_non_finite());
-            self.state = self.after_value();
-            return Ok(Flow::Onward);
+            return Ok(Some(self.after_value()));
         }
         match text.get(same) {
-            None => Ok(Flow::Starved),
+            None => Ok(None),
             Some(&found) => {
                 self.at += same;
                 Err(self.expected(wanted, found))
