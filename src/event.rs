@@ -116,6 +116,8 @@ pub struct TaskEnded {
     pub index: u64,
     /// Ok or failed.
     pub status: Status,
+    /// Why it failed.
+    pub cause: Option<Cause>,
 }
 
 /// How far a launch is.

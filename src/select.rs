@@ -164,6 +164,13 @@ pub fn shares(strategy: Strategy, count: u64, sizes: &[u64], replicas: std::num:
     listed.into_iter().map(Share::Listed).collect()
 }
 
+/// How much each share is: bytes where sizes are known, else entries.
+pub fn loads(shares: &[Share], sizes: &[u64]) -> Vec<u64> {
+    let bytes = |index: u64| usize::try_from(index).ok().and_then(|index| sizes.get(index)).copied().unwrap_or(0);
+    let load = |share: &Share| if sizes.is_empty() { share.len() } else { share.iter().map(bytes).sum() };
+    shares.iter().map(load).collect()
+}
+
 /// How uneven shares are: the largest against the mean of all, empty ones included; in entries, or in bytes where known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Imbalance {

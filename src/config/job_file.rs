@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 /// What a job file says.
 #[derive(Debug, Default, PartialEq)]
-pub struct JobFile {
+pub(super) struct JobFile {
     /// Option name to its values.
     pub options: BTreeMap<String, Vec<String>>,
     /// The command.
@@ -21,7 +21,7 @@ pub struct JobFile {
 ///
 /// # Errors
 /// When it can't be read, is not TOML, or has an unknown key or a value of a wrong kind.
-pub fn read(path: &Path, known: &[&str]) -> anyhow::Result<JobFile> {
+pub(super) fn read(path: &Path, known: &[&str]) -> anyhow::Result<JobFile> {
     let text = std::fs::read_to_string(path).with_context(|| format!("can't read the job file {}", path.display()))?;
     parse(&text, known).with_context(|| format!("in the job file {}", path.display()))
 }
@@ -71,7 +71,7 @@ fn text_of(key: &str, value: &Value) -> anyhow::Result<String> {
 }
 
 /// A hint at the nearest of the right names.
-pub fn did_you_mean<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn did_you_mean<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> String {
     let nearest = right.min_by_key(|name| strsim::damerau_levenshtein(&wrong.to_lowercase(), name));
     nearest.map_or_else(String::new, |name| format!("; the nearest one is `{name}`"))
 }

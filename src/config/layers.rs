@@ -99,7 +99,7 @@ pub fn layered(
     let start = [OsString::from("canfar-run"), OsString::from(subcommand)];
     // Two `--` would make the second one a word of the command.
     let rest = if back.is_empty() { rest } else { rest.strip_suffix(&[OsString::from("--")]).unwrap_or(rest) };
-    let argv = start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back).collect();
+    let argv: Vec<OsString> = start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back).collect();
     Ok(Layered { options: options_of(subcommand, &argv), argv, env: job.env, warnings })
 }
 

@@ -173,7 +173,7 @@ impl RunConfig {
     }
 
     /// The words of the command in which files may be named.
-    pub fn command_words(&self) -> Vec<OsString> {
+    pub fn command_words(&self) -> &[OsString] {
         self.template.words()
     }
 }

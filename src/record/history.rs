@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::event::{LaunchBegun, ResultsWritten, Stopped};
-use crate::outcome::Status;
+use crate::event::{LaunchBegun, ResultsWritten, Stopped, TaskEnded};
+use crate::outcome::{Cause, Status};
 use crate::record::journal::{self, BadLine, ReadLine, Span};
 use crate::record::layout::{Layout, parse_journal_name};
 use crate::select::Share;
@@ -17,11 +17,13 @@ use crate::select::Share;
 /// What is known of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// It has no record.
+    /// It has not ended.
     Nothing,
-    /// It has one.
-    Record(Status),
-    /// The container died while it ran alone; nobody wrote a record of that.
+    /// It has an ok record.
+    Ok,
+    /// It has the record of a failure.
+    Failed,
+    /// The container died while it ran alone. A later launch writes the record of that.
     Lost,
 }
 
@@ -35,6 +37,13 @@ pub struct TaskNote {
     pub attempts: u16,
     /// What is known.
     pub known: Known,
+}
+
+impl TaskNote {
+    /// Whether a journal holds its record.
+    pub fn has_record(&self) -> bool {
+        self.bytes > 0
+    }
 }
 
 const UNTOUCHED: TaskNote = TaskNote { offset: 0, bytes: 0, launch: 0, attempts: 0, known: Known::Nothing };
@@ -214,7 +223,8 @@ impl History {
                     let within = record.get().as_ptr() as usize - text.as_ptr() as usize;
                     let bytes = u32::try_from(record.get().len()).unwrap_or(u32::MAX);
                     launch.ok += u64::from(status == Status::Ok);
-                    self.note(index, position, status, launch.number, Span { offset: offset + within as u64, bytes });
+                    let ended = TaskEnded { index, status, cause: line.cause };
+                    self.note(position, ended, launch.number, Span { offset: offset + within as u64, bytes });
                 }
             }
             ("start" | "attempt" | "end", None) => return false,
@@ -227,23 +237,28 @@ impl History {
     }
 
     /// Ok before failed, then the newest.
-    fn note(&mut self, index: u64, position: usize, status: Status, launch: u32, span: Span) {
-        self.suspects.remove(&index);
+    fn note(&mut self, position: usize, ended: TaskEnded, launch: u32, span: Span) {
+        self.suspects.remove(&ended.index);
         let note = &mut self.tasks[position];
-        if status == Status::Ok || note.known != Known::Record(Status::Ok) {
-            *note =
-                TaskNote { offset: span.offset, bytes: span.bytes, launch, known: Known::Record(status), ..*note };
+        let known = match (ended.status, ended.cause) {
+            (Status::Ok, _) => Known::Ok,
+            (Status::Failed, Some(Cause::Lost)) => Known::Lost,
+            (Status::Failed, _) => Known::Failed,
+        };
+        if known == Known::Ok || note.known != Known::Ok {
+            *note = TaskNote { offset: span.offset, bytes: span.bytes, launch, known, ..*note };
         }
     }
 
     fn note_death(&mut self, running: &BTreeMap<u64, bool>) {
         for (&index, &alone) in running {
             let Some(position) = self.position(index) else { continue };
-            if self.tasks[position].known == Known::Record(Status::Ok) {
+            if self.tasks[position].known == Known::Ok {
                 continue;
             }
             if alone {
-                self.tasks[position].known = Known::Lost;
+                // The record of an earlier failure is not the record of this.
+                self.tasks[position] = TaskNote { known: Known::Lost, bytes: 0, ..self.tasks[position] };
                 self.suspects.remove(&index);
             } else {
                 self.suspects.insert(index, false);
@@ -252,9 +267,9 @@ impl History {
     }
 
     /// Notes a record that this process has just written as the newest launch.
-    pub fn note_own(&mut self, ended: crate::event::TaskEnded, launch: u32, span: Span) {
+    pub fn note_own(&mut self, ended: TaskEnded, launch: u32, span: Span) {
         if let Some(position) = self.position(ended.index) {
-            self.note(ended.index, position, ended.status, launch, span);
+            self.note(position, ended, launch, span);
         }
     }
 
@@ -316,7 +331,7 @@ impl Records {
     /// When the journal can't be read.
     pub fn read(&mut self, note: TaskNote, buffer: &mut Vec<u8>) -> anyhow::Result<bool> {
         buffer.clear();
-        if !matches!(note.known, Known::Record(_)) {
+        if !note.has_record() {
             return Ok(false);
         }
         let path = self.layout.journal(self.replica_id, note.launch);

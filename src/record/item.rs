@@ -42,8 +42,8 @@ pub struct Meta {
     pub end: ProcessEnd,
     /// Attempts begun, over all launches.
     pub attempts: u32,
-    /// When the last attempt began.
-    pub started_at: String,
+    /// When the last attempt began; `None` where nobody was left to tell.
+    pub started_at: Option<String>,
     /// What the last attempt used.
     #[serde(flatten)]
     pub usage: Usage,
@@ -98,6 +98,29 @@ pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &Meta) -> Vec<u8> 
     debug_assert!(written.is_ok());
     record.push(b'}');
     record
+}
+
+/// The record of a task during which the container died, while it ran alone; nobody was left to write it then.
+pub fn lost(run: &str, replica: crate::replica::Replica, launch: u32, index: u64, path: &OsStr, attempts: u32) -> Vec<u8> {
+    let meta = Meta {
+        run: run.to_owned(),
+        index,
+        path: PathText::readable(path),
+        status: Status::Failed,
+        cause: Some(Cause::Lost),
+        end: ProcessEnd::default(),
+        attempts,
+        started_at: None,
+        usage: Usage::default(),
+        replica_id: replica.id(),
+        replica_count: replica.count(),
+        launch,
+        non_finite: 0,
+        message: Some("the container died while this task ran in it alone (killed for its memory, or with its node)".into()),
+        stderr_tail: None,
+        log: None,
+    };
+    build(path, None, &meta)
 }
 
 fn has_file(object: &[u8]) -> bool {

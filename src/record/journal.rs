@@ -88,6 +88,14 @@ impl Journal {
         self.file.try_clone()
     }
 
+    /// Makes what was committed last through a power loss.
+    ///
+    /// # Errors
+    /// When it can't be synced.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     /// Adds a line to what the next [`Self::commit`] writes.
     pub fn add(&mut self, event: &Event) {
         self.add_object(event);
@@ -157,6 +165,8 @@ pub struct ReadLine<'a> {
     pub alone: Option<bool>,
     /// For `end`.
     pub status: Option<crate::outcome::Status>,
+    /// For `end` and `attempt`.
+    pub cause: Option<crate::outcome::Cause>,
     /// For `end`.
     #[serde(borrow)]
     pub record: Option<&'a RawValue>,

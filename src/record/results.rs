@@ -7,7 +7,6 @@ use std::io::{self, BufRead, BufReader, Write};
 use anyhow::Context;
 
 use crate::event::ResultsWritten;
-use crate::outcome::Status;
 use crate::record::atomic_file::AtomicFile;
 use crate::record::history::{History, Known, Records};
 use crate::record::layout::Layout;
@@ -64,7 +63,7 @@ pub fn write(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Res
     let mut records = Records::new(layout.clone(), replica_id);
     let mut array = ArrayWriter::new(AtomicFile::create(&path).with_context(failed)?);
     let mut buffer = Vec::new();
-    for (_, note) in history.tasks().filter(|(_, note)| note.known == Known::Record(Status::Ok)) {
+    for (_, note) in history.tasks().filter(|(_, note)| note.known == Known::Ok) {
         records.read(note, &mut buffer)?;
         array.record(&buffer).with_context(failed)?;
     }

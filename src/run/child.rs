@@ -33,13 +33,13 @@ const READS_AT_ONCE: usize = 64;
 
 /// What to start.
 #[derive(Debug)]
-pub struct Spec<'a> {
+pub struct Spec<'a, E> {
     /// The file to execute.
     pub program: &'a OsStr,
     /// Its arguments, its own name first.
     pub argv: &'a [OsString],
     /// All of its environment.
-    pub environment: &'a mut dyn Iterator<Item = (&'a OsStr, &'a OsStr)>,
+    pub environment: E,
     /// Its working directory.
     pub folder: Option<&'a Path>,
     /// Limits.
@@ -90,7 +90,12 @@ pub enum EndedBy {
 ///
 /// # Errors
 /// When it can't be started.
-pub fn run(spec: Spec<'_>, stop: &Stop, stdout: &mut Capture, stderr: &mut Capture) -> Result<Finished, SpawnError> {
+pub fn run<'e>(
+    spec: Spec<'_, impl Iterator<Item = (&'e OsStr, &'e OsStr)>>,
+    stop: &Stop,
+    stdout: &mut Capture,
+    stderr: &mut Capture,
+) -> Result<Finished, SpawnError> {
     let started = Instant::now();
     let mut child = spawn(spec.program, spec.argv, spec.environment, spec.folder)?;
     let streams = [Stream::new(child.stdout.take().map(OwnedFd::from), stdout), Stream::new(child.stderr.take().map(OwnedFd::from), stderr)];
@@ -108,10 +113,10 @@ pub fn run(spec: Spec<'_>, stop: &Stop, stdout: &mut Capture, stderr: &mut Captu
     Ok(reap(child, started, ended_by, left_processes))
 }
 
-fn spawn<'a>(
+fn spawn<'e>(
     program: &OsStr,
     argv: &[OsString],
-    environment: &mut dyn Iterator<Item = (&'a OsStr, &'a OsStr)>,
+    environment: impl Iterator<Item = (&'e OsStr, &'e OsStr)>,
     folder: Option<&Path>,
 ) -> Result<Child, SpawnError> {
     let mut command = Command::new(program);

@@ -192,7 +192,7 @@ impl Execute for ProcessSlot<'_> {
         let spec = Spec {
             program: program.unwrap_or_default(),
             argv: &argv,
-            environment: &mut settings.environment.with(&own),
+            environment: settings.environment.with(&own),
             folder: self.folder(),
             limits: settings.limits,
         };

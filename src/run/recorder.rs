@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, ResultsWritten, Stopped, TaskEnded, Totals};
-use crate::outcome::{Failure, Status};
+use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, TaskEnded, Totals};
+use crate::outcome::{Cause, Failure, Status};
 use crate::record::history::{History, Known};
 use crate::record::item::{self, Meta};
 use crate::record::journal::Journal;
@@ -157,7 +157,7 @@ impl Recorder {
             log,
             left_processes: executed.left_processes,
         }));
-        let ended = TaskEnded { index, status };
+        let ended = TaskEnded { index, status, cause: executed.failure.as_ref().map(|failure| failure.cause) };
         let span = record.map(|record| kept.journal.add_end(ended, &record));
         kept.commit()?;
         kept.tally.count(executed, span.is_some());
@@ -184,7 +184,7 @@ impl Recorder {
             cause: failure.map(|failure| failure.cause),
             end: executed.end,
             attempts: attempt.number,
-            started_at,
+            started_at: Some(started_at),
             usage: executed.usage,
             replica_id: self.replica.id(),
             replica_count: self.replica.count(),
@@ -226,8 +226,8 @@ impl Recorder {
     pub fn totals(&self) -> Totals {
         let kept = self.kept();
         let (ok, failed) = kept.history.tasks().fold((0, 0), |(ok, failed), (_, task)| match task.known {
-            Known::Record(Status::Ok) => (ok + 1, failed),
-            Known::Record(Status::Failed) | Known::Lost => (ok, failed + 1),
+            Known::Ok => (ok + 1, failed),
+            Known::Failed | Known::Lost => (ok, failed + 1),
             Known::Nothing => (ok, failed),
         });
         Totals { ok, failed, ..Totals::default() }
@@ -248,6 +248,24 @@ impl Recorder {
         kept.commit()
     }
 
+    /// Writes the record of a failure that no attempt of this launch led to.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn write_record(&self, index: u64, cause: Cause, record: &[u8]) -> io::Result<()> {
+        let ended = TaskEnded { index, status: Status::Failed, cause: Some(cause) };
+        let mut kept = self.kept();
+        let span = kept.journal.add_end(ended, record);
+        kept.commit()?;
+        kept.history.note_own(ended, self.launch, span);
+        Ok(())
+    }
+
+    /// Which launch of its replica this is.
+    pub fn launch(&self) -> u32 {
+        self.launch
+    }
+
     /// Makes what was written last through a power loss, without holding up who writes meanwhile.
     ///
     /// # Errors
@@ -263,24 +281,10 @@ impl Recorder {
         file.sync_data()
     }
 
-    /// Writes that the results file is there, and that the launch ends.
-    ///
-    /// # Errors
-    /// When the journal can't be written or synced.
-    pub fn close(&self, results: Option<ResultsWritten>, stopped: Stopped) -> io::Result<()> {
-        let mut kept = self.kept();
-        if let Some(results) = results {
-            kept.journal.add(&Event::ResultsWritten(results));
-        }
-        kept.journal.add(&Event::Stop(stopped));
-        kept.commit()?;
-        drop(kept);
-        self.sync()
-    }
-
-    /// Looks at the notes.
-    pub fn with_history<T>(&self, look: impl FnOnce(&History) -> T) -> T {
-        look(&self.kept().history)
+    /// What is left when nothing runs any more.
+    pub fn into_parts(self) -> (Journal, History, Tally) {
+        let Kept { journal, history, tally, .. } = self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (journal, history, tally)
     }
 }
 

@@ -1,0 +1,6 @@
+//! One file a subcommand: each wires the steps together, the work is elsewhere.
+
+pub mod merge;
+pub mod plan;
+pub mod reset;
+pub mod run;

@@ -1,0 +1,324 @@
+//! The run's list: the one that is there, or a new one, made by one replica while the others wait for it.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::discover::{self, EntryType, Search};
+use crate::record::inputs::{self, Entry, InputList, Origin, Source};
+use crate::record::layout::Layout;
+use crate::record::lease::{self, Process, QUIET, SIGN_OF_LIFE, Watched, Writer};
+use crate::select::Strategy;
+
+/// What was listed.
+#[derive(Debug)]
+pub struct Listed {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Directories that could not be read.
+    pub unreadable: Vec<PathBuf>,
+    /// What people should know about how it was listed.
+    pub notes: Vec<String>,
+}
+
+/// How to list.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Whether patterns may match nothing.
+    pub allow_empty: bool,
+    /// Whether every entry's size is needed.
+    pub with_sizes: bool,
+    /// Never entered.
+    pub results_dir: &'a Path,
+    /// What relative globs are joined to.
+    pub cwd: &'a Path,
+}
+
+/// Asks whether to go on.
+pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Lists what a source names.
+///
+/// # Errors
+/// When a pattern matches nothing, a directory can't be listed (but for want of permission), or a list can't be read.
+pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<Listed> {
+    let (paths, unreadable, notes) = match source {
+        Source::Patterns { patterns, exclude, entry_type } => {
+            let search = Search {
+                patterns: patterns.iter().map(|pattern| pattern.0.clone()).collect(),
+                exclude: exclude.iter().map(|glob| glob.0.clone()).collect(),
+                entry_type: *entry_type,
+                allow_empty: rules.allow_empty,
+                cwd: rules.cwd.to_owned(),
+                results_dir: rules.results_dir.to_owned(),
+            };
+            let found = discover::find(&search, keep_going)?;
+            let paths = found.paths.into_iter().map(PathBuf::into_os_string).collect();
+            (paths, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
+        }
+        Source::FilesFrom { file, null } => {
+            let (entries, notes) = given(Path::new(&file.0), *null, rules.allow_empty)?;
+            (entries, Vec::new(), notes)
+        }
+    };
+    let sizes = if rules.with_sizes { discover::sizes(&paths, keep_going)? } else { Vec::new() };
+    let mut sizes = sizes.into_iter();
+    let entries = paths.into_iter().map(|path| Entry { path, size: sizes.next() }).collect();
+    Ok(Listed { entries, unreadable, notes })
+}
+
+fn given(file: &Path, null: bool, allow_empty: bool) -> anyhow::Result<(Vec<OsString>, Vec<String>)> {
+    let read = if file.as_os_str() == "-" {
+        discover::read_entries(io::stdin().lock(), null, "standard input")?
+    } else {
+        let name = file.display().to_string();
+        let opened = std::fs::File::open(file).with_context(|| format!("can't open the list {name} (--files-from)"))?;
+        discover::read_entries(io::BufReader::new(opened), null, &name)?
+    };
+    if read.entries.is_empty() && !allow_empty {
+        bail!("the list {} (--files-from) has no entries; give --allow-empty if that is right", file.display());
+    }
+    let repeats = (read.repeats > 0).then(|| format!("{} repeated in the list; each counts once", crate::units::count(read.repeats as u64, "entry")));
+    Ok((read.entries, repeats.into_iter().collect()))
+}
+
+/// What is heard while the list is made or waited for.
+pub trait Listener: Sync {
+    /// Whether to go on.
+    fn keep_going(&self) -> bool;
+    /// Another process is listing; this one waits.
+    fn waiting_for_list(&self, who: &str);
+    /// What people should know about how it was listed.
+    fn note(&self, note: &str);
+}
+
+/// The run's list. If there is none and `source` is known, one is made and published; an empty one never is (`None`).
+///
+/// # Errors
+/// As [`list`]; when the results directory can't be written; when there is neither a list nor a source.
+pub fn adopt_or_publish(
+    layout: &Layout,
+    origin: Option<Origin>,
+    rules: Rules<'_>,
+    me: &Process,
+    listener: &dyn Listener,
+) -> anyhow::Result<Option<InputList>> {
+    loop {
+        if let Some(list) = InputList::open(layout)? {
+            return Ok(Some(list));
+        }
+        let Some(origin) = origin.clone() else {
+            bail!(
+                "no input: {} has no list yet, so say which files with --input or --files-from",
+                layout.root().display()
+            );
+        };
+        if let Some(sign) = Sign::put_up(layout, me)? {
+            return sign.list_and_publish(layout, origin, rules, me, listener);
+        }
+        wait(layout, me, listener)?;
+    }
+}
+
+/// The file that tells others that somebody is listing. Gone when this is dropped.
+#[derive(Debug)]
+struct Sign {
+    path: PathBuf,
+    file: std::fs::File,
+    /// Folders made for it, outermost first, removed again when no list comes of it.
+    made: Vec<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SignText {
+    #[serde(flatten)]
+    process: Process,
+    locked: bool,
+}
+
+impl Sign {
+    /// `None` when somebody else's is there.
+    fn put_up(layout: &Layout, me: &Process) -> anyhow::Result<Option<Self>> {
+        let made = make_folders(layout.root())?;
+        let path = layout.listing();
+        let file = match OpenOptions::new().append(true).create_new(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            Err(error) => {
+                remove_folders(&made);
+                return Err(error)
+                    .with_context(|| format!("can't write into the results directory {}", layout.root().display()))
+                    .context(crate::CannotWrite);
+            }
+        };
+        let text = SignText { process: me.clone(), locked: lease::lock(&file) };
+        let mut sign = Self { path, file, made };
+        let mut line = serde_json::to_vec(&text)?;
+        line.push(b'\n');
+        sign.file
+            .write_all(&line)
+            .with_context(|| format!("can't write {}", sign.path.display()))
+            .context(crate::CannotWrite)?;
+        Ok(Some(sign))
+    }
+
+    fn list_and_publish(
+        mut self,
+        layout: &Layout,
+        origin: Origin,
+        rules: Rules<'_>,
+        me: &Process,
+        listener: &dyn Listener,
+    ) -> anyhow::Result<Option<InputList>> {
+        // Whoever put up a sign before may have published since this process looked.
+        if let Some(list) = InputList::open(layout)? {
+            return Ok(Some(list));
+        }
+        let listed = self.while_alive(|| list(&origin.source, rules, &|| listener.keep_going()))?;
+        for note in &listed.notes {
+            listener.note(note);
+        }
+        if listed.entries.is_empty() {
+            return Ok(None);
+        }
+        inputs::publish(layout, origin, &listed.entries, &listed.unreadable, me).context(crate::CannotWrite)?;
+        self.made.clear();
+        InputList::open(layout)
+    }
+
+    /// Lets the sign grow now and then while `work` goes on.
+    fn while_alive<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let file = &mut self.file;
+        std::thread::scope(|scope| {
+            let (done, is_done) = channel::<()>();
+            scope.spawn(move || {
+                while is_done.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
+                    // Who waits takes over if this fails; publishing is safe with two of us.
+                    let _ = file.write_all(b"\n");
+                }
+            });
+            let result = work();
+            drop(done);
+            result
+        })
+    }
+}
+
+impl Drop for Sign {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        remove_folders(&self.made);
+    }
+}
+
+/// Makes a folder with those above it; tells which were made, outermost first.
+fn make_folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if folder.exists() && !folder.is_dir() {
+        bail!("the results directory {} is a file: give another one with --results-dir", folder.display());
+    }
+    let missing: Vec<PathBuf> = folder.ancestors().take_while(|above| !above.exists()).map(Path::to_owned).collect();
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("can't create the results directory {}", folder.display()))
+        .context(crate::CannotWrite)?;
+    Ok(missing.into_iter().rev().collect())
+}
+
+fn remove_folders(made: &[PathBuf]) {
+    for folder in made.iter().rev() {
+        // One that somebody put something into stays.
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+/// Waits until somebody else's listing came to something: a list, or its end without one.
+fn wait(layout: &Layout, me: &Process, listener: &dyn Listener) -> anyhow::Result<()> {
+    let sign = layout.listing();
+    let text: Option<SignText> = std::fs::read(&sign).ok().and_then(|text| {
+        let line = text.split(|byte| *byte == b'\n').next()?;
+        serde_json::from_slice(line).ok()
+    });
+    if let Some(text) = &text
+        && matches!(lease::probe(&sign, &text.process, text.locked, me), Ok(Writer::Gone))
+    {
+        return take_down(&sign);
+    }
+    listener.waiting_for_list(&text.map_or_else(|| "another process".to_owned(), |text| text.process.to_string()));
+    let inputs = layout.inputs();
+    loop {
+        let watched = lease::watch(&sign, QUIET, &|| listener.keep_going() && !inputs.exists())
+            .with_context(|| format!("can't watch {}", sign.display()))?;
+        match watched {
+            Watched::Grew => {}
+            Watched::Missing => return Ok(()),
+            Watched::Quiet => return take_down(&sign),
+            Watched::Stopped if listener.keep_going() => return Ok(()),
+            Watched::Stopped => bail!("stopped while waiting for the list of inputs"),
+        }
+    }
+}
+
+fn take_down(sign: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(sign) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}, left by a process that died", sign.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why a launch must not go on with a list: what it was given differs from what the list was made of.
+///
+/// # Errors
+/// Names the first difference and what to do.
+pub fn agree(
+    list: &InputList,
+    layout: &Layout,
+    source: Option<&Source>,
+    strategy: Option<Strategy>,
+    replica_count: u32,
+) -> anyhow::Result<()> {
+    let header = list.header();
+    let differs = |what: &str, here: String, there: String| {
+        format!(
+            "{what} of this launch differs from that of the run in {}:\n  this launch: {here}\n  the run:     {there}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {}`",
+            layout.root().display(),
+            layout.root().display()
+        )
+    };
+    if let Some(source) = source.filter(|source| **source != header.source) {
+        bail!(differs("the input", show(source), show(&header.source)));
+    }
+    if let Some(strategy) = strategy.filter(|strategy| *strategy != header.strategy) {
+        bail!(differs("the strategy", strategy.name().into(), header.strategy.name().into()));
+    }
+    if replica_count != header.replica_count {
+        bail!(differs("the replica count", replica_count.to_string(), header.replica_count.to_string()));
+    }
+    Ok(())
+}
+
+fn show(source: &Source) -> String {
+    let quoted = |texts: &[crate::text::OsText]| {
+        texts.iter().map(|text| format!("'{}'", crate::units::path(&text.0))).collect::<Vec<_>>().join(" ")
+    };
+    match source {
+        Source::FilesFrom { file, null } => {
+            format!("--files-from {}{}", crate::units::path(&file.0), if *null { " --null" } else { "" })
+        }
+        Source::Patterns { patterns, exclude, entry_type } => {
+            let mut shown = format!("--input {}", quoted(patterns));
+            if !exclude.is_empty() {
+                shown.push_str(&format!(" --exclude {}", quoted(exclude)));
+            }
+            if *entry_type == EntryType::Dir {
+                shown.push_str(" --type dir");
+            }
+            shown
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The one place that writes to standard error, and keeps beside the results what was written there.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::cli::Color;
+use crate::config::Verbosity;
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Plain.
+    Plain,
+    /// Good news.
+    Good,
+    /// Odd, but no failure.
+    Warning,
+    /// A failure.
+    Bad,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Warning => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default(),
+        }
+    }
+}
+
+/// Standard error, with a copy in a file once there is one.
+#[derive(Debug)]
+pub struct Console {
+    verbosity: Verbosity,
+    color: anstream::ColorChoice,
+    copy: Mutex<Copy>,
+}
+
+#[derive(Debug)]
+enum Copy {
+    /// Not open yet: what was said so far.
+    Waiting(Vec<u8>),
+    Open(File),
+    Closed,
+}
+
+impl Console {
+    /// One that says what `verbosity` allows.
+    pub fn new(verbosity: Verbosity, color: Color) -> Self {
+        let color = match color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        Self { verbosity, color, copy: Mutex::new(Copy::Waiting(Vec::new())) }
+    }
+
+    /// How much is said.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Keeps a copy at `path` of what was and will be said. Where that can't be, there is none.
+    pub fn keep_copy(&self, path: &Path) {
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || {
+            std::fs::create_dir_all(path.parent()?).ok()?;
+            OpenOptions::new().append(true).create(true).open(path).ok()
+        };
+        let Copy::Waiting(said) = &*copy else { return };
+        let opened = open().and_then(|mut file| file.write_all(said).is_ok().then_some(file));
+        *copy = opened.map_or(Copy::Closed, Copy::Open);
+    }
+
+    /// Says a line (or several) at a level.
+    pub fn say(&self, level: Verbosity, tone: Tone, text: &str) {
+        if level > self.verbosity {
+            return;
+        }
+        let style = tone.style();
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody can be told when standard error is gone.
+        let mut stderr = anstream::AutoStream::new(std::io::stderr().lock(), self.color);
+        let _ = writeln!(stderr, "{style}{text}{style:#}");
+        match &mut *copy {
+            Copy::Waiting(said) => {
+                said.extend_from_slice(text.as_bytes());
+                said.push(b'\n');
+            }
+            Copy::Open(file) => _ = file.write_all(format!("{text}\n").as_bytes()),
+            Copy::Closed => {}
+        }
+    }
+
+    /// Says something odd that is no failure.
+    pub fn warn(&self, text: &str) {
+        self.say(Verbosity::Normal, Tone::Warning, &format!("canfar-run: warning: {text}"));
+    }
+
+    /// Says why this process can't go on.
+    pub fn error(&self, error: &anyhow::Error) {
+        self.say(Verbosity::Quiet, Tone::Bad, &format!("canfar-run: error: {error:#}"));
+    }
+}

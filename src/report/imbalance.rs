@@ -1,0 +1,42 @@
+//! The one line that tells when replicas have very uneven shares, and which strategy would do better.
+
+use std::num::NonZeroU32;
+
+use crate::select::{Imbalance, Strategy, loads, shares};
+
+/// The line, when the largest share is over 1.5 times the mean and another strategy would do better. `loads` is what
+/// each replica has: bytes under `size`, else entries.
+pub fn line(strategy: Strategy, count: u64, replica_loads: &[u64]) -> Option<String> {
+    let imbalance = Imbalance::of(replica_loads).filter(|imbalance| imbalance.is_worth_saying())?;
+    if strategy.needs_sizes() {
+        // Nothing spreads bytes better; one huge file is as large as it is.
+        return None;
+    }
+    let replicas = NonZeroU32::new(u32::try_from(replica_loads.len()).ok()?)?;
+    let even = Imbalance::of(&loads(&shares(Strategy::Even, count, &[], replicas), &[]))?;
+    (even.largest < imbalance.largest).then(|| {
+        format!(
+            "the largest share has {} files and the mean {:.1}: with --strategy even it would have {}",
+            imbalance.largest, imbalance.mean, even.largest
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+    use crate::select::{Strategy, loads, shares};
+
+    #[test]
+    fn only_what_another_strategy_does_better_is_said() {
+        let says = |strategy, count: u64, replicas: u32| {
+            let shares = shares(strategy, count, &[], std::num::NonZeroU32::new(replicas).unwrap());
+            line(strategy, count, &loads(&shares, &[]))
+        };
+        let said = says(Strategy::Chunk, 199, 100).unwrap();
+        assert!(said.contains("100 files") && said.contains("--strategy even it would have 2"), "{said}");
+        assert_eq!(says(Strategy::Even, 199, 100), None);
+        assert_eq!(says(Strategy::Chunk, 3, 100), None);
+        assert_eq!(says(Strategy::Stripe, 10, 8), None);
+    }
+}
