@@ -1,0 +1,250 @@
+//! The template itself: words with placeholders, made from an argument list, rendered for a task.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use super::error::{TemplateError, readable};
+use super::placeholder::{self, Found, TaskPlace, Token};
+
+/// A command, parsed once and rendered for every task.
+#[derive(Debug, Clone)]
+pub struct Template {
+    argv: Vec<Word>,
+    literal: Vec<OsString>,
+}
+
+/// One argument.
+#[derive(Debug, Clone)]
+pub(super) enum Word {
+    Literal(OsString),
+    Pieces(Vec<Piece>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Piece {
+    Text(Vec<u8>),
+    Token(Token),
+}
+
+impl Template {
+    /// Reads an argument list, the program first. Only the exact tokens of [`Token`] are placeholders, anywhere in a
+    /// word and several per word; a doubled one (`{{}}`) is that token as text. Without any placeholder the path is
+    /// appended as the last argument. Empty arguments are legal but for the program.
+    ///
+    /// A placeholder inside a script for another program (`sh -c 'wc {}'`, `python -c ...`) is replaced like any
+    /// other, and the name then becomes part of that script: `--shell` and `sh -c 'wc "$1"' sh {}` don't do that.
+    ///
+    /// # Errors
+    /// No words; a NUL byte; a program that is empty or begins or ends with a quote, which quoting leaves behind that
+    /// a launch took apart.
+    pub fn from_argv(words: &[OsString]) -> Result<Template, TemplateError> {
+        let program = words.first().ok_or(TemplateError::NoCommand)?;
+        if let Some(place) = words.iter().position(|word| word.as_bytes().contains(&0)) {
+            return Err(TemplateError::NulInWord { place: place + 1 });
+        }
+        check_program(program)?;
+        let mut argv: Vec<Word> = words.iter().map(|word| Word::parse(word.as_bytes())).collect();
+        if argv.iter().all(|word| matches!(word, Word::Literal(_))) {
+            argv.push(Word::from(Token::Path));
+        }
+        let literal = argv.iter().filter_map(Word::literal).map(OsStr::to_os_string).collect();
+        Ok(Template { argv, literal })
+    }
+
+    pub(super) fn from_parts(argv: Vec<Word>, literal: Vec<OsString>) -> Template {
+        Template { argv, literal }
+    }
+
+    /// The argument list for one task, the program first.
+    pub fn render(&self, place: &TaskPlace) -> Vec<OsString> {
+        self.argv.iter().map(|word| word.render(place)).collect()
+    }
+
+    /// The program, unless a placeholder is part of it: then it can be looked for before the first task starts.
+    pub fn program(&self) -> Option<&OsStr> {
+        self.argv.first().and_then(Word::literal)
+    }
+
+    /// The words of the command that have no placeholder in them, in order, so that files it names can be found
+    /// (`analyze.py`). For `--shell` the words of the script, as far as they say by themselves what they are.
+    pub fn words(&self) -> &[OsString] {
+        &self.literal
+    }
+}
+
+fn check_program(program: &OsStr) -> Result<(), TemplateError> {
+    match program.as_bytes() {
+        [] => Err(TemplateError::EmptyProgram),
+        [b'\'' | b'"', ..] | [.., b'\'' | b'"'] => {
+            Err(TemplateError::LostQuote { word: readable(program.as_bytes()) })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Word {
+    fn parse(word: &[u8]) -> Word {
+        let mut pieces = Vec::new();
+        let mut text = Vec::new();
+        let mut rest = word;
+        while let [first, tail @ ..] = rest {
+            let Some(found) = placeholder::beginning(rest) else {
+                text.push(*first);
+                rest = tail;
+                continue;
+            };
+            match found {
+                Found::Text(token) => text.extend_from_slice(token.as_str().as_bytes()),
+                Found::Token(token) => {
+                    if !text.is_empty() {
+                        pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    }
+                    pieces.push(Piece::Token(token));
+                }
+            }
+            rest = &rest[found.len()..];
+        }
+        if pieces.is_empty() {
+            return Word::Literal(OsString::from_vec(text));
+        }
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text));
+        }
+        Word::Pieces(pieces)
+    }
+
+    fn literal(&self) -> Option<&OsStr> {
+        match self {
+            Word::Literal(text) => Some(text),
+            Word::Pieces(_) => None,
+        }
+    }
+
+    fn render(&self, place: &TaskPlace) -> OsString {
+        let pieces = match self {
+            Word::Literal(text) => return text.clone(),
+            Word::Pieces(pieces) => pieces,
+        };
+        let texts: usize = pieces.iter().map(Piece::text_len).sum();
+        let mut word = Vec::with_capacity(texts + place.path.len());
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => word.extend_from_slice(text),
+                Piece::Token(token) => token.append(place, &mut word),
+            }
+        }
+        OsString::from_vec(word)
+    }
+}
+
+impl From<Token> for Word {
+    fn from(token: Token) -> Word {
+        Word::Pieces(vec![Piece::Token(token)])
+    }
+}
+
+impl Piece {
+    fn text_len(&self) -> usize {
+        match self {
+            Piece::Text(text) => text.len(),
+            Piece::Token(_) => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> TaskPlace<'static> {
+        let path = OsStr::new("/data/n1/a b.fits.fz");
+        TaskPlace { path, rel: OsStr::new("n1/a b.fits.fz"), index: 7, slot: 2, replica: 12 }
+    }
+
+    fn os(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    fn render(words: &[&str]) -> Vec<String> {
+        let argv = Template::from_argv(&os(words)).unwrap().render(&place());
+        argv.into_iter().map(|word| word.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_token_is_replaced() {
+        let table = [
+            ("{}", "/data/n1/a b.fits.fz"),
+            ("{/}", "a b.fits.fz"),
+            ("{//}", "/data/n1"),
+            ("{.}", "/data/n1/a b.fits"),
+            ("{/.}", "a b.fits"),
+            ("{:}", "/data/n1/a b"),
+            ("{/:}", "a b"),
+            ("{rel}", "n1/a b.fits.fz"),
+            ("{index}", "7"),
+            ("{slot}", "2"),
+            ("{replica}", "12"),
+        ];
+        assert_eq!(table.map(|(token, _)| token), Token::ALL.map(Token::as_str));
+        for (token, value) in table {
+            assert_eq!(render(&["x", token]), ["x", value]);
+            assert_eq!(
+                render(&["x", &format!("-o={token}.{token}/")]),
+                ["x", &format!("-o={value}.{value}/")]
+            );
+            assert_eq!(render(&["x", "{}", &format!("a{{{token}}}b")])[2], format!("a{token}b"));
+        }
+    }
+
+    #[test]
+    fn without_a_placeholder_the_path_is_appended() {
+        assert_eq!(render(&["x"]), ["x", "/data/n1/a b.fits.fz"]);
+        assert_eq!(render(&["x", "{{}}", "{a}"]), ["x", "{}", "{a}", "/data/n1/a b.fits.fz"]);
+        assert_eq!(render(&["x", "{index}"]), ["x", "7"]);
+    }
+
+    #[test]
+    fn other_braces_stay() {
+        let words = ["x", "{", "}", "{ }", "{x}", r#"{"a": 1}"#, "${}", "{{index}", "{{{slot}}}", "{}"];
+        let rendered = render(&words);
+        assert_eq!(rendered[1..6], words[1..6]);
+        assert_eq!(rendered[6..9], ["$/data/n1/a b.fits.fz", "{7", "{{slot}}"]);
+    }
+
+    #[test]
+    fn arguments_are_bytes_and_may_be_empty() {
+        let words = [OsString::from("x"), OsString::new(), OsString::from_vec(b"\xff{/}\xfe".to_vec())];
+        let path = OsStr::from_bytes(b"/d/\x80\n");
+        let argv = Template::from_argv(&words).unwrap().render(&TaskPlace { path, ..place() });
+        assert_eq!(argv[1], "");
+        assert_eq!(argv[2].as_bytes(), b"\xff\x80\n\xfe");
+    }
+
+    #[test]
+    fn the_program_is_known_unless_it_has_a_placeholder() {
+        assert_eq!(Template::from_argv(&os(&["x{{}}"])).unwrap().program(), Some(OsStr::new("x{}")));
+        assert_eq!(Template::from_argv(&os(&["{}", "x"])).unwrap().program(), None);
+    }
+
+    #[test]
+    fn words_without_placeholders_are_listed() {
+        let template =
+            Template::from_argv(&os(&["python3", "analyze.py", "--out={/.}", "{}", "-q"])).unwrap();
+        assert_eq!(template.words(), ["python3", "analyze.py", "-q"]);
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_one_is_an_error_that_helps() {
+        for (words, part) in [
+            (vec![], "after `--`"),
+            (vec!["", "x"], "single spaces"),
+            (vec!["'python", "x.py'"], "is 'python"),
+            (vec!["\"canfar-run"], "job file"),
+            (vec!["x\"\"", "y"], "without quotes"),
+            (vec!["x", "a\0b"], "word 2"),
+        ] {
+            let error = Template::from_argv(&os(&words)).unwrap_err().to_string();
+            assert!(error.contains(part), "{words:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The command template: what the user typed once, and what it becomes for each task. [`Template::from_argv`] is the
+//! argument list after `--`, [`Template::from_shell`] the line of `--shell`. Knows no threads and starts no process.
+
+mod argv;
+mod error;
+mod hazard;
+mod here_doc;
+mod lexer;
+mod parts;
+mod placeholder;
+mod quote;
+mod quoting;
+mod shell;
+mod word;
+
+pub use argv::Template;
+pub use error::{At, Code, Doubt, ParameterChange, Place, TemplateError};
+pub use placeholder::{TaskPlace, Token};
+pub use quote::shell_quote;

@@ -1,0 +1,79 @@
+//! The words of a shell command as the lexer collects them: what they say without quotes, and where placeholders are.
+
+use super::placeholder::Token;
+
+/// A token and the byte of the script where it stands.
+pub(super) type Found = (Token, usize);
+
+/// A word of a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Word {
+    /// What the word says after quote removal, without what expansions and placeholders put in.
+    pub(super) text: Vec<u8>,
+    /// Whether any of it was quoted, so that it is no reserved word.
+    pub(super) quoted: bool,
+    /// Whether the shell expands something in it, so that `text` is not all.
+    pub(super) expands: bool,
+    /// The first placeholder in it, also within a `$(...)`.
+    pub(super) token: Option<Found>,
+    /// How much of `text` stands before that placeholder.
+    pub(super) before: usize,
+}
+
+/// A simple command, or as much of a longer one as stands between two operators.
+#[derive(Debug, Default)]
+pub(super) struct Command {
+    /// The words that are complete, without redirections.
+    pub(super) words: Vec<Word>,
+    /// The word being read.
+    pub(super) word: Option<Word>,
+    /// What the next word is for.
+    pub(super) next: Next,
+}
+
+/// What a word is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The command.
+    #[default]
+    Argument,
+    /// The file of `<` or `>`.
+    File,
+    /// What follows `<&` or `>&`.
+    Descriptor,
+}
+
+impl Word {
+    /// Notes a placeholder at the end of what was read so far.
+    pub(super) fn note(&mut self, found: Found) {
+        if self.token.is_none() {
+            self.token = Some(found);
+            self.before = self.text.len();
+        }
+    }
+
+    /// Whether the word is exactly this, unquoted.
+    pub(super) fn is_plain(&self, text: &str) -> bool {
+        !self.quoted && self.says(text)
+    }
+
+    /// Whether the word is exactly this, quoted or not.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.is_literal() && self.text == text.as_bytes()
+    }
+
+    /// Whether the word says by itself what it is.
+    pub(super) fn is_literal(&self) -> bool {
+        !self.expands && self.token.is_none()
+    }
+
+    /// The text before the placeholder, or all of it.
+    pub(super) fn prefix(&self) -> &[u8] {
+        if self.token.is_some() { &self.text[..self.before] } else { &self.text }
+    }
+
+    /// Whether this is the number in front of `>`, as in `2>`.
+    pub(super) fn is_number(&self) -> bool {
+        !self.quoted && self.is_literal() && self.text.iter().all(u8::is_ascii_digit)
+    }
+}
