@@ -196,7 +196,9 @@ const LARGEST_RESULT: u64 = 1 << 30;
 fn parse_max_result(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         0 => Err("0 leaves no room for any result; write --result none to have none".into()),
-        size if size > LARGEST_RESULT => Err("at most 1G; write large products to files and return their names".into()),
+        size if size > LARGEST_RESULT => {
+            Err("at most 1G; write large products to files and return their names".into())
+        }
         size => Ok(size),
     }
 }

@@ -77,13 +77,22 @@ fn given(file: &Path, null: bool, allow_empty: bool) -> anyhow::Result<(Vec<OsSt
         discover::read_entries(io::stdin().lock(), null, "standard input")?
     } else {
         let name = file.display().to_string();
-        let opened = std::fs::File::open(file).with_context(|| format!("can't open the list {name} (--files-from)"))?;
+        let opened = std::fs::File::open(file)
+            .with_context(|| format!("can't open the list {name} (--files-from)"))?;
         discover::read_entries(io::BufReader::new(opened), null, &name)?
     };
     if read.entries.is_empty() && !allow_empty {
-        bail!("the list {} (--files-from) has no entries; give --allow-empty if that is right", file.display());
+        bail!(
+            "the list {} (--files-from) has no entries; give --allow-empty if that is right",
+            file.display()
+        );
     }
-    let repeats = (read.repeats > 0).then(|| format!("{} repeated in the list; each counts once", crate::units::count(read.repeats as u64, "entry")));
+    let repeats = (read.repeats > 0).then(|| {
+        format!(
+            "{} repeated in the list; each counts once",
+            crate::units::count(read.repeats as u64, "entry")
+        )
+    });
     Ok((read.entries, repeats.into_iter().collect()))
 }
 
@@ -152,7 +161,9 @@ impl Sign {
             Err(error) => {
                 remove_folders(&made);
                 return Err(error)
-                    .with_context(|| format!("can't write into the results directory {}", layout.root().display()))
+                    .with_context(|| {
+                        format!("can't write into the results directory {}", layout.root().display())
+                    })
                     .context(crate::CannotWrite);
             }
         };
@@ -186,7 +197,8 @@ impl Sign {
         if listed.entries.is_empty() {
             return Ok(None);
         }
-        inputs::publish(layout, origin, &listed.entries, &listed.unreadable, me).context(crate::CannotWrite)?;
+        inputs::publish(layout, origin, &listed.entries, &listed.unreadable, me)
+            .context(crate::CannotWrite)?;
         self.made.clear();
         InputList::open(layout)
     }
@@ -221,7 +233,8 @@ fn make_folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if folder.exists() && !folder.is_dir() {
         bail!("the results directory {} is a file: give another one with --results-dir", folder.display());
     }
-    let missing: Vec<PathBuf> = folder.ancestors().take_while(|above| !above.exists()).map(Path::to_owned).collect();
+    let missing: Vec<PathBuf> =
+        folder.ancestors().take_while(|above| !above.exists()).map(Path::to_owned).collect();
     std::fs::create_dir_all(folder)
         .with_context(|| format!("can't create the results directory {}", folder.display()))
         .context(crate::CannotWrite)?;
@@ -247,7 +260,9 @@ fn wait(layout: &Layout, me: &Process, listener: &dyn Listener) -> anyhow::Resul
     {
         return take_down(&sign);
     }
-    listener.waiting_for_list(&text.map_or_else(|| "another process".to_owned(), |text| text.process.to_string()));
+    listener.waiting_for_list(
+        &text.map_or_else(|| "another process".to_owned(), |text| text.process.to_string()),
+    );
     let inputs = layout.inputs();
     loop {
         let watched = lease::watch(&sign, QUIET, &|| listener.keep_going() && !inputs.exists())
@@ -264,9 +279,8 @@ fn wait(layout: &Layout, me: &Process, listener: &dyn Listener) -> anyhow::Resul
 
 fn take_down(sign: &Path) -> anyhow::Result<()> {
     match std::fs::remove_file(sign) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can't remove {}, left by a process that died", sign.display()))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)
+            .with_context(|| format!("can't remove {}, left by a process that died", sign.display())),
         _ => Ok(()),
     }
 }

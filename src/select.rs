@@ -94,7 +94,8 @@ impl Share {
         match self {
             Self::Range(range) => range.contains(&index).then(|| index - range.start),
             Self::Stripe { start, step, end } => {
-                (index >= *start && index < *end && (index - start) % step == 0).then(|| (index - start) / step)
+                (index >= *start && index < *end && (index - start) % step == 0)
+                    .then(|| (index - start) / step)
             }
             Self::Listed(indices) => indices.binary_search(&index).ok().map(|at| at as u64),
         }
@@ -166,7 +167,8 @@ pub fn shares(strategy: Strategy, count: u64, sizes: &[u64], replicas: std::num:
 
 /// How much each share is: bytes where sizes are known, else entries.
 pub fn loads(shares: &[Share], sizes: &[u64]) -> Vec<u64> {
-    let bytes = |index: u64| usize::try_from(index).ok().and_then(|index| sizes.get(index)).copied().unwrap_or(0);
+    let bytes =
+        |index: u64| usize::try_from(index).ok().and_then(|index| sizes.get(index)).copied().unwrap_or(0);
     let load = |share: &Share| if sizes.is_empty() { share.len() } else { share.iter().map(bytes).sum() };
     shares.iter().map(load).collect()
 }
@@ -182,7 +184,7 @@ pub struct Imbalance {
 
 impl Imbalance {
     /// Beyond this ratio people are told: the slowest replica takes half as long again as need be.
-    const WORTH_SAYING: f64 = 1.5;
+    pub const WORTH_SAYING: f64 = 1.5;
 
     /// Of the loads of all replicas; `None` where there is nothing to share.
     pub fn of(loads: &[u64]) -> Option<Self> {

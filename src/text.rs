@@ -117,7 +117,14 @@ mod tests {
 
     #[test]
     fn the_base_name_is_the_last_component() {
-        for (path, base) in [("/a/b.fits", "b.fits"), ("b", "b"), ("/a/b/", "b"), ("/", "/"), ("", ""), ("NGC 1275", "NGC 1275")] {
+        for (path, base) in [
+            ("/a/b.fits", "b.fits"),
+            ("b", "b"),
+            ("/a/b/", "b"),
+            ("/", "/"),
+            ("", ""),
+            ("NGC 1275", "NGC 1275"),
+        ] {
             assert_eq!(base_name(OsStr::new(path)).as_bytes(), base.as_bytes(), "{path}");
         }
     }

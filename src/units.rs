@@ -51,6 +51,11 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A count with a noun whose plural is its own: `2 directories`.
+pub fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// A signal by name and number: `SIGKILL (9)`.
 pub fn signal(number: i32) -> String {
     match signal_hook::low_level::signal_name(number) {
@@ -83,7 +88,14 @@ mod tests {
 
     #[test]
     fn sizes_are_binary_whatever_their_suffix() {
-        for (text, bytes) in [("4G", 4 << 30), ("4GiB", 4 << 30), ("4 GB", 4 << 30), ("512m", 512 << 20), ("10", 10), ("1.5K", 1536)] {
+        for (text, bytes) in [
+            ("4G", 4 << 30),
+            ("4GiB", 4 << 30),
+            ("4 GB", 4 << 30),
+            ("512m", 512 << 20),
+            ("10", 10),
+            ("1.5K", 1536),
+        ] {
             assert_eq!(super::parse_size(text), Ok(bytes), "{text}");
         }
         for wrong in ["", "G", "-1", "4X", "lots"] {
@@ -93,7 +105,15 @@ mod tests {
 
     #[test]
     fn durations_have_units_or_are_seconds() {
-        for (text, millis) in [("90s", 90_000), ("1h30m", 5_400_000), ("500ms", 500), ("60", 60_000), ("0.5", 500), ("2 min", 120_000), ("0", 0)] {
+        for (text, millis) in [
+            ("90s", 90_000),
+            ("1h30m", 5_400_000),
+            ("500ms", 500),
+            ("60", 60_000),
+            ("0.5", 500),
+            ("2 min", 120_000),
+            ("0", 0),
+        ] {
             assert_eq!(super::parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for wrong in ["", "x", "-5s", "-1", "1 fortnight", "NaN"] {

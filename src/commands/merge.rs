@@ -1,4 +1,57 @@
-//! stub
+//! `merge`: results files and journals of many replicas into one file, with proof of completeness.
+
 use std::io::Write;
-/// x
-pub fn run(_: &crate::cli::MergeArgs, _: &crate::environment::Environment, _: &mut dyn Write) -> anyhow::Result<crate::exit_code::ExitCode> { anyhow::bail!("x") }
+
+use anyhow::Context;
+
+use crate::cli::MergeArgs;
+use crate::config::Verbosity;
+use crate::environment::Environment;
+use crate::exit_code::ExitCode;
+use crate::merge::{Directory, Format, Proof, Summary, Targets, survey, write, write_missing};
+use crate::record::layout::Layout;
+use crate::report;
+use crate::report::console::Console;
+
+/// Merges one or more results directories.
+///
+/// # Errors
+/// When something can't be read at all, or the merged files can't be written.
+pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
+    let console = Console::new(verbosity, args.color);
+    anyhow::ensure!(
+        !args.null || args.missing.is_some(),
+        "--null is about the list that --missing writes: give that too"
+    );
+    let roots: Vec<_> = args.dirs.iter().map(|dir| environment.absolute(dir)).collect();
+    let directories = roots.iter().map(|root| Directory::open(root)).collect::<anyhow::Result<Vec<_>>>()?;
+    let first = Layout::new(roots.first().context("no results directory")?);
+    let targets = Targets {
+        results: args
+            .output
+            .as_ref()
+            .map_or_else(|| first.merged("final_results.json"), |output| environment.absolute(output)),
+        failed: first.merged("final_failed.json"),
+        summary: first.merged("final_summary.json"),
+        allow_missing: args.allow_missing,
+    };
+    let mut survey = survey(directories, Format::of(&targets.results))?;
+    if let Some(missing) = &args.missing {
+        write_missing(&survey, &environment.absolute(missing), args.null)?;
+    }
+    let results = write(&mut survey, &targets)?;
+    let is_final = targets.is_final(&survey.proof);
+    report::merge::say(&console, &survey.proof, &results, is_final);
+    if args.json {
+        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &results))?;
+        out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
+    }
+    Ok(exit_code(&survey.proof, is_final))
+}
+
+fn exit_code(proof: &Proof, is_final: bool) -> ExitCode {
+    let by_rest = if is_final { ExitCode::Ok } else { ExitCode::Incomplete };
+    let by_records = if proof.failed > 0 { ExitCode::TasksFailed } else { ExitCode::Ok };
+    by_rest.or(by_records)
+}

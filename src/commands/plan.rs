@@ -1,4 +1,121 @@
-//! stub
+//! `plan`: who gets what, for every replica, without a container. Runs and writes nothing.
+
 use std::io::Write;
-/// x
-pub fn run(_: &crate::cli::PlanArgs, _: &crate::environment::Environment, _: &crate::report::console::Console, _: &mut dyn Write) -> anyhow::Result<crate::exit_code::ExitCode> { anyhow::bail!("x") }
+use std::num::NonZeroU32;
+
+use anyhow::{Context, bail};
+
+use crate::cli::PlanArgs;
+use crate::config::{Given, replica_count, source_of};
+use crate::discover;
+use crate::environment::Environment;
+use crate::exit_code::ExitCode;
+use crate::listing::{self, Rules};
+use crate::record::inputs::{Entry, InputList, Source};
+use crate::record::layout::Layout;
+use crate::report::console::Console;
+use crate::report::plan::{Plan, advice, table};
+use crate::select::Strategy;
+use crate::units;
+
+/// A list to plan with.
+struct Listed {
+    entries: Vec<Entry>,
+    sizes: Vec<u64>,
+    strategy: Strategy,
+    replicas: NonZeroU32,
+    unreadable: Vec<String>,
+}
+
+/// Prints the plan.
+///
+/// # Errors
+/// When a pattern matches nothing, a directory can't be listed, or there is neither an input nor a run.
+pub fn run(
+    args: &PlanArgs,
+    environment: &Environment,
+    console: &Console,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let replicas = replica_count(args.replica_count.as_deref(), environment)?;
+    let listed = match source_of(&args.inputs, environment)? {
+        Given::Source(source) => from_source(&source, args, environment, replicas, console)?,
+        Given::OwnList => from_run(args, environment, replicas)?,
+    };
+    let plan = Plan::new(&listed.entries, &listed.sizes, listed.strategy, listed.replicas, listed.unreadable);
+    if args.json.unwrap_or(false) {
+        serde_json::to_writer(&mut *out, &plan)?;
+        out.write_all(b"\n")?;
+    } else {
+        out.write_all(table(&plan, &listed.entries).as_bytes())?;
+    }
+    out.flush().context("can't print the plan")?;
+    if let Some(first) = plan.unreadable.first() {
+        console.warn(&format!(
+            "{} could not be read, such as {first}: what lies there is not in the list",
+            units::plural(plan.unreadable.len() as u64, "directory", "directories")
+        ));
+    }
+    if let Some(advice) = advice(&plan) {
+        console.warn(&advice);
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn from_source(
+    source: &Source,
+    args: &PlanArgs,
+    environment: &Environment,
+    replicas: Option<NonZeroU32>,
+    console: &Console,
+) -> anyhow::Result<Listed> {
+    let rules = Rules {
+        allow_empty: args.inputs.allow_empty.unwrap_or(false),
+        with_sizes: args.strategy.needs_sizes(),
+        results_dir: &environment.absolute(&args.results_dir),
+        cwd: &environment.cwd,
+    };
+    let listed = listing::list(source, rules, &|| true)?;
+    listed.notes.iter().for_each(|note| console.warn(note));
+    if replicas.is_none() {
+        console.warn("neither --replica-count nor REPLICA_COUNT is set: this is the plan for one replica");
+    }
+    let sizes = sizes_of(&listed.entries)?;
+    let unreadable = listed.unreadable.iter().map(units::path).collect();
+    let replicas = replicas.unwrap_or(NonZeroU32::MIN);
+    Ok(Listed { entries: listed.entries, sizes, strategy: args.strategy, replicas, unreadable })
+}
+
+/// The plan of a run that has begun is what its list says.
+fn from_run(
+    args: &PlanArgs,
+    environment: &Environment,
+    replicas: Option<NonZeroU32>,
+) -> anyhow::Result<Listed> {
+    let layout = Layout::new(environment.absolute(&args.results_dir));
+    let Some(list) = InputList::open(&layout)? else {
+        bail!(
+            "no input: say which files with --input or --files-from, or give the --results-dir of a run ({} holds none)",
+            layout.root().display()
+        );
+    };
+    let header = list.header();
+    let replicas = replicas.or(NonZeroU32::new(header.replica_count)).unwrap_or(NonZeroU32::MIN);
+    let entries = list.entries(&crate::select::Share::Range(0..header.count))?;
+    let sizes = sizes_of(&entries)?;
+    let unreadable = header.unreadable.iter().map(|folder| units::path(&folder.0)).collect();
+    Ok(Listed { sizes, entries, strategy: header.strategy, replicas, unreadable })
+}
+
+/// The sizes of all entries; none where they are not all files, as in a list of target names.
+fn sizes_of(entries: &[Entry]) -> anyhow::Result<Vec<u64>> {
+    if let Some(known) = entries.iter().map(|entry| entry.size).collect::<Option<Vec<u64>>>() {
+        return Ok(known);
+    }
+    let paths: Vec<_> = entries.iter().map(|entry| &entry.path).collect();
+    match discover::sizes(&paths, &|| true) {
+        Ok(sizes) => Ok(sizes),
+        Err(discover::DiscoverError::Size { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,7 +1,6 @@
 //! `reset`: a run is moved aside, whole, so that a new one can begin in the same results directory.
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
@@ -13,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::record::history::all_launches;
 use crate::record::launch::is_at_work;
 use crate::record::layout::Layout;
-use crate::record::lease::Process;
+use crate::record::lease::{Process, now_at_file_server};
 use crate::report::console::{Console, Tone};
 use crate::units;
 
@@ -26,7 +25,11 @@ pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCo
     let layout = Layout::new(environment.absolute(&args.dir));
     let files = files_of_the_run(&layout)?;
     if files.is_empty() {
-        console.say(Verbosity::Normal, Tone::Plain, &format!("{} holds no run: nothing to move", layout.root().display()));
+        console.say(
+            Verbosity::Normal,
+            Tone::Plain,
+            &format!("{} holds no run: nothing to move", layout.root().display()),
+        );
         return Ok(ExitCode::Ok);
     }
     refuse_if_at_work(&layout)?;
@@ -81,11 +84,6 @@ fn refuse_if_at_work(layout: &Layout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The file server's clock, by which times of files can be compared whatever this host's clock says.
-pub fn now_at_file_server(folder: &Path) -> Option<SystemTime> {
-    tempfile::tempfile_in(folder).ok()?.metadata().ok()?.modified().ok()
-}
-
 fn make_target(layout: &Layout) -> anyhow::Result<PathBuf> {
     let name = crate::clock::now_as_name();
     let names = std::iter::once(name.clone()).chain((2..1000).map(|number| format!("{name}-{number}")));
@@ -98,7 +96,9 @@ fn make_target(layout: &Layout) -> anyhow::Result<PathBuf> {
             Ok(()) => return Ok(target),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error).with_context(|| format!("can't create {}", target.display())).context(CannotWrite);
+                return Err(error)
+                    .with_context(|| format!("can't create {}", target.display()))
+                    .context(CannotWrite);
             }
         }
     }

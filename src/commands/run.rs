@@ -42,11 +42,13 @@ use crate::units;
 /// When nothing could be run, with the reason.
 pub fn run(config: RunConfig, console: &Console, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let stop = Stop::on_signals().context("can't take over signals")?;
-    let outcome = if config.is_dry { dry_run(&config, console, &stop, out) } else { live(config, console, &stop, out) };
+    let outcome =
+        if config.is_dry { dry_run(&config, console, &stop, out) } else { live(config, console, &stop, out) };
     match (outcome, stop.signal()) {
         // Whatever could not be finished for a signal ended for that.
         (Err(error), Some(signal)) => {
-            console.error(&error.context(format!("stopped by {} before any task began", units::signal(signal))));
+            console
+                .error(&error.context(format!("stopped by {} before any task began", units::signal(signal))));
             Ok(ExitCode::Signal(signal))
         }
         (outcome, _) => outcome,
@@ -65,7 +67,11 @@ impl listing::Listener for Before<'_> {
     }
 
     fn waiting_for_list(&self, who: &str) {
-        self.console.say(Verbosity::Normal, Tone::Plain, &format!("waiting for the list of inputs, which is made on {who}"));
+        self.console.say(
+            Verbosity::Normal,
+            Tone::Plain,
+            &format!("waiting for the list of inputs, which is made on {who}"),
+        );
     }
 
     fn note(&self, note: &str) {
@@ -105,7 +111,12 @@ fn rules(config: &RunConfig) -> Rules<'_> {
 }
 
 /// Prints the commands of this replica's share. Uses the run's list if there is one, and writes nothing.
-fn dry_run(config: &RunConfig, console: &Console, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn dry_run(
+    config: &RunConfig,
+    console: &Console,
+    stop: &Stop,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&config.results_dir);
     let list = InputList::open(&layout)?;
     let replica = config.identity.replica;
@@ -121,7 +132,10 @@ fn dry_run(config: &RunConfig, console: &Console, stop: &Stop, out: &mut dyn Wri
             listed.notes.iter().for_each(|note| console.warn(note));
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
             let share = crate::select::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
-            let mine = share.iter().filter_map(|index| listed.entries.get(usize::try_from(index).ok()?).cloned()).collect();
+            let mine = share
+                .iter()
+                .filter_map(|index| listed.entries.get(usize::try_from(index).ok()?).cloned())
+                .collect();
             (share, mine)
         }
         (None, None) => anyhow::bail!(
@@ -131,7 +145,8 @@ fn dry_run(config: &RunConfig, console: &Console, stop: &Stop, out: &mut dyn Wri
     };
     let source = list.as_ref().map(|list| &list.header().source).or(source(config));
     for (position, (index, entry)) in share.iter().zip(&entries).enumerate() {
-        let rel = source.map_or(entry.path.as_os_str(), |source| crate::record::rel::rel(source, &entry.path));
+        let rel =
+            source.map_or(entry.path.as_os_str(), |source| crate::record::rel::rel(source, &entry.path));
         let slot = position % config.jobs + 1;
         let place = TaskPlace { path: &entry.path, rel, index, slot, replica: replica.id() };
         let mut line = shell_quote(&config.template.render(&place));
@@ -147,7 +162,12 @@ fn dry_run(config: &RunConfig, console: &Console, stop: &Stop, out: &mut dyn Wri
     Ok(ExitCode::Ok)
 }
 
-fn live(config: RunConfig, console: &Console, stop: &Arc<Stop>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn live(
+    config: RunConfig,
+    console: &Console,
+    stop: &Arc<Stop>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let layout = Layout::new(&config.results_dir);
     let me = Process::current(config.session.clone());
@@ -191,7 +211,11 @@ fn live(config: RunConfig, console: &Console, stop: &Arc<Stop>, out: &mut dyn Wr
 /// Patterns may match nothing and did.
 fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let replica = config.identity.replica;
-    console.say(Verbosity::Normal, Tone::Plain, &format!("{replica}: no file matches; nothing to do, and no run was begun"));
+    console.say(
+        Verbosity::Normal,
+        Tone::Plain,
+        &format!("{replica}: no file matches; nothing to do, and no run was begun"),
+    );
     let summary = Summary {
         run: None,
         replica_id: replica.id(),
@@ -224,7 +248,12 @@ fn print_json(config: &RunConfig, summary: &Summary, out: &mut dyn Write) -> any
     Ok(())
 }
 
-fn check_agreement(config: &RunConfig, list: &InputList, layout: &Layout, console: &Console) -> anyhow::Result<()> {
+fn check_agreement(
+    config: &RunConfig,
+    list: &InputList,
+    layout: &Layout,
+    console: &Console,
+) -> anyhow::Result<()> {
     let source = source(config);
     // Without an input the run's own list is used, and its strategy with it.
     listing::agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
@@ -244,7 +273,7 @@ fn check_agreement(config: &RunConfig, list: &InputList, layout: &Layout, consol
         let first = header.unreadable.first().map(|folder| units::path(&folder.0)).unwrap_or_default();
         console.warn(&format!(
             "{} could not be read when the list was made, such as {first}: what lies there is not in the list",
-            units::count(header.unreadable.len() as u64, "directory").replace("directorys", "directories")
+            units::plural(header.unreadable.len() as u64, "directory", "directories")
         ));
     }
     Ok(())
@@ -315,11 +344,14 @@ impl Launcher<'_> {
 
     /// The history of a share of which nothing is left to do and whose results file is as it should be.
     fn already_done(&self, share: &Share) -> anyhow::Result<Option<History>> {
-        let Some(last) = crate::record::history::launches_of(self.layout, self.id())?.pop() else { return Ok(None) };
+        let Some(last) = crate::record::history::launches_of(self.layout, self.id())?.pop() else {
+            return Ok(None);
+        };
         if !launch::ended_in_order(&self.layout.journal(self.id(), last))? {
             return Ok(None);
         }
-        let history = History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;
+        let history =
+            History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;
         let to_do = self.to_do(&history);
         let current = match history.current_results() {
             Some(promised) => results::is_as_promised(self.layout, self.id(), promised)
@@ -351,7 +383,11 @@ impl Launcher<'_> {
     fn say_nothing_to_do(&self, history: &History) {
         let header = self.list.header();
         let text = if history.share().is_empty() {
-            format!("there are {} for {} replicas: none is for this one", units::count(header.count, "file"), header.replica_count)
+            format!(
+                "there are {} for {} replicas: none is for this one",
+                units::count(header.count, "file"),
+                header.replica_count
+            )
         } else {
             format!(
                 "nothing to do: the share is done. The list of this run is frozen since {}; to process new files, begin anew after `canfar-run reset {}`",
@@ -382,7 +418,9 @@ impl Launcher<'_> {
         let mut to_do = self.to_do(&history);
         if self.list.header().strategy.needs_sizes() {
             // Stable: equal sizes keep the list's order.
-            to_do.positions.sort_by_key(|position| std::cmp::Reverse(entries.get(*position as usize).and_then(|entry| entry.size)));
+            to_do.positions.sort_by_key(|position| {
+                std::cmp::Reverse(entries.get(*position as usize).and_then(|entry| entry.size))
+            });
         }
         let tasks = (to_do.positions.len() + to_do.suspects.len()) as u64;
         let done_before = history.count(Known::Ok);
@@ -401,7 +439,11 @@ impl Launcher<'_> {
             share: share.len(),
             done_before,
         };
-        recorder.write(&Event::Run(Box::new(begun))).and_then(|()| recorder.sync()).context("can't write the journal").context(CannotWrite)?;
+        recorder
+            .write(&Event::Run(Box::new(begun)))
+            .and_then(|()| recorder.sync())
+            .context("can't write the journal")
+            .context(CannotWrite)?;
         self.console.keep_copy(&self.layout.own_log(self.id(), launch));
         for (index, attempts) in lost {
             self.write_loss(&recorder, &share, &entries, index, attempts)?;
@@ -436,17 +478,35 @@ impl Launcher<'_> {
             results_before.entry(units::path(&name.0)).or_default();
         }
         for (name, results) in results_before {
-            self.console.warn(&format!("{name} changed since {} of this replica", units::count(results, "result")));
+            self.console
+                .warn(&format!("{name} changed since {} of this replica", units::count(results, "result")));
         }
     }
 
-    fn write_loss(&self, recorder: &Recorder, share: &Share, entries: &[Entry], index: u64, attempts: u32) -> anyhow::Result<()> {
+    fn write_loss(
+        &self,
+        recorder: &Recorder,
+        share: &Share,
+        entries: &[Entry],
+        index: u64,
+        attempts: u32,
+    ) -> anyhow::Result<()> {
         let position = share.position_of(index).and_then(|position| usize::try_from(position).ok());
         let Some(entry) = position.and_then(|position| entries.get(position)) else { return Ok(()) };
         let name = units::path(&entry.path);
         self.console.say(Verbosity::Quiet, Tone::Bad, &format!("lost: {name}: the container died while it ran alone; it is not run again unless asked for (--rerun all)"));
-        let record = item::lost(self.run_id(), self.config.identity.replica, recorder.launch(), index, &entry.path, attempts);
-        recorder.write_record(index, Cause::Lost, &record).context("can't write the journal").context(CannotWrite)
+        let record = item::lost(
+            self.run_id(),
+            self.config.identity.replica,
+            recorder.launch(),
+            index,
+            &entry.path,
+            attempts,
+        );
+        recorder
+            .write_record(index, Cause::Lost, &record)
+            .context("can't write the journal")
+            .context(CannotWrite)
     }
 
     fn say_start(&self, launch: u32, share: &Share, tasks: u64, done_before: u64, suspects: usize) {
@@ -538,7 +598,9 @@ impl Launcher<'_> {
             exit: exit_code(&history, halt.as_ref()).number(),
         }));
         let halt = match journal.commit().and_then(|()| journal.sync()) {
-            Err(error) if !matches!(halt, Some(Halt::CannotWrite(_))) => Some(Halt::CannotWrite(format!("can't write the journal: {error}"))),
+            Err(error) if !matches!(halt, Some(Halt::CannotWrite(_))) => {
+                Some(Halt::CannotWrite(format!("can't write the journal: {error}")))
+            }
             _ => halt,
         };
         let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures() };
@@ -590,9 +652,14 @@ impl Launcher<'_> {
             Halt::Deadline => "the deadline has passed (--deadline)".to_owned(),
             Halt::MaxFailures(why) => format!("{why}. Mend the command first, or allow more"),
             Halt::CannotWrite(why) => {
-                format!("results can't be written in {}: {why}. Make room there (quota, disk, permissions)", self.layout.root().display())
+                format!(
+                    "results can't be written in {}: {why}. Make room there (quota, disk, permissions)",
+                    self.layout.root().display()
+                )
             }
-            Halt::CannotStart(why) => format!("{why}. No record was made of it: it would fail for every file"),
+            Halt::CannotStart(why) => {
+                format!("{why}. No record was made of it: it would fail for every file")
+            }
             Halt::Superseded => "a newer launch of this replica took over".to_owned(),
         }
     }

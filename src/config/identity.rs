@@ -34,9 +34,16 @@ pub struct Identity {
 ///
 /// # Errors
 /// Half a pair, a non-number, 0, an id above the count.
-pub fn identify(id: Option<&str>, count: Option<&str>, environment: &Environment) -> anyhow::Result<Identity> {
-    let options =
-        Pair { names: ["--replica-id", "--replica-count"], id: id.map(OsStr::new), count: count.map(OsStr::new) };
+pub fn identify(
+    id: Option<&str>,
+    count: Option<&str>,
+    environment: &Environment,
+) -> anyhow::Result<Identity> {
+    let options = Pair {
+        names: ["--replica-id", "--replica-count"],
+        id: id.map(OsStr::new),
+        count: count.map(OsStr::new),
+    };
     for pair in [options, canfar(environment)] {
         if pair.id.is_some() || pair.count.is_some() {
             return Ok(Identity { replica: pair.replica()?, is_given: true });
@@ -57,7 +64,9 @@ pub fn replica_count(count: Option<&str>, environment: &Environment) -> anyhow::
         (None, None) => return Ok(None),
     };
     let count = number(name, value)?;
-    NonZeroU32::new(count).with_context(|| format!("{name}={count} is not a replica count: {ALLOWED}")).map(Some)
+    NonZeroU32::new(count)
+        .with_context(|| format!("{name}={count} is not a replica count: {ALLOWED}"))
+        .map(Some)
 }
 
 /// CANFAR's variables. A canfar-run inside a task takes no identity from the environment: that is its parent's.
@@ -86,7 +95,8 @@ impl Pair<'_> {
             (None, None) => return Ok(Replica::ALONE),
         };
         let (id, count) = (number(id_name, id)?, number(count_name, count)?);
-        Replica::new(id, count).with_context(|| format!("{id_name}={id} with {count_name}={count}: {ALLOWED}"))
+        Replica::new(id, count)
+            .with_context(|| format!("{id_name}={id} with {count_name}={count}: {ALLOWED}"))
     }
 }
 
@@ -130,10 +140,25 @@ mod tests {
         for (id, count, variables, said) in [
             (None, None, vec![("REPLICA_ID", "3")], "REPLICA_ID=3 is set but REPLICA_COUNT is not"),
             (None, None, vec![("REPLICA_COUNT", "3")], "REPLICA_COUNT=3 is set but REPLICA_ID is not"),
-            (Some("1"), None, vec![("REPLICA_COUNT", "3")], "--replica-id=1 is set but --replica-count is not"),
-            (None, None, vec![("REPLICA_ID", "x"), ("REPLICA_COUNT", "3")], "REPLICA_ID=\"x\" is not a number"),
+            (
+                Some("1"),
+                None,
+                vec![("REPLICA_COUNT", "3")],
+                "--replica-id=1 is set but --replica-count is not",
+            ),
+            (
+                None,
+                None,
+                vec![("REPLICA_ID", "x"), ("REPLICA_COUNT", "3")],
+                "REPLICA_ID=\"x\" is not a number",
+            ),
             (None, None, vec![("REPLICA_ID", ""), ("REPLICA_COUNT", "3")], "REPLICA_ID=\"\" is not a number"),
-            (None, None, vec![("REPLICA_ID", "-1"), ("REPLICA_COUNT", "3")], "REPLICA_ID=\"-1\" is not a number"),
+            (
+                None,
+                None,
+                vec![("REPLICA_ID", "-1"), ("REPLICA_COUNT", "3")],
+                "REPLICA_ID=\"-1\" is not a number",
+            ),
             (Some("0"), Some("3"), vec![], "--replica-id=0 with --replica-count=3"),
             (Some("7"), Some("5"), vec![], "replica id 7 is above the replica count 5"),
         ] {
@@ -144,7 +169,9 @@ mod tests {
 
     #[test]
     fn a_plan_needs_only_the_count() {
-        let count = |given, variables: &[_]| replica_count(given, &environment(variables)).map(|count| count.map(u32::from));
+        let count = |given, variables: &[_]| {
+            replica_count(given, &environment(variables)).map(|count| count.map(u32::from))
+        };
         assert_eq!(count(Some("8"), &[("REPLICA_COUNT", "3")]).unwrap(), Some(8));
         assert_eq!(count(None, &[("REPLICA_COUNT", "3")]).unwrap(), Some(3));
         assert_eq!(count(None, &[]).unwrap(), None);

@@ -22,18 +22,22 @@ pub(super) struct JobFile {
 /// # Errors
 /// When it can't be read, is not TOML, or has an unknown key or a value of a wrong kind.
 pub(super) fn read(path: &Path, known: &[&str]) -> anyhow::Result<JobFile> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("can't read the job file {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("can't read the job file {}", path.display()))?;
     parse(&text, known).with_context(|| format!("in the job file {}", path.display()))
 }
 
 fn parse(text: &str, known: &[&str]) -> anyhow::Result<JobFile> {
-    let table: Table = text.parse().map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
+    let table: Table =
+        text.parse().map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
     let mut job = JobFile::default();
     for (key, value) in table {
         match (key.as_str(), value) {
             ("command", Value::Array(words)) => job.command = Some(texts(&key, &words)?),
             ("command", _) => {
-                bail!("`command` has to be a list of words, such as [\"python\", \"analyze.py\", \"{{}}\"]; for a shell command line use `shell`")
+                bail!(
+                    "`command` has to be a list of words, such as [\"python\", \"analyze.py\", \"{{}}\"]; for a shell command line use `shell`"
+                )
             }
             ("env", Value::Table(variables)) => {
                 for (name, value) in variables {

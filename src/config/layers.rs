@@ -60,7 +60,12 @@ pub fn layered(
     let root = Cli::command();
     let names = |subcommand: &str| -> Vec<String> {
         let command = root.find_subcommand(subcommand).unwrap_or(&root);
-        command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).filter(|name| !NOT_LAYERED.contains(&name.as_str())).collect()
+        command
+            .get_arguments()
+            .filter_map(Arg::get_long)
+            .map(str::to_owned)
+            .filter(|name| !NOT_LAYERED.contains(&name.as_str()))
+            .collect()
     };
     // A job file is written for `run`; `plan` takes of it what it knows.
     let (known, every) = (names(subcommand), names("run"));
@@ -98,14 +103,17 @@ pub fn layered(
     }
     let start = [OsString::from("canfar-run"), OsString::from(subcommand)];
     // Two `--` would make the second one a word of the command.
-    let rest = if back.is_empty() { rest } else { rest.strip_suffix(&[OsString::from("--")]).unwrap_or(rest) };
-    let argv: Vec<OsString> = start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back).collect();
+    let rest =
+        if back.is_empty() { rest } else { rest.strip_suffix(&[OsString::from("--")]).unwrap_or(rest) };
+    let argv: Vec<OsString> =
+        start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back).collect();
     Ok(Layered { options: options_of(subcommand, &argv), argv, env: job.env, warnings })
 }
 
 fn is_typed(matches: &ArgMatches, name: &str) -> bool {
     let id = id_of(name);
-    matches.try_contains_id(&id).unwrap_or(false) && matches.value_source(&id) == Some(ValueSource::CommandLine)
+    matches.try_contains_id(&id).unwrap_or(false)
+        && matches.value_source(&id) == Some(ValueSource::CommandLine)
 }
 
 /// clap's id of an option: its field's name.
@@ -116,13 +124,16 @@ fn id_of(name: &str) -> String {
 /// Whether a stronger layer has this option, or another one in place of it.
 fn is_replaced(name: &str, taken: &[String]) -> bool {
     let has = |name: &str| taken.iter().any(|taken| taken == name);
-    has(name) || ALTERNATIVES.iter().any(|group| group.contains(&name) && group.iter().any(|other| has(other)))
+    has(name)
+        || ALTERNATIVES.iter().any(|group| group.contains(&name) && group.iter().any(|other| has(other)))
 }
 
 fn environment_items(environment: &Environment, every: &[&str], warnings: &mut Vec<String>) -> Vec<Item> {
     let mut items = Vec::new();
     for (variable, value) in &environment.variables {
-        let Some(suffix) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else { continue };
+        let Some(suffix) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else {
+            continue;
+        };
         let name = suffix.to_lowercase().replace('_', "-");
         if name == "job-file" || value.is_empty() {
             continue;
@@ -182,7 +193,9 @@ fn check(subcommand: &str, item: &Item) -> anyhow::Result<()> {
 fn options_of(subcommand: &str, argv: &[OsString]) -> BTreeMap<String, serde_json::Value> {
     let root = Cli::command();
     let Ok(matches) = root.clone().try_get_matches_from(argv) else { return BTreeMap::new() };
-    let (Some(matches), Some(command)) = (matches.subcommand_matches(subcommand), root.find_subcommand(subcommand)) else {
+    let (Some(matches), Some(command)) =
+        (matches.subcommand_matches(subcommand), root.find_subcommand(subcommand))
+    else {
         return BTreeMap::new();
     };
     let names = command.get_arguments().filter_map(Arg::get_long).filter(|name| is_typed(matches, name));

@@ -194,7 +194,9 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
             Ok(Given::Source(Source::FilesFrom { file: OsText(file.into_os_string()), null }))
         }
         (None, _) if null => bail!("--null is about the list of --files-from, and there is none"),
-        (None, true) if !inputs.exclude.is_empty() => bail!("--exclude needs --input: it says what to leave out of what that finds"),
+        (None, true) if !inputs.exclude.is_empty() => {
+            bail!("--exclude needs --input: it says what to leave out of what that finds")
+        }
         (None, true) => Ok(Given::OwnList),
         (None, false) => {
             if let Some(place) = inputs.input.iter().position(|pattern| pattern.is_empty()) {
@@ -240,7 +242,9 @@ fn no_command(inputs: &InputArgs) -> String {
     } else {
         ""
     };
-    format!("no command: say what to run for each file after `--`, such as `-- python analyze.py {{}}`, or with --shell{hint}")
+    format!(
+        "no command: say what to run for each file after `--`, such as `-- python analyze.py {{}}`, or with --shell{hint}"
+    )
 }
 
 fn lost_quotes(script: &OsStr, words: &[OsString]) -> String {

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use super::shown::Shown;
 
 /// What an entry is (`--type`). Links count as what they lead to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[derive(serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryType {
     /// Regular files.

@@ -31,7 +31,8 @@ impl AtomicFile {
     /// # Errors
     /// When the folder can't be written to.
     pub fn create(target: &Path) -> io::Result<Self> {
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = target.file_name().unwrap_or_default();
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(name);

@@ -33,6 +33,7 @@ fn digest(path: &Path) -> Option<String> {
 
 /// Names of the files whose content is another one in `now` than in `before`.
 pub fn changed<'a>(before: &[NamedFile], now: &'a [NamedFile]) -> Vec<&'a OsText> {
-    let differs = |file: &&NamedFile| before.iter().any(|old| old.name == file.name && old.blake3 != file.blake3);
+    let differs =
+        |file: &&NamedFile| before.iter().any(|old| old.name == file.name && old.blake3 != file.blake3);
     now.iter().filter(differs).map(|file| &file.name).collect()
 }

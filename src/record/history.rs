@@ -80,9 +80,17 @@ impl std::fmt::Display for Problem {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Line(path, bad) => {
-                write!(out, "{}: the line at byte {} can't be read and was skipped: {}", path.display(), bad.offset, bad.why)
+                write!(
+                    out,
+                    "{}: the line at byte {} can't be read and was skipped: {}",
+                    path.display(),
+                    bad.offset,
+                    bad.why
+                )
             }
-            Self::OtherRun(path, run) => write!(out, "{}: is of another run ({run}) and was left out", path.display()),
+            Self::OtherRun(path, run) => {
+                write!(out, "{}: is of another run ({run}) and was left out", path.display())
+            }
             Self::Stranger(path, lines) => {
                 write!(out, "{}: {lines} lines are about tasks that are not of this share", path.display())
             }
@@ -129,7 +137,9 @@ pub fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> 
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(error).with_context(|| format!("can't read the folder {}", folder.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("can't read the folder {}", folder.display()));
+        }
     };
     let mut launches: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in entries {
@@ -338,7 +348,9 @@ impl Records {
         let failed = || format!("can't read a record in the journal {}", path.display());
         let file = match self.open.entry(note.launch) {
             std::collections::btree_map::Entry::Occupied(open) => open.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => place.insert(File::open(&path).with_context(failed)?),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(File::open(&path).with_context(failed)?)
+            }
         };
         buffer.resize(note.bytes as usize, 0);
         file.read_exact_at(buffer, note.offset).with_context(failed)?;

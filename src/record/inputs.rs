@@ -232,7 +232,9 @@ impl InputList {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("can't open the input list {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("can't open the input list {}", path.display()));
+            }
         };
         Self::read_header(file, &path)
             .with_context(|| format!("the input list {} can't be used", path.display()))
@@ -362,7 +364,10 @@ impl InputList {
         file.seek(SeekFrom::Start(self.body + begin.offset))?;
         file.read_exact(block)?;
         if checksum(block) != begin.check {
-            bail!("entries from {} on don't have the checksum of their block: they were edited or damaged", number * BLOCK);
+            bail!(
+                "entries from {} on don't have the checksum of their block: they were edited or damaged",
+                number * BLOCK
+            );
         }
         Ok(())
     }
@@ -383,7 +388,9 @@ fn check_version(first: &[u8]) -> anyhow::Result<()> {
         bail!("it is empty. Remove it, or restore it from a copy");
     }
     let Ok(version) = serde_json::from_slice::<Version>(first) else {
-        bail!("its first line is not a header of canfar-run's: it was cut or edited, or is somebody else's file");
+        bail!(
+            "its first line is not a header of canfar-run's: it was cut or edited, or is somebody else's file"
+        );
     };
     if version.format != FORMAT {
         bail!("it is a file of another kind ({:?}), not {FORMAT:?}", version.format);
@@ -399,7 +406,8 @@ fn check_version(first: &[u8]) -> anyhow::Result<()> {
 }
 
 fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
-    let line: Line = serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
+    let line: Line =
+        serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
     let path = line.path.bytes().map_err(|error| anyhow::anyhow!("entry {index}: {error}"))?;
     Ok(Entry { path, size: line.size })
 }

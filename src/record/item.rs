@@ -101,7 +101,14 @@ pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &Meta) -> Vec<u8> 
 }
 
 /// The record of a task during which the container died, while it ran alone; nobody was left to write it then.
-pub fn lost(run: &str, replica: crate::replica::Replica, launch: u32, index: u64, path: &OsStr, attempts: u32) -> Vec<u8> {
+pub fn lost(
+    run: &str,
+    replica: crate::replica::Replica,
+    launch: u32,
+    index: u64,
+    path: &OsStr,
+    attempts: u32,
+) -> Vec<u8> {
     let meta = Meta {
         run: run.to_owned(),
         index,
@@ -116,7 +123,10 @@ pub fn lost(run: &str, replica: crate::replica::Replica, launch: u32, index: u64
         replica_count: replica.count(),
         launch,
         non_finite: 0,
-        message: Some("the container died while this task ran in it alone (killed for its memory, or with its node)".into()),
+        message: Some(
+            "the container died while this task ran in it alone (killed for its memory, or with its node)"
+                .into(),
+        ),
         stderr_tail: None,
         log: None,
     };
@@ -134,7 +144,10 @@ pub fn uses_reserved_key(result: &TaskResult) -> bool {
 
 /// The raw text of the value of `canfar_run` in a record; `None` where it has none, as in files that Python wrote.
 pub fn raw_meta(record: &[u8]) -> Option<&[u8]> {
-    json::members(record).filter(|member| json::string_eq(member.key, RESERVED)).last().map(|member| member.value)
+    json::members(record)
+        .filter(|member| json::string_eq(member.key, RESERVED))
+        .last()
+        .map(|member| member.value)
 }
 
 /// The run id in a record that a process of ours wrote. `record` need not be valid JSON.

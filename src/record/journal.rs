@@ -115,8 +115,14 @@ impl Journal {
 
     fn add_object(&mut self, event: &Event) {
         self.seq += 1;
-        let line =
-            Line { v: VERSION, run: &self.run, launch: self.launch, seq: self.seq, t: crate::clock::now(), event };
+        let line = Line {
+            v: VERSION,
+            run: &self.run,
+            launch: self.launch,
+            seq: self.seq,
+            t: crate::clock::now(),
+            event,
+        };
         // Writing plain data to memory: neither has a way to fail.
         let written = serde_json::to_writer(&mut self.pending, &line);
         debug_assert!(written.is_ok());

@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::event::LaunchBegun;
+use crate::event::{LaunchBegun, ResultsWritten, Stopped};
 use crate::record::history::launches_of;
-use crate::record::journal::Journal;
+use crate::record::journal::{Journal, VERSION};
 use crate::record::layout::Layout;
 use crate::record::lease::{self, Process, QUIET, Watched, Writer};
 use crate::replica::Replica;
@@ -56,7 +56,8 @@ pub fn begin(
     listener: &dyn Listener,
 ) -> anyhow::Result<(Journal, bool)> {
     let folder = layout.journals();
-    std::fs::create_dir_all(&folder).with_context(|| format!("can't create the folder {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("can't create the folder {}", folder.display()))?;
     loop {
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
         if last > 0 {
@@ -115,10 +116,33 @@ fn make_sure_it_ended(
 /// # Errors
 /// When it can't be read.
 pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
+    let [_, last] = last_lines(journal)?;
+    Ok(is_event(&last, "stop"))
+}
+
+/// The last two lines of a journal that ended in order with its results written.
+///
+/// # Errors
+/// When it can't be read.
+pub fn last_words(journal: &Path) -> anyhow::Result<Option<(ResultsWritten, Stopped)>> {
+    let [written, stop] = last_lines(journal)?;
+    if !is_event(&written, "results_written") || !is_event(&stop, "stop") {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&written).ok().zip(serde_json::from_slice(&stop).ok()))
+}
+
+fn is_event(line: &[u8], event: &str) -> bool {
     #[derive(Deserialize)]
     struct Kind<'a> {
+        v: u32,
         event: &'a str,
     }
+    serde_json::from_slice::<Kind>(line).is_ok_and(|line| line.event == event && line.v == VERSION)
+}
+
+/// The last two lines, the last one second.
+fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
     let read_tail = || -> io::Result<Vec<u8>> {
         let mut file = File::open(journal)?;
         let length = file.metadata()?.len();
@@ -128,8 +152,9 @@ pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
         Ok(tail)
     };
     let tail = read_tail().with_context(|| format!("can't read the journal {}", journal.display()))?;
-    let last = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok(serde_json::from_slice::<Kind>(last).is_ok_and(|last| last.event == "stop"))
+    let mut lines = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+    let last = lines.next().unwrap_or_default();
+    Ok([lines.next().unwrap_or_default(), last])
 }
 
 /// How a launch began, from the first line of its journal; `None` while that is not written or when it was cut.

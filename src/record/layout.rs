@@ -104,7 +104,8 @@ impl ResultsName {
 /// Reads `<id>.<launch>.jsonl`.
 pub fn parse_journal_name(name: &OsStr) -> Option<(u32, u32)> {
     let (id, launch) = name.to_str()?.strip_suffix(".jsonl")?.split_once('.')?;
-    let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0 && number.to_string() == text);
+    let number =
+        |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0 && number.to_string() == text);
     Some((number(id)?, number(launch)?))
 }
 
@@ -116,10 +117,11 @@ mod tests {
 
     #[test]
     fn results_files_sort_by_the_number_in_their_name_and_none_comes_last() {
-        let mut ids: Vec<_> = ["container_None_results.json", "container_10_results.json", "container_9_results.json"]
-            .into_iter()
-            .filter_map(|name| ResultsName::parse(OsStr::new(name)))
-            .collect();
+        let mut ids: Vec<_> =
+            ["container_None_results.json", "container_10_results.json", "container_9_results.json"]
+                .into_iter()
+                .filter_map(|name| ResultsName::parse(OsStr::new(name)))
+                .collect();
         ids.sort();
         assert_eq!(ids, [ResultsName::Id(9), ResultsName::Id(10), ResultsName::Other("None".into())]);
         assert_eq!(ResultsName::parse(OsStr::new("container_1_results.json.tmp")), None);

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,9 @@ pub const QUIET: Duration = Duration::from_secs(30);
 /// How often a living writer lets its file grow.
 pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
-/// How often a watched file is looked at; each look costs the file server a call.
-const LOOK: Duration = Duration::from_millis(500);
+/// How long a watched file is left before the next look: soon at first, for who is done in no time, then seldom, since
+/// each look costs the file server a call.
+const LOOKS: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(500);
 
 /// The process that writes a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,10 @@ impl Process {
     pub fn current(session: Option<String>) -> Self {
         Self {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             pid: std::process::id(),
             session,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -121,11 +125,13 @@ pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io:
     };
     let Some(at_first) = length(path)? else { return Ok(Watched::Missing) };
     let begun = Instant::now();
+    let mut pause = *LOOKS.start();
     while begun.elapsed() < quiet {
         if !keep_going() {
             return Ok(Watched::Stopped);
         }
-        std::thread::sleep(LOOK.min(quiet));
+        std::thread::sleep(pause.min(quiet));
+        pause = (pause * 2).min(*LOOKS.end());
         match length(path)? {
             Some(now) if now == at_first => {}
             Some(_) => return Ok(Watched::Grew),
@@ -133,6 +139,12 @@ pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io:
         }
     }
     Ok(Watched::Quiet)
+}
+
+/// The file server's clock, by which times of files can be compared whatever this host's clock says; `None` where a
+/// folder can't be written to.
+pub fn now_at_file_server(folder: &Path) -> Option<SystemTime> {
+    tempfile::tempfile_in(folder).ok()?.metadata().ok()?.modified().ok()
 }
 
 #[cfg(test)]

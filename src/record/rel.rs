@@ -26,7 +26,9 @@ pub fn rel<'a>(source: &Source, path: &'a OsStr) -> &'a OsStr {
         Source::FilesFrom { .. } => relative(path),
         Source::Patterns { patterns, .. } => patterns
             .iter()
-            .flat_map(|pattern| [below(Path::new(&pattern.0)), below(&fixed_part(&pattern.0, Path::new("/")))])
+            .flat_map(|pattern| {
+                [below(Path::new(&pattern.0)), below(&fixed_part(&pattern.0, Path::new("/")))]
+            })
             .flatten()
             .min_by_key(|rest| rest.len())
             .unwrap_or_else(|| base_name(path)),

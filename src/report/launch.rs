@@ -84,7 +84,8 @@ impl State {
         if self.failures.len() >= MOST_GROUPS && !self.failures.contains_key(&key) {
             key.1 = "(many different messages)".to_owned();
         }
-        let group = || FailureGroup { cause, last_line: key.1.clone(), tasks: 0, example: example.to_owned() };
+        let group =
+            || FailureGroup { cause, last_line: key.1.clone(), tasks: 0, example: example.to_owned() };
         self.failures.entry(key.clone()).or_insert_with(group).tasks += 1;
     }
 }
@@ -92,7 +93,8 @@ impl State {
 impl Watch for LaunchReport<'_> {
     fn ended(&self, ended: &Ended<'_>) {
         let name = units::path(ended.attempt.path);
-        let took = units::duration(Duration::try_from_secs_f64(ended.executed.usage.duration_s).unwrap_or_default());
+        let took =
+            units::duration(Duration::try_from_secs_f64(ended.executed.usage.duration_s).unwrap_or_default());
         let Some(failure) = &ended.executed.failure else {
             return self.console.say(Verbosity::Verbose, Tone::Plain, &format!("ok: {name} ({took})"));
         };
@@ -171,7 +173,12 @@ pub struct FailureGroup {
 pub fn say_summary(console: &Console, summary: &Summary, why: Option<&str>) {
     let Summary { files, ok, failed, not_run, .. } = summary;
     let tone = if *failed == 0 && *not_run == 0 { Tone::Good } else { Tone::Bad };
-    let mut text = format!("replica {} of {}: {ok} of {} ok", summary.replica_id, summary.replica_count, units::count(*files, "file"));
+    let mut text = format!(
+        "replica {} of {}: {ok} of {} ok",
+        summary.replica_id,
+        summary.replica_count,
+        units::count(*files, "file")
+    );
     if *failed > 0 {
         text.push_str(&format!(", {failed} failed"));
     }
@@ -187,7 +194,8 @@ pub fn say_summary(console: &Console, summary: &Summary, why: Option<&str>) {
     text.push(')');
     console.say(if tone == Tone::Good { Verbosity::Normal } else { Verbosity::Quiet }, tone, &text);
     for FailureGroup { cause, last_line, tasks, example } in &summary.failures {
-        let line = format!("  {}: {}: {last_line} (such as {example})", units::count(*tasks, "file"), cause.name());
+        let line =
+            format!("  {}: {}: {last_line} (such as {example})", units::count(*tasks, "file"), cause.name());
         console.say(Verbosity::Quiet, Tone::Bad, &line);
     }
     say_notes(console, summary, why);
@@ -199,14 +207,25 @@ fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
         say(&format!("{} ok without a JSON result", units::count(summary.without_result, "file")));
     }
     if summary.non_finite > 0 {
-        say(&format!("{} (NaN or Infinity) in results became null", units::count(summary.non_finite, "value")));
+        say(&format!(
+            "{} (NaN or Infinity) in results became null",
+            units::count(summary.non_finite, "value")
+        ));
     }
     if let Some(why) = why {
         console.say(Verbosity::Quiet, Tone::Warning, &format!("stopped early: {why}"));
     }
     if summary.not_run > 0 {
-        console.say(Verbosity::Quiet, Tone::Plain, "Launch the same line again to run the rest; what is done is not run again.");
+        console.say(
+            Verbosity::Quiet,
+            Tone::Plain,
+            "Launch the same line again to run the rest; what is done is not run again.",
+        );
     } else if summary.failed > 0 {
-        console.say(Verbosity::Quiet, Tone::Plain, "Launch the same line again to run the failed ones again.");
+        console.say(
+            Verbosity::Quiet,
+            Tone::Plain,
+            "Launch the same line again to run the failed ones again.",
+        );
     }
 }

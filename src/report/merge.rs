@@ -1,1 +1,127 @@
-//! stub
+//! What `merge` says at its end.
+
+use std::path::Path;
+
+use crate::config::Verbosity;
+use crate::merge::{MissingReplica, Proof, ReplicaState};
+use crate::report::console::{Console, Tone};
+use crate::units;
+
+/// Replicas, files and problems are named up to so many.
+const NAMED: usize = 20;
+
+/// Says what was found and where it was written.
+pub fn say(console: &Console, proof: &Proof, results: &Path, is_final: bool) {
+    let tone = if proof.complete && proof.failed == 0 { Tone::Good } else { Tone::Bad };
+    let level = if tone == Tone::Good { Verbosity::Normal } else { Verbosity::Quiet };
+    console.say(level, tone, &headline(proof));
+    for group in proof.failures.iter().take(NAMED) {
+        let line = format!(
+            "  {}: {}: {} (such as {})",
+            units::count(group.files, "file"),
+            group.cause.name(),
+            group.last_line,
+            group.example
+        );
+        console.say(Verbosity::Quiet, Tone::Bad, &line);
+    }
+    say_missing(console, proof);
+    say_oddities(console, proof);
+    let kind = if is_final { "results" } else { "incomplete results" };
+    console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {}", units::path(results)));
+}
+
+fn headline(proof: &Proof) -> String {
+    if !proof.proven {
+        return format!(
+            "{} merged; without a list of inputs (inputs.jsonl) nobody can tell whether that is all",
+            units::count(proof.foreign, "record")
+        );
+    }
+    let mut text = format!("{}: {} ok", units::count(proof.files, "file"), proof.ok);
+    if proof.failed > 0 {
+        text.push_str(&format!(", {} failed", proof.failed));
+    }
+    text.push_str(&if proof.missing > 0 {
+        format!(", {} missing", proof.missing)
+    } else {
+        ", none missing".to_owned()
+    });
+    text
+}
+
+fn say_missing(console: &Console, proof: &Proof) {
+    let several =
+        proof.missing_replicas.iter().any(|one| one.results_dir != proof.missing_replicas[0].results_dir);
+    for replica in proof.missing_replicas.iter().take(NAMED) {
+        console.say(Verbosity::Quiet, Tone::Bad, &missing_line(replica, several));
+    }
+    if proof.missing_replicas.len() > NAMED {
+        let more = proof.missing_replicas.len() - NAMED;
+        console.say(
+            Verbosity::Quiet,
+            Tone::Bad,
+            &format!("  and {more} more replicas (all are in final_summary.json)"),
+        );
+    }
+    let is_idle = |replica: &MissingReplica| replica.state != ReplicaState::Running;
+    if proof.missing_replicas.iter().any(is_idle) {
+        console.say(
+            Verbosity::Quiet,
+            Tone::Plain,
+            "Launch the same line again for these replicas (what is done is not run again); --allow-missing calls the results final as they are.",
+        );
+    }
+}
+
+fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {
+    let mut line = format!(
+        "  replica {} {}: {} missing: {}",
+        replica.replica_id,
+        replica.state.words(),
+        units::count(replica.missing, "file"),
+        replica.examples.join(", ")
+    );
+    if replica.missing > replica.examples.len() as u64 {
+        line.push_str(", ...");
+    }
+    if with_directory {
+        line.push_str(&format!(" (in {})", replica.results_dir));
+    }
+    line
+}
+
+fn say_oddities(console: &Console, proof: &Proof) {
+    for broken in proof.broken.iter() {
+        let line = format!("broken: {}: {}; nothing of it was merged", broken.file, broken.why);
+        console.say(Verbosity::Quiet, Tone::Bad, &line);
+    }
+    for problem in proof.problems.iter().take(NAMED) {
+        console.warn(problem);
+    }
+    if !proof.unreadable.is_empty() {
+        console.warn(&format!(
+            "{} could not be read when the list was made, such as {}: what lies there is not in the list",
+            units::plural(proof.unreadable.len() as u64, "directory", "directories"),
+            proof.unreadable[0]
+        ));
+    }
+    for (number, what) in [
+        (proof.repeated, "left out: another record of the same file is ok or newer"),
+        (proof.of_other_runs, "left out: of another run than the list beside it"),
+    ] {
+        if number > 0 {
+            console.warn(&format!("{} {what}", units::count(number, "record")));
+        }
+    }
+    let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
+    if proof.proven && proof.foreign > 0 {
+        note(&format!(
+            "{} of files that no list knows were merged too",
+            units::count(proof.foreign, "record")
+        ));
+    }
+    if proof.non_finite > 0 {
+        note(&format!("{} (NaN or Infinity) became null", units::count(proof.non_finite, "value")));
+    }
+}

@@ -98,7 +98,10 @@ pub fn run<'e>(
 ) -> Result<Finished, SpawnError> {
     let started = Instant::now();
     let mut child = spawn(spec.program, spec.argv, spec.environment, spec.folder)?;
-    let streams = [Stream::new(child.stdout.take().map(OwnedFd::from), stdout), Stream::new(child.stderr.take().map(OwnedFd::from), stderr)];
+    let streams = [
+        Stream::new(child.stdout.take().map(OwnedFd::from), stdout),
+        Stream::new(child.stderr.take().map(OwnedFd::from), stderr),
+    ];
     let mut attendance = Attendance {
         exit: ExitWatch::new(&child),
         group: Pid::from_child(&child),
@@ -130,7 +133,10 @@ fn spawn<'e>(
     }
     command.spawn().map_err(|error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(
-            rustix::io::Errno::AGAIN | rustix::io::Errno::NOMEM | rustix::io::Errno::MFILE | rustix::io::Errno::NFILE,
+            rustix::io::Errno::AGAIN
+            | rustix::io::Errno::NOMEM
+            | rustix::io::Errno::MFILE
+            | rustix::io::Errno::NFILE,
         ) => SpawnError::Short(error),
         _ => SpawnError::Impossible(error),
     })
@@ -378,5 +384,8 @@ fn own_peak() -> u64 {
     use nix::sys::resource::{UsageWho, getrusage};
     // Linux counts in KiB, macOS in bytes.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    getrusage(UsageWho::RUSAGE_SELF).ok().and_then(|usage| u64::try_from(usage.max_rss()).ok()).map_or(0, |peak| peak * unit)
+    getrusage(UsageWho::RUSAGE_SELF)
+        .ok()
+        .and_then(|usage| u64::try_from(usage.max_rss()).ok())
+        .map_or(0, |peak| peak * unit)
 }

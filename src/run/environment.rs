@@ -92,7 +92,10 @@ mod tests {
         let environment = TaskEnvironment::new(&inherited, replica, Some(4), &extra);
         let get = |name| environment.get(name).and_then(OsStr::to_str);
         assert_eq!(get("CANFAR_RUN_JOBS"), None);
-        assert_eq!((get("REPLICA_ID"), get("REPLICA_COUNT"), get("HOME")), (Some("3"), Some("7"), Some("/h")));
+        assert_eq!(
+            (get("REPLICA_ID"), get("REPLICA_COUNT"), get("HOME")),
+            (Some("3"), Some("7"), Some("/h"))
+        );
         assert_eq!((get("OMP_NUM_THREADS"), get("JULIA_NUM_THREADS")), (Some("4"), Some("8")));
         let kept = TaskEnvironment::new(&inherited, replica, None, &BTreeMap::new());
         assert_eq!(kept.get("OMP_NUM_THREADS"), Some(OsStr::new("1")));

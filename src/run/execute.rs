@@ -114,7 +114,12 @@ impl<'a> ProcessSlot<'a> {
     ///
     /// # Errors
     /// When its temporary folder can't be made.
-    pub fn new(settings: &'a ProcessSettings, stop: &'a Stop, scratch: &Scratch, slot: usize) -> anyhow::Result<Self> {
+    pub fn new(
+        settings: &'a ProcessSettings,
+        stop: &'a Stop,
+        scratch: &Scratch,
+        slot: usize,
+    ) -> anyhow::Result<Self> {
         Ok(Self { settings, stop, slot, scratch: scratch.slot(slot)? })
     }
 
@@ -141,10 +146,18 @@ impl<'a> ProcessSlot<'a> {
         }
     }
 
-    fn judge(&self, finished: &Finished, result_file: &Path, stdout: &mut Capture) -> Result<Option<TaskResult>, Failure> {
+    fn judge(
+        &self,
+        finished: &Finished,
+        result_file: &Path,
+        stdout: &mut Capture,
+    ) -> Result<Option<TaskResult>, Failure> {
         if finished.ended_by == Some(EndedBy::Timeout) {
             let limit = self.settings.limits.timeout.unwrap_or_default();
-            return Err(Failure { cause: Cause::Timeout, message: format!("stopped after {} (--timeout)", crate::units::duration(limit)) });
+            return Err(Failure {
+                cause: Cause::Timeout,
+                message: format!("stopped after {} (--timeout)", crate::units::duration(limit)),
+            });
         }
         match (finished.end.exit_code, finished.end.signal) {
             (Some(0), _) => self
@@ -153,14 +166,21 @@ impl<'a> ProcessSlot<'a> {
                 .extract(result_file, stdout)
                 .map_err(|bad| Failure { cause: Cause::Result, message: bad.0 }),
             (Some(code), _) => Err(Failure { cause: Cause::Exit, message: format!("exit code {code}") }),
-            (None, Some(signal)) => {
-                Err(Failure { cause: Cause::Signal, message: format!("killed by {}", crate::units::signal(signal)) })
-            }
+            (None, Some(signal)) => Err(Failure {
+                cause: Cause::Signal,
+                message: format!("killed by {}", crate::units::signal(signal)),
+            }),
             (None, None) => Err(Failure { cause: Cause::Signal, message: "its end was not seen".into() }),
         }
     }
 
-    fn spawn_failed(&self, error: &std::io::Error, argv: &[OsString], stdout: Capture, stderr: Capture) -> Execution {
+    fn spawn_failed(
+        &self,
+        error: &std::io::Error,
+        argv: &[OsString],
+        stdout: Capture,
+        stderr: Capture,
+    ) -> Execution {
         let program = argv.first().cloned().unwrap_or_default();
         let message = format!("can't start {}: {error}", program.display());
         // Too long an argument list is this file's fault; a program that can't be executed fails for every file.
@@ -184,11 +204,21 @@ impl Execute for ProcessSlot<'_> {
     fn execute(&mut self, attempt: &Attempt<'_>) -> Execution {
         let settings = self.settings;
         let replica = settings.replica.id();
-        let place = TaskPlace { path: attempt.path, rel: attempt.rel, index: attempt.index, slot: self.slot, replica };
+        let place = TaskPlace {
+            path: attempt.path,
+            rel: attempt.rel,
+            index: attempt.index,
+            slot: self.slot,
+            replica,
+        };
         let argv = settings.template.render(&place);
         let result_file = self.scratch.result_file(attempt.index, attempt.number);
         let own = self.variables(attempt, &result_file);
-        let program = settings.program.as_ref().map(|program| program.as_os_str()).or(argv.first().map(OsString::as_os_str));
+        let program = settings
+            .program
+            .as_ref()
+            .map(|program| program.as_os_str())
+            .or(argv.first().map(OsString::as_os_str));
         let spec = Spec {
             program: program.unwrap_or_default(),
             argv: &argv,

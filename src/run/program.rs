@@ -10,7 +10,9 @@ use rustix::fs::{Access, access};
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     /// No such file.
-    #[error("the command {name:?} was not found in PATH ({path}). Is it installed in this image? Give its whole path otherwise")]
+    #[error(
+        "the command {name:?} was not found in PATH ({path}). Is it installed in this image? Give its whole path otherwise"
+    )]
     NotInPath {
         /// The word.
         name: OsString,
@@ -66,9 +68,9 @@ fn why_not(file: &Path) -> Option<WhyNot> {
     if metadata.is_dir() {
         return Some(WhyNot::Unfit("it is a directory"));
     }
-    access(file, Access::EXEC_OK)
-        .is_err()
-        .then_some(WhyNot::Unfit("it has no execute permission (chmod +x), or lies on a file system mounted noexec"))
+    access(file, Access::EXEC_OK).is_err().then_some(WhyNot::Unfit(
+        "it has no execute permission (chmod +x), or lies on a file system mounted noexec",
+    ))
 }
 
 #[cfg(test)]
@@ -81,7 +83,10 @@ mod tests {
     #[test]
     fn a_program_is_found_in_path_or_where_its_path_says() {
         let here = Path::new("/");
-        assert_eq!(find(OsStr::new("sh"), Some(OsStr::new("/nowhere:/bin")), here).unwrap(), Path::new("/bin/sh"));
+        assert_eq!(
+            find(OsStr::new("sh"), Some(OsStr::new("/nowhere:/bin")), here).unwrap(),
+            Path::new("/bin/sh")
+        );
         assert_eq!(find(OsStr::new("bin/sh"), None, here).unwrap(), Path::new("/bin/sh"));
         let missing = find(OsStr::new("no-such-program"), Some(OsStr::new("/bin")), here);
         assert!(matches!(missing, Err(ProgramError::NotInPath { .. })));

@@ -89,7 +89,14 @@ struct Kept {
 
 impl Recorder {
     /// Of one launch; `history` is what its predecessors left.
-    pub fn new(journal: Journal, history: History, log: PackedLog, keep_logs: KeepLogs, run: &str, replica: Replica) -> Self {
+    pub fn new(
+        journal: Journal,
+        history: History,
+        log: PackedLog,
+        keep_logs: KeepLogs,
+        run: &str,
+        replica: Replica,
+    ) -> Self {
         let launch = journal.launch();
         let kept = Kept { journal, history, tally: Tally::default(), dirty: true };
         Self { kept: Mutex::new(kept), log: Mutex::new(log), keep_logs, run: run.to_owned(), replica, launch }
@@ -125,7 +132,8 @@ impl Recorder {
     ) -> io::Result<()> {
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
         let log = self.keep_output(attempt, &mut executed)?;
-        let record = (!is_retried).then(|| self.record(attempt, &executed, started_at, stderr_tail.clone(), log.clone()));
+        let record = (!is_retried)
+            .then(|| self.record(attempt, &executed, started_at, stderr_tail.clone(), log.clone()));
         self.write_end(attempt, &executed, log.clone(), record)?;
         watch.ended(&Ended {
             attempt,
@@ -157,7 +165,8 @@ impl Recorder {
             log,
             left_processes: executed.left_processes,
         }));
-        let ended = TaskEnded { index, status, cause: executed.failure.as_ref().map(|failure| failure.cause) };
+        let ended =
+            TaskEnded { index, status, cause: executed.failure.as_ref().map(|failure| failure.cause) };
         let span = record.map(|record| kept.journal.add_end(ended, &record));
         kept.commit()?;
         kept.tally.count(executed, span.is_some());
@@ -283,7 +292,8 @@ impl Recorder {
 
     /// What is left when nothing runs any more.
     pub fn into_parts(self) -> (Journal, History, Tally) {
-        let Kept { journal, history, tally, .. } = self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Kept { journal, history, tally, .. } =
+            self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         (journal, history, tally)
     }
 }
@@ -333,6 +343,10 @@ fn stderr_tail(stderr: &mut Capture) -> String {
 
 /// The one line that says most about a failure: the last one of its standard error, else what we know.
 pub fn last_words<'a>(failure: &'a Failure, stderr_tail: Option<&'a str>) -> &'a str {
-    let last = stderr_tail.and_then(|tail| tail.lines().rev().find(|line| !line.trim().is_empty()));
-    last.map_or(failure.message.as_str(), str::trim)
+    last_line(stderr_tail).unwrap_or(&failure.message)
+}
+
+/// The last line of the end of a standard error, if there is one.
+pub fn last_line(stderr_tail: Option<&str>) -> Option<&str> {
+    stderr_tail?.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }

@@ -52,9 +52,10 @@ impl ResultRule {
             },
         };
         match result {
-            None if self.kind == ResultKind::Json => {
-                Err(BadResult("no result: neither $CANFAR_TASK_RESULT nor standard output holds JSON (--result json)".into()))
-            }
+            None if self.kind == ResultKind::Json => Err(BadResult(
+                "no result: neither $CANFAR_TASK_RESULT nor standard output holds JSON (--result json)"
+                    .into(),
+            )),
             Some(result) if uses_reserved_key(&result) => {
                 Err(BadResult(format!("the result has the key {RESERVED:?}, which is canfar-run's own")))
             }
@@ -70,7 +71,9 @@ impl ResultRule {
             Err(error) => return Err(bad(format!("can't be opened: {error}"))),
         };
         let mut bytes = Vec::new();
-        file.take(self.max_bytes + 1).read_to_end(&mut bytes).map_err(|error| bad(format!("can't be read: {error}")))?;
+        file.take(self.max_bytes + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| bad(format!("can't be read: {error}")))?;
         if bytes.trim_ascii().is_empty() {
             return Ok(None);
         }
@@ -92,11 +95,13 @@ impl ResultRule {
         let head = stdout.head(4096).map_err(|error| unreadable(&error))?;
         match last_line(&tail) {
             Some(result) => Ok(Some(result)),
-            None if looks_like_json(&head) && matches!(tail.trim_ascii_end().last(), Some(b'}' | b']')) => Err(BadResult(format!(
-                "standard output looks like JSON and has {} bytes: more than --max-result ({})",
-                stdout.total(),
-                self.max_bytes
-            ))),
+            None if looks_like_json(&head) && matches!(tail.trim_ascii_end().last(), Some(b'}' | b']')) => {
+                Err(BadResult(format!(
+                    "standard output looks like JSON and has {} bytes: more than --max-result ({})",
+                    stdout.total(),
+                    self.max_bytes
+                )))
+            }
             None => Ok(None),
         }
     }
@@ -104,7 +109,10 @@ impl ResultRule {
     fn text(&self, stdout: &mut Capture) -> Result<TaskResult, BadResult> {
         if !stdout.is_whole() || stdout.total() > self.max_bytes {
             let total = stdout.total();
-            return Err(BadResult(format!("standard output has {total} bytes: more than --max-result ({})", self.max_bytes)));
+            return Err(BadResult(format!(
+                "standard output has {total} bytes: more than --max-result ({})",
+                self.max_bytes
+            )));
         }
         let bytes = stdout.tail(usize::MAX).map_err(|error| unreadable(&error))?;
         let text = String::from_utf8_lossy(&bytes);

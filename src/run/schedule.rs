@@ -49,7 +49,9 @@ impl MaxFailures {
             Self::Auto if failed >= ALL_OF_THE_FIRST && tally.ok == 0 => {
                 Some(format!("the first {failed} tasks all failed (--max-failures auto)"))
             }
-            Self::Count(most) if failed > most => Some(format!("{failed} tasks failed (--max-failures {most})")),
+            Self::Count(most) if failed > most => {
+                Some(format!("{failed} tasks failed (--max-failures {most})"))
+            }
             Self::Percent(most) if failed as f64 > tasks as f64 * most / 100.0 => {
                 Some(format!("{failed} of {tasks} tasks failed (--max-failures {most}%)"))
             }
@@ -165,17 +167,22 @@ impl Work<'_> {
             }
             Execution::Short(error) => {
                 if !self.source.short(turn) {
-                    self.source.halt(Halt::CannotStart(format!("the system stays short of something: {error}")));
+                    self.source
+                        .halt(Halt::CannotStart(format!("the system stays short of something: {error}")));
                 }
             }
             Execution::Made(executed) => {
                 let failed = executed.status() == Status::Failed;
                 let pause = if failed { self.retries.pause(turn.tried + 1) } else { None };
                 let pause = pause.filter(|_| self.source.halted().is_none());
-                if let Err(error) = self.recorder.end(&attempt, *executed, started_at, pause.is_some(), self.watch) {
+                if let Err(error) =
+                    self.recorder.end(&attempt, *executed, started_at, pause.is_some(), self.watch)
+                {
                     return self.cannot_write(turn, &error);
                 }
-                if let Some(why) = failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten() {
+                if let Some(why) =
+                    failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten()
+                {
                     self.source.halt(Halt::MaxFailures(why));
                 }
                 match pause {

@@ -57,7 +57,10 @@ impl Scratch {
                 Err(error) => refused.push(format!("{}: {error}", folder.display())),
             }
         }
-        anyhow::bail!("no place for the tasks' temporary folders; say one with --tmp-dir. Tried:\n  {}", refused.join("\n  "))
+        anyhow::bail!(
+            "no place for the tasks' temporary folders; say one with --tmp-dir. Tried:\n  {}",
+            refused.join("\n  ")
+        )
     }
 
     /// Where it is.
@@ -72,7 +75,8 @@ impl Scratch {
     pub fn slot(&self, slot: usize) -> anyhow::Result<SlotScratch> {
         let root = self.root.path().join(slot.to_string());
         let tmp = root.join("tmp");
-        std::fs::create_dir_all(&tmp).with_context(|| format!("can't create the folder {}", tmp.display()))?;
+        std::fs::create_dir_all(&tmp)
+            .with_context(|| format!("can't create the folder {}", tmp.display()))?;
         Ok(SlotScratch { root, tmp })
     }
 }

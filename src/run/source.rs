@@ -178,8 +178,10 @@ impl State {
         if self.halt.is_some() {
             return Look::End;
         }
-        let nothing_left =
-            self.fresh.is_empty() && self.rest.len() == 0 && self.retries.is_empty() && self.suspects.is_empty();
+        let nothing_left = self.fresh.is_empty()
+            && self.rest.len() == 0
+            && self.retries.is_empty()
+            && self.suspects.is_empty();
         if nothing_left && self.running == 0 {
             return Look::End;
         }
@@ -195,7 +197,9 @@ impl State {
                 self.running_alone = turn.alone;
                 Look::Take(turn)
             }
-            None => Look::Wait(self.retries.peek().map(|Reverse((due, _))| due.saturating_duration_since(now))),
+            None => {
+                Look::Wait(self.retries.peek().map(|Reverse((due, _))| due.saturating_duration_since(now)))
+            }
         }
     }
 

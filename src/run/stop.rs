@@ -35,7 +35,9 @@ impl Stop {
     /// When handlers can't be installed.
     pub fn on_signals() -> io::Result<Arc<Self>> {
         let stop = Arc::new(Self::unconnected()?);
-        let taken = [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|signal| std::process::id() == 1 || !is_ignored(*signal));
+        let taken = [SIGTERM, SIGINT, SIGHUP]
+            .into_iter()
+            .filter(|signal| std::process::id() == 1 || !is_ignored(*signal));
         let mut signals = Signals::new(taken)?;
         let listener = Arc::clone(&stop);
         std::thread::Builder::new().name("signals".into()).spawn(move || {

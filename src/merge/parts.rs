@@ -1,0 +1,338 @@
+//! What there is to merge in a results directory, in the order it is merged, and how each part is read.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::event::{ResultsWritten, Stopped};
+use crate::json::{self, Elements, ElementsError};
+use crate::outcome::Status;
+use crate::record::history::{History, Known, LastLaunch, Records, all_launches};
+use crate::record::inputs::InputList;
+use crate::record::item;
+use crate::record::launch::{is_at_work, last_words};
+use crate::record::layout::{Layout, ResultsName};
+use crate::record::lease::Process;
+use crate::record::results;
+use crate::replica::Replica;
+use crate::select::Share;
+
+/// Records of other programs may be nested deeper than ours.
+const FOREIGN_DEPTH: usize = 100_000;
+
+/// The client allows 512; an id far beyond is no replica's.
+const MOST_REPLICAS: u64 = 10_000;
+
+/// One results directory.
+#[derive(Debug)]
+pub struct Directory {
+    pub(super) layout: Layout,
+    pub(super) list: Option<InputList>,
+    /// The shares of all replicas of the list.
+    pub(super) shares: Vec<Share>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// Something to merge.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// As people know it: a file's path, or the journals of a replica.
+    pub(super) name: PathBuf,
+    pub(super) kind: PartKind,
+}
+
+#[derive(Debug)]
+pub(super) enum PartKind {
+    /// A replica whose every task is ok, and whose results file is what its journal says.
+    Verified { replica_id: u32, identity: FileIdentity },
+    /// A replica to be derived from its journals.
+    Journals { replica_id: u32 },
+    /// A file without journals: ours that was copied here, or one that Python wrote.
+    File,
+}
+
+/// Tells a file from one that took its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileIdentity {
+    inode: u64,
+    length: u64,
+}
+
+impl FileIdentity {
+    fn of(file: &File) -> std::io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = file.metadata()?;
+        Ok(Self { inode: metadata.ino(), length: metadata.len() })
+    }
+}
+
+/// One record as it is read: a line of JSON.
+#[derive(Debug)]
+pub(super) struct Item<'a> {
+    pub(super) record: &'a [u8],
+    pub(super) status: Status,
+    /// The task, where the record says so.
+    pub(super) task: Option<Task>,
+    /// NaN and Infinity that became null as it was read.
+    pub(super) non_finite: u64,
+}
+
+/// Which task a record is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) run: String,
+    pub(super) index: u64,
+    /// Which launch made the record, and when: a later one is newer.
+    pub(super) age: (u32, Option<String>),
+}
+
+#[derive(Deserialize)]
+struct TaskMeta {
+    run: String,
+    index: u64,
+    status: Status,
+    launch: u32,
+    started_at: Option<String>,
+}
+
+/// Why a part could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    /// The file is not an array of records.
+    #[error("{0}")]
+    Broken(String),
+    /// Anything else, which ends the merge.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Directory {
+    /// Looks what there is.
+    ///
+    /// # Errors
+    /// When the directory can't be read, or has neither a run nor results files.
+    pub fn open(root: &Path) -> anyhow::Result<Self> {
+        let layout = Layout::new(root);
+        let mut files = results_files(&layout)?;
+        let list = InputList::open(&layout)?;
+        let shares = list.as_ref().map(InputList::shares).transpose()?.unwrap_or_default();
+        if list.is_none() && files.is_empty() {
+            bail!(
+                "{} holds neither a run (inputs.jsonl) nor results files (container_<id>_results.json): is it the directory given with --results-dir?",
+                root.display()
+            );
+        }
+        let mut parts = Vec::new();
+        let launches = if list.is_some() { all_launches(&layout)? } else { BTreeMap::new() };
+        for (number, share) in (1..).zip(&shares) {
+            let Some(last) = launches.get(&number).and_then(|launches| launches.last()) else { continue };
+            let kind = match verified(&layout, number, *last, share)? {
+                Some(identity) => PartKind::Verified { replica_id: number, identity },
+                None => PartKind::Journals { replica_id: number },
+            };
+            // With journals, the file is either what they say or not to be believed.
+            files.remove(&ResultsName::Id(u64::from(number)));
+            let name = match kind {
+                PartKind::Verified { .. } => layout.results(number),
+                _ => layout.journal(number, *last),
+            };
+            parts.push((ResultsName::Id(u64::from(number)), Part { name, kind }));
+        }
+        parts.extend(files.into_iter().map(|(id, name)| (id, Part { name, kind: PartKind::File })));
+        parts.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(Self { layout, list, shares, parts: parts.into_iter().map(|(_, part)| part).collect() })
+    }
+
+    /// The run id, if it holds a run.
+    pub(super) fn run(&self) -> Option<&str> {
+        self.list.as_ref().map(|list| list.header().run.as_str())
+    }
+
+    /// The part of the list of a replica.
+    pub(super) fn share(&self, replica_id: u32) -> Option<&Share> {
+        self.shares.get(usize::try_from(replica_id).ok()?.checked_sub(1)?)
+    }
+
+    /// Ids below the largest one that have no results file.
+    pub(super) fn gaps(&self) -> Vec<u64> {
+        let ids: Vec<u64> = self
+            .parts
+            .iter()
+            .filter_map(|part| match ResultsName::parse(part.name.file_name()?)? {
+                ResultsName::Id(id) => Some(id),
+                ResultsName::Other(_) => None,
+            })
+            .collect();
+        let largest = ids.iter().copied().max().unwrap_or(0).min(MOST_REPLICAS);
+        (1..largest).filter(|id| !ids.contains(id)).collect()
+    }
+
+    /// The replicas that are at work, as far as can be told at once.
+    pub(super) fn at_work(&self) -> anyhow::Result<Vec<u32>> {
+        let me = Process::current(None);
+        let now = crate::record::lease::now_at_file_server(self.layout.root());
+        let launches = all_launches(&self.layout)?;
+        let at_work = launches.into_iter().filter(|(id, launches)| {
+            launches.last().is_some_and(|last| is_at_work(&self.layout.journal(*id, *last), &me, now))
+        });
+        Ok(at_work.map(|(id, _)| id).collect())
+    }
+
+    pub(super) fn history(&self, replica_id: u32, last: LastLaunch) -> anyhow::Result<History> {
+        let share = self.share(replica_id).cloned().unwrap_or(Share::Range(0..0));
+        History::read(&self.layout, self.run().unwrap_or_default(), replica_id, share, last)
+    }
+}
+
+fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBuf>> {
+    let cannot = || format!("can't read the results directory {}", layout.root().display());
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(layout.root()).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        if let Some(id) = ResultsName::parse(&entry.file_name()) {
+            files.insert(id, entry.path());
+        }
+    }
+    Ok(files)
+}
+
+/// Whether the last word of a replica is that all its tasks are ok and its results file holds them, and that file does.
+fn verified(
+    layout: &Layout,
+    replica_id: u32,
+    last: u32,
+    share: &Share,
+) -> anyhow::Result<Option<FileIdentity>> {
+    let words: Option<(ResultsWritten, Stopped)> = last_words(&layout.journal(replica_id, last))?;
+    let Some((promised, stopped)) = words else { return Ok(None) };
+    if stopped.exit != 0 || promised.records != share.len() {
+        return Ok(None);
+    }
+    let path = layout.results(replica_id);
+    let Ok(file) = File::open(&path) else { return Ok(None) };
+    let identity = FileIdentity::of(&file).with_context(|| format!("can't read {}", path.display()))?;
+    let is_as_promised = results::is_as_promised(layout, replica_id, &promised)
+        .with_context(|| format!("can't read {}", path.display()))?;
+    Ok(is_as_promised.then_some(identity))
+}
+
+impl Part {
+    /// Gives every record of the part to `take`, in list order where the part has one.
+    pub(super) fn each(
+        &self,
+        directory: &Directory,
+        last: LastLaunch,
+        take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
+    ) -> Result<(), ReadError> {
+        match &self.kind {
+            PartKind::Verified { replica_id, identity } => {
+                Ok(self.each_verified(directory, *replica_id, *identity, take)?)
+            }
+            PartKind::Journals { replica_id } => Ok(each_of_journals(directory, *replica_id, last, take)?),
+            PartKind::File => self.each_of_file(take),
+        }
+    }
+
+    /// Our own file, known to be one record a line, all ok, one for each of the share in its order.
+    fn each_verified(
+        &self,
+        directory: &Directory,
+        replica_id: u32,
+        identity: FileIdentity,
+        take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let cannot = || format!("can't read the results file {}", self.name.display());
+        let file = File::open(&self.name).with_context(cannot)?;
+        if FileIdentity::of(&file).with_context(cannot)? != identity {
+            bail!("{} was replaced while it was merged: merge again", self.name.display());
+        }
+        let share = directory.share(replica_id).into_iter().flat_map(Share::iter);
+        let mut reader = BufReader::with_capacity(256 * 1024, file);
+        let mut line = Vec::new();
+        reader.read_until(b'\n', &mut line).with_context(cannot)?;
+        for index in share {
+            line.clear();
+            reader.read_until(b'\n', &mut line).with_context(cannot)?;
+            let record = line.trim_ascii_end();
+            let record = record.strip_suffix(b",").unwrap_or(record);
+            let run = directory.run().unwrap_or_default().to_owned();
+            let task = Some(Task { run, index, age: (u32::MAX, None) });
+            take(&Item { record, status: Status::Ok, task, non_finite: 0 })?;
+        }
+        Ok(())
+    }
+
+    fn each_of_file(&self, take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>) -> Result<(), ReadError> {
+        let cannot = || format!("can't read the results file {}", self.name.display());
+        let file = File::open(&self.name).with_context(cannot)?;
+        let mut elements = Elements::new(file, FOREIGN_DEPTH);
+        loop {
+            let element = match elements.next() {
+                Ok(Some(element)) => element,
+                Ok(None) => return Ok(()),
+                Err(ElementsError::Json(error)) => return Err(ReadError::Broken(error.to_string())),
+                Err(error) => return Err(anyhow::Error::new(error).context(cannot()).into()),
+            };
+            let normal = json::normalise(element.text, FOREIGN_DEPTH)
+                .map_err(|error| ReadError::Broken(error.to_string()))?;
+            let meta: Option<TaskMeta> = Some(normal.kind)
+                .filter(|kind| *kind == json::Kind::Object)
+                .and_then(|_| serde_json::from_slice(item::raw_meta(&normal.text)?).ok());
+            let status = meta.as_ref().map_or(Status::Ok, |meta| meta.status);
+            let task = meta.map(|meta| Task {
+                run: meta.run,
+                index: meta.index,
+                age: (meta.launch, meta.started_at),
+            });
+            take(&Item { record: &normal.text, status, task, non_finite: normal.non_finite as u64 })?;
+        }
+    }
+}
+
+fn each_of_journals(
+    directory: &Directory,
+    replica_id: u32,
+    last: LastLaunch,
+    take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let history = directory.history(replica_id, last)?;
+    let mut records = Records::new(directory.layout.clone(), replica_id);
+    let mut buffer = Vec::new();
+    for (index, note) in history.tasks() {
+        let status = match note.known {
+            Known::Nothing => continue,
+            Known::Ok => Status::Ok,
+            Known::Failed | Known::Lost => Status::Failed,
+        };
+        if !records.read(note, &mut buffer)? {
+            buffer = lost_record(directory, replica_id, index, u32::from(note.attempts), &history)?;
+        }
+        let run = directory.run().unwrap_or_default().to_owned();
+        let task = Some(Task { run, index, age: (u32::MAX, None) });
+        take(&Item { record: &buffer, status, task, non_finite: 0 })?;
+    }
+    Ok(())
+}
+
+/// The record that the next launch would write of a task that died alone with its container.
+fn lost_record(
+    directory: &Directory,
+    replica_id: u32,
+    index: u64,
+    attempts: u32,
+    history: &History,
+) -> anyhow::Result<Vec<u8>> {
+    let list = directory.list.as_ref().context("a run without a list")?;
+    let mut path = std::ffi::OsString::new();
+    list.read(std::iter::once(index), |_, entry| {
+        path = entry.path;
+        Ok(())
+    })?;
+    let replica = Replica::new(replica_id, list.header().replica_count)?;
+    let launch = history.launches.last().map_or(0, |launch| launch.number);
+    Ok(item::lost(&list.header().run, replica, launch, index, &path, attempts))
+}

@@ -1,0 +1,129 @@
+//! Whether everything is there: plain data about what was found, for people, scripts and exit codes.
+
+use serde::Serialize;
+
+use crate::outcome::Cause;
+
+/// What a merge found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Proof {
+    /// Every file of every list has a record, and every results file could be read.
+    pub complete: bool,
+    /// There was a list to prove that against.
+    pub proven: bool,
+    /// Entries of all lists together.
+    pub files: u64,
+    /// Of those, with an ok record.
+    pub ok: u64,
+    /// Of those, whose newest record is a failure.
+    pub failed: u64,
+    /// Of those, without a record.
+    pub missing: u64,
+    /// Records of files whose list is not known, such as Python's.
+    pub foreign: u64,
+    /// Records left out since another one of the same task is better or newer.
+    pub repeated: u64,
+    /// Records left out since they are of another run than the list beside them.
+    pub of_other_runs: u64,
+    /// NaN and Infinity that became null in this merge.
+    pub non_finite: u64,
+    /// Replicas that have files without a record.
+    pub missing_replicas: Vec<MissingReplica>,
+    /// Results files that could not be read to their end; nothing of them was merged.
+    pub broken: Vec<Broken>,
+    /// Directories that could not be read when the list was made.
+    pub unreadable: Vec<String>,
+    /// Lines of journals that were passed over, and the like.
+    pub problems: Vec<String>,
+    /// Failures by cause and last line, most first.
+    pub failures: Vec<FailureGroup>,
+}
+
+/// A replica that has files without a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingReplica {
+    /// The results directory.
+    pub results_dir: String,
+    /// Which replica.
+    pub replica_id: u32,
+    /// Whether anything is heard of it.
+    pub state: ReplicaState,
+    /// Its files without a record.
+    pub missing: u64,
+    /// The first few of them.
+    pub examples: Vec<String>,
+}
+
+/// Whether anything is heard of a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaState {
+    /// It is at work.
+    Running,
+    /// It began and ended, or was lost.
+    Stopped,
+    /// It never began.
+    NeverStarted,
+}
+
+impl ReplicaState {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Running => "is running",
+            Self::Stopped => "stopped",
+            Self::NeverStarted => "never started",
+        }
+    }
+}
+
+/// A file that could not be read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// Which.
+    pub file: String,
+    /// Where and why.
+    pub why: String,
+}
+
+/// Failures of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailureGroup {
+    /// Why.
+    pub cause: Cause,
+    /// The last line of their standard error, or what is known otherwise.
+    pub last_line: String,
+    /// How many files.
+    pub files: u64,
+    /// One of them.
+    pub example: String,
+}
+
+/// What `final_summary.json` holds, and `merge --json` prints.
+#[derive(Debug, Serialize)]
+pub struct Summary<'a> {
+    /// What the file is.
+    format: &'static str,
+    /// Its major version.
+    v: u32,
+    /// When it was made.
+    created_at: String,
+    /// The merged results.
+    results: String,
+    /// What was found.
+    #[serde(flatten)]
+    proof: &'a Proof,
+}
+
+impl<'a> Summary<'a> {
+    /// Of a merge that wrote its results to `results`.
+    pub fn of(proof: &'a Proof, results: &std::path::Path) -> Self {
+        Self {
+            format: "canfar-run summary",
+            v: 1,
+            created_at: crate::clock::now(),
+            results: crate::units::path(results),
+            proof,
+        }
+    }
+}

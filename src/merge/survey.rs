@@ -1,0 +1,362 @@
+//! The first reading: which tasks have a record, which records win, what is missing, which files can't be read.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::merge::bits::Bits;
+use crate::merge::csv_table::Columns;
+use crate::merge::output::Format;
+use crate::merge::parts::{Directory, Item, Part, PartKind, ReadError, Task};
+use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
+use crate::outcome::Status;
+use crate::record::history::LastLaunch;
+use crate::record::inputs::InputList;
+use crate::select::Share;
+use crate::units;
+
+/// So many missing files of a replica are named.
+const EXAMPLES: usize = 3;
+
+/// What is known of one run's tasks.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    pub(super) ok: Bits,
+    pub(super) failed: Bits,
+    /// Tasks of whose file another directory has a better or newer record.
+    pub(super) superseded: Bits,
+    /// Tasks with several ok records, with the one that wins.
+    contested: HashMap<u64, Option<Winner>>,
+}
+
+/// The newest of several records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Winner {
+    age: (u32, Option<String>),
+    place: Place,
+}
+
+/// Where a record stands: which part, and which record of it.
+pub(super) type Place = (usize, u64);
+
+/// All there is to merge, and what is known of it.
+#[derive(Debug)]
+pub struct Survey {
+    pub(super) directories: Vec<Directory>,
+    /// For each directory, tasks by run id.
+    pub(super) tasks: Vec<HashMap<String, Tasks>>,
+    /// Parts that are left out, by directory.
+    pub(super) left_out: Vec<HashSet<usize>>,
+    /// Replicas at work, by directory.
+    at_work: Vec<Vec<u32>>,
+    pub(super) columns: Option<Columns>,
+    /// What was found.
+    pub proof: Proof,
+}
+
+/// Reads everything once.
+///
+/// # Errors
+/// When something can't be read at all; files that are broken inside are part of the answer instead.
+pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Survey> {
+    let mut survey = Survey {
+        tasks: directories.iter().map(|_| HashMap::new()).collect(),
+        left_out: vec![HashSet::new(); directories.len()],
+        at_work: directories.iter().map(Directory::at_work).collect::<anyhow::Result<_>>()?,
+        columns: (format == Format::Csv).then(Columns::default),
+        proof: Proof::default(),
+        directories,
+    };
+    for number in 0..survey.directories.len() {
+        survey.read(number)?;
+        survey.settle_contests(number)?;
+    }
+    survey.compare_directories()?;
+    survey.find_missing()?;
+    survey.conclude();
+    Ok(survey)
+}
+
+impl Tasks {
+    fn take(&mut self, item: &Item<'_>, task: &Task, proof: &mut Proof) {
+        let index = task.index;
+        match item.status {
+            Status::Ok => {
+                if !self.ok.insert(index) {
+                    proof.repeated += 1;
+                    self.contested.insert(index, None);
+                }
+            }
+            Status::Failed => _ = self.failed.insert(index),
+        }
+    }
+
+    /// Whether the record at `place` is the one of its task.
+    pub(super) fn wins(&self, index: u64, status: Status, place: Place) -> bool {
+        if self.superseded.contains(index) {
+            return false;
+        }
+        match status {
+            Status::Failed => self.failed.contains(index) && !self.ok.contains(index),
+            Status::Ok => match self.contested.get(&index) {
+                Some(Some(winner)) => winner.place == place,
+                _ => self.ok.contains(index),
+            },
+        }
+    }
+
+    fn rank(&self, index: u64) -> u8 {
+        if self.ok.contains(index) { 2 } else { u8::from(self.failed.contains(index)) }
+    }
+}
+
+impl Survey {
+    /// Whether a journal's last launch may be at work, so that what it runs alone is not lost yet.
+    pub(super) fn last_launch(&self, directory: usize, part: &Part) -> LastLaunch {
+        match part.kind {
+            PartKind::Journals { replica_id } if self.at_work[directory].contains(&replica_id) => {
+                LastLaunch::MayLive
+            }
+            _ => LastLaunch::Dead,
+        }
+    }
+
+    fn read(&mut self, number: usize) -> anyhow::Result<()> {
+        for part_number in 0..self.directories[number].parts.len() {
+            let directory = &self.directories[number];
+            let part = &directory.parts[part_number];
+            let last = self.last_launch(number, part);
+            if let (PartKind::Verified { replica_id, .. }, None) = (&part.kind, &self.columns) {
+                // Known to be all ok: nothing has to be read to know that.
+                let tasks =
+                    self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
+                directory
+                    .share(*replica_id)
+                    .into_iter()
+                    .flat_map(Share::iter)
+                    .for_each(|index| _ = tasks.ok.insert(index));
+                continue;
+            }
+            if let PartKind::Journals { replica_id } = part.kind {
+                let problems = directory.history(replica_id, last)?.problems;
+                self.proof.problems.extend(problems.iter().map(ToString::to_string));
+            }
+            // What a broken file held is not counted.
+            let before = self.proof.clone();
+            let (proof, columns, tasks) = (&mut self.proof, &mut self.columns, &mut self.tasks[number]);
+            let mut taken = Vec::new();
+            let read = part.each(directory, last, &mut |item| {
+                proof.non_finite += item.non_finite;
+                if admit(directory, item, proof) {
+                    if let Some(columns) = columns.as_mut().filter(|_| item.status == Status::Ok) {
+                        columns.learn(item.record);
+                    }
+                    if let Some(task) = &item.task {
+                        tasks.entry(task.run.clone()).or_default().take(item, task, proof);
+                        if matches!(part.kind, PartKind::File) {
+                            taken.push((task.run.clone(), task.index));
+                        }
+                    }
+                }
+                Ok(())
+            });
+            match read {
+                Ok(()) => {}
+                Err(ReadError::Broken(why)) => {
+                    self.proof = before;
+                    for (run, index) in taken {
+                        self.tasks[number].entry(run).or_default().ok.remove(index);
+                    }
+                    self.proof.broken.push(Broken { file: units::path(&part.name), why });
+                    self.left_out[number].insert(part_number);
+                }
+                Err(ReadError::Other(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the newest of several ok records of a task, where there are any.
+    fn settle_contests(&mut self, number: usize) -> anyhow::Result<()> {
+        if self.tasks[number].values().all(|tasks| tasks.contested.is_empty()) {
+            return Ok(());
+        }
+        let directory = &self.directories[number];
+        for (part_number, part) in directory.parts.iter().enumerate() {
+            if self.left_out[number].contains(&part_number) {
+                continue;
+            }
+            let last = self.last_launch(number, part);
+            let tasks = &mut self.tasks[number];
+            let mut record = 0;
+            let read = part.each(directory, last, &mut |item| {
+                let place = (part_number, record);
+                record += 1;
+                let Some(task) = item.task.as_ref().filter(|_| item.status == Status::Ok) else {
+                    return Ok(());
+                };
+                if let Some(best) =
+                    tasks.get_mut(&task.run).and_then(|tasks| tasks.contested.get_mut(&task.index))
+                    && best.as_ref().is_none_or(|best| best.age <= task.age)
+                {
+                    *best = Some(Winner { age: task.age.clone(), place });
+                }
+                Ok(())
+            });
+            if let Err(ReadError::Other(error)) = read {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of a file that several directories list, one record wins: ok before failed before none, then the later directory.
+    fn compare_directories(&mut self) -> anyhow::Result<()> {
+        let mut best: HashMap<[u8; 16], (usize, u64)> = HashMap::new();
+        if self.directories.iter().filter(|directory| directory.list.is_some()).count() < 2 {
+            return Ok(());
+        }
+        for number in 0..self.directories.len() {
+            let Some(list) = &self.directories[number].list else { continue };
+            let run = list.header().run.clone();
+            let mut pairs = Vec::new();
+            list.read(0..list.header().count, |index, entry| {
+                let digest = blake3::hash(entry.path.as_encoded_bytes());
+                let mut key = [0; 16];
+                key.copy_from_slice(&digest.as_bytes()[..16]);
+                if let Some(earlier) = best.insert(key, (number, index)) {
+                    pairs.push((key, earlier, (number, index)));
+                }
+                Ok(())
+            })?;
+            self.tasks[number].entry(run).or_default();
+            for (key, earlier, later) in pairs {
+                let (rank_before, rank_now) = (self.rank(earlier), self.rank(later));
+                let (winner, loser) =
+                    if rank_now >= rank_before { (later, earlier) } else { (earlier, later) };
+                self.proof.repeated += u64::from(rank_before > 0 && rank_now > 0);
+                best.insert(key, winner);
+                if let Some(tasks) = self.own_tasks_mut(loser.0) {
+                    tasks.superseded.insert(loser.1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rank(&self, (number, index): (usize, u64)) -> u8 {
+        self.own_tasks(number).map_or(0, |tasks| tasks.rank(index))
+    }
+
+    /// The tasks of the run whose list a directory has.
+    pub(super) fn own_tasks(&self, number: usize) -> Option<&Tasks> {
+        self.tasks[number].get(self.directories[number].run()?)
+    }
+
+    fn own_tasks_mut(&mut self, number: usize) -> Option<&mut Tasks> {
+        self.tasks[number].get_mut(self.directories[number].run()?)
+    }
+
+    fn find_missing(&mut self) -> anyhow::Result<()> {
+        for number in 0..self.directories.len() {
+            let directory = &self.directories[number];
+            let Some(list) = &directory.list else { continue };
+            let none = Tasks::default();
+            let tasks = self.own_tasks(number).unwrap_or(&none);
+            let is_missing = |index: &u64| tasks.rank(*index) == 0 && !tasks.superseded.contains(*index);
+            let mut found = Vec::new();
+            for (replica_id, share) in (1..).zip(&directory.shares) {
+                let missing = share.iter().filter(is_missing).count() as u64;
+                if missing == 0 {
+                    continue;
+                }
+                let mut examples = Vec::new();
+                list.read(share.iter().filter(is_missing).take(EXAMPLES), |_, entry| {
+                    examples.push(units::path(entry.path));
+                    Ok(())
+                })?;
+                let state = self.state_of(number, replica_id);
+                let results_dir = units::path(directory.layout.root());
+                found.push(MissingReplica { results_dir, replica_id, state, missing, examples });
+            }
+            let superseded = tasks.superseded.count();
+            let both = (0..list.header().count)
+                .filter(|index| tasks.ok.contains(*index) && tasks.failed.contains(*index));
+            self.proof.repeated += both.count() as u64;
+            self.proof.files += list.header().count - superseded;
+            self.proof.missing += found.iter().map(|replica| replica.missing).sum::<u64>();
+            self.proof.missing_replicas.extend(found);
+        }
+        Ok(())
+    }
+
+    fn state_of(&self, number: usize, replica_id: u32) -> ReplicaState {
+        let has_journal = self.directories[number].parts.iter().any(|part| match part.kind {
+            PartKind::Verified { replica_id: id, .. } | PartKind::Journals { replica_id: id } => {
+                id == replica_id
+            }
+            PartKind::File => false,
+        });
+        match (self.at_work[number].contains(&replica_id), has_journal) {
+            (true, _) => ReplicaState::Running,
+            (false, true) => ReplicaState::Stopped,
+            (false, false) => ReplicaState::NeverStarted,
+        }
+    }
+
+    fn conclude(&mut self) {
+        for number in 0..self.directories.len() {
+            let Some(list) = &self.directories[number].list else { continue };
+            self.proof.proven = true;
+            self.proof
+                .unreadable
+                .extend(list.header().unreadable.iter().map(|folder| units::path(&folder.0)));
+            let count = list.header().count;
+            let counts = self.own_tasks(number).map(|tasks| {
+                let current = |index: &u64| !tasks.superseded.contains(*index);
+                let ranks = (0..count).filter(current).map(|index| tasks.rank(index));
+                ranks.fold((0, 0), |(ok, failed), rank| {
+                    (ok + u64::from(rank == 2), failed + u64::from(rank == 1))
+                })
+            });
+            let (ok, failed) = counts.unwrap_or_default();
+            self.proof.ok += ok;
+            self.proof.failed += failed;
+        }
+        self.proof.complete = self.proof.missing == 0 && self.proof.broken.is_empty();
+        self.warn_of_gaps();
+    }
+
+    /// Without a list, a gap in the ids is all that can tell that a replica is missing.
+    fn warn_of_gaps(&mut self) {
+        for directory in self.directories.iter().filter(|directory| directory.list.is_none()) {
+            let gaps = directory.gaps();
+            if !gaps.is_empty() {
+                let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+                self.proof.problems.push(format!(
+                    "{}: there is no results file of replica {}, and no list of inputs to tell whether there should be",
+                    units::path(directory.layout.root()),
+                    gaps.join(", ")
+                ));
+            }
+        }
+    }
+}
+
+/// Whether a record is to be merged. One of another run than the list beside it is somebody's older result.
+fn admit(directory: &Directory, item: &Item<'_>, proof: &mut Proof) -> bool {
+    match (&item.task, directory.list.as_ref().map(InputList::header)) {
+        (Some(task), Some(header)) if task.run == header.run && task.index < header.count => true,
+        (Some(_), Some(_)) => {
+            proof.of_other_runs += 1;
+            false
+        }
+        (_, _) => {
+            proof.foreign += 1;
+            true
+        }
+    }
+}
+
+/// The same decision as [`admit`], for the second reading.
+pub(super) fn is_admitted(directory: &Directory, item: &Item<'_>) -> bool {
+    admit(directory, item, &mut Proof::default())
+}

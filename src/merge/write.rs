@@ -1,0 +1,212 @@
+//! The second reading: the records that win are written, with the failures and the proof beside them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::CannotWrite;
+use crate::merge::output::{Output, partial_name};
+use crate::merge::parts::{Item, Part, ReadError};
+use crate::merge::proof::{FailureGroup, Proof};
+use crate::merge::survey::{Survey, is_admitted};
+use crate::outcome::{Cause, Status};
+use crate::record::atomic_file::AtomicFile;
+use crate::record::item;
+use crate::record::results::ArrayWriter;
+use crate::run::recorder::last_line;
+use crate::units;
+
+/// Failures that all say something else are not told apart beyond so many.
+const MOST_GROUPS: usize = 1000;
+
+/// The files that a merge writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// The merged results, when they are complete.
+    pub results: PathBuf,
+    /// Records of failures.
+    pub failed: PathBuf,
+    /// The proof and the figures.
+    pub summary: PathBuf,
+    /// Whether results are called final although files are missing.
+    pub allow_missing: bool,
+}
+
+impl Targets {
+    /// Where the results go, by what was found.
+    pub fn results_of(&self, proof: &Proof) -> PathBuf {
+        if self.is_final(proof) { self.results.clone() } else { partial_name(&self.results) }
+    }
+
+    /// Whether the results are final.
+    pub fn is_final(&self, proof: &Proof) -> bool {
+        proof.broken.is_empty() && (proof.missing == 0 || self.allow_missing)
+    }
+}
+
+/// Writes the three files. Returns where the results are; the proof of the survey then has the failures too.
+///
+/// # Errors
+/// When something can't be read or written; no file is left half written.
+pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> {
+    let path = targets.results_of(&survey.proof);
+    let cannot = || format!("can't write the merged results {}", path.display());
+    let mut results =
+        Output::create(&path, survey.columns.take()).with_context(cannot).context(CannotWrite)?;
+    let mut failures = Failures::begin(&targets.failed)?;
+    for number in 0..survey.directories.len() {
+        for part_number in 0..survey.directories[number].parts.len() {
+            if !survey.left_out[number].contains(&part_number) {
+                survey.write_part(number, part_number, &mut |item| match item.status {
+                    Status::Ok => results.record(item.record).with_context(cannot).context(CannotWrite),
+                    Status::Failed => failures.record(item.record),
+                })?;
+            }
+        }
+    }
+    results.finish().with_context(cannot).context(CannotWrite)?;
+    survey.proof.failures = failures.finish()?;
+    if targets.is_final(&survey.proof) {
+        // An earlier, incomplete merge is no longer worth a look.
+        let _ = std::fs::remove_file(partial_name(&targets.results));
+    }
+    write_summary(&survey.proof, &path, &targets.summary)?;
+    Ok(path)
+}
+
+impl Survey {
+    fn write_part(
+        &self,
+        number: usize,
+        part_number: usize,
+        write: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let directory = &self.directories[number];
+        let part: &Part = &directory.parts[part_number];
+        let mut record = 0;
+        let read = part.each(directory, self.last_launch(number, part), &mut |item| {
+            let place = (part_number, record);
+            record += 1;
+            let wins = match &item.task {
+                // What came after the survey is left to the next merge.
+                Some(task) => self.tasks[number]
+                    .get(&task.run)
+                    .is_some_and(|tasks| tasks.wins(task.index, item.status, place)),
+                None => true,
+            };
+            if wins && is_admitted(directory, item) { write(item) } else { Ok(()) }
+        });
+        match read {
+            Ok(()) => Ok(()),
+            Err(ReadError::Other(error)) => Err(error),
+            Err(ReadError::Broken(why)) => {
+                bail!("{} changed while it was merged: {why}. Merge again", part.name.display())
+            }
+        }
+    }
+}
+
+/// Records of failures, with their groups.
+struct Failures {
+    path: PathBuf,
+    array: ArrayWriter<AtomicFile>,
+    groups: BTreeMap<(Cause, String), FailureGroup>,
+}
+
+#[derive(Deserialize)]
+struct FailureMeta {
+    path: Option<String>,
+    cause: Option<Cause>,
+    message: Option<String>,
+    stderr_tail: Option<String>,
+}
+
+impl Failures {
+    fn begin(path: &Path) -> anyhow::Result<Self> {
+        let file = AtomicFile::create(path)
+            .with_context(|| format!("can't write {}", path.display()))
+            .context(CannotWrite)?;
+        Ok(Self { path: path.to_owned(), array: ArrayWriter::new(file), groups: BTreeMap::new() })
+    }
+
+    fn record(&mut self, record: &[u8]) -> anyhow::Result<()> {
+        self.array
+            .record(record)
+            .with_context(|| format!("can't write {}", self.path.display()))
+            .context(CannotWrite)?;
+        let meta: Option<FailureMeta> =
+            item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok());
+        let Some(meta) = meta else { return Ok(()) };
+        let cause = meta.cause.unwrap_or(Cause::Exit);
+        let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
+        let mut line = units::printable(last_line(meta.stderr_tail.as_deref()).unwrap_or(&message));
+        if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&(cause, line.clone())) {
+            "(many different messages)".clone_into(&mut line);
+        }
+        let example = units::printable(&meta.path.unwrap_or_default());
+        let group = || FailureGroup { cause, last_line: line.clone(), files: 0, example };
+        self.groups.entry((cause, line.clone())).or_insert_with(group).files += 1;
+        Ok(())
+    }
+
+    /// Puts the file at its place, or takes an older one away where there are no failures.
+    fn finish(self) -> anyhow::Result<Vec<FailureGroup>> {
+        let Self { path, array, groups } = self;
+        if groups.is_empty() {
+            let _ = std::fs::remove_file(&path);
+        } else {
+            let put = array.finish().and_then(|(file, _)| file.replace());
+            put.with_context(|| format!("can't write {}", path.display())).context(CannotWrite)?;
+        }
+        let mut groups: Vec<FailureGroup> = groups.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.files));
+        Ok(groups)
+    }
+}
+
+fn write_summary(proof: &Proof, results: &Path, path: &Path) -> anyhow::Result<()> {
+    let write = || -> anyhow::Result<()> {
+        let mut file = AtomicFile::create(path)?;
+        serde_json::to_writer_pretty(&mut file, &super::proof::Summary::of(proof, results))?;
+        file.write_all(b"\n")?;
+        Ok(file.replace()?)
+    };
+    write().with_context(|| format!("can't write the summary {}", path.display())).context(CannotWrite)
+}
+
+/// Writes the entries without an ok record to `path`, to be given to `--files-from`.
+///
+/// # Errors
+/// When there is no list to tell, when a name needs `--null`, or the file can't be written.
+pub fn write_missing(survey: &Survey, path: &Path, null: bool) -> anyhow::Result<u64> {
+    if !survey.proof.proven {
+        bail!("--missing needs a list of inputs (inputs.jsonl) in the results directory, and there is none");
+    }
+    let cannot = || format!("can't write {}", path.display());
+    let mut file = AtomicFile::create(path).with_context(cannot).context(CannotWrite)?;
+    let mut written = 0;
+    for (number, directory) in survey.directories.iter().enumerate() {
+        let Some(list) = &directory.list else { continue };
+        let tasks = survey.own_tasks(number);
+        let is_wanted = |index: &u64| {
+            tasks.is_none_or(|tasks| !tasks.ok.contains(*index) && !tasks.superseded.contains(*index))
+        };
+        list.read((0..list.header().count).filter(is_wanted), |_, entry| {
+            let bytes = entry.path.as_bytes();
+            if !null && (bytes.contains(&b'\n') || bytes.ends_with(b"\r")) {
+                bail!("a name with a line end can't be told in {}: give --null too, and again to --files-from: {}", path.display(), units::path(&entry.path));
+            }
+            written += 1;
+            file.write_all(bytes)
+                .and_then(|()| file.write_all(if null { b"\0" } else { b"\n" }))
+                .with_context(cannot)
+                .context(CannotWrite)
+        })?;
+    }
+    file.replace().with_context(cannot).context(CannotWrite)?;
+    Ok(written)
+}
