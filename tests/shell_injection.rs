@@ -385,7 +385,7 @@ fn an_accepted_script_treats_a_parameter_as_it_would_a_quoted_literal() {
 
 /// Commands that might read an operand as code: as commands, as arithmetic or as the name of a variable. Each must be
 /// refused or harmless.
-const READERS: [&str; 80] = [
+const READERS: [&str; 81] = [
     "{}",
     "exec {}",
     "command {}",
@@ -424,7 +424,7 @@ const READERS: [&str; 80] = [
     "test -v {}",
     "test -R {}",
     "[ -t {} ]",
-    "unset {}",
+    "x=1; unset {}",
     "unset -v {}",
     "read {} < /dev/null",
     "read a {} <<E\n1\nE",
@@ -443,7 +443,8 @@ const READERS: [&str; 80] = [
     "getopts a {} -a",
     "mapfile {} < /dev/null",
     "mapfile -c 1 -C {} a <<E\n1\nE",
-    "wait -p {}",
+    "coproc : ; wait -n -p {}",
+    "coproc eval {}",
     "a[{}]=2",
     "a[{}]=2 :",
     "export a[{}]=2",

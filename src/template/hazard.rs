@@ -35,8 +35,8 @@ const READ_CODE: [&str; 12] = [
 const READ_NAMES: [&str; 6] = ["export", "readonly", "unset", "read", "getopts", "wait"];
 
 /// Builtins with options that are followed by the name of a variable.
-const NAME_OPTIONS: [(&str, &[&str]); 4] =
-    [("test", &["-v", "-R"]), ("[", &["-v", "-R"]), ("printf", &["-v"]), ("wait", &["-p"])];
+const NAME_OPTIONS: [(&str, &[&str]); 3] =
+    [("test", &["-v", "-R"]), ("[", &["-v", "-R"]), ("printf", &["-v"])];
 
 /// Variables whose values bash computes, and the prompt of `set -x`, which is expanded.
 const COMPUTED: [&str; 8] =
@@ -47,13 +47,12 @@ const SHELLS: [&str; 11] =
     ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "yash", "rbash", "csh", "fish"];
 
 /// The first placeholder of a command that would be read as code.
-pub(super) fn reads_code(words: &[Word]) -> Option<(Code, Found)> {
-    let (assignments, words) = split(words);
+pub(super) fn reads_code(all: &[Word]) -> Option<(Code, Found)> {
+    let (assignments, words) = split(all);
     assignments
         .iter()
-        .find_map(assignment)
-        .or_else(|| words.first().and_then(subscript))
-        .or_else(|| words.iter().find_map(computed))
+        .find_map(subscript)
+        .or_else(|| all.iter().find_map(computed))
         .or_else(|| builtin(words))
         .or_else(|| (0..words.len()).find_map(|place| script(&words[place..])))
 }
@@ -115,15 +114,11 @@ fn assigned(word: &Word) -> Option<&[u8]> {
     (assigns && !name.is_empty() && !name[0].is_ascii_digit()).then_some(name)
 }
 
-fn assignment(word: &Word) -> Option<(Code, Found)> {
-    subscript(word).or_else(|| computed(word))
-}
-
-/// `a[{}]=`, and `{a[{}]}>`, which names a descriptor in bash.
+/// `a[{}]=`
 fn subscript(word: &Word) -> Option<(Code, Found)> {
     let found = word.token?;
     let prefix = word.prefix();
-    let named = prefix.first().is_some_and(|first| first.is_ascii_alphabetic() || b"_{".contains(first));
+    let named = prefix.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
     (named && prefix.contains(&b'[') && !prefix.contains(&b'=')).then_some((Code::Subscript, found))
 }
 

@@ -305,7 +305,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Runs `read` a level deeper.
+    /// Runs `read` a level deeper. At the deepest the script counts as unterminated; the doubt decides what that means.
     pub(super) fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Result) -> Result {
         if self.depth == DEEPEST {
             self.doubt(Doubt::Nesting, self.at);
