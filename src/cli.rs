@@ -72,7 +72,7 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Show who gets what, for every replica; runs and writes nothing
     Plan(PlanArgs),
-    /// Combine container_*_results.json into final_results.json, with proof of completeness
+    /// Combine `container_*_results.json` into `final_results.json`, with proof of completeness
     Merge(MergeArgs),
     /// Move a run aside (previous/<time>/), so that a new one can begin
     Reset(ResetArgs),
@@ -100,7 +100,7 @@ fn parse_switch(text: &str) -> Result<bool, String> {
 pub struct InputArgs {
     /// Files, directories or globs (`*`, `?`, `[...]`, `**`), quoted so that canfar-run expands them
     ///
-    /// Globs mean what they mean in Python's glob.glob(..., recursive=True). A directory means the non-hidden files under
+    /// Globs mean what they mean in Python's `glob.glob(..., recursive=True)`. A directory means the non-hidden files under
     /// it. May be repeated and take many values. Every one must match something. [default: the run's own list, if the
     /// results directory has one]
     #[arg(short, long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::AnyPath)]
@@ -126,10 +126,10 @@ pub struct InputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Share")]
 pub struct ShareArgs {
-    /// Which replica this is, from 1 [default: REPLICA_ID, else 1]
+    /// Which replica this is, from 1 [default: `REPLICA_ID`, else 1]
     #[arg(long, value_name = "N")]
     pub replica_id: Option<String>,
-    /// How many replicas there are [default: REPLICA_COUNT, else 1]
+    /// How many replicas there are [default: `REPLICA_COUNT`, else 1]
     #[arg(long, value_name = "N")]
     pub replica_count: Option<String>,
     /// How the list is shared out
@@ -273,7 +273,7 @@ pub struct ResultArgs {
     /// The run's directory, created if need be
     #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub results_dir: PathBuf,
-    /// What of a command's output is its result [auto: $CANFAR_TASK_RESULT, else stdout or its last line if JSON]
+    /// What of a command's output is its result [auto: `$CANFAR_TASK_RESULT`, else stdout or its last line if JSON]
     #[arg(long, value_name = "auto|json|text|none", default_value = "auto", hide_short_help = true)]
     pub result: ResultKind,
     /// Largest result
@@ -362,7 +362,7 @@ pub struct PlanArgs {
     /// Inputs.
     #[command(flatten)]
     pub inputs: InputArgs,
-    /// How many replicas there are [default: REPLICA_COUNT, else 1]
+    /// How many replicas there are [default: `REPLICA_COUNT`, else 1]
     #[arg(long, value_name = "N", help_heading = "Share")]
     pub replica_count: Option<String>,
     /// How the list is shared out
@@ -381,11 +381,12 @@ pub struct PlanArgs {
 
 /// Options of `merge`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as typed")]
 pub struct MergeArgs {
     /// Results directories; records of a later one complete those of an earlier one
     #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub dirs: Vec<PathBuf>,
-    /// Where the merged results go; .jsonl and .csv by extension [default: final_results.json in the first directory]
+    /// Where the merged results go; .jsonl and .csv by extension [default: `final_results.json` in the first directory]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Call the result final although files are missing

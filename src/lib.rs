@@ -13,6 +13,7 @@ pub mod environment;
 pub mod event;
 pub mod exit_code;
 pub mod json;
+pub mod launch;
 pub mod listing;
 pub mod merge;
 pub mod outcome;
@@ -77,8 +78,8 @@ fn dispatch(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -
         Some(Command::Run(args)) => {
             let console = Console::new(verbosity(&args.messages), args.messages.color);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
-            let config = RunConfig::resolve(*args, layers, environment)?;
-            commands::run::run(config, &console, out)
+            let config = RunConfig::resolve(&args, layers, environment)?;
+            commands::run::run(&config, &console, out)
         }
         Some(Command::Plan(args)) => {
             let console = Console::new(Verbosity::Normal, Color::Auto);

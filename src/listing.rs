@@ -9,11 +9,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::discover::{self, EntryType, Search};
+use crate::discover::{self, Search};
 use crate::record::inputs::{self, Entry, InputList, Origin, Source};
 use crate::record::layout::Layout;
 use crate::record::lease::{self, Process, QUIET, SIGN_OF_LIFE, Watched, Writer};
-use crate::select::Strategy;
 
 /// What was listed.
 #[derive(Debug)]
@@ -112,7 +111,7 @@ pub trait Listener: Sync {
 /// As [`list`]; when the results directory can't be written; when there is neither a list nor a source.
 pub fn adopt_or_publish(
     layout: &Layout,
-    origin: Option<Origin>,
+    origin: Option<&Origin>,
     rules: Rules<'_>,
     me: &Process,
     listener: &dyn Listener,
@@ -121,7 +120,7 @@ pub fn adopt_or_publish(
         if let Some(list) = InputList::open(layout)? {
             return Ok(Some(list));
         }
-        let Some(origin) = origin.clone() else {
+        let Some(origin) = origin else {
             bail!(
                 "no input: {} has no list yet, so say which files with --input or --files-from",
                 layout.root().display()
@@ -181,7 +180,7 @@ impl Sign {
     fn list_and_publish(
         mut self,
         layout: &Layout,
-        origin: Origin,
+        origin: &Origin,
         rules: Rules<'_>,
         me: &Process,
         listener: &dyn Listener,
@@ -197,7 +196,7 @@ impl Sign {
         if listed.entries.is_empty() {
             return Ok(None);
         }
-        inputs::publish(layout, origin, &listed.entries, &listed.unreadable, me)
+        inputs::publish(layout, origin.clone(), &listed.entries, &listed.unreadable, me)
             .context(crate::CannotWrite)?;
         self.made.clear();
         InputList::open(layout)
@@ -282,57 +281,5 @@ fn take_down(sign: &Path) -> anyhow::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)
             .with_context(|| format!("can't remove {}, left by a process that died", sign.display())),
         _ => Ok(()),
-    }
-}
-
-/// Why a launch must not go on with a list: what it was given differs from what the list was made of.
-///
-/// # Errors
-/// Names the first difference and what to do.
-pub fn agree(
-    list: &InputList,
-    layout: &Layout,
-    source: Option<&Source>,
-    strategy: Option<Strategy>,
-    replica_count: u32,
-) -> anyhow::Result<()> {
-    let header = list.header();
-    let differs = |what: &str, here: String, there: String| {
-        format!(
-            "{what} of this launch differs from that of the run in {}:\n  this launch: {here}\n  the run:     {there}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {}`",
-            layout.root().display(),
-            layout.root().display()
-        )
-    };
-    if let Some(source) = source.filter(|source| **source != header.source) {
-        bail!(differs("the input", show(source), show(&header.source)));
-    }
-    if let Some(strategy) = strategy.filter(|strategy| *strategy != header.strategy) {
-        bail!(differs("the strategy", strategy.name().into(), header.strategy.name().into()));
-    }
-    if replica_count != header.replica_count {
-        bail!(differs("the replica count", replica_count.to_string(), header.replica_count.to_string()));
-    }
-    Ok(())
-}
-
-fn show(source: &Source) -> String {
-    let quoted = |texts: &[crate::text::OsText]| {
-        texts.iter().map(|text| format!("'{}'", crate::units::path(&text.0))).collect::<Vec<_>>().join(" ")
-    };
-    match source {
-        Source::FilesFrom { file, null } => {
-            format!("--files-from {}{}", crate::units::path(&file.0), if *null { " --null" } else { "" })
-        }
-        Source::Patterns { patterns, exclude, entry_type } => {
-            let mut shown = format!("--input {}", quoted(patterns));
-            if !exclude.is_empty() {
-                shown.push_str(&format!(" --exclude {}", quoted(exclude)));
-            }
-            if *entry_type == EntryType::Dir {
-                shown.push_str(" --type dir");
-            }
-            shown
-        }
     }
 }

@@ -94,7 +94,7 @@ impl Share {
         match self {
             Self::Range(range) => range.contains(&index).then(|| index - range.start),
             Self::Stripe { start, step, end } => {
-                (index >= *start && index < *end && (index - start) % step == 0)
+                (index >= *start && index < *end && (index - start).is_multiple_of(*step))
                     .then(|| (index - start) / step)
             }
             Self::Listed(indices) => indices.binary_search(&index).ok().map(|at| at as u64),

@@ -32,7 +32,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// A duration for people, to a tenth of a second below a minute: `1h 2m 3s`, `1.5s`.
 pub fn duration(duration: Duration) -> String {
     let printer = SpanPrinter::new().designator(Designator::Compact).spacing(Spacing::BetweenUnits);
-    let step = if duration < Duration::from_secs(60) { 100 } else { 1000 };
+    let step = if duration < Duration::from_mins(1) { 100 } else { 1000 };
     let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX - step);
     let rounded = SignedDuration::from_millis((millis + step / 2) / step * step);
     if rounded < SignedDuration::from_secs(60) {

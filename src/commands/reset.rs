@@ -10,9 +10,9 @@ use crate::config::Verbosity;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::record::history::all_launches;
-use crate::record::launch::is_at_work;
 use crate::record::layout::Layout;
 use crate::record::lease::{Process, now_at_file_server};
+use crate::record::succession::is_at_work;
 use crate::report::console::{Console, Tone};
 use crate::units;
 

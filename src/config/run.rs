@@ -45,6 +45,7 @@ pub enum Verbosity {
 
 /// Settings of one launch.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a policy of its own")]
 pub struct RunConfig {
     /// Where files come from.
     pub given: Given,
@@ -109,7 +110,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// When options contradict each other, the command is missing or can't run, or the identity is unclear.
-    pub fn resolve(args: RunArgs, layered: Layered, environment: &Environment) -> anyhow::Result<Self> {
+    pub fn resolve(args: &RunArgs, layered: Layered, environment: &Environment) -> anyhow::Result<Self> {
         let given = source_of(&args.inputs, environment)?;
         let identity =
             identify(args.share.replica_id.as_deref(), args.share.replica_count.as_deref(), environment)?;

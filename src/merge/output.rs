@@ -44,7 +44,7 @@ pub fn partial_name(name: &Path) -> PathBuf {
 /// Merged results being written.
 #[derive(Debug)]
 pub(super) enum Output {
-    Json(ArrayWriter<AtomicFile>),
+    Json(Box<ArrayWriter<AtomicFile>>),
     JsonLines(AtomicFile),
     Csv(Box<Table<AtomicFile>>),
 }
@@ -56,7 +56,7 @@ impl Output {
         Ok(match (Format::of(path), columns) {
             (Format::Csv, columns) => Self::Csv(Box::new(Table::begin(file, columns.unwrap_or_default())?)),
             (Format::JsonLines, _) => Self::JsonLines(file),
-            (Format::Json, _) => Self::Json(ArrayWriter::new(file)),
+            (Format::Json, _) => Self::Json(Box::new(ArrayWriter::new(file))),
         })
     }
 

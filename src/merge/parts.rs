@@ -14,10 +14,10 @@ use crate::outcome::Status;
 use crate::record::history::{History, Known, LastLaunch, Records, all_launches};
 use crate::record::inputs::InputList;
 use crate::record::item;
-use crate::record::launch::{is_at_work, last_words};
 use crate::record::layout::{Layout, ResultsName};
 use crate::record::lease::Process;
 use crate::record::results;
+use crate::record::succession::{is_at_work, last_words};
 use crate::replica::Replica;
 use crate::select::Share;
 

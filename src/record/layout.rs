@@ -74,7 +74,7 @@ impl Layout {
     pub fn is_of_a_run(name: &OsStr) -> bool {
         let Some(name) = name.to_str() else { return false };
         matches!(name, "inputs.jsonl" | "inputs.listing" | "journal" | "logs" | "claims")
-            || (name.starts_with("inputs.") && name.ends_with(".jsonl"))
+            || name.strip_prefix("inputs.").is_some_and(|rest| rest.strip_suffix(".jsonl").is_some())
             || name.starts_with("final_")
             || ResultsName::parse(OsStr::new(name)).is_some()
     }

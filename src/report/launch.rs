@@ -82,7 +82,7 @@ impl State {
     fn count_failure(&mut self, cause: Cause, last_line: &str, example: &str) {
         let mut key = (cause, units::printable(last_line));
         if self.failures.len() >= MOST_GROUPS && !self.failures.contains_key(&key) {
-            key.1 = "(many different messages)".to_owned();
+            "(many different messages)".clone_into(&mut key.1);
         }
         let group =
             || FailureGroup { cause, last_line: key.1.clone(), tasks: 0, example: example.to_owned() };

@@ -92,7 +92,7 @@ fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {
 }
 
 fn say_oddities(console: &Console, proof: &Proof) {
-    for broken in proof.broken.iter() {
+    for broken in &proof.broken {
         let line = format!("broken: {}: {}; nothing of it was merged", broken.file, broken.why);
         console.say(Verbosity::Quiet, Tone::Bad, &line);
     }

@@ -45,10 +45,10 @@ impl ResultRule {
     pub fn extract(&self, file: &Path, stdout: &mut Capture) -> Result<Option<TaskResult>, BadResult> {
         let result = match self.kind {
             ResultKind::None => None,
-            ResultKind::Text => Some(self.text(stdout)?),
-            ResultKind::Auto | ResultKind::Json => match self.from_file(file)? {
+            ResultKind::Text => Some(self.as_text(stdout)?),
+            ResultKind::Auto | ResultKind::Json => match self.in_file(file)? {
                 Some(result) => Some(result),
-                None => self.from_stdout(stdout)?,
+                None => self.in_stdout(stdout)?,
             },
         };
         match result {
@@ -63,7 +63,7 @@ impl ResultRule {
         }
     }
 
-    fn from_file(&self, path: &Path) -> Result<Option<TaskResult>, BadResult> {
+    fn in_file(&self, path: &Path) -> Result<Option<TaskResult>, BadResult> {
         let bad = |why: String| BadResult(format!("the result file ($CANFAR_TASK_RESULT) {why}"));
         let file = match File::open(path) {
             Ok(file) => file,
@@ -83,7 +83,7 @@ impl ResultRule {
         json(&bytes).map(Some).map_err(|error| bad(format!("is not valid: {error}")))
     }
 
-    fn from_stdout(&self, stdout: &mut Capture) -> Result<Option<TaskResult>, BadResult> {
+    fn in_stdout(&self, stdout: &mut Capture) -> Result<Option<TaskResult>, BadResult> {
         let limit = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
         if stdout.is_whole() && stdout.total() <= self.max_bytes {
             let all = stdout.head(limit).map_err(|error| unreadable(&error))?;
@@ -106,7 +106,7 @@ impl ResultRule {
         }
     }
 
-    fn text(&self, stdout: &mut Capture) -> Result<TaskResult, BadResult> {
+    fn as_text(&self, stdout: &mut Capture) -> Result<TaskResult, BadResult> {
         if !stdout.is_whole() || stdout.total() > self.max_bytes {
             let total = stdout.total();
             return Err(BadResult(format!(

@@ -71,7 +71,7 @@ pub struct Retries {
 
 impl Retries {
     /// Longest pause between two attempts.
-    const LONGEST: Duration = Duration::from_secs(3600);
+    const LONGEST: Duration = Duration::from_hours(1);
 
     /// The pause after `tried` attempts of this launch failed: doubling, with up to a quarter more at random, so that
     /// replicas that failed together don't come back together. `None` when there is no further attempt.

@@ -1,0 +1,98 @@
+//! Whether a launch may go on with the run that a results directory holds.
+
+use anyhow::bail;
+
+use crate::discover::EntryType;
+use crate::record::inputs::{Command, InputList, Source};
+use crate::record::layout::Layout;
+use crate::select::Strategy;
+use crate::template::shell_quote;
+use crate::units;
+
+/// Why a launch must not go on with a list: what it was given differs from what the list was made of.
+///
+/// # Errors
+/// Names the first difference and what to do.
+pub fn agree(
+    list: &InputList,
+    layout: &Layout,
+    source: Option<&Source>,
+    strategy: Option<Strategy>,
+    replica_count: u32,
+) -> anyhow::Result<()> {
+    let header = list.header();
+    let differs = |what: &str, here: &str, there: &str| {
+        format!(
+            "{what} of this launch differs from that of the run in {}:\n  this launch: {here}\n  the run:     {there}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {}`",
+            layout.root().display(),
+            layout.root().display()
+        )
+    };
+    if let Some(source) = source.filter(|source| **source != header.source) {
+        bail!(differs("the input", &show(source), &show(&header.source)));
+    }
+    if let Some(strategy) = strategy.filter(|strategy| *strategy != header.strategy) {
+        bail!(differs("the strategy", strategy.name(), header.strategy.name()));
+    }
+    if replica_count != header.replica_count {
+        bail!(differs("the replica count", &replica_count.to_string(), &header.replica_count.to_string()));
+    }
+    Ok(())
+}
+
+fn show(source: &Source) -> String {
+    let quoted = |texts: &[crate::text::OsText]| {
+        texts.iter().map(|text| format!("'{}'", units::path(&text.0))).collect::<Vec<_>>().join(" ")
+    };
+    match source {
+        Source::FilesFrom { file, null } => {
+            format!("--files-from {}{}", units::path(&file.0), if *null { " --null" } else { "" })
+        }
+        Source::Patterns { patterns, exclude, entry_type } => {
+            let mut shown = format!("--input {}", quoted(patterns));
+            if !exclude.is_empty() {
+                shown.push_str(&format!(" --exclude {}", quoted(exclude)));
+            }
+            if *entry_type == EntryType::Dir {
+                shown.push_str(" --type dir");
+            }
+            shown
+        }
+    }
+}
+
+/// Why a launch must not go on with another command: results of two would be mixed. With `accept_changed` the older
+/// command is told instead, to be warned of.
+///
+/// # Errors
+/// Shows both commands and what to do.
+pub fn agree_on_command(
+    list: &InputList,
+    layout: &Layout,
+    command: &Command,
+    accept_changed: bool,
+) -> anyhow::Result<Option<String>> {
+    let before = &list.header().command;
+    if before == command {
+        return Ok(None);
+    }
+    if accept_changed {
+        return Ok(Some(show_command(before)));
+    }
+    bail!(
+        "the command of this launch differs from that of the run in {root}:\n  this launch: {}\n  the run:     {}\nResults of two commands would be mixed. If that is right, give --accept-changed-command; else use another --results-dir, or begin anew after `canfar-run reset {root}`",
+        show_command(command),
+        show_command(before),
+        root = layout.root().display(),
+    )
+}
+
+fn show_command(command: &Command) -> String {
+    match command {
+        Command::Argv(words) => {
+            let words: Vec<_> = words.iter().map(|word| word.0.clone()).collect();
+            units::printable(&String::from_utf8_lossy(&shell_quote(&words)))
+        }
+        Command::Shell(script) => format!("--shell '{}'", units::path(&script.0)),
+    }
+}

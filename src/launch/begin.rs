@@ -1,0 +1,245 @@
+//! The beginning of a launch: its journal, what its predecessors left, and what it says first.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+use crate::CannotWrite;
+use crate::config::Verbosity;
+use crate::event::{Event, LaunchBegun, Limits};
+use crate::launch::{Due, Launcher};
+use crate::outcome::Cause;
+use crate::record::command_files;
+use crate::record::history::{History, Known, LastLaunch, launches_of};
+use crate::record::inputs::{Entry, NamedFile};
+use crate::record::item;
+use crate::record::journal::Journal;
+use crate::record::lease::Process;
+use crate::record::logs::PackedLog;
+use crate::record::results;
+use crate::record::succession::ended_in_order;
+use crate::report::console::Tone;
+use crate::report::imbalance;
+use crate::run::execute::ProcessSettings;
+use crate::run::limits;
+use crate::run::recorder::Recorder;
+use crate::run::scratch::Scratch;
+use crate::run::source::Source;
+use crate::select::Share;
+use crate::units;
+
+/// A launch that can begin its first task.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) recorder: Recorder,
+    pub(super) share: Share,
+    pub(super) entries: Vec<Entry>,
+    pub(super) source: Source,
+    pub(super) tasks: u64,
+    pub(super) settings: ProcessSettings,
+    pub(super) scratch: Option<Scratch>,
+}
+
+impl Launcher<'_> {
+    /// Tells when shares are very uneven and another strategy would do better.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub fn say_imbalance(&self) -> anyhow::Result<()> {
+        let header = self.list.header();
+        let loads = self.list.loads()?;
+        if let Some(line) = imbalance::line(header.strategy, header.count, &loads) {
+            self.console.warn(&line);
+        }
+        Ok(())
+    }
+
+    /// The history of a share of which nothing is left to do and whose results file is as it should be.
+    ///
+    /// # Errors
+    /// When journals or the results file can't be read.
+    pub fn already_done(&self, share: &Share) -> anyhow::Result<Option<History>> {
+        let Some(last) = launches_of(self.layout, self.id())?.pop() else {
+            return Ok(None);
+        };
+        if !ended_in_order(&self.layout.journal(self.id(), last))? {
+            return Ok(None);
+        }
+        let history =
+            History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;
+        let due = Due::of(&history, self.config.rerun);
+        let current = match history.current_results() {
+            Some(promised) => results::is_as_promised(self.layout, self.id(), promised)
+                .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))?,
+            None => false,
+        };
+        Ok((current && due.is_empty()).then_some(history))
+    }
+
+    /// Tells why there is nothing to do, and how to begin anew.
+    pub fn say_nothing_to_do(&self, history: &History) {
+        let header = self.list.header();
+        let text = if history.share().is_empty() {
+            format!(
+                "there are {} for {} replicas: none is for this one",
+                units::count(header.count, "file"),
+                header.replica_count
+            )
+        } else {
+            format!(
+                "nothing to do: the share is done. The list of this run is frozen since {}; to process new files, begin anew after `canfar-run reset {}`",
+                header.created_at,
+                self.layout.root().display()
+            )
+        };
+        self.console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+
+    /// Writes the first lines of the journal and gets ready for the first task.
+    ///
+    /// # Errors
+    /// When older journals can't be read, or the journal or the temporary folders can't be written.
+    pub fn prepare(
+        &self,
+        journal: Journal,
+        locked: bool,
+        me: &Process,
+        share: Share,
+        entries: Vec<Entry>,
+        command_files: Vec<NamedFile>,
+    ) -> anyhow::Result<Prepared> {
+        let config = self.config;
+        let replica = config.identity.replica;
+        let launch = journal.launch();
+        let history = History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead)?;
+        for problem in &history.problems {
+            self.console.warn(&problem.to_string());
+        }
+        self.say_changed_files(&history, &command_files);
+        let mut due = Due::of(&history, config.rerun);
+        if self.list.header().strategy.needs_sizes() {
+            // Stable: equal sizes keep the list's order.
+            due.positions.sort_by_key(|position| {
+                std::cmp::Reverse(entries.get(*position as usize).and_then(|entry| entry.size))
+            });
+        }
+        let tasks = due.len();
+        let done_before = history.count(Known::Ok);
+        let lost = unwritten_losses(&history);
+        let log = PackedLog::new(self.layout, self.id(), launch);
+        let recorder = Recorder::new(journal, history, log, config.keep_logs, self.run_id(), replica);
+        let begun = LaunchBegun {
+            replica_id: replica.id(),
+            replica_count: replica.count(),
+            process: me.clone(),
+            locked,
+            options: config.options.clone(),
+            limits: Limits { cpus: limits::cpus() as f64 },
+            jobs: config.jobs,
+            command_files,
+            share: share.len(),
+            done_before,
+        };
+        recorder
+            .write(&Event::Run(Box::new(begun)))
+            .and_then(|()| recorder.sync())
+            .context("can't write the journal")
+            .context(CannotWrite)?;
+        self.console.keep_copy(&self.layout.own_log(self.id(), launch));
+        for (index, attempts) in lost {
+            self.write_loss(&recorder, &share, &entries, index, attempts)?;
+        }
+        self.say_start(launch, &share, tasks, done_before, due.suspects.len());
+        let scratch = if tasks > 0 { Some(Scratch::create(&config.scratch)?) } else { None };
+        let settings = ProcessSettings {
+            template: config.template.clone(),
+            program: config.program.clone(),
+            environment: config.environment.clone(),
+            run: self.run_id().to_owned(),
+            replica,
+            launch,
+            work_folder: config.work_folder.clone(),
+            limits: config.limits,
+            result: config.result,
+        };
+        let source = Source::new(due.positions, due.suspects, config.jobs);
+        Ok(Prepared { recorder, share, entries, source, tasks, settings, scratch })
+    }
+
+    /// Tells of scripts that are not what they were when results were made.
+    fn say_changed_files(&self, history: &History, now: &[NamedFile]) {
+        let mut results_before: BTreeMap<String, u64> = BTreeMap::new();
+        for launch in &history.launches {
+            let Some(begun) = &launch.begun else { continue };
+            for name in command_files::changed(&begun.command_files, now) {
+                *results_before.entry(units::path(&name.0)).or_default() += launch.ok;
+            }
+        }
+        for name in command_files::changed(&self.list.header().command_files, now) {
+            results_before.entry(units::path(&name.0)).or_default();
+        }
+        for (name, results) in results_before {
+            self.console
+                .warn(&format!("{name} changed since {} of this replica", units::count(results, "result")));
+        }
+    }
+
+    fn write_loss(
+        &self,
+        recorder: &Recorder,
+        share: &Share,
+        entries: &[Entry],
+        index: u64,
+        attempts: u32,
+    ) -> anyhow::Result<()> {
+        let position = share.position_of(index).and_then(|position| usize::try_from(position).ok());
+        let Some(entry) = position.and_then(|position| entries.get(position)) else { return Ok(()) };
+        let name = units::path(&entry.path);
+        self.console.say(Verbosity::Quiet, Tone::Bad, &format!("lost: {name}: the container died while it ran alone; it is not run again unless asked for (--rerun all)"));
+        let record = item::lost(
+            self.run_id(),
+            self.config.identity.replica,
+            recorder.launch(),
+            index,
+            &entry.path,
+            attempts,
+        );
+        recorder
+            .write_record(index, Cause::Lost, &record)
+            .context("can't write the journal")
+            .context(CannotWrite)
+    }
+
+    fn say_start(&self, launch: u32, share: &Share, tasks: u64, done_before: u64, suspects: usize) {
+        let header = self.list.header();
+        let mut text = format!(
+            "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {} at a time, results in {}",
+            env!("CARGO_PKG_VERSION"),
+            self.config.identity.replica,
+            header.run,
+            share.len(),
+            units::count(header.count, "file"),
+            units::count(self.config.jobs as u64, "task"),
+            self.layout.root().display()
+        );
+        if done_before > 0 || tasks != share.len() {
+            text.push_str(&format!("\n{done_before} done before, {tasks} to run"));
+        }
+        if suspects > 0 {
+            text.push_str(&format!(
+                "\n{} running when the container died; run last, each alone",
+                if suspects == 1 { "1 task was".to_owned() } else { format!("{suspects} tasks were") }
+            ));
+        }
+        if !self.config.identity.is_given {
+            text.push_str("\nneither --replica-id nor REPLICA_ID is set: this replica takes all files");
+        }
+        self.console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+}
+
+/// Tasks that died alone with their container and have no record of it yet, with the attempts begun.
+fn unwritten_losses(history: &History) -> Vec<(u64, u32)> {
+    let losses = history.tasks().filter(|(_, note)| note.known == Known::Lost && !note.has_record());
+    losses.map(|(index, note)| (index, u32::from(note.attempts))).collect()
+}

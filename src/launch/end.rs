@@ -1,0 +1,214 @@
+//! Carrying a launch out, and its end: results file, journal, summary, exit code.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::config::Verbosity;
+use crate::event::{Event, StopReason, Stopped};
+use crate::exit_code::ExitCode;
+use crate::launch::{Launcher, Prepared};
+use crate::record::history::{History, Known};
+use crate::record::results;
+use crate::report::console::Tone;
+use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
+use crate::run::execute::{Execute, ProcessSlot};
+use crate::run::recorder::{Recorder, Tally};
+use crate::run::schedule::{self, Work};
+use crate::run::source::Halt;
+use crate::units;
+
+/// What a launch leaves to be told.
+#[derive(Debug, Default)]
+pub struct LaunchEnd {
+    number: u32,
+    tally: Tally,
+    failures: Vec<FailureGroup>,
+}
+
+impl Launcher<'_> {
+    /// Runs all there is to run and ends the launch.
+    ///
+    /// # Errors
+    /// When threads or temporary folders can't be made.
+    pub fn carry_out(
+        &self,
+        prepared: Prepared,
+        begun: Instant,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<ExitCode> {
+        let Prepared { recorder, share, entries, source, tasks, settings, scratch } = &prepared;
+        let report = LaunchReport::new(self.console, self.config.says_progress, share.len());
+        if let Some(scratch) = scratch {
+            let slots = (1..=self.config.jobs.min(usize::try_from(*tasks)?))
+                .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
+                    Ok(Box::new(ProcessSlot::new(settings, self.stop, scratch, slot)?))
+                })
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            let work = Work {
+                list: self.list,
+                entries,
+                share,
+                source,
+                tasks: *tasks,
+                recorder,
+                stop: self.stop,
+                retries: self.config.retries,
+                max_failures: self.config.max_failures,
+                deadline: self.config.deadline.map(|deadline| begun + deadline),
+                successor: self.layout.journal(self.id(), recorder.launch() + 1),
+                watch: &report,
+                progress: &|totals| report.progress(totals, &recorder.tally()),
+            };
+            schedule::run(&work, slots)?;
+        }
+        let halt = source.halted().or_else(|| self.stop.signal().map(Halt::Signal));
+        drop(prepared.scratch);
+        self.conclude(prepared.recorder, &report, halt, begun, out)
+    }
+
+    /// Writes the results, ends the journal and says how it went.
+    fn conclude(
+        &self,
+        recorder: Recorder,
+        report: &LaunchReport<'_>,
+        halt: Option<Halt>,
+        begun: Instant,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<ExitCode> {
+        if halt == Some(Halt::Superseded) {
+            self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
+            return Ok(ExitCode::Incomplete);
+        }
+        let (mut journal, history, tally) = recorder.into_parts();
+        let written = results::write(self.layout, self.id(), &history);
+        let halt = match &written {
+            Ok(_) => halt,
+            Err(error) => Some(Halt::CannotWrite(format!("{error:#}"))),
+        };
+        if let Ok(results) = written {
+            journal.add(&Event::ResultsWritten(results));
+        }
+        journal.add(&Event::Stop(Stopped {
+            reason: reason(halt.as_ref()),
+            signal: match &halt {
+                Some(Halt::Signal(signal)) => Some(*signal),
+                _ => None,
+            },
+            exit: exit_code(&history, halt.as_ref()).number(),
+        }));
+        let halt = match journal.commit().and_then(|()| journal.sync()) {
+            Err(error) if !matches!(halt, Some(Halt::CannotWrite(_))) => {
+                Some(Halt::CannotWrite(format!("can't write the journal: {error}")))
+            }
+            _ => halt,
+        };
+        let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures() };
+        self.close(&history, Some(launch), halt.as_ref(), begun, out)
+    }
+
+    /// Says the closing summary and gives the exit code.
+    ///
+    /// # Errors
+    /// When the summary can't be printed.
+    pub fn close(
+        &self,
+        history: &History,
+        launch: Option<LaunchEnd>,
+        halt: Option<&Halt>,
+        begun: Instant,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<ExitCode> {
+        let code = exit_code(history, halt);
+        let number = launch.as_ref().map(|launch| launch.number);
+        let LaunchEnd { tally, failures, .. } = launch.unwrap_or_default();
+        let replica = self.config.identity.replica;
+        let ok = history.count(Known::Ok);
+        let summary = Summary {
+            run: Some(self.run_id().to_owned()),
+            replica_id: replica.id(),
+            replica_count: replica.count(),
+            launch: number,
+            files: history.share().len(),
+            ok,
+            failed: history.count(Known::Failed) + history.count(Known::Lost),
+            not_run: history.count(Known::Nothing),
+            done_before: ok - tally.ok.min(ok),
+            without_result: tally.without_result,
+            non_finite: tally.non_finite,
+            wall_s: round(begun.elapsed()),
+            cpu_s: tally.cpu_s,
+            max_rss_bytes: tally.peak_bytes,
+            failures,
+            reason: reason(halt),
+            results_dir: units::path(self.layout.root()),
+            exit: code.number(),
+        };
+        say_summary(self.console, &summary, halt.map(|halt| self.say_halt(halt)).as_deref());
+        print_json(self.config.json, &summary, out)?;
+        Ok(code)
+    }
+
+    fn say_halt(&self, halt: &Halt) -> String {
+        match halt {
+            Halt::Signal(signal) => units::signal(*signal),
+            Halt::Deadline => "the deadline has passed (--deadline)".to_owned(),
+            Halt::MaxFailures(why) => format!("{why}. Mend the command first, or allow more"),
+            Halt::CannotWrite(why) => {
+                format!(
+                    "results can't be written in {}: {why}. Make room there (quota, disk, permissions)",
+                    self.layout.root().display()
+                )
+            }
+            Halt::CannotStart(why) => {
+                format!("{why}. No record was made of it: it would fail for every file")
+            }
+            Halt::Superseded => "a newer launch of this replica took over".to_owned(),
+        }
+    }
+}
+
+fn round(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn reason(halt: Option<&Halt>) -> StopReason {
+    match halt {
+        None => StopReason::Done,
+        Some(Halt::Signal(_)) => StopReason::Signal,
+        Some(Halt::Deadline) => StopReason::Deadline,
+        Some(Halt::MaxFailures(_)) => StopReason::MaxFailures,
+        Some(Halt::CannotWrite(_)) => StopReason::CannotWrite,
+        Some(Halt::CannotStart(_)) => StopReason::CannotStart,
+        Some(Halt::Superseded) => StopReason::Superseded,
+    }
+}
+
+fn exit_code(history: &History, halt: Option<&Halt>) -> ExitCode {
+    let failed = history.count(Known::Failed) + history.count(Known::Lost) > 0;
+    let left = history.count(Known::Nothing) > 0;
+    let by_records = if failed { ExitCode::TasksFailed } else { ExitCode::Ok };
+    let by_rest = if left { ExitCode::Incomplete } else { ExitCode::Ok };
+    let by_halt = match halt {
+        Some(Halt::Signal(signal)) => ExitCode::Signal(*signal),
+        Some(Halt::CannotWrite(_)) => ExitCode::CannotWrite,
+        // Even if earlier tasks ran: nothing of what was asked for can run as it is.
+        Some(Halt::CannotStart(_)) => ExitCode::Usage,
+        Some(Halt::Superseded) => ExitCode::Incomplete,
+        Some(Halt::Deadline | Halt::MaxFailures(_)) | None => ExitCode::Ok,
+    };
+    by_halt.or(by_rest).or(by_records)
+}
+
+/// Prints the closing summary as one JSON object, if it was asked for.
+///
+/// # Errors
+/// When it can't be printed.
+pub fn print_json(is_asked_for: bool, summary: &Summary, out: &mut dyn Write) -> anyhow::Result<()> {
+    if is_asked_for {
+        serde_json::to_writer(&mut *out, summary)?;
+        out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
+    }
+    Ok(())
+}

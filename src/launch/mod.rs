@@ -1,0 +1,41 @@
+//! One launch of a replica, from its journal's first line to its last.
+
+mod agreement;
+mod begin;
+mod due;
+mod end;
+
+use crate::config::RunConfig;
+use crate::record::inputs::InputList;
+use crate::record::layout::Layout;
+use crate::report::console::Console;
+use crate::run::stop::Stop;
+
+pub use agreement::{agree, agree_on_command};
+pub use begin::Prepared;
+pub use due::Due;
+pub use end::print_json;
+
+/// The steps of one launch, with what they all need.
+pub struct Launcher<'a> {
+    /// What to do.
+    pub config: &'a RunConfig,
+    /// Where to say things.
+    pub console: &'a Console,
+    /// Where the run is.
+    pub layout: &'a Layout,
+    /// Its list.
+    pub list: &'a InputList,
+    /// Signals.
+    pub stop: &'a Stop,
+}
+
+impl Launcher<'_> {
+    fn id(&self) -> u32 {
+        self.config.identity.replica.id()
+    }
+
+    fn run_id(&self) -> &str {
+        &self.list.header().run
+    }
+}
