@@ -30,9 +30,8 @@ echo '--- is it true?'
 cat <<END
 
 The results are in $dir/results/final_results.json.
-Look at the run:
-    $canfar_run status $dir/results
-    $canfar_run report $dir/results
+See who got what:
+    $canfar_run plan --results-dir $dir/results
 or launch a replica again, and see that it does nothing twice:
     REPLICA_ID=1 REPLICA_COUNT=4 $canfar_run --input '$dir/sky/*.fits' --results-dir $dir/results -- $count_stars {}
 END

@@ -2,7 +2,7 @@
 """Two stages on CANFAR, from Python: 50 replicas calibrate, 10 count the stars of what came out.
 
     launch.py 1 [--print]          launches stage 1 (again: what is left of it)
-    launch.py between [--print]    waits for it, and proves it complete; where /arc can be seen, as in a notebook
+    launch.py between [--print]    merges it, and proves it complete; where /arc can be seen, as in a notebook
     launch.py 2 [--print]          launches stage 2
 
 --print shows what would be done, and does nothing.
@@ -41,14 +41,11 @@ def launch(stage, *, only_print):
 def between(*, only_print):
     """Stage 2 must see all of stage 1. Files that failed there are listed, and left out."""
     results = f"{PROJECT}/results/stage1"
-    for command in (
-        ["canfar-run", "status", "--wait", results],
-        ["canfar-run", "merge", "--missing", f"{PROJECT}/results/uncalibrated.txt", results],
-    ):
-        if only_print:
-            print(*command)
-        elif subprocess.run(command, check=False).returncode not in (COMPLETE, COMPLETE_WITH_FAILURES):
-            raise SystemExit("stage 1 is not complete: launch it again, it goes on where it stopped")
+    command = ["canfar-run", "merge", "--missing", f"{PROJECT}/results/uncalibrated.txt", results]
+    if only_print:
+        print(*command)
+    elif subprocess.run(command, check=False).returncode not in (COMPLETE, COMPLETE_WITH_FAILURES):
+        raise SystemExit("stage 1 is not complete: wait for it, or launch it again; it goes on where it stopped")
 
 
 def main():

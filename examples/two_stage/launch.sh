@@ -35,7 +35,6 @@ complete_or_failures() {
 }
 
 between() {
-    complete_or_failures canfar-run status --wait "$project/results/stage1"
     complete_or_failures canfar-run merge --missing "$project/results/uncalibrated.txt" "$project/results/stage1"
 }
 

@@ -30,7 +30,6 @@ replicas 3 "$canfar_run" --job-file "$here/stage1.toml" --jobs 1 \
     -- "$python" "$here/calibrate.py" {} "$dir/calibrated/{rel}"
 
 echo '--- in between: is stage 1 complete?'
-"$canfar_run" status --wait "$dir/stage1"
 "$canfar_run" merge --missing "$dir/uncalibrated.txt" "$dir/stage1"
 
 echo '--- stage 2: two replicas count'
