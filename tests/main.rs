@@ -6,3 +6,4 @@ mod examples;
 mod json_parity;
 mod shell_injection;
 mod support;
+mod together;
