@@ -133,6 +133,9 @@ pub fn adopt_or_publish(
     }
 }
 
+/// A folder that vanishes more often than this has another reason than siblings that find nothing.
+const MOST_TRIES: usize = 100;
+
 /// The file that tells others that somebody is listing. Gone when this is dropped.
 #[derive(Debug)]
 struct Sign {
@@ -152,18 +155,23 @@ struct SignText {
 impl Sign {
     /// `None` when somebody else's is there.
     fn put_up(layout: &Layout, me: &Process) -> anyhow::Result<Option<Self>> {
-        let made = make_folders(layout.root())?;
         let path = layout.listing();
-        let file = match OpenOptions::new().append(true).create_new(true).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-            Err(error) => {
-                remove_folders(&made);
-                return Err(error)
-                    .with_context(|| {
-                        format!("can't write into the results directory {}", layout.root().display())
-                    })
-                    .context(crate::CannotWrite);
+        let mut tries = 0;
+        let (made, file) = loop {
+            let made = make_folders(layout.root())?;
+            tries += 1;
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
+                Ok(file) => break (made, file),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+                // A sibling that found nothing has just removed the folder, as its own.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MOST_TRIES => {}
+                Err(error) => {
+                    remove_folders(&made);
+                    let root = layout.root().display();
+                    return Err(error)
+                        .with_context(|| format!("can't write into the results directory {root}"))
+                        .context(crate::CannotWrite);
+                }
             }
         };
         let text = SignText { process: me.clone(), locked: lease::lock(&file) };

@@ -11,6 +11,8 @@ use support::fits_read;
 use support::fits_write::{Card, Storage, Value, file_bytes};
 use support::sky::draw;
 
+use crate::support::{Component, python, require};
+
 #[path = "../examples/support"]
 mod support {
     pub(crate) mod detect;
@@ -87,7 +89,10 @@ fn broken_files_are_errors_that_say_what_is_wrong() {
 
 #[test]
 fn astropy_accepts_our_files_without_a_word_and_reads_the_same_pixels() {
-    let Some(python) = python_with("astropy") else { return };
+    if !require(Component::Python("astropy")) {
+        return;
+    }
+    let python = python();
     let folder = tempfile::tempdir().unwrap();
     let read = "import sys, warnings; warnings.simplefilter('error'); from astropy.io import fits
 for path in sys.argv[1:]:
@@ -116,7 +121,10 @@ for path in sys.argv[1:]:
 
 #[test]
 fn the_python_script_finds_the_same_stars() {
-    let Some(python) = python_with("astropy, sep") else { return };
+    if !require(Component::Python("astropy, sep")) {
+        return;
+    }
+    let python = python();
     let folder = tempfile::tempdir().unwrap();
     let sky = draw(&mut Rng::with_seed(3), 150, 130);
     for storage in [Storage::Unsigned16, Storage::Float32] {
@@ -131,7 +139,10 @@ fn the_python_script_finds_the_same_stars() {
 
 #[test]
 fn the_python_script_says_in_one_line_that_a_file_has_no_image() {
-    let Some(python) = python_with("astropy, sep") else { return };
+    if !require(Component::Python("astropy, sep")) {
+        return;
+    }
+    let python = python();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table.fits");
     fs::write(&path, file_of(&[("BITPIX", "8"), ("NAXIS", "0")], &[])).unwrap();
@@ -142,7 +153,10 @@ fn the_python_script_says_in_one_line_that_a_file_has_no_image() {
 
 #[test]
 fn the_launch_scripts_in_shell_and_python_send_the_same_command() {
-    let Some(python) = python_with("canfar") else { return };
+    if !require(Component::Python("canfar")) {
+        return;
+    }
+    let python = python();
     for (shell_mode, python_mode, cores) in
         [("flexible", None, None), ("fixed", Some("--fixed"), Some("cores = 4"))]
     {
@@ -184,19 +198,4 @@ fn output(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (output.status.code(), text(output.stdout), text(output.stderr))
-}
-
-/// The Python to test with, if it has these modules. In CI it must have them.
-#[expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
-fn python_with(modules: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("CANFAR_RUN_TEST_PYTHON").unwrap_or_else(|| "python3".into());
-    let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(python.into());
-    }
-    let reason =
-        format!("{} has no {modules}; CANFAR_RUN_TEST_PYTHON names another Python", python.display());
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{reason}");
-    eprintln!("skipped: {reason}");
-    None
 }

@@ -1,7 +1,5 @@
 //! The json module against Python's `json.loads`, whole documents against streamed ones, and the truth about offsets.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
-
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,25 +12,13 @@ use fastrand::Rng;
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::support::{Component, python, require};
+
 #[path = "support/json_documents.rs"]
 mod documents;
 
 /// Above what any generated document has.
 const DEPTH: usize = 5_000;
-
-/// The interpreter to compare with. None: the test can't run here, and says so; in CI it has to.
-#[expect(clippy::print_stderr, reason = "a skipped test says why")]
-fn python() -> Option<Command> {
-    let path = std::env::var_os("CANFAR_RUN_TEST_PYTHON").unwrap_or("python3".into());
-    let version = Command::new(&path).arg("--version").stdout(Stdio::null()).status();
-    if version.as_ref().is_ok_and(std::process::ExitStatus::success) {
-        return Some(Command::new(path));
-    }
-    let why = format!("Python is needed: {} --version gave {version:?}", path.display());
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
-    eprintln!("skipped: {why}");
-    None
-}
 
 /// What the module says of a document, as `json_reference.py` wants it.
 fn case(document: &[u8]) -> serde_json::Value {
@@ -74,7 +60,10 @@ fn rebuilt(document: &[u8], kind: Kind) -> Vec<u8> {
 
 #[test]
 fn documents_are_accepted_and_read_as_python_does() {
-    let Some(mut python) = python() else { return };
+    if !require(Component::Python("json")) {
+        return;
+    }
+    let mut python = Command::new(python());
     let mut rng = Rng::with_seed(20_261_123);
     let mut cases = documents::fragments();
     cases.extend([1, 900, 2_000].map(|levels| [b"[".repeat(levels), b"]".repeat(levels)].concat()));

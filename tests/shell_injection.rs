@@ -1,6 +1,5 @@
 //! No name ever becomes shell text: scripts and names through real shells. Scripts come from tables and from a
 //! generator, names are as nasty as a file system allows.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test binary")]
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

@@ -2,7 +2,7 @@
 # Two stages on CANFAR: 50 replicas calibrate, 10 count the stars of what came out.
 #
 #     launch.sh 1 [--print]          launches stage 1 (again: what is left of it)
-#     launch.sh between [--print]    waits for it, and proves it complete; where /arc can be seen, as in a notebook
+#     launch.sh between [--print]    merges it, and proves it complete; where /arc can be seen, as in a notebook
 #     launch.sh 2 [--print]          launches stage 2
 #
 # --print shows what would be done, and does nothing. Everything with a space or a quote is in stage1.toml and

@@ -76,15 +76,17 @@ impl Launcher<'_> {
         Ok((current && due.is_empty()).then_some(history))
     }
 
+    fn no_share(&self) -> String {
+        let header = self.list.header();
+        let files = units::count(header.count, "file");
+        format!("there are {files} for {} replicas: none is for this one", header.replica_count)
+    }
+
     /// Tells why there is nothing to do, and how to begin anew.
     pub fn say_nothing_to_do(&self, history: &History) {
         let header = self.list.header();
         let text = if history.share().is_empty() {
-            format!(
-                "there are {} for {} replicas: none is for this one",
-                units::count(header.count, "file"),
-                header.replica_count
-            )
+            self.no_share()
         } else {
             format!(
                 "nothing to do: the share is done. The list of this run is frozen since {}; to process new files, begin anew after `canfar-run reset {}`",
@@ -222,6 +224,9 @@ impl Launcher<'_> {
             units::count(self.config.jobs as u64, "task"),
             self.layout.root().display()
         );
+        if share.is_empty() {
+            text.push_str(&format!("\n{}", self.no_share()));
+        }
         if done_before > 0 || tasks != share.len() {
             text.push_str(&format!("\n{done_before} done before, {tasks} to run"));
         }

@@ -1,0 +1,9 @@
+//! The tests of the program as people meet it, in one binary: a module for each feature.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
+
+mod examples;
+mod json_parity;
+mod shell_injection;
+mod support;
+mod together;

@@ -1,0 +1,15 @@
+//! What the tests of the program share.
+
+mod dir;
+mod ended;
+mod need;
+mod run;
+mod tree;
+mod wait;
+
+pub(crate) use dir::Dir;
+pub(crate) use ended::Ended;
+pub(crate) use need::{Component, python, require};
+pub(crate) use run::{Run, Running};
+pub(crate) use tree::Tree;
+pub(crate) use wait::{DEADLINE, wait_until};

@@ -1,0 +1,50 @@
+//! Real components that tests compare with. A missing one skips the test where people work, and fails it in CI.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Something that is not part of this repository.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Component<'a> {
+    /// Modules of Python, as after `import`.
+    Python(&'a str),
+    /// The right to become another user.
+    Root,
+}
+
+impl Component<'_> {
+    /// Why it can't be had here; `None` when it can.
+    fn missing(self) -> Option<String> {
+        match self {
+            Component::Python(modules) => {
+                let import = format!("import {modules}");
+                let output = Command::new(python()).args(["-c", &import]).stdin(Stdio::null()).output();
+                let why = match output {
+                    Ok(output) if output.status.success() => return None,
+                    Ok(output) => String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                Some(format!(
+                    "{} can't `{import}` (CANFAR_RUN_TEST_PYTHON names another Python): {why}",
+                    python().display()
+                ))
+            }
+            Component::Root => {
+                (!rustix::process::geteuid().is_root()).then(|| "this test has to run as root".into())
+            }
+        }
+    }
+}
+
+/// The interpreter to compare with.
+pub(crate) fn python() -> PathBuf {
+    std::env::var_os("CANFAR_RUN_TEST_PYTHON").unwrap_or_else(|| "python3".into()).into()
+}
+
+/// Whether a test can go on: `if !require(...) { return }`. It says why not, and in CI it has to.
+pub(crate) fn require(component: Component<'_>) -> bool {
+    let Some(why) = component.missing() else { return true };
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "needed in CI: {why}");
+    eprintln!("skipped: {why}");
+    false
+}

@@ -1,0 +1,142 @@
+//! canfar-run, started as a test says and nothing else.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{DEADLINE, Dir, Ended, wait_until};
+
+/// What is to be started.
+#[derive(Debug)]
+pub(crate) struct Run<'d> {
+    dir: &'d Dir,
+    command: Command,
+}
+
+impl<'d> Run<'d> {
+    pub(super) fn new(dir: &'d Dir) -> Self {
+        Self::of(dir, env!("CARGO_BIN_EXE_canfar-run"))
+    }
+
+    /// Another program, for what only it can arrange before it executes canfar-run.
+    pub(crate) fn of(dir: &'d Dir, program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.current_dir(dir.root()).stdin(Stdio::null());
+        Self { dir, command }
+    }
+
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// The command of the tasks: `/bin/sh -c SCRIPT sh {}`, the path being `$1`.
+    pub(crate) fn sh(self, script: &str) -> Self {
+        self.args(["--", "/bin/sh", "-c", script, "sh", "{}"])
+    }
+
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn replica(self, id: usize, count: usize) -> Self {
+        self.env("REPLICA_ID", id.to_string()).env("REPLICA_COUNT", count.to_string())
+    }
+
+    pub(crate) fn cwd(mut self, folder: PathBuf) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    pub(crate) fn stdin(mut self, file: File) -> Self {
+        self.command.stdin(file);
+        self
+    }
+
+    /// As a user without rights of its own.
+    pub(crate) fn as_user(mut self, uid: u32) -> Self {
+        self.command.uid(uid).gid(uid);
+        self
+    }
+
+    pub(crate) fn start(mut self) -> Running<'d> {
+        // Beside the test's folder, so that it holds nothing but what the test and canfar-run put there.
+        let streams = tempfile::tempdir().unwrap();
+        let stream = |name| File::create(streams.path().join(name)).unwrap();
+        self.command.stdout(stream("stdout")).stderr(stream("stderr"));
+        let words: Vec<OsString> = std::iter::once(self.command.get_program())
+            .chain(self.command.get_args())
+            .map(OsStr::to_owned)
+            .collect();
+        let line = words.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
+        let child = self.command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
+        Running { dir: self.dir, child, streams, line }
+    }
+
+    pub(crate) fn run(self) -> Ended {
+        self.start().wait()
+    }
+}
+
+/// What was started. Killed when dropped, so that a failed test leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Running<'d> {
+    dir: &'d Dir,
+    child: Child,
+    streams: TempDir,
+    line: String,
+}
+
+impl Running<'_> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// What it said so far on standard error.
+    pub(crate) fn stderr(&self) -> String {
+        self.said("stderr")
+    }
+
+    fn said(&self, stream: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.streams.path().join(stream)).unwrap_or_default())
+            .into_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Ended {
+        let what = format!("the end of {}", self.line);
+        let mut status: Option<ExitStatus> = None;
+        wait_until(DEADLINE, &what, || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        Ended::new(status.unwrap(), self.said("stdout"), self.said("stderr"), &self.line, self.dir.tree())
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

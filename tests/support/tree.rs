@@ -1,0 +1,78 @@
+//! A picture of a folder and all below it, to see what was touched.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What lies where: names, contents, times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tree(BTreeMap<PathBuf, Seen>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    kind: Kind,
+    modified: (i64, i64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    File(Vec<u8>),
+    Other,
+}
+
+impl Tree {
+    /// Of what lies below `root` now.
+    pub(crate) fn of(root: &Path) -> Self {
+        let mut seen = BTreeMap::new();
+        look(root, root, &mut seen);
+        Self(seen)
+    }
+
+    /// The first difference, in words.
+    pub(crate) fn difference(&self, after: &Self) -> Option<String> {
+        let names = self.0.keys().chain(after.0.keys());
+        names.into_iter().find_map(|name| {
+            let what = match (self.0.get(name), after.0.get(name)) {
+                (Some(before), Some(after)) if before == after => return None,
+                (Some(before), Some(after)) if before.kind == after.kind => "was touched",
+                (Some(_), Some(_)) => "was changed",
+                (Some(_), None) => "was removed",
+                (None, _) => "was made",
+            };
+            Some(format!("{} {what}", name.display()))
+        })
+    }
+}
+
+fn look(root: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, Seen>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(metadata) = path.symlink_metadata() else { continue };
+        let kind = match metadata.file_type() {
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_file() => Kind::File(std::fs::read(&path).unwrap_or_default()),
+            _ => Kind::Other,
+        };
+        let is_folder = kind == Kind::Folder;
+        let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
+        seen.insert(name, Seen { kind, modified: (metadata.mtime(), metadata.mtime_nsec()) });
+        if is_folder {
+            look(root, &path, seen);
+        }
+    }
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, seen) in &self.0 {
+            match &seen.kind {
+                Kind::Folder => writeln!(out, "  {}/", name.display())?,
+                Kind::File(content) => writeln!(out, "  {} ({} bytes)", name.display(), content.len())?,
+                Kind::Other => writeln!(out, "  {} (no file)", name.display())?,
+            }
+        }
+        Ok(())
+    }
+}
