@@ -22,8 +22,9 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLE: &str = "\
 Example, as the command of 100 containers:
-  canfar-run -i '/arc/projects/survey/*.fits' -o /arc/projects/survey/results -- python analyze.py {}
-  canfar-run merge /arc/projects/survey/results";
+  canfar-run -i '/arc/projects/sky/*.fits' -o /arc/projects/sky/results -- python analyze.py {}
+and when they have ended:
+  canfar-run merge /arc/projects/sky/results";
 
 const MORE_HELP: &str = "\
 Options can also be given as CANFAR_RUN_<NAME> (CANFAR_RUN_JOBS=4) or in a TOML job file (jobs = 4);
@@ -46,6 +47,7 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
     version,
     styles = STYLES,
     args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|reset|completions|man> ...",
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}"),
@@ -72,7 +74,7 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Show who gets what, for every replica; runs and writes nothing
     Plan(PlanArgs),
-    /// Combine `container_*_results.json` into `final_results.json`, with proof of completeness
+    /// Combine all replicas' results into one file, with proof of completeness
     Merge(MergeArgs),
     /// Move a run aside (previous/<time>/), so that a new one can begin
     Reset(ResetArgs),
@@ -98,24 +100,27 @@ fn parse_switch(text: &str) -> Result<bool, String> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Inputs")]
 pub struct InputArgs {
-    /// Files, directories or globs (`*`, `?`, `[...]`, `**`), quoted so that canfar-run expands them
+    /// Files, directories or globs (`*` `?` `[...]` `**`), in quotes
     ///
-    /// Globs mean what they mean in Python's `glob.glob(..., recursive=True)`. A directory means the non-hidden files under
+    /// In quotes, so that canfar-run expands them and not the shell. Globs mean what they mean in Python's `glob.glob(..., recursive=True)`. A directory means the non-hidden files under
     /// it. May be repeated and take many values. Every one must match something. [default: the run's own list, if the
     /// results directory has one]
     #[arg(short, long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::AnyPath)]
     pub input: Vec<OsString>,
-    /// Take the entries of a list, one a line, exactly as they are (`-` is stdin)
+    /// Entries of a list, one a line, exactly as they are (`-` is stdin)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files_from: Option<PathBuf>,
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub null: Option<bool>,
-    /// Leave out what these globs match; without a `/` they are about base names [default: none]
+    /// Leave out what these globs match (base names, unless with a `/`)
+    ///
+    /// Without a `/` a glob is about base names, with one about whole paths. A directory that matches is left out with all
+    /// below it. [default: none]
     #[arg(long, value_name = "GLOB", num_args = 1.., action = ArgAction::Append)]
     pub exclude: Vec<OsString>,
     /// What to match: Measurement Sets and Zarr stores are directories
-    #[arg(long = "type", value_name = "file|dir", default_value = "file", hide_short_help = true)]
+    #[arg(long = "type", value_name = "KIND", default_value = "file", hide_short_help = true)]
     pub entry_type: EntryType,
     /// A pattern that matches nothing is not an error [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
@@ -132,8 +137,11 @@ pub struct ShareArgs {
     /// How many replicas there are [default: `REPLICA_COUNT`, else 1]
     #[arg(long, value_name = "N")]
     pub replica_count: Option<String>,
-    /// How the list is shared out
-    #[arg(long, value_name = "even|chunk|stripe|size", default_value = "even")]
+    /// How the list is shared out: even, chunk, stripe, size
+    ///
+    /// even: contiguous, sizes differ by at most one. chunk: as Python's `distributed.chunk`, the rest to the last replica.
+    /// stripe: every count-th, as `distributed.stripe`. size: bytes are spread, largest files first.
+    #[arg(long, value_name = "NAME", default_value = "even", hide_possible_values = true)]
     pub strategy: Strategy,
 }
 
@@ -225,7 +233,7 @@ pub enum Rerun {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tasks")]
 pub struct TaskArgs {
-    /// Tasks at a time [auto: the container's CPU quota]
+    /// Tasks at a time; auto is the container's CPU quota
     #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = parse_auto)]
     pub jobs: Auto,
     /// Threads each task's libraries may use [auto: quota / jobs, at least 1; inherit: their variables stay as they are]
@@ -250,9 +258,11 @@ pub struct TaskArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, hide_short_help = true)]
     pub deadline: Option<Duration>,
     /// On a later launch, which failed tasks run again? [all: also those that died with their container]
-    #[arg(long, value_name = "failed|all|never", default_value = "failed", hide_short_help = true)]
+    #[arg(long, value_name = "WHICH", default_value = "failed", hide_short_help = true)]
     pub rerun: Rerun,
-    /// A shell command line (/bin/sh) in place of COMMAND; placeholders become quoted parameters, never shell text
+    /// A shell command line in place of COMMAND
+    ///
+    /// Run by /bin/sh. Placeholders become quoted parameters: no file name ever becomes shell text. [default: none]
     #[arg(long, value_name = "STRING")]
     pub shell: Option<OsString>,
     /// The tasks' working directory [task: each its own temporary one; default: where canfar-run was started]
@@ -261,7 +271,7 @@ pub struct TaskArgs {
     /// Where tasks' temporary folders go [default: TMPDIR, /scratch, /tmp, results: the first writable, memory-backed ones last]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, hide_short_help = true)]
     pub tmp_dir: Option<PathBuf>,
-    /// Program and arguments, placeholders replaced for each file
+    /// Program and arguments; {} is the file
     #[arg(value_name = "COMMAND", last = true)]
     pub command: Vec<OsString>,
 }
@@ -274,13 +284,13 @@ pub struct ResultArgs {
     #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub results_dir: PathBuf,
     /// What of a command's output is its result [auto: `$CANFAR_TASK_RESULT`, else stdout or its last line if JSON]
-    #[arg(long, value_name = "auto|json|text|none", default_value = "auto", hide_short_help = true)]
+    #[arg(long, value_name = "KIND", default_value = "auto", hide_short_help = true)]
     pub result: ResultKind,
     /// Largest result
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_max_result, hide_short_help = true)]
     pub max_result: u64,
     /// Which tasks' output is kept
-    #[arg(long, value_name = "failed|all|none", default_value = "failed", hide_short_help = true)]
+    #[arg(long, value_name = "WHICH", default_value = "failed", hide_short_help = true)]
     pub logs: KeepLogs,
     /// Go on in a results directory although the command differs [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
@@ -320,10 +330,10 @@ pub struct MessageArgs {
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub quiet: Option<bool>,
     /// Lines that tell how far it is
-    #[arg(long, value_name = "auto|plain|none", default_value = "auto", hide_short_help = true)]
+    #[arg(long, value_name = "HOW", default_value = "auto", hide_short_help = true)]
     pub progress: Progress,
     /// Colours in messages
-    #[arg(long, value_name = "auto|always|never", default_value = "auto", hide_short_help = true)]
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     pub color: Color,
     /// The closing summary as one JSON object on stdout [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
@@ -348,10 +358,15 @@ pub struct RunArgs {
     /// Messages.
     #[command(flatten)]
     pub messages: MessageArgs,
-    /// Print this replica's commands, shell-quoted, and stop; writes nothing [default: false]
+    /// Print this replica's commands and stop; writes nothing
+    ///
+    /// Shell-quoted, one a line. [default: false]
     #[arg(short = 'n', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Messages")]
     pub dry_run: Option<bool>,
-    /// A TOML file with options, a command and an [env] table for the tasks [default: /etc/canfar-run.toml, if it exists]
+    /// A TOML file with options, a command, and an `[env]` for the tasks
+    ///
+    /// Keys are named like the options; `command = [...]`; an `[env]` table for the tasks. [default: /etc/canfar-run.toml,
+    /// if it exists]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Inputs")]
     pub job_file: Option<PathBuf>,
 }
@@ -365,8 +380,14 @@ pub struct PlanArgs {
     /// How many replicas there are [default: `REPLICA_COUNT`, else 1]
     #[arg(long, value_name = "N", help_heading = "Share")]
     pub replica_count: Option<String>,
-    /// How the list is shared out
-    #[arg(long, value_name = "even|chunk|stripe|size", default_value = "even", help_heading = "Share")]
+    /// How the list is shared out: even, chunk, stripe, size
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "even",
+        hide_possible_values = true,
+        help_heading = "Share"
+    )]
     pub strategy: Strategy,
     /// The run's directory: its list is shown if it has one and no input is given
     #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
@@ -405,7 +426,7 @@ pub struct MergeArgs {
     #[arg(short, long)]
     pub quiet: bool,
     /// Colours in messages
-    #[arg(long, value_name = "auto|always|never", default_value = "auto")]
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 }
 
