@@ -1,0 +1,210 @@
+//! Why a pattern matched nothing: what a user, who can't look over our shoulder, needs to see the mistake.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::ThreadPool;
+
+use super::exclude::Excludes;
+use super::ground::Ground;
+use super::harvest::Basket;
+use super::name_pattern::NamePattern;
+use super::path_list::merged;
+use super::path_pattern::{clean, components};
+use super::search::{EntryType, Search};
+use super::shown::{Shown, some_of};
+use super::target::{Form, Target};
+use super::walk::walk;
+
+/// A target without a match.
+pub(super) struct Case<'a> {
+    pub(super) search: &'a Search,
+    pub(super) pool: &'a ThreadPool,
+    /// Its place among the patterns.
+    pub(super) index: usize,
+    pub(super) target: &'a Target<'a>,
+    pub(super) basket: &'a Basket,
+}
+
+/// As many names of a folder are shown,
+const SHOWN_NAMES: usize = 5;
+/// and as many are read for that.
+const READ_NAMES: usize = 10_000;
+/// As many neighbours may once have been one path.
+const JOINED: usize = 4;
+/// As many directories may be searched to find that out.
+const SEARCHED_FOLDERS: usize = 1000;
+
+/// Lines that help, most telling first.
+pub(super) fn help(case: &Case) -> Vec<String> {
+    let mut lines = Vec::new();
+    if case.target.form == Form::Empty {
+        lines.push(
+            "an empty argument, as two spaces in a row become when the launch splits at every space"
+                .to_owned(),
+        );
+    }
+    lines.extend(in_results(case));
+    lines.extend(denied(case));
+    let kinds = other_kinds(case);
+    if case.target.form != Form::Empty && kinds.is_empty() && !case.basket.tally.in_results {
+        lines.extend(nearest_folder(case));
+    }
+    lines.extend(kinds);
+    lines.extend(excluded(case));
+    lines.extend(split_path(case));
+    lines
+}
+
+fn in_results(case: &Case) -> Option<String> {
+    let results = clean(&case.search.cwd.join(&case.search.results_dir));
+    case.basket.tally.in_results.then(|| {
+        format!(
+            "{} is the results directory, which is never searched: give another --results-dir",
+            Shown::from(&results)
+        )
+    })
+}
+
+fn denied(case: &Case) -> Option<String> {
+    let unreadable = merged(&case.basket.unreadable);
+    (!unreadable.is_empty()).then(|| format!("not allowed to read: {}", some_of(&unreadable, SHOWN_NAMES)))
+}
+
+fn other_kinds(case: &Case) -> Vec<String> {
+    let tally = &case.basket.tally;
+    let mut lines = Vec::new();
+    if let Some((example, ())) = &tally.folders.example {
+        lines.push(format!(
+            "it matches {} and no file: add --type dir if these are the entries, {}",
+            counted(tally.folders.count, "directory", "directories", example),
+            files_in_them(case.target)
+        ));
+    }
+    if let Some((example, ())) = &tally.files.example {
+        let files = counted(tally.files.count, "file", "files", example);
+        lines.push(match case.search.entry_type {
+            EntryType::Dir => format!("it matches {files} and no directory: leave out --type dir"),
+            EntryType::File => format!("it ends with a slash but matches {files}: leave the slash out"),
+        });
+    }
+    if let Some((example, kind)) = &tally.others.example {
+        let example = Shown::from(example);
+        lines.push(match tally.others.count {
+            1 => format!("it matches only {example}, which is {kind}"),
+            count => {
+                format!("it matches only {count} things of other kinds, such as {example}, which is {kind}")
+            }
+        });
+    }
+    lines
+}
+
+fn counted(count: usize, one: &str, many: &str, example: &Path) -> String {
+    let example = Shown::from(example);
+    if count == 1 { format!("1 {one} ({example})") } else { format!("{count} {many} (such as {example})") }
+}
+
+fn files_in_them(target: &Target) -> String {
+    let argument = target.argument.as_bytes();
+    let end = argument.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    if argument[..end].ends_with(b"**") {
+        return "else there is nothing to do in them".to_owned();
+    }
+    let mut below = argument[..end].to_vec();
+    below.extend_from_slice(b"/**");
+    format!("or give {} for the files in them", Shown(&OsString::from_vec(below)))
+}
+
+fn excluded(case: &Case) -> Option<String> {
+    let pruned = case.basket.tally.pruned;
+    (pruned > 0).then(|| format!("{pruned} directories were left out by --exclude, but hold no match either"))
+}
+
+/// The nearest folder there is on the way, what it holds, and names in it that differ only in upper and lower case.
+fn nearest_folder(case: &Case) -> Vec<String> {
+    let target = case.target;
+    let way = if target.form == Form::Pattern { clean(&target.pattern.base) } else { clean(&target.raw) };
+    let Some(nearest) = way.ancestors().find(|folder| folder.is_dir()) else { return Vec::new() };
+    let names = match names_in(nearest) {
+        Ok(names) => names,
+        Err(error) => return vec![format!("nearest existing folder: {} ({error})", Shown::from(nearest))],
+    };
+    let listed = match names.len() {
+        0 => "it is empty".to_owned(),
+        1 => format!("1 entry: {}", some_of(&names, SHOWN_NAMES)),
+        READ_NAMES => format!("{READ_NAMES} entries or more: {}", some_of(&names, SHOWN_NAMES)),
+        count => format!("{count} entries: {}", some_of(&names, SHOWN_NAMES)),
+    };
+    let mut lines = vec![format!("nearest existing folder: {} ({listed})", Shown::from(nearest))];
+    let wanted = clean(&target.raw);
+    let depth = components(nearest.as_os_str().as_bytes()).count();
+    if let Some(component) = components(wanted.as_os_str().as_bytes()).nth(depth) {
+        let alike = alike_but_for_case(component, &names);
+        if !alike.is_empty() {
+            lines.push(format!("upper and lower case differ: there is {}", some_of(&alike, SHOWN_NAMES)));
+        }
+    }
+    lines
+}
+
+/// Sorted; not hidden ones first, since they are what is asked for.
+fn names_in(folder: &Path) -> std::io::Result<Vec<OsString>> {
+    let names: Result<Vec<OsString>, _> = std::fs::read_dir(folder)?
+        .take(READ_NAMES)
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect();
+    let mut names = names?;
+    names.sort_by_cached_key(|name| (name.as_bytes().starts_with(b"."), name.clone()));
+    Ok(names)
+}
+
+fn alike_but_for_case<'a>(component: &[u8], names: &'a [OsString]) -> Vec<&'a OsStr> {
+    if component == b"**" {
+        return Vec::new();
+    }
+    let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
+    let exactly = NamePattern::new(component);
+    let roughly = NamePattern::new(lower(component).as_bytes());
+    let differs = |name: &&OsString| {
+        let name = name.as_bytes();
+        roughly.matches(lower(name).as_bytes()) && !exactly.matches(name)
+    };
+    names.iter().filter(differs).map(OsString::as_os_str).collect()
+}
+
+/// The launch joins its arguments with spaces and splits them at spaces: a path with one arrives in pieces.
+fn split_path(case: &Case) -> Option<String> {
+    let patterns = &case.search.patterns;
+    let index = case.index;
+    let first = index.saturating_sub(JOINED - 1);
+    for start in first..=index {
+        for end in (index + 1).max(start + 2)..=(start + JOINED).min(patterns.len()) {
+            let whole = patterns[start..end].join(OsStr::new(" "));
+            if would_match(case, &whole) {
+                return Some(format!(
+                    "the launch may have split {} at a space: \
+                     write `?` for the space, or give the path in a job file",
+                    Shown::from(&whole)
+                ));
+            }
+        }
+    }
+    None
+}
+
+fn would_match(case: &Case, argument: &OsStr) -> bool {
+    let asked = AtomicUsize::new(0);
+    let keep_going = || asked.fetch_add(1, Ordering::Relaxed) < SEARCHED_FOLDERS;
+    let answer = Target::new(argument, &clean(&case.search.cwd)).and_then(|target| {
+        if target.form != Form::Pattern {
+            return Ok(target.raw.symlink_metadata().is_ok());
+        }
+        let ground = Ground::new(case.search, Excludes::default(), &keep_going)?;
+        let baskets = walk(case.pool, &ground, &[&target])?;
+        Ok(baskets.iter().any(|basket| basket.tally.matched > 0))
+    });
+    answer.unwrap_or(false)
+}

@@ -1,0 +1,112 @@
+//! The search from the arguments to one list, and whether each pattern had its match.
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::error::{DiscoverError, NoMatch, SHOWN_PATTERNS, Unmatched};
+use super::exclude::Excludes;
+use super::explain::{Case, help};
+use super::ground::Ground;
+use super::harvest::Basket;
+use super::path_list::merged;
+use super::path_pattern::clean;
+use super::pool::pool;
+use super::search::{Found, Note, Search};
+use super::target::{Form, Target};
+use super::walk::walk;
+
+/// Looks for all that the patterns mean, on threads of its own.
+///
+/// The patterns are those of Python's `glob.glob(pattern, recursive=True)` (3.11), kept to the wanted kind of entry. It
+/// differs in three points: during `**` a link that leads back to a directory it lies in is not entered, repeats count
+/// once, and an argument that exists but would not match itself is that path. A plain path to a directory means the
+/// files below it that are not hidden.
+///
+/// `keep_going` is asked before each directory.
+///
+/// # Errors
+/// [`DiscoverError::NoMatch`] with help if a pattern matched nothing (before excluding), [`DiscoverError::AllExcluded`] if
+/// nothing was left, neither of them with `allow_empty`; [`DiscoverError::Listing`] if the storage gave no answer;
+/// [`DiscoverError::Stopped`] if `keep_going` said no.
+pub fn find(search: &Search, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<Found, DiscoverError> {
+    let cwd = clean(&search.cwd);
+    let ground = Ground::new(search, Excludes::new(&search.exclude, &cwd), keep_going)?;
+    let pool = pool()?;
+    let targets: Vec<Target> = pool.install(|| {
+        search.patterns.par_iter().map(|argument| Target::new(argument, &cwd)).collect::<Result<_, _>>()
+    })?;
+    let baskets = walk(&pool, &ground, &targets.iter().collect::<Vec<_>>())?;
+    let unmatched = unmatched(search, keep_going, &pool, &targets, &baskets)?;
+    let mut notes: Vec<Note> = targets.iter().filter_map(taken_as_path).collect();
+    if search.allow_empty {
+        notes.extend(unmatched.iter().map(|index| Note::MatchedNothing(search.patterns[*index].clone())));
+    } else if !unmatched.is_empty() {
+        return Err(no_match(search, &pool, &targets, &baskets, &unmatched));
+    }
+    gathered(search, baskets, notes)
+}
+
+/// The indices of the targets without a match. Whether there is one is asked before excluding; so where folders were
+/// left out without being looked into, they are looked into now.
+fn unmatched(
+    search: &Search,
+    keep_going: &(dyn Fn() -> bool + Sync),
+    pool: &ThreadPool,
+    targets: &[Target],
+    baskets: &[Basket],
+) -> Result<Vec<usize>, DiscoverError> {
+    let (pruned, mut unmatched): (Vec<usize>, Vec<usize>) = (0..targets.len())
+        .filter(|index| baskets[*index].tally.matched == 0)
+        .partition(|index| baskets[*index].tally.pruned > 0);
+    if !pruned.is_empty() {
+        let everything = Ground::new(search, Excludes::default(), keep_going)?;
+        let again: Vec<&Target> = pruned.iter().map(|index| &targets[*index]).collect();
+        let baskets = walk(pool, &everything, &again)?;
+        let empty = pruned.iter().zip(baskets).filter(|(_, basket)| basket.tally.matched == 0);
+        unmatched.extend(empty.map(|(index, _)| *index));
+        unmatched.sort_unstable();
+    }
+    Ok(unmatched)
+}
+
+fn taken_as_path(target: &Target) -> Option<Note> {
+    (target.form == Form::PathDespiteMagic).then(|| Note::TakenAsPath(target.argument.to_os_string()))
+}
+
+fn no_match(
+    search: &Search,
+    pool: &ThreadPool,
+    targets: &[Target],
+    baskets: &[Basket],
+    unmatched: &[usize],
+) -> DiscoverError {
+    let patterns = unmatched.iter().enumerate().map(|(place, index)| {
+        let case = Case { search, pool, index: *index, target: &targets[*index], basket: &baskets[*index] };
+        let help = if place < SHOWN_PATTERNS { help(&case) } else { Vec::new() };
+        Unmatched { pattern: search.patterns[*index].clone(), help }
+    });
+    DiscoverError::NoMatch(NoMatch { of: targets.len(), patterns: patterns.collect() })
+}
+
+fn gathered(search: &Search, baskets: Vec<Basket>, mut notes: Vec<Note>) -> Result<Found, DiscoverError> {
+    let (mut lists, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut matched, mut pruned) = (0, 0);
+    for basket in baskets {
+        matched += basket.tally.matched;
+        pruned += basket.tally.pruned;
+        lists.extend(basket.paths);
+        unreadable.extend(basket.unreadable);
+    }
+    let paths = merged(&lists);
+    if paths.is_empty() && matched + pruned > 0 {
+        if !search.allow_empty {
+            let found = match matched {
+                0 => format!("all of it in {pruned} excluded directories"),
+                _ => format!("{matched} entries"),
+            };
+            return Err(DiscoverError::AllExcluded { found, exclude: search.exclude.clone() });
+        }
+        notes.push(Note::AllExcluded);
+    }
+    Ok(Found { paths, unreadable: merged(&unreadable), notes })
+}

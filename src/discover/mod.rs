@@ -1,0 +1,30 @@
+//! Finding the input files of a run: patterns, directories and plain paths become one sorted list without repeats.
+
+mod ask;
+mod entries;
+mod error;
+mod exclude;
+mod explain;
+mod find;
+mod folder;
+mod ground;
+mod harvest;
+mod name_pattern;
+mod name_set;
+mod path_list;
+mod path_pattern;
+mod pool;
+mod reading;
+mod search;
+mod shown;
+mod sizes;
+mod target;
+mod walk;
+
+pub use entries::{Entries, read_entries};
+pub use error::{DiscoverError, NoMatch, Unmatched};
+pub use find::find;
+pub use name_pattern::NamePattern;
+pub use path_pattern::fixed_part;
+pub use search::{EntryType, Found, Note, Search};
+pub use sizes::sizes;

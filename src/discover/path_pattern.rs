@@ -1,0 +1,212 @@
+//! A whole pattern taken apart: the fixed part it starts in, and the steps below it. Also what is plain text about
+//! paths here: cleaning and joining.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use super::name_pattern::NamePattern;
+
+/// One step down from a folder.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// `**`: the folder itself and, at any depth, what is in it and not hidden.
+    AnyDepth,
+    /// Names that match; `hidden` if those with a leading dot may.
+    Names { pattern: NamePattern, hidden: bool },
+    /// This name, `.` and `..` included, hidden or not.
+    Literal(Vec<u8>),
+}
+
+impl Step {
+    /// Whether it can be answered by what a folder lists.
+    pub(super) fn is_listed(&self) -> bool {
+        !matches!(self, Self::Literal(name) if matches!(name.as_slice(), b"." | b".."))
+    }
+
+    /// Whether it can be answered only by what a folder lists.
+    pub(super) fn needs_listing(&self) -> bool {
+        !matches!(self, Self::Literal(_))
+    }
+}
+
+/// A pattern bound to the folder that its relative form starts from.
+#[derive(Debug)]
+pub(super) struct PathPattern {
+    /// The fixed part, absolute, as it is walked: its `.` and `..` are still there.
+    pub(super) base: PathBuf,
+    pub(super) steps: Vec<Step>,
+    /// Ends with a slash: a folder or nothing.
+    pub(super) folders_only: bool,
+    /// The base has no name that the pattern could give it: Python's relative `**` does not yield the current folder.
+    pub(super) base_is_nameless: bool,
+    /// Paths must be cleaned of `.` components before anyone sees them.
+    dotted: bool,
+}
+
+impl PathPattern {
+    pub(super) fn new(pattern: &OsStr, cwd: &Path) -> Self {
+        let bytes = pattern.as_bytes();
+        let absolute = bytes.starts_with(b"/");
+        let mut base = if absolute { PathBuf::from("/") } else { cwd.to_path_buf() };
+        let mut steps: Vec<Step> = Vec::new();
+        let mut dotted = false;
+        for component in components(bytes) {
+            dotted |= component == b".";
+            match step(component) {
+                Step::Literal(name) if steps.is_empty() => base = join(&base, &name),
+                // Two in a row mean what one means.
+                Step::AnyDepth if matches!(steps.last(), Some(Step::AnyDepth)) => {}
+                step => steps.push(step),
+            }
+        }
+        let base_is_nameless = components(bytes).next() == Some(b"**") && !absolute;
+        Self { base, steps, folders_only: bytes.ends_with(b"/"), base_is_nameless, dotted }
+    }
+
+    /// All that is not hidden below a folder, whose path is clean.
+    pub(super) fn everything_below(folder: PathBuf) -> Self {
+        let steps = vec![Step::AnyDepth];
+        Self { base: folder, steps, folders_only: false, base_is_nameless: true, dotted: false }
+    }
+
+    /// The positions that are open in a folder where `position` is: `**` may also stand for no folder at all.
+    pub(super) fn open_at(&self, position: usize) -> impl Iterator<Item = usize> {
+        let also =
+            matches!(self.steps.get(position), Some(Step::AnyDepth)) && position + 1 < self.steps.len();
+        std::iter::once(position).chain(also.then_some(position + 1))
+    }
+
+    /// Whether a folder reached at `position` is itself what the pattern means.
+    pub(super) fn means_folder_at(&self, position: usize) -> bool {
+        match self.steps.get(position) {
+            None => true,
+            Some(step) => matches!(step, Step::AnyDepth) && self.ends_after(position),
+        }
+    }
+
+    /// Whether the step at `position` is the last one.
+    pub(super) fn ends_after(&self, position: usize) -> bool {
+        position + 1 >= self.steps.len()
+    }
+
+    /// A walked path as others may see it.
+    pub(super) fn tidy<'a>(&self, walked: &'a Path) -> Cow<'a, Path> {
+        if self.dotted { Cow::Owned(clean(walked)) } else { Cow::Borrowed(walked) }
+    }
+}
+
+fn step(component: &[u8]) -> Step {
+    if component == b"**" {
+        Step::AnyDepth
+    } else if has_magic(component) {
+        Step::Names { pattern: NamePattern::new(component), hidden: component.starts_with(b".") }
+    } else {
+        Step::Literal(component.to_vec())
+    }
+}
+
+/// The folder a pattern starts from: its leading components without magic, absolute and cleaned; for a plain path the
+/// folder that holds it. It is what `{rel}` is relative to, and told from the text alone: no file system is asked.
+///
+/// `cwd` is what a relative pattern is joined to (its own brackets or stars are no magic); a pattern that is absolute
+/// ignores it.
+pub fn fixed_part(pattern: &OsStr, cwd: &Path) -> PathBuf {
+    let compiled = PathPattern::new(pattern, cwd);
+    let base = clean(&compiled.base);
+    if compiled.steps.is_empty() { base.parent().map_or(base.clone(), Path::to_path_buf) } else { base }
+}
+
+/// Whether Python's `glob` would see a pattern in it.
+pub(super) fn has_magic(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
+}
+
+/// Whether a path, read as a pattern, matches the path itself: `obs[1].fits` does not.
+pub(super) fn matches_itself(path: &[u8]) -> bool {
+    components(path).all(|component| !has_magic(component) || NamePattern::new(component).matches(component))
+}
+
+pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|component| !component.is_empty())
+}
+
+/// An absolute path without `.` components, repeated slashes and a slash at the end. `..` and links stay: what they
+/// mean is for the file system to say.
+pub(super) fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = Vec::with_capacity(path.as_os_str().len() + 1);
+    for component in components(path.as_os_str().as_bytes()).filter(|component| *component != b".") {
+        cleaned.push(b'/');
+        cleaned.extend_from_slice(component);
+    }
+    if cleaned.is_empty() {
+        cleaned.push(b'/');
+    }
+    PathBuf::from(OsString::from_vec(cleaned))
+}
+
+/// `Path::join` with bytes, of which even `/x` would be joined.
+pub(super) fn join(folder: &Path, name: &[u8]) -> PathBuf {
+    let mut joined = PathBuf::with_capacity(folder.as_os_str().len() + 1 + name.len());
+    join_in_place(&mut joined, folder, name);
+    joined
+}
+
+/// The same, in the memory of another path.
+pub(super) fn join_in_place(path: &mut PathBuf, folder: &Path, name: &[u8]) {
+    let joined = path.as_mut_os_string();
+    joined.clear();
+    joined.push(folder);
+    if !folder.as_os_str().as_bytes().ends_with(b"/") {
+        joined.push("/");
+    }
+    joined.push(OsStr::from_bytes(name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixed_part_is_what_stands_before_the_first_magic_component() {
+        let table = [
+            ("/data/*/a.fits", "/data"),
+            ("/data/night1/a*.fits", "/data/night1"),
+            ("/data/./x//y/*", "/data/x/y"),
+            ("/data/a.fits", "/data"),
+            ("/data/night1/", "/data"),
+            ("/*", "/"),
+            ("/a", "/"),
+            ("/", "/"),
+            ("**/x", "/run[1]"),
+            ("sub/*.fits", "/run[1]/sub"),
+            ("../a/*", "/run[1]/../a"),
+            ("a.fits", "/run[1]"),
+        ];
+        for (pattern, expected) in table {
+            assert_eq!(
+                fixed_part(OsStr::new(pattern), Path::new("/run[1]")),
+                Path::new(expected),
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
+    fn cleaning_keeps_dots_that_mean_something() {
+        for (path, expected) in
+            [("//a/./b//", "/a/b"), ("/a/../b/.", "/a/../b"), ("/.", "/"), ("/.a/..b", "/.a/..b")]
+        {
+            assert_eq!(clean(Path::new(path)).as_os_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_with_brackets_does_not_match_itself() {
+        assert!(!matches_itself(b"/d/obs[1].fits"));
+        assert!(matches_itself(b"/d/obs*.fits"));
+        assert!(matches_itself(b"/d/**/obs["));
+        assert!(!matches_itself(b"/d[x]/a*"));
+    }
+}

@@ -1,0 +1,70 @@
+//! What can be asked of a search, and what it answers.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::shown::Shown;
+
+/// What an entry is (`--type`). Links count as what they lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EntryType {
+    /// Regular files.
+    #[default]
+    File,
+    /// Directories: Measurement Sets, Zarr stores.
+    Dir,
+}
+
+/// What to look for, and where.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The `--input` arguments: patterns and paths.
+    pub patterns: Vec<OsString>,
+    /// The `--exclude` patterns: without a slash about base names, with one about whole paths.
+    pub exclude: Vec<OsString>,
+    /// What an entry is.
+    pub entry_type: EntryType,
+    /// Whether patterns may match nothing.
+    pub allow_empty: bool,
+    /// What relative patterns are joined to; absolute.
+    pub cwd: PathBuf,
+    /// Never entered and never an entry. It need not exist; a relative one is joined to `cwd`.
+    pub results_dir: PathBuf,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Absolute, without `.` components and repeated slashes, sorted by bytes, without repeats.
+    pub paths: Vec<PathBuf>,
+    /// Directories (and links to closed places) that were passed over because they may not be read; sorted, no repeats.
+    pub unreadable: Vec<PathBuf>,
+    /// What the user should know although it is no error.
+    pub notes: Vec<Note>,
+}
+
+/// Something worth saying about a search that went well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// This argument looks like a pattern but is taken as the path that it also is.
+    TakenAsPath(OsString),
+    /// This pattern matched nothing, which was allowed.
+    MatchedNothing(OsString),
+    /// All that matched was excluded, which was allowed.
+    AllExcluded,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakenAsPath(argument) => write!(
+                f,
+                "{} exists as it stands and is taken as that path, not as a pattern",
+                Shown::from(argument)
+            ),
+            Self::MatchedNothing(argument) => write!(f, "{} matched nothing", Shown::from(argument)),
+            Self::AllExcluded => f.write_str("all that matched was left out by --exclude"),
+        }
+    }
+}

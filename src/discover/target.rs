@@ -1,0 +1,61 @@
+//! What one `--input` argument means: a pattern, or a path as it stands.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::ask::{Answer, look_at};
+use super::error::DiscoverError;
+use super::path_pattern::{PathPattern, clean, has_magic, join, matches_itself};
+
+/// An argument, and how it is read.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub(super) argument: &'a OsStr,
+    /// Absolute, otherwise as it was given.
+    pub(super) raw: PathBuf,
+    pub(super) form: Form,
+    /// For a path: all that is below it.
+    pub(super) pattern: PathPattern,
+}
+
+/// How an argument is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Says nothing.
+    Empty,
+    Path,
+    /// It looks like a pattern, but exists as it stands and would not match itself.
+    PathDespiteMagic,
+    Pattern,
+}
+
+impl<'a> Target<'a> {
+    /// `cwd` is absolute and clean.
+    pub(super) fn new(argument: &'a OsStr, cwd: &Path) -> Result<Self, DiscoverError> {
+        let bytes = argument.as_bytes();
+        let raw = if bytes.starts_with(b"/") { PathBuf::from(argument) } else { join(cwd, bytes) };
+        let form = form(bytes, &raw)?;
+        let pattern = match form {
+            Form::Pattern => PathPattern::new(argument, cwd),
+            Form::Empty | Form::Path | Form::PathDespiteMagic => PathPattern::everything_below(clean(&raw)),
+        };
+        Ok(Self { argument, raw, form, pattern })
+    }
+}
+
+fn form(argument: &[u8], raw: &Path) -> Result<Form, DiscoverError> {
+    if argument.is_empty() {
+        return Ok(Form::Empty);
+    }
+    if !has_magic(argument) {
+        return Ok(Form::Path);
+    }
+    if matches_itself(argument) {
+        return Ok(Form::Pattern);
+    }
+    Ok(match look_at(raw)? {
+        Answer::Is(_) => Form::PathDespiteMagic,
+        Answer::Nothing | Answer::Denied => Form::Pattern,
+    })
+}
