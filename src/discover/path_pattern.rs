@@ -146,22 +146,37 @@ pub(super) fn clean(path: &Path) -> PathBuf {
     PathBuf::from(OsString::from_vec(cleaned))
 }
 
-/// `Path::join` with bytes, of which even `/x` would be joined.
+/// `Path::join` with bytes.
 pub(super) fn join(folder: &Path, name: &[u8]) -> PathBuf {
-    let mut joined = PathBuf::with_capacity(folder.as_os_str().len() + 1 + name.len());
-    join_in_place(&mut joined, folder, name);
-    joined
+    let mut below = Below::new(folder);
+    below.name(name);
+    PathBuf::from(OsString::from_vec(below.bytes))
 }
 
-/// The same, in the memory of another path.
-pub(super) fn join_in_place(path: &mut PathBuf, folder: &Path, name: &[u8]) {
-    let joined = path.as_mut_os_string();
-    joined.clear();
-    joined.push(folder);
-    if !folder.as_os_str().as_bytes().ends_with(b"/") {
-        joined.push("/");
+/// The path of one name after the other in a folder, in the same memory.
+#[derive(Debug)]
+pub(super) struct Below {
+    bytes: Vec<u8>,
+    folder: usize,
+}
+
+impl Below {
+    pub(super) fn new(folder: &Path) -> Self {
+        let mut bytes = folder.as_os_str().as_bytes().to_vec();
+        if !bytes.ends_with(b"/") {
+            bytes.push(b'/');
+        }
+        Self { folder: bytes.len(), bytes }
     }
-    joined.push(OsStr::from_bytes(name));
+
+    pub(super) fn name(&mut self, name: &[u8]) {
+        self.bytes.truncate(self.folder);
+        self.bytes.extend_from_slice(name);
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.bytes))
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! type, so only links, and file systems that tell no types, cost a question each.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry};
@@ -19,7 +19,7 @@ use super::exclude::Standing;
 use super::folder::Folder;
 use super::ground::Ground;
 use super::harvest::Harvest;
-use super::path_pattern::{PathPattern, Step, join, join_in_place};
+use super::path_pattern::{Below, PathPattern, Step, join};
 
 /// A folder to be read, and the positions of the pattern that are open in it.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ pub(super) struct Reading<'g> {
     pub(super) harvest: Harvest,
     /// Folders to go on with.
     pub(super) enter: Vec<Visit>,
-    /// The path of the name at hand; kept, so that an entry costs no memory of its own.
-    path: PathBuf,
+    /// The path of the name at hand.
+    at_hand: Below,
 }
 
 /// What the pattern makes of a name. Kept from name to name, so that one that does not match costs no memory.
@@ -71,14 +71,9 @@ impl<'g> Reading<'g> {
         visit: Visit,
     ) -> Result<Self, DiscoverError> {
         let Visit { folder, positions } = visit;
-        let mut reading = Self {
-            ground,
-            pattern,
-            folder,
-            harvest: Harvest::default(),
-            enter: Vec::new(),
-            path: PathBuf::new(),
-        };
+        let at_hand = Below::new(&folder.path);
+        let (harvest, enter) = (Harvest::default(), Vec::new());
+        let mut reading = Self { ground, pattern, folder, harvest, enter, at_hand };
         let must_list = positions.iter().any(|position| pattern.steps[*position].needs_listing());
         let listed = must_list && reading.list(&positions)?;
         for position in positions {
@@ -88,7 +83,8 @@ impl<'g> Reading<'g> {
                 reading.probe(position, name)?;
             }
         }
-        reading.harvest.paths.sort();
+        let shared = pattern.tidy(&reading.folder.path).as_os_str().len();
+        reading.harvest.paths.sort(shared);
         Ok(reading)
     }
 
@@ -206,29 +202,27 @@ impl<'g> Reading<'g> {
         if !is_entry && !enters {
             return;
         }
-        let mut path = std::mem::take(&mut self.path);
-        join_in_place(&mut path, &self.folder.path, name);
+        self.at_hand.name(name);
         self.harvest.tally.matched += usize::from(is_entry);
-        if self.is_excluded(name, &path, is_folder) {
+        if self.is_excluded(name, is_folder) {
             self.harvest.tally.pruned += usize::from(enters);
-        } else {
-            if is_entry {
-                self.harvest.paths.push(&self.pattern.tidy(&path));
-            }
-            if enters {
-                self.enter(name, &path, thing, verdict);
-            }
+            return;
         }
-        self.path = path;
+        if is_entry {
+            self.harvest.paths.push(&self.pattern.tidy(self.at_hand.path()));
+        }
+        if enters {
+            self.enter(name, thing, verdict);
+        }
     }
 
-    fn is_excluded(&self, name: &[u8], path: &Path, is_folder: bool) -> bool {
+    fn is_excluded(&self, name: &[u8], is_folder: bool) -> bool {
         let standing = if is_folder { Standing::Folder } else { Standing::Other };
         let excludes = &self.ground.excludes;
-        !excludes.is_empty() && excludes.takes(name, &self.pattern.tidy(path), standing)
+        !excludes.is_empty() && excludes.takes(name, &self.pattern.tidy(self.at_hand.path()), standing)
     }
 
-    fn enter(&mut self, name: &[u8], path: &Path, thing: &Thing, verdict: &Verdict) {
+    fn enter(&mut self, name: &[u8], thing: &Thing, verdict: &Verdict) {
         let goes_round = || thing.is_link && thing.identity.is_some_and(|target| self.folder.lies_in(target));
         let mut positions = verdict.onward.clone();
         if !verdict.onward_by_depth.is_empty() && !goes_round() {
@@ -240,7 +234,7 @@ impl<'g> Reading<'g> {
             return;
         }
         // What lies above `FOLDER/..` can't be told from FOLDER.
-        let path = path.to_path_buf();
+        let path = self.at_hand.path().to_path_buf();
         let folder = if name == b".." { Folder::start(path) } else { Folder::below(&self.folder, path) };
         self.enter.push(Visit { folder, positions });
     }
