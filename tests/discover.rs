@@ -176,6 +176,18 @@ fn a_pattern_whose_matches_were_all_excluded_has_matched() {
 }
 
 #[test]
+fn a_pattern_that_would_match_nothing_in_excluded_directories_either_is_refused() {
+    let mut place = Place::with(NIGHTS).exclude(&["old"]);
+    insta::assert_snapshot!(place.refused(&["night1/*", "night2/**/d.fits"]), @r"
+    1 of 2 input patterns matched nothing:
+      night2/**/d.fits
+          nearest existing folder: /data/night2 (3 entries: a.fits, old, .hidden.fits)
+          1 directory was left out by --exclude, but holds no match either
+    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    ");
+}
+
+#[test]
 fn a_list_that_is_empty_after_excluding_is_an_error_of_its_own() {
     let mut place = Place::with(NIGHTS).exclude(&["*.fits"]);
     insta::assert_snapshot!(place.refused(&["night*/*.fits"]), @"all that the input patterns matched (3 entries) was left out by --exclude *.fits: nothing is left to run");

@@ -289,6 +289,7 @@ const PATTERNS: &[&[u8]] = &[
     b"night1/up/night1/up/night2/*",
     b"**/up/..",
     b"**/sub/../*.fits",
+    b"night[1]/../**/x.fits",
     b"*/sub/../../*.fits",
 ];
 

@@ -120,7 +120,11 @@ fn files_in_them(target: &Target) -> String {
 
 fn excluded(case: &Case) -> Option<String> {
     let pruned = case.basket.tally.pruned;
-    (pruned > 0).then(|| format!("{pruned} directories were left out by --exclude, but hold no match either"))
+    match pruned {
+        0 => None,
+        1 => Some("1 directory was left out by --exclude, but holds no match either".to_owned()),
+        _ => Some(format!("{pruned} directories were left out by --exclude, but hold no match either")),
+    }
 }
 
 /// The nearest folder there is on the way, what it holds, and names in it that differ only in upper and lower case.
