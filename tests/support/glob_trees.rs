@@ -65,54 +65,19 @@ impl Drop for Tree {
     }
 }
 
+#[rustfmt::skip] // a table, not a column
 const NASTY_NAMES: &[&[u8]] = &[
-    b"a.fits",
-    b"b.fits",
-    b"B.FITS",
-    b".hidden.fits",
-    b"new\nline.fits",
-    b"quo'te\".fits",
-    b"$(touch pwned).fits",
-    b"semi;colon.fits",
-    b"-dash.fits",
-    b"sp ace.fits",
-    b"{a,b}.fits",
-    b"obs[1].fits",
-    b"obs1.fits",
-    b"back\\slash.fits",
-    b"[",
-    b"]",
-    b"[a",
-    b"!x",
-    b"^x",
-    b"*",
-    b"?",
-    b"~",
-    b"#",
-    b"a&b",
-    b"...",
-    b"\xc3\xa9.fits",
-    b"e\xcc\x81.fits",
-    b"\xff.fits",
-    b"a\xc3.fits",
-    b"\xe2\x82.fits",
-    b"\xed\xa0\x80.fits",
-    b"\xe6\x97\xa5\xe6\x9c\xac.fits",
+    b"a.fits", b"b.fits", b"B.FITS", b".hidden.fits", b"new\nline.fits", b"quo'te\".fits",
+    b"$(touch pwned).fits", b"semi;colon.fits", b"-dash.fits", b"sp ace.fits", b"{a,b}.fits",
+    b"obs[1].fits", b"obs1.fits", b"back\\slash.fits", b"[", b"]", b"[a", b"!x", b"^x", b"*", b"?", b"~",
+    b"#", b"a&b", b"...", b"\xc3\xa9.fits", b"e\xcc\x81.fits", b"\xff.fits", b"a\xc3.fits",
+    b"\xe2\x82.fits", b"\xed\xa0\x80.fits", b"\xe6\x97\xa5\xe6\x9c\xac.fits",
 ];
 
+#[rustfmt::skip] // a table, not a column
 const NASTY_FOLDERS: &[&[u8]] = &[
-    b"night1",
-    b"night2",
-    b".dot",
-    b"dir[2]",
-    b"{x}",
-    b"back\\dir",
-    b"\xfe\xfd",
-    b"sp ace",
-    b"**",
-    b"c.fits",
-    b"m1",
-    b"m2",
+    b"night1", b"night2", b".dot", b"dir[2]", b"{x}", b"back\\dir", b"\xfe\xfd", b"sp ace", b"**",
+    b"c.fits", b"m1", b"m2",
 ];
 
 /// All that is nasty, and at least one of each kind.
@@ -169,33 +134,10 @@ fn links(tree: &Tree) {
 }
 
 /// Names of random trees: few, so that patterns meet them, and none of them harmless.
+#[rustfmt::skip] // a table, not a column
 const NAMES: &[&[u8]] = &[
-    b"a",
-    b"b",
-    b"ab",
-    b"ba",
-    b".a",
-    b"..a",
-    b"[",
-    b"]",
-    b"[a]",
-    b"a]",
-    b"!",
-    b"-",
-    b"{a}",
-    b"\\",
-    b"*",
-    b"**",
-    b"?",
-    b"a.f",
-    b"b.f",
-    b".f",
-    b"\n",
-    b" ",
-    b"\xc3\xa9",
-    b"\xff",
-    b"\xc3",
-    b"a\xa9",
+    b"a", b"b", b"ab", b"ba", b".a", b"..a", b"[", b"]", b"[a]", b"a]", b"!", b"-", b"{a}", b"\\", b"*",
+    b"**", b"?", b"a.f", b"b.f", b".f", b"\n", b" ", b"\xc3\xa9", b"\xff", b"\xc3", b"a\xa9",
 ];
 
 /// A small random tree, and how many links to folders it has.
@@ -249,34 +191,11 @@ fn name_in(rng: &mut Rng, folders: &[PathBuf]) -> PathBuf {
     folder.join(OsStr::from_bytes(NAMES[rng.usize(0..NAMES.len())]))
 }
 
+#[rustfmt::skip] // a table, not a column
 const MAGIC: &[&[u8]] = &[
-    b"*",
-    b"*",
-    b"?",
-    b"*a*",
-    b"a*",
-    b"*.f",
-    b".*",
-    b"[ab]",
-    b"[!a]",
-    b"[!.]*",
-    b"[^a]",
-    b"[a-b]*",
-    b"[b-a]",
-    b"[!b-a]",
-    b"[",
-    b"[]]",
-    b"[[]*",
-    b"[[]a]",
-    b"??",
-    b"*\xa9",
-    b"[\x80-\xff]",
-    b"[a-\xff]*",
-    b"[\xc3\xa9]",
-    b"{a,b}",
-    b"\\*",
-    b"***",
-    b"a**",
+    b"*", b"*", b"?", b"*a*", b"a*", b"*.f", b".*", b"[ab]", b"[!a]", b"[!.]*", b"[^a]", b"[a-b]*",
+    b"[b-a]", b"[!b-a]", b"[", b"[]]", b"[[]*", b"[[]a]", b"??", b"*\xa9", b"[\x80-\xff]", b"[a-\xff]*",
+    b"[\xc3\xa9]", b"{a,b}", b"\\*", b"***", b"a**",
 ];
 
 /// A random pattern with at most two `**`, and how many it has.
