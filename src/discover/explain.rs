@@ -11,6 +11,7 @@ use super::exclude::Excludes;
 use super::ground::Ground;
 use super::harvest::Basket;
 use super::name_pattern::NamePattern;
+use super::path_list::merged;
 use super::path_pattern::{clean, components};
 use super::search::{EntryType, Search};
 use super::shown::{Shown, some_of};
@@ -48,7 +49,7 @@ pub(super) fn help(case: &Case) -> Vec<String> {
     lines.extend(in_results(case));
     lines.extend(denied(case));
     let kinds = other_kinds(case);
-    if case.target.form != Form::Empty && kinds.is_empty() {
+    if case.target.form != Form::Empty && kinds.is_empty() && !case.basket.tally.in_results {
         lines.extend(nearest_folder(case));
     }
     lines.extend(kinds);
@@ -68,13 +69,8 @@ fn in_results(case: &Case) -> Option<String> {
 }
 
 fn denied(case: &Case) -> Option<String> {
-    let unreadable = &case.basket.unreadable;
-    (!unreadable.is_empty()).then(|| {
-        let mut sorted: Vec<&Path> = unreadable.iter().map(AsRef::as_ref).collect();
-        sorted.sort();
-        sorted.dedup();
-        format!("not allowed to read: {}", some_of(&sorted, SHOWN_NAMES))
-    })
+    let unreadable = merged(&case.basket.unreadable);
+    (!unreadable.is_empty()).then(|| format!("not allowed to read: {}", some_of(&unreadable, SHOWN_NAMES)))
 }
 
 fn other_kinds(case: &Case) -> Vec<String> {
@@ -124,7 +120,11 @@ fn files_in_them(target: &Target) -> String {
 
 fn excluded(case: &Case) -> Option<String> {
     let pruned = case.basket.tally.pruned;
-    (pruned > 0).then(|| format!("{pruned} directories were left out by --exclude, but hold no match either"))
+    match pruned {
+        0 => None,
+        1 => Some("1 directory was left out by --exclude, but holds no match either".to_owned()),
+        _ => Some(format!("{pruned} directories were left out by --exclude, but hold no match either")),
+    }
 }
 
 /// The nearest folder there is on the way, what it holds, and names in it that differ only in upper and lower case.

@@ -7,7 +7,8 @@ use super::error::{DiscoverError, NoMatch, SHOWN_PATTERNS, Unmatched};
 use super::exclude::Excludes;
 use super::explain::{Case, help};
 use super::ground::Ground;
-use super::harvest::{Basket, merged};
+use super::harvest::Basket;
+use super::path_list::merged;
 use super::path_pattern::clean;
 use super::pool::pool;
 use super::search::{Found, Note, Search};
@@ -93,10 +94,10 @@ fn gathered(search: &Search, baskets: Vec<Basket>, mut notes: Vec<Note>) -> Resu
     for basket in baskets {
         matched += basket.tally.matched;
         pruned += basket.tally.pruned;
-        lists.extend(basket.lists);
-        unreadable.push(basket.unreadable);
+        lists.extend(basket.paths);
+        unreadable.extend(basket.unreadable);
     }
-    let paths = merged(lists);
+    let paths = merged(&lists);
     if paths.is_empty() && matched + pruned > 0 {
         if !search.allow_empty {
             let found = match matched {
@@ -107,6 +108,5 @@ fn gathered(search: &Search, baskets: Vec<Basket>, mut notes: Vec<Note>) -> Resu
         }
         notes.push(Note::AllExcluded);
     }
-    unreadable.retain(|list| !list.is_empty());
-    Ok(Found { paths, unreadable: merged(unreadable), notes })
+    Ok(Found { paths, unreadable: merged(&unreadable), notes })
 }

@@ -1,16 +1,17 @@
 //! What a search brings home: paths, folders that could not be read, and counts that explain an empty answer.
 
-use std::cmp::Ordering;
-use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::fs::FileType;
 
+use super::path_list::PathList;
+
 /// What one folder, or all folders of one pattern, gave.
 #[derive(Debug, Default)]
 pub(super) struct Harvest {
-    pub(super) paths: Vec<PathBuf>,
-    pub(super) unreadable: Vec<PathBuf>,
+    pub(super) paths: PathList,
+    pub(super) unreadable: PathList,
     pub(super) tally: Tally,
 }
 
@@ -43,14 +44,15 @@ impl<T> Default for Misses<T> {
 }
 
 impl<T> Misses<T> {
-    fn add(&mut self, path: impl FnOnce() -> PathBuf, what: T) {
+    fn add(&mut self, name: &[u8], path: impl FnOnce() -> PathBuf, what: T) {
         self.count += 1;
-        if self.example.is_none() {
+        let is_first =
+            |(example, _): &(PathBuf, T)| example.file_name().is_none_or(|known| name < known.as_bytes());
+        if self.example.as_ref().is_none_or(is_first) {
             self.example = Some((path(), what));
         }
     }
 
-    /// The smallest example stays, so that the same tree gives the same message.
     fn absorb(&mut self, other: Self) {
         self.count += other.count;
         self.example = match (self.example.take(), other.example) {
@@ -61,15 +63,16 @@ impl<T> Misses<T> {
 }
 
 impl Tally {
-    /// A match that is not of the wanted kind; `path` is asked for the first of a kind only.
-    pub(super) fn miss(&mut self, kind: FileType, path: impl FnOnce() -> PathBuf) {
+    /// A match in one folder that is not of the wanted kind. `path` is asked for only if it becomes the example: the
+    /// first of its kind in the order of names, so that the same tree gives the same message.
+    pub(super) fn miss(&mut self, kind: FileType, name: &[u8], path: impl FnOnce() -> PathBuf) {
         match kind {
-            FileType::Directory => self.folders.add(path, ()),
-            FileType::RegularFile => self.files.add(path, ()),
-            FileType::Symlink => self.others.add(path, "a dangling link"),
-            FileType::Fifo => self.others.add(path, "a FIFO"),
-            FileType::Socket => self.others.add(path, "a socket"),
-            _ => self.others.add(path, "a device"),
+            FileType::Directory => self.folders.add(name, path, ()),
+            FileType::RegularFile => self.files.add(name, path, ()),
+            FileType::Symlink => self.others.add(name, path, "a dangling link"),
+            FileType::Fifo => self.others.add(name, path, "a FIFO"),
+            FileType::Socket => self.others.add(name, path, "a socket"),
+            _ => self.others.add(name, path, "a device"),
         }
     }
 
@@ -87,44 +90,19 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(super) struct Basket {
     /// Each sorted.
-    pub(super) lists: Vec<Vec<PathBuf>>,
-    pub(super) unreadable: Vec<PathBuf>,
+    pub(super) paths: Vec<PathList>,
+    pub(super) unreadable: Vec<PathList>,
     pub(super) tally: Tally,
 }
 
 impl Basket {
     pub(super) fn put(&mut self, harvest: Harvest) {
         if !harvest.paths.is_empty() {
-            self.lists.push(harvest.paths);
+            self.paths.push(harvest.paths);
         }
-        self.unreadable.extend(harvest.unreadable);
+        if !harvest.unreadable.is_empty() {
+            self.unreadable.push(harvest.unreadable);
+        }
         self.tally.absorb(harvest.tally);
-    }
-}
-
-/// One sorted list (by bytes, which is not how paths compare by themselves) without repeats.
-///
-/// The lists are put in order first: what the sort then meets is nearly sorted, and it makes use of that.
-pub(super) fn merged(mut lists: Vec<Vec<PathBuf>>) -> Vec<PathBuf> {
-    lists.sort_by(|a, b| by_bytes(&a[0], &b[0]));
-    let mut paths: Vec<PathBuf> = lists.into_iter().flatten().collect();
-    paths.sort_by(by_bytes);
-    paths.dedup_by(|a, b| a.as_os_str() == b.as_os_str());
-    paths
-}
-
-pub(super) fn by_bytes<P: AsRef<OsStr>>(a: &P, b: &P) -> Ordering {
-    a.as_ref().cmp(b.as_ref())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_order_is_that_of_bytes_and_repeats_go() {
-        let list = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let lists = vec![list(&["/a/b", "/a0"]), list(&["/a-b", "/a/b"]), list(&["/B"])];
-        assert_eq!(merged(lists), list(&["/B", "/a-b", "/a/b", "/a0"]));
     }
 }

@@ -61,7 +61,7 @@ impl PathPattern {
                 step => steps.push(step),
             }
         }
-        let base_is_nameless = !absolute && base == cwd && matches!(steps.first(), Some(Step::AnyDepth));
+        let base_is_nameless = components(bytes).next() == Some(b"**") && !absolute;
         Self { base, steps, folders_only: bytes.ends_with(b"/"), base_is_nameless, dotted }
     }
 
@@ -146,16 +146,37 @@ pub(super) fn clean(path: &Path) -> PathBuf {
     PathBuf::from(OsString::from_vec(cleaned))
 }
 
-/// `Path::join` in one allocation of the right size, and with bytes.
+/// `Path::join` with bytes.
 pub(super) fn join(folder: &Path, name: &[u8]) -> PathBuf {
-    let folder = folder.as_os_str().as_bytes();
-    let mut joined = Vec::with_capacity(folder.len() + 1 + name.len());
-    joined.extend_from_slice(folder);
-    if !folder.ends_with(b"/") {
-        joined.push(b'/');
+    let mut below = Below::new(folder);
+    below.name(name);
+    PathBuf::from(OsString::from_vec(below.bytes))
+}
+
+/// The path of one name after the other in a folder, in the same memory.
+#[derive(Debug)]
+pub(super) struct Below {
+    bytes: Vec<u8>,
+    folder: usize,
+}
+
+impl Below {
+    pub(super) fn new(folder: &Path) -> Self {
+        let mut bytes = folder.as_os_str().as_bytes().to_vec();
+        if !bytes.ends_with(b"/") {
+            bytes.push(b'/');
+        }
+        Self { folder: bytes.len(), bytes }
     }
-    joined.extend_from_slice(name);
-    PathBuf::from(OsString::from_vec(joined))
+
+    pub(super) fn name(&mut self, name: &[u8]) {
+        self.bytes.truncate(self.folder);
+        self.bytes.extend_from_slice(name);
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.bytes))
+    }
 }
 
 #[cfg(test)]

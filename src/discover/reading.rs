@@ -5,7 +5,7 @@
 //! type, so only links, and file systems that tell no types, cost a question each.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry};
@@ -18,8 +18,8 @@ use super::error::DiscoverError;
 use super::exclude::Standing;
 use super::folder::Folder;
 use super::ground::Ground;
-use super::harvest::{Harvest, by_bytes};
-use super::path_pattern::{PathPattern, Step, join};
+use super::harvest::Harvest;
+use super::path_pattern::{Below, PathPattern, Step, join};
 
 /// A folder to be read, and the positions of the pattern that are open in it.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(super) struct Reading<'g> {
     pub(super) harvest: Harvest,
     /// Folders to go on with.
     pub(super) enter: Vec<Visit>,
+    /// The path of the name at hand.
+    at_hand: Below,
 }
 
 /// What the pattern makes of a name. Kept from name to name, so that one that does not match costs no memory.
@@ -69,7 +71,9 @@ impl<'g> Reading<'g> {
         visit: Visit,
     ) -> Result<Self, DiscoverError> {
         let Visit { folder, positions } = visit;
-        let mut reading = Self { ground, pattern, folder, harvest: Harvest::default(), enter: Vec::new() };
+        let at_hand = Below::new(&folder.path);
+        let (harvest, enter) = (Harvest::default(), Vec::new());
+        let mut reading = Self { ground, pattern, folder, harvest, enter, at_hand };
         let must_list = positions.iter().any(|position| pattern.steps[*position].needs_listing());
         let listed = must_list && reading.list(&positions)?;
         for position in positions {
@@ -79,7 +83,8 @@ impl<'g> Reading<'g> {
                 reading.probe(position, name)?;
             }
         }
-        reading.harvest.paths.sort_unstable_by(by_bytes);
+        let shared = pattern.tidy(&reading.folder.path).as_os_str().len();
+        reading.harvest.paths.sort(shared);
         Ok(reading)
     }
 
@@ -158,7 +163,7 @@ impl<'g> Reading<'g> {
         match look_in(&open, name, AtFlags::empty(), path)? {
             Answer::Is(seen) => return Ok(Some(Thing { is_link: true, ..Thing::from(seen) })),
             Answer::Denied => self.unreadable(&path()),
-            Answer::Nothing if ends => self.harvest.tally.miss(FileType::Symlink, path),
+            Answer::Nothing if ends => self.harvest.tally.miss(FileType::Symlink, name.to_bytes(), path),
             Answer::Nothing => {}
         }
         Ok(None)
@@ -174,7 +179,7 @@ impl<'g> Reading<'g> {
             Answer::Denied => self.unreadable(&denied_at(&path)),
             Answer::Nothing => {
                 if verdict.ends && matches!(look_at(&path)?, Answer::Is(_)) {
-                    self.harvest.tally.miss(FileType::Symlink, || path);
+                    self.harvest.tally.miss(FileType::Symlink, name, || path);
                 }
             }
         }
@@ -191,33 +196,33 @@ impl<'g> Reading<'g> {
         let ends = verdict.ends || is_folder && verdict.ends_as_folder;
         let is_entry = ends && self.ground.wants(thing.kind) && (is_folder || !self.pattern.folders_only);
         if ends && !is_entry {
-            self.harvest.tally.miss(thing.kind, || join(&self.folder.path, name));
+            self.harvest.tally.miss(thing.kind, name, || join(&self.folder.path, name));
         }
         let enters = is_folder && verdict.leads_on();
         if !is_entry && !enters {
             return;
         }
-        let path = join(&self.folder.path, name);
+        self.at_hand.name(name);
         self.harvest.tally.matched += usize::from(is_entry);
-        if self.is_excluded(name, &path, is_folder) {
+        if self.is_excluded(name, is_folder) {
             self.harvest.tally.pruned += usize::from(enters);
             return;
         }
         if is_entry {
-            self.harvest.paths.push(self.pattern.tidy(&path).into_owned());
+            self.harvest.paths.push(&self.pattern.tidy(self.at_hand.path()));
         }
         if enters {
-            self.enter(name, path, thing, verdict);
+            self.enter(name, thing, verdict);
         }
     }
 
-    fn is_excluded(&self, name: &[u8], path: &Path, is_folder: bool) -> bool {
+    fn is_excluded(&self, name: &[u8], is_folder: bool) -> bool {
         let standing = if is_folder { Standing::Folder } else { Standing::Other };
         let excludes = &self.ground.excludes;
-        !excludes.is_empty() && excludes.takes(name, &self.pattern.tidy(path), standing)
+        !excludes.is_empty() && excludes.takes(name, &self.pattern.tidy(self.at_hand.path()), standing)
     }
 
-    fn enter(&mut self, name: &[u8], path: PathBuf, thing: &Thing, verdict: &Verdict) {
+    fn enter(&mut self, name: &[u8], thing: &Thing, verdict: &Verdict) {
         let goes_round = || thing.is_link && thing.identity.is_some_and(|target| self.folder.lies_in(target));
         let mut positions = verdict.onward.clone();
         if !verdict.onward_by_depth.is_empty() && !goes_round() {
@@ -229,16 +234,17 @@ impl<'g> Reading<'g> {
             return;
         }
         // What lies above `FOLDER/..` can't be told from FOLDER.
+        let path = self.at_hand.path().to_path_buf();
         let folder = if name == b".." { Folder::start(path) } else { Folder::below(&self.folder, path) };
         self.enter.push(Visit { folder, positions });
     }
 
     fn unreadable(&mut self, path: &Path) {
-        self.harvest.unreadable.push(self.pattern.tidy(path).into_owned());
+        self.harvest.unreadable.push(&self.pattern.tidy(path));
     }
 
     fn folder_is_unreadable(&mut self) {
-        self.harvest.unreadable.push(self.pattern.tidy(&self.folder.path).into_owned());
+        self.harvest.unreadable.push(&self.pattern.tidy(&self.folder.path));
     }
 }
 

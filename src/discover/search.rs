@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use super::shown::Shown;
 
 /// What an entry is (`--type`). Links count as what they lead to.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryType {
     /// Regular files.
     #[default]

@@ -101,7 +101,7 @@ fn begin_pattern(hunt: &Hunt, harvest: &mut Harvest) -> Result<Option<Visit>, Di
     }
     if pattern.means_folder_at(0) && ground.wants(seen.kind) && !pattern.base_is_nameless {
         harvest.tally.matched += 1;
-        harvest.paths.push(base);
+        harvest.paths.push(&base);
     }
     Ok(Some(Visit { folder: Folder::start(pattern.base.clone()), positions: pattern.open_at(0).collect() }))
 }
@@ -120,10 +120,10 @@ fn begin_path(hunt: &Hunt, harvest: &mut Harvest) -> Result<Option<Visit>, Disco
     if ground.wants(seen.kind) {
         harvest.tally.matched += 1;
         if !excluded {
-            harvest.paths.push(path);
+            harvest.paths.push(&path);
         }
     } else if seen.kind != FileType::Directory {
-        harvest.tally.miss(seen.kind, || path);
+        harvest.tally.miss(seen.kind, b"", || path);
     } else if excluded {
         harvest.tally.pruned += 1;
     } else {
@@ -146,10 +146,10 @@ fn is_path_excluded(ground: &Ground, path: &Path, kind: FileType) -> bool {
 fn seen_at(path: &Path, harvest: &mut Harvest) -> Result<Option<Seen>, DiscoverError> {
     match look_through(path)? {
         Answer::Is(seen) => return Ok(Some(seen)),
-        Answer::Denied => harvest.unreadable.push(clean(&denied_at(path))),
+        Answer::Denied => harvest.unreadable.push(&clean(&denied_at(path))),
         Answer::Nothing => {
             if let Answer::Is(link) = look_at(path)? {
-                harvest.tally.miss(link.kind, || PathBuf::from(path));
+                harvest.tally.miss(link.kind, b"", || PathBuf::from(path));
             }
         }
     }

@@ -1,0 +1,71 @@
+//! Many paths in little memory, as they come in from many threads at once.
+//!
+//! A path of its own on the heap for each entry would make the threads queue for the allocator (musl's has one lock), so
+//! the paths of a folder share one buffer until the search is over.
+
+use std::ffi::OsStr;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Paths, end to end.
+#[derive(Debug, Default)]
+pub(super) struct PathList {
+    bytes: Vec<u8>,
+    spans: Vec<Range<usize>>,
+}
+
+impl PathList {
+    pub(super) fn push(&mut self, path: &Path) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(path.as_os_str().as_bytes());
+        self.spans.push(start..self.bytes.len());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Puts the paths in the order of their bytes, which is not the order that `Path` has by itself. The first `shared`
+    /// bytes are known to be the same in all of them: comparing bytes is most of the work where the C library is musl.
+    pub(super) fn sort(&mut self, shared: usize) {
+        let Self { bytes, spans } = self;
+        let rest = |span: &Range<usize>| bytes.get(span.start + shared..span.end).unwrap_or_default();
+        spans.sort_unstable_by(|a, b| rest(a).cmp(rest(b)));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|span| &self.bytes[span.clone()])
+    }
+}
+
+/// One list in the order of bytes, without repeats, of lists that are each in that order.
+///
+/// The lists are put in order first: what the sort then meets is nearly sorted, and it makes use of that.
+pub(super) fn merged(lists: &[PathList]) -> Vec<PathBuf> {
+    let mut lists: Vec<&PathList> = lists.iter().collect();
+    lists.sort_by(|a, b| a.iter().next().cmp(&b.iter().next()));
+    let mut paths: Vec<&[u8]> = lists.iter().flat_map(|list| list.iter()).collect();
+    paths.sort();
+    paths.dedup();
+    paths.into_iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_that_of_bytes_and_repeats_go() {
+        let list = |paths: &[&str]| {
+            let mut list = PathList::default();
+            for path in paths {
+                list.push(Path::new(path));
+            }
+            list.sort(1);
+            list
+        };
+        let lists = [list(&["/a/b", "/a0"]), list(&["/a/b", "/a-b"]), list(&[]), list(&["/B"])];
+        assert_eq!(merged(&lists), ["/B", "/a-b", "/a/b", "/a0"].map(PathBuf::from));
+    }
+}
