@@ -4,4 +4,123 @@
 //! Data flows one way: `cli` → `config` → `discover`, `listing` → `select` → `run` → `record` → `merge` / `report`.
 //! Only `commands` sees them all.
 
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
 pub mod discover;
+pub mod environment;
+pub mod event;
+pub mod exit_code;
+pub mod json;
+pub mod launch;
+pub mod listing;
+pub mod merge;
+pub mod outcome;
+pub mod record;
+pub mod replica;
+pub mod report;
+pub mod run;
+pub mod select;
+pub mod template;
+pub mod text;
+pub mod units;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use anyhow::Context;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+use crate::cli::{Cli, Color, Command};
+use crate::config::{RunConfig, Verbosity, layered};
+use crate::environment::Environment;
+use crate::exit_code::ExitCode;
+use crate::report::console::Console;
+
+/// Put on an error as its context: results could not be written (exit code 4).
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("results can't be written")]
+pub struct CannotWrite;
+
+/// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
+/// has to say to standard error, and tells what to exit with.
+pub fn run(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -> ExitCode {
+    match dispatch(argv, environment, out) {
+        Ok(code) => code,
+        Err(error) => match error.downcast::<clap::Error>() {
+            // Help and version are printed by clap, to where they belong.
+            Ok(asked) => {
+                let _ = asked.print();
+                if asked.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }
+            }
+            Err(error) => {
+                Console::new(Verbosity::Normal, Color::Auto).error(&error);
+                code_of(&error)
+            }
+        },
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> ExitCode {
+    if error.downcast_ref::<CannotWrite>().is_some() { ExitCode::CannotWrite } else { ExitCode::Usage }
+}
+
+fn dispatch(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let matches = Cli::command().try_get_matches_from(argv)?;
+    let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
+    if !matches!(name, "run" | "plan") {
+        return others(Cli::from_arg_matches(&matches)?, environment, out);
+    }
+    let begin = if matches.subcommand_name().is_some() { 2 } else { 1 };
+    let (cli, layers) = all_layers(name, argv.get(begin..).unwrap_or_default(), typed, environment)?;
+    match cli.command {
+        Some(Command::Run(args)) => {
+            let console = Console::new(verbosity(&args.messages), args.messages.color);
+            layers.warnings.iter().for_each(|warning| console.warn(warning));
+            let config = RunConfig::resolve(&args, layers, environment)?;
+            commands::run::run(&config, &console, out)
+        }
+        Some(Command::Plan(args)) => {
+            let console = Console::new(Verbosity::Normal, Color::Auto);
+            layers.warnings.iter().for_each(|warning| console.warn(warning));
+            commands::plan::run(&args, environment, &console, out)
+        }
+        _ => anyhow::bail!("unknown subcommand {name}"),
+    }
+}
+
+fn verbosity(messages: &cli::MessageArgs) -> Verbosity {
+    match (messages.quiet.unwrap_or(false), messages.verbose.unwrap_or(false)) {
+        (true, _) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Normal,
+    }
+}
+
+fn all_layers(
+    name: &str,
+    rest: &[OsString],
+    typed: &ArgMatches,
+    environment: &Environment,
+) -> anyhow::Result<(Cli, config::Layered)> {
+    let layers = layered(name, rest, typed, environment)?;
+    let matches = Cli::command().try_get_matches_from(&layers.argv)?;
+    Ok((Cli::from_arg_matches(&matches)?, layers))
+}
+
+fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Some(Command::Merge(args)) => commands::merge::run(&args, environment, out),
+        Some(Command::Reset(args)) => commands::reset::run(&args, environment),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "canfar-run", out);
+            Ok(ExitCode::Ok)
+        }
+        Some(Command::Man) => {
+            clap_mangen::Man::new(Cli::command()).render(out).context("can't print the manual page")?;
+            Ok(ExitCode::Ok)
+        }
+        Some(Command::Run(_) | Command::Plan(_)) | None => anyhow::bail!("not a subcommand of its own"),
+    }
+}

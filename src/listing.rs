@@ -34,8 +34,6 @@ pub struct Rules<'a> {
     pub with_sizes: bool,
     /// Never entered.
     pub results_dir: &'a Path,
-    /// What relative globs are joined to.
-    pub cwd: &'a Path,
 }
 
 /// Asks whether to go on.
@@ -47,13 +45,13 @@ pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
 /// When a pattern matches nothing, a directory can't be listed (but for want of permission), or a list can't be read.
 pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<Listed> {
     let (paths, unreadable, notes) = match source {
-        Source::Patterns { patterns, exclude, entry_type } => {
+        Source::Patterns { patterns, cwd, exclude, entry_type } => {
             let search = Search {
                 patterns: patterns.iter().map(|pattern| pattern.0.clone()).collect(),
                 exclude: exclude.iter().map(|glob| glob.0.clone()).collect(),
                 entry_type: *entry_type,
                 allow_empty: rules.allow_empty,
-                cwd: rules.cwd.to_owned(),
+                cwd: cwd.as_ref().map_or_else(|| PathBuf::from("/"), |cwd| PathBuf::from(&cwd.0)),
                 results_dir: rules.results_dir.to_owned(),
             };
             let found = discover::find(&search, keep_going)?;

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
 
+mod discover;
 mod examples;
+mod glob_parity;
 mod json_parity;
 mod shell_injection;
 mod support;

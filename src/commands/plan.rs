@@ -73,7 +73,6 @@ fn from_source(
         allow_empty: args.inputs.allow_empty.unwrap_or(false),
         with_sizes: args.strategy.needs_sizes(),
         results_dir: &environment.absolute(&args.results_dir),
-        cwd: &environment.cwd,
     };
     let listed = listing::list(source, rules, &|| true)?;
     listed.notes.iter().for_each(|note| console.warn(note));

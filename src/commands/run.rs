@@ -93,7 +93,6 @@ fn rules(config: &RunConfig) -> Rules<'_> {
         allow_empty: config.allow_empty,
         with_sizes: config.strategy.needs_sizes(),
         results_dir: &config.results_dir,
-        cwd: &config.cwd,
     }
 }
 

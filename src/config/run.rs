@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -206,19 +207,22 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
                     place + 1
                 );
             }
-            let absolute = |pattern: &OsString| OsText(absolute_pattern(pattern, environment));
+            let as_given = |texts: &[OsString]| texts.iter().cloned().map(OsText).collect();
             Ok(Given::Source(Source::Patterns {
-                patterns: inputs.input.iter().map(absolute).collect(),
-                exclude: inputs.exclude.iter().map(|glob| OsText(glob.clone())).collect(),
+                patterns: as_given(&inputs.input),
+                cwd: has_relative(inputs).then(|| OsText(environment.cwd.clone().into_os_string())),
+                exclude: as_given(&inputs.exclude),
                 entry_type: inputs.entry_type,
             }))
         }
     }
 }
 
-/// Joined to the working directory and otherwise as given: a slash at the end, for one, has a meaning in patterns.
-fn absolute_pattern(pattern: &OsStr, environment: &Environment) -> OsString {
-    environment.cwd.join(pattern).into_os_string()
+/// Whether what is found depends on the working directory. A glob without a slash is about names anywhere.
+fn has_relative(inputs: &InputArgs) -> bool {
+    let is_relative = |pattern: &OsString| !pattern.as_bytes().starts_with(b"/");
+    let excludes = inputs.exclude.iter().filter(|glob| glob.as_bytes().contains(&b'/'));
+    inputs.input.iter().chain(excludes).any(is_relative)
 }
 
 fn command_of(tasks: &TaskArgs, inputs: &InputArgs) -> anyhow::Result<(Command, Template)> {

@@ -48,10 +48,13 @@ fn show(source: &Source) -> String {
         Source::FilesFrom { file, null } => {
             format!("--files-from {}{}", units::path(&file.0), if *null { " --null" } else { "" })
         }
-        Source::Patterns { patterns, exclude, entry_type } => {
+        Source::Patterns { patterns, cwd, exclude, entry_type } => {
             let mut shown = format!("--input {}", quoted(patterns));
             if !exclude.is_empty() {
                 shown.push_str(&format!(" --exclude {}", quoted(exclude)));
+            }
+            if let Some(cwd) = cwd {
+                shown.push_str(&format!(" (in {})", units::path(&cwd.0)));
             }
             if *entry_type == EntryType::Dir {
                 shown.push_str(" --type dir");

@@ -33,8 +33,11 @@ const BLOCK: u64 = 1024;
 pub enum Source {
     /// What patterns found.
     Patterns {
-        /// Absolute patterns, as given otherwise.
+        /// As given.
         patterns: Vec<OsText>,
+        /// What the relative ones among patterns and excludes are relative to, if there are any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cwd: Option<OsText>,
         /// `--exclude`.
         exclude: Vec<OsText>,
         /// `--type`.

@@ -63,6 +63,7 @@ mod tests {
         for (patterns, path, expected) in cases {
             let source = Source::Patterns {
                 patterns: patterns.iter().map(|pattern| OsStr::new(pattern).into()).collect(),
+                cwd: None,
                 exclude: Vec::new(),
                 entry_type: EntryType::File,
             };

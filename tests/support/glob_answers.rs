@@ -94,7 +94,7 @@ fn ask_ourselves(questions: &[Value]) -> Vec<Ours> {
     let program = dir.path().join("ourselves");
     fs::copy(env::current_exe().unwrap(), &program).unwrap();
     let mut command = Command::new(&program);
-    command.args(["--ignored", "--exact", "answers_of_the_other_user"]);
+    command.args(["--ignored", "--exact", "glob_parity::answers_of_the_other_user"]);
     command.env(QUESTIONS, &asked).env(ANSWERS, &answered).current_dir("/");
     if is_root() {
         command.uid(OTHER_USER).gid(OTHER_USER);
