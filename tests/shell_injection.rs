@@ -107,7 +107,10 @@ fn place<'a>(path: &'a [u8], rel: &'a [u8]) -> TaskPlace<'a> {
 /// Runs a rendered `/bin/sh -c ...` with this shell in its place.
 fn run(shell: &Shell, argv: &[OsString], dir: &Path, path_variable: &OsStr) -> Output {
     assert_eq!(argv[..2], ["/bin/sh", "-c"]);
-    Command::new(&shell.program)
+    // A generated script that goes astray is stopped: files end at 1 MiB, processes after 10 s of work.
+    Command::new("/bin/sh")
+        .args(["-c", "ulimit -f 2048 && ulimit -t 10 && exec \"$@\"", "sh"])
+        .arg(&shell.program)
         .args(shell.options)
         .args(&argv[1..])
         .current_dir(dir)
@@ -231,7 +234,7 @@ fn script() -> impl Strategy<Value = String> {
             two.clone().prop_map(|(a, b)| format!("{a} $({b})")),
             two.clone().prop_map(|(a, b)| format!("{a} \"x $({b}) {{{{}}}}\"")),
             two.clone().prop_map(|(a, b)| format!("cat <<E; {a}\n$1 \" ' $(echo ')')\nE\n{b}")),
-            two.clone().prop_map(|(a, b)| format!("cat <<-'E' {{}}\n$( ` \" ' \\\n\tE\n{a} | {b}")),
+            two.clone().prop_map(|(a, b)| format!("cat <<-'E' {{}}\n$( ` \" ' \\\n\tE\n{a}; : | {b}")),
             two.clone().prop_map(|(a, b)| format!("if [ {{}} ]; then {a}; else {b}; fi")),
             two.clone().prop_map(|(a, b)| format!("case {{}} in x|y) {a};; ({{}}) {b};; esac")),
             two.prop_map(|(a, b)| format!("({a}) > {{/}}; {{ {b}; }}")),
@@ -242,7 +245,7 @@ fn script() -> impl Strategy<Value = String> {
 }
 
 /// What is put into a valid script at any place, to see whether the lexer loses its way with the shell.
-const NOISE: [&str; 46] = [
+const NOISE: [&str; 45] = [
     "'",
     "\"",
     "`",
@@ -251,7 +254,6 @@ const NOISE: [&str; 46] = [
     "\n",
     " ",
     ";",
-    "|",
     "#",
     " #",
     "$",
@@ -366,11 +368,12 @@ fn cases(usual: u32) -> ProptestConfig {
 
 #[test]
 fn an_accepted_script_treats_a_parameter_as_it_would_a_quoted_literal() {
-    const NAME: &[u8] = b"a  * ' \" $(>pwned) `>pwned`; >pwned; {} ${1} \\ \n#<<E\n";
+    // In a directory that does not exist, so that no command reads what another one is writing.
+    const PATH: &[u8] = b"none/a  * ' \" $(>pwned) `>pwned`; >pwned; {} ${1} \\ \n#<<E\n";
     let programs = only(&["cat"]);
     proptest!(cases(60), |(script in noisy_script())| {
         let Ok(template) = Template::from_shell(OsStr::new(&script)) else { return Err(TestCaseError::reject("refused")) };
-        let argv = template.render(&place(NAME, NAME));
+        let argv = template.render(&place(PATH, PATH));
         // The number of the process differs from run to run.
         prop_assume!(!argv[2].to_string_lossy().contains("$$"));
         for shell in &shells() {

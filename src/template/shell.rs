@@ -308,4 +308,17 @@ mod tests {
         assert_eq!(error(" \n"), TemplateError::EmptyScript);
         assert_eq!(error("f \0"), TemplateError::NulInScript);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_to_its_end(source in r#"[ \n{}/'"`\\$()<>#;&=\-Ea1]{0,80}"#) {
+            if let Ok(template) = Template::from_shell(OsStr::new(&source)) {
+                let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1 };
+                let argv = template.render(&place);
+                let parameters = (1..argv.len() - 3).filter(|n| argv[2].to_string_lossy().contains(&format!("\"${{{n}}}\"")));
+                let unused_path = usize::from(!argv[2].to_string_lossy().contains("\"${1}\""));
+                proptest::prop_assert_eq!(parameters.count() + unused_path, argv.len() - 4);
+            }
+        }
+    }
 }
