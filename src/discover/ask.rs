@@ -22,7 +22,8 @@ pub(super) enum Answer<T> {
 /// Which file or folder it is, whatever path led to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
-    device: u64,
+    /// As wide as any system's numbers, signed or not.
+    device: i128,
     pub(super) inode: u64,
 }
 
@@ -39,7 +40,7 @@ impl From<Stat> for Seen {
     fn from(stat: Stat) -> Self {
         Self {
             kind: FileType::from_raw_mode(stat.st_mode),
-            identity: Identity { device: u64::from(stat.st_dev), inode: u64::from(stat.st_ino) },
+            identity: Identity { device: i128::from(stat.st_dev), inode: u64::from(stat.st_ino) },
         }
     }
 }

@@ -11,6 +11,7 @@ mod ground;
 mod harvest;
 mod name_pattern;
 mod name_set;
+mod names;
 mod path_list;
 mod path_pattern;
 mod pool;

@@ -8,8 +8,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, FileType};
 
 use super::ask::{
     Answer, Identity, Seen, denied_at, listing_ended, look_at, look_in, look_through, open_folder,
@@ -19,6 +18,7 @@ use super::exclude::Standing;
 use super::folder::Folder;
 use super::ground::Ground;
 use super::harvest::Harvest;
+use super::names::{self, Listed};
 use super::path_pattern::{Below, PathPattern, Step, join};
 
 /// A folder to be read, and the positions of the pattern that are open in it.
@@ -61,9 +61,6 @@ struct Thing {
     is_link: bool,
 }
 
-/// Large enough for some hundred names a call.
-const LISTING_BYTES: usize = 64 * 1024;
-
 impl<'g> Reading<'g> {
     pub(super) fn of(
         ground: &'g Ground<'g>,
@@ -98,20 +95,13 @@ impl<'g> Reading<'g> {
                 return Ok(false);
             }
         };
-        let mut buffer = Vec::with_capacity(LISTING_BYTES);
-        let mut listing = RawDir::new(&open, buffer.spare_capacity_mut());
         let mut verdict = Verdict::default();
-        while let Some(entry) = listing.next() {
-            match entry {
-                Ok(entry) => self.judge(&open, &entry, positions, &mut verdict)?,
-                Err(Errno::INTR) => {}
-                Err(errno) => {
-                    if listing_ended(errno, &self.folder.path)? == Answer::Denied {
-                        self.folder_is_unreadable();
-                    }
-                    break;
-                }
-            }
+        let ended =
+            names::each(open.as_fd(), |listed| self.judge(open.as_fd(), listed, positions, &mut verdict))?;
+        if let Some(errno) = ended
+            && listing_ended(errno, &self.folder.path)? == Answer::Denied
+        {
+            self.folder_is_unreadable();
         }
         Ok(true)
     }
@@ -119,21 +109,21 @@ impl<'g> Reading<'g> {
     fn judge(
         &mut self,
         open: impl AsFd,
-        entry: &RawDirEntry,
+        listed: Listed<'_>,
         positions: &[usize],
         verdict: &mut Verdict,
     ) -> Result<(), DiscoverError> {
-        let name = entry.file_name().to_bytes();
+        let name = listed.name.to_bytes();
         if matches!(name, b"." | b"..") {
             return Ok(());
         }
         verdict.on_name(self.pattern, positions, name);
-        let kind = entry.file_type();
+        let kind = listed.kind;
         let may_be_folder = matches!(kind, FileType::Directory | FileType::Symlink | FileType::Unknown);
         if !(verdict.ends || may_be_folder && verdict.leads_on()) {
             return Ok(());
         }
-        if let Some(thing) = self.thing(open, entry, verdict.ends)? {
+        if let Some(thing) = self.thing(open, listed, verdict.ends)? {
             self.take(name, &thing, verdict);
         }
         Ok(())
@@ -143,13 +133,12 @@ impl<'g> Reading<'g> {
     fn thing(
         &mut self,
         open: impl AsFd,
-        entry: &RawDirEntry,
+        listed: Listed<'_>,
         ends: bool,
     ) -> Result<Option<Thing>, DiscoverError> {
-        let (name, mut kind) = (entry.file_name(), entry.file_type());
+        let Listed { name, mut kind, inode } = listed;
         let path = || join(&self.folder.path, name.to_bytes());
-        let suspicious =
-            kind == FileType::Directory && self.ground.may_be_results(entry.ino(), name.to_bytes());
+        let suspicious = kind == FileType::Directory && self.ground.may_be_results(inode, name.to_bytes());
         if kind == FileType::Unknown || suspicious {
             match look_in(&open, name, AtFlags::SYMLINK_NOFOLLOW, path)? {
                 Answer::Is(seen) if seen.kind == FileType::Symlink => kind = FileType::Symlink,
