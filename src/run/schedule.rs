@@ -123,6 +123,7 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
         .thread_name(|slot| format!("slot {}", slot + 1))
         .build()
         .context("can't start the threads that attend to tasks; fewer --jobs need fewer")?;
+    work.heed_deadline();
     // Hangs up when the last worker has let go of the other end.
     let (all_gone, held) = std::io::pipe().context("can't make a pipe")?;
     let held = Arc::new(held);
@@ -221,10 +222,14 @@ impl Work<'_> {
         }
     }
 
-    fn tick(&self) {
+    fn heed_deadline(&self) {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             self.source.halt(Halt::Deadline);
         }
+    }
+
+    fn tick(&self) {
+        self.heed_deadline();
         if let Err(error) = self.recorder.sync() {
             self.source.halt(Halt::CannotWrite(error.to_string()));
         }
