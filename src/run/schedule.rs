@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGTERM;
 
 use crate::event::{Event, Totals};
 use crate::outcome::Status;
@@ -235,6 +236,10 @@ impl Work<'_> {
         }
         if self.successor.exists() {
             self.source.halt(Halt::Superseded);
+            if self.stop.signal().is_none() {
+                // What runs here will run there: it ends as if this launch were told to stop.
+                self.stop.request(SIGTERM);
+            }
         }
     }
 
