@@ -145,7 +145,13 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
         while let Some(turn) = self.source.next() {
-            self.take_turn(turn, slot, executor);
+            if let Some(signal) = self.stop.signal() {
+                // The attendant, which halts the source, may not have woken yet.
+                self.source.halt(Halt::Signal(signal));
+                self.source.over(turn);
+            } else {
+                self.take_turn(turn, slot, executor);
+            }
         }
     }
 
