@@ -4,6 +4,7 @@
 
 mod examples;
 mod json_parity;
+mod resume;
 mod shell_injection;
 mod support;
 mod together;

@@ -131,7 +131,8 @@ for path in glob.glob('out/container_*_results.json'):
     with open(path) as f:
         all_results.extend(json.load(f))
 print(json.dumps([[r['file'], r['stars']] for r in all_results]))";
-    let output = Command::new(python()).args(["-c", combine_results]).current_dir(dir.root()).output().unwrap();
+    let output =
+        Command::new(python()).args(["-c", combine_results]).current_dir(dir.root()).output().unwrap();
     let mut combined: Vec<(String, u64)> = serde_json::from_slice(&output.stdout).unwrap();
     combined.sort();
     assert_eq!(combined, names(11).into_iter().zip(0..).collect::<Vec<_>>());
@@ -141,7 +142,9 @@ print(json.dumps([[r['file'], r['stars']] for r in all_results]))";
 fn records_say_which_replica_made_them() {
     let dir = Dir::with_inputs(4);
     dir.launch().replica(2, 3).sh(NOTE).run().exits(0);
-    let metas: Vec<Value> = dir.results(2).into_iter().map(|mut record| record["canfar_run"].take()).collect();
-    let said: Vec<_> = metas.iter().map(|meta| (&meta["replica_id"], &meta["replica_count"], &meta["index"])).collect();
+    let metas: Vec<Value> =
+        dir.results(2).into_iter().map(|mut record| record["canfar_run"].take()).collect();
+    let said: Vec<_> =
+        metas.iter().map(|meta| (&meta["replica_id"], &meta["replica_count"], &meta["index"])).collect();
     assert_eq!(said, [(&2.into(), &3.into(), &2.into())]);
 }
