@@ -6,6 +6,7 @@ mod discover;
 mod examples;
 mod glob_parity;
 mod json_parity;
+mod resume;
 mod shell_injection;
 mod support;
 mod together;

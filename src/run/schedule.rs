@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGTERM;
 
 use crate::event::{Event, Totals};
 use crate::outcome::Status;
@@ -125,6 +126,7 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
         .thread_name(|slot| format!("slot {}", slot + 1))
         .build()
         .context("can't start the threads that attend to tasks; fewer --jobs need fewer")?;
+    work.heed_deadline();
     // Hangs up when the last worker has let go of the other end.
     let (all_gone, held) = std::io::pipe().context("can't make a pipe")?;
     let held = Arc::new(held);
@@ -145,7 +147,13 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
         while let Some(turn) = self.source.next() {
-            self.take_turn(turn, slot, executor);
+            if let Some(signal) = self.stop.signal() {
+                // The attendant, which halts the source, may not have woken yet.
+                self.source.halt(Halt::Signal(signal));
+                self.source.over(turn);
+            } else {
+                self.take_turn(turn, slot, executor);
+            }
         }
     }
 
@@ -228,15 +236,23 @@ impl Work<'_> {
         }
     }
 
-    fn tick(&self) {
+    fn heed_deadline(&self) {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             self.source.halt(Halt::Deadline);
         }
+    }
+
+    fn tick(&self) {
+        self.heed_deadline();
         if let Err(error) = self.recorder.sync() {
             self.source.halt(Halt::CannotWrite(error.to_string()));
         }
         if self.successor.exists() {
             self.source.halt(Halt::Superseded);
+            if self.stop.signal().is_none() {
+                // What runs here will run there: it ends as if this launch were told to stop.
+                self.stop.request(SIGTERM);
+            }
         }
     }
 

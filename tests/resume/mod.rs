@@ -1,0 +1,62 @@
+//! Launches that end before all is done, and those that go on from there.
+
+use std::collections::BTreeMap;
+
+use crate::support::{DEADLINE, Dir, Run, wait_until};
+
+mod again;
+mod death;
+mod giving_up;
+mod one_at_a_time;
+mod signals;
+
+/// Notes its file's name in `ran`, and as long as `hold/NAME` is there, stays.
+const TASK: &str = "echo \"${1##*/}\" >> ran
+while [ -e hold/\"${1##*/}\" ]; do sleep 0.01; done";
+
+fn name(number: usize) -> String {
+    format!("{number:03}.fits")
+}
+
+/// `000.fits` ... as [`Dir::with_inputs`] makes them.
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(name).collect()
+}
+
+/// Lets tasks stay that get as far as noting their names.
+fn hold(dir: &Dir, numbers: impl IntoIterator<Item = usize>) {
+    numbers.into_iter().for_each(|number| _ = dir.write(format!("hold/{}", name(number)), ""));
+}
+
+/// Lets all of them end.
+fn let_go(dir: &Dir) {
+    std::fs::remove_dir_all(dir.path("hold")).unwrap();
+}
+
+/// Waits until these tasks began, each for the `times`th time.
+#[track_caller]
+fn began(dir: &Dir, numbers: impl IntoIterator<Item = usize>, times: usize) {
+    for number in numbers {
+        wait_until(DEADLINE, &format!("task {number} begins"), || runs(dir).get(&number) >= Some(&times));
+    }
+}
+
+/// How often each task ran.
+fn runs(dir: &Dir) -> BTreeMap<usize, usize> {
+    let mut runs = BTreeMap::new();
+    for line in dir.lines("ran") {
+        *runs.entry(line[..3].parse().unwrap()).or_default() += 1;
+    }
+    runs
+}
+
+/// Numbers of the inputs in a replica's results file.
+#[track_caller]
+fn done(dir: &Dir) -> Vec<u64> {
+    dir.results(1).iter().map(|record| record["canfar_run"]["index"].as_u64().unwrap()).collect()
+}
+
+/// `-j JOBS` with [`TASK`].
+fn launch(dir: &Dir, jobs: usize) -> Run<'_> {
+    dir.launch().args(["-j", &jobs.to_string()])
+}
