@@ -118,6 +118,19 @@ pub struct Header {
     pub blocks: Vec<Block>,
 }
 
+impl Header {
+    /// Whether its numbers can be those of one list, so that nobody trusts an edited one with his memory.
+    fn is_consistent(&self) -> bool {
+        let offsets = self.blocks.iter().map(|block| block.offset);
+        let ends = offsets.clone().skip(1).chain([self.bytes]);
+        self.block_entries > 0
+            && self.count <= self.bytes
+            && self.blocks.len() as u64 == self.count.div_ceil(self.block_entries)
+            && offsets.zip(ends).all(|(begin, end)| begin <= end)
+            && (1..=crate::replica::MOST).contains(&self.replica_count)
+    }
+}
+
 /// What of a header is known before its list is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
@@ -259,6 +272,10 @@ impl InputList {
                 path.parent().unwrap_or(Path::new(".")).display()
             );
         }
+        anyhow::ensure!(
+            header.is_consistent(),
+            "its header contradicts itself: it was edited. Restore it from a copy"
+        );
         Ok(Self { header, body, file, path: path.to_owned() })
     }
 
@@ -350,9 +367,6 @@ impl InputList {
                     take(index, parse_line(line, index).with_context(damaged)?)?;
                 }
             }
-            if wanted.peek() == Some(&next) {
-                bail!("entry {next} is missing in {}: it was edited", self.path.display());
-            }
         }
         Ok(())
     }
@@ -366,10 +380,13 @@ impl InputList {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(self.body + begin.offset))?;
         file.read_exact(block)?;
-        if checksum(block) != begin.check {
+        let first = number * self.header.block_entries;
+        let lines = block.iter().filter(|byte| **byte == b'\n').count() as u64;
+        if checksum(block) != begin.check || lines != self.header.block_entries.min(self.header.count - first)
+        {
             bail!(
                 "entries from {} on don't have the checksum of their block: they were edited or damaged",
-                number * BLOCK
+                first
             );
         }
         Ok(())
@@ -413,4 +430,81 @@ fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
         serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
     let path = line.path.bytes().map_err(|error| anyhow::anyhow!("entry {index}: {error}"))?;
     Ok(Entry { path, size: line.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, Command, Entry, InputList, Origin, Source, publish};
+    use crate::record::atomic_file::Published;
+    use crate::record::layout::Layout;
+    use crate::record::lease::Process;
+    use crate::replica::Replica;
+    use crate::select::Strategy;
+    use crate::text::OsText;
+
+    fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layout, Vec<Entry>) {
+        let layout = Layout::new(folder);
+        let entries: Vec<Entry> = (0..count)
+            .map(|index| Entry { path: format!("/data/{index:07}").into(), size: Some(index % 7) })
+            .collect();
+        let origin = Origin {
+            source: Source::FilesFrom { file: OsText("-".into()), null: false },
+            strategy,
+            replica_count: 3,
+            command: Command::Argv(vec![OsText("true".into())]),
+            command_files: Vec::new(),
+        };
+        assert_eq!(publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap(), Published::New);
+        (layout, entries)
+    }
+
+    #[test]
+    fn every_share_is_read_whole_from_a_list_of_several_blocks() {
+        for strategy in Strategy::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let (layout, entries) = published(folder.path(), strategy, 3 * BLOCK + 17);
+            let list = InputList::open(&layout).unwrap().unwrap();
+            for id in 1..=3 {
+                let share = list.share_of(Replica::new(id, 3).unwrap()).unwrap();
+                let expected: Vec<&Entry> =
+                    share.iter().map(|index| &entries[usize::try_from(index).unwrap()]).collect();
+                assert_eq!(list.entries(&share).unwrap().iter().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_edited_anywhere_is_refused_and_never_misread() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, entries) = published(folder.path(), Strategy::Even, 20);
+        let whole = std::fs::read(layout.inputs()).unwrap();
+        let read = || -> anyhow::Result<Vec<Entry>> {
+            let list = InputList::open(&layout)?.expect("it is there");
+            list.entries(&crate::select::Share::Range(0..list.header().count))
+        };
+        assert_eq!(read().unwrap(), entries);
+        let header = whole.iter().position(|byte| *byte == b'\n').unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(layout.inputs(), &whole[..cut]).unwrap();
+            assert!(read().is_err(), "cut at {cut}");
+        }
+        for place in header + 1..whole.len() {
+            let mut edited = whole.clone();
+            edited[place] ^= 1;
+            std::fs::write(layout.inputs(), &edited).unwrap();
+            assert!(read().is_err(), "byte {place}");
+        }
+        for (from, to) in [
+            ("\"count\":20", "\"count\":99999999999999"),
+            ("\"count\":20", "\"count\":19"),
+            ("\"block_entries\":1024", "\"block_entries\":0"),
+            ("\"offset\":0", "\"offset\":7"),
+            ("\"replica_count\":3", "\"replica_count\":0"),
+            ("\"v\":1", "\"v\":2"),
+        ] {
+            let text = String::from_utf8(whole.clone()).unwrap().replacen(from, to, 1);
+            std::fs::write(layout.inputs(), text).unwrap();
+            assert!(read().is_err(), "{to}");
+        }
+    }
 }
