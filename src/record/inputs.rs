@@ -381,12 +381,11 @@ impl InputList {
         file.seek(SeekFrom::Start(self.body + begin.offset))?;
         file.read_exact(block)?;
         let first = number * self.header.block_entries;
-        let lines = block.iter().filter(|byte| **byte == b'\n').count() as u64;
-        if checksum(block) != begin.check || lines != self.header.block_entries.min(self.header.count - first)
-        {
+        let lines = memchr::memchr_iter(b'\n', block).count() as u64;
+        let expected = self.header.block_entries.min(self.header.count - first);
+        if checksum(block) != begin.check || lines != expected {
             bail!(
-                "entries from {} on don't have the checksum of their block: they were edited or damaged",
-                first
+                "entries from {first} on don't have the checksum of their block: they were edited or damaged"
             );
         }
         Ok(())
