@@ -84,7 +84,7 @@ pub struct Block {
 /// The first line of `inputs.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// Always [`FORMAT`].
+    /// Always `canfar-run inputs`.
     pub format: String,
     /// Always [`VERSION`].
     pub v: u32,
