@@ -17,6 +17,7 @@ pub mod launch;
 pub mod listing;
 pub mod merge;
 pub mod outcome;
+pub mod provenance;
 pub mod record;
 pub mod replica;
 pub mod report;

@@ -3,7 +3,7 @@
 //! The first line is the header, every other one an entry. The header knows where every 1024th entry begins, with a
 //! checksum of that block, so that a replica reads its share of a long list and notices damage in it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -12,9 +12,9 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::EntryType;
+use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{AtomicFile, Published};
 use crate::record::layout::Layout;
-use crate::record::lease::Process;
 use crate::select::{Share, Strategy};
 use crate::text::{OsText, PathText};
 
@@ -61,15 +61,6 @@ pub enum Command {
     Argv(Vec<OsText>),
     /// `--shell`.
     Shell(OsText),
-}
-
-/// A small file named in the command, such as `analyze.py`: changed ones are told of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamedFile {
-    /// As the command has it.
-    pub name: OsText,
-    /// BLAKE3 of its content, hexadecimal.
-    pub blake3: String,
 }
 
 /// A block of entries.
@@ -390,11 +381,6 @@ impl InputList {
         }
         Ok(())
     }
-
-    /// Where in the share-independent list a path stands below its pattern's fixed part: what `{rel}` stands for.
-    pub fn rel<'a>(&self, path: &'a OsStr) -> &'a OsStr {
-        crate::record::rel::rel(&self.header.source, path)
-    }
 }
 
 fn check_version(first: &[u8]) -> anyhow::Result<()> {
@@ -433,10 +419,11 @@ fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use crate::provenance::Process;
+
     use super::{BLOCK, Command, Entry, InputList, Origin, Source, publish};
     use crate::record::atomic_file::Published;
     use crate::record::layout::Layout;
-    use crate::record::lease::Process;
     use crate::replica::Replica;
     use crate::select::Strategy;
     use crate::text::OsText;
