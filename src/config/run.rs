@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use crate::cli::{Auto, Color, InputArgs, Progress, Rerun, RunArgs, TaskArgs, Threads};
 use crate::config::identity::{Identity, identify};
 use crate::config::layers::Layered;
+use crate::config::mistyped::lost_quotes;
 use crate::environment::Environment;
 use crate::record::inputs::{Command, Source};
 use crate::run::child::Limits;
@@ -249,18 +250,6 @@ fn no_command(inputs: &InputArgs) -> String {
     };
     format!(
         "no command: say what to run for each file after `--`, such as `-- python analyze.py {{}}`, or with --shell{hint}"
-    )
-}
-
-fn lost_quotes(script: &OsStr, words: &[OsString]) -> String {
-    let mut line = script.to_string_lossy().into_owned();
-    for word in words {
-        line.push(' ');
-        line.push_str(&word.to_string_lossy());
-    }
-    let toml = toml::Value::String(line);
-    format!(
-        "--shell takes one string and is followed by more words: the launch dropped the quotes. Put the command into a job file and give that with --job-file:\n\n    shell = {toml}\n"
     )
 }
 
