@@ -14,7 +14,7 @@ pub struct Replica {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplicaError {
     /// The id or the count is 0.
-    #[error("replica ids and counts start at 1, not 0")]
+    #[error("neither may be 0")]
     Zero,
     /// The id is above the count.
     #[error("replica id {id} is above the replica count {count}")]
