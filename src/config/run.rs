@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::fs::{Access, access};
 
 use crate::cli::{Auto, Color, InputArgs, Progress, Rerun, RunArgs, TaskArgs, Threads};
 use crate::config::identity::{Identity, identify};
@@ -139,10 +140,7 @@ impl RunConfig {
             (false, true) => Verbosity::Quiet,
             (false, false) => Verbosity::Normal,
         };
-        let scratch = match &args.tasks.tmp_dir {
-            Some(folder) => vec![environment.absolute(folder)],
-            None => scratch::candidates(environment.get("TMPDIR"), &results_dir),
-        };
+        let scratch = scratch_of(args.tasks.tmp_dir.as_deref(), &results_dir, environment)?;
         Ok(Self {
             given,
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
@@ -261,6 +259,25 @@ fn threads_of(threads: Threads, jobs: usize) -> Option<usize> {
     }
 }
 
+/// Where temporary folders may go. One that was asked for is judged now: nothing should begin without it.
+fn scratch_of(
+    asked: Option<&Path>,
+    results_dir: &Path,
+    environment: &Environment,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let Some(folder) = asked else { return Ok(scratch::candidates(environment.get("TMPDIR"), results_dir)) };
+    let folder = environment.absolute(folder);
+    if !folder.is_dir() {
+        bail!(
+            "--tmp-dir {}: there is no such directory. Make it first, or leave the option out",
+            folder.display()
+        );
+    }
+    access(&folder, Access::WRITE_OK | Access::EXEC_OK)
+        .with_context(|| format!("--tmp-dir {}: this user can't write there", folder.display()))?;
+    Ok(vec![folder])
+}
+
 fn work_folder(chdir: Option<&Path>, environment: &Environment) -> anyhow::Result<WorkFolder> {
     match chdir {
         None => Ok(WorkFolder::Inherited),
@@ -268,7 +285,10 @@ fn work_folder(chdir: Option<&Path>, environment: &Environment) -> anyhow::Resul
         Some(folder) => {
             let folder = environment.absolute(folder);
             if !folder.is_dir() {
-                bail!("--chdir {}: there is no such directory", folder.display());
+                bail!(
+                    "--chdir {}: there is no such directory. Make it first, or give `task` for a temporary one each",
+                    folder.display()
+                );
             }
             Ok(WorkFolder::Fixed(folder))
         }
