@@ -13,6 +13,7 @@ use crate::discover::{self, Search};
 use crate::record::inputs::{self, Entry, InputList, Origin, Source};
 use crate::record::layout::Layout;
 use crate::record::lease::{self, Process, QUIET, SIGN_OF_LIFE, Watched, Writer};
+use crate::record::results;
 
 /// What was listed.
 #[derive(Debug)]
@@ -195,6 +196,7 @@ impl Sign {
         if let Some(list) = InputList::open(layout)? {
             return Ok(Some(list));
         }
+        refuse_results_of_others(layout, origin.replica_count)?;
         let listed = self.while_alive(|| list(&origin.source, rules, &|| listener.keep_going()))?;
         for note in &listed.notes {
             listener.note(note);
@@ -224,6 +226,20 @@ impl Sign {
             result
         })
     }
+}
+
+/// Results that would be overwritten, or merged with ours, are found before a run begins beside them.
+fn refuse_results_of_others(layout: &Layout, replica_count: u32) -> anyhow::Result<()> {
+    let root = layout.root().display();
+    let found = results::stranger(layout, replica_count)
+        .with_context(|| format!("can't look for earlier results in {root}"))?;
+    if let Some(stranger) = found {
+        bail!(
+            "{} is there, and no run that it could be of: it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {root}`",
+            stranger.display()
+        );
+    }
+    Ok(())
 }
 
 impl Drop for Sign {
