@@ -57,7 +57,8 @@ pub fn begin(
 ) -> anyhow::Result<(Journal, bool)> {
     let folder = layout.journals();
     std::fs::create_dir_all(&folder)
-        .with_context(|| format!("can't create the folder {}", folder.display()))?;
+        .with_context(|| format!("can't create the folder {}", folder.display()))
+        .context(crate::CannotWrite)?;
     loop {
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
         if last > 0 {
@@ -72,7 +73,9 @@ pub fn begin(
             // Somebody else was faster; what they began is looked at as any launch.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error).with_context(|| format!("can't create the journal {}", path.display()));
+                return Err(error)
+                    .with_context(|| format!("can't create the journal {}", path.display()))
+                    .context(crate::CannotWrite);
             }
         }
     }
