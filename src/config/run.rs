@@ -1,7 +1,7 @@
 //! What `run` is to do, worked out from what was typed and what surrounds it. Past this point nothing is "maybe given".
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
