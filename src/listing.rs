@@ -71,25 +71,21 @@ pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
 }
 
 fn given(file: &Path, null: bool, allow_empty: bool) -> anyhow::Result<(Vec<OsString>, Vec<String>)> {
-    let read = if file.as_os_str() == "-" {
-        discover::read_entries(io::stdin().lock(), null, "standard input")?
+    let is_stdin = file.as_os_str() == "-";
+    let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let read = if is_stdin {
+        discover::read_entries(io::stdin().lock(), null, &name)?
     } else {
-        let name = file.display().to_string();
         let opened = std::fs::File::open(file)
             .with_context(|| format!("can't open the list {name} (--files-from)"))?;
         discover::read_entries(io::BufReader::new(opened), null, &name)?
     };
     if read.entries.is_empty() && !allow_empty {
-        bail!(
-            "the list {} (--files-from) has no entries; give --allow-empty if that is right",
-            file.display()
-        );
+        bail!("the list {name} (--files-from) has no entries; give --allow-empty if that is right");
     }
     let repeats = (read.repeats > 0).then(|| {
-        format!(
-            "{} repeated in the list; each counts once",
-            crate::units::count(read.repeats as u64, "entry")
-        )
+        let entries = crate::units::plural(read.repeats as u64, "entry", "entries");
+        format!("{entries} repeated in the list {name}; each counts once")
     });
     Ok((read.entries, repeats.into_iter().collect()))
 }
