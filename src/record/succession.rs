@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten, Stopped};
 use crate::record::history::launches_of;
-use crate::record::journal::{Journal, VERSION};
+use crate::record::journal::{self, Journal, VERSION};
 use crate::record::layout::Layout;
 use crate::record::lease::{self, Process, QUIET, Watched, Writer};
 use crate::replica::Replica;
@@ -89,6 +89,7 @@ fn make_sure_it_ended(
     listener: &dyn Listener,
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
+    journal::check_version(&path)?;
     if ended_in_order(&path)? {
         return Ok(());
     }
