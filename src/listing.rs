@@ -231,7 +231,7 @@ fn refuse_results_of_others(layout: &Layout, replica_count: u32) -> anyhow::Resu
         .with_context(|| format!("can't look for earlier results in {root}"))?;
     if let Some(stranger) = found {
         bail!(
-            "{} is there, and no run that it could be of: it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {root}`",
+            "{} is there although no run has begun here: it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {root}`",
             stranger.display()
         );
     }
