@@ -17,7 +17,7 @@ pub struct Replica {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplicaError {
     /// The id or the count is 0.
-    #[error("replica ids and counts start at 1, not 0")]
+    #[error("neither may be 0")]
     Zero,
     /// More replicas than any platform starts.
     #[error("more than {MOST} replicas are not supported")]

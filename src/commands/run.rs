@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 
+use crate::CannotWrite;
 use crate::config::{Given, RunConfig, Verbosity};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
@@ -188,8 +189,10 @@ fn live(
             layout.root().display()
         );
     }
-    let (journal, locked) = begin(&layout, &list.header().run, replica, &me, &before)?;
+    // All that can be wrong is found before a launch begins.
     let entries = list.entries(&share)?;
+    results::try_place(&layout, replica.id()).context(CannotWrite)?;
+    let (journal, locked) = begin(&layout, &list.header().run, replica, &me, &before)?;
     let prepared = launcher.prepare(journal, locked, &me, share, entries, command_files)?;
     launcher.carry_out(prepared, begun, out)
 }

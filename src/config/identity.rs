@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::num::NonZeroU32;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::environment::Environment;
 use crate::replica::{MOST, Replica};
@@ -63,10 +63,10 @@ pub fn replica_count(count: Option<&str>, environment: &Environment) -> anyhow::
         (None, Some(count)) => ("REPLICA_COUNT", count),
         (None, None) => return Ok(None),
     };
-    let count = number(name, value)?;
+    let count = number(name, value).map_err(|why| anyhow!("{why} ({ALLOWED})"))?;
     NonZeroU32::new(count)
         .filter(|count| count.get() <= MOST)
-        .with_context(|| format!("{name}={count} is not a replica count: {ALLOWED}"))
+        .with_context(|| format!("{name}={count} is not a replica count ({ALLOWED})"))
         .map(Some)
 }
 
@@ -86,27 +86,30 @@ impl Pair<'_> {
         let (id, count) = match (self.id, self.count) {
             (Some(id), Some(count)) => (id, count),
             (Some(id), None) => bail!(
-                "{id_name}={} is set but {count_name} is not: both are needed to know this replica's share ({ALLOWED})",
+                "{id_name}={} is set but {count_name} is not: both are needed to know this replica's share. Give both ({ALLOWED})",
                 id.display()
             ),
             (None, Some(count)) => bail!(
-                "{count_name}={} is set but {id_name} is not: both are needed to know this replica's share ({ALLOWED})",
+                "{count_name}={} is set but {id_name} is not: both are needed to know this replica's share. Give both ({ALLOWED})",
                 count.display()
             ),
             (None, None) => return Ok(Replica::ALONE),
         };
-        let (id, count) = (number(id_name, id)?, number(count_name, count)?);
-        Replica::new(id, count)
-            .with_context(|| format!("{id_name}={id} with {count_name}={count}: {ALLOWED}"))
+        let judged = || -> anyhow::Result<Replica> {
+            Ok(Replica::new(number(id_name, id)?, number(count_name, count)?)?)
+        };
+        judged().map_err(|why| {
+            anyhow!("{id_name}={} with {count_name}={}: {why} ({ALLOWED})", id.display(), count.display())
+        })
     }
 }
 
 fn number(name: &str, value: &OsStr) -> anyhow::Result<u32> {
-    value
-        .to_str()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|text| text.parse().ok())
-        .with_context(|| format!("{name}={:?} is not a number: {ALLOWED}", value.display().to_string()))
+    let shown = value.display().to_string();
+    let digits =
+        value.to_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = digits.with_context(|| format!("{name}={shown:?} is not a number"))?;
+    digits.parse().with_context(|| format!("{name}={shown} is more than any count can be"))
 }
 
 #[cfg(test)]

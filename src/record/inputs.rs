@@ -5,10 +5,10 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::EntryType;
@@ -107,19 +107,6 @@ pub struct Header {
     pub block_entries: u64,
     /// The blocks.
     pub blocks: Vec<Block>,
-}
-
-impl Header {
-    /// Whether its numbers can be those of one list, so that nobody trusts an edited one with his memory.
-    fn is_consistent(&self) -> bool {
-        let offsets = self.blocks.iter().map(|block| block.offset);
-        let ends = offsets.clone().skip(1).chain([self.bytes]);
-        self.block_entries > 0
-            && self.count <= self.bytes
-            && self.blocks.len() as u64 == self.count.div_ceil(self.block_entries)
-            && offsets.zip(ends).all(|(begin, end)| begin <= end)
-            && (1..=crate::replica::MOST).contains(&self.replica_count)
-    }
 }
 
 /// What of a header is known before its list is written.
@@ -238,7 +225,10 @@ impl InputList {
         let path = layout.inputs();
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // Where the results directory is a file, making it says so better.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => {
                 return Err(error).with_context(|| format!("can't open the input list {}", path.display()));
             }
@@ -253,20 +243,22 @@ impl InputList {
         let mut reader = BufReader::new(&file);
         let mut first = Vec::new();
         reader.read_until(b'\n', &mut first)?;
-        check_version(&first)?;
-        let header: Header = serde_json::from_slice(&first).context("its first line is not a header")?;
+        check_version(&first, path)?;
+        let parsed = serde_json::from_slice(&first);
+        let header: Header =
+            parsed.map_err(|error| anyhow!("its first line is not a header ({error}). {}", mend(path)))?;
         let body = first.len() as u64;
-        if length != body + header.bytes {
+        if Some(length) != body.checked_add(header.bytes) {
             bail!(
-                "it has {length} bytes and should have {}: it was cut or edited. Restore it from a copy, or begin anew after `canfar-run reset {}`",
-                body + header.bytes,
-                path.parent().unwrap_or(Path::new(".")).display()
+                "it has {} bytes of entries and should have {}: it was cut or edited. {}",
+                length.saturating_sub(body),
+                header.bytes,
+                mend(path)
             );
         }
-        anyhow::ensure!(
-            header.is_consistent(),
-            "its header contradicts itself: it was edited. Restore it from a copy"
-        );
+        if !header.is_sound() {
+            bail!("its header contradicts itself: it was edited. {}", mend(path));
+        }
         Ok(Self { header, body, file, path: path.to_owned() })
     }
 
@@ -345,11 +337,11 @@ impl InputList {
         wanted: impl Iterator<Item = u64>,
         mut take: impl FnMut(u64, Entry) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let damaged = || format!("while reading the input list {}", self.path.display());
+        let damaged = || format!("the input list {} can't be used", self.path.display());
         let mut wanted = wanted.peekable();
         let mut block = Vec::new();
         while let Some(&next) = wanted.peek() {
-            let number = next / self.header.block_entries.max(1);
+            let number = next / self.header.block_entries;
             self.read_block(number, &mut block).with_context(damaged)?;
             let first = number * self.header.block_entries;
             let lines = block.split_inclusive(|byte| *byte == b'\n');
@@ -364,9 +356,9 @@ impl InputList {
 
     fn read_block(&self, number: u64, block: &mut Vec<u8>) -> anyhow::Result<()> {
         let at = |number: u64| usize::try_from(number).ok().and_then(|at| self.header.blocks.get(at));
-        let Some(begin) = at(number) else { bail!("the header has no block {number}: it was edited") };
+        let begin = at(number).with_context(|| format!("its header has no block {number}"))?;
         let end = at(number + 1).map_or(self.header.bytes, |next| next.offset);
-        let length = end.checked_sub(begin.offset).context("the header's offsets fall: it was edited")?;
+        let length = end.checked_sub(begin.offset).context("the offsets in its header fall")?;
         block.resize(usize::try_from(length)?, 0);
         let mut file = &self.file;
         file.seek(SeekFrom::Start(self.body + begin.offset))?;
@@ -376,29 +368,54 @@ impl InputList {
         let expected = self.header.block_entries.min(self.header.count - first);
         if checksum(block) != begin.check || lines != expected {
             bail!(
-                "entries from {first} on don't have the checksum of their block: they were edited or damaged"
+                "entries from {first} on don't have the checksum of their block: they were edited or damaged. {}",
+                mend(&self.path)
             );
         }
         Ok(())
     }
 }
 
-fn check_version(first: &[u8]) -> anyhow::Result<()> {
+impl Header {
+    /// Whether its numbers fit together, and with the length of the file: what is reserved in memory for entries and
+    /// blocks is then bounded by that.
+    fn is_sound(&self) -> bool {
+        let offsets = self.blocks.iter().map(|block| block.offset).chain([self.bytes]);
+        self.block_entries > 0
+            && (1..=crate::replica::MOST).contains(&self.replica_count)
+            // No line is shorter than {}.
+            && self.count <= self.bytes / 3
+            && self.blocks.len() as u64 == self.count.div_ceil(self.block_entries)
+            && offsets.is_sorted()
+    }
+}
+
+/// What to do about a list that is damaged.
+fn mend(path: &Path) -> String {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    format!("Restore it from a copy, or begin anew after `canfar-run reset {}`", folder.display())
+}
+
+fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Version {
         format: String,
         v: u32,
     }
     if first.is_empty() {
-        bail!("it is empty. Remove it, or restore it from a copy");
+        bail!("it is empty. {}", mend(path));
     }
     let Ok(version) = serde_json::from_slice::<Version>(first) else {
         bail!(
-            "its first line is not a header of canfar-run's: it was cut or edited, or is somebody else's file"
+            "its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. {}",
+            mend(path)
         );
     };
     if version.format != FORMAT {
-        bail!("it is a file of another kind ({:?}), not {FORMAT:?}", version.format);
+        bail!(
+            "it is a file of another kind ({:?}). Give another --results-dir, or move it away",
+            version.format
+        );
     }
     if version.v != VERSION {
         bail!(
