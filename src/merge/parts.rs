@@ -130,7 +130,8 @@ impl Directory {
         let launches = if list.is_some() { all_launches(&layout)? } else { BTreeMap::new() };
         for (number, share) in (1..).zip(&shares) {
             let Some(last) = launches.get(&number).and_then(|launches| launches.last()) else { continue };
-            let kind = match verified(&layout, number, *last, share)? {
+            let run = list.as_ref().map_or("", |list| list.header().run.as_str());
+            let kind = match verified(&layout, run, number, *last, share)? {
                 Some(identity) => PartKind::Verified { replica_id: number, identity },
                 None => PartKind::Journals { replica_id: number },
             };
@@ -203,11 +204,12 @@ fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBu
 /// Whether the last word of a replica is that all its tasks are ok and its results file holds them, and that file does.
 fn verified(
     layout: &Layout,
+    run: &str,
     replica_id: u32,
     last: u32,
     share: &Share,
 ) -> anyhow::Result<Option<FileIdentity>> {
-    let words: Option<(ResultsWritten, Stopped)> = last_words(&layout.journal(replica_id, last))?;
+    let words: Option<(ResultsWritten, Stopped)> = last_words(&layout.journal(replica_id, last), run)?;
     let Some((promised, stopped)) = words else { return Ok(None) };
     if stopped.exit != 0 || promised.records != share.len() {
         return Ok(None);
