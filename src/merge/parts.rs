@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::event::{ResultsWritten, Stopped};
-use crate::json::{self, Elements, ElementsError};
+use crate::json::{self, Elements};
 use crate::outcome::Status;
 use crate::record::history::{History, Known, LastLaunch, Records, all_launches};
 use crate::record::inputs::InputList;
@@ -97,17 +97,6 @@ struct TaskMeta {
     status: Status,
     launch: u32,
     started_at: Option<String>,
-}
-
-/// Why a part could not be read to its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    /// The file is not an array of records.
-    #[error("{0}")]
-    Broken(String),
-    /// Anything else, which ends the merge.
-    #[error(transparent)]
-    Other(#[from] anyhow::Error),
 }
 
 impl Directory {
@@ -223,18 +212,33 @@ fn verified(
 }
 
 impl Part {
+    /// Reads a file of unknown origin to its end: nothing of one that is broken somewhere is to be taken.
+    ///
+    /// # Errors
+    /// Where it breaks and why, or why it can't be read.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !matches!(self.kind, PartKind::File) {
+            return Ok(());
+        }
+        let file = File::open(&self.name).map_err(|error| format!("it can't be opened: {error}"))?;
+        let mut elements = Elements::new(file, FOREIGN_DEPTH);
+        let why = |error| format!("{:#}", anyhow::Error::new(error));
+        while elements.next().map_err(why)?.is_some() {}
+        Ok(())
+    }
+
     /// Gives every record of the part to `take`, in list order where the part has one.
     pub(super) fn each(
         &self,
         directory: &Directory,
         last: LastLaunch,
         take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
-    ) -> Result<(), ReadError> {
+    ) -> anyhow::Result<()> {
         match &self.kind {
             PartKind::Verified { replica_id, identity } => {
-                Ok(self.each_verified(directory, *replica_id, *identity, take)?)
+                self.each_verified(directory, *replica_id, *identity, take)
             }
-            PartKind::Journals { replica_id } => Ok(each_of_journals(directory, *replica_id, last, take)?),
+            PartKind::Journals { replica_id } => each_of_journals(directory, *replica_id, last, take),
             PartKind::File => self.each_of_file(take),
         }
     }
@@ -261,6 +265,9 @@ impl Part {
             reader.read_until(b'\n', &mut line).with_context(cannot)?;
             let record = line.trim_ascii_end();
             let record = record.strip_suffix(b",").unwrap_or(record);
+            if record.is_empty() {
+                bail!("{} was cut while it was merged: merge again", self.name.display());
+            }
             let run = directory.run().unwrap_or_default().to_owned();
             let task = Some(Task { run, index, age: (u32::MAX, None) });
             take(&Item { record, status: Status::Ok, task, non_finite: 0 })?;
@@ -268,19 +275,12 @@ impl Part {
         Ok(())
     }
 
-    fn each_of_file(&self, take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>) -> Result<(), ReadError> {
-        let cannot = || format!("can't read the results file {}", self.name.display());
-        let file = File::open(&self.name).with_context(cannot)?;
-        let mut elements = Elements::new(file, FOREIGN_DEPTH);
-        loop {
-            let element = match elements.next() {
-                Ok(Some(element)) => element,
-                Ok(None) => return Ok(()),
-                Err(ElementsError::Json(error)) => return Err(ReadError::Broken(error.to_string())),
-                Err(error) => return Err(anyhow::Error::new(error).context(cannot()).into()),
-            };
-            let normal = json::normalise(element.text, FOREIGN_DEPTH)
-                .map_err(|error| ReadError::Broken(error.to_string()))?;
+    /// A file that was found whole before.
+    fn each_of_file(&self, take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let changed = || format!("{} changed while it was merged: merge again", self.name.display());
+        let mut elements = Elements::new(File::open(&self.name).with_context(changed)?, FOREIGN_DEPTH);
+        while let Some(element) = elements.next().with_context(changed)? {
+            let normal = json::normalise(element.text, FOREIGN_DEPTH).with_context(changed)?;
             let meta: Option<TaskMeta> = Some(normal.kind)
                 .filter(|kind| *kind == json::Kind::Object)
                 .and_then(|_| serde_json::from_slice(item::raw_meta(&normal.text)?).ok());
@@ -292,6 +292,7 @@ impl Part {
             });
             take(&Item { record: &normal.text, status, task, non_finite: normal.non_finite as u64 })?;
         }
+        Ok(())
     }
 }
 

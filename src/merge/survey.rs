@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::merge::bits::Bits;
 use crate::merge::csv_table::Columns;
 use crate::merge::output::Format;
-use crate::merge::parts::{Directory, Item, Part, PartKind, ReadError, Task};
+use crate::merge::parts::{Directory, Item, Part, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
 use crate::outcome::Status;
 use crate::record::history::LastLaunch;
@@ -76,9 +76,8 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
 }
 
 impl Tasks {
-    fn take(&mut self, item: &Item<'_>, task: &Task, proof: &mut Proof) {
-        let index = task.index;
-        match item.status {
+    fn take(&mut self, index: u64, status: Status, proof: &mut Proof) {
+        match status {
             Status::Ok => {
                 if !self.ok.insert(index) {
                     proof.repeated += 1;
@@ -124,52 +123,36 @@ impl Survey {
             let directory = &self.directories[number];
             let part = &directory.parts[part_number];
             let last = self.last_launch(number, part);
+            let tasks = &mut self.tasks[number];
+            let proof = &mut self.proof;
+            if let Err(why) = part.check() {
+                proof.broken.push(Broken { file: units::path(&part.name), why });
+                self.left_out[number].insert(part_number);
+                continue;
+            }
             if let (PartKind::Verified { replica_id, .. }, None) = (&part.kind, &self.columns) {
                 // Known to be all ok: nothing has to be read to know that.
-                let tasks =
-                    self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
-                directory
-                    .share(*replica_id)
-                    .into_iter()
-                    .flat_map(Share::iter)
-                    .for_each(|index| _ = tasks.ok.insert(index));
+                let tasks = tasks.entry(directory.run().unwrap_or_default().to_owned()).or_default();
+                let share = directory.share(*replica_id).into_iter().flat_map(Share::iter);
+                share.for_each(|index| tasks.take(index, Status::Ok, proof));
                 continue;
             }
             if let PartKind::Journals { replica_id } = part.kind {
                 let problems = directory.history(replica_id, last)?.problems;
-                self.proof.problems.extend(problems.iter().map(ToString::to_string));
+                proof.problems.extend(problems.iter().map(ToString::to_string));
             }
-            // What a broken file held is not counted.
-            let before = self.proof.clone();
-            let (proof, columns, tasks) = (&mut self.proof, &mut self.columns, &mut self.tasks[number]);
-            let mut taken = Vec::new();
-            let read = part.each(directory, last, &mut |item| {
+            part.each(directory, last, &mut |item| {
                 proof.non_finite += item.non_finite;
                 if admit(directory, item, proof) {
-                    if let Some(columns) = columns.as_mut().filter(|_| item.status == Status::Ok) {
+                    if let Some(columns) = self.columns.as_mut().filter(|_| item.status == Status::Ok) {
                         columns.learn(item.record);
                     }
                     if let Some(task) = &item.task {
-                        tasks.entry(task.run.clone()).or_default().take(item, task, proof);
-                        if matches!(part.kind, PartKind::File) {
-                            taken.push((task.run.clone(), task.index));
-                        }
+                        tasks.entry(task.run.clone()).or_default().take(task.index, item.status, proof);
                     }
                 }
                 Ok(())
-            });
-            match read {
-                Ok(()) => {}
-                Err(ReadError::Broken(why)) => {
-                    self.proof = before;
-                    for (run, index) in taken {
-                        self.tasks[number].entry(run).or_default().ok.remove(index);
-                    }
-                    self.proof.broken.push(Broken { file: units::path(&part.name), why });
-                    self.left_out[number].insert(part_number);
-                }
-                Err(ReadError::Other(error)) => return Err(error),
-            }
+            })?;
         }
         Ok(())
     }
@@ -187,7 +170,7 @@ impl Survey {
             let last = self.last_launch(number, part);
             let tasks = &mut self.tasks[number];
             let mut record = 0;
-            let read = part.each(directory, last, &mut |item| {
+            part.each(directory, last, &mut |item| {
                 let place = (part_number, record);
                 record += 1;
                 let Some(task) = item.task.as_ref().filter(|_| item.status == Status::Ok) else {
@@ -200,10 +183,7 @@ impl Survey {
                     *best = Some(Winner { age: task.age.clone(), place });
                 }
                 Ok(())
-            });
-            if let Err(ReadError::Other(error)) = read {
-                return Err(error);
-            }
+            })?;
         }
         Ok(())
     }

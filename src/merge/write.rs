@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::CannotWrite;
 use crate::merge::output::{Output, partial_name};
-use crate::merge::parts::{Item, Part, ReadError};
+use crate::merge::parts::{Item, Part};
 use crate::merge::proof::{FailureGroup, Proof};
 use crate::merge::survey::{Survey, is_admitted};
 use crate::outcome::{Cause, Status};
@@ -88,7 +88,7 @@ impl Survey {
         let directory = &self.directories[number];
         let part: &Part = &directory.parts[part_number];
         let mut record = 0;
-        let read = part.each(directory, self.last_launch(number, part), &mut |item| {
+        part.each(directory, self.last_launch(number, part), &mut |item| {
             let place = (part_number, record);
             record += 1;
             let wins = match &item.task {
@@ -99,14 +99,7 @@ impl Survey {
                 None => true,
             };
             if wins && is_admitted(directory, item) { write(item) } else { Ok(()) }
-        });
-        match read {
-            Ok(()) => Ok(()),
-            Err(ReadError::Other(error)) => Err(error),
-            Err(ReadError::Broken(why)) => {
-                bail!("{} changed while it was merged: {why}. Merge again", part.name.display())
-            }
-        }
+        })
     }
 }
 
