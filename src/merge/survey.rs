@@ -5,12 +5,10 @@ use std::collections::{HashMap, HashSet};
 use crate::merge::bits::Bits;
 use crate::merge::csv_table::Columns;
 use crate::merge::output::Format;
-use crate::merge::parts::{Directory, Item, Part, PartKind};
+use crate::merge::parts::{Directory, Item, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
 use crate::outcome::Status;
-use crate::record::history::LastLaunch;
 use crate::record::inputs::InputList;
-use crate::select::Share;
 use crate::units;
 
 /// So many missing files of a replica are named.
@@ -45,8 +43,6 @@ pub struct Survey {
     pub(super) tasks: Vec<HashMap<String, Tasks>>,
     /// Parts that are left out, by directory.
     pub(super) left_out: Vec<HashSet<usize>>,
-    /// Replicas at work, by directory.
-    at_work: Vec<Vec<u32>>,
     pub(super) columns: Option<Columns>,
     /// What was found.
     pub proof: Proof,
@@ -60,7 +56,6 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
     let mut survey = Survey {
         tasks: directories.iter().map(|_| HashMap::new()).collect(),
         left_out: vec![HashSet::new(); directories.len()],
-        at_work: directories.iter().map(Directory::at_work).collect::<anyhow::Result<_>>()?,
         columns: (format == Format::Csv).then(Columns::default),
         proof: Proof::default(),
         directories,
@@ -108,53 +103,53 @@ impl Tasks {
 }
 
 impl Survey {
-    /// Whether a journal's last launch may be at work, so that what it runs alone is not lost yet.
-    pub(super) fn last_launch(&self, directory: usize, part: &Part) -> LastLaunch {
-        match part.kind {
-            PartKind::Journals { replica_id } if self.at_work[directory].contains(&replica_id) => {
-                LastLaunch::MayLive
-            }
-            _ => LastLaunch::Dead,
-        }
-    }
-
     fn read(&mut self, number: usize) -> anyhow::Result<()> {
         for part_number in 0..self.directories[number].parts.len() {
-            let directory = &self.directories[number];
-            let part = &directory.parts[part_number];
-            let last = self.last_launch(number, part);
-            let tasks = &mut self.tasks[number];
-            let proof = &mut self.proof;
+            let part = &self.directories[number].parts[part_number];
             if let Err(why) = part.check() {
-                proof.broken.push(Broken { file: units::path(&part.name), why });
+                self.proof.broken.push(Broken { file: units::path(&part.name), why });
                 self.left_out[number].insert(part_number);
                 continue;
             }
-            if let (PartKind::Verified { replica_id, .. }, None) = (&part.kind, &self.columns) {
-                // Known to be all ok: nothing has to be read to know that.
-                let tasks = tasks.entry(directory.run().unwrap_or_default().to_owned()).or_default();
-                let share = directory.share(*replica_id).into_iter().flat_map(Share::iter);
-                share.for_each(|index| tasks.take(index, Status::Ok, proof));
-                continue;
-            }
-            if let PartKind::Journals { replica_id } = part.kind {
-                let problems = directory.history(replica_id, last)?.problems;
-                proof.problems.extend(problems.iter().map(ToString::to_string));
-            }
-            part.each(directory, last, &mut |item| {
-                proof.non_finite += item.non_finite;
-                if admit(directory, item, proof) {
-                    if let Some(columns) = self.columns.as_mut().filter(|_| item.status == Status::Ok) {
-                        columns.learn(item.record);
-                    }
-                    if let Some(task) = &item.task {
-                        tasks.entry(task.run.clone()).or_default().take(task.index, item.status, proof);
-                    }
-                }
-                Ok(())
-            })?;
+            self.take_known(number, part_number);
+            self.take_records(number, part_number)?;
         }
         Ok(())
+    }
+
+    /// What is known of a replica without reading its records.
+    fn take_known(&mut self, number: usize, part_number: usize) {
+        let directory = &self.directories[number];
+        let part = &directory.parts[part_number];
+        let Some(known) = part.known(directory) else { return };
+        let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
+        known.for_each(|(index, status)| tasks.take(index, status, &mut self.proof));
+        if let PartKind::Journals { history, .. } = &part.kind {
+            self.proof.problems.extend(history.problems.iter().map(ToString::to_string));
+        }
+    }
+
+    /// What only the records tell: which tasks a file is about, and the columns of a table.
+    fn take_records(&mut self, number: usize, part_number: usize) -> anyhow::Result<()> {
+        let directory = &self.directories[number];
+        let part = &directory.parts[part_number];
+        let is_file = matches!(part.kind, PartKind::File);
+        if !is_file && self.columns.is_none() {
+            return Ok(());
+        }
+        part.each(directory, &mut |item| {
+            if is_file && !admit(directory, item, &mut self.proof) {
+                return Ok(());
+            }
+            if let Some(task) = item.task.as_ref().filter(|_| is_file) {
+                let tasks = self.tasks[number].entry(task.run.clone()).or_default();
+                tasks.take(task.index, item.status, &mut self.proof);
+            }
+            if let Some(columns) = self.columns.as_mut().filter(|_| item.status == Status::Ok) {
+                columns.learn(item.record);
+            }
+            Ok(())
+        })
     }
 
     /// Finds the newest of several ok records of a task, where there are any.
@@ -167,10 +162,9 @@ impl Survey {
             if self.left_out[number].contains(&part_number) {
                 continue;
             }
-            let last = self.last_launch(number, part);
             let tasks = &mut self.tasks[number];
             let mut record = 0;
-            part.each(directory, last, &mut |item| {
+            part.each(directory, &mut |item| {
                 let place = (part_number, record);
                 record += 1;
                 let Some(task) = item.task.as_ref().filter(|_| item.status == Status::Ok) else {
@@ -269,13 +263,9 @@ impl Survey {
     }
 
     fn state_of(&self, number: usize, replica_id: u32) -> ReplicaState {
-        let has_journal = self.directories[number].parts.iter().any(|part| match part.kind {
-            PartKind::Verified { replica_id: id, .. } | PartKind::Journals { replica_id: id } => {
-                id == replica_id
-            }
-            PartKind::File => false,
-        });
-        match (self.at_work[number].contains(&replica_id), has_journal) {
+        let directory = &self.directories[number];
+        let has_journal = directory.parts.iter().any(|part| part.replica() == Some(replica_id));
+        match (directory.is_at_work(replica_id), has_journal) {
             (true, _) => ReplicaState::Running,
             (false, true) => ReplicaState::Stopped,
             (false, false) => ReplicaState::NeverStarted,
@@ -334,9 +324,4 @@ fn admit(directory: &Directory, item: &Item<'_>, proof: &mut Proof) -> bool {
             true
         }
     }
-}
-
-/// The same decision as [`admit`], for the second reading.
-pub(super) fn is_admitted(directory: &Directory, item: &Item<'_>) -> bool {
-    admit(directory, item, &mut Proof::default())
 }
