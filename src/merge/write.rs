@@ -132,9 +132,8 @@ impl Failures {
             .record(record)
             .with_context(|| format!("can't write {}", self.path.display()))
             .context(CannotWrite)?;
-        let meta: Option<FailureMeta> =
-            item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok());
-        let Some(meta) = meta else { return Ok(()) };
+        let meta: FailureMeta =
+            item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
         let cause = meta.cause.unwrap_or(Cause::Exit);
         let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
         let mut line = units::printable(last_line(meta.stderr_tail.as_deref()).unwrap_or(&message));
