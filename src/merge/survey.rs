@@ -291,7 +291,8 @@ impl Survey {
             self.proof.ok += ok;
             self.proof.failed += failed;
         }
-        self.proof.complete = self.proof.missing == 0 && self.proof.broken.is_empty();
+        let proof = &mut self.proof;
+        proof.complete = proof.proven && proof.missing == 0 && proof.broken.is_empty();
         self.warn_of_gaps();
     }
 
