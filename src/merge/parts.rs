@@ -37,6 +37,8 @@ pub struct Directory {
     pub(super) parts: Vec<Part>,
     /// Replicas at work, as far as can be told at once.
     at_work: BTreeSet<u32>,
+    /// Whether there are journals, of whatever replica.
+    pub(super) has_journals: bool,
 }
 
 /// Something to merge.
@@ -126,8 +128,9 @@ impl Directory {
             );
         }
         let launches = all_launches(&layout)?;
-        let mut directory =
-            Self { at_work: at_work(&layout, &launches), layout, list, shares, parts: Vec::new() };
+        let at_work = at_work(&layout, &launches);
+        let has_journals = !launches.is_empty();
+        let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, has_journals };
         let mut parts = Vec::new();
         for (number, share) in (1..).zip(&directory.shares) {
             let Some(last) = launches.get(&number).and_then(|launches| launches.last()) else { continue };
@@ -202,7 +205,12 @@ fn at_work(layout: &Layout, launches: &BTreeMap<u32, Vec<u32>>) -> BTreeSet<u32>
 }
 
 fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBuf>> {
-    let cannot = || format!("can't read the results directory {}", layout.root().display());
+    let cannot = || {
+        format!(
+            "can't read the results directory {} (is it the one given with --results-dir?)",
+            layout.root().display()
+        )
+    };
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(layout.root()).with_context(cannot)? {
         let entry = entry.with_context(cannot)?;

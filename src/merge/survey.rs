@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use crate::merge::bits::Bits;
 use crate::merge::csv_table::Columns;
 use crate::merge::output::Format;
-use crate::merge::parts::{Directory, Item, PartKind};
+use crate::merge::parts::{Directory, Item, PartKind, Task};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
 use crate::outcome::Status;
-use crate::record::inputs::InputList;
+use crate::record::inputs::{Header, InputList};
 use crate::units;
 
 /// So many missing files of a replica are named.
@@ -21,14 +21,15 @@ pub(super) struct Tasks {
     pub(super) failed: Bits,
     /// Tasks of whose file another directory has a better or newer record.
     pub(super) superseded: Bits,
-    /// Tasks with several ok records, with the one that wins.
+    /// Tasks with several records, with the one that wins.
     contested: HashMap<u64, Option<Winner>>,
 }
 
-/// The newest of several records.
+/// The best of several records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Winner {
-    age: (u32, Option<String>),
+    /// Ok before failed, then the newest.
+    rank: (bool, (u32, Option<String>)),
     place: Place,
 }
 
@@ -71,29 +72,28 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
 }
 
 impl Tasks {
-    fn take(&mut self, index: u64, status: Status, proof: &mut Proof) {
-        match status {
-            Status::Ok => {
-                if !self.ok.insert(index) {
-                    proof.repeated += 1;
-                    self.contested.insert(index, None);
-                }
-            }
-            Status::Failed => _ = self.failed.insert(index),
+    /// Notes a record; `false` if the task has another one.
+    fn take(&mut self, index: u64, status: Status, proof: &mut Proof) -> bool {
+        let is_first = self.rank(index) == 0;
+        if !is_first {
+            proof.repeated += 1;
+            self.contested.insert(index, None);
         }
+        match status {
+            Status::Ok => self.ok.insert(index),
+            Status::Failed => self.failed.insert(index),
+        };
+        is_first
     }
 
     /// Whether the record at `place` is the one of its task.
-    pub(super) fn wins(&self, index: u64, status: Status, place: Place) -> bool {
+    pub(super) fn wins(&self, index: u64, place: Place) -> bool {
         if self.superseded.contains(index) {
             return false;
         }
-        match status {
-            Status::Failed => self.failed.contains(index) && !self.ok.contains(index),
-            Status::Ok => match self.contested.get(&index) {
-                Some(Some(winner)) => winner.place == place,
-                _ => self.ok.contains(index),
-            },
+        match self.contested.get(&index) {
+            Some(winner) => winner.as_ref().is_some_and(|winner| winner.place == place),
+            None => self.rank(index) > 0,
         }
     }
 
@@ -123,7 +123,7 @@ impl Survey {
         let part = &directory.parts[part_number];
         let Some(known) = part.known(directory) else { return };
         let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
-        known.for_each(|(index, status)| tasks.take(index, status, &mut self.proof));
+        known.for_each(|(index, status)| _ = tasks.take(index, status, &mut self.proof));
         if let PartKind::Journals { history, .. } = &part.kind {
             self.proof.problems.extend(history.problems.iter().map(ToString::to_string));
         }
@@ -138,12 +138,8 @@ impl Survey {
             return Ok(());
         }
         part.each(directory, &mut |item| {
-            if is_file && !admit(directory, item, &mut self.proof) {
+            if is_file && !admit(directory, item, &mut self.tasks[number], &mut self.proof) {
                 return Ok(());
-            }
-            if let Some(task) = item.task.as_ref().filter(|_| is_file) {
-                let tasks = self.tasks[number].entry(task.run.clone()).or_default();
-                tasks.take(task.index, item.status, &mut self.proof);
             }
             if let Some(columns) = self.columns.as_mut().filter(|_| item.status == Status::Ok) {
                 columns.learn(item.record);
@@ -152,7 +148,7 @@ impl Survey {
         })
     }
 
-    /// Finds the newest of several ok records of a task, where there are any.
+    /// Finds the best of several records of a task, where there are any.
     fn settle_contests(&mut self, number: usize) -> anyhow::Result<()> {
         if self.tasks[number].values().all(|tasks| tasks.contested.is_empty()) {
             return Ok(());
@@ -167,14 +163,13 @@ impl Survey {
             part.each(directory, &mut |item| {
                 let place = (part_number, record);
                 record += 1;
-                let Some(task) = item.task.as_ref().filter(|_| item.status == Status::Ok) else {
-                    return Ok(());
-                };
+                let Some(task) = &item.task else { return Ok(()) };
+                let rank = (item.status == Status::Ok, task.age.clone());
                 if let Some(best) =
                     tasks.get_mut(&task.run).and_then(|tasks| tasks.contested.get_mut(&task.index))
-                    && best.as_ref().is_none_or(|best| best.age <= task.age)
+                    && best.as_ref().is_none_or(|best| best.rank <= rank)
                 {
-                    *best = Some(Winner { age: task.age.clone(), place });
+                    *best = Some(Winner { rank, place });
                 }
                 Ok(())
             })?;
@@ -252,9 +247,6 @@ impl Survey {
                 found.push(MissingReplica { results_dir, replica_id, state, missing, examples });
             }
             let superseded = tasks.superseded.count();
-            let both = (0..list.header().count)
-                .filter(|index| tasks.ok.contains(*index) && tasks.failed.contains(*index));
-            self.proof.repeated += both.count() as u64;
             self.proof.files += list.header().count - superseded;
             self.proof.missing += found.iter().map(|replica| replica.missing).sum::<u64>();
             self.proof.missing_replicas.extend(found);
@@ -299,12 +291,17 @@ impl Survey {
     /// Without a list, a gap in the ids is all that can tell that a replica is missing.
     fn warn_of_gaps(&mut self) {
         for directory in self.directories.iter().filter(|directory| directory.list.is_none()) {
+            let root = units::path(directory.layout.root());
+            if directory.has_journals {
+                self.proof.problems.push(format!(
+                    "{root}: there are journals, but no list of inputs (inputs.jsonl) to read them by: records that no results file holds are not merged. Put the list back"
+                ));
+            }
             let gaps = directory.gaps();
             if !gaps.is_empty() {
                 let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
                 self.proof.problems.push(format!(
-                    "{}: there is no results file of replica {}, and no list of inputs to tell whether there should be",
-                    units::path(directory.layout.root()),
+                    "{root}: there is no results file of replica {}, and no list of inputs to tell whether there should be",
                     gaps.join(", ")
                 ));
             }
@@ -312,17 +309,26 @@ impl Survey {
     }
 }
 
-/// Whether a record is to be merged. One of another run than the list beside it is somebody's older result.
-fn admit(directory: &Directory, item: &Item<'_>, proof: &mut Proof) -> bool {
-    match (&item.task, directory.list.as_ref().map(InputList::header)) {
-        (Some(task), Some(header)) if task.run == header.run && task.index < header.count => true,
-        (Some(_), Some(_)) => {
+/// Notes a record of a file; `false` for one that is not to be merged: of another run than the list beside it, so
+/// somebody's older result.
+fn admit(
+    directory: &Directory,
+    item: &Item<'_>,
+    tasks: &mut HashMap<String, Tasks>,
+    proof: &mut Proof,
+) -> bool {
+    let header = directory.list.as_ref().map(InputList::header);
+    let is_of_list = |task: &Task, header: &Header| task.run == header.run && task.index < header.count;
+    match (&item.task, header) {
+        (Some(task), Some(header)) if !is_of_list(task, header) => {
             proof.of_other_runs += 1;
-            false
+            return false;
         }
-        (_, _) => {
-            proof.foreign += 1;
-            true
+        (Some(task), header) => {
+            let is_first = tasks.entry(task.run.clone()).or_default().take(task.index, item.status, proof);
+            proof.foreign += u64::from(is_first && header.is_none());
         }
+        (None, _) => proof.foreign += 1,
     }
+    true
 }

@@ -94,9 +94,9 @@ impl Survey {
             record += 1;
             // What the survey did not admit has no task there; what came after it is left to the next merge.
             let wins = match &item.task {
-                Some(task) => self.tasks[number]
-                    .get(&task.run)
-                    .is_some_and(|tasks| tasks.wins(task.index, item.status, place)),
+                Some(task) => {
+                    self.tasks[number].get(&task.run).is_some_and(|tasks| tasks.wins(task.index, place))
+                }
                 None => true,
             };
             if wins { write(item) } else { Ok(()) }
