@@ -76,7 +76,7 @@ pub enum Command {
     Plan(PlanArgs),
     /// Combine all replicas' results into one file, with proof of completeness
     Merge(MergeArgs),
-    /// Move a run aside (previous/<time>/), so that a new one can begin
+    /// Move a run aside (into `previous/`), so that a new one can begin
     Reset(ResetArgs),
     /// Print a completion script for a shell
     Completions {

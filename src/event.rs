@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Cause, ProcessEnd, Status, Usage};
-use crate::record::inputs::NamedFile;
-use crate::record::lease::Process;
+use crate::provenance::NamedFile;
+use crate::provenance::Process;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -17,6 +17,7 @@ pub mod launch;
 pub mod listing;
 pub mod merge;
 pub mod outcome;
+pub mod provenance;
 pub mod record;
 pub mod replica;
 pub mod report;
@@ -83,6 +84,7 @@ fn dispatch(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -
             let console = Console::new(verbosity(&args.messages), args.messages.color);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             let config = RunConfig::resolve(&args, layers, environment)?;
+            config.warnings.iter().for_each(|warning| console.warn(warning));
             commands::run::run(&config, &console, out)
         }
         Some(Command::Plan(args)) => {

@@ -10,9 +10,10 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::{self, Search};
+use crate::provenance::Process;
 use crate::record::inputs::{self, Entry, InputList, Origin, Source};
 use crate::record::layout::Layout;
-use crate::record::lease::{self, Process, QUIET, SIGN_OF_LIFE, Watched, Writer};
+use crate::record::lease::{self, QUIET, SIGN_OF_LIFE, Watched, Writer};
 use crate::record::results;
 
 /// What was listed.

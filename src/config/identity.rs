@@ -8,10 +8,10 @@ use std::num::NonZeroU32;
 use anyhow::{Context, anyhow, bail};
 
 use crate::environment::Environment;
-use crate::replica::Replica;
+use crate::replica::{MOST, Replica};
 use crate::run::environment::TASK_ID;
 
-const ALLOWED: &str = "ids go from 1 to the count, counts from 1";
+const ALLOWED: &str = "ids go from 1 to the count, counts from 1 to 100000";
 
 /// A pair as one source gives it, with the names by which to speak of it.
 #[derive(Debug, Default)]
@@ -65,6 +65,7 @@ pub fn replica_count(count: Option<&str>, environment: &Environment) -> anyhow::
     };
     let count = number(name, value).map_err(|why| anyhow!("{why} ({ALLOWED})"))?;
     NonZeroU32::new(count)
+        .filter(|count| count.get() <= MOST)
         .with_context(|| format!("{name}={count} is not a replica count ({ALLOWED})"))
         .map(Some)
 }

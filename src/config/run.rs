@@ -102,6 +102,8 @@ pub struct RunConfig {
     pub json: bool,
     /// Options that are not defaults, for the journal.
     pub options: BTreeMap<String, serde_json::Value>,
+    /// What is odd about it but no error.
+    pub warnings: Vec<String>,
     /// The platform's session id.
     pub session: Option<String>,
     /// The working directory.
@@ -147,7 +149,6 @@ impl RunConfig {
             identity,
             strategy: args.share.strategy,
             command,
-            template,
             program,
             jobs,
             environment: tasks,
@@ -166,9 +167,11 @@ impl RunConfig {
             says_progress: messages.progress != Progress::None && verbosity > Verbosity::Quiet,
             color: messages.color,
             json: messages.json.unwrap_or(false),
+            warnings: warnings_of(&template),
             options: layered.options,
             session: environment.get("skaha_sessionid").map(|session| session.to_string_lossy().into_owned()),
             cwd: environment.cwd.clone(),
+            template,
             results_dir,
         })
     }
@@ -237,6 +240,11 @@ fn command_of(tasks: &TaskArgs, inputs: &InputArgs) -> anyhow::Result<(Command, 
             Ok((Command::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
         }
     }
+}
+
+fn warnings_of(template: &Template) -> Vec<String> {
+    let shell = "the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}";
+    template.puts_names_into_shell_code().then(|| shell.to_owned()).into_iter().collect()
 }
 
 fn no_command(inputs: &InputArgs) -> String {

@@ -3,7 +3,7 @@
 //! The first line is the header, every other one an entry. The header knows where every 1024th entry begins, with a
 //! checksum of that block, so that a replica reads its share of a long list and notices damage in it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -12,9 +12,9 @@ use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::EntryType;
+use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{AtomicFile, Published};
 use crate::record::layout::Layout;
-use crate::record::lease::Process;
 use crate::select::{Share, Strategy};
 use crate::text::{OsText, PathText};
 
@@ -63,15 +63,6 @@ pub enum Command {
     Shell(OsText),
 }
 
-/// A small file named in the command, such as `analyze.py`: changed ones are told of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamedFile {
-    /// As the command has it.
-    pub name: OsText,
-    /// BLAKE3 of its content, hexadecimal.
-    pub blake3: String,
-}
-
 /// A block of entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
@@ -84,7 +75,7 @@ pub struct Block {
 /// The first line of `inputs.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// Always [`FORMAT`].
+    /// Always `canfar-run inputs`.
     pub format: String,
     /// Always [`VERSION`].
     pub v: u32,
@@ -359,10 +350,6 @@ impl InputList {
                     take(index, parse_line(line, index).with_context(damaged)?)?;
                 }
             }
-            if wanted.peek() == Some(&next) {
-                return Err(anyhow!("entry {next} is missing: it was edited. {}", mend(&self.path)))
-                    .with_context(damaged);
-            }
         }
         Ok(())
     }
@@ -376,19 +363,16 @@ impl InputList {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(self.body + begin.offset))?;
         file.read_exact(block)?;
-        if checksum(block) != begin.check {
+        let first = number * self.header.block_entries;
+        let lines = memchr::memchr_iter(b'\n', block).count() as u64;
+        let expected = self.header.block_entries.min(self.header.count - first);
+        if checksum(block) != begin.check || lines != expected {
             bail!(
-                "entries from {} on don't have the checksum of their block: they were edited or damaged. {}",
-                number * self.header.block_entries,
+                "entries from {first} on don't have the checksum of their block: they were edited or damaged. {}",
                 mend(&self.path)
             );
         }
         Ok(())
-    }
-
-    /// Where in the share-independent list a path stands below its pattern's fixed part: what `{rel}` stands for.
-    pub fn rel<'a>(&self, path: &'a OsStr) -> &'a OsStr {
-        crate::record::rel::rel(&self.header.source, path)
     }
 }
 
@@ -398,7 +382,7 @@ impl Header {
     fn is_sound(&self) -> bool {
         let offsets = self.blocks.iter().map(|block| block.offset).chain([self.bytes]);
         self.block_entries > 0
-            && self.replica_count > 0
+            && (1..=crate::replica::MOST).contains(&self.replica_count)
             // No line is shorter than {}.
             && self.count <= self.bytes / 3
             && self.blocks.len() as u64 == self.count.div_ceil(self.block_entries)
@@ -448,4 +432,82 @@ fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
         serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
     let path = line.path.bytes().map_err(|error| anyhow::anyhow!("entry {index}: {error}"))?;
     Ok(Entry { path, size: line.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::provenance::Process;
+
+    use super::{BLOCK, Command, Entry, InputList, Origin, Source, publish};
+    use crate::record::atomic_file::Published;
+    use crate::record::layout::Layout;
+    use crate::replica::Replica;
+    use crate::select::Strategy;
+    use crate::text::OsText;
+
+    fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layout, Vec<Entry>) {
+        let layout = Layout::new(folder);
+        let entries: Vec<Entry> = (0..count)
+            .map(|index| Entry { path: format!("/data/{index:07}").into(), size: Some(index % 7) })
+            .collect();
+        let origin = Origin {
+            source: Source::FilesFrom { file: OsText("-".into()), null: false },
+            strategy,
+            replica_count: 3,
+            command: Command::Argv(vec![OsText("true".into())]),
+            command_files: Vec::new(),
+        };
+        assert_eq!(publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap(), Published::New);
+        (layout, entries)
+    }
+
+    #[test]
+    fn every_share_is_read_whole_from_a_list_of_several_blocks() {
+        for strategy in Strategy::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let (layout, entries) = published(folder.path(), strategy, 3 * BLOCK + 17);
+            let list = InputList::open(&layout).unwrap().unwrap();
+            for id in 1..=3 {
+                let share = list.share_of(Replica::new(id, 3).unwrap()).unwrap();
+                let expected: Vec<&Entry> =
+                    share.iter().map(|index| &entries[usize::try_from(index).unwrap()]).collect();
+                assert_eq!(list.entries(&share).unwrap().iter().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_edited_anywhere_is_refused_and_never_misread() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, entries) = published(folder.path(), Strategy::Even, 20);
+        let whole = std::fs::read(layout.inputs()).unwrap();
+        let read = || -> anyhow::Result<Vec<Entry>> {
+            let list = InputList::open(&layout)?.expect("it is there");
+            list.entries(&crate::select::Share::Range(0..list.header().count))
+        };
+        assert_eq!(read().unwrap(), entries);
+        let header = whole.iter().position(|byte| *byte == b'\n').unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(layout.inputs(), &whole[..cut]).unwrap();
+            assert!(read().is_err(), "cut at {cut}");
+        }
+        for place in header + 1..whole.len() {
+            let mut edited = whole.clone();
+            edited[place] ^= 1;
+            std::fs::write(layout.inputs(), &edited).unwrap();
+            assert!(read().is_err(), "byte {place}");
+        }
+        for (from, to) in [
+            ("\"count\":20", "\"count\":99999999999999"),
+            ("\"count\":20", "\"count\":19"),
+            ("\"block_entries\":1024", "\"block_entries\":0"),
+            ("\"offset\":0", "\"offset\":7"),
+            ("\"replica_count\":3", "\"replica_count\":0"),
+            ("\"v\":1", "\"v\":2"),
+        ] {
+            let text = String::from_utf8(whole.clone()).unwrap().replacen(from, to, 1);
+            std::fs::write(layout.inputs(), text).unwrap();
+            assert!(read().is_err(), "{to}");
+        }
+    }
 }

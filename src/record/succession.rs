@@ -8,10 +8,11 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::provenance::Process;
 use crate::record::history::launches_of;
 use crate::record::journal::{self, Journal, VERSION};
 use crate::record::layout::Layout;
-use crate::record::lease::{self, Process, QUIET, Watched, Writer};
+use crate::record::lease::{self, QUIET, Watched, Writer};
 use crate::replica::Replica;
 
 /// The last lines of a journal are within this many bytes of its end, but for a single huge record.
