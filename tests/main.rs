@@ -8,6 +8,7 @@ mod examples;
 mod glob_parity;
 mod json_parity;
 mod resume;
+mod shares;
 mod shell_injection;
 mod support;
 mod together;
