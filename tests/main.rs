@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
 
+mod bad_input;
 mod discover;
 mod examples;
 mod glob_parity;
 mod json_parity;
 mod resume;
+mod shares;
 mod shell_injection;
 mod support;
 mod together;
