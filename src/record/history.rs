@@ -233,6 +233,10 @@ impl History {
                 running.insert(index, line.alone.unwrap_or(false));
                 launch.results = None;
             }
+            ("not_started", Some((index, position))) => {
+                running.remove(&index);
+                self.tasks[position].attempts = self.tasks[position].attempts.saturating_sub(1);
+            }
             ("attempt", Some((index, _))) => {
                 running.remove(&index);
                 self.suspects.remove(&index);
@@ -248,7 +252,7 @@ impl History {
                     self.note(position, ended, launch.number, Span { offset: offset + within as u64, bytes });
                 }
             }
-            ("start" | "attempt" | "end", None) => return false,
+            ("start" | "not_started" | "attempt" | "end", None) => return false,
             ("run", _) => launch.begun = serde_json::from_str(text).ok(),
             ("results_written", _) => launch.results = serde_json::from_str(text).ok(),
             ("stop", _) => launch.stop = serde_json::from_str(text).ok(),
@@ -300,6 +304,13 @@ impl History {
         let attempts = &mut self.tasks[position].attempts;
         *attempts = attempts.saturating_add(1);
         u32::from(*attempts)
+    }
+
+    /// Takes back that an attempt began.
+    pub fn take_back_attempt(&mut self, index: u64) {
+        if let Some(position) = self.position(index) {
+            self.tasks[position].attempts = self.tasks[position].attempts.saturating_sub(1);
+        }
     }
 
     fn position(&self, index: u64) -> Option<usize> {

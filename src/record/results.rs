@@ -54,11 +54,30 @@ impl<W: Write> ArrayWriter<W> {
     }
 }
 
-/// Writes a replica's results file from what its journals hold.
+/// A results file that is written and has only to be put at its place.
+#[derive(Debug)]
+pub struct Prepared {
+    file: AtomicFile,
+    written: ResultsWritten,
+}
+
+impl Prepared {
+    /// Puts it at its place, over an older one.
+    ///
+    /// # Errors
+    /// When it can't be; an older one then stays.
+    pub fn put(self) -> anyhow::Result<ResultsWritten> {
+        let path = self.file.target().to_owned();
+        self.file.replace().with_context(|| format!("can't write the results file {}", path.display()))?;
+        Ok(self.written)
+    }
+}
+
+/// Prepares a replica's results file from what its journals hold.
 ///
 /// # Errors
-/// When journals can't be read or the file can't be written; an older one then stays.
-pub fn write(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Result<ResultsWritten> {
+/// When journals can't be read or the file can't be written.
+pub fn prepare(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Result<Prepared> {
     let path = layout.results(replica_id);
     let failed = || format!("can't write the results file {}", path.display());
     let mut records = Records::new(layout.clone(), replica_id);
@@ -69,8 +88,7 @@ pub fn write(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Res
         array.record(&buffer).with_context(failed)?;
     }
     let (file, written) = array.finish().with_context(failed)?;
-    file.replace().with_context(failed)?;
-    Ok(written)
+    Ok(Prepared { file, written })
 }
 
 /// Makes sure that a replica's results file can be written, before there is anything to write.

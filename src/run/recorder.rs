@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, TaskEnded, Totals};
+use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
 use crate::record::history::{History, Known};
 use crate::record::item::{self, Meta};
@@ -118,6 +118,17 @@ impl Recorder {
         Ok(attempt)
     }
 
+    /// Notes that an attempt could not begin after all.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn take_back(&self, index: u64) -> io::Result<()> {
+        let mut kept = self.kept();
+        kept.history.take_back_attempt(index);
+        kept.journal.add(&Event::NotStarted(NotStarted { index }));
+        kept.commit()
+    }
+
     /// Notes how an attempt ended, and, unless it is tried again, the task's record.
     ///
     /// # Errors
@@ -131,7 +142,11 @@ impl Recorder {
         watch: &dyn Watch,
     ) -> io::Result<()> {
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
-        let log = self.keep_output(attempt, &mut executed)?;
+        // A full disk may have room for a record where it has none for the output.
+        let (log, log_error) = match self.keep_output(attempt, &mut executed) {
+            Ok(log) => (log, None),
+            Err(error) => (None, Some(error)),
+        };
         let record = (!is_retried)
             .then(|| self.record(attempt, &executed, started_at, stderr_tail.clone(), log.clone()));
         self.write_end(attempt, &executed, log.clone(), record)?;
@@ -142,7 +157,7 @@ impl Recorder {
             log: log.as_ref(),
             is_retried,
         });
-        Ok(())
+        log_error.map_or(Ok(()), Err)
     }
 
     fn write_end(

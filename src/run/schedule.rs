@@ -176,6 +176,9 @@ impl Work<'_> {
                 self.source.over(turn);
             }
             Execution::Short(error) => {
+                if let Err(error) = self.recorder.take_back(index) {
+                    return self.cannot_write(turn, &error);
+                }
                 if !self.source.short(turn) {
                     self.source
                         .halt(Halt::CannotStart(format!("the system stays short of something: {error}")));

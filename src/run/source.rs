@@ -29,6 +29,19 @@ pub enum Halt {
     Superseded,
 }
 
+impl Halt {
+    /// Which of two reasons is to be told: who may no longer write at all, then what the exit codes' order says.
+    pub fn gravity(&self) -> u8 {
+        match self {
+            Self::Superseded => 4,
+            Self::CannotStart(_) => 3,
+            Self::CannotWrite(_) => 2,
+            Self::Signal(_) => 1,
+            Self::Deadline | Self::MaxFailures(_) => 0,
+        }
+    }
+}
+
 /// A task that is to be run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
@@ -143,9 +156,13 @@ impl Source {
         patient
     }
 
-    /// Gives nothing out any more. The first reason stays.
+    /// Gives nothing out any more. Of several reasons the gravest stays, of equally grave ones the first.
     pub fn halt(&self, why: Halt) {
-        self.state().halt.get_or_insert(why);
+        let mut state = self.state();
+        if state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity()) {
+            state.halt = Some(why);
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -256,12 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn a_halted_source_gives_nothing_and_keeps_the_first_reason() {
+    fn a_halted_source_gives_nothing_and_keeps_the_gravest_reason() {
         let source = Source::new(vec![1], Vec::new(), 1);
         source.halt(Halt::Deadline);
         source.halt(Halt::Superseded);
+        source.halt(Halt::Signal(15));
         assert_eq!(source.next(), None);
-        assert_eq!(source.halted(), Some(Halt::Deadline));
+        assert_eq!(source.halted(), Some(Halt::Superseded));
         assert_eq!(source.left(), 1);
     }
 
