@@ -144,6 +144,7 @@ impl Launcher<'_> {
             launch: number,
             files: history.share().len(),
             ok,
+            lost: history.count(Known::Lost),
             // What failed before and was to run again counts as not run.
             failed: history.share().len() - ok - left,
             not_run: left,
