@@ -11,4 +11,5 @@ mod resume;
 mod shares;
 mod shell_injection;
 mod support;
+mod tasks;
 mod together;
