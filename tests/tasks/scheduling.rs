@@ -80,11 +80,13 @@ fn where_descriptors_are_short_the_launch_waits_and_ends_well() {
     let dir = Dir::with_inputs(12);
     // Each task takes some six descriptors of ours; all together want more than there are.
     let script = "ulimit -n 40; exec \"$@\"";
-    let args = ["-i", "data/*.fits", "-o", "out", "-j", "12", "--", "sleep", "0.05", "{index}s"];
+    let args = ["-i", "data/*.fits", "-o", "out", "-j", "12", "--", "sh", "-c", "sleep 0.3", "{}"];
     let run =
         crate::support::Run::of(&dir, "/bin/sh").args(["-c", script, "sh", env!("CARGO_BIN_EXE_canfar-run")]);
-    run.args(args).run().exits(0);
+    let ended = run.args(args).run().exits(0);
     assert_eq!(dir.results(1).len(), 12);
+    let starts = dir.events_of(1, 1, "start").len();
+    assert!(starts > 12, "nothing was short: {starts} starts in\n{ended}");
 }
 
 #[test]
