@@ -7,6 +7,7 @@ mod discover;
 mod examples;
 mod glob_parity;
 mod json_parity;
+mod names;
 mod resume;
 mod shares;
 mod shell_injection;

@@ -137,7 +137,7 @@ fn a_task_has_a_group_of_its_own_no_input_and_no_descriptor_of_ours() {
 echo \"$((group == $$)) $(readlink /proc/$$/fd/0) $(echo /proc/$$/fd/*)\" | sed \"s,/proc/$$/fd/,,g\"
 grep -E '^Sig(Blk|Ign)' /proc/$$/status";
     // What this test was started with goes down to everybody; nothing of canfar-run's is added.
-    let here = Run::of(&dir, "/bin/sh").args(["-c", script]).run().stdout;
+    let here = Run::of(&dir, "/bin/sh").args(["-c", script]).run().printed();
     let expected = here.trim_end().replacen("0 /dev/null", "1 /dev/null", 1);
     dir.launch().args(["-j", "2", "--result", "text"]).stdin(secret).sh(script).run().exits(0);
     for record in dir.results(1) {
