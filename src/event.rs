@@ -50,8 +50,6 @@ pub struct LaunchBegun {
     pub command_files: Vec<NamedFile>,
     /// Entries of the share.
     pub share: u64,
-    /// Of those, how many had an ok record before this launch.
-    pub done_before: u64,
 }
 
 /// What the container may use.

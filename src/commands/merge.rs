@@ -1,6 +1,7 @@
 //! `merge`: results files and journals of many replicas into one file, with proof of completeness.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -8,8 +9,8 @@ use crate::cli::MergeArgs;
 use crate::config::Verbosity;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::merge::{Directory, Format, Proof, Summary, Targets, survey, write, write_missing};
-use crate::record::layout::Layout;
+use crate::merge::{Directory, Format, Proof, Summary, Targets, partial_name, survey, write, write_missing};
+use crate::record::layout::{Layout, ResultsName};
 use crate::report;
 use crate::report::console::Console;
 
@@ -36,9 +37,11 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
         summary: first.merged("final_summary.json"),
         allow_missing: args.allow_missing,
     };
+    let missing = args.missing.as_ref().map(|missing| environment.absolute(missing));
+    refuse_names(&targets, missing.as_deref())?;
     let mut survey = survey(directories, Format::of(&targets.results))?;
-    if let Some(missing) = &args.missing {
-        write_missing(&survey, &environment.absolute(missing), args.null)?;
+    if let Some(missing) = &missing {
+        write_missing(&survey, missing, args.null)?;
     }
     let results = write(&mut survey, &targets)?;
     let is_final = targets.is_final(&survey.proof);
@@ -48,6 +51,24 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
     }
     Ok(exit_code(&survey.proof, is_final))
+}
+
+/// Refuses to write over what a merge reads, or two things under one name.
+fn refuse_names(targets: &Targets, missing: Option<&Path>) -> anyhow::Result<()> {
+    let partial = partial_name(&targets.results);
+    let mut taken: Vec<&Path> = vec![&targets.failed, &targets.summary];
+    for (option, path) in [("--output", Some(&*targets.results)), ("--missing", missing)] {
+        let Some(path) = path else { continue };
+        let name = path.file_name().unwrap_or_default();
+        let is_read = name == "inputs.jsonl" || ResultsName::parse(name).is_some();
+        anyhow::ensure!(
+            !is_read && !taken.contains(&path),
+            "{option} {}: a merge reads or writes something else under this name: give another one",
+            path.display()
+        );
+        taken.extend([path, &*partial]);
+    }
+    Ok(())
 }
 
 fn exit_code(proof: &Proof, is_final: bool) -> ExitCode {

@@ -193,7 +193,8 @@ fn live(
     let entries = list.entries(&share)?;
     results::try_place(&layout, replica.id()).context(CannotWrite)?;
     let (journal, locked) = begin(&layout, &list.header().run, replica, &me, &before)?;
-    let prepared = launcher.prepare(journal, locked, &me, share, entries, command_files)?;
+    let introduction = launcher.introduction(&me, locked, command_files, &share);
+    let prepared = launcher.prepare(journal, &introduction, share, entries)?;
     launcher.carry_out(prepared, begun, out)
 }
 

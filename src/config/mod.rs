@@ -1,5 +1,6 @@
 //! From what was typed to what it means: resolved settings for each subcommand.
 
+mod engines;
 mod identity;
 mod job_file;
 mod layers;

@@ -1,6 +1,6 @@
 //! What there is to merge in a results directory, in the order it is merged, and how each part is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,14 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::event::{ResultsWritten, Stopped};
-use crate::json::{self, Elements, ElementsError};
+use crate::json::{self, Elements};
 use crate::outcome::Status;
 use crate::provenance::Process;
-use crate::record::history::{History, Known, LastLaunch, Records, all_launches};
+use crate::record::history::{History, LastLaunch, Records, TaskNote, all_launches};
 use crate::record::inputs::InputList;
 use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
+use crate::record::lease::now_at_file_server;
 use crate::record::results;
 use crate::record::succession::{is_at_work, last_words};
 use crate::replica::Replica;
@@ -38,12 +39,16 @@ pub struct Directory {
     /// The shares of all replicas of the list.
     pub(super) shares: Vec<Share>,
     pub(super) parts: Vec<Part>,
+    /// Replicas at work, as far as can be told at once.
+    at_work: BTreeSet<u32>,
+    /// Whether there are journals, of whatever replica.
+    pub(super) has_journals: bool,
 }
 
 /// Something to merge.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// As people know it: a file's path, or the journals of a replica.
+    /// As people know it: a file's path, or the journals of a replica (`journal/7.*.jsonl`).
     pub(super) name: PathBuf,
     pub(super) kind: PartKind,
 }
@@ -52,8 +57,10 @@ pub(super) struct Part {
 pub(super) enum PartKind {
     /// A replica whose every task is ok, and whose results file is what its journal says.
     Verified { replica_id: u32, identity: FileIdentity },
-    /// A replica to be derived from its journals.
-    Journals { replica_id: u32 },
+    /// A replica to be derived from its journals, as they were when they were read: it may be at work.
+    Journals { replica_id: u32, history: Box<History> },
+    /// A replica whose journals can't be read.
+    Unreadable { replica_id: u32, why: String },
     /// A file without journals: ours that was copied here, or one that Python wrote.
     File,
 }
@@ -102,16 +109,11 @@ struct TaskMeta {
     started_at: Option<String>,
 }
 
-/// Why a part could not be read to its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    /// The file is not an array of records.
-    #[error("{0}")]
-    Broken(String),
-    /// Anything else, which ends the merge.
-    #[error(transparent)]
-    Other(#[from] anyhow::Error),
-}
+/// What records are given to.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>;
+
+/// Indices with how their tasks ended.
+pub(super) type Known<'a> = Box<dyn Iterator<Item = (u64, Status)> + 'a>;
 
 impl Directory {
     /// Looks what there is.
@@ -129,25 +131,42 @@ impl Directory {
                 root.display()
             );
         }
+        let launches = all_launches(&layout)?;
+        let at_work = at_work(&layout, &launches);
+        let has_journals = !launches.is_empty();
+        let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, has_journals };
         let mut parts = Vec::new();
-        let launches = if list.is_some() { all_launches(&layout)? } else { BTreeMap::new() };
-        for (number, share) in (1..).zip(&shares) {
+        for (number, share) in (1..).zip(&directory.shares) {
             let Some(last) = launches.get(&number).and_then(|launches| launches.last()) else { continue };
-            let kind = match verified(&layout, number, *last, share)? {
-                Some(identity) => PartKind::Verified { replica_id: number, identity },
-                None => PartKind::Journals { replica_id: number },
-            };
             // With journals, the file is either what they say or not to be believed.
             files.remove(&ResultsName::Id(u64::from(number)));
-            let name = match kind {
-                PartKind::Verified { .. } => layout.results(number),
-                _ => layout.journal(number, *last),
-            };
-            parts.push((ResultsName::Id(u64::from(number)), Part { name, kind }));
+            parts.push((ResultsName::Id(u64::from(number)), directory.part_of(number, *last, share)));
         }
         parts.extend(files.into_iter().map(|(id, name)| (id, Part { name, kind: PartKind::File })));
         parts.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(Self { layout, list, shares, parts: parts.into_iter().map(|(_, part)| part).collect() })
+        directory.parts = parts.into_iter().map(|(_, part)| part).collect();
+        Ok(directory)
+    }
+
+    /// What a replica that has journals has to give.
+    fn part_of(&self, replica_id: u32, last: u32, share: &Share) -> Part {
+        let layout = &self.layout;
+        let run = self.run().unwrap_or_default();
+        let life = if self.is_at_work(replica_id) { LastLaunch::MayLive } else { LastLaunch::Dead };
+        let kind = || -> anyhow::Result<PartKind> {
+            if let Some(identity) = verified(layout, run, replica_id, last, share)? {
+                return Ok(PartKind::Verified { replica_id, identity });
+            }
+            let history = History::read(layout, run, replica_id, share.clone(), life)?;
+            Ok(PartKind::Journals { replica_id, history: Box::new(history) })
+        };
+        let kind =
+            kind().unwrap_or_else(|error| PartKind::Unreadable { replica_id, why: format!("{error:#}") });
+        let name = match kind {
+            PartKind::Verified { .. } => layout.results(replica_id),
+            _ => layout.journals().join(format!("{replica_id}.*.jsonl")),
+        };
+        Part { name, kind }
     }
 
     /// The run id, if it holds a run.
@@ -174,25 +193,28 @@ impl Directory {
         (1..largest).filter(|id| !ids.contains(id)).collect()
     }
 
-    /// The replicas that are at work, as far as can be told at once.
-    pub(super) fn at_work(&self) -> anyhow::Result<Vec<u32>> {
-        let me = Process::current(None);
-        let now = crate::record::lease::now_at_file_server(self.layout.root());
-        let launches = all_launches(&self.layout)?;
-        let at_work = launches.into_iter().filter(|(id, launches)| {
-            launches.last().is_some_and(|last| is_at_work(&self.layout.journal(*id, *last), &me, now))
-        });
-        Ok(at_work.map(|(id, _)| id).collect())
-    }
-
-    pub(super) fn history(&self, replica_id: u32, last: LastLaunch) -> anyhow::Result<History> {
-        let share = self.share(replica_id).cloned().unwrap_or(Share::Range(0..0));
-        History::read(&self.layout, self.run().unwrap_or_default(), replica_id, share, last)
+    /// Whether a replica is at work, as far as can be told at once.
+    pub(super) fn is_at_work(&self, replica_id: u32) -> bool {
+        self.at_work.contains(&replica_id)
     }
 }
 
+fn at_work(layout: &Layout, launches: &BTreeMap<u32, Vec<u32>>) -> BTreeSet<u32> {
+    let me = Process::current(None);
+    let now = now_at_file_server(layout.root());
+    let lives = |(id, launches): (&u32, &Vec<u32>)| {
+        launches.last().is_some_and(|last| is_at_work(&layout.journal(*id, *last), &me, now)).then_some(*id)
+    };
+    launches.iter().filter_map(lives).collect()
+}
+
 fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBuf>> {
-    let cannot = || format!("can't read the results directory {}", layout.root().display());
+    let cannot = || {
+        format!(
+            "can't read the results directory {} (is it the one given with --results-dir?)",
+            layout.root().display()
+        )
+    };
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(layout.root()).with_context(cannot)? {
         let entry = entry.with_context(cannot)?;
@@ -206,36 +228,76 @@ fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBu
 /// Whether the last word of a replica is that all its tasks are ok and its results file holds them, and that file does.
 fn verified(
     layout: &Layout,
+    run: &str,
     replica_id: u32,
     last: u32,
     share: &Share,
 ) -> anyhow::Result<Option<FileIdentity>> {
-    let words: Option<(ResultsWritten, Stopped)> = last_words(&layout.journal(replica_id, last))?;
+    let words: Option<(ResultsWritten, Stopped)> = last_words(&layout.journal(replica_id, last), run)?;
     let Some((promised, stopped)) = words else { return Ok(None) };
     if stopped.exit != 0 || promised.records != share.len() {
         return Ok(None);
     }
-    let path = layout.results(replica_id);
-    let Ok(file) = File::open(&path) else { return Ok(None) };
-    let identity = FileIdentity::of(&file).with_context(|| format!("can't read {}", path.display()))?;
-    let is_as_promised = results::is_as_promised(layout, replica_id, &promised)
-        .with_context(|| format!("can't read {}", path.display()))?;
-    Ok(is_as_promised.then_some(identity))
+    let Ok(file) = File::open(layout.results(replica_id)) else { return Ok(None) };
+    let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
+    Ok(results::is_as_promised(layout, replica_id, &promised).unwrap_or(false).then_some(identity))
 }
 
 impl Part {
+    /// The replica whose journals there are.
+    pub(super) fn replica(&self) -> Option<u32> {
+        match self.kind {
+            PartKind::Verified { replica_id, .. }
+            | PartKind::Journals { replica_id, .. }
+            | PartKind::Unreadable { replica_id, .. } => Some(replica_id),
+            PartKind::File => None,
+        }
+    }
+
+    /// Makes sure that all of it can be read, of files by reading them to their end: nothing of one that is broken
+    /// somewhere is to be taken.
+    ///
+    /// # Errors
+    /// Where it breaks and why, or why it can't be read.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match &self.kind {
+            PartKind::Verified { .. } | PartKind::Journals { .. } => Ok(()),
+            PartKind::Unreadable { why, .. } => Err(why.clone()),
+            PartKind::File => {
+                let file = File::open(&self.name).map_err(|error| format!("it can't be opened: {error}"))?;
+                let mut elements = Elements::new(file, FOREIGN_DEPTH);
+                let why = |error| format!("{:#}", anyhow::Error::new(error));
+                while elements.next().map_err(why)?.is_some() {}
+                Ok(())
+            }
+        }
+    }
+
+    /// The tasks of a replica and how they ended, which is known without reading their records; `None` for a file.
+    pub(super) fn known<'a>(&'a self, directory: &'a Directory) -> Option<Known<'a>> {
+        match &self.kind {
+            PartKind::Verified { replica_id, .. } => {
+                let share = directory.share(*replica_id)?;
+                Some(Box::new(share.iter().map(|index| (index, Status::Ok))))
+            }
+            PartKind::Journals { history, .. } => {
+                let known = |(index, note): (u64, TaskNote)| Some((index, note.known.status()?));
+                Some(Box::new(history.tasks().filter_map(known)))
+            }
+            PartKind::Unreadable { .. } | PartKind::File => None,
+        }
+    }
+
     /// Gives every record of the part to `take`, in list order where the part has one.
-    pub(super) fn each(
-        &self,
-        directory: &Directory,
-        last: LastLaunch,
-        take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
-    ) -> Result<(), ReadError> {
+    pub(super) fn each(&self, directory: &Directory, take: Take<'_>) -> anyhow::Result<()> {
         match &self.kind {
             PartKind::Verified { replica_id, identity } => {
-                Ok(self.each_verified(directory, *replica_id, *identity, take)?)
+                self.each_verified(directory, *replica_id, *identity, take)
             }
-            PartKind::Journals { replica_id } => Ok(each_of_journals(directory, *replica_id, last, take)?),
+            PartKind::Journals { replica_id, history } => {
+                each_of_journals(directory, *replica_id, history, take)
+            }
+            PartKind::Unreadable { .. } => Ok(()),
             PartKind::File => self.each_of_file(take),
         }
     }
@@ -246,7 +308,7 @@ impl Part {
         directory: &Directory,
         replica_id: u32,
         identity: FileIdentity,
-        take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
+        take: Take<'_>,
     ) -> anyhow::Result<()> {
         let cannot = || format!("can't read the results file {}", self.name.display());
         let file = File::open(&self.name).with_context(cannot)?;
@@ -262,6 +324,9 @@ impl Part {
             reader.read_until(b'\n', &mut line).with_context(cannot)?;
             let record = line.trim_ascii_end();
             let record = record.strip_suffix(b",").unwrap_or(record);
+            if record.is_empty() {
+                bail!("{} was cut while it was merged: merge again", self.name.display());
+            }
             let run = directory.run().unwrap_or_default().to_owned();
             let task = Some(Task { run, index, age: (u32::MAX, None) });
             take(&Item { record, status: Status::Ok, task, non_finite: 0 })?;
@@ -269,19 +334,12 @@ impl Part {
         Ok(())
     }
 
-    fn each_of_file(&self, take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>) -> Result<(), ReadError> {
-        let cannot = || format!("can't read the results file {}", self.name.display());
-        let file = File::open(&self.name).with_context(cannot)?;
-        let mut elements = Elements::new(file, FOREIGN_DEPTH);
-        loop {
-            let element = match elements.next() {
-                Ok(Some(element)) => element,
-                Ok(None) => return Ok(()),
-                Err(ElementsError::Json(error)) => return Err(ReadError::Broken(error.to_string())),
-                Err(error) => return Err(anyhow::Error::new(error).context(cannot()).into()),
-            };
-            let normal = json::normalise(element.text, FOREIGN_DEPTH)
-                .map_err(|error| ReadError::Broken(error.to_string()))?;
+    /// A file that was found whole before.
+    fn each_of_file(&self, take: Take<'_>) -> anyhow::Result<()> {
+        let changed = || format!("{} changed while it was merged: merge again", self.name.display());
+        let mut elements = Elements::new(File::open(&self.name).with_context(changed)?, FOREIGN_DEPTH);
+        while let Some(element) = elements.next().with_context(changed)? {
+            let normal = json::normalise(element.text, FOREIGN_DEPTH).with_context(changed)?;
             let meta: Option<TaskMeta> = Some(normal.kind)
                 .filter(|kind| *kind == json::Kind::Object)
                 .and_then(|_| serde_json::from_slice(item::raw_meta(&normal.text)?).ok());
@@ -294,26 +352,22 @@ impl Part {
             });
             take(&Item { record: &normal.text, status, task, non_finite: normal.non_finite as u64 })?;
         }
+        Ok(())
     }
 }
 
 fn each_of_journals(
     directory: &Directory,
     replica_id: u32,
-    last: LastLaunch,
-    take: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
+    history: &History,
+    take: Take<'_>,
 ) -> anyhow::Result<()> {
-    let history = directory.history(replica_id, last)?;
     let mut records = Records::new(directory.layout.clone(), replica_id);
     let mut buffer = Vec::new();
     for (index, note) in history.tasks() {
-        let status = match note.known {
-            Known::Nothing => continue,
-            Known::Ok => Status::Ok,
-            Known::Failed | Known::Lost => Status::Failed,
-        };
+        let Some(status) = note.known.status() else { continue };
         if !records.read(note, &mut buffer)? {
-            buffer = lost_record(directory, replica_id, index, u32::from(note.attempts), &history)?;
+            buffer = lost_record(directory, replica_id, index, u32::from(note.attempts), history)?;
         }
         let run = directory.run().unwrap_or_default().to_owned();
         let task = Some(Task { run, index, age: (u32::MAX, None) });

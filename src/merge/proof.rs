@@ -7,7 +7,7 @@ use crate::outcome::Cause;
 /// What a merge found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Proof {
-    /// Every file of every list has a record, and every results file could be read.
+    /// It is proven: every file of every list has a record, and every results file could be read.
     pub complete: bool,
     /// There was a list to prove that against.
     pub proven: bool,

@@ -5,12 +5,10 @@ use std::collections::{HashMap, HashSet};
 use crate::merge::bits::Bits;
 use crate::merge::csv_table::Columns;
 use crate::merge::output::Format;
-use crate::merge::parts::{Directory, Item, Part, PartKind, ReadError, Task};
+use crate::merge::parts::{Directory, Item, PartKind, Task};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
 use crate::outcome::Status;
-use crate::record::history::LastLaunch;
-use crate::record::inputs::InputList;
-use crate::select::Share;
+use crate::record::inputs::{Header, InputList};
 use crate::units;
 
 /// So many missing files of a replica are named.
@@ -23,14 +21,15 @@ pub(super) struct Tasks {
     pub(super) failed: Bits,
     /// Tasks of whose file another directory has a better or newer record.
     pub(super) superseded: Bits,
-    /// Tasks with several ok records, with the one that wins.
+    /// Tasks with several records, with the one that wins.
     contested: HashMap<u64, Option<Winner>>,
 }
 
-/// The newest of several records.
+/// The best of several records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Winner {
-    age: (u32, Option<String>),
+    /// Ok before failed, then the newest.
+    rank: (bool, (u32, Option<String>)),
     place: Place,
 }
 
@@ -45,8 +44,6 @@ pub struct Survey {
     pub(super) tasks: Vec<HashMap<String, Tasks>>,
     /// Parts that are left out, by directory.
     pub(super) left_out: Vec<HashSet<usize>>,
-    /// Replicas at work, by directory.
-    at_work: Vec<Vec<u32>>,
     pub(super) columns: Option<Columns>,
     /// What was found.
     pub proof: Proof,
@@ -60,7 +57,6 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
     let mut survey = Survey {
         tasks: directories.iter().map(|_| HashMap::new()).collect(),
         left_out: vec![HashSet::new(); directories.len()],
-        at_work: directories.iter().map(Directory::at_work).collect::<anyhow::Result<_>>()?,
         columns: (format == Format::Csv).then(Columns::default),
         proof: Proof::default(),
         directories,
@@ -76,30 +72,28 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
 }
 
 impl Tasks {
-    fn take(&mut self, item: &Item<'_>, task: &Task, proof: &mut Proof) {
-        let index = task.index;
-        match item.status {
-            Status::Ok => {
-                if !self.ok.insert(index) {
-                    proof.repeated += 1;
-                    self.contested.insert(index, None);
-                }
-            }
-            Status::Failed => _ = self.failed.insert(index),
+    /// Notes a record; `false` if the task has another one.
+    fn take(&mut self, index: u64, status: Status, proof: &mut Proof) -> bool {
+        let is_first = self.rank(index) == 0;
+        if !is_first {
+            proof.repeated += 1;
+            self.contested.insert(index, None);
         }
+        match status {
+            Status::Ok => self.ok.insert(index),
+            Status::Failed => self.failed.insert(index),
+        };
+        is_first
     }
 
     /// Whether the record at `place` is the one of its task.
-    pub(super) fn wins(&self, index: u64, status: Status, place: Place) -> bool {
+    pub(super) fn wins(&self, index: u64, place: Place) -> bool {
         if self.superseded.contains(index) {
             return false;
         }
-        match status {
-            Status::Failed => self.failed.contains(index) && !self.ok.contains(index),
-            Status::Ok => match self.contested.get(&index) {
-                Some(Some(winner)) => winner.place == place,
-                _ => self.ok.contains(index),
-            },
+        match self.contested.get(&index) {
+            Some(winner) => winner.as_ref().is_some_and(|winner| winner.place == place),
+            None => self.rank(index) > 0,
         }
     }
 
@@ -109,72 +103,52 @@ impl Tasks {
 }
 
 impl Survey {
-    /// Whether a journal's last launch may be at work, so that what it runs alone is not lost yet.
-    pub(super) fn last_launch(&self, directory: usize, part: &Part) -> LastLaunch {
-        match part.kind {
-            PartKind::Journals { replica_id } if self.at_work[directory].contains(&replica_id) => {
-                LastLaunch::MayLive
-            }
-            _ => LastLaunch::Dead,
-        }
-    }
-
     fn read(&mut self, number: usize) -> anyhow::Result<()> {
         for part_number in 0..self.directories[number].parts.len() {
-            let directory = &self.directories[number];
-            let part = &directory.parts[part_number];
-            let last = self.last_launch(number, part);
-            if let (PartKind::Verified { replica_id, .. }, None) = (&part.kind, &self.columns) {
-                // Known to be all ok: nothing has to be read to know that.
-                let tasks =
-                    self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
-                directory
-                    .share(*replica_id)
-                    .into_iter()
-                    .flat_map(Share::iter)
-                    .for_each(|index| _ = tasks.ok.insert(index));
+            let part = &self.directories[number].parts[part_number];
+            if let Err(why) = part.check() {
+                self.proof.broken.push(Broken { file: units::path(&part.name), why });
+                self.left_out[number].insert(part_number);
                 continue;
             }
-            if let PartKind::Journals { replica_id } = part.kind {
-                let problems = directory.history(replica_id, last)?.problems;
-                self.proof.problems.extend(problems.iter().map(ToString::to_string));
-            }
-            // What a broken file held is not counted.
-            let before = self.proof.clone();
-            let (proof, columns, tasks) = (&mut self.proof, &mut self.columns, &mut self.tasks[number]);
-            let mut taken = Vec::new();
-            let read = part.each(directory, last, &mut |item| {
-                proof.non_finite += item.non_finite;
-                if admit(directory, item, proof) {
-                    if let Some(columns) = columns.as_mut().filter(|_| item.status == Status::Ok) {
-                        columns.learn(item.record);
-                    }
-                    if let Some(task) = &item.task {
-                        tasks.entry(task.run.clone()).or_default().take(item, task, proof);
-                        if matches!(part.kind, PartKind::File) {
-                            taken.push((task.run.clone(), task.index));
-                        }
-                    }
-                }
-                Ok(())
-            });
-            match read {
-                Ok(()) => {}
-                Err(ReadError::Broken(why)) => {
-                    self.proof = before;
-                    for (run, index) in taken {
-                        self.tasks[number].entry(run).or_default().ok.remove(index);
-                    }
-                    self.proof.broken.push(Broken { file: units::path(&part.name), why });
-                    self.left_out[number].insert(part_number);
-                }
-                Err(ReadError::Other(error)) => return Err(error),
-            }
+            self.take_known(number, part_number);
+            self.take_records(number, part_number)?;
         }
         Ok(())
     }
 
-    /// Finds the newest of several ok records of a task, where there are any.
+    /// What is known of a replica without reading its records.
+    fn take_known(&mut self, number: usize, part_number: usize) {
+        let directory = &self.directories[number];
+        let part = &directory.parts[part_number];
+        let Some(known) = part.known(directory) else { return };
+        let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
+        known.for_each(|(index, status)| _ = tasks.take(index, status, &mut self.proof));
+        if let PartKind::Journals { history, .. } = &part.kind {
+            self.proof.problems.extend(history.problems.iter().map(ToString::to_string));
+        }
+    }
+
+    /// What only the records tell: which tasks a file is about, and the columns of a table.
+    fn take_records(&mut self, number: usize, part_number: usize) -> anyhow::Result<()> {
+        let directory = &self.directories[number];
+        let part = &directory.parts[part_number];
+        let is_file = matches!(part.kind, PartKind::File);
+        if !is_file && self.columns.is_none() {
+            return Ok(());
+        }
+        part.each(directory, &mut |item| {
+            if is_file && !admit(directory, item, &mut self.tasks[number], &mut self.proof) {
+                return Ok(());
+            }
+            if let Some(columns) = self.columns.as_mut().filter(|_| item.status == Status::Ok) {
+                columns.learn(item.record);
+            }
+            Ok(())
+        })
+    }
+
+    /// Finds the best of several records of a task, where there are any.
     fn settle_contests(&mut self, number: usize) -> anyhow::Result<()> {
         if self.tasks[number].values().all(|tasks| tasks.contested.is_empty()) {
             return Ok(());
@@ -184,26 +158,21 @@ impl Survey {
             if self.left_out[number].contains(&part_number) {
                 continue;
             }
-            let last = self.last_launch(number, part);
             let tasks = &mut self.tasks[number];
             let mut record = 0;
-            let read = part.each(directory, last, &mut |item| {
+            part.each(directory, &mut |item| {
                 let place = (part_number, record);
                 record += 1;
-                let Some(task) = item.task.as_ref().filter(|_| item.status == Status::Ok) else {
-                    return Ok(());
-                };
+                let Some(task) = &item.task else { return Ok(()) };
+                let rank = (item.status == Status::Ok, task.age.clone());
                 if let Some(best) =
                     tasks.get_mut(&task.run).and_then(|tasks| tasks.contested.get_mut(&task.index))
-                    && best.as_ref().is_none_or(|best| best.age <= task.age)
+                    && best.as_ref().is_none_or(|best| best.rank <= rank)
                 {
-                    *best = Some(Winner { age: task.age.clone(), place });
+                    *best = Some(Winner { rank, place });
                 }
                 Ok(())
-            });
-            if let Err(ReadError::Other(error)) = read {
-                return Err(error);
-            }
+            })?;
         }
         Ok(())
     }
@@ -278,9 +247,6 @@ impl Survey {
                 found.push(MissingReplica { results_dir, replica_id, state, missing, examples });
             }
             let superseded = tasks.superseded.count();
-            let both = (0..list.header().count)
-                .filter(|index| tasks.ok.contains(*index) && tasks.failed.contains(*index));
-            self.proof.repeated += both.count() as u64;
             self.proof.files += list.header().count - superseded;
             self.proof.missing += found.iter().map(|replica| replica.missing).sum::<u64>();
             self.proof.missing_replicas.extend(found);
@@ -289,13 +255,9 @@ impl Survey {
     }
 
     fn state_of(&self, number: usize, replica_id: u32) -> ReplicaState {
-        let has_journal = self.directories[number].parts.iter().any(|part| match part.kind {
-            PartKind::Verified { replica_id: id, .. } | PartKind::Journals { replica_id: id } => {
-                id == replica_id
-            }
-            PartKind::File => false,
-        });
-        match (self.at_work[number].contains(&replica_id), has_journal) {
+        let directory = &self.directories[number];
+        let has_journal = directory.parts.iter().any(|part| part.replica() == Some(replica_id));
+        match (directory.is_at_work(replica_id), has_journal) {
             (true, _) => ReplicaState::Running,
             (false, true) => ReplicaState::Stopped,
             (false, false) => ReplicaState::NeverStarted,
@@ -321,19 +283,25 @@ impl Survey {
             self.proof.ok += ok;
             self.proof.failed += failed;
         }
-        self.proof.complete = self.proof.missing == 0 && self.proof.broken.is_empty();
+        let proof = &mut self.proof;
+        proof.complete = proof.proven && proof.missing == 0 && proof.broken.is_empty();
         self.warn_of_gaps();
     }
 
     /// Without a list, a gap in the ids is all that can tell that a replica is missing.
     fn warn_of_gaps(&mut self) {
         for directory in self.directories.iter().filter(|directory| directory.list.is_none()) {
+            let root = units::path(directory.layout.root());
+            if directory.has_journals {
+                self.proof.problems.push(format!(
+                    "{root}: there are journals, but no list of inputs (inputs.jsonl) to read them by: records that no results file holds are not merged. Put the list back"
+                ));
+            }
             let gaps = directory.gaps();
             if !gaps.is_empty() {
                 let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
                 self.proof.problems.push(format!(
-                    "{}: there is no results file of replica {}, and no list of inputs to tell whether there should be",
-                    units::path(directory.layout.root()),
+                    "{root}: there is no results file of replica {}, and no list of inputs to tell whether there should be",
                     gaps.join(", ")
                 ));
             }
@@ -341,22 +309,26 @@ impl Survey {
     }
 }
 
-/// Whether a record is to be merged. One of another run than the list beside it is somebody's older result.
-fn admit(directory: &Directory, item: &Item<'_>, proof: &mut Proof) -> bool {
-    match (&item.task, directory.list.as_ref().map(InputList::header)) {
-        (Some(task), Some(header)) if task.run == header.run && task.index < header.count => true,
-        (Some(_), Some(_)) => {
+/// Notes a record of a file; `false` for one that is not to be merged: of another run than the list beside it, so
+/// somebody's older result.
+fn admit(
+    directory: &Directory,
+    item: &Item<'_>,
+    tasks: &mut HashMap<String, Tasks>,
+    proof: &mut Proof,
+) -> bool {
+    let header = directory.list.as_ref().map(InputList::header);
+    let is_of_list = |task: &Task, header: &Header| task.run == header.run && task.index < header.count;
+    match (&item.task, header) {
+        (Some(task), Some(header)) if !is_of_list(task, header) => {
             proof.of_other_runs += 1;
-            false
+            return false;
         }
-        (_, _) => {
-            proof.foreign += 1;
-            true
+        (Some(task), header) => {
+            let is_first = tasks.entry(task.run.clone()).or_default().take(task.index, item.status, proof);
+            proof.foreign += u64::from(is_first && header.is_none());
         }
+        (None, _) => proof.foreign += 1,
     }
-}
-
-/// The same decision as [`admit`], for the second reading.
-pub(super) fn is_admitted(directory: &Directory, item: &Item<'_>) -> bool {
-    admit(directory, item, &mut Proof::default())
+    true
 }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use crate::CannotWrite;
 use crate::merge::output::{Output, partial_name};
-use crate::merge::parts::{Item, Part, ReadError};
+use crate::merge::parts::{Part, Take};
 use crate::merge::proof::{FailureGroup, Proof};
-use crate::merge::survey::{Survey, is_admitted};
+use crate::merge::survey::Survey;
 use crate::outcome::last_line;
 use crate::outcome::{Cause, Status};
 use crate::record::atomic_file::AtomicFile;
@@ -48,7 +48,8 @@ impl Targets {
     }
 }
 
-/// Writes the three files. Returns where the results are; the proof of the survey then has the failures too.
+/// Writes the three files. Returns where the results are; the proof of the survey then also has the failures and
+/// what became null.
 ///
 /// # Errors
 /// When something can't be read or written; no file is left half written.
@@ -58,16 +59,21 @@ pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> 
     let mut results =
         Output::create(&path, survey.columns.take()).with_context(cannot).context(CannotWrite)?;
     let mut failures = Failures::begin(&targets.failed)?;
+    let mut non_finite = 0;
     for number in 0..survey.directories.len() {
         for part_number in 0..survey.directories[number].parts.len() {
             if !survey.left_out[number].contains(&part_number) {
-                survey.write_part(number, part_number, &mut |item| match item.status {
-                    Status::Ok => results.record(item.record).with_context(cannot).context(CannotWrite),
-                    Status::Failed => failures.record(item.record),
+                survey.write_part(number, part_number, &mut |item| {
+                    non_finite += item.non_finite;
+                    match item.status {
+                        Status::Ok => results.record(item.record).with_context(cannot).context(CannotWrite),
+                        Status::Failed => failures.record(item.record),
+                    }
                 })?;
             }
         }
     }
+    survey.proof.non_finite = non_finite;
     results.finish().with_context(cannot).context(CannotWrite)?;
     survey.proof.failures = failures.finish()?;
     if targets.is_final(&survey.proof) {
@@ -79,34 +85,22 @@ pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> 
 }
 
 impl Survey {
-    fn write_part(
-        &self,
-        number: usize,
-        part_number: usize,
-        write: &mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    fn write_part(&self, number: usize, part_number: usize, write: Take<'_>) -> anyhow::Result<()> {
         let directory = &self.directories[number];
         let part: &Part = &directory.parts[part_number];
         let mut record = 0;
-        let read = part.each(directory, self.last_launch(number, part), &mut |item| {
+        part.each(directory, &mut |item| {
             let place = (part_number, record);
             record += 1;
+            // What the survey did not admit has no task there; what came after it is left to the next merge.
             let wins = match &item.task {
-                // What came after the survey is left to the next merge.
-                Some(task) => self.tasks[number]
-                    .get(&task.run)
-                    .is_some_and(|tasks| tasks.wins(task.index, item.status, place)),
+                Some(task) => {
+                    self.tasks[number].get(&task.run).is_some_and(|tasks| tasks.wins(task.index, place))
+                }
                 None => true,
             };
-            if wins && is_admitted(directory, item) { write(item) } else { Ok(()) }
-        });
-        match read {
-            Ok(()) => Ok(()),
-            Err(ReadError::Other(error)) => Err(error),
-            Err(ReadError::Broken(why)) => {
-                bail!("{} changed while it was merged: {why}. Merge again", part.name.display())
-            }
-        }
+            if wins { write(item) } else { Ok(()) }
+        })
     }
 }
 
@@ -117,7 +111,7 @@ struct Failures {
     groups: BTreeMap<(Cause, String), FailureGroup>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct FailureMeta {
     path: Option<String>,
     cause: Option<Cause>,
@@ -138,9 +132,8 @@ impl Failures {
             .record(record)
             .with_context(|| format!("can't write {}", self.path.display()))
             .context(CannotWrite)?;
-        let meta: Option<FailureMeta> =
-            item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok());
-        let Some(meta) = meta else { return Ok(()) };
+        let meta: FailureMeta =
+            item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
         let cause = meta.cause.unwrap_or(Cause::Exit);
         let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
         let mut line = units::printable(last_line(meta.stderr_tail.as_deref()).unwrap_or(&message));

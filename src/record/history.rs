@@ -27,6 +27,17 @@ pub enum Known {
     Lost,
 }
 
+impl Known {
+    /// What a record of it says; `None` where there is nothing to record.
+    pub fn status(self) -> Option<Status> {
+        match self {
+            Self::Nothing => None,
+            Self::Ok => Some(Status::Ok),
+            Self::Failed | Self::Lost => Some(Status::Failed),
+        }
+    }
+}
+
 /// One task's note: 24 bytes, since a share may have a million.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskNote {

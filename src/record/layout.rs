@@ -73,11 +73,20 @@ impl Layout {
     /// Whether a name in a results directory is one that a run of ours, or its merge, writes or reserves.
     pub fn is_of_a_run(name: &OsStr) -> bool {
         let Some(name) = name.to_str() else { return false };
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
         matches!(name, "inputs.jsonl" | "inputs.listing" | "journal" | "logs" | "claims")
-            || name.strip_prefix("inputs.").is_some_and(|rest| rest.strip_suffix(".jsonl").is_some())
-            || name.starts_with("final_")
+            || matches!(name, "final_failed.json" | "final_summary.json")
+            || name.starts_with("final_results.")
+            || later_list.is_some_and(is_number)
             || ResultsName::parse(OsStr::new(name)).is_some()
+            || unfinished(name).is_some_and(|name| Self::is_of_a_run(OsStr::new(name)))
     }
+}
+
+/// The name that a file in the making was to have, which a process that was killed left behind.
+fn unfinished(name: &str) -> Option<&str> {
+    Some(name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?.0)
 }
 
 /// The id in a results file's name. Python writes `None` where `REPLICA_ID` is unset; it sorts last.
@@ -137,9 +146,20 @@ mod tests {
 
     #[test]
     fn only_names_of_ours_belong_to_a_run() {
-        assert!(Layout::is_of_a_run(OsStr::new("container_1_results.json")));
-        assert!(Layout::is_of_a_run(OsStr::new("final_results.csv")));
-        assert!(!Layout::is_of_a_run(OsStr::new("notes.txt")));
-        assert!(!Layout::is_of_a_run(OsStr::new("previous")));
+        for ours in [
+            "container_1_results.json",
+            "final_results.csv",
+            "final_results.partial.json",
+            "final_summary.json",
+            "inputs.2.jsonl",
+            ".container_1_results.json.aB3xYz.tmp",
+        ] {
+            assert!(Layout::is_of_a_run(OsStr::new(ours)), "{ours}");
+        }
+        for not_ours in
+            ["notes.txt", "previous", "final_plot.png", "inputs.mine.jsonl", ".notes.txt.aB3xYz.tmp", "..tmp"]
+        {
+            assert!(!Layout::is_of_a_run(OsStr::new(not_ours)), "{not_ours}");
+        }
     }
 }

@@ -125,25 +125,39 @@ pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
     Ok(is_event(&last, "stop"))
 }
 
-/// The last two lines of a journal that ended in order with its results written.
+/// The last two lines of a journal of `run` that ended in order with its results written.
 ///
 /// # Errors
 /// When it can't be read.
-pub fn last_words(journal: &Path) -> anyhow::Result<Option<(ResultsWritten, Stopped)>> {
+pub fn last_words(journal: &Path, run: &str) -> anyhow::Result<Option<(ResultsWritten, Stopped)>> {
     let [written, stop] = last_lines(journal)?;
-    if !is_event(&written, "results_written") || !is_event(&stop, "stop") {
+    let is_ours = kind_of(&written).is_some_and(|line| line.is("results_written") && line.run == run);
+    if !is_ours || !is_event(&stop, "stop") {
         return Ok(None);
     }
     Ok(serde_json::from_slice(&written).ok().zip(serde_json::from_slice(&stop).ok()))
 }
 
-fn is_event(line: &[u8], event: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Kind<'a> {
-        v: u32,
-        event: &'a str,
+/// What a line is.
+#[derive(Deserialize)]
+struct LineKind<'a> {
+    v: u32,
+    run: &'a str,
+    event: &'a str,
+}
+
+impl LineKind<'_> {
+    fn is(&self, event: &str) -> bool {
+        self.event == event && self.v == VERSION
     }
-    serde_json::from_slice::<Kind>(line).is_ok_and(|line| line.event == event && line.v == VERSION)
+}
+
+fn kind_of(line: &[u8]) -> Option<LineKind<'_>> {
+    serde_json::from_slice(line).ok()
+}
+
+fn is_event(line: &[u8], event: &str) -> bool {
+    kind_of(line).is_some_and(|line| line.is(event))
 }
 
 /// The last two lines, the last one second.

@@ -12,8 +12,12 @@ const NAMED: usize = 20;
 
 /// Says what was found and where it was written.
 pub fn say(console: &Console, proof: &Proof, results: &Path, is_final: bool) {
-    let tone = if proof.complete && proof.failed == 0 { Tone::Good } else { Tone::Bad };
-    let level = if tone == Tone::Good { Verbosity::Normal } else { Verbosity::Quiet };
+    let is_bad = proof.missing > 0 || proof.failed > 0 || !proof.broken.is_empty();
+    let (level, tone) = match (is_bad, proof.complete) {
+        (true, _) => (Verbosity::Quiet, Tone::Bad),
+        (false, true) => (Verbosity::Normal, Tone::Good),
+        (false, false) => (Verbosity::Normal, Tone::Plain),
+    };
     console.say(level, tone, &headline(proof));
     for group in proof.failures.iter().take(NAMED) {
         let line = format!(

@@ -56,7 +56,7 @@ pub struct Comparison {
     pub most_files: u64,
     /// Bytes of the largest share, where known.
     pub most_bytes: Option<u64>,
-    /// Largest share over the mean: bytes where known, else entries.
+    /// Largest share over the mean: bytes where there are any, else entries.
     pub ratio: f64,
     /// Replicas that get nothing.
     pub empty: u64,
@@ -109,11 +109,12 @@ fn compare(strategy: Strategy, count: u64, sizes: &[u64], replicas: NonZeroU32) 
     let most = |loads: &[u64]| loads.iter().copied().max().unwrap_or(0);
     let by_files: Vec<u64> = of_all.iter().map(Share::len).collect();
     let by_load = loads(&of_all, sizes);
+    let imbalance = Imbalance::of(&by_load).or_else(|| Imbalance::of(&by_files));
     Comparison {
         strategy,
         most_files: most(&by_files),
         most_bytes: (!sizes.is_empty()).then(|| most(&by_load)),
-        ratio: Imbalance::of(&by_load).map_or(1.0, Imbalance::ratio),
+        ratio: imbalance.map_or(1.0, Imbalance::ratio),
         empty: by_files.iter().filter(|files| **files == 0).count() as u64,
     }
 }
