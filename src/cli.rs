@@ -107,6 +107,8 @@ pub struct InputArgs {
     #[arg(short, long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::AnyPath)]
     pub input: Vec<OsString>,
     /// Entries of a list, one a line, exactly as they are (`-` is stdin)
+    ///
+    /// In the order given, repeats once; they need not be files. Blank lines are skipped. [default: none]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files_from: Option<PathBuf>,
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]

@@ -399,6 +399,18 @@ fn reap(
 /// The largest resident memory this process ever had, bytes. A child starts as its copy, and the kernel counts that as the
 /// child's own peak: what is not above it can't be told apart.
 fn own_peak() -> u64 {
+    own_peak_since_exec().unwrap_or_else(own_peak_of_all)
+}
+
+/// Without what the process was that executed this program, which may have been far larger: a notebook, say. Of Linux.
+fn own_peak_since_exec() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn own_peak_of_all() -> u64 {
     use nix::sys::resource::{UsageWho, getrusage};
     // Linux counts in KiB, macOS in bytes.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
