@@ -31,6 +31,9 @@ const OPPOSITES: [(&str, &str); 2] = [("verbose", "quiet"), ("quiet", "verbose")
 /// Not an option, but as replaceable as one.
 const COMMAND: &str = "command";
 
+/// Longest list of values that the journal keeps whole.
+const MOST_VALUES: usize = 16;
+
 /// Says nothing about a run.
 const NOT_LAYERED: [&str; 3] = ["help", "version", "job-file"];
 
@@ -221,7 +224,8 @@ fn check(subcommand: &str, item: &Item) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The options that are not defaults, by name.
+/// The options that are not defaults, by name. Of a long list, such as a shell's expansion of a glob, only how long it is
+/// and its ends: the list of inputs has it all.
 fn options_of(subcommand: &str, argv: &[OsString]) -> BTreeMap<String, serde_json::Value> {
     let root = Cli::command();
     let Ok(matches) = root.clone().try_get_matches_from(argv) else { return BTreeMap::new() };
@@ -236,7 +240,13 @@ fn options_of(subcommand: &str, argv: &[OsString]) -> BTreeMap<String, serde_jso
             let values = matches.get_raw(&id_of(name)).into_iter().flatten();
             let mut values: Vec<String> =
                 values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
-            let value = if values.len() == 1 { values.remove(0).into() } else { values.into() };
+            let value = match values.as_slice() {
+                [_] => values.remove(0).into(),
+                [first, .., last] if values.len() > MOST_VALUES => {
+                    serde_json::json!({"count": values.len(), "first": first, "last": last})
+                }
+                _ => values.into(),
+            };
             (name.to_owned(), value)
         })
         .collect()
@@ -247,6 +257,7 @@ mod tests {
     use std::ffi::OsString;
 
     use clap::CommandFactory;
+    use serde_json::json;
 
     use super::{Layered, layered};
     use crate::cli::Cli;
@@ -305,6 +316,16 @@ mod tests {
             assert!(layers.warnings.concat().contains(said), "{:?}", layers.warnings);
             assert_eq!(layers.options.len(), 1, "{:?}", layers.options);
         }
+    }
+
+    #[test]
+    fn of_a_long_list_its_length_and_ends_are_kept() {
+        let typed: Vec<String> = (0..3000).map(|number| format!("--input=/data/{number}")).collect();
+        let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+        let kept = |many| of(&typed[..many], &[], "").unwrap().options["input"].clone();
+        assert_eq!(kept(3000), json!({"count": 3000, "first": "/data/0", "last": "/data/2999"}));
+        assert_eq!(kept(2), json!(["/data/0", "/data/1"]));
+        assert_eq!(kept(1), json!("/data/0"));
     }
 
     #[test]
