@@ -221,22 +221,34 @@ pub fn read(path: &Path, mut take: impl TakeLine) -> anyhow::Result<Vec<BadLine>
     }
 }
 
+/// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
+const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
+
+/// The text of a journal's first line.
+///
+/// # Errors
+/// When it can't be read.
+pub(super) fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
+    use anyhow::Context;
+    use io::Read;
+    let read = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(File::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    read().with_context(|| format!("can't read the journal {}", path.display()))
+}
+
 /// Refuses a journal of another major version by its first line, as far as that is whole.
 ///
 /// # Errors
 /// When it is one, or can't be read.
 pub fn check_version(path: &Path) -> anyhow::Result<()> {
-    use anyhow::Context;
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
-    let read = || -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        BufReader::new(File::open(path)?).read_until(b'\n', &mut line)?;
-        Ok(line)
-    };
-    let line = read().with_context(|| format!("can't read the journal {}", path.display()))?;
+    let line = first_line(path)?;
     serde_json::from_slice::<Version>(&line).map_or(Ok(()), |first| refuse_other_version(path, first.v, 0))
 }
 

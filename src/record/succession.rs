@@ -181,13 +181,7 @@ fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
 /// # Errors
 /// When it can't be read.
 pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
-    use std::io::BufRead;
-    let read = || -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        io::BufReader::new(File::open(journal)?).take(TAIL).read_until(b'\n', &mut line)?;
-        Ok(line)
-    };
-    let line = read().with_context(|| format!("can't read the journal {}", journal.display()))?;
+    let line = journal::first_line(journal)?;
     Ok(serde_json::from_slice(&line).ok())
 }
 
@@ -208,5 +202,36 @@ pub fn is_at_work(journal: &Path, me: &Process, now_at_file_server: Option<std::
     match (written, now_at_file_server) {
         (Ok(written), Some(now)) => now.duration_since(written).is_ok_and(|age| age < QUIET),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::first_line;
+    use crate::event::{Event, LaunchBegun, Limits};
+    use crate::provenance::Process;
+    use crate::record::journal::Journal;
+
+    #[test]
+    fn who_began_a_launch_is_known_however_long_its_first_line_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let begun = LaunchBegun {
+            replica_id: 1,
+            replica_count: 1,
+            process: Process::current(None),
+            locked: true,
+            options: BTreeMap::from([("shell".to_owned(), "x".repeat(1 << 20).into())]),
+            limits: Limits { cpus: 1.0 },
+            jobs: 1,
+            command_files: Vec::new(),
+            share: 1,
+        };
+        let mut journal = Journal::create(&path, "run", 1).unwrap();
+        journal.add(&Event::Run(Box::new(begun.clone())));
+        journal.commit().unwrap();
+        assert_eq!(first_line(&path).unwrap(), Some(begun));
     }
 }

@@ -172,3 +172,34 @@ fn stopped_in_the_midst_of_many_tasks_none_is_lost_and_none_has_two_records() {
     assert_eq!(ended, (0..60).collect::<Vec<_>>());
     assert_eq!(done(&dir), ended);
 }
+
+#[test]
+fn a_signal_ends_the_wait_for_a_list_that_nobody_writes() {
+    let dir = Dir::with_inputs(0);
+    let made = std::process::Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
+    assert!(made.success());
+    let (silent, _writer) = std::io::pipe().unwrap();
+    let silent = std::fs::File::from(std::os::fd::OwnedFd::from(silent));
+    let run = |list| dir.canfar_run().args(["--files-from", list, "-o", "out", "--", "true"]);
+    for run in [run("fifo"), run("-").stdin(silent)] {
+        let running = run.start();
+        wait_for_file(&dir, "out/inputs.listing");
+        running.signal(Signal::TERM);
+        running.wait().exits(143).says("stopped by SIGTERM (15) before any task began");
+        assert!(!dir.exists("out"), "{}", dir.tree());
+    }
+}
+
+#[test]
+fn a_list_from_a_fifo_is_read_whole_although_it_comes_late() {
+    let dir = Dir::with_inputs(0);
+    let made = std::process::Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
+    assert!(made.success());
+    let running = dir.canfar_run().args(["--files-from", "fifo", "-o", "out", "--", "true"]).start();
+    wait_for_file(&dir, "out/inputs.listing");
+    // More than a pipe holds at once.
+    let list: Vec<String> = (0..100).map(|number| format!("{number:01000}")).collect();
+    std::fs::write(dir.path("fifo"), list.join("\n")).unwrap();
+    running.wait().exits(0);
+    assert_eq!(dir.results(1).len(), 100);
+}
