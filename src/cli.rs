@@ -76,7 +76,7 @@ pub enum Command {
     Plan(PlanArgs),
     /// Combine all replicas' results into one file, with proof of completeness
     Merge(MergeArgs),
-    /// Move a run aside (previous/<time>/), so that a new one can begin
+    /// Move a run aside (into `previous/`), so that a new one can begin
     Reset(ResetArgs),
     /// Print a completion script for a shell
     Completions {
@@ -185,6 +185,10 @@ fn parse_threads(text: &str) -> Result<Threads, String> {
     }
 }
 
+fn parse_count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "write a whole number from 0".to_owned())
+}
+
 fn parse_max_failures(text: &str) -> Result<MaxFailures, String> {
     let wrong = || "write auto, none, a number, or a percentage such as 10%".to_owned();
     match (text, text.strip_suffix('%')) {
@@ -234,28 +238,28 @@ pub enum Rerun {
 #[command(next_help_heading = "Tasks")]
 pub struct TaskArgs {
     /// Tasks at a time; auto is the container's CPU quota
-    #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = parse_auto)]
+    #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = parse_auto, allow_negative_numbers = true)]
     pub jobs: Auto,
     /// Threads each task's libraries may use [auto: quota / jobs, at least 1; inherit: their variables stay as they are]
-    #[arg(long, value_name = "N|auto|inherit", default_value = "auto", value_parser = parse_threads, hide_short_help = true)]
+    #[arg(long, value_name = "N|auto|inherit", default_value = "auto", value_parser = parse_threads, allow_negative_numbers = true, hide_short_help = true)]
     pub threads: Threads,
     /// Longest time for one attempt, such as 90s or 1h30m [default: none]
-    #[arg(long, value_name = "DURATION", value_parser = parse_max_timeout)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_max_timeout, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// Time between TERM and KILL (at most 15s when canfar-run itself is stopped)
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration, hide_short_help = true)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
     pub grace: Duration,
     /// Extra attempts for a failed task in this launch
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true)]
     pub retries: u32,
     /// Pause before the first extra attempt; doubles each time, with jitter
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, hide_short_help = true)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
     pub retry_delay: Duration,
     /// Start no more tasks beyond so many failures [auto: when the first 20 tasks all failed]
-    #[arg(long, value_name = "auto|none|N|N%", default_value = "auto", value_parser = parse_max_failures, hide_short_help = true)]
+    #[arg(long, value_name = "auto|none|N|N%", default_value = "auto", value_parser = parse_max_failures, allow_negative_numbers = true, hide_short_help = true)]
     pub max_failures: MaxFailures,
     /// Start no new task after this long; the rest is for the next launch [default: none]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, hide_short_help = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
     pub deadline: Option<Duration>,
     /// On a later launch, which failed tasks run again? [all: also those that died with their container]
     #[arg(long, value_name = "WHICH", default_value = "failed", hide_short_help = true)]
@@ -287,7 +291,7 @@ pub struct ResultArgs {
     #[arg(long, value_name = "KIND", default_value = "auto", hide_short_help = true)]
     pub result: ResultKind,
     /// Largest result
-    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_max_result, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_max_result, allow_negative_numbers = true, hide_short_help = true)]
     pub max_result: u64,
     /// Which tasks' output is kept
     #[arg(long, value_name = "WHICH", default_value = "failed", hide_short_help = true)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Cause, ProcessEnd, Status, Usage};
-use crate::record::inputs::NamedFile;
-use crate::record::lease::Process;
+use crate::provenance::NamedFile;
+use crate::provenance::Process;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,8 +50,6 @@ pub struct LaunchBegun {
     pub command_files: Vec<NamedFile>,
     /// Entries of the share.
     pub share: u64,
-    /// Of those, how many had an ok record before this launch.
-    pub done_before: u64,
 }
 
 /// What the container may use.

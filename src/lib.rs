@@ -17,6 +17,7 @@ pub mod launch;
 pub mod listing;
 pub mod merge;
 pub mod outcome;
+pub mod provenance;
 pub mod record;
 pub mod replica;
 pub mod report;
@@ -33,7 +34,7 @@ use anyhow::Context;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Color, Command};
-use crate::config::{RunConfig, Verbosity, layered};
+use crate::config::{RunConfig, Verbosity, explained, layered};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::console::Console;
@@ -50,9 +51,13 @@ pub fn run(argv: &[OsString], environment: &Environment, out: &mut dyn Write) ->
         Ok(code) => code,
         Err(error) => match error.downcast::<clap::Error>() {
             // Help and version are printed by clap, to where they belong.
-            Ok(asked) => {
+            Ok(asked) if !asked.use_stderr() => {
                 let _ = asked.print();
-                if asked.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }
+                ExitCode::Ok
+            }
+            Ok(wrong) => {
+                let _ = write!(anstream::stderr(), "canfar-run: {}", wrong.render().ansi());
+                ExitCode::Usage
             }
             Err(error) => {
                 Console::new(Verbosity::Normal, Color::Auto).error(&error);
@@ -67,7 +72,7 @@ fn code_of(error: &anyhow::Error) -> ExitCode {
 }
 
 fn dispatch(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let matches = Cli::command().try_get_matches_from(argv)?;
+    let matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
     let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
     if !matches!(name, "run" | "plan") {
         return others(Cli::from_arg_matches(&matches)?, environment, out);
@@ -79,6 +84,7 @@ fn dispatch(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -
             let console = Console::new(verbosity(&args.messages), args.messages.color);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             let config = RunConfig::resolve(&args, layers, environment)?;
+            config.warnings.iter().for_each(|warning| console.warn(warning));
             commands::run::run(&config, &console, out)
         }
         Some(Command::Plan(args)) => {

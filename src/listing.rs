@@ -10,9 +10,11 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::{self, Search};
+use crate::provenance::Process;
 use crate::record::inputs::{self, Entry, InputList, Origin, Source};
 use crate::record::layout::Layout;
-use crate::record::lease::{self, Process, QUIET, SIGN_OF_LIFE, Watched, Writer};
+use crate::record::lease::{self, QUIET, SIGN_OF_LIFE, Watched, Writer};
+use crate::record::results;
 
 /// What was listed.
 #[derive(Debug)]
@@ -70,25 +72,21 @@ pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
 }
 
 fn given(file: &Path, null: bool, allow_empty: bool) -> anyhow::Result<(Vec<OsString>, Vec<String>)> {
-    let read = if file.as_os_str() == "-" {
-        discover::read_entries(io::stdin().lock(), null, "standard input")?
+    let is_stdin = file.as_os_str() == "-";
+    let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let read = if is_stdin {
+        discover::read_entries(io::stdin().lock(), null, &name)?
     } else {
-        let name = file.display().to_string();
         let opened = std::fs::File::open(file)
             .with_context(|| format!("can't open the list {name} (--files-from)"))?;
         discover::read_entries(io::BufReader::new(opened), null, &name)?
     };
     if read.entries.is_empty() && !allow_empty {
-        bail!(
-            "the list {} (--files-from) has no entries; give --allow-empty if that is right",
-            file.display()
-        );
+        bail!("the list {name} (--files-from) has no entries; give --allow-empty if that is right");
     }
     let repeats = (read.repeats > 0).then(|| {
-        format!(
-            "{} repeated in the list; each counts once",
-            crate::units::count(read.repeats as u64, "entry")
-        )
+        let entries = crate::units::plural(read.repeats as u64, "entry", "entries");
+        format!("{entries} repeated in the list {name}; each counts once")
     });
     Ok((read.entries, repeats.into_iter().collect()))
 }
@@ -195,6 +193,7 @@ impl Sign {
         if let Some(list) = InputList::open(layout)? {
             return Ok(Some(list));
         }
+        refuse_results_of_others(layout, origin.replica_count)?;
         let listed = self.while_alive(|| list(&origin.source, rules, &|| listener.keep_going()))?;
         for note in &listed.notes {
             listener.note(note);
@@ -224,6 +223,20 @@ impl Sign {
             result
         })
     }
+}
+
+/// Results that would be overwritten, or merged with ours, are found before a run begins beside them.
+fn refuse_results_of_others(layout: &Layout, replica_count: u32) -> anyhow::Result<()> {
+    let root = layout.root().display();
+    let found = results::stranger(layout, replica_count)
+        .with_context(|| format!("can't look for earlier results in {root}"))?;
+    if let Some(stranger) = found {
+        bail!(
+            "{} is there although no run has begun here: it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {root}`",
+            stranger.display()
+        );
+    }
+    Ok(())
 }
 
 impl Drop for Sign {

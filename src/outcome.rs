@@ -84,3 +84,13 @@ impl Usage {
         Self { duration_s: micro(self.duration_s), cpu_s: micro(self.cpu_s), ..self }
     }
 }
+
+/// The one line that says most about a failure: the last one of its standard error, else what we know.
+pub fn last_words<'a>(failure: &'a Failure, stderr_tail: Option<&'a str>) -> &'a str {
+    last_line(stderr_tail).unwrap_or(&failure.message)
+}
+
+/// The last line of the end of a standard error, if there is one.
+pub fn last_line(stderr_tail: Option<&str>) -> Option<&str> {
+    stderr_tail?.lines().rev().map(str::trim).find(|line| !line.is_empty())
+}

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+/// Far beyond what platforms start (CANFAR: 512); a mistyped count should not exhaust the memory.
+pub const MOST: u32 = 100_000;
+
 /// One of `count` replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replica {
@@ -14,8 +17,11 @@ pub struct Replica {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplicaError {
     /// The id or the count is 0.
-    #[error("replica ids and counts start at 1, not 0")]
+    #[error("neither may be 0")]
     Zero,
+    /// More replicas than any platform starts.
+    #[error("more than {MOST} replicas are not supported")]
+    TooMany,
     /// The id is above the count.
     #[error("replica id {id} is above the replica count {count}")]
     AboveCount {
@@ -38,6 +44,9 @@ impl Replica {
         let (Some(nonzero_id), Some(nonzero_count)) = (NonZeroU32::new(id), NonZeroU32::new(count)) else {
             return Err(ReplicaError::Zero);
         };
+        if count > MOST {
+            return Err(ReplicaError::TooMany);
+        }
         if id > count {
             return Err(ReplicaError::AboveCount { id, count });
         }

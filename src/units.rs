@@ -13,20 +13,25 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     parse_size::Config::new()
         .with_binary()
         .parse_size(text)
-        .map_err(|error| format!("{error}; write a number with K, M, G or T, such as 4G (4 GiB)"))
+        .map_err(|_| "write a number of bytes, or one with K, M, G or T, such as 4G (4 GiB)".to_owned())
 }
+
+/// Points in time further away than this can't be told from never, and beyond some the system's clock has none.
+const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
 
 /// Reads a duration: `90s`, `1h30m`, `500ms`; a plain number is seconds, as for timeout(1).
 ///
 /// # Errors
-/// When it is not a duration, or a negative one.
+/// When it is not a duration, a negative one, or longer than ten years.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
-    }
     let wrong = || "write a number with a unit, such as 90s, 10m, 1h30m or 500ms".to_owned();
-    let parsed: SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(parsed).map_err(|_| wrong())
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
+        Err(_) => {
+            text.parse::<SignedDuration>().ok().and_then(|parsed| parsed.try_into().ok()).ok_or_else(wrong)?
+        }
+    };
+    if duration > LONGEST { Err("it is longer than ten years".to_owned()) } else { Ok(duration) }
 }
 
 /// A duration for people, to a tenth of a second below a minute: `1h 2m 3s`, `1.5s`.
@@ -116,7 +121,7 @@ mod tests {
         ] {
             assert_eq!(super::parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for wrong in ["", "x", "-5s", "-1", "1 fortnight", "NaN"] {
+        for wrong in ["", "x", "-5s", "-1", "1 fortnight", "NaN", "inf", "1e18", "200000h"] {
             assert!(super::parse_duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
 
+mod bad_input;
 mod discover;
 mod examples;
 mod glob_parity;
@@ -10,6 +11,7 @@ mod merge;
 mod plan;
 mod reset;
 mod resume;
+mod shares;
 mod shell_injection;
 mod support;
 mod together;

@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use anyhow::Context;
 
+use crate::CannotWrite;
 use crate::config::{Given, RunConfig, Verbosity};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
 use crate::launch::{Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
+use crate::provenance::Process;
 use crate::record::command_files;
 use crate::record::inputs::{InputList, Origin, Source};
 use crate::record::layout::Layout;
-use crate::record::lease::Process;
 use crate::record::results;
 use crate::record::succession::{self, begin};
 use crate::report::console::{Console, Tone};
@@ -188,9 +189,12 @@ fn live(
             layout.root().display()
         );
     }
-    let (journal, locked) = begin(&layout, &list.header().run, replica, &me, &before)?;
+    // All that can be wrong is found before a launch begins.
     let entries = list.entries(&share)?;
-    let prepared = launcher.prepare(journal, locked, &me, share, entries, command_files)?;
+    results::try_place(&layout, replica.id()).context(CannotWrite)?;
+    let (journal, locked) = begin(&layout, &list.header().run, replica, &me, &before)?;
+    let introduction = launcher.introduction(&me, locked, command_files, &share);
+    let prepared = launcher.prepare(journal, &introduction, share, entries)?;
     launcher.carry_out(prepared, begun, out)
 }
 

@@ -1,17 +1,16 @@
-//! Who am I: which replica of how many, from options, CANFAR's variables, or 1 of 1. Never a guess.
-//!
-//! Engines other than CANFAR will be further sources between the environment's `REPLICA_*` and 1 of 1.
+//! Who am I: which replica of how many, from options, CANFAR's variables, another engine's, or 1 of 1. Never a guess.
 
 use std::ffi::OsStr;
 use std::num::NonZeroU32;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
+use crate::config::engines::{self, Place};
 use crate::environment::Environment;
-use crate::replica::Replica;
+use crate::replica::{MOST, Replica};
 use crate::run::environment::TASK_ID;
 
-const ALLOWED: &str = "ids go from 1 to the count, counts from 1";
+const ALLOWED: &str = "ids go from 1 to the count, counts from 1 to 100000";
 
 /// A pair as one source gives it, with the names by which to speak of it.
 #[derive(Debug, Default)]
@@ -44,12 +43,35 @@ pub fn identify(
         id: id.map(OsStr::new),
         count: count.map(OsStr::new),
     };
-    for pair in [options, canfar(environment)] {
-        if pair.id.is_some() || pair.count.is_some() {
-            return Ok(Identity { replica: pair.replica()?, is_given: true });
-        }
+    let canfar = canfar(environment);
+    if options.id.is_some() || (options.count.is_some() && canfar.is_set()) {
+        return given(options.replica()?);
     }
-    Ok(Identity { replica: Replica::ALONE, is_given: false })
+    if canfar.is_set() {
+        return given(canfar.replica()?);
+    }
+    match (engine(environment)?, options.count) {
+        (None, None) => Ok(Identity { replica: Replica::ALONE, is_given: false }),
+        // Only an engine that has no count takes it from the option.
+        (Some(place), count) if count.is_none() || !place.has_count() => {
+            let count = count.map(|count| number("--replica-count", count)).transpose();
+            given(place.replica(count.map_err(|why| anyhow!("{why} ({ALLOWED})"))?)?)
+        }
+        (_, Some(_)) | (Some(_), None) => given(options.replica()?),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the answer of every branch")]
+fn given(replica: Replica) -> anyhow::Result<Identity> {
+    Ok(Identity { replica, is_given: true })
+}
+
+/// What another engine says. Inside a task its variables are the parent's.
+fn engine(environment: &Environment) -> anyhow::Result<Option<Place>> {
+    if environment.get(TASK_ID).is_some() {
+        return Ok(None);
+    }
+    engines::agreed(engines::places(environment)?)
 }
 
 /// How many replicas there are, for `plan`; `None` where nothing says so.
@@ -63,9 +85,10 @@ pub fn replica_count(count: Option<&str>, environment: &Environment) -> anyhow::
         (None, Some(count)) => ("REPLICA_COUNT", count),
         (None, None) => return Ok(None),
     };
-    let count = number(name, value)?;
+    let count = number(name, value).map_err(|why| anyhow!("{why} ({ALLOWED})"))?;
     NonZeroU32::new(count)
-        .with_context(|| format!("{name}={count} is not a replica count: {ALLOWED}"))
+        .filter(|count| count.get() <= MOST)
+        .with_context(|| format!("{name}={count} is not a replica count ({ALLOWED})"))
         .map(Some)
 }
 
@@ -80,32 +103,39 @@ fn canfar(environment: &Environment) -> Pair<'_> {
 }
 
 impl Pair<'_> {
+    fn is_set(&self) -> bool {
+        self.id.is_some() || self.count.is_some()
+    }
+
     fn replica(&self) -> anyhow::Result<Replica> {
         let [id_name, count_name] = self.names;
         let (id, count) = match (self.id, self.count) {
             (Some(id), Some(count)) => (id, count),
             (Some(id), None) => bail!(
-                "{id_name}={} is set but {count_name} is not: both are needed to know this replica's share ({ALLOWED})",
+                "{id_name}={} is set but {count_name} is not: both are needed to know this replica's share. Give both ({ALLOWED})",
                 id.display()
             ),
             (None, Some(count)) => bail!(
-                "{count_name}={} is set but {id_name} is not: both are needed to know this replica's share ({ALLOWED})",
+                "{count_name}={} is set but {id_name} is not: both are needed to know this replica's share. Give both ({ALLOWED})",
                 count.display()
             ),
             (None, None) => return Ok(Replica::ALONE),
         };
-        let (id, count) = (number(id_name, id)?, number(count_name, count)?);
-        Replica::new(id, count)
-            .with_context(|| format!("{id_name}={id} with {count_name}={count}: {ALLOWED}"))
+        let judged = || -> anyhow::Result<Replica> {
+            Ok(Replica::new(number(id_name, id)?, number(count_name, count)?)?)
+        };
+        judged().map_err(|why| {
+            anyhow!("{id_name}={} with {count_name}={}: {why} ({ALLOWED})", id.display(), count.display())
+        })
     }
 }
 
 fn number(name: &str, value: &OsStr) -> anyhow::Result<u32> {
-    value
-        .to_str()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|text| text.parse().ok())
-        .with_context(|| format!("{name}={:?} is not a number: {ALLOWED}", value.display().to_string()))
+    let shown = value.display().to_string();
+    let digits =
+        value.to_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = digits.with_context(|| format!("{name}={shown:?} is not a number"))?;
+    digits.parse().with_context(|| format!("{name}={shown} is more than any count can be"))
 }
 
 #[cfg(test)]
@@ -163,6 +193,85 @@ mod tests {
             (Some("7"), Some("5"), vec![], "replica id 7 is above the replica count 5"),
         ] {
             let error = who(id, count, &variables).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_engine_counts_in_its_own_way() {
+        let array = |id, count, min, max, step| {
+            vec![
+                ("SLURM_ARRAY_TASK_ID", id),
+                ("SLURM_ARRAY_TASK_COUNT", count),
+                ("SLURM_ARRAY_TASK_MIN", min),
+                ("SLURM_ARRAY_TASK_MAX", max),
+                ("SLURM_ARRAY_TASK_STEP", step),
+            ]
+        };
+        let step = |proc, tasks| {
+            vec![("SLURM_STEP_ID", "0"), ("SLURM_PROCID", proc), ("SLURM_STEP_NUM_TASKS", tasks)]
+        };
+        for (variables, replica) in [
+            (array("0", "8", "0", "7", "1"), (1, 8)),
+            (array("1", "8", "1", "8", "1"), (1, 8)),
+            (array("108", "5", "100", "108", "2"), (5, 5)),
+            (array("7", "3", "3", "10", "3"), (0, 0)),
+            (array("6", "3", "3", "9", "3"), (2, 3)),
+            (array("42", "1", "42", "42", "1"), (1, 1)),
+            (step("0", "4"), (1, 4)),
+            (step("3", "4"), (4, 4)),
+            ([array("2", "3", "1", "3", "1"), step("1", "4")].concat(), (6, 12)),
+            (vec![("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")], (1, 1)),
+            (vec![("AWS_BATCH_JOB_ARRAY_INDEX", "0"), ("AWS_BATCH_JOB_ARRAY_SIZE", "10")], (1, 10)),
+            (vec![("BATCH_TASK_INDEX", "9"), ("BATCH_TASK_COUNT", "10")], (10, 10)),
+            (vec![("CLOUD_RUN_TASK_INDEX", "2"), ("CLOUD_RUN_TASK_COUNT", "3")], (3, 3)),
+            ([step("1", "4"), vec![("REPLICA_ID", "2"), ("REPLICA_COUNT", "9")]].concat(), (2, 9)),
+            ([step("1", "4"), vec![("BATCH_TASK_INDEX", "1"), ("BATCH_TASK_COUNT", "4")]].concat(), (2, 4)),
+            ([step("1", "4"), vec![("CANFAR_TASK_ID", "x")]].concat(), (1, 1)),
+        ] {
+            let answer = who(None, None, &variables).ok().unwrap_or_default();
+            // (0, 0) stands for an error: 3-10:3 has the elements 3, 6 and 9, and 7 is none of them.
+            assert_eq!(answer, replica, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn an_engine_without_a_count_takes_it_from_the_option_and_no_other_does() {
+        let indexed = [("JOB_COMPLETION_INDEX", "4")];
+        assert_eq!(who(None, Some("10"), &indexed), Ok((5, 10)));
+        for (count, variables, said) in [
+            (None, &indexed[..], "give --replica-count"),
+            (Some("4"), &indexed, "above the replica count 4"),
+            (Some("10"), &[("BATCH_TASK_INDEX", "1"), ("BATCH_TASK_COUNT", "4")], "--replica-id is not"),
+            (Some("10"), &[], "--replica-id is not"),
+            (None, &[("BATCH_TASK_INDEX", "1")], "BATCH_TASK_COUNT is not set"),
+            (
+                None,
+                &[("AWS_BATCH_JOB_ARRAY_INDEX", "x"), ("AWS_BATCH_JOB_ARRAY_SIZE", "2")],
+                "is not a number",
+            ),
+            (
+                None,
+                &[
+                    ("SLURM_ARRAY_TASK_ID", "7"),
+                    ("SLURM_ARRAY_TASK_COUNT", "3"),
+                    ("SLURM_ARRAY_TASK_MIN", "3"),
+                    ("SLURM_ARRAY_TASK_MAX", "9"),
+                    ("SLURM_ARRAY_TASK_STEP", "1"),
+                ],
+                "Use --array=1-3",
+            ),
+            (
+                None,
+                &[
+                    ("JOB_COMPLETION_INDEX", "1"),
+                    ("CLOUD_RUN_TASK_INDEX", "1"),
+                    ("CLOUD_RUN_TASK_COUNT", "3"),
+                ],
+                "two engines disagree",
+            ),
+        ] {
+            let error = who(None, count, variables).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
     }

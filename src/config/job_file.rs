@@ -41,7 +41,9 @@ fn parse(text: &str, known: &[&str]) -> anyhow::Result<JobFile> {
             }
             ("env", Value::Table(variables)) => {
                 for (name, value) in variables {
-                    job.env.insert(name.clone(), text_of(&format!("env.{name}"), &value)?);
+                    let value = text_of(&format!("env.{name}"), &value)?;
+                    check_variable(&name, &value)?;
+                    job.env.insert(name, value);
                 }
             }
             ("env", _) => bail!("`env` has to be a table: [env], then NAME = \"value\" lines"),
@@ -57,7 +59,21 @@ fn parse(text: &str, known: &[&str]) -> anyhow::Result<JobFile> {
             }
         }
     }
+    if job.command.is_some() && job.options.contains_key("shell") {
+        bail!("`shell` and `command` are two ways to say the same: give one of them");
+    }
     Ok(job)
+}
+
+/// What the system can't have as a variable would fail every task.
+fn check_variable(name: &str, value: &str) -> anyhow::Result<()> {
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        bail!(
+            "`env.{}` can't be a variable: names are not empty and have no `=`, and nothing has a NUL byte",
+            name.escape_debug()
+        );
+    }
+    Ok(())
 }
 
 fn texts(key: &str, values: &[Value]) -> anyhow::Result<Vec<String>> {
@@ -70,7 +86,7 @@ fn text_of(key: &str, value: &Value) -> anyhow::Result<String> {
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
-        other => bail!("`{key}` can't be a {}; write a text in quotes", other.type_str()),
+        other => bail!("`{key}` can't be of type {}; write a text in quotes", other.type_str()),
     })
 }
 
@@ -107,11 +123,14 @@ mod tests {
             ("max_failures = 1", "unknown key `max_failures`; the nearest one is `max-failures`"),
             ("commnd = ['x']", "the nearest one is `command`"),
             ("command = 'x y'", "list of words"),
-            ("jobs = 1979-05-27", "`jobs` can't be a datetime"),
+            ("jobs = 1979-05-27", "`jobs` can't be of type datetime"),
             ("jobs = ", "TOML parse error"),
             ("env = 1", "has to be a table"),
+            ("[env]\n'A=B' = 1", "`env.A=B` can't be a variable"),
+            ("[env]\nA = \"\\u0000\"", "`env.A` can't be a variable"),
+            ("shell = 'x'\ncommand = ['x']", "two ways to say the same"),
         ] {
-            let error = format!("{:#}", parse(text, &["max-failures", "jobs"]).unwrap_err());
+            let error = format!("{:#}", parse(text, &["max-failures", "jobs", "shell"]).unwrap_err());
             assert!(error.contains(said), "{error}");
         }
     }

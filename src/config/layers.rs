@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::parser::ValueSource;
@@ -19,6 +19,9 @@ const DEFAULT_JOB_FILE: &str = "/etc/canfar-run.toml";
 
 /// Options of which a stronger layer's replaces all of a weaker layer's.
 const ALTERNATIVES: [&[&str]; 3] = [&["input", "files-from"], &["shell", COMMAND], &["verbose", "quiet"]];
+
+/// Options of a weaker layer that mean nothing beside one of a stronger layer.
+const POINTLESS_BESIDE: [(&str, &str); 2] = [("exclude", "files-from"), ("null", "input")];
 
 /// Not an option, but as replaceable as one.
 const COMMAND: &str = "command";
@@ -73,11 +76,12 @@ pub fn layered(
 
     let mut warnings = Vec::new();
     let from_environment = environment_items(environment, &every, &mut warnings);
-    let job = match job_file_path(matches, environment) {
-        Some(path) => job_file::read(&path, &every)?,
+    let job_path = job_file_path(matches, environment);
+    let job = match &job_path {
+        Some(path) => job_file::read(path, &every)?,
         None => JobFile::default(),
     };
-    let from_job = job_items(&job);
+    let from_job = job_items(&job, &job_path.unwrap_or_default());
 
     let mut taken: Vec<String> = known.iter().filter(|name| is_typed(matches, name)).cloned().collect();
     if matches.try_get_many::<OsString>(COMMAND).is_ok_and(|words| words.is_some()) {
@@ -121,11 +125,12 @@ fn id_of(name: &str) -> String {
     if name == "type" { "entry_type".to_owned() } else { name.replace('-', "_") }
 }
 
-/// Whether a stronger layer has this option, or another one in place of it.
+/// Whether a stronger layer has this option, or another one in place of it or that makes it pointless.
 fn is_replaced(name: &str, taken: &[String]) -> bool {
     let has = |name: &str| taken.iter().any(|taken| taken == name);
     has(name)
         || ALTERNATIVES.iter().any(|group| group.contains(&name) && group.iter().any(|other| has(other)))
+        || POINTLESS_BESIDE.iter().any(|(weak, strong)| *weak == name && has(strong))
 }
 
 fn environment_items(environment: &Environment, every: &[&str], warnings: &mut Vec<String>) -> Vec<Item> {
@@ -148,16 +153,16 @@ fn environment_items(environment: &Environment, every: &[&str], warnings: &mut V
     items
 }
 
-fn job_items(job: &JobFile) -> Vec<Item> {
+fn job_items(job: &JobFile, path: &Path) -> Vec<Item> {
     let options = job.options.iter().map(|(name, values)| Item {
         name: name.clone(),
         tokens: values.iter().map(|value| token(name, value.as_ref())).collect(),
-        origin: format!("`{name}` in the job file"),
+        origin: format!("`{name}` in the job file {}", path.display()),
     });
     let command = job.command.iter().map(|words| Item {
         name: COMMAND.to_owned(),
         tokens: std::iter::once("--".into()).chain(words.iter().map(OsString::from)).collect(),
-        origin: "`command` in the job file".to_owned(),
+        origin: format!("`command` in the job file {}", path.display()),
     });
     options.chain(command).collect()
 }

@@ -1,16 +1,18 @@
 //! What `run` is to do, worked out from what was typed and what surrounds it. Past this point nothing is "maybe given".
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::fs::{Access, access};
 
 use crate::cli::{Auto, Color, InputArgs, Progress, Rerun, RunArgs, TaskArgs, Threads};
 use crate::config::identity::{Identity, identify};
 use crate::config::layers::Layered;
+use crate::config::mistyped::lost_quotes;
 use crate::environment::Environment;
 use crate::record::inputs::{Command, Source};
 use crate::run::child::Limits;
@@ -100,6 +102,8 @@ pub struct RunConfig {
     pub json: bool,
     /// Options that are not defaults, for the journal.
     pub options: BTreeMap<String, serde_json::Value>,
+    /// What is odd about it but no error.
+    pub warnings: Vec<String>,
     /// The platform's session id.
     pub session: Option<String>,
     /// The working directory.
@@ -138,17 +142,13 @@ impl RunConfig {
             (false, true) => Verbosity::Quiet,
             (false, false) => Verbosity::Normal,
         };
-        let scratch = match &args.tasks.tmp_dir {
-            Some(folder) => vec![environment.absolute(folder)],
-            None => scratch::candidates(environment.get("TMPDIR"), &results_dir),
-        };
+        let scratch = scratch_of(args.tasks.tmp_dir.as_deref(), &results_dir, environment)?;
         Ok(Self {
             given,
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
             identity,
             strategy: args.share.strategy,
             command,
-            template,
             program,
             jobs,
             environment: tasks,
@@ -167,9 +167,11 @@ impl RunConfig {
             says_progress: messages.progress != Progress::None && verbosity > Verbosity::Quiet,
             color: messages.color,
             json: messages.json.unwrap_or(false),
+            warnings: warnings_of(&template),
             options: layered.options,
             session: environment.get("skaha_sessionid").map(|session| session.to_string_lossy().into_owned()),
             cwd: environment.cwd.clone(),
+            template,
             results_dir,
         })
     }
@@ -240,6 +242,11 @@ fn command_of(tasks: &TaskArgs, inputs: &InputArgs) -> anyhow::Result<(Command, 
     }
 }
 
+fn warnings_of(template: &Template) -> Vec<String> {
+    let shell = "the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}";
+    template.puts_names_into_shell_code().then(|| shell.to_owned()).into_iter().collect()
+}
+
 fn no_command(inputs: &InputArgs) -> String {
     let swallowed = inputs.input.len() > 1;
     let hint = if swallowed {
@@ -252,24 +259,31 @@ fn no_command(inputs: &InputArgs) -> String {
     )
 }
 
-fn lost_quotes(script: &OsStr, words: &[OsString]) -> String {
-    let mut line = script.to_string_lossy().into_owned();
-    for word in words {
-        line.push(' ');
-        line.push_str(&word.to_string_lossy());
-    }
-    let toml = toml::Value::String(line);
-    format!(
-        "--shell takes one string and is followed by more words: the launch dropped the quotes. Put the command into a job file and give that with --job-file:\n\n    shell = {toml}\n"
-    )
-}
-
 fn threads_of(threads: Threads, jobs: usize) -> Option<usize> {
     match threads {
         Threads::Inherit => None,
         Threads::Set(Auto::Number(number)) => Some(number),
         Threads::Set(Auto::Auto) => Some((limits::cpus() / jobs).max(1)),
     }
+}
+
+/// Where temporary folders may go. One that was asked for is judged now: nothing should begin without it.
+fn scratch_of(
+    asked: Option<&Path>,
+    results_dir: &Path,
+    environment: &Environment,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let Some(folder) = asked else { return Ok(scratch::candidates(environment.get("TMPDIR"), results_dir)) };
+    let folder = environment.absolute(folder);
+    if !folder.is_dir() {
+        bail!(
+            "--tmp-dir {}: there is no such directory. Make it first, or leave the option out",
+            folder.display()
+        );
+    }
+    access(&folder, Access::WRITE_OK | Access::EXEC_OK)
+        .with_context(|| format!("--tmp-dir {}: this user can't write there", folder.display()))?;
+    Ok(vec![folder])
 }
 
 fn work_folder(chdir: Option<&Path>, environment: &Environment) -> anyhow::Result<WorkFolder> {
@@ -279,7 +293,10 @@ fn work_folder(chdir: Option<&Path>, environment: &Environment) -> anyhow::Resul
         Some(folder) => {
             let folder = environment.absolute(folder);
             if !folder.is_dir() {
-                bail!("--chdir {}: there is no such directory", folder.display());
+                bail!(
+                    "--chdir {}: there is no such directory. Make it first, or give `task` for a temporary one each",
+                    folder.display()
+                );
             }
             Ok(WorkFolder::Fixed(folder))
         }

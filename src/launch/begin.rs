@@ -1,5 +1,6 @@
 //! The beginning of a launch: its journal, what its predecessors left, and what it says first.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use anyhow::Context;
@@ -9,12 +10,12 @@ use crate::config::Verbosity;
 use crate::event::{Event, LaunchBegun, Limits};
 use crate::launch::{Due, Launcher};
 use crate::outcome::Cause;
+use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
 use crate::record::history::{History, Known, LastLaunch, launches_of};
-use crate::record::inputs::{Entry, NamedFile};
+use crate::record::inputs::Entry;
 use crate::record::item;
 use crate::record::journal::Journal;
-use crate::record::lease::Process;
 use crate::record::logs::PackedLog;
 use crate::record::results;
 use crate::record::succession::ended_in_order;
@@ -103,69 +104,94 @@ impl Launcher<'_> {
     /// When older journals can't be read, or the journal or the temporary folders can't be written.
     pub fn prepare(
         &self,
-        journal: Journal,
-        locked: bool,
-        me: &Process,
+        mut journal: Journal,
+        begun: &LaunchBegun,
         share: Share,
         entries: Vec<Entry>,
-        command_files: Vec<NamedFile>,
     ) -> anyhow::Result<Prepared> {
-        let config = self.config;
-        let replica = config.identity.replica;
-        let launch = journal.launch();
+        // At once, so that others see who is here.
+        journal.add(&Event::Run(Box::new(begun.clone())));
+        journal
+            .commit()
+            .and_then(|()| journal.sync())
+            .context("can't write the journal")
+            .context(CannotWrite)?;
+        self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
         let history = History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead)?;
-        for problem in &history.problems {
-            self.console.warn(&problem.to_string());
+        history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
+        self.say_changed_files(&history, &begun.command_files);
+        let due = self.due(&history, &entries);
+        self.say_start(journal.launch(), &share, &due, history.count(Known::Ok));
+        let losses = unwritten_losses(&history);
+        let settings = self.settings(journal.launch());
+        let recorder = self.recorder(journal, history);
+        for (index, attempts) in losses {
+            self.write_loss(&recorder, &share, &entries, index, attempts)?;
         }
-        self.say_changed_files(&history, &command_files);
-        let mut due = Due::of(&history, config.rerun);
-        if self.list.header().strategy.needs_sizes() {
-            // Stable: equal sizes keep the list's order.
-            due.positions.sort_by_key(|position| {
-                std::cmp::Reverse(entries.get(*position as usize).and_then(|entry| entry.size))
-            });
-        }
+        let scratch = if due.is_empty() { None } else { Some(Scratch::create(&self.config.scratch)?) };
         let tasks = due.len();
-        let done_before = history.count(Known::Ok);
-        let lost = unwritten_losses(&history);
-        let log = PackedLog::new(self.layout, self.id(), launch);
-        let recorder = Recorder::new(journal, history, log, config.keep_logs, self.run_id(), replica);
-        let begun = LaunchBegun {
+        let source = Source::new(due.positions, due.suspects, self.config.jobs);
+        Ok(Prepared { recorder, share, entries, source, tasks, settings, scratch })
+    }
+
+    /// Who begins a launch, and with what.
+    pub fn introduction(
+        &self,
+        me: &Process,
+        locked: bool,
+        command_files: Vec<NamedFile>,
+        share: &Share,
+    ) -> LaunchBegun {
+        let replica = self.config.identity.replica;
+        LaunchBegun {
             replica_id: replica.id(),
             replica_count: replica.count(),
             process: me.clone(),
             locked,
-            options: config.options.clone(),
+            options: self.config.options.clone(),
             limits: Limits { cpus: limits::cpus() as f64 },
-            jobs: config.jobs,
+            jobs: self.config.jobs,
             command_files,
             share: share.len(),
-            done_before,
-        };
-        recorder
-            .write(&Event::Run(Box::new(begun)))
-            .and_then(|()| recorder.sync())
-            .context("can't write the journal")
-            .context(CannotWrite)?;
-        self.console.keep_copy(&self.layout.own_log(self.id(), launch));
-        for (index, attempts) in lost {
-            self.write_loss(&recorder, &share, &entries, index, attempts)?;
         }
-        self.say_start(launch, &share, tasks, done_before, due.suspects.len());
-        let scratch = if tasks > 0 { Some(Scratch::create(&config.scratch)?) } else { None };
-        let settings = ProcessSettings {
+    }
+
+    /// What is to be run, in the order it is to start.
+    fn due(&self, history: &History, entries: &[Entry]) -> Due {
+        let mut due = Due::of(history, self.config.rerun);
+        if self.list.header().strategy.needs_sizes() {
+            // Largest first; stable, so that equal sizes keep the list's order.
+            let size = |position: &u32| entries.get(*position as usize).and_then(|entry| entry.size);
+            due.positions.sort_by_key(|position| Reverse(size(position)));
+        }
+        due
+    }
+
+    fn recorder(&self, journal: Journal, history: History) -> Recorder {
+        let log = PackedLog::new(self.layout, self.id(), journal.launch());
+        Recorder::new(
+            journal,
+            history,
+            log,
+            self.config.keep_logs,
+            self.run_id(),
+            self.config.identity.replica,
+        )
+    }
+
+    fn settings(&self, launch: u32) -> ProcessSettings {
+        let config = self.config;
+        ProcessSettings {
             template: config.template.clone(),
             program: config.program.clone(),
             environment: config.environment.clone(),
             run: self.run_id().to_owned(),
-            replica,
+            replica: config.identity.replica,
             launch,
             work_folder: config.work_folder.clone(),
             limits: config.limits,
             result: config.result,
-        };
-        let source = Source::new(due.positions, due.suspects, config.jobs);
-        Ok(Prepared { recorder, share, entries, source, tasks, settings, scratch })
+        }
     }
 
     /// Tells of scripts that are not what they were when results were made.
@@ -212,7 +238,8 @@ impl Launcher<'_> {
             .context(CannotWrite)
     }
 
-    fn say_start(&self, launch: u32, share: &Share, tasks: u64, done_before: u64, suspects: usize) {
+    fn say_start(&self, launch: u32, share: &Share, due: &Due, done_before: u64) {
+        let (tasks, suspects) = (due.len(), due.suspects.len());
         let header = self.list.header();
         let mut text = format!(
             "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {} at a time, results in {}",

@@ -11,11 +11,12 @@ use serde::Deserialize;
 use crate::event::{ResultsWritten, Stopped};
 use crate::json::{self, Elements};
 use crate::outcome::Status;
+use crate::provenance::Process;
 use crate::record::history::{History, LastLaunch, Records, TaskNote, all_launches};
 use crate::record::inputs::InputList;
 use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
-use crate::record::lease::{Process, now_at_file_server};
+use crate::record::lease::now_at_file_server;
 use crate::record::results;
 use crate::record::succession::{is_at_work, last_words};
 use crate::replica::Replica;
@@ -26,6 +27,9 @@ const FOREIGN_DEPTH: usize = 100_000;
 
 /// The client allows 512; an id far beyond is no replica's.
 const MOST_REPLICAS: u64 = 10_000;
+
+/// One bit is kept for every index below the largest; one beyond this is not what we wrote.
+const MOST_TASKS: u64 = 1 << 28;
 
 /// One results directory.
 #[derive(Debug)]
@@ -339,6 +343,7 @@ impl Part {
             let meta: Option<TaskMeta> = Some(normal.kind)
                 .filter(|kind| *kind == json::Kind::Object)
                 .and_then(|_| serde_json::from_slice(item::raw_meta(&normal.text)?).ok());
+            let meta = meta.filter(|meta| meta.index < MOST_TASKS);
             let status = meta.as_ref().map_or(Status::Ok, |meta| meta.status);
             let task = meta.map(|meta| Task {
                 run: meta.run,

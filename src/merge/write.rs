@@ -13,11 +13,11 @@ use crate::merge::output::{Output, partial_name};
 use crate::merge::parts::{Part, Take};
 use crate::merge::proof::{FailureGroup, Proof};
 use crate::merge::survey::Survey;
+use crate::outcome::last_line;
 use crate::outcome::{Cause, Status};
 use crate::record::atomic_file::AtomicFile;
 use crate::record::item;
 use crate::record::results::ArrayWriter;
-use crate::run::recorder::last_line;
 use crate::units;
 
 /// Failures that all say something else are not told apart beyond so many.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::record::inputs::NamedFile;
+use crate::provenance::NamedFile;
 use crate::text::OsText;
 
 /// Scripts are smaller; what is larger is a program or data, and not read for this.

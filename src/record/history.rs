@@ -368,3 +368,134 @@ impl Records {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{History, Known, LastLaunch, Problem, Records};
+    use crate::event::{AttemptBegun, Event, TaskEnded};
+    use crate::outcome::{Cause, Status};
+    use crate::record::journal::Journal;
+    use crate::record::layout::Layout;
+    use crate::select::Share;
+
+    const SHARE: Share = Share::Range(10..20);
+
+    fn journal(layout: &Layout, launch: u32) -> Journal {
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        Journal::create(&layout.journal(1, launch), "run", launch).unwrap()
+    }
+
+    fn start(journal: &mut Journal, index: u64, alone: bool) {
+        journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone }));
+    }
+
+    fn end(journal: &mut Journal, index: u64, status: Status, record: &str) {
+        let cause = (status == Status::Failed).then_some(Cause::Exit);
+        journal.add_end(TaskEnded { index, status, cause }, record.as_bytes());
+    }
+
+    fn read(layout: &Layout, last: LastLaunch) -> History {
+        History::read(layout, "run", 1, SHARE, last).unwrap()
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_gives_exactly_the_records_whole_before_the_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let mut written = journal(&layout, 1);
+        let mut ends = Vec::new();
+        for index in 10..14 {
+            start(&mut written, index, false);
+            end(&mut written, index, Status::Ok, &format!("{{\"n\":{index},\"s\":\"\\ud800\"}}"));
+            written.commit().unwrap();
+            ends.push((index, std::fs::metadata(written.path()).unwrap().len() - 1));
+        }
+        let whole = std::fs::read(written.path()).unwrap();
+        for cut in 0..=whole.len() {
+            std::fs::write(written.path(), &whole[..cut]).unwrap();
+            let history = read(&layout, LastLaunch::Dead);
+            let mut records = Records::new(layout.clone(), 1);
+            for &(index, end) in &ends {
+                let note = history.task(index).unwrap();
+                let mut record = Vec::new();
+                let is_there = records.read(note, &mut record).unwrap();
+                assert_eq!(is_there, end <= cut as u64, "task {index}, cut at {cut}");
+                if is_there {
+                    assert_eq!(record, format!("{{\"n\":{index},\"s\":\"\\ud800\"}}").into_bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ok_beats_failed_and_newer_beats_older_over_all_launches() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        for (launch, tasks) in [
+            (1, vec![(10, Status::Ok, "1"), (11, Status::Failed, "2"), (12, Status::Failed, "3")]),
+            (2, vec![(10, Status::Failed, "4"), (11, Status::Ok, "5"), (12, Status::Failed, "6")]),
+            (10, vec![(10, Status::Ok, "7")]),
+        ] {
+            let mut journal = journal(&layout, launch);
+            tasks.into_iter().for_each(|(index, status, record)| end(&mut journal, index, status, record));
+            journal.commit().unwrap();
+        }
+        let history = read(&layout, LastLaunch::Dead);
+        let mut records = Records::new(layout, 1);
+        let mut buffer = Vec::new();
+        for (index, known, record) in [(10, Known::Ok, "7"), (11, Known::Ok, "5"), (12, Known::Failed, "6")] {
+            let note = history.task(index).unwrap();
+            assert_eq!(note.known, known);
+            assert!(records.read(note, &mut buffer).unwrap());
+            assert_eq!(buffer, record.as_bytes(), "task {index}");
+        }
+        assert_eq!(history.task(13).unwrap().known, Known::Nothing);
+    }
+
+    #[test]
+    fn what_ran_when_a_container_died_is_a_suspect_and_what_ran_alone_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let mut first = journal(&layout, 1);
+        start(&mut first, 10, false);
+        start(&mut first, 11, false);
+        end(&mut first, 11, Status::Ok, "{}");
+        first.commit().unwrap();
+        assert!(read(&layout, LastLaunch::MayLive).suspects.is_empty());
+        assert_eq!(read(&layout, LastLaunch::Dead).suspects.keys().collect::<Vec<_>>(), [&10]);
+        let mut second = journal(&layout, 2);
+        start(&mut second, 10, true);
+        second.commit().unwrap();
+        assert_eq!(read(&layout, LastLaunch::MayLive).task(10).unwrap().known, Known::Nothing);
+        let history = read(&layout, LastLaunch::Dead);
+        assert_eq!(history.task(10).unwrap().known, Known::Lost);
+        assert!(history.suspects.is_empty() && !history.task(10).unwrap().has_record());
+        assert_eq!(history.task(10).unwrap().attempts, 2);
+    }
+
+    #[test]
+    fn lines_that_are_torn_foreign_or_unknown_are_passed_over_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let mut written = journal(&layout, 1);
+        end(&mut written, 10, Status::Ok, "{}");
+        end(&mut written, 99, Status::Ok, "{}");
+        written.commit().unwrap();
+        let mut text = std::fs::read_to_string(written.path()).unwrap();
+        text.push_str("{\"v\":1,\"run\":\"run\",\"event\":\"end\",\"ind\n");
+        text.push_str("{\"v\":1,\"run\":\"run\",\"event\":\"news\",\"what\":[1]}\n");
+        text.push_str(
+            "{\"v\":1,\"run\":\"other\",\"event\":\"end\",\"index\":11,\"status\":\"ok\",\"record\":{}}\n",
+        );
+        std::fs::write(written.path(), &text).unwrap();
+        let history = read(&layout, LastLaunch::Dead);
+        assert_eq!(history.count(Known::Ok), 1);
+        assert!(matches!(
+            history.problems.as_slice(),
+            [Problem::Line(..), Problem::OtherRun(_, other), Problem::Stranger(_, 1)] if other == "other"
+        ));
+        std::fs::write(written.path(), text.replace("\"v\":1", "\"v\":2")).unwrap();
+        let refused = History::read(&layout, "run", 1, SHARE, LastLaunch::Dead).unwrap_err();
+        assert!(refused.to_string().contains("format version 2"), "{refused}");
+    }
+}

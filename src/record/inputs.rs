@@ -3,18 +3,18 @@
 //! The first line is the header, every other one an entry. The header knows where every 1024th entry begins, with a
 //! checksum of that block, so that a replica reads its share of a long list and notices damage in it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::EntryType;
+use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{AtomicFile, Published};
 use crate::record::layout::Layout;
-use crate::record::lease::Process;
 use crate::select::{Share, Strategy};
 use crate::text::{OsText, PathText};
 
@@ -63,15 +63,6 @@ pub enum Command {
     Shell(OsText),
 }
 
-/// A small file named in the command, such as `analyze.py`: changed ones are told of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamedFile {
-    /// As the command has it.
-    pub name: OsText,
-    /// BLAKE3 of its content, hexadecimal.
-    pub blake3: String,
-}
-
 /// A block of entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
@@ -84,7 +75,7 @@ pub struct Block {
 /// The first line of `inputs.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// Always [`FORMAT`].
+    /// Always `canfar-run inputs`.
     pub format: String,
     /// Always [`VERSION`].
     pub v: u32,
@@ -234,7 +225,10 @@ impl InputList {
         let path = layout.inputs();
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // Where the results directory is a file, making it says so better.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => {
                 return Err(error).with_context(|| format!("can't open the input list {}", path.display()));
             }
@@ -249,15 +243,21 @@ impl InputList {
         let mut reader = BufReader::new(&file);
         let mut first = Vec::new();
         reader.read_until(b'\n', &mut first)?;
-        check_version(&first)?;
-        let header: Header = serde_json::from_slice(&first).context("its first line is not a header")?;
+        check_version(&first, path)?;
+        let parsed = serde_json::from_slice(&first);
+        let header: Header =
+            parsed.map_err(|error| anyhow!("its first line is not a header ({error}). {}", mend(path)))?;
         let body = first.len() as u64;
-        if length != body + header.bytes {
+        if Some(length) != body.checked_add(header.bytes) {
             bail!(
-                "it has {length} bytes and should have {}: it was cut or edited. Restore it from a copy, or begin anew after `canfar-run reset {}`",
-                body + header.bytes,
-                path.parent().unwrap_or(Path::new(".")).display()
+                "it has {} bytes of entries and should have {}: it was cut or edited. {}",
+                length.saturating_sub(body),
+                header.bytes,
+                mend(path)
             );
+        }
+        if !header.is_sound() {
+            bail!("its header contradicts itself: it was edited. {}", mend(path));
         }
         Ok(Self { header, body, file, path: path.to_owned() })
     }
@@ -337,11 +337,11 @@ impl InputList {
         wanted: impl Iterator<Item = u64>,
         mut take: impl FnMut(u64, Entry) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let damaged = || format!("while reading the input list {}", self.path.display());
+        let damaged = || format!("the input list {} can't be used", self.path.display());
         let mut wanted = wanted.peekable();
         let mut block = Vec::new();
         while let Some(&next) = wanted.peek() {
-            let number = next / self.header.block_entries.max(1);
+            let number = next / self.header.block_entries;
             self.read_block(number, &mut block).with_context(damaged)?;
             let first = number * self.header.block_entries;
             let lines = block.split_inclusive(|byte| *byte == b'\n');
@@ -350,53 +350,72 @@ impl InputList {
                     take(index, parse_line(line, index).with_context(damaged)?)?;
                 }
             }
-            if wanted.peek() == Some(&next) {
-                bail!("entry {next} is missing in {}: it was edited", self.path.display());
-            }
         }
         Ok(())
     }
 
     fn read_block(&self, number: u64, block: &mut Vec<u8>) -> anyhow::Result<()> {
         let at = |number: u64| usize::try_from(number).ok().and_then(|at| self.header.blocks.get(at));
-        let Some(begin) = at(number) else { bail!("the header has no block {number}: it was edited") };
+        let begin = at(number).with_context(|| format!("its header has no block {number}"))?;
         let end = at(number + 1).map_or(self.header.bytes, |next| next.offset);
-        let length = end.checked_sub(begin.offset).context("the header's offsets fall: it was edited")?;
+        let length = end.checked_sub(begin.offset).context("the offsets in its header fall")?;
         block.resize(usize::try_from(length)?, 0);
         let mut file = &self.file;
         file.seek(SeekFrom::Start(self.body + begin.offset))?;
         file.read_exact(block)?;
-        if checksum(block) != begin.check {
+        let first = number * self.header.block_entries;
+        let lines = memchr::memchr_iter(b'\n', block).count() as u64;
+        let expected = self.header.block_entries.min(self.header.count - first);
+        if checksum(block) != begin.check || lines != expected {
             bail!(
-                "entries from {} on don't have the checksum of their block: they were edited or damaged",
-                number * BLOCK
+                "entries from {first} on don't have the checksum of their block: they were edited or damaged. {}",
+                mend(&self.path)
             );
         }
         Ok(())
     }
+}
 
-    /// Where in the share-independent list a path stands below its pattern's fixed part: what `{rel}` stands for.
-    pub fn rel<'a>(&self, path: &'a OsStr) -> &'a OsStr {
-        crate::record::rel::rel(&self.header.source, path)
+impl Header {
+    /// Whether its numbers fit together, and with the length of the file: what is reserved in memory for entries and
+    /// blocks is then bounded by that.
+    fn is_sound(&self) -> bool {
+        let offsets = self.blocks.iter().map(|block| block.offset).chain([self.bytes]);
+        self.block_entries > 0
+            && (1..=crate::replica::MOST).contains(&self.replica_count)
+            // No line is shorter than {}.
+            && self.count <= self.bytes / 3
+            && self.blocks.len() as u64 == self.count.div_ceil(self.block_entries)
+            && offsets.is_sorted()
     }
 }
 
-fn check_version(first: &[u8]) -> anyhow::Result<()> {
+/// What to do about a list that is damaged.
+fn mend(path: &Path) -> String {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    format!("Restore it from a copy, or begin anew after `canfar-run reset {}`", folder.display())
+}
+
+fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Version {
         format: String,
         v: u32,
     }
     if first.is_empty() {
-        bail!("it is empty. Remove it, or restore it from a copy");
+        bail!("it is empty. {}", mend(path));
     }
     let Ok(version) = serde_json::from_slice::<Version>(first) else {
         bail!(
-            "its first line is not a header of canfar-run's: it was cut or edited, or is somebody else's file"
+            "its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. {}",
+            mend(path)
         );
     };
     if version.format != FORMAT {
-        bail!("it is a file of another kind ({:?}), not {FORMAT:?}", version.format);
+        bail!(
+            "it is a file of another kind ({:?}). Give another --results-dir, or move it away",
+            version.format
+        );
     }
     if version.v != VERSION {
         bail!(
@@ -413,4 +432,82 @@ fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
         serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
     let path = line.path.bytes().map_err(|error| anyhow::anyhow!("entry {index}: {error}"))?;
     Ok(Entry { path, size: line.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::provenance::Process;
+
+    use super::{BLOCK, Command, Entry, InputList, Origin, Source, publish};
+    use crate::record::atomic_file::Published;
+    use crate::record::layout::Layout;
+    use crate::replica::Replica;
+    use crate::select::Strategy;
+    use crate::text::OsText;
+
+    fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layout, Vec<Entry>) {
+        let layout = Layout::new(folder);
+        let entries: Vec<Entry> = (0..count)
+            .map(|index| Entry { path: format!("/data/{index:07}").into(), size: Some(index % 7) })
+            .collect();
+        let origin = Origin {
+            source: Source::FilesFrom { file: OsText("-".into()), null: false },
+            strategy,
+            replica_count: 3,
+            command: Command::Argv(vec![OsText("true".into())]),
+            command_files: Vec::new(),
+        };
+        assert_eq!(publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap(), Published::New);
+        (layout, entries)
+    }
+
+    #[test]
+    fn every_share_is_read_whole_from_a_list_of_several_blocks() {
+        for strategy in Strategy::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let (layout, entries) = published(folder.path(), strategy, 3 * BLOCK + 17);
+            let list = InputList::open(&layout).unwrap().unwrap();
+            for id in 1..=3 {
+                let share = list.share_of(Replica::new(id, 3).unwrap()).unwrap();
+                let expected: Vec<&Entry> =
+                    share.iter().map(|index| &entries[usize::try_from(index).unwrap()]).collect();
+                assert_eq!(list.entries(&share).unwrap().iter().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_edited_anywhere_is_refused_and_never_misread() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, entries) = published(folder.path(), Strategy::Even, 20);
+        let whole = std::fs::read(layout.inputs()).unwrap();
+        let read = || -> anyhow::Result<Vec<Entry>> {
+            let list = InputList::open(&layout)?.expect("it is there");
+            list.entries(&crate::select::Share::Range(0..list.header().count))
+        };
+        assert_eq!(read().unwrap(), entries);
+        let header = whole.iter().position(|byte| *byte == b'\n').unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(layout.inputs(), &whole[..cut]).unwrap();
+            assert!(read().is_err(), "cut at {cut}");
+        }
+        for place in header + 1..whole.len() {
+            let mut edited = whole.clone();
+            edited[place] ^= 1;
+            std::fs::write(layout.inputs(), &edited).unwrap();
+            assert!(read().is_err(), "byte {place}");
+        }
+        for (from, to) in [
+            ("\"count\":20", "\"count\":99999999999999"),
+            ("\"count\":20", "\"count\":19"),
+            ("\"block_entries\":1024", "\"block_entries\":0"),
+            ("\"offset\":0", "\"offset\":7"),
+            ("\"replica_count\":3", "\"replica_count\":0"),
+            ("\"v\":1", "\"v\":2"),
+        ] {
+            let text = String::from_utf8(whole.clone()).unwrap().replacen(from, to, 1);
+            std::fs::write(layout.inputs(), text).unwrap();
+            assert!(read().is_err(), "{to}");
+        }
+    }
 }

@@ -211,13 +211,7 @@ pub fn read(path: &Path, mut take: impl TakeLine) -> anyhow::Result<Vec<BadLine>
         if !line.trim_ascii().is_empty() {
             match parse(&line) {
                 Ok((parsed, text)) => {
-                    anyhow::ensure!(
-                        parsed.v == VERSION,
-                        "the journal {} has a line of format version {} (byte {offset}) and this canfar-run ({}) reads version {VERSION}: use the canfar-run that wrote it",
-                        path.display(),
-                        parsed.v,
-                        env!("CARGO_PKG_VERSION")
-                    );
+                    refuse_other_version(path, parsed.v, offset)?;
                     take(&parsed, text, offset)?;
                 }
                 Err(why) => bad.push(BadLine { offset, why }),
@@ -225,6 +219,35 @@ pub fn read(path: &Path, mut take: impl TakeLine) -> anyhow::Result<Vec<BadLine>
         }
         offset += length as u64;
     }
+}
+
+/// Refuses a journal of another major version by its first line, as far as that is whole.
+///
+/// # Errors
+/// When it is one, or can't be read.
+pub fn check_version(path: &Path) -> anyhow::Result<()> {
+    use anyhow::Context;
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let read = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(File::open(path)?).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    let line = read().with_context(|| format!("can't read the journal {}", path.display()))?;
+    serde_json::from_slice::<Version>(&line).map_or(Ok(()), |first| refuse_other_version(path, first.v, 0))
+}
+
+fn refuse_other_version(path: &Path, version: u32, offset: u64) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        version == VERSION,
+        "the journal {} has a line of format version {version} (byte {offset}) and this canfar-run ({}) reads version {VERSION}: use the canfar-run that wrote it",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
+    );
+    Ok(())
 }
 
 fn parse(line: &[u8]) -> Result<(ReadLine<'_>, &str), String> {

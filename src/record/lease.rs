@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
+
+use crate::provenance::Process;
 
 /// A file that has not grown for this long has lost its writer. Writers let theirs grow every [`SIGN_OF_LIFE`].
 pub const QUIET: Duration = Duration::from_secs(30);
@@ -20,53 +21,6 @@ pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// How long a watched file is left before the next look: soon at first, for who is done in no time, then seldom, since
 /// each look costs the file server a call.
 const LOOKS: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(500);
-
-/// The process that writes a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Host name.
-    pub host: String,
-    /// Tells one boot of a host from the next, and two hosts of one name apart. Empty where the system has none.
-    #[serde(default)]
-    pub boot_id: String,
-    /// Process id, in its own PID namespace.
-    pub pid: u32,
-    /// The platform's session id, to look the container up by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
-    /// canfar-run's version.
-    pub version: String,
-}
-
-impl Process {
-    /// This one.
-    pub fn current(session: Option<String>) -> Self {
-        Self {
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            pid: std::process::id(),
-            session,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-
-    fn is_on_the_host_of(&self, other: &Self) -> bool {
-        self.host == other.host && self.boot_id == other.boot_id
-    }
-}
-
-impl std::fmt::Display for Process {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "host {}, pid {}", self.host, self.pid)?;
-        match &self.session {
-            Some(session) => write!(out, ", session {session}"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// What can be said at once of a file's writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +106,9 @@ mod tests {
     use std::fs::File;
     use std::time::Duration;
 
-    use super::{Process, Watched, Writer, lock, probe, watch};
+    use crate::provenance::Process;
+
+    use super::{Watched, Writer, lock, probe, watch};
 
     #[test]
     fn a_lock_tells_whether_the_writer_on_this_host_lives() {

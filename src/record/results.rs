@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
 
 use anyhow::Context;
 
 use crate::event::ResultsWritten;
 use crate::record::atomic_file::AtomicFile;
 use crate::record::history::{History, Known, Records};
-use crate::record::layout::Layout;
+use crate::record::layout::{Layout, ResultsName};
 
 /// An array of records, one a line, in the making: what replicas and `merge` write.
 #[derive(Debug)]
@@ -72,6 +73,16 @@ pub fn write(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Res
     Ok(written)
 }
 
+/// Makes sure that a replica's results file can be written, before there is anything to write.
+///
+/// # Errors
+/// When it can't.
+pub fn try_place(layout: &Layout, replica_id: u32) -> anyhow::Result<()> {
+    let path = layout.results(replica_id);
+    AtomicFile::create(&path).with_context(|| format!("can't write the results file {}", path.display()))?;
+    Ok(())
+}
+
 /// Whether the results file of a replica is the one that `promised` describes.
 ///
 /// # Errors
@@ -112,4 +123,25 @@ pub fn may_be_replaced(layout: &Layout, replica_id: u32, run: &str) -> io::Resul
     reader.read_until(b'\n', &mut line)?;
     let record = line.trim_ascii();
     Ok(crate::record::item::run_of(record.strip_suffix(b",").unwrap_or(record)).as_deref() == Some(run))
+}
+
+/// The first results file of a replica 1..=`replica_count` that holds somebody's data, where no run has begun yet.
+///
+/// # Errors
+/// When the results directory or such a file can't be read.
+pub fn stranger(layout: &Layout, replica_count: u32) -> io::Result<Option<PathBuf>> {
+    let mut ids = Vec::new();
+    for entry in std::fs::read_dir(layout.root())? {
+        if let Some(ResultsName::Id(id)) = ResultsName::parse(&entry?.file_name()) {
+            ids.extend(u32::try_from(id).ok().filter(|id| (1..=replica_count).contains(id)));
+        }
+    }
+    ids.sort_unstable();
+    for id in ids {
+        // No run has an empty id.
+        if !may_be_replaced(layout, id, "")? {
+            return Ok(Some(layout.results(id)));
+        }
+    }
+    Ok(None)
 }

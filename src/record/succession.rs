@@ -8,10 +8,11 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::provenance::Process;
 use crate::record::history::launches_of;
-use crate::record::journal::{Journal, VERSION};
+use crate::record::journal::{self, Journal, VERSION};
 use crate::record::layout::Layout;
-use crate::record::lease::{self, Process, QUIET, Watched, Writer};
+use crate::record::lease::{self, QUIET, Watched, Writer};
 use crate::replica::Replica;
 
 /// The last lines of a journal are within this many bytes of its end, but for a single huge record.
@@ -57,7 +58,8 @@ pub fn begin(
 ) -> anyhow::Result<(Journal, bool)> {
     let folder = layout.journals();
     std::fs::create_dir_all(&folder)
-        .with_context(|| format!("can't create the folder {}", folder.display()))?;
+        .with_context(|| format!("can't create the folder {}", folder.display()))
+        .context(crate::CannotWrite)?;
     loop {
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
         if last > 0 {
@@ -72,7 +74,9 @@ pub fn begin(
             // Somebody else was faster; what they began is looked at as any launch.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error).with_context(|| format!("can't create the journal {}", path.display()));
+                return Err(error)
+                    .with_context(|| format!("can't create the journal {}", path.display()))
+                    .context(crate::CannotWrite);
             }
         }
     }
@@ -86,6 +90,7 @@ fn make_sure_it_ended(
     listener: &dyn Listener,
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
+    journal::check_version(&path)?;
     if ended_in_order(&path)? {
         return Ok(());
     }

@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::config::Verbosity;
 use crate::event::{StopReason, Totals};
 use crate::outcome::Cause;
+use crate::outcome::last_words;
 use crate::report::console::{Console, Tone};
-use crate::run::recorder::{Ended, Tally, Watch, last_words};
+use crate::run::recorder::{Ended, Tally, Watch};
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.

@@ -19,12 +19,39 @@ pub enum ProgramError {
         /// What was searched.
         path: String,
     },
+    /// No such file, but one where canfar-run was started.
+    #[error(
+        "the command {name:?} was not found in PATH ({path}), but there is one in the working directory: write ./{}",
+        name.display()
+    )]
+    OnlyHere {
+        /// The word.
+        name: OsString,
+        /// What was searched.
+        path: String,
+    },
     /// No such file.
-    #[error("the command {0:?} does not exist")]
+    #[error("the command {0:?} does not exist. Is it in this image, or on storage that is mounted here?")]
     Missing(PathBuf),
     /// A file that can't be executed.
-    #[error("the command {0:?} is there but can't be executed: {1}")]
-    NotExecutable(PathBuf, &'static str),
+    #[error("the command {0:?} can't be executed: {1}")]
+    Unfit(PathBuf, Unfit),
+}
+
+/// Why something can't be executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// A directory.
+    #[error("it is a directory")]
+    Directory,
+    /// A folder on the way to it.
+    #[error("this user may not enter its folder")]
+    Closed,
+    /// No right to execute it.
+    #[error(
+        "it has no execute permission. Give it one (chmod +x), or put its interpreter before it, as in `python analyze.py`; a file system mounted noexec gives none"
+    )]
+    Permission,
 }
 
 /// The absolute path of the file that `name` means: searched in `path` (a `PATH`), or, with a slash in it, as seen from
@@ -35,10 +62,11 @@ pub enum ProgramError {
 pub fn find(name: &OsStr, path: Option<&OsStr>, cwd: &Path) -> Result<PathBuf, ProgramError> {
     if name.as_bytes().contains(&b'/') {
         let file = cwd.join(name);
+        let file = std::path::absolute(&file).unwrap_or(file);
         return match why_not(&file) {
-            None => Ok(file),
-            Some(WhyNot::Missing) => Err(ProgramError::Missing(file)),
-            Some(WhyNot::Unfit(why)) => Err(ProgramError::NotExecutable(file, why)),
+            Ok(()) => Ok(file),
+            Err(None) => Err(ProgramError::Missing(file)),
+            Err(Some(why)) => Err(ProgramError::Unfit(file, why)),
         };
     }
     // What execvp searches when there is no PATH.
@@ -47,30 +75,29 @@ pub fn find(name: &OsStr, path: Option<&OsStr>, cwd: &Path) -> Result<PathBuf, P
     for folder in std::env::split_paths(path) {
         let file = cwd.join(folder).join(name);
         match why_not(&file) {
-            None => return Ok(file),
-            Some(WhyNot::Unfit(why)) => _ = unfit.get_or_insert(ProgramError::NotExecutable(file, why)),
-            Some(WhyNot::Missing) => {}
+            Ok(()) => return Ok(file),
+            Err(None | Some(Unfit::Closed)) => {}
+            Err(Some(why)) => _ = unfit.get_or_insert(ProgramError::Unfit(file, why)),
         }
     }
-    Err(unfit.unwrap_or_else(|| ProgramError::NotInPath {
-        name: name.to_owned(),
-        path: path.to_string_lossy().into_owned(),
+    let (name, path) = (name.to_owned(), path.to_string_lossy().into_owned());
+    Err(unfit.unwrap_or_else(|| {
+        if cwd.join(&name).is_file() {
+            ProgramError::OnlyHere { name, path }
+        } else {
+            ProgramError::NotInPath { name, path }
+        }
     }))
 }
 
-enum WhyNot {
-    Missing,
-    Unfit(&'static str),
-}
-
-fn why_not(file: &Path) -> Option<WhyNot> {
-    let Ok(metadata) = std::fs::metadata(file) else { return Some(WhyNot::Missing) };
-    if metadata.is_dir() {
-        return Some(WhyNot::Unfit("it is a directory"));
+/// Why a file can't be executed; `None` when there is none.
+fn why_not(file: &Path) -> Result<(), Option<Unfit>> {
+    match std::fs::metadata(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(Some(Unfit::Closed)),
+        Err(_) => Err(None),
+        Ok(metadata) if metadata.is_dir() => Err(Some(Unfit::Directory)),
+        Ok(_) => access(file, Access::EXEC_OK).map_err(|_| Some(Unfit::Permission)),
     }
-    access(file, Access::EXEC_OK).is_err().then_some(WhyNot::Unfit(
-        "it has no execute permission (chmod +x), or lies on a file system mounted noexec",
-    ))
 }
 
 #[cfg(test)]
@@ -78,7 +105,7 @@ mod tests {
     use std::ffi::OsStr;
     use std::path::Path;
 
-    use super::{ProgramError, find};
+    use super::{ProgramError, Unfit, find};
 
     #[test]
     fn a_program_is_found_in_path_or_where_its_path_says() {
@@ -90,8 +117,10 @@ mod tests {
         assert_eq!(find(OsStr::new("bin/sh"), None, here).unwrap(), Path::new("/bin/sh"));
         let missing = find(OsStr::new("no-such-program"), Some(OsStr::new("/bin")), here);
         assert!(matches!(missing, Err(ProgramError::NotInPath { .. })));
+        let here_only = find(OsStr::new("passwd"), Some(OsStr::new("/nowhere")), Path::new("/etc"));
+        assert!(matches!(here_only, Err(ProgramError::OnlyHere { .. })));
         let unfit = find(OsStr::new("/etc/passwd"), None, here);
-        assert!(matches!(unfit, Err(ProgramError::NotExecutable(..))));
+        assert!(matches!(unfit, Err(ProgramError::Unfit(_, Unfit::Permission))));
         assert!(matches!(find(OsStr::new("/nowhere/x"), None, here), Err(ProgramError::Missing(_))));
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, TaskEnded, Totals};
-use crate::outcome::{Cause, Failure, Status};
+use crate::outcome::{Cause, Status};
 use crate::record::history::{History, Known};
 use crate::record::item::{self, Meta};
 use crate::record::journal::Journal;
@@ -339,14 +339,4 @@ fn stderr_tail(stderr: &mut Capture) -> String {
     let text = String::from_utf8_lossy(&bytes[rest..]);
     let start = (text.len().saturating_sub(STDERR_TAIL)..=text.len()).find(|at| text.is_char_boundary(*at));
     text[start.unwrap_or(0)..].trim_end().to_owned()
-}
-
-/// The one line that says most about a failure: the last one of its standard error, else what we know.
-pub fn last_words<'a>(failure: &'a Failure, stderr_tail: Option<&'a str>) -> &'a str {
-    last_line(stderr_tail).unwrap_or(&failure.message)
-}
-
-/// The last line of the end of a standard error, if there is one.
-pub fn last_line(stderr_tail: Option<&str>) -> Option<&str> {
-    stderr_tail?.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }

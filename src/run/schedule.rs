@@ -14,6 +14,7 @@ use crate::event::{Event, Totals};
 use crate::outcome::Status;
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
+use crate::record::rel::rel;
 use crate::run::execute::{Attempt, Execute, Execution};
 use crate::run::limits;
 use crate::run::recorder::{Recorder, Tally, Watch};
@@ -165,7 +166,8 @@ impl Work<'_> {
             Ok(number) => number,
             Err(error) => return self.cannot_write(turn, &error),
         };
-        let attempt = Attempt { path: &entry.path, rel: self.list.rel(&entry.path), index, number };
+        let attempt =
+            Attempt { path: &entry.path, rel: rel(&self.list.header().source, &entry.path), index, number };
         let started_at = crate::clock::now();
         match executor.execute(&attempt) {
             Execution::Stopped => self.source.over(turn),

@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::text::base_name;
+
 use super::error::{TemplateError, readable};
 use super::placeholder::{self, Found, TaskPlace, Token};
 
@@ -25,6 +27,9 @@ pub(super) enum Piece {
     Text(Vec<u8>),
     Token(Token),
 }
+
+/// Programs that run a script given with `-c`.
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ksh", "zsh", "busybox"];
 
 impl Template {
     /// Reads an argument list, the program first. Only the exact tokens of [`Token`] are placeholders, anywhere in a
@@ -63,6 +68,20 @@ impl Template {
     /// The program, unless a placeholder is part of it: then it can be looked for before the first task starts.
     pub fn program(&self) -> Option<&OsStr> {
         self.argv.first().and_then(Word::literal)
+    }
+
+    /// Whether a shell is started with a script that has a placeholder in it (`sh -c 'wc {}'`): the name of a file then
+    /// becomes shell code. Not refused, since arguments are passed on as they are, but worth a warning.
+    pub fn puts_names_into_shell_code(&self) -> bool {
+        let is_shell = self.program().is_some_and(|program| {
+            SHELLS.iter().any(|shell| base_name(program).as_bytes() == shell.as_bytes())
+        });
+        let is_option = |word: &&Word| word.literal().is_some_and(|word| word.as_bytes().starts_with(b"-"));
+        let options = self.argv.iter().skip(1).take_while(is_option);
+        let reads_script =
+            options.clone().filter_map(Word::literal).any(|option| option.as_bytes().ends_with(b"c"));
+        let script = self.argv.get(1 + options.count());
+        is_shell && reads_script && matches!(script, Some(Word::Pieces(_)))
     }
 
     /// The words of the command that have no placeholder in them, in order, so that files it names can be found
@@ -168,6 +187,21 @@ mod tests {
     fn render(words: &[&str]) -> Vec<String> {
         let argv = Template::from_argv(&os(words)).unwrap().render(&place());
         argv.into_iter().map(|word| word.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_shell_script_with_a_placeholder_inside_is_noticed() {
+        for (words, noticed) in [
+            (&["sh", "-c", "wc {}"][..], true),
+            (&["/bin/bash", "-e", "-lc", "wc '{}'"], true),
+            (&["sh", "-c", "wc \"$1\"", "sh", "{}"], false),
+            (&["sh", "script.sh", "{}"], false),
+            (&["python", "-c", "{}"], false),
+        ] {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let template = Template::from_argv(&words).unwrap();
+            assert_eq!(template.puts_names_into_shell_code(), noticed, "{words:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! what follows the last dot of the base name, if something else than dots stands before it: `.bashrc`, `..` and
 //! `...x` have none, and `a.` has an empty one, which goes.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use memchr::memrchr;
 
 /// Suffixes that say how a file is packed (`fz` is the FITS tile compression of fpack), in any case: `.Z` and `.GZ` too.
@@ -12,11 +15,7 @@ const COMPRESSIONS: [&str; 9] = ["gz", "bz2", "xz", "zst", "lz4", "lzma", "z", "
 
 /// What follows the last slash; `/` for the root, nothing for nothing.
 pub(super) fn base_name(path: &[u8]) -> &[u8] {
-    let path = without_end_slashes(path);
-    match memrchr(b'/', path) {
-        Some(slash) if path.len() > 1 => &path[slash + 1..],
-        _ => path,
-    }
+    crate::text::base_name(OsStr::from_bytes(path)).as_bytes()
 }
 
 /// What stands before the base name: `.` where there is nothing, `/` for what lies in the root and for the root itself.

@@ -8,8 +8,6 @@ use std::process::{Command, Stdio};
 pub(crate) enum Component<'a> {
     /// Modules of Python, as after `import`.
     Python(&'a str),
-    /// The right to become another user.
-    Root,
 }
 
 impl Component<'_> {
@@ -28,9 +26,6 @@ impl Component<'_> {
                     "{} can't `{import}` (CANFAR_RUN_TEST_PYTHON names another Python): {why}",
                     python().display()
                 ))
-            }
-            Component::Root => {
-                (!rustix::process::geteuid().is_root()).then(|| "this test has to run as root".into())
             }
         }
     }

@@ -65,9 +65,11 @@ impl<'d> Run<'d> {
         self
     }
 
-    /// As a user without rights of its own.
-    pub(crate) fn as_user(mut self, uid: u32) -> Self {
-        self.command.uid(uid).gid(uid);
+    /// As a user for whom permissions count. Whoever is not root is one already.
+    pub(crate) fn without_rights(mut self, uid: u32) -> Self {
+        if rustix::process::geteuid().is_root() {
+            self.command.uid(uid).gid(uid);
+        }
         self
     }
 

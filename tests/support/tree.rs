@@ -57,7 +57,9 @@ fn look(root: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, Seen>) {
         };
         let is_folder = kind == Kind::Folder;
         let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
-        seen.insert(name, Seen { kind, modified: (metadata.mtime(), metadata.mtime_nsec()) });
+        // A folder's own time tells nothing that its names do not, but for files that came and went.
+        let modified = if is_folder { (0, 0) } else { (metadata.mtime(), metadata.mtime_nsec()) };
+        seen.insert(name, Seen { kind, modified });
         if is_folder {
             look(root, &path, seen);
         }

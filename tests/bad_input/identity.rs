@@ -1,0 +1,79 @@
+//! Who am I: never a guess.
+
+use super::{all_are_refused, case};
+
+const LINE: &[&str] = &["-i", "data/*.fits", "-o", "out", "--", "true"];
+
+#[test]
+fn a_replica_that_is_none() {
+    all_are_refused(&[
+        case(LINE, "
+canfar-run: error: REPLICA_ID=0 with REPLICA_COUNT=5: neither may be 0 (ids go from 1 to the count, counts from 1 to 100000)
+").replica("0", "5"),
+        case(LINE, r#"
+canfar-run: error: REPLICA_ID=-1 with REPLICA_COUNT=5: REPLICA_ID="-1" is not a number (ids go from 1 to the count, counts from 1 to 100000)
+"#).replica("-1", "5"),
+        case(LINE, r#"
+canfar-run: error: REPLICA_ID=x with REPLICA_COUNT=5: REPLICA_ID="x" is not a number (ids go from 1 to the count, counts from 1 to 100000)
+"#).replica("x", "5"),
+        case(LINE, r#"
+canfar-run: error: REPLICA_ID=1.0 with REPLICA_COUNT=5: REPLICA_ID="1.0" is not a number (ids go from 1 to the count, counts from 1 to 100000)
+"#).replica("1.0", "5"),
+        case(LINE, "
+canfar-run: error: REPLICA_ID=7 with REPLICA_COUNT=5: replica id 7 is above the replica count 5 (ids go from 1 to the count, counts from 1 to 100000)
+").replica("7", "5"),
+        case(LINE, "
+canfar-run: error: REPLICA_ID=1 with REPLICA_COUNT=0: neither may be 0 (ids go from 1 to the count, counts from 1 to 100000)
+").replica("1", "0"),
+        case(LINE, "
+canfar-run: error: REPLICA_ID=1 with REPLICA_COUNT=99999999999: REPLICA_COUNT=99999999999 is more than any count can be (ids go from 1 to the count, counts from 1 to 100000)
+").replica("1", "99999999999"),
+        case(LINE, "
+canfar-run: error: REPLICA_ID=1 with REPLICA_COUNT=100001: more than 100000 replicas are not supported (ids go from 1 to the count, counts from 1 to 100000)
+").replica("1", "100001"),
+    ]);
+}
+
+#[test]
+fn half_a_replica() {
+    all_are_refused(&[
+        case(LINE, "
+canfar-run: error: REPLICA_ID=3 is set but REPLICA_COUNT is not: both are needed to know this replica's share. Give both (ids go from 1 to the count, counts from 1 to 100000)
+").env("REPLICA_ID", "3"),
+        case(LINE, "
+canfar-run: error: REPLICA_COUNT=5 is set but REPLICA_ID is not: both are needed to know this replica's share. Give both (ids go from 1 to the count, counts from 1 to 100000)
+").env("REPLICA_COUNT", "5"),
+        case(LINE, r#"
+canfar-run: error: REPLICA_ID= with REPLICA_COUNT=5: REPLICA_ID="" is not a number (ids go from 1 to the count, counts from 1 to 100000)
+"#).replica("", "5"),
+        case(&["--replica-id", "3", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: --replica-id=3 is set but --replica-count is not: both are needed to know this replica's share. Give both (ids go from 1 to the count, counts from 1 to 100000)
+").env("REPLICA_COUNT", "5"),
+        case(&["--replica-count", "5", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: --replica-count=5 is set but --replica-id is not: both are needed to know this replica's share. Give both (ids go from 1 to the count, counts from 1 to 100000)
+").env("REPLICA_ID", "3"),
+        case(LINE, "
+canfar-run: error: --replica-id=3 is set but --replica-count is not: both are needed to know this replica's share. Give both (ids go from 1 to the count, counts from 1 to 100000)
+")
+            .env("CANFAR_RUN_REPLICA_ID", "3")
+            .replica("1", "5"),
+    ]);
+}
+
+#[test]
+fn options_are_judged_as_variables_are() {
+    all_are_refused(&[
+        case(&["--replica-id", "0", "--replica-count", "5", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: --replica-id=0 with --replica-count=5: neither may be 0 (ids go from 1 to the count, counts from 1 to 100000)
+"),
+        case(&["--replica-id", "6", "--replica-count", "5", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: --replica-id=6 with --replica-count=5: replica id 6 is above the replica count 5 (ids go from 1 to the count, counts from 1 to 100000)
+"),
+        case(&["--replica-id", "two", "--replica-count", "5", "-i", "data/*.fits", "--", "true"], r#"
+canfar-run: error: --replica-id=two with --replica-count=5: --replica-id="two" is not a number (ids go from 1 to the count, counts from 1 to 100000)
+"#),
+        case(LINE, r#"
+canfar-run: error: --replica-id=x with --replica-count=5: --replica-id="x" is not a number (ids go from 1 to the count, counts from 1 to 100000)
+"#).env("CANFAR_RUN_REPLICA_ID", "x").env("CANFAR_RUN_REPLICA_COUNT", "5"),
+    ]);
+}
