@@ -1,9 +1,11 @@
 //! `plan` says what `run` will do, and does nothing.
 
+use std::os::unix::fs::PermissionsExt;
+
 use canfar_run::select::Strategy;
 use serde_json::{Value, json};
 
-use crate::support::{Component, Dir, Ended, require};
+use crate::support::{Dir, Ended};
 
 /// 23 inputs of various sizes, one of them large.
 fn inputs() -> Dir {
@@ -216,20 +218,16 @@ fn nothing_is_written_and_who_is_nobody_plans_for_one() {
 
 #[test]
 fn folders_that_may_not_be_read_are_told_of() {
-    use std::os::unix::fs::PermissionsExt;
-
-    if !require(Component::Root) {
-        return;
-    }
     let dir = Dir::with_inputs(2);
     dir.write("data/closed/x.fits", "");
     let mode =
         |name, mode| std::fs::set_permissions(dir.path(name), PermissionsExt::from_mode(mode)).unwrap();
-    mode("data/closed", 0o700);
+    mode("data/closed", 0);
     mode("", 0o755);
     let args = ["plan", "-i", "data/**/*.fits", "--replica-count", "2", "--json"];
-    let ended = dir.canfar_run().args(args).as_user(20001).run().exits(0);
+    let ended = dir.canfar_run().args(args).without_rights(54_321).run().exits(0);
     let ended =
         ended.says("1 directory could not be read, such as ").says("data/closed: what lies there is not");
     assert_eq!(ended.json()["unreadable"], json!([dir.path("data/closed")]));
+    mode("data/closed", 0o700);
 }

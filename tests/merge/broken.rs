@@ -1,12 +1,11 @@
 //! Files that can't be merged: named with the place where they break, while all others are merged.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use super::{merge, numbers_in, run, summary};
-use crate::support::{Component, Dir, require};
+use super::{NOBODY, merge, mode, numbers_in, run, summary};
+use crate::support::Dir;
 
 /// What a broken file holds, and what is said of it.
 const BROKEN: &[(&[u8], &str)] = &[
@@ -96,34 +95,20 @@ fn a_folder_by_the_name_of_a_results_file_is_broken() {
     assert_eq!(numbers_in(&dir, "out/final_results.partial.json"), [0, 1]);
 }
 
-/// Lets everybody write into a test's folder.
-fn open_to_all(dir: &Dir) {
-    for folder in ["", "out"] {
-        fs::set_permissions(dir.path(folder), PermissionsExt::from_mode(0o777)).unwrap();
-    }
-}
-
-fn close(dir: &Dir, name: &str) {
-    fs::set_permissions(dir.path(name), PermissionsExt::from_mode(0)).unwrap();
-}
-
 #[test]
 fn files_that_may_not_be_read_cost_what_only_they_hold() {
-    if !require(Component::Root) {
-        return;
-    }
     let dir = Dir::with_inputs(8);
     run(&dir, 1..=4, 4);
     dir.write("out/container_9_results.json", "[{\"n\": 50}]");
-    open_to_all(&dir);
-    let merge = || dir.canfar_run().args(["merge", "out"]).as_user(20001).run();
+    ["", "out"].into_iter().for_each(|folder| mode(&dir, folder, 0o777));
+    let merge = || dir.canfar_run().args(["merge", "out"]).without_rights(NOBODY).run();
     // The journals say all that this one says.
-    close(&dir, "out/container_1_results.json");
+    mode(&dir, "out/container_1_results.json", 0);
     merge().exits(0).says("8 files: 8 ok, none missing");
     assert_eq!(super::numbers(&dir), [0, 1, 2, 3, 4, 5, 6, 7, 50]);
 
-    close(&dir, "out/container_9_results.json");
-    close(&dir, "out/journal/3.1.jsonl");
+    mode(&dir, "out/container_9_results.json", 0);
+    mode(&dir, "out/journal/3.1.jsonl", 0);
     merge()
         .exits(3)
         .says("8 files: 6 ok, 2 missing")
@@ -177,13 +162,10 @@ fn run_in(dir: &Dir) {
 
 #[test]
 fn results_that_cannot_be_written_exit_with_4_and_leave_all_as_it_was() {
-    if !require(Component::Root) {
-        return;
-    }
     let dir = with_one_of_two();
-    fs::set_permissions(dir.root(), PermissionsExt::from_mode(0o755)).unwrap();
+    ["", "out"].into_iter().for_each(|folder| mode(&dir, folder, 0o555));
     let before = dir.tree();
-    let merge = || dir.canfar_run().args(["merge", "out"]).as_user(20001);
+    let merge = || dir.canfar_run().args(["merge", "out"]).without_rights(NOBODY);
     merge()
         .run()
         .exits(4)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NUMBER_UNLESS_BAD, counts, merge, numbers, numbers_in, records, run, summary};
+use super::{NOBODY, NUMBER_UNLESS_BAD, counts, merge, mode, numbers, numbers_in, records, run, summary};
 use crate::support::Dir;
 
 #[test]
@@ -151,23 +151,16 @@ fn the_summary_on_stdout_is_the_one_in_the_file() {
 
 #[test]
 fn folders_that_could_not_be_read_when_the_list_was_made_are_told_of() {
-    use crate::support::{Component, require};
-    use std::os::unix::fs::PermissionsExt;
-
-    if !require(Component::Root) {
-        return;
-    }
     let dir = Dir::with_inputs(2);
     dir.write("data/closed/x.fits", "");
-    let closed = |mode| {
-        let closed = dir.path("data/closed");
-        std::fs::set_permissions(closed, PermissionsExt::from_mode(mode)).unwrap();
-    };
-    closed(0o700);
-    for open in [dir.root().to_owned(), dir.path("data")] {
-        std::fs::set_permissions(open, PermissionsExt::from_mode(0o777)).unwrap();
-    }
-    dir.canfar_run().args(["-i", "data/**/*.fits", "-o", "out"]).as_user(20001).sh("true").run().exits(0);
+    mode(&dir, "data/closed", 0);
+    mode(&dir, "", 0o777);
+    dir.canfar_run()
+        .args(["-i", "data/**/*.fits", "-o", "out"])
+        .without_rights(NOBODY)
+        .sh("true")
+        .run()
+        .exits(0);
     dir.canfar_run()
         .args(["merge", "out"])
         .run()
@@ -175,4 +168,5 @@ fn folders_that_could_not_be_read_when_the_list_was_made_are_told_of() {
         .says("1 directory could not be read when the list was made, such as ")
         .says("data/closed: what lies there is not in the list");
     assert_eq!(summary(&dir)["unreadable"], json!([dir.path("data/closed")]));
+    mode(&dir, "data/closed", 0o700);
 }

@@ -33,8 +33,11 @@ fn kill(dir: &Dir, running: Running<'_>) {
 
 const RESULTS: &str = "out/container_2_results.json";
 
-/// What may befall a results file.
-fn mishaps() -> Vec<(&'static str, fn(&Dir))> {
+/// Does something to a results file.
+type Mishap = fn(&Dir);
+
+/// What may befall one.
+fn mishaps() -> Vec<(&'static str, Mishap)> {
     vec![
         ("deleted", |dir| fs::remove_file(dir.path(RESULTS)).unwrap()),
         ("cut", |dir| _ = dir.write(RESULTS, &dir.bytes(RESULTS)[..200])),
@@ -119,7 +122,7 @@ fn a_line_that_is_torn_or_damaged_costs_its_task_and_is_told_of() {
     let damaged = lines
         .iter()
         .map(|line| if line.contains("\"event\":\"end\",\"index\":2,") { "\0\0\0\0{\"v\":1" } else { line });
-    let damaged: String = damaged.map(|line| format!("{line}\n")).collect();
+    let damaged = damaged.collect::<Vec<_>>().join("\n");
     dir.write("out/journal/1.1.jsonl", &damaged);
     let byte = damaged.find('\0').unwrap();
     merge(&dir)
@@ -202,7 +205,9 @@ fn journals_of_an_older_run_do_not_vouch_for_a_list_that_was_made_anew() {
     // Somebody began anew by removing the list alone, and the second replica is not there yet.
     fs::remove_file(dir.path("out/inputs.jsonl")).unwrap();
     fs::remove_file(dir.path("out/container_1_results.json")).unwrap();
+    fs::rename(dir.path(RESULTS), dir.path("aside")).unwrap();
     run(&dir, [1], 2);
+    fs::rename(dir.path("aside"), dir.path(RESULTS)).unwrap();
     merge(&dir)
         .exits(3)
         .says("4 files: 2 ok, 2 missing")

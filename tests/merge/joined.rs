@@ -80,9 +80,8 @@ fn names_that_no_line_can_hold_need_null_and_come_through_with_it() {
 /// Two directories about the same three files, with these tasks failing.
 fn twice(first: &[&str], second: &[&str]) -> Dir {
     let dir = Dir::with_inputs(3);
-    let paths: String =
-        (0..3).map(|number| format!("{}\n", dir.path(format!("data/{number:03}.fits")).display())).collect();
-    dir.write("missing", paths);
+    let path = |number| dir.path(format!("data/{number:03}.fits")).display().to_string();
+    dir.write("missing", (0..3).map(path).collect::<Vec<_>>().join("\n"));
     let bad = |names: &[&str]| {
         let _ = fs::remove_dir_all(dir.path("bad"));
         names.iter().for_each(|name| _ = dir.write(format!("bad/{name}.fits"), ""));

@@ -1,5 +1,6 @@
 //! `merge`: what it makes of results files and journals, and what it says of them.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,6 +18,15 @@ mod model;
 mod others;
 mod recipe;
 mod written;
+
+/// A user who owns nothing here.
+const NOBODY: u32 = 54_321;
+
+/// Who may do what with a file or folder.
+#[track_caller]
+fn mode(dir: &Dir, name: &str, mode: u32) {
+    std::fs::set_permissions(dir.path(name), PermissionsExt::from_mode(mode)).unwrap();
+}
 
 /// A task whose result is the number in its file.
 const NUMBER: &str = "echo \"{\\\"n\\\": $(cat \"$1\")}\"";

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use canfar_run::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
 use canfar_run::outcome::{Cause, ProcessEnd, Status, Usage};
+use canfar_run::provenance::Process;
 use canfar_run::record::history::{History, Known, LastLaunch};
 use canfar_run::record::inputs::{self, Command, Entry, InputList, Origin, Source};
 use canfar_run::record::item::{self, Meta, TaskResult};
 use canfar_run::record::journal::Journal;
 use canfar_run::record::layout::Layout;
-use canfar_run::record::lease::Process;
 use canfar_run::record::results;
 use canfar_run::replica::Replica;
 use canfar_run::select::{Share, Strategy};
@@ -95,7 +95,6 @@ impl WrittenRun {
             jobs: 1,
             command_files: Vec::new(),
             share: self.share(replica_id).len(),
-            done_before: 0,
         })));
         WrittenLaunch { run: self, journal, replica_id, launch }
     }
