@@ -28,9 +28,6 @@ const FOREIGN_DEPTH: usize = 100_000;
 /// The client allows 512; an id far beyond is no replica's.
 const MOST_REPLICAS: u64 = 10_000;
 
-/// One bit is kept for every index below the largest; one beyond this is not what we wrote.
-const MOST_TASKS: u64 = 1 << 28;
-
 /// One results directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -343,7 +340,6 @@ impl Part {
             let meta: Option<TaskMeta> = Some(normal.kind)
                 .filter(|kind| *kind == json::Kind::Object)
                 .and_then(|_| serde_json::from_slice(item::raw_meta(&normal.text)?).ok());
-            let meta = meta.filter(|meta| meta.index < MOST_TASKS);
             let status = meta.as_ref().map_or(Status::Ok, |meta| meta.status);
             let task = meta.map(|meta| Task {
                 run: meta.run,

@@ -1,0 +1,147 @@
+//! Runs as they are on disk, written through the library's own writers without running anything.
+
+use std::path::{Path, PathBuf};
+
+use canfar_run::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
+use canfar_run::outcome::{Cause, ProcessEnd, Status, Usage};
+use canfar_run::provenance::Process;
+use canfar_run::record::history::{History, Known, LastLaunch};
+use canfar_run::record::inputs::{self, Command, Entry, InputList, Origin, Source};
+use canfar_run::record::item::{self, Meta, TaskResult};
+use canfar_run::record::journal::Journal;
+use canfar_run::record::layout::Layout;
+use canfar_run::record::results;
+use canfar_run::replica::Replica;
+use canfar_run::select::{Share, Strategy};
+use canfar_run::text::PathText;
+
+/// A run that has a list.
+pub(super) struct WrittenRun {
+    pub(super) layout: Layout,
+    pub(super) list: InputList,
+    paths: Vec<PathBuf>,
+}
+
+impl WrittenRun {
+    pub(super) fn new(root: &Path, paths: Vec<PathBuf>, strategy: Strategy, replica_count: u32) -> Self {
+        let layout = Layout::new(root);
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        let size = |path: &PathBuf| path.as_os_str().len() as u64 * 7 % 13;
+        let entry =
+            |path: &PathBuf| Entry { path: path.into(), size: strategy.needs_sizes().then(|| size(path)) };
+        let origin = Origin {
+            source: Source::FilesFrom { file: "/list".into(), null: false },
+            strategy,
+            replica_count,
+            command: Command::Argv(Vec::new()),
+            command_files: Vec::new(),
+        };
+        let entries: Vec<Entry> = paths.iter().map(entry).collect();
+        inputs::publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
+        let list = InputList::open(&layout).unwrap().unwrap();
+        Self { layout, list, paths }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.list.header().run
+    }
+
+    pub(super) fn share(&self, replica_id: u32) -> Share {
+        let replica = Replica::new(replica_id, self.list.header().replica_count).unwrap();
+        self.list.share_of(replica).unwrap()
+    }
+
+    pub(super) fn path(&self, index: u64) -> &Path {
+        &self.paths[usize::try_from(index).unwrap()]
+    }
+
+    /// A record of a task, with `result` in it, as made by a run of this name.
+    pub(super) fn record(&self, run: &str, made: Made, status: Status, result: &str) -> Vec<u8> {
+        let path = self.path(made.index).as_os_str();
+        let meta = Meta {
+            run: run.to_owned(),
+            index: made.index,
+            path: PathText::readable(path),
+            status,
+            cause: (status == Status::Failed).then_some(Cause::Exit),
+            end: ProcessEnd::default(),
+            attempts: 1,
+            started_at: Some("2026-11-23T01:02:03.456Z".into()),
+            usage: Usage::default(),
+            replica_id: made.replica_id,
+            replica_count: self.list.header().replica_count,
+            launch: made.launch,
+            non_finite: 0,
+            message: None,
+            stderr_tail: None,
+            log: None,
+        };
+        let result = TaskResult { json: result.as_bytes().to_vec(), is_object: true, non_finite: 0 };
+        item::build(path, Some(&result), &meta)
+    }
+
+    /// Begins a launch of a replica; nobody is at work in it.
+    pub(super) fn launch(&self, replica_id: u32, launch: u32) -> WrittenLaunch<'_> {
+        let mut journal =
+            Journal::create(&self.layout.journal(replica_id, launch), self.id(), launch).unwrap();
+        journal.add(&Event::Run(Box::new(LaunchBegun {
+            replica_id,
+            replica_count: self.list.header().replica_count,
+            process: Process::current(None),
+            // The lock is free, so that this process, being on this host, is known to be dead.
+            locked: true,
+            options: [].into(),
+            limits: Limits { cpus: 1.0 },
+            jobs: 1,
+            command_files: Vec::new(),
+            share: self.share(replica_id).len(),
+        })));
+        WrittenLaunch { run: self, journal, replica_id, launch }
+    }
+}
+
+/// Who made a record of which task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    pub(super) index: u64,
+    pub(super) replica_id: u32,
+    pub(super) launch: u32,
+}
+
+/// A launch that goes on until it is stopped or dropped, as if killed.
+pub(super) struct WrittenLaunch<'r> {
+    run: &'r WrittenRun,
+    journal: Journal,
+    replica_id: u32,
+    launch: u32,
+}
+
+impl WrittenLaunch<'_> {
+    pub(super) fn start(&mut self, index: u64, alone: bool) {
+        self.journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone }));
+    }
+
+    pub(super) fn end(&mut self, index: u64, status: Status, result: &str) {
+        self.start(index, false);
+        let made = Made { index, replica_id: self.replica_id, launch: self.launch };
+        let record = self.run.record(self.run.id(), made, status, result);
+        let cause = (status == Status::Failed).then_some(Cause::Exit);
+        self.journal.add_end(TaskEnded { index, status, cause }, &record);
+    }
+
+    /// Writes what was added.
+    pub(super) fn commit(&mut self) {
+        self.journal.commit().unwrap();
+    }
+
+    /// Writes the results and ends in order.
+    pub(super) fn stop(mut self) {
+        self.commit();
+        let (run, id) = (self.run, self.replica_id);
+        let history = History::read(&run.layout, run.id(), id, run.share(id), LastLaunch::MayLive).unwrap();
+        self.journal.add(&Event::ResultsWritten(results::write(&run.layout, id, &history).unwrap()));
+        let exit = i32::from(history.count(Known::Ok) < history.share().len());
+        self.journal.add(&Event::Stop(Stopped { reason: StopReason::Done, signal: None, exit }));
+        self.commit();
+    }
+}
