@@ -146,7 +146,7 @@ impl Launcher<'_> {
             ok,
             lost: history.count(Known::Lost),
             // What failed before and was to run again counts as not run.
-            failed: history.share().len() - ok - left,
+            failed: (history.share().len() - ok).saturating_sub(left),
             not_run: left,
             done_before: ok - tally.ok.min(ok),
             without_result: tally.without_result,

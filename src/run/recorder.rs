@@ -62,6 +62,15 @@ pub struct Ended<'a> {
     pub is_retried: bool,
 }
 
+/// Whether the output that was to be kept was.
+#[derive(Debug)]
+pub enum OutputKept {
+    /// It was, or there was none to keep.
+    Yes,
+    /// The log can't be written; the record is there all the same.
+    No(io::Error),
+}
+
 /// Who is told as things happen. Nobody else prints.
 pub trait Watch: Sync {
     /// An attempt ended and is in the journal.
@@ -132,7 +141,7 @@ impl Recorder {
     /// Notes how an attempt ended, and, unless it is tried again, the task's record.
     ///
     /// # Errors
-    /// When log or journal can't be written: the task then has no record and runs again in the next launch.
+    /// When the journal can't be written: the task then has no record and runs again in the next launch.
     pub fn end(
         &self,
         attempt: &Attempt<'_>,
@@ -140,7 +149,7 @@ impl Recorder {
         started_at: String,
         is_retried: bool,
         watch: &dyn Watch,
-    ) -> io::Result<()> {
+    ) -> io::Result<OutputKept> {
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
         // A full disk may have room for a record where it has none for the output.
         let (log, log_error) = match self.keep_output(attempt, &mut executed) {
@@ -157,7 +166,7 @@ impl Recorder {
             log: log.as_ref(),
             is_retried,
         });
-        log_error.map_or(Ok(()), Err)
+        Ok(log_error.map_or(OutputKept::Yes, OutputKept::No))
     }
 
     fn write_end(
