@@ -110,10 +110,6 @@ impl Running<'_> {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
     /// What it said so far on standard error.
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.stream("stderr")).into_owned()
