@@ -171,6 +171,9 @@ pub enum StopReason {
     CannotStart,
     /// A newer launch of the same replica took over.
     Superseded,
+    /// One that a later version tells apart; never written.
+    #[serde(other)]
+    Other,
 }
 
 /// A launch that ended in order.

@@ -30,6 +30,9 @@ pub enum Cause {
     Result,
     /// The container died while it ran in it alone.
     Lost,
+    /// One that a later version tells apart; never written.
+    #[serde(other)]
+    Other,
 }
 
 impl Cause {
@@ -43,6 +46,7 @@ impl Cause {
             Self::Spawn => "spawn",
             Self::Result => "result",
             Self::Lost => "lost",
+            Self::Other => "other",
         }
     }
 }

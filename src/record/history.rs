@@ -509,4 +509,27 @@ mod tests {
         let refused = History::read(&layout, "run", 1, SHARE, LastLaunch::Dead).unwrap_err();
         assert!(refused.to_string().contains("format version 2"), "{refused}");
     }
+
+    #[test]
+    fn words_of_a_later_version_do_not_make_lines_unreadable() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let path = journal(&layout, 1).path().to_owned();
+        let line =
+            |rest: &str| format!("{{\"v\":1,\"run\":\"run\",\"launch\":1,\"seq\":1,\"t\":\"\",{rest}}}\n");
+        let lines = [
+            r#""event":"start","index":10,"alone":false"#,
+            r#""event":"attempt","index":10,"status":"skipped","cause":null"#,
+            r#""event":"end","index":11,"status":"failed","cause":"preempted","record":{}"#,
+            r#""event":"end","index":12,"status":"skipped","cause":null,"record":{}"#,
+            r#""event":"stop","reason":"preempted","signal":null,"exit":3"#,
+        ];
+        std::fs::write(path, lines.map(line).concat()).unwrap();
+        let history = read(&layout, LastLaunch::Dead);
+        assert_eq!(history.problems, []);
+        assert_eq!(history.task(11).unwrap().known, Known::Failed);
+        assert_eq!(history.task(12).unwrap().known, Known::Nothing);
+        assert!(history.suspects.is_empty());
+        assert_eq!(history.launches[0].stop.unwrap().exit, 3);
+    }
 }

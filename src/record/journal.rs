@@ -3,14 +3,17 @@
 //! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
 //! line's last member is `record`. A journal is created by its launch, appended to by it alone and never reopened.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::StrDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::event::{Event, TaskEnded};
+use crate::outcome::Status;
 
 /// The format's major version; readers refuse others.
 pub const VERSION: u32 = 1;
@@ -161,21 +164,28 @@ pub struct ReadLine<'a> {
     pub v: u32,
     /// Run id.
     #[serde(borrow)]
-    pub run: std::borrow::Cow<'a, str>,
+    pub run: Cow<'a, str>,
     /// The kind of event.
     #[serde(borrow)]
-    pub event: std::borrow::Cow<'a, str>,
+    pub event: Cow<'a, str>,
     /// The task it is about.
     pub index: Option<u64>,
     /// For `start`.
     pub alone: Option<bool>,
-    /// For `end`.
-    pub status: Option<crate::outcome::Status>,
+    /// For `end`; `None` for a word of a later version.
+    #[serde(default, deserialize_with = "known_or_none")]
+    pub status: Option<Status>,
     /// For `end` and `attempt`.
     pub cause: Option<crate::outcome::Cause>,
     /// For `end`.
     #[serde(borrow)]
     pub record: Option<&'a RawValue>,
+}
+
+/// A status, if it is one of those that this version knows: the rest of the line still counts.
+fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
+    let word = Option::<Cow<'de, str>>::deserialize(deserializer)?;
+    Ok(word.and_then(|word| Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&word)).ok()))
 }
 
 /// A line that is not what a journal holds.

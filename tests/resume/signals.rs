@@ -1,5 +1,7 @@
 //! Being told to stop: nothing more is started, tasks get TERM and time, results are written, the code tells the signal.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, test_kill_process};
@@ -171,6 +173,27 @@ fn stopped_in_the_midst_of_many_tasks_none_is_lost_and_none_has_two_records() {
     ended.sort_unstable();
     assert_eq!(ended, (0..60).collect::<Vec<_>>());
     assert_eq!(done(&dir), ended);
+}
+
+#[test]
+fn a_stalled_reader_of_standard_error_holds_up_neither_tasks_nor_the_end() {
+    let dir = Dir::with_inputs(3);
+    let made = std::process::Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
+    assert!(made.success());
+    let mut reader = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(dir.path("fifo"))
+        .unwrap();
+    while reader.write(&[b'.'; 4096]).is_ok() {}
+    Run::of(&dir, "/bin/sh")
+        .args(["-c", "exec \"$0\" \"$@\" 2> fifo", env!("CARGO_BIN_EXE_canfar-run")])
+        .args(["-v", "-i", "data/*.fits", "-o", "out", "--", "true"])
+        .run()
+        .exits(0);
+    assert_eq!(dir.results(1).len(), 3);
+    assert!(dir.text("out/logs/1.1.err").contains("002.fits"));
 }
 
 #[test]
