@@ -1,14 +1,13 @@
 //! Replicas side by side: every file is run once by one of them, whatever the strategy and whenever they start.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::num::NonZeroU32;
 use std::process::Command;
 
 use canfar_run::select::{Strategy, shares};
 use serde_json::Value;
 
-use crate::support::{Component, Dir, Run, Running, python, require};
+use crate::support::{Component, Dir, Run, Running, at_once, python, require};
 
 /// A task that notes its file's name.
 const NOTE: &str = "echo \"${1##*/}\" >> ran";
@@ -46,18 +45,9 @@ fn four_replicas_started_together_run_every_file_once_whatever_the_strategy() {
     }
 }
 
-/// Starts `count` replicas that wait for each other and then execute canfar-run in the same instant.
+/// Starts `count` replicas in the same instant.
 fn in_the_same_instant<'d>(dir: &'d Dir, count: usize, args: &[&str]) -> Vec<Running<'d>> {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let wait_for_end_of_input = "read _; exec \"$@\" < /dev/null";
-    let start = |id| {
-        let stdin = File::from(std::os::fd::OwnedFd::from(reader.try_clone().unwrap()));
-        let program = ["-c", wait_for_end_of_input, "sh", env!("CARGO_BIN_EXE_canfar-run")];
-        Run::of(dir, "/bin/sh").args(program).args(args).replica(id, count).stdin(stdin).start()
-    };
-    let running = (1..=count).map(start).collect();
-    drop(writer);
-    running
+    at_once(dir, (1..=count).map(|id| move |run: Run<'d>| run.args(args).replica(id, count)))
 }
 
 #[test]

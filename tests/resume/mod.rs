@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::{DEADLINE, Dir, Run, wait_until};
 
 mod again;
+mod cannot_write;
 mod death;
 mod giving_up;
 mod one_at_a_time;

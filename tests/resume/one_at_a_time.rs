@@ -5,7 +5,7 @@ use std::io::Write;
 use rustix::process::Signal;
 
 use super::{TASK, began, done, hold, launch, let_go, names};
-use crate::support::{DEADLINE, Dir, Running, wait_until};
+use crate::support::{DEADLINE, Dir, Run, Running, at_once, wait_until};
 
 /// A launch that is with its first task.
 fn at_work(dir: &Dir) -> Running<'_> {
@@ -97,4 +97,38 @@ fn a_journal_that_was_cut_before_its_first_line_was_whole_counts_as_a_launch() {
         .says("can't be read and was skipped");
     assert_eq!(done(&dir), [0, 1], "{third}");
     assert!(dir.exists("out/journal/1.3.jsonl"));
+}
+
+fn with_options(run: Run<'_>) -> Run<'_> {
+    run.args(["-i", "data/*.fits", "-o", "out", "-j", "1"]).sh(TASK)
+}
+
+#[test]
+fn of_launches_of_one_replica_in_the_same_instant_one_does_the_work() {
+    let dir = Dir::with_inputs(4);
+    hold(&dir, [3]);
+    let mut launches = at_once(&dir, [with_options; 6]);
+    began(&dir, [3], 1);
+    // All others see that one is at work, at once or by its journal's growth.
+    wait_until(DEADLINE, "five are refused", || {
+        launches.retain_mut(|launch| !launch.has_ended());
+        launches.len() == 1
+    });
+    let_go(&dir);
+    launches.remove(0).wait().exits(0);
+    assert_eq!(dir.sorted_lines("ran"), names(4));
+}
+
+#[test]
+fn the_sign_of_a_dead_process_of_this_host_that_listed_is_taken_down() {
+    let dir = Dir::with_inputs(2);
+    let host = rustix::system::uname();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let (host, boot) = (host.nodename().to_str().unwrap(), boot.trim());
+    let sign = format!(
+        "{{\"host\":\"{host}\",\"boot_id\":\"{boot}\",\"pid\":7,\"version\":\"0.1.0\",\"locked\":true}}\n"
+    );
+    dir.write("out/inputs.listing", sign);
+    launch(&dir, 1).sh(TASK).run().exits(0).says_not("waiting");
+    assert!(!dir.exists("out/inputs.listing"));
 }

@@ -10,6 +10,6 @@ mod wait;
 pub(crate) use dir::Dir;
 pub(crate) use ended::Ended;
 pub(crate) use need::{Component, python, require};
-pub(crate) use run::{Run, Running};
+pub(crate) use run::{Run, Running, at_once};
 pub(crate) use tree::Tree;
 pub(crate) use wait::{DEADLINE, wait_until};

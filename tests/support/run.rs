@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -92,6 +93,23 @@ impl<'d> Run<'d> {
     }
 }
 
+/// Starts canfar-run as often as there are ways to complete it: all wait for each other first.
+pub(crate) fn at_once<'d, F: FnOnce(Run<'d>) -> Run<'d>>(
+    dir: &'d Dir,
+    completed: impl IntoIterator<Item = F>,
+) -> Vec<Running<'d>> {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let wait_for_end_of_input = "read _; exec \"$@\" < /dev/null";
+    let start = |complete: F| {
+        let stdin = File::from(OwnedFd::from(reader.try_clone().unwrap()));
+        let program = ["-c", wait_for_end_of_input, "sh", env!("CARGO_BIN_EXE_canfar-run")];
+        complete(Run::of(dir, "/bin/sh").args(program)).stdin(stdin).start()
+    };
+    let running = completed.into_iter().map(start).collect();
+    drop(writer);
+    running
+}
+
 /// What was started. Killed when dropped, so that a failed test leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Running<'d> {
@@ -108,6 +126,10 @@ impl Running<'_> {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// What it said so far on standard error.
