@@ -157,3 +157,31 @@ fn a_record_torn_by_the_kill_is_made_again() {
         .says("1 done before, 2 to run");
     assert_eq!(done(&dir), [0, 1, 2]);
 }
+
+#[test]
+fn killed_again_and_again_no_task_with_a_record_begins_again() {
+    let dir = Dir::with_inputs(40);
+    let launch = || launch(&dir, 3).args(["--rerun", "all"]).sh("echo \"${1##*/}\" >> ran");
+    let mut launches = 0;
+    for ran in [1, 4, 9, 15, 22, 30, 37] {
+        let mut running = launch().start();
+        launches += 1;
+        wait_until(DEADLINE, "it gets on", || running.has_ended() || dir.lines("ran").len() >= ran);
+        running.kill();
+    }
+    launch().run().exits(0);
+    launches += 1;
+    assert_eq!(done(&dir), (0..40).collect::<Vec<_>>());
+    let mut recorded = std::collections::BTreeSet::new();
+    for number in 1..=launches {
+        for event in dir.events(1, number) {
+            let index = event["index"].as_u64();
+            match event["event"].as_str() {
+                Some("start") => assert!(!recorded.contains(&index), "{event}"),
+                Some("end") if event["status"] == "ok" => assert!(recorded.insert(index), "{event}"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(recorded.len(), 40);
+}
