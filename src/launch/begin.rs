@@ -117,7 +117,8 @@ impl Launcher<'_> {
             .context("can't write the journal")
             .context(CannotWrite)?;
         self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
-        let history = History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead)?;
+        let read = || History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead);
+        let history = journal.while_alive(read)?;
         history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         self.say_changed_files(&history, &begun.command_files);
         let due = self.due(&history, &entries);
