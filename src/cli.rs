@@ -47,7 +47,6 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
     version,
     styles = STYLES,
     args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
     override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|reset|completions|man> ...",
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}"),
@@ -102,12 +101,14 @@ fn parse_switch(text: &str) -> Result<bool, String> {
 pub struct InputArgs {
     /// Files, directories or globs (`*` `?` `[...]` `**`), in quotes
     ///
-    /// In quotes, so that canfar-run expands them and not the shell. Globs mean what they mean in Python's `glob.glob(..., recursive=True)`. A directory means the non-hidden files under
-    /// it. May be repeated and take many values. Every one must match something. [default: the run's own list, if the
+    /// In quotes, so that canfar-run expands them and not the shell. Globs mean what they mean in Python's `glob.glob(..., recursive=True)`. A directory means the non-hidden files
+    /// under it; with --type dir, itself. May be repeated and take many values. Every one must match something. [default: the run's own list, if the
     /// results directory has one]
     #[arg(short, long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::AnyPath)]
     pub input: Vec<OsString>,
     /// Entries of a list, one a line, exactly as they are (`-` is stdin)
+    ///
+    /// In the order given, repeats once; they need not be files. Blank lines are skipped. [default: none]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files_from: Option<PathBuf>,
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]

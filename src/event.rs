@@ -16,6 +16,8 @@ pub enum Event {
     Run(Box<LaunchBegun>),
     /// An attempt begins.
     Start(AttemptBegun),
+    /// An attempt that was announced did not begin: the system was short of something.
+    NotStarted(NotStarted),
     /// An attempt ended.
     Attempt(AttemptEnded),
     /// A task ended; its record stands beside this in the same line.
@@ -70,6 +72,13 @@ pub struct AttemptBegun {
     pub slot: usize,
     /// Whether nothing else runs beside it, so that a death of the container is its own.
     pub alone: bool,
+}
+
+/// An attempt that was announced and did not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotStarted {
+    /// The task's index in the list.
+    pub index: u64,
 }
 
 /// An attempt that ended.
@@ -162,6 +171,9 @@ pub enum StopReason {
     CannotStart,
     /// A newer launch of the same replica took over.
     Superseded,
+    /// One that a later version tells apart; never written.
+    #[serde(other)]
+    Other,
 }
 
 /// A launch that ended in order.

@@ -120,7 +120,10 @@ fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::R
         Some(Command::Merge(args)) => commands::merge::run(&args, environment, out),
         Some(Command::Reset(args)) => commands::reset::run(&args, environment),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "canfar-run", out);
+            // In memory first: what writes it panics where it can't write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "canfar-run", &mut script);
+            out.write_all(&script).context("can't print the completion script")?;
             Ok(ExitCode::Ok)
         }
         Some(Command::Man) => {

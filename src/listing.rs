@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::discover::{self, Search};
+use crate::discover::{self, Patient, Search};
 use crate::provenance::Process;
 use crate::record::inputs::{self, Entry, InputList, Origin, Source};
 use crate::record::layout::Layout;
@@ -61,7 +61,7 @@ pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
             (paths, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
         Source::FilesFrom { file, null } => {
-            let (entries, notes) = given(Path::new(&file.0), *null, rules.allow_empty)?;
+            let (entries, notes) = given(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;
             (entries, Vec::new(), notes)
         }
     };
@@ -71,16 +71,17 @@ pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
     Ok(Listed { entries, unreadable, notes })
 }
 
-fn given(file: &Path, null: bool, allow_empty: bool) -> anyhow::Result<(Vec<OsString>, Vec<String>)> {
+fn given(
+    file: &Path,
+    null: bool,
+    allow_empty: bool,
+    keep_going: KeepGoing<'_>,
+) -> anyhow::Result<(Vec<OsString>, Vec<String>)> {
     let is_stdin = file.as_os_str() == "-";
     let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
-    let read = if is_stdin {
-        discover::read_entries(io::stdin().lock(), null, &name)?
-    } else {
-        let opened = std::fs::File::open(file)
-            .with_context(|| format!("can't open the list {name} (--files-from)"))?;
-        discover::read_entries(io::BufReader::new(opened), null, &name)?
-    };
+    let opened = if is_stdin { Patient::standard_input(keep_going) } else { Patient::open(file, keep_going) };
+    let opened = opened.with_context(|| format!("can't open the list {name} (--files-from)"))?;
+    let read = discover::read_entries(io::BufReader::new(opened), null, &name)?;
     if read.entries.is_empty() && !allow_empty {
         bail!("the list {name} (--files-from) has no entries; give --allow-empty if that is right");
     }

@@ -30,6 +30,9 @@ pub enum Cause {
     Result,
     /// The container died while it ran in it alone.
     Lost,
+    /// One that a later version tells apart; never written.
+    #[serde(other)]
+    Other,
 }
 
 impl Cause {
@@ -43,6 +46,7 @@ impl Cause {
             Self::Spawn => "spawn",
             Self::Result => "result",
             Self::Lost => "lost",
+            Self::Other => "other",
         }
     }
 }
@@ -93,4 +97,32 @@ pub fn last_words<'a>(failure: &'a Failure, stderr_tail: Option<&'a str>) -> &'a
 /// The last line of the end of a standard error, if there is one.
 pub fn last_line(stderr_tail: Option<&str>) -> Option<&str> {
     stderr_tail?.lines().rev().map(str::trim).find(|line| !line.is_empty())
+}
+
+/// How a failure is told beside others: its last words, with `{}` for the names of its own file, so that failures of many
+/// files with one reason are one line.
+pub fn reason_line(last_words: &str, path: &str) -> String {
+    let base = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
+    let mut line = crate::units::printable(last_words);
+    for name in [path, base] {
+        // A short name may be part of any word.
+        if name.len() > 3 {
+            line = line.replace(name, "{}");
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason_line;
+
+    #[test]
+    fn failures_of_different_files_with_one_reason_are_told_alike() {
+        for path in ["/data/n1/a.fits", "/data/other.fits"] {
+            let base = path.rsplit('/').next().unwrap();
+            assert_eq!(reason_line(&format!("{path}: {base} has no image"), path), "{}: {} has no image");
+        }
+        assert_eq!(reason_line("a bad a", "a"), "a bad a");
+    }
 }

@@ -34,10 +34,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if duration > LONGEST { Err("it is longer than ten years".to_owned()) } else { Ok(duration) }
 }
 
-/// A duration for people, to a tenth of a second below a minute: `1h 2m 3s`, `1.5s`.
+/// A duration for people: `1h 2m 3s`, `1.5s`, `0.03s`.
 pub fn duration(duration: Duration) -> String {
     let printer = SpanPrinter::new().designator(Designator::Compact).spacing(Spacing::BetweenUnits);
-    let step = if duration < Duration::from_mins(1) { 100 } else { 1000 };
+    let step = match duration.as_secs() {
+        0 => 10,
+        1..60 => 100,
+        _ => 1000,
+    };
     let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX - step);
     let rounded = SignedDuration::from_millis((millis + step / 2) / step * step);
     if rounded < SignedDuration::from_secs(60) {
@@ -128,7 +132,9 @@ mod tests {
 
     #[test]
     fn durations_are_told_without_noise() {
-        for (millis, text) in [(0, "0s"), (1_534, "1.5s"), (59_970, "1m"), (3_723_400, "1h 2m 3s")] {
+        for (millis, text) in
+            [(0, "0s"), (34, "0.03s"), (1_534, "1.5s"), (59_970, "1m"), (3_723_400, "1h 2m 3s")]
+        {
             assert_eq!(super::duration(Duration::from_millis(millis)), text);
         }
     }

@@ -26,7 +26,7 @@ fn dry_run(dir: &Dir, args: &[&str], id: u64, count: u64) -> Vec<String> {
     let (id, count) = (id.to_string(), count.to_string());
     let launch = dir.canfar_run().args(["-n", "--replica-id", &id, "--replica-count", &count]).args(args);
     let ended = launch.args(["--", "true", "{}"]).run().exits(0);
-    ended.stdout.lines().map(|line| line.strip_prefix("true ").unwrap().to_owned()).collect()
+    ended.printed().lines().map(|line| line.strip_prefix("true ").unwrap().to_owned()).collect()
 }
 
 /// Checks every row of a plan against the dry run of its replica, and that they are the whole list together.
@@ -99,7 +99,7 @@ size             1 file           1 B          1.40       2
     let ended = ended.prints(&table);
     assert_eq!(ended.stderr, "", "nothing can be done better");
     let two = plan(&dir, &["-i", "data/*.fits", "--replica-count", "2"]).exits(0);
-    assert!(two.stdout.contains("      1          3          3 B  000.fits .. 002.fits\n"), "{two}");
+    assert!(two.printed().contains("      1          3          3 B  000.fits .. 002.fits\n"), "{two}");
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn names_that_are_no_files_have_no_sizes_and_are_planned_all_the_same() {
       2          1            -  /data/odd\\u{1b}[31m
       3          1            -  z = 0.5
 ";
-    assert!(ended.stdout.contains(rows), "{ended}");
-    assert!(ended.stdout.starts_with("4 files, 3 replicas, strategy even\n"), "{ended}");
+    assert!(ended.printed().contains(rows), "{ended}");
+    assert!(ended.printed().starts_with("4 files, 3 replicas, strategy even\n"), "{ended}");
     let json = plan(&dir, &[&args[..], &["--replica-count", "3", "--json"]].concat()).exits(0).json();
     assert_eq!((&json["bytes"], &json["replicas"][0]["bytes"]), (&Value::Null, &Value::Null));
     let strategies: Vec<&Value> =

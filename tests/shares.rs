@@ -34,7 +34,7 @@ fn chunk_and_stripe_are_those_of_the_python_helper() {
     let small = (0..60).flat_map(|count| (1..40).map(move |replicas| (count, replicas)));
     let large = [(199, 100), (1000, 100), (1099, 100), (5, 512), (100_000, 512)];
     let cases: Vec<(u64, u32)> = small.chain(large).collect();
-    let lines: String = cases.iter().map(|(count, replicas)| format!("{count} {replicas}\n")).collect();
+    let lines: Vec<String> = cases.iter().map(|(count, replicas)| format!("{count} {replicas}\n")).collect();
     let mut helper = Command::new(python())
         .args(["-c", REFERENCE])
         .stdin(Stdio::piped())
@@ -42,7 +42,7 @@ fn chunk_and_stripe_are_those_of_the_python_helper() {
         .spawn()
         .unwrap();
     let mut stdin = helper.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
+    let writer = std::thread::spawn(move || stdin.write_all(lines.concat().as_bytes()));
     let output = helper.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();

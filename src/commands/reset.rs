@@ -15,7 +15,6 @@ use crate::record::layout::Layout;
 use crate::record::lease::now_at_file_server;
 use crate::record::succession::is_at_work;
 use crate::report::console::{Console, Tone};
-use crate::units;
 
 /// Moves the run in a results directory to `previous/<time>/`.
 ///
@@ -75,9 +74,9 @@ fn refuse_if_at_work(layout: &Layout) -> anyhow::Result<()> {
         }
     }
     if !at_work.is_empty() {
+        let replicas = if at_work.len() == 1 { "replica" } else { "replicas" };
         bail!(
-            "{} of the run in {} at work ({}): stop them first, or wait for their end",
-            units::count(at_work.len() as u64, "replica"),
+            "the run in {} is at work ({replicas} {}): stop it first, or wait for its end",
             layout.root().display(),
             at_work.join(", ")
         );

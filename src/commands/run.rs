@@ -214,6 +214,7 @@ fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> 
         files: 0,
         ok: 0,
         failed: 0,
+        lost: 0,
         not_run: 0,
         done_before: 0,
         without_result: 0,

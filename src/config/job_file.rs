@@ -17,17 +17,17 @@ pub(super) struct JobFile {
     pub env: BTreeMap<String, String>,
 }
 
-/// Reads a job file whose keys may be `known`.
+/// Reads a job file whose keys may be `known`; those that are `lists` too may have many values.
 ///
 /// # Errors
 /// When it can't be read, is not TOML, or has an unknown key or a value of a wrong kind.
-pub(super) fn read(path: &Path, known: &[&str]) -> anyhow::Result<JobFile> {
+pub(super) fn read(path: &Path, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("can't read the job file {}", path.display()))?;
-    parse(&text, known).with_context(|| format!("in the job file {}", path.display()))
+    parse(&text, known, lists).with_context(|| format!("in the job file {}", path.display()))
 }
 
-fn parse(text: &str, known: &[&str]) -> anyhow::Result<JobFile> {
+fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> {
     let table: Table =
         text.parse().map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
     let mut job = JobFile::default();
@@ -50,6 +50,9 @@ fn parse(text: &str, known: &[&str]) -> anyhow::Result<JobFile> {
             (name, _) if !known.contains(&name) => {
                 let every = known.iter().copied().chain(["command", "env"]);
                 bail!("unknown key `{name}`{}", did_you_mean(name, every));
+            }
+            (name, Value::Array(_)) if !lists.contains(&name) => {
+                bail!("`{name}` takes one value, not a list")
             }
             (_, Value::Array(values)) => {
                 job.options.insert(key.clone(), texts(&key, &values)?);
@@ -105,6 +108,7 @@ mod tests {
         let job = parse(
             "jobs = 4\ninput = ['a', 'b']\nnull = true\ncommand = ['python', 'x.py']\n[env]\nA = 'b=c $'\nN = 1",
             &["jobs", "input", "null"],
+            &["input"],
         )
         .unwrap();
         let expected = JobFile {
@@ -130,7 +134,8 @@ mod tests {
             ("[env]\nA = \"\\u0000\"", "`env.A` can't be a variable"),
             ("shell = 'x'\ncommand = ['x']", "two ways to say the same"),
         ] {
-            let error = format!("{:#}", parse(text, &["max-failures", "jobs", "shell"]).unwrap_err());
+            let known = ["max-failures", "jobs", "shell"];
+            let error = format!("{:#}", parse(text, &known, &[]).unwrap_err());
             assert!(error.contains(said), "{error}");
         }
     }

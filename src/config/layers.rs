@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, CommandFactory};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 
 use crate::cli::Cli;
 use crate::config::job_file::{self, JobFile, did_you_mean};
@@ -17,14 +17,22 @@ use crate::environment::Environment;
 const PREFIX: &str = "CANFAR_RUN_";
 const DEFAULT_JOB_FILE: &str = "/etc/canfar-run.toml";
 
-/// Options of which a stronger layer's replaces all of a weaker layer's.
-const ALTERNATIVES: [&[&str]; 3] = [&["input", "files-from"], &["shell", COMMAND], &["verbose", "quiet"]];
+/// An option, and what it makes weaker layers' options pointless: its alternatives and what belongs to those.
+const REPLACES: [(&str, &[&str]); 4] = [
+    ("files-from", &["input", "exclude", "type", "allow-empty"]),
+    ("input", &["files-from", "null"]),
+    ("shell", &[COMMAND]),
+    (COMMAND, &["shell"]),
+];
 
-/// Options of a weaker layer that mean nothing beside one of a stronger layer.
-const POINTLESS_BESIDE: [(&str, &str); 2] = [("exclude", "files-from"), ("null", "input")];
+/// Switches of which one that is on replaces a weaker layer's other one; one that is off says nothing about it.
+const OPPOSITES: [(&str, &str); 2] = [("verbose", "quiet"), ("quiet", "verbose")];
 
 /// Not an option, but as replaceable as one.
 const COMMAND: &str = "command";
+
+/// Longest list of values that the journal keeps whole.
+const MOST_VALUES: usize = 16;
 
 /// Says nothing about a run.
 const NOT_LAYERED: [&str; 3] = ["help", "version", "job-file"];
@@ -47,6 +55,15 @@ struct Item {
     name: String,
     tokens: Vec<OsString>,
     origin: String,
+}
+
+impl Item {
+    /// Of a switch, as the parser reads it.
+    fn is_on(&self) -> bool {
+        self.tokens
+            .iter()
+            .any(|token| token.as_bytes().ends_with(b"=true") || token.as_bytes().ends_with(b"=1"))
+    }
 }
 
 /// Adds environment and job file to what was typed for `subcommand` (`matches` is clap's view of that alone; `rest` what
@@ -73,12 +90,14 @@ pub fn layered(
     // A job file is written for `run`; `plan` takes of it what it knows.
     let (known, every) = (names(subcommand), names("run"));
     let every: Vec<&str> = every.iter().map(String::as_str).collect();
+    let lists = root.get_arguments().filter(|option| matches!(option.get_action(), ArgAction::Append));
+    let lists: Vec<&str> = lists.filter_map(Arg::get_long).collect();
 
     let mut warnings = Vec::new();
     let from_environment = environment_items(environment, &every, &mut warnings);
     let job_path = job_file_path(matches, environment);
     let job = match &job_path {
-        Some(path) => job_file::read(path, &every)?,
+        Some(path) => job_file::read(path, &every, &lists)?,
         None => JobFile::default(),
     };
     let from_job = job_items(&job, &job_path.unwrap_or_default());
@@ -86,6 +105,11 @@ pub fn layered(
     let mut taken: Vec<String> = known.iter().filter(|name| is_typed(matches, name)).cloned().collect();
     if matches.try_get_many::<OsString>(COMMAND).is_ok_and(|words| words.is_some()) {
         taken.push(COMMAND.to_owned());
+    }
+    for (switch, other) in OPPOSITES {
+        if matches.try_get_one::<bool>(switch).is_ok_and(|on| on == Some(&true)) {
+            taken.push(other.to_owned());
+        }
     }
     let (mut front, mut back) = (Vec::new(), Vec::new());
     for layer in [from_environment, from_job] {
@@ -101,7 +125,9 @@ pub fn layered(
             } else if !known.iter().any(|name| name == "shell") {
                 continue;
             }
-            tokens.extend(item.tokens.iter().cloned());
+            let opposite = OPPOSITES.iter().find(|(switch, _)| *switch == item.name && item.is_on());
+            taken.extend(opposite.map(|(_, other)| (*other).to_owned()));
+            tokens.extend(item.tokens);
             taken.push(item.name);
         }
     }
@@ -125,12 +151,10 @@ fn id_of(name: &str) -> String {
     if name == "type" { "entry_type".to_owned() } else { name.replace('-', "_") }
 }
 
-/// Whether a stronger layer has this option, or another one in place of it or that makes it pointless.
+/// Whether a stronger layer has this option, or another one that replaces it.
 fn is_replaced(name: &str, taken: &[String]) -> bool {
     let has = |name: &str| taken.iter().any(|taken| taken == name);
-    has(name)
-        || ALTERNATIVES.iter().any(|group| group.contains(&name) && group.iter().any(|other| has(other)))
-        || POINTLESS_BESIDE.iter().any(|(weak, strong)| *weak == name && has(strong))
+    has(name) || REPLACES.iter().any(|(strong, weak)| weak.contains(&name) && has(strong))
 }
 
 fn environment_items(environment: &Environment, every: &[&str], warnings: &mut Vec<String>) -> Vec<Item> {
@@ -139,12 +163,18 @@ fn environment_items(environment: &Environment, every: &[&str], warnings: &mut V
         let Some(suffix) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else {
             continue;
         };
-        let name = suffix.to_lowercase().replace('_', "-");
-        if name == "job-file" || value.is_empty() {
+        if suffix == "JOB_FILE" || value.is_empty() {
             continue;
         }
-        if !every.contains(&name.as_str()) {
-            let hint = did_you_mean(&name, every.iter().copied());
+        let name = suffix.to_lowercase().replace('_', "-");
+        let exact = name.to_uppercase().replace('-', "_");
+        let is_option = every.contains(&name.as_str()) || name == "job-file";
+        if !is_option || exact != suffix {
+            let hint = if is_option {
+                format!("; it is written {PREFIX}{exact}")
+            } else {
+                did_you_mean(&name, every.iter().copied())
+            };
             warnings.push(format!("the variable {PREFIX}{suffix} is not an option and was ignored{hint}"));
             continue;
         }
@@ -194,7 +224,8 @@ fn check(subcommand: &str, item: &Item) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The options that are not defaults, by name.
+/// The options that are not defaults, by name. Of a long list, such as a shell's expansion of a glob, only how long it is
+/// and its ends: the list of inputs has it all.
 fn options_of(subcommand: &str, argv: &[OsString]) -> BTreeMap<String, serde_json::Value> {
     let root = Cli::command();
     let Ok(matches) = root.clone().try_get_matches_from(argv) else { return BTreeMap::new() };
@@ -209,8 +240,100 @@ fn options_of(subcommand: &str, argv: &[OsString]) -> BTreeMap<String, serde_jso
             let values = matches.get_raw(&id_of(name)).into_iter().flatten();
             let mut values: Vec<String> =
                 values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
-            let value = if values.len() == 1 { values.remove(0).into() } else { values.into() };
+            let value = match values.as_slice() {
+                [_] => values.remove(0).into(),
+                [first, .., last] if values.len() > MOST_VALUES => {
+                    serde_json::json!({"count": values.len(), "first": first, "last": last})
+                }
+                _ => values.into(),
+            };
             (name.to_owned(), value)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use clap::CommandFactory;
+    use serde_json::json;
+
+    use super::{Layered, layered};
+    use crate::cli::Cli;
+    use crate::environment::Environment;
+
+    /// What `run` is given by what was typed, the environment and a job file.
+    fn of(typed: &[&str], variables: &[(&str, &str)], job: &str) -> anyhow::Result<Layered> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("job.toml");
+        std::fs::write(&path, job)?;
+        let rest: Vec<OsString> = std::iter::once(OsString::from(format!("--job-file={}", path.display())))
+            .chain(typed.iter().map(OsString::from))
+            .collect();
+        let argv = ["canfar-run", "run"].map(OsString::from).into_iter().chain(rest.iter().cloned());
+        let matches = Cli::command().try_get_matches_from(argv)?;
+        let environment = Environment {
+            variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            cwd: folder.path().to_owned(),
+        };
+        layered("run", &rest, matches.subcommand_matches("run").unwrap(), &environment)
+    }
+
+    /// Names of the options that are left, but for the job file.
+    fn names(typed: &[&str], variables: &[(&str, &str)], job: &str) -> Vec<String> {
+        let options = of(typed, variables, job).unwrap().options;
+        options.into_keys().filter(|name| name != "job-file").collect()
+    }
+
+    #[test]
+    fn a_stronger_input_takes_the_place_of_all_that_belongs_to_a_weaker_one() {
+        let patterns = "input = 'a'\nexclude = 'b'\ntype = 'dir'\nallow-empty = true\njobs = 2";
+        assert_eq!(names(&["--files-from=l"], &[], patterns), ["files-from", "jobs"]);
+        assert_eq!(names(&[], &[("CANFAR_RUN_FILES_FROM", "l")], patterns), ["files-from", "jobs"]);
+        assert_eq!(names(&["--input=a"], &[], "files-from = 'l'\nnull = true"), ["input"]);
+        assert_eq!(names(&["--input=a"], &[], "input = 'b'\nexclude = 'c'"), ["exclude", "input"]);
+    }
+
+    #[test]
+    fn verbose_and_quiet_replace_each_other_only_where_the_stronger_one_is_on() {
+        assert_eq!(names(&["-q"], &[], "verbose = true"), ["quiet"]);
+        assert_eq!(names(&["--quiet=false"], &[], "verbose = true"), ["quiet", "verbose"]);
+        assert_eq!(names(&[], &[("CANFAR_RUN_VERBOSE", "1")], "quiet = true"), ["verbose"]);
+        assert_eq!(names(&[], &[("CANFAR_RUN_VERBOSE", "0")], "quiet = true"), ["quiet", "verbose"]);
+        assert_eq!(names(&[], &[], "quiet = true\nverbose = true"), ["quiet", "verbose"]);
+    }
+
+    #[test]
+    fn variables_in_another_case_are_told_of_and_do_nothing() {
+        for (variable, said) in [
+            ("CANFAR_RUN_jobs", "it is written CANFAR_RUN_JOBS"),
+            ("CANFAR_RUN_RETRY-DELAY", "it is written CANFAR_RUN_RETRY_DELAY"),
+            ("CANFAR_RUN_Job_File", "it is written CANFAR_RUN_JOB_FILE"),
+            ("CANFAR_RUN_JBOS", "the nearest one is `jobs`"),
+        ] {
+            let layers = of(&[], &[(variable, "4")], "").unwrap();
+            assert!(layers.warnings.concat().contains(said), "{:?}", layers.warnings);
+            assert_eq!(layers.options.len(), 1, "{:?}", layers.options);
+        }
+    }
+
+    #[test]
+    fn of_a_long_list_its_length_and_ends_are_kept() {
+        let typed: Vec<String> = (0..3000).map(|number| format!("--input=/data/{number}")).collect();
+        let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+        let kept = |many| of(&typed[..many], &[], "").unwrap().options["input"].clone();
+        assert_eq!(kept(3000), json!({"count": 3000, "first": "/data/0", "last": "/data/2999"}));
+        assert_eq!(kept(2), json!(["/data/0", "/data/1"]));
+        assert_eq!(kept(1), json!("/data/0"));
+    }
+
+    #[test]
+    fn a_list_in_a_job_file_for_an_option_of_one_value_is_an_error() {
+        for job in ["jobs = [1, 2]", "jobs = [1]", "jobs = []"] {
+            let error = format!("{:#}", of(&[], &[], job).unwrap_err());
+            assert!(error.contains("`jobs` takes one value, not a list"), "{error}");
+        }
+        assert_eq!(names(&[], &[], "input = ['a', 'b']"), ["input"]);
+    }
 }

@@ -121,10 +121,11 @@ impl RunConfig {
             identify(args.share.replica_id.as_deref(), args.share.replica_count.as_deref(), environment)?;
         let (command, template) = command_of(&args.tasks, &args.inputs)?;
         let results_dir = environment.absolute(&args.results.results_dir);
-        let jobs = match args.tasks.jobs {
+        let wanted = match args.tasks.jobs {
             Auto::Auto => limits::cpus(),
             Auto::Number(number) => number,
         };
+        let jobs = limits::jobs_within_descriptors(wanted);
         let tasks = TaskEnvironment::new(
             &environment.variables,
             identity.replica,
@@ -148,7 +149,6 @@ impl RunConfig {
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
             identity,
             strategy: args.share.strategy,
-            command,
             program,
             jobs,
             environment: tasks,
@@ -167,10 +167,11 @@ impl RunConfig {
             says_progress: messages.progress != Progress::None && verbosity > Verbosity::Quiet,
             color: messages.color,
             json: messages.json.unwrap_or(false),
-            warnings: warnings_of(&template),
+            warnings: warnings_of(&command, &template, wanted, jobs),
             options: layered.options,
             session: environment.get("skaha_sessionid").map(|session| session.to_string_lossy().into_owned()),
             cwd: environment.cwd.clone(),
+            command,
             template,
             results_dir,
         })
@@ -242,9 +243,26 @@ fn command_of(tasks: &TaskArgs, inputs: &InputArgs) -> anyhow::Result<(Command, 
     }
 }
 
-fn warnings_of(template: &Template) -> Vec<String> {
-    let shell = "the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}";
-    template.puts_names_into_shell_code().then(|| shell.to_owned()).into_iter().collect()
+/// Words that mean something to a shell only.
+const SHELL_WORDS: [&str; 8] = ["|", ">", ">>", "<", "&&", "||", ";", "2>"];
+
+fn warnings_of(command: &Command, template: &Template, wanted: usize, jobs: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if template.puts_names_into_shell_code() {
+        warnings.push("the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}".to_owned());
+    }
+    let is_shell_word = |word: &&OsString| SHELL_WORDS.iter().any(|shell| *word == shell);
+    if let (Command::Argv(_), Some(word)) = (command, template.words().iter().find(is_shell_word)) {
+        warnings.push(format!(
+            "{:?} is passed to the command as it is: pipes and redirections need --shell '...'",
+            word.display().to_string()
+        ));
+    }
+    if jobs < wanted {
+        warnings
+            .push(format!("the limit on open files (ulimit -n) allows {jobs} tasks at a time, not {wanted}"));
+    }
+    warnings
 }
 
 fn no_command(inputs: &InputArgs) -> String {

@@ -7,7 +7,8 @@ use anyhow::Context;
 
 use crate::CannotWrite;
 use crate::config::Verbosity;
-use crate::event::{Event, LaunchBegun, Limits};
+use crate::event::{Event, LaunchBegun, Limits, StopReason, Stopped};
+use crate::exit_code::ExitCode;
 use crate::launch::{Due, Launcher};
 use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
@@ -117,10 +118,17 @@ impl Launcher<'_> {
             .context("can't write the journal")
             .context(CannotWrite)?;
         self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
-        let history = History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead)?;
-        history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
+        let (history, due, scratch) = match self.get_ready(&share, &entries) {
+            Ok(ready) => ready,
+            Err(error) => {
+                let exit = ExitCode::Usage.number();
+                journal.add(&Event::Stop(Stopped { reason: StopReason::CannotStart, signal: None, exit }));
+                // The error at hand is the one to be told.
+                let _ = journal.commit();
+                return Err(error);
+            }
+        };
         self.say_changed_files(&history, &begun.command_files);
-        let due = self.due(&history, &entries);
         self.say_start(journal.launch(), &share, &due, history.count(Known::Ok));
         let losses = unwritten_losses(&history);
         let settings = self.settings(journal.launch());
@@ -128,10 +136,18 @@ impl Launcher<'_> {
         for (index, attempts) in losses {
             self.write_loss(&recorder, &share, &entries, index, attempts)?;
         }
-        let scratch = if due.is_empty() { None } else { Some(Scratch::create(&self.config.scratch)?) };
         let tasks = due.len();
         let source = Source::new(due.positions, due.suspects, self.config.jobs);
         Ok(Prepared { recorder, share, entries, source, tasks, settings, scratch })
+    }
+
+    /// What earlier launches left, what is to be run, and room for it.
+    fn get_ready(&self, share: &Share, entries: &[Entry]) -> anyhow::Result<(History, Due, Option<Scratch>)> {
+        let history = History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead)?;
+        history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
+        let due = self.due(&history, entries);
+        let scratch = if due.is_empty() { None } else { Some(Scratch::create(&self.config.scratch)?) };
+        Ok((history, due, scratch))
     }
 
     /// Who begins a launch, and with what.

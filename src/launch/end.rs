@@ -25,47 +25,57 @@ pub struct LaunchEnd {
     number: u32,
     tally: Tally,
     failures: Vec<FailureGroup>,
+    /// Tasks that were to run and did not end.
+    left: u64,
 }
 
 impl Launcher<'_> {
     /// Runs all there is to run and ends the launch.
     ///
     /// # Errors
-    /// When threads or temporary folders can't be made.
+    /// When the summary can't be told.
     pub fn carry_out(
         &self,
         prepared: Prepared,
         begun: Instant,
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
-        let Prepared { recorder, share, entries, source, tasks, settings, scratch } = &prepared;
-        let report = LaunchReport::new(self.console, self.config.says_progress, share.len());
-        if let Some(scratch) = scratch {
-            let slots = (1..=self.config.jobs.min(usize::try_from(*tasks)?))
-                .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
-                    Ok(Box::new(ProcessSlot::new(settings, self.stop, scratch, slot)?))
-                })
-                .collect::<anyhow::Result<Vec<_>>>()?;
-            let work = Work {
-                list: self.list,
-                entries,
-                share,
-                source,
-                tasks: *tasks,
-                recorder,
-                stop: self.stop,
-                retries: self.config.retries,
-                max_failures: self.config.max_failures,
-                deadline: self.config.deadline.map(|deadline| begun + deadline),
-                successor: self.layout.journal(self.id(), recorder.launch() + 1),
-                watch: &report,
-                progress: &|totals| report.progress(totals, &recorder.tally()),
-            };
-            schedule::run(&work, slots)?;
+        let report = LaunchReport::new(self.console, self.config.says_progress, prepared.share.len());
+        if let Err(error) = self.work_off(&prepared, &report, begun) {
+            prepared.source.halt(Halt::CannotStart(format!("{error:#}")));
         }
-        let halt = source.halted().or_else(|| self.stop.signal().map(Halt::Signal));
-        drop(prepared.scratch);
-        self.conclude(prepared.recorder, &report, halt, begun, out)
+        let Prepared { recorder, source, scratch, .. } = prepared;
+        if let Some(signal) = self.stop.signal() {
+            source.halt(Halt::Signal(signal));
+        }
+        drop(scratch);
+        self.conclude(recorder, &report, source.halted(), source.left(), begun, out)
+    }
+
+    fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
+        let Prepared { recorder, share, entries, source, tasks, settings, scratch } = prepared;
+        let Some(scratch) = scratch else { return Ok(()) };
+        let slots = (1..=self.config.jobs.min(usize::try_from(*tasks)?))
+            .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
+                Ok(Box::new(ProcessSlot::new(settings, self.stop, scratch, slot)?))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let work = Work {
+            list: self.list,
+            entries,
+            share,
+            source,
+            tasks: *tasks,
+            recorder,
+            stop: self.stop,
+            retries: self.config.retries,
+            max_failures: self.config.max_failures,
+            deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
+            successor: self.layout.journal(self.id(), recorder.launch() + 1),
+            watch: report,
+            progress: &|totals| report.progress(totals, &recorder.tally()),
+        };
+        schedule::run(&work, slots)
     }
 
     /// Writes the results, ends the journal and says how it went.
@@ -74,18 +84,22 @@ impl Launcher<'_> {
         recorder: Recorder,
         report: &LaunchReport<'_>,
         halt: Option<Halt>,
+        left: u64,
         begun: Instant,
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
-        if halt == Some(Halt::Superseded) {
+        let (mut journal, history, tally) = recorder.into_parts();
+        let is_superseded = || self.layout.journal(self.id(), journal.launch() + 1).exists();
+        let prepared = results::prepare(self.layout, self.id(), &history);
+        // Looked for as late as can be: a launch that was frozen may wake up right here.
+        if halt == Some(Halt::Superseded) || is_superseded() {
             self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
             return Ok(ExitCode::Incomplete);
         }
-        let (mut journal, history, tally) = recorder.into_parts();
-        let written = results::write(self.layout, self.id(), &history);
+        let written = prepared.and_then(results::Prepared::put);
         let halt = match &written {
             Ok(_) => halt,
-            Err(error) => Some(Halt::CannotWrite(format!("{error:#}"))),
+            Err(error) => Some(graver(halt, Halt::CannotWrite(format!("{error:#}")))),
         };
         if let Ok(results) = written {
             journal.add(&Event::ResultsWritten(results));
@@ -96,15 +110,13 @@ impl Launcher<'_> {
                 Some(Halt::Signal(signal)) => Some(*signal),
                 _ => None,
             },
-            exit: exit_code(&history, halt.as_ref()).number(),
+            exit: exit_code(&history, left, halt.as_ref()).number(),
         }));
         let halt = match journal.commit().and_then(|()| journal.sync()) {
-            Err(error) if !matches!(halt, Some(Halt::CannotWrite(_))) => {
-                Some(Halt::CannotWrite(format!("can't write the journal: {error}")))
-            }
-            _ => halt,
+            Err(error) => Some(graver(halt, Halt::CannotWrite(format!("can't write the journal: {error}")))),
+            Ok(()) => halt,
         };
-        let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures() };
+        let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures(), left };
         self.close(&history, Some(launch), halt.as_ref(), begun, out)
     }
 
@@ -120,9 +132,9 @@ impl Launcher<'_> {
         begun: Instant,
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
-        let code = exit_code(history, halt);
         let number = launch.as_ref().map(|launch| launch.number);
-        let LaunchEnd { tally, failures, .. } = launch.unwrap_or_default();
+        let LaunchEnd { tally, failures, left, .. } = launch.unwrap_or_default();
+        let code = exit_code(history, left, halt);
         let replica = self.config.identity.replica;
         let ok = history.count(Known::Ok);
         let summary = Summary {
@@ -132,8 +144,10 @@ impl Launcher<'_> {
             launch: number,
             files: history.share().len(),
             ok,
-            failed: history.count(Known::Failed) + history.count(Known::Lost),
-            not_run: history.count(Known::Nothing),
+            lost: history.count(Known::Lost),
+            // What failed before and was to run again counts as not run.
+            failed: (history.share().len() - ok).saturating_sub(left),
+            not_run: left,
             done_before: ok - tally.ok.min(ok),
             without_result: tally.without_result,
             non_finite: tally.non_finite,
@@ -146,7 +160,10 @@ impl Launcher<'_> {
             exit: code.number(),
         };
         say_summary(self.console, &summary, halt.map(|halt| self.say_halt(halt)).as_deref());
-        print_json(self.config.json, &summary, out)?;
+        if let Err(error) = print_json(self.config.json, &summary, out) {
+            self.console.error(&error);
+            return Ok(code.or(ExitCode::CannotWrite));
+        }
         Ok(code)
     }
 
@@ -185,11 +202,15 @@ fn reason(halt: Option<&Halt>) -> StopReason {
     }
 }
 
-fn exit_code(history: &History, halt: Option<&Halt>) -> ExitCode {
+/// Of two reasons the graver one.
+fn graver(before: Option<Halt>, now: Halt) -> Halt {
+    before.filter(|before| before.gravity() >= now.gravity()).unwrap_or(now)
+}
+
+fn exit_code(history: &History, left: u64, halt: Option<&Halt>) -> ExitCode {
     let failed = history.count(Known::Failed) + history.count(Known::Lost) > 0;
-    let left = history.count(Known::Nothing) > 0;
     let by_records = if failed { ExitCode::TasksFailed } else { ExitCode::Ok };
-    let by_rest = if left { ExitCode::Incomplete } else { ExitCode::Ok };
+    let by_rest = if left > 0 { ExitCode::Incomplete } else { ExitCode::Ok };
     let by_halt = match halt {
         Some(Halt::Signal(signal)) => ExitCode::Signal(*signal),
         Some(Halt::CannotWrite(_)) => ExitCode::CannotWrite,

@@ -233,6 +233,10 @@ impl History {
                 running.insert(index, line.alone.unwrap_or(false));
                 launch.results = None;
             }
+            ("not_started", Some((index, position))) => {
+                running.remove(&index);
+                self.tasks[position].attempts = self.tasks[position].attempts.saturating_sub(1);
+            }
             ("attempt", Some((index, _))) => {
                 running.remove(&index);
                 self.suspects.remove(&index);
@@ -248,7 +252,7 @@ impl History {
                     self.note(position, ended, launch.number, Span { offset: offset + within as u64, bytes });
                 }
             }
-            ("start" | "attempt" | "end", None) => return false,
+            ("start" | "not_started" | "attempt" | "end", None) => return false,
             ("run", _) => launch.begun = serde_json::from_str(text).ok(),
             ("results_written", _) => launch.results = serde_json::from_str(text).ok(),
             ("stop", _) => launch.stop = serde_json::from_str(text).ok(),
@@ -300,6 +304,13 @@ impl History {
         let attempts = &mut self.tasks[position].attempts;
         *attempts = attempts.saturating_add(1);
         u32::from(*attempts)
+    }
+
+    /// Takes back that an attempt began.
+    pub fn take_back_attempt(&mut self, index: u64) {
+        if let Some(position) = self.position(index) {
+            self.tasks[position].attempts = self.tasks[position].attempts.saturating_sub(1);
+        }
     }
 
     fn position(&self, index: u64) -> Option<usize> {
@@ -497,5 +508,28 @@ mod tests {
         std::fs::write(written.path(), text.replace("\"v\":1", "\"v\":2")).unwrap();
         let refused = History::read(&layout, "run", 1, SHARE, LastLaunch::Dead).unwrap_err();
         assert!(refused.to_string().contains("format version 2"), "{refused}");
+    }
+
+    #[test]
+    fn words_of_a_later_version_do_not_make_lines_unreadable() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let path = journal(&layout, 1).path().to_owned();
+        let line =
+            |rest: &str| format!("{{\"v\":1,\"run\":\"run\",\"launch\":1,\"seq\":1,\"t\":\"\",{rest}}}\n");
+        let lines = [
+            r#""event":"start","index":10,"alone":false"#,
+            r#""event":"attempt","index":10,"status":"skipped","cause":null"#,
+            r#""event":"end","index":11,"status":"failed","cause":"preempted","record":{}"#,
+            r#""event":"end","index":12,"status":"skipped","cause":null,"record":{}"#,
+            r#""event":"stop","reason":"preempted","signal":null,"exit":3"#,
+        ];
+        std::fs::write(path, lines.map(line).concat()).unwrap();
+        let history = read(&layout, LastLaunch::Dead);
+        assert_eq!(history.problems, []);
+        assert_eq!(history.task(11).unwrap().known, Known::Failed);
+        assert_eq!(history.task(12).unwrap().known, Known::Nothing);
+        assert!(history.suspects.is_empty());
+        assert_eq!(history.launches[0].stop.unwrap().exit, 3);
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use serde::{Deserialize, Serialize};
 
 use crate::event::LogSpan;
-use crate::json::{self, Kind};
+use crate::json;
 use crate::outcome::{Cause, ProcessEnd, Status, Usage};
 use crate::text::{PathText, base_name};
 
@@ -150,15 +150,15 @@ pub fn raw_meta(record: &[u8]) -> Option<&[u8]> {
         .map(|member| member.value)
 }
 
-/// The run id in a record that a process of ours wrote. `record` need not be valid JSON.
-pub fn run_of(record: &[u8]) -> Option<String> {
+/// The run id in a record as [`build`] writes it, of which only the end need be given: the members of `canfar_run`, which
+/// is last. Within a text its quotes would be escaped, and within another object more brackets would follow.
+pub fn run_at_end(record: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Run {
         run: String,
     }
-    let scanned = json::scan_value(record, 0, usize::MAX).ok()?;
-    if scanned.kind != Kind::Object {
-        return None;
-    }
-    serde_json::from_slice::<Run>(raw_meta(&record[..scanned.end])?).ok().map(|meta| meta.run)
+    let opening = format!(",\"{RESERVED}\":").into_bytes();
+    let at = memchr::memmem::rfind(record, &opening)? + opening.len();
+    let meta = record[at..].strip_suffix(b"}")?;
+    serde_json::from_slice::<Run>(meta).ok().map(|meta| meta.run)
 }

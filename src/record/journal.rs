@@ -3,14 +3,17 @@
 //! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
 //! line's last member is `record`. A journal is created by its launch, appended to by it alone and never reopened.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::StrDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::event::{Event, TaskEnded};
+use crate::outcome::Status;
 
 /// The format's major version; readers refuse others.
 pub const VERSION: u32 = 1;
@@ -161,21 +164,28 @@ pub struct ReadLine<'a> {
     pub v: u32,
     /// Run id.
     #[serde(borrow)]
-    pub run: std::borrow::Cow<'a, str>,
+    pub run: Cow<'a, str>,
     /// The kind of event.
     #[serde(borrow)]
-    pub event: std::borrow::Cow<'a, str>,
+    pub event: Cow<'a, str>,
     /// The task it is about.
     pub index: Option<u64>,
     /// For `start`.
     pub alone: Option<bool>,
-    /// For `end`.
-    pub status: Option<crate::outcome::Status>,
+    /// For `end`; `None` for a word of a later version.
+    #[serde(default, deserialize_with = "known_or_none")]
+    pub status: Option<Status>,
     /// For `end` and `attempt`.
     pub cause: Option<crate::outcome::Cause>,
     /// For `end`.
     #[serde(borrow)]
     pub record: Option<&'a RawValue>,
+}
+
+/// A status, if it is one of those that this version knows: the rest of the line still counts.
+fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
+    let word = Option::<Cow<'de, str>>::deserialize(deserializer)?;
+    Ok(word.and_then(|word| Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&word)).ok()))
 }
 
 /// A line that is not what a journal holds.
@@ -221,22 +231,34 @@ pub fn read(path: &Path, mut take: impl TakeLine) -> anyhow::Result<Vec<BadLine>
     }
 }
 
+/// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
+const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
+
+/// The text of a journal's first line.
+///
+/// # Errors
+/// When it can't be read.
+pub(super) fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
+    use anyhow::Context;
+    use io::Read;
+    let read = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(File::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    read().with_context(|| format!("can't read the journal {}", path.display()))
+}
+
 /// Refuses a journal of another major version by its first line, as far as that is whole.
 ///
 /// # Errors
 /// When it is one, or can't be read.
 pub fn check_version(path: &Path) -> anyhow::Result<()> {
-    use anyhow::Context;
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
-    let read = || -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        BufReader::new(File::open(path)?).read_until(b'\n', &mut line)?;
-        Ok(line)
-    };
-    let line = read().with_context(|| format!("can't read the journal {}", path.display()))?;
+    let line = first_line(path)?;
     serde_json::from_slice::<Version>(&line).map_or(Ok(()), |first| refuse_other_version(path, first.v, 0))
 }
 

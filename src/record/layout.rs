@@ -74,10 +74,12 @@ impl Layout {
     pub fn is_of_a_run(name: &OsStr) -> bool {
         let Some(name) = name.to_str() else { return false };
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_merged =
+            |rest: &str| matches!(rest.strip_prefix("partial.").unwrap_or(rest), "json" | "jsonl" | "csv");
         let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
         matches!(name, "inputs.jsonl" | "inputs.listing" | "journal" | "logs" | "claims")
             || matches!(name, "final_failed.json" | "final_summary.json")
-            || name.starts_with("final_results.")
+            || name.strip_prefix("final_results.").is_some_and(is_merged)
             || later_list.is_some_and(is_number)
             || ResultsName::parse(OsStr::new(name)).is_some()
             || unfinished(name).is_some_and(|name| Self::is_of_a_run(OsStr::new(name)))
@@ -156,9 +158,16 @@ mod tests {
         ] {
             assert!(Layout::is_of_a_run(OsStr::new(ours)), "{ours}");
         }
-        for not_ours in
-            ["notes.txt", "previous", "final_plot.png", "inputs.mine.jsonl", ".notes.txt.aB3xYz.tmp", "..tmp"]
-        {
+        for not_ours in [
+            "notes.txt",
+            "previous",
+            "final_plot.png",
+            "final_results.md",
+            "final_results.notes.json",
+            "inputs.mine.jsonl",
+            ".notes.txt.aB3xYz.tmp",
+            "..tmp",
+        ] {
             assert!(!Layout::is_of_a_run(OsStr::new(not_ours)), "{not_ours}");
         }
     }

@@ -24,14 +24,21 @@ pub fn rel<'a>(source: &Source, path: &'a OsStr) -> &'a OsStr {
     };
     match source {
         Source::FilesFrom { .. } => relative(path),
-        Source::Patterns { patterns, .. } => patterns
-            .iter()
-            .flat_map(|pattern| {
-                [below(Path::new(&pattern.0)), below(&fixed_part(&pattern.0, Path::new("/")))]
-            })
-            .flatten()
-            .min_by_key(|rest| rest.len())
-            .unwrap_or_else(|| base_name(path)),
+        Source::Patterns { patterns, cwd, .. } => {
+            let cwd = cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0));
+            patterns
+                .iter()
+                // With a component more, what is a plain folder is fixed as a whole.
+                .flat_map(|pattern| {
+                    [
+                        fixed_part(Path::new(&pattern.0).join("*").as_os_str(), cwd),
+                        fixed_part(&pattern.0, cwd),
+                    ]
+                })
+                .filter_map(|fixed| below(&fixed))
+                .min_by_key(|rest| rest.len())
+                .unwrap_or_else(|| base_name(path))
+        }
     }
 }
 
@@ -52,7 +59,11 @@ mod tests {
     #[test]
     fn rel_is_the_path_below_the_fixed_part() {
         let cases = [
-            (&["/data/*/*.fits"][..], "/data/n1/a.fits", "n1/a.fits"),
+            (&["*/*.fits"][..], "/here/n1/a.fits", "n1/a.fits"),
+            (&["./n1/"], "/here/n1/a.fits", "a.fits"),
+            (&["n1"], "/here/n1/n2/a.fits", "n2/a.fits"),
+            (&["../there/*"], "/here/../there/a.fits", "a.fits"),
+            (&["/data/*/*.fits"], "/data/n1/a.fits", "n1/a.fits"),
             (&["/data/**/*.fits"], "/data/a.fits", "a.fits"),
             (&["/data"], "/data/n1/a.fits", "n1/a.fits"),
             (&["/data/n1/a.fits"], "/data/n1/a.fits", "a.fits"),
@@ -63,7 +74,7 @@ mod tests {
         for (patterns, path, expected) in cases {
             let source = Source::Patterns {
                 patterns: patterns.iter().map(|pattern| OsStr::new(pattern).into()).collect(),
-                cwd: None,
+                cwd: Some(OsStr::new("/here").into()),
                 exclude: Vec::new(),
                 entry_type: EntryType::File,
             };

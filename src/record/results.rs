@@ -2,7 +2,7 @@
 //! journals, written whole or not at all.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use anyhow::Context;
 use crate::event::ResultsWritten;
 use crate::record::atomic_file::AtomicFile;
 use crate::record::history::{History, Known, Records};
+use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
 
 /// An array of records, one a line, in the making: what replicas and `merge` write.
@@ -54,11 +55,30 @@ impl<W: Write> ArrayWriter<W> {
     }
 }
 
-/// Writes a replica's results file from what its journals hold.
+/// A results file that is written and has only to be put at its place.
+#[derive(Debug)]
+pub struct Prepared {
+    file: AtomicFile,
+    written: ResultsWritten,
+}
+
+impl Prepared {
+    /// Puts it at its place, over an older one.
+    ///
+    /// # Errors
+    /// When it can't be; an older one then stays.
+    pub fn put(self) -> anyhow::Result<ResultsWritten> {
+        let path = self.file.target().to_owned();
+        self.file.replace().with_context(|| format!("can't write the results file {}", path.display()))?;
+        Ok(self.written)
+    }
+}
+
+/// Prepares a replica's results file from what its journals hold.
 ///
 /// # Errors
-/// When journals can't be read or the file can't be written; an older one then stays.
-pub fn write(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Result<ResultsWritten> {
+/// When journals can't be read or the file can't be written.
+pub fn prepare(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Result<Prepared> {
     let path = layout.results(replica_id);
     let failed = || format!("can't write the results file {}", path.display());
     let mut records = Records::new(layout.clone(), replica_id);
@@ -69,8 +89,7 @@ pub fn write(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Res
         array.record(&buffer).with_context(failed)?;
     }
     let (file, written) = array.finish().with_context(failed)?;
-    file.replace().with_context(failed)?;
-    Ok(written)
+    Ok(Prepared { file, written })
 }
 
 /// Makes sure that a replica's results file can be written, before there is anything to write.
@@ -113,16 +132,41 @@ pub fn may_be_replaced(layout: &Layout, replica_id: u32, run: &str) -> io::Resul
         Err(error) => return Err(error),
     };
     let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line)?;
+    reader.by_ref().take(LONGEST_OPENING).read_until(b'\n', &mut line)?;
     match line.trim_ascii() {
         b"[]" => return Ok(true),
         b"[" => {}
         _ => return Ok(false),
     }
-    line.clear();
-    reader.read_until(b'\n', &mut line)?;
-    let record = line.trim_ascii();
-    Ok(crate::record::item::run_of(record.strip_suffix(b",").unwrap_or(record)).as_deref() == Some(run))
+    let end = end_of_line(&mut reader)?;
+    let record = end.trim_ascii_end();
+    Ok(item::run_at_end(record.strip_suffix(b",").unwrap_or(record)).as_deref() == Some(run))
+}
+
+/// More than the brackets that a file of ours opens with; a foreign one may be a single line of any length.
+const LONGEST_OPENING: u64 = 64;
+
+/// What canfar-run adds to a record is shorter than this: a path that a command can be given has at most 128 KiB, of which
+/// a byte takes at most six in JSON.
+const LONGEST_META: usize = 1024 * 1024;
+
+/// The last [`LONGEST_META`] bytes or more of the next line, in memory that does not grow with it.
+fn end_of_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut end = Vec::new();
+    loop {
+        let read = reader.fill_buf()?;
+        let line_end = memchr::memchr(b'\n', read);
+        let part = &read[..line_end.unwrap_or(read.len())];
+        let used = part.len() + usize::from(line_end.is_some());
+        end.extend_from_slice(part);
+        reader.consume(used);
+        if line_end.is_some() || used == 0 {
+            return Ok(end);
+        }
+        if end.len() > 2 * LONGEST_META {
+            end.drain(..end.len() - LONGEST_META);
+        }
+    }
 }
 
 /// The first results file of a replica 1..=`replica_count` that holds somebody's data, where no run has begun yet.
@@ -144,4 +188,47 @@ pub fn stranger(layout: &Layout, replica_count: u32) -> io::Result<Option<PathBu
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Read};
+
+    use super::{LONGEST_META, end_of_line, may_be_replaced};
+    use crate::record::layout::Layout;
+
+    fn may_replace(text: impl AsRef<[u8]>) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        std::fs::write(layout.results(1), text).unwrap();
+        may_be_replaced(&layout, 1, "ours").unwrap()
+    }
+
+    #[test]
+    fn only_an_empty_array_or_records_of_this_run_may_be_replaced() {
+        let record =
+            |run: &str| format!("[\n{{\"file\":\"a\",\"canfar_run\":{{\"run\":\"{run}\",\"index\":0}}}}");
+        for ours in ["[]\n".to_owned(), record("ours") + "\n]\n", record("ours") + ",\n{}\n]\n"] {
+            assert!(may_replace(&ours), "{ours}");
+        }
+        let quoted = "[\n{\"file\":\",\\\"canfar_run\\\":{\\\"run\\\":\\\"ours\\\"}}\"}\n]\n".to_owned();
+        let nested = "[\n{\"a\":{\"b\":1,\"canfar_run\":{\"run\":\"ours\"}},\"c\":{}}\n]\n".to_owned();
+        for foreign in [String::new(), "[{}]".into(), "[\n1\n]".into(), record("other"), quoted, nested] {
+            assert!(!may_replace(&foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_record_longer_than_what_is_kept_of_it_is_still_ours() {
+        let long = "x".repeat(3 * LONGEST_META);
+        assert!(may_replace(format!("[\n{{\"s\":\"{long}\",\"canfar_run\":{{\"run\":\"ours\"}}}}\n]\n")));
+        assert!(!may_replace(format!("[\n{{\"s\":\"{long}\",\"canfar_run\":{{\"run\":\"other\"}}}}\n]\n")));
+    }
+
+    #[test]
+    fn of_a_long_line_no_more_than_its_end_is_kept() {
+        let line = std::io::repeat(b'x').take(10 * LONGEST_META as u64).chain(&b"end\nnext"[..]);
+        let end = end_of_line(&mut BufReader::new(line)).unwrap();
+        assert!(end.ends_with(b"xend") && end.capacity() < 5 * LONGEST_META, "{}", end.capacity());
+    }
 }

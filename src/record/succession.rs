@@ -62,11 +62,17 @@ pub fn begin(
         .context(crate::CannotWrite)?;
     loop {
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
+        let Some(next) = last.checked_add(1) else {
+            bail!(
+                "the journal {} has the highest number that a launch can have, so none can follow it; no launch of ours gets there: move the file away",
+                layout.journal(replica.id(), last).display()
+            );
+        };
         if last > 0 {
             make_sure_it_ended(layout, replica, last, me, listener)?;
         }
-        let path = layout.journal(replica.id(), last + 1);
-        match Journal::create(&path, run, last + 1) {
+        let path = layout.journal(replica.id(), next);
+        match Journal::create(&path, run, next) {
             Ok(journal) => {
                 let locked = journal.file().is_ok_and(|file| lease::lock(&file));
                 return Ok((journal, locked));
@@ -181,13 +187,7 @@ fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
 /// # Errors
 /// When it can't be read.
 pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
-    use std::io::BufRead;
-    let read = || -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        io::BufReader::new(File::open(journal)?).take(TAIL).read_until(b'\n', &mut line)?;
-        Ok(line)
-    };
-    let line = read().with_context(|| format!("can't read the journal {}", journal.display()))?;
+    let line = journal::first_line(journal)?;
     Ok(serde_json::from_slice(&line).ok())
 }
 
@@ -208,5 +208,61 @@ pub fn is_at_work(journal: &Path, me: &Process, now_at_file_server: Option<std::
     match (written, now_at_file_server) {
         (Ok(written), Some(now)) => now.duration_since(written).is_ok_and(|age| age < QUIET),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Listener, begin, first_line};
+    use crate::event::{Event, LaunchBegun, Limits};
+    use crate::provenance::Process;
+    use crate::record::journal::Journal;
+    use crate::record::layout::Layout;
+    use crate::replica::Replica;
+
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn keep_going(&self) -> bool {
+            false
+        }
+
+        fn waiting_for(&self, _: u32, _: &str) {}
+    }
+
+    #[test]
+    fn a_journal_that_none_can_follow_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let stray = layout.journal(1, u32::MAX);
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        std::fs::write(&stray, "").unwrap();
+        let replica = Replica::new(1, 1).unwrap();
+        let error = begin(&layout, "run", replica, &Process::current(None), &Deaf).unwrap_err();
+        assert!(error.to_string().contains(stray.to_str().unwrap()), "{error}");
+        assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn who_began_a_launch_is_known_however_long_its_first_line_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let begun = LaunchBegun {
+            replica_id: 1,
+            replica_count: 1,
+            process: Process::current(None),
+            locked: true,
+            options: BTreeMap::from([("shell".to_owned(), "x".repeat(1 << 20).into())]),
+            limits: Limits { cpus: 1.0 },
+            jobs: 1,
+            command_files: Vec::new(),
+            share: 1,
+        };
+        let mut journal = Journal::create(&path, "run", 1).unwrap();
+        journal.add(&Event::Run(Box::new(begun.clone())));
+        journal.commit().unwrap();
+        assert_eq!(first_line(&path).unwrap(), Some(begun));
     }
 }

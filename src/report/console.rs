@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::cli::Color;
 use crate::config::Verbosity;
+use crate::report::printer::Printer;
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Tone {
 #[derive(Debug)]
 pub struct Console {
     verbosity: Verbosity,
-    color: anstream::ColorChoice,
+    printer: Printer,
     copy: Mutex<Copy>,
 }
 
@@ -58,7 +59,11 @@ impl Console {
             Color::Always => anstream::ColorChoice::Always,
             Color::Never => anstream::ColorChoice::Never,
         };
-        Self { verbosity, color, copy: Mutex::new(Copy::Waiting(Vec::new())) }
+        let printer = Printer::new(move |line| {
+            // Nobody can be told when standard error is gone.
+            let _ = writeln!(anstream::AutoStream::new(std::io::stderr().lock(), color), "{line}");
+        });
+        Self { verbosity, printer, copy: Mutex::new(Copy::Waiting(Vec::new())) }
     }
 
     /// How much is said.
@@ -78,16 +83,14 @@ impl Console {
         *copy = opened.map_or(Copy::Closed, Copy::Open);
     }
 
-    /// Says a line (or several) at a level.
+    /// Says a line (or several) at a level. Where nobody reads standard error, only the copy may have it.
     pub fn say(&self, level: Verbosity, tone: Tone, text: &str) {
         if level > self.verbosity {
             return;
         }
         let style = tone.style();
         let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody can be told when standard error is gone.
-        let mut stderr = anstream::AutoStream::new(std::io::stderr().lock(), self.color);
-        let _ = writeln!(stderr, "{style}{text}{style:#}");
+        self.printer.put(format!("{style}{text}{style:#}"));
         match &mut *copy {
             Copy::Waiting(said) => {
                 said.extend_from_slice(text.as_bytes());

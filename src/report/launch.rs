@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::config::Verbosity;
 use crate::event::{StopReason, Totals};
 use crate::outcome::Cause;
-use crate::outcome::last_words;
+use crate::outcome::{last_words, reason_line};
 use crate::report::console::{Console, Tone};
 use crate::run::recorder::{Ended, Tally, Watch};
 use crate::units;
@@ -19,6 +19,9 @@ const SHOWN_LINES: usize = 5;
 
 /// Failures that all say something else are not told apart beyond so many.
 const MOST_GROUPS: usize = 1000;
+
+/// Kinds of failures that the summary shows.
+const SHOWN_GROUPS: usize = 10;
 
 /// Lines that tell how far it is come this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(30);
@@ -58,9 +61,9 @@ impl<'a> LaunchReport<'a> {
         drop(state);
         let ended = tally.ok + tally.failed;
         let rate = ended as f64 / self.begun.elapsed().as_secs_f64();
-        let mut line = format!("{} of {} done", totals.ok + totals.failed, self.share);
-        if totals.failed > 0 {
-            line.push_str(&format!(", {} of them failed", totals.failed));
+        let mut line = format!("{} of {} done", self.share - totals.left.min(self.share), self.share);
+        if tally.failed > 0 {
+            line.push_str(&format!(", {} failed", tally.failed));
         }
         line.push_str(&format!(", {} running", totals.running));
         if ended > 0 {
@@ -81,7 +84,7 @@ impl<'a> LaunchReport<'a> {
 
 impl State {
     fn count_failure(&mut self, cause: Cause, last_line: &str, example: &str) {
-        let mut key = (cause, units::printable(last_line));
+        let mut key = (cause, reason_line(last_line, example));
         if self.failures.len() >= MOST_GROUPS && !self.failures.contains_key(&key) {
             "(many different messages)".clone_into(&mut key.1);
         }
@@ -133,7 +136,9 @@ pub struct Summary {
     pub ok: u64,
     /// Tasks of the share that failed.
     pub failed: u64,
-    /// Tasks of the share without a record.
+    /// Of those, the ones during which the container died while they ran alone; not run again unless asked for.
+    pub lost: u64,
+    /// Tasks of the share that were to run in this launch and did not.
     pub not_run: u64,
     /// Ok tasks of earlier launches.
     pub done_before: u64,
@@ -190,13 +195,18 @@ pub fn say_summary(console: &Console, summary: &Summary, why: Option<&str>) {
     let cpu = Duration::try_from_secs_f64(summary.cpu_s).unwrap_or_default();
     text.push_str(&format!(" (in {}, CPU time {}", units::duration(wall), units::duration(cpu)));
     if let Some(peak) = summary.max_rss_bytes {
-        text.push_str(&format!(", largest task {}", units::bytes(peak)));
+        text.push_str(&format!(", largest task {} of memory", units::bytes(peak)));
     }
     text.push(')');
     console.say(if tone == Tone::Good { Verbosity::Normal } else { Verbosity::Quiet }, tone, &text);
-    for FailureGroup { cause, last_line, tasks, example } in &summary.failures {
+    for FailureGroup { cause, last_line, tasks, example } in summary.failures.iter().take(SHOWN_GROUPS) {
         let line =
             format!("  {}: {}: {last_line} (such as {example})", units::count(*tasks, "file"), cause.name());
+        console.say(Verbosity::Quiet, Tone::Bad, &line);
+    }
+    if let Some(more) = summary.failures.len().checked_sub(SHOWN_GROUPS).filter(|more| *more > 0) {
+        let line =
+            format!("  and {} more", units::plural(more as u64, "kind of failure", "kinds of failures"));
         console.say(Verbosity::Quiet, Tone::Bad, &line);
     }
     say_notes(console, summary, why);
@@ -216,17 +226,21 @@ fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
     if let Some(why) = why {
         console.say(Verbosity::Quiet, Tone::Warning, &format!("stopped early: {why}"));
     }
+    let say = |text: &str| console.say(Verbosity::Quiet, Tone::Plain, text);
+    if matches!(summary.reason, StopReason::CannotStart) {
+        return;
+    }
     if summary.not_run > 0 {
-        console.say(
-            Verbosity::Quiet,
-            Tone::Plain,
-            "Launch the same line again to run the rest; what is done is not run again.",
+        say("Launch the same line again to run the rest; what is done is not run again.");
+    } else if summary.failed > summary.lost {
+        say("Launch the same line again to run the failed ones again.");
+    }
+    if summary.lost > 0 {
+        let lost = units::plural(
+            summary.lost,
+            "file killed its container and is",
+            "files killed their container and are",
         );
-    } else if summary.failed > 0 {
-        console.say(
-            Verbosity::Quiet,
-            Tone::Plain,
-            "Launch the same line again to run the failed ones again.",
-        );
+        say(&format!("{lost} not run again, unless with --rerun all (and more memory)."));
     }
 }

@@ -5,3 +5,4 @@ pub mod imbalance;
 pub mod launch;
 pub mod merge;
 pub mod plan;
+mod printer;

@@ -74,6 +74,7 @@ impl Capture {
     /// # Errors
     /// When the temporary file can't be read.
     pub fn tail(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let is_whole = self.is_whole();
         match &mut self.kept {
             Kept::Whole(file) => {
                 let start = self.total.saturating_sub(count as u64);
@@ -83,8 +84,10 @@ impl Capture {
                 Ok(tail)
             }
             Kept::Ends { head, tail } => {
-                let from = if tail.is_empty() { head } else { tail };
-                Ok(from[from.len().saturating_sub(count)..].to_vec())
+                let from_tail = &tail[tail.len().saturating_sub(count)..];
+                // Before a gap stands something else.
+                let of_head = if is_whole { count - from_tail.len() } else { 0 };
+                Ok([&head[head.len().saturating_sub(of_head)..], from_tail].concat())
             }
         }
     }
@@ -94,6 +97,7 @@ impl Capture {
     /// # Errors
     /// When the temporary file can't be read.
     pub fn head(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let is_whole = self.is_whole();
         match &mut self.kept {
             Kept::Whole(file) => {
                 file.rewind()?;
@@ -101,7 +105,11 @@ impl Capture {
                 file.take(count as u64).read_to_end(&mut head)?;
                 Ok(head)
             }
-            Kept::Ends { head, .. } => Ok(head[..head.len().min(count)].to_vec()),
+            Kept::Ends { head, tail } => {
+                let of_head = &head[..head.len().min(count)];
+                let of_tail = if is_whole { tail.len().min(count - of_head.len()) } else { 0 };
+                Ok([of_head, &tail[..of_tail]].concat())
+            }
         }
     }
 
@@ -173,6 +181,19 @@ mod tests {
         assert_eq!((all.len() as u64, capture.kept_bytes()), (300_000, 300_000));
         assert_eq!(capture.tail(4).unwrap(), b"tes.");
         assert_eq!(capture.head(3).unwrap(), b"ten");
+    }
+
+    #[test]
+    fn output_that_finds_no_room_in_its_folder_is_kept_whole_up_to_both_ends() {
+        // The folder is gone when the output outgrows memory, as a full one would be.
+        let folder = tempfile::tempdir().unwrap().path().to_owned();
+        let mut capture = Capture::new(&folder);
+        let text: Vec<u8> = (0..1_500_000_u32).map(|number| b'a' + (number % 26) as u8).collect();
+        text.chunks(16 * 1024).for_each(|chunk| capture.push(chunk));
+        assert!(capture.is_whole());
+        assert_eq!(capture.tail(usize::MAX).unwrap(), text);
+        assert_eq!(capture.head(1_200_000).unwrap(), text[..1_200_000]);
+        assert_eq!(capture.tail(1_200_000).unwrap(), text[300_000..]);
     }
 
     #[test]

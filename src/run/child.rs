@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use wait4::Wait4;
 
 use crate::outcome::{ProcessEnd, Usage};
@@ -110,10 +110,10 @@ pub fn run<'e>(
         told: Told::Nothing,
         grace: spec.limits.grace,
     };
-    attendance.stay(stop);
+    let presence = attendance.stay(stop);
     let ended_by = attendance.phase.why();
     let left_processes = attendance.clear_up();
-    Ok(reap(child, started, ended_by, left_processes))
+    Ok(reap(child, presence, started, ended_by, left_processes))
 }
 
 fn spawn<'e>(
@@ -235,6 +235,14 @@ enum Told {
     Kill,
 }
 
+/// Whether a process can be waited for without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Ended,
+    /// It hangs in the kernel and is left to it.
+    GivenUp,
+}
+
 /// Staying with one process.
 struct Attendance<'a> {
     exit: ExitWatch,
@@ -253,15 +261,18 @@ struct Woken {
 
 impl Attendance<'_> {
     /// Returns when the process ended, or when it hangs in the kernel and we are told to stop.
-    fn stay(&mut self, stop: &Stop) {
+    fn stay(&mut self, stop: &Stop) -> Presence {
         let mut buffer = [0; 16 * 1024];
         loop {
             let woken = self.wait(stop);
             for stream in &mut self.streams {
                 stream.drain(&mut buffer);
             }
-            if woken.exited || self.is_given_up() {
-                return;
+            if woken.exited {
+                return Presence::Ended;
+            }
+            if self.is_given_up() {
+                return Presence::GivenUp;
             }
             if woken.gate {
                 self.told = if self.told == Told::Nothing { Told::End } else { Told::Kill };
@@ -305,8 +316,10 @@ impl Attendance<'_> {
     }
 
     fn signal(&self, signal: Signal) {
-        // The group exists as long as its leader is not reaped; there is nobody to tell of a failure.
+        // Both numbers are this process's as long as it is not reaped, also where it has left its group. There is nobody
+        // to tell of a failure.
         let _ = kill_process_group(self.group, signal);
+        let _ = kill_process(self.group, signal);
     }
 
     /// When something is due.
@@ -357,11 +370,16 @@ impl Attendance<'_> {
     }
 }
 
-fn reap(mut child: Child, started: Instant, ended_by: Option<EndedBy>, left_processes: bool) -> Finished {
-    // A process that hangs in the kernel is left to it.
-    let reaped = match ended_by {
-        Some(EndedBy::Stop) => child.try_wait4().ok().flatten(),
-        _ => child.wait4().ok(),
+fn reap(
+    mut child: Child,
+    presence: Presence,
+    started: Instant,
+    ended_by: Option<EndedBy>,
+    left_processes: bool,
+) -> Finished {
+    let reaped = match presence {
+        Presence::Ended => child.wait4().ok(),
+        Presence::GivenUp => child.try_wait4().ok().flatten(),
     };
     let duration_s = started.elapsed().as_secs_f64();
     let Some(reaped) = reaped else {
@@ -381,6 +399,18 @@ fn reap(mut child: Child, started: Instant, ended_by: Option<EndedBy>, left_proc
 /// The largest resident memory this process ever had, bytes. A child starts as its copy, and the kernel counts that as the
 /// child's own peak: what is not above it can't be told apart.
 fn own_peak() -> u64 {
+    own_peak_since_exec().unwrap_or_else(own_peak_of_all)
+}
+
+/// Without what the process was that executed this program, which may have been far larger: a notebook, say. Of Linux.
+fn own_peak_since_exec() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn own_peak_of_all() -> u64 {
     use nix::sys::resource::{UsageWho, getrusage};
     // Linux counts in KiB, macOS in bytes.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };

@@ -107,6 +107,8 @@ pub struct ProcessSlot<'a> {
     stop: &'a Stop,
     slot: usize,
     scratch: SlotScratch,
+    /// Whether the temporary folder is empty again. What is wrong with it is no fault of the attempt before.
+    ready: anyhow::Result<()>,
 }
 
 impl<'a> ProcessSlot<'a> {
@@ -120,7 +122,7 @@ impl<'a> ProcessSlot<'a> {
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
-        Ok(Self { settings, stop, slot, scratch: scratch.slot(slot)? })
+        Ok(Self { settings, stop, slot, scratch: scratch.slot(slot)?, ready: Ok(()) })
     }
 
     fn variables(&self, attempt: &Attempt<'_>, result_file: &Path) -> [(&'static str, OsString); 8] {
@@ -203,6 +205,9 @@ impl<'a> ProcessSlot<'a> {
 impl Execute for ProcessSlot<'_> {
     fn execute(&mut self, attempt: &Attempt<'_>) -> Execution {
         let settings = self.settings;
+        if let Err(error) = std::mem::replace(&mut self.ready, Ok(())) {
+            return Execution::CannotStart(format!("{error:#}"));
+        }
         let replica = settings.replica.id();
         let place = TaskPlace {
             path: attempt.path,
@@ -235,12 +240,7 @@ impl Execute for ProcessSlot<'_> {
         };
         let judged = self.judge(&finished, &result_file, &mut stdout);
         let _ = std::fs::remove_file(&result_file);
-        if let Err(error) = self.scratch.clear() {
-            return Execution::CannotStart(format!(
-                "can't empty the temporary folder {} for the next task: {error}",
-                self.scratch.tmp().display()
-            ));
-        }
+        self.ready = self.scratch.renew();
         if finished.ended_by == Some(EndedBy::Stop) {
             return Execution::Stopped;
         }

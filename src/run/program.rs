@@ -1,6 +1,8 @@
 //! Which file a command's first word names, found once so that a command that can't run ends the launch before it begins.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,7 @@ use rustix::fs::{Access, access};
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     /// No such file.
-    #[error(
-        "the command {name:?} was not found in PATH ({path}). Is it installed in this image? Give its whole path otherwise"
-    )]
+    #[error("the command {name:?} was not found in PATH ({path}). {}", advice(name))]
     NotInPath {
         /// The word.
         name: OsString,
@@ -39,7 +39,7 @@ pub enum ProgramError {
 }
 
 /// Why something can't be executed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// A directory.
     #[error("it is a directory")]
@@ -52,6 +52,17 @@ pub enum Unfit {
         "it has no execute permission. Give it one (chmod +x), or put its interpreter before it, as in `python analyze.py`; a file system mounted noexec gives none"
     )]
     Permission,
+    /// A script whose first line names no interpreter, or one that is not there: the system would blame the script.
+    #[error("{0}")]
+    FirstLine(String),
+}
+
+fn advice(name: &OsStr) -> &'static str {
+    if name.as_bytes().contains(&b' ') {
+        "It has spaces in it: a whole command line is for --shell"
+    } else {
+        "Is it installed in this image? Give its whole path otherwise"
+    }
 }
 
 /// The absolute path of the file that `name` means: searched in `path` (a `PATH`), or, with a slash in it, as seen from
@@ -96,8 +107,32 @@ fn why_not(file: &Path) -> Result<(), Option<Unfit>> {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(Some(Unfit::Closed)),
         Err(_) => Err(None),
         Ok(metadata) if metadata.is_dir() => Err(Some(Unfit::Directory)),
-        Ok(_) => access(file, Access::EXEC_OK).map_err(|_| Some(Unfit::Permission)),
+        Ok(_) if access(file, Access::EXEC_OK).is_err() => Err(Some(Unfit::Permission)),
+        Ok(_) => wrong_first_line(file).map_or(Ok(()), |why| Err(Some(Unfit::FirstLine(why)))),
     }
+}
+
+/// What keeps a script from being started although it is executable. Files that can't be read, and formats other than
+/// text, are left to the system.
+fn wrong_first_line(file: &Path) -> Option<String> {
+    let mut begin = Vec::new();
+    File::open(file).ok()?.take(256).read_to_end(&mut begin).ok()?;
+    let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let Some(rest) = line.strip_prefix(b"#!") else {
+        let is_text = !begin.is_empty()
+            && begin.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        return is_text.then(|| "it is a text file without a first line such as #!/bin/sh".to_owned());
+    };
+    if line.ends_with(b"\r") {
+        return Some(
+            "its first line ends in a carriage return (Windows line ends): convert it with dos2unix"
+                .to_owned(),
+        );
+    }
+    let interpreter = rest.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let interpreter = Path::new(OsStr::from_bytes(interpreter));
+    (interpreter.is_absolute() && !interpreter.exists())
+        .then(|| format!("its first line names {}, which does not exist", interpreter.display()))
 }
 
 #[cfg(test)]
@@ -122,5 +157,24 @@ mod tests {
         let unfit = find(OsStr::new("/etc/passwd"), None, here);
         assert!(matches!(unfit, Err(ProgramError::Unfit(_, Unfit::Permission))));
         assert!(matches!(find(OsStr::new("/nowhere/x"), None, here), Err(ProgramError::Missing(_))));
+    }
+
+    #[test]
+    fn a_script_that_cannot_start_is_explained_by_its_first_line() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        for (text, said) in [
+            ("#!/usr/bin/pyhton3\n", "names /usr/bin/pyhton3, which does not exist"),
+            ("#!/bin/sh\r\n", "Windows line ends"),
+            ("echo hello\n", "without a first line such as #!/bin/sh"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+            let error = find(file.as_os_str(), None, Path::new("/")).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        std::fs::write(&file, "#! /bin/sh -e\n").unwrap();
+        assert!(find(file.as_os_str(), None, Path::new("/")).is_ok());
     }
 }

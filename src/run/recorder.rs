@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, TaskEnded, Totals};
+use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
 use crate::record::history::{History, Known};
 use crate::record::item::{self, Meta};
@@ -62,6 +62,15 @@ pub struct Ended<'a> {
     pub is_retried: bool,
 }
 
+/// Whether the output that was to be kept was.
+#[derive(Debug)]
+pub enum OutputKept {
+    /// It was, or there was none to keep.
+    Yes,
+    /// The log can't be written; the record is there all the same.
+    No(io::Error),
+}
+
 /// Who is told as things happen. Nobody else prints.
 pub trait Watch: Sync {
     /// An attempt ended and is in the journal.
@@ -118,10 +127,21 @@ impl Recorder {
         Ok(attempt)
     }
 
+    /// Notes that an attempt could not begin after all.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn take_back(&self, index: u64) -> io::Result<()> {
+        let mut kept = self.kept();
+        kept.history.take_back_attempt(index);
+        kept.journal.add(&Event::NotStarted(NotStarted { index }));
+        kept.commit()
+    }
+
     /// Notes how an attempt ended, and, unless it is tried again, the task's record.
     ///
     /// # Errors
-    /// When log or journal can't be written: the task then has no record and runs again in the next launch.
+    /// When the journal can't be written: the task then has no record and runs again in the next launch.
     pub fn end(
         &self,
         attempt: &Attempt<'_>,
@@ -129,9 +149,13 @@ impl Recorder {
         started_at: String,
         is_retried: bool,
         watch: &dyn Watch,
-    ) -> io::Result<()> {
+    ) -> io::Result<OutputKept> {
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
-        let log = self.keep_output(attempt, &mut executed)?;
+        // A full disk may have room for a record where it has none for the output.
+        let (log, log_error) = match self.keep_output(attempt, &mut executed) {
+            Ok(log) => (log, None),
+            Err(error) => (None, Some(error)),
+        };
         let record = (!is_retried)
             .then(|| self.record(attempt, &executed, started_at, stderr_tail.clone(), log.clone()));
         self.write_end(attempt, &executed, log.clone(), record)?;
@@ -142,7 +166,7 @@ impl Recorder {
             log: log.as_ref(),
             is_retried,
         });
-        Ok(())
+        Ok(log_error.map_or(OutputKept::Yes, OutputKept::No))
     }
 
     fn write_end(

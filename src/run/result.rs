@@ -1,8 +1,11 @@
 //! What of a successful command's output is its result.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use crate::json::{self, Kind};
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
@@ -65,11 +68,17 @@ impl ResultRule {
 
     fn in_file(&self, path: &Path) -> Result<Option<TaskResult>, BadResult> {
         let bad = |why: String| BadResult(format!("the result file ($CANFAR_TASK_RESULT) {why}"));
-        let file = match File::open(path) {
+        // A pipe under that name would be waited for without end.
+        let opened =
+            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(bad(format!("can't be opened: {error}"))),
         };
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(bad("is not a regular file".to_owned()));
+        }
         let mut bytes = Vec::new();
         file.take(self.max_bytes + 1)
             .read_to_end(&mut bytes)
@@ -90,18 +99,22 @@ impl ResultRule {
             return Ok(json(&all).ok().or_else(|| last_line(&all)));
         }
         // All of it, were it JSON, would be too large a result; that must not pass for having none.
-        let looks_like_json = |text: &[u8]| matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
-        let tail = stdout.tail(limit.saturating_add(2)).map_err(|error| unreadable(&error))?;
+        let total = stdout.total();
+        let too_large = |what: &str| {
+            Err(BadResult(format!(
+                "{what} looks like JSON and is larger than --max-result ({} bytes), or than what is kept of long output",
+                self.max_bytes
+            )))
+        };
+        let begins_json = |text: &[u8]| matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
         let head = stdout.head(4096).map_err(|error| unreadable(&error))?;
-        match last_line(&tail) {
+        let tail = stdout.tail(limit.saturating_add(2)).map_err(|error| unreadable(&error))?;
+        let ends_json = matches!(tail.trim_ascii_end().last(), Some(b'}' | b']'));
+        let is_cut = !tail.trim_ascii_end().contains(&b'\n') && (tail.len() as u64) < total;
+        match last_line(&tail).filter(|_| !is_cut) {
             Some(result) => Ok(Some(result)),
-            None if looks_like_json(&head) && matches!(tail.trim_ascii_end().last(), Some(b'}' | b']')) => {
-                Err(BadResult(format!(
-                    "standard output looks like JSON and has {} bytes: more than --max-result ({})",
-                    stdout.total(),
-                    self.max_bytes
-                )))
-            }
+            None if is_cut && ends_json => too_large("the last line of standard output"),
+            None if begins_json(&head) && ends_json => too_large("standard output"),
             None => Ok(None),
         }
     }
@@ -184,7 +197,8 @@ mod tests {
         for (kind, file, stdout, said) in [
             (ResultKind::Auto, Some("{broken"), "", "is not valid"),
             (ResultKind::Auto, Some(long.as_str()), "", "larger than --max-result"),
-            (ResultKind::Auto, None, long.as_str(), "more than --max-result"),
+            (ResultKind::Auto, None, long.as_str(), "larger than --max-result"),
+            (ResultKind::Auto, None, &format!("words before {long}"), "larger than --max-result"),
             (ResultKind::Auto, Some("{\"canfar\\u005frun\":1}"), "", "canfar-run's own"),
             (ResultKind::Json, None, "no json", "no result"),
             (ResultKind::Text, None, long.as_str(), "more than --max-result"),

@@ -15,9 +15,9 @@ use crate::outcome::Status;
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
-use crate::run::execute::{Attempt, Execute, Execution};
+use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::limits;
-use crate::run::recorder::{Recorder, Tally, Watch};
+use crate::run::recorder::{OutputKept, Recorder, Tally, Watch};
 use crate::run::source::{Halt, Source, Turn};
 use crate::run::stop::Stop;
 
@@ -148,10 +148,8 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
         while let Some(turn) = self.source.next() {
-            if let Some(signal) = self.stop.signal() {
-                // The attendant, which halts the source, may not have woken yet.
-                self.source.halt(Halt::Signal(signal));
-                self.source.over(turn);
+            if self.stop.signal().is_some() {
+                self.give_back(turn);
             } else {
                 self.take_turn(turn, slot, executor);
             }
@@ -170,42 +168,55 @@ impl Work<'_> {
             Attempt { path: &entry.path, rel: rel(&self.list.header().source, &entry.path), index, number };
         let started_at = crate::clock::now();
         match executor.execute(&attempt) {
-            Execution::Stopped => self.source.over(turn),
+            Execution::Stopped => self.give_back(turn),
             Execution::CannotStart(why) => {
                 self.source.halt(Halt::CannotStart(why));
-                self.source.over(turn);
+                self.source.give_back(turn);
             }
-            Execution::Short(error) => {
-                if !self.source.short(turn) {
+            Execution::Short(error) => match self.recorder.take_back(index) {
+                Err(error) => self.cannot_write(turn, &error),
+                Ok(()) if self.source.short(turn) => {}
+                Ok(()) => {
                     self.source
                         .halt(Halt::CannotStart(format!("the system stays short of something: {error}")));
                 }
-            }
-            Execution::Made(executed) => {
-                let failed = executed.status() == Status::Failed;
-                let pause = if failed { self.retries.pause(turn.tried + 1) } else { None };
-                let pause = pause.filter(|_| self.source.halted().is_none());
-                if let Err(error) =
-                    self.recorder.end(&attempt, *executed, started_at, pause.is_some(), self.watch)
-                {
-                    return self.cannot_write(turn, &error);
-                }
-                if let Some(why) =
-                    failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten()
-                {
-                    self.source.halt(Halt::MaxFailures(why));
-                }
-                match pause {
-                    Some(pause) => self.source.again(turn, pause),
-                    None => self.source.over(turn),
-                }
-            }
+            },
+            Execution::Made(executed) => self.conclude(turn, &attempt, *executed, started_at),
         }
+    }
+
+    /// Records an attempt that was made, and settles what comes of its task.
+    fn conclude(&self, turn: Turn, attempt: &Attempt<'_>, executed: Executed, started_at: String) {
+        let failed = executed.status() == Status::Failed;
+        let pause = if failed { self.retries.pause(turn.tried + 1) } else { None };
+        let pause = pause.filter(|_| self.source.halted().is_none());
+        match self.recorder.end(attempt, executed, started_at, pause.is_some(), self.watch) {
+            Ok(OutputKept::Yes) => {}
+            Ok(OutputKept::No(error)) => self.source.halt(Halt::CannotWrite(error.to_string())),
+            Err(error) => return self.cannot_write(turn, &error),
+        }
+        if let Some(why) =
+            failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten()
+        {
+            self.source.halt(Halt::MaxFailures(why));
+        }
+        match pause {
+            Some(pause) => self.source.again(turn, pause),
+            None => self.source.over(turn),
+        }
+    }
+
+    /// The turn was not used, since we are told to stop. The attendant, which halts the source, may not have woken yet.
+    fn give_back(&self, turn: Turn) {
+        if let Some(signal) = self.stop.signal() {
+            self.source.halt(Halt::Signal(signal));
+        }
+        self.source.give_back(turn);
     }
 
     fn cannot_write(&self, turn: Turn, error: &std::io::Error) {
         self.source.halt(Halt::CannotWrite(error.to_string()));
-        self.source.over(turn);
+        self.source.give_back(turn);
     }
 
     /// Keeps time until all workers are gone.

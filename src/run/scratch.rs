@@ -74,19 +74,15 @@ impl Scratch {
     /// When they can't be made.
     pub fn slot(&self, slot: usize) -> anyhow::Result<SlotScratch> {
         let root = self.root.path().join(slot.to_string());
-        let tmp = root.join("tmp");
-        std::fs::create_dir_all(&tmp)
-            .with_context(|| format!("can't create the folder {}", tmp.display()))?;
-        Ok(SlotScratch { root, tmp })
+        std::fs::create_dir(&root).with_context(|| format!("can't create the folder {}", root.display()))?;
+        SlotScratch::new(root)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What a task made read-only would outlive it otherwise.
-        if std::fs::remove_dir_all(self.root.path()).is_err() {
-            open_up(self.root.path());
-        }
+        // What can't be removed now goes, or stays, with the container.
+        let _ = remove_tree(self.root.path());
     }
 }
 
@@ -95,9 +91,24 @@ impl Drop for Scratch {
 pub struct SlotScratch {
     root: PathBuf,
     tmp: PathBuf,
+    /// Names of folders given out so far.
+    used: u32,
 }
 
 impl SlotScratch {
+    fn new(root: PathBuf) -> anyhow::Result<Self> {
+        let mut scratch = Self { tmp: root.clone(), root, used: 0 };
+        scratch.give_out()?;
+        Ok(scratch)
+    }
+
+    fn give_out(&mut self) -> anyhow::Result<()> {
+        self.used += 1;
+        self.tmp = self.root.join(format!("tmp{}", self.used));
+        std::fs::create_dir_all(&self.tmp)
+            .with_context(|| format!("can't create the folder {}", self.tmp.display()))
+    }
+
     /// The task's own temporary folder.
     pub fn tmp(&self) -> &Path {
         &self.tmp
@@ -114,35 +125,69 @@ impl SlotScratch {
         self.root.join(format!("result-{index}-{attempt}.json"))
     }
 
-    /// Removes what an attempt left in the temporary folder, and the folder with it where that is not empty or gone.
+    /// Makes sure that the temporary folder is there and empty. One in which something is left, perhaps by a process that
+    /// still writes to it, is replaced by one of another name.
     ///
     /// # Errors
-    /// When it can't be emptied.
-    pub fn clear(&self) -> io::Result<()> {
+    /// When a new one can't be made.
+    pub fn renew(&mut self) -> anyhow::Result<()> {
         let is_empty = std::fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
         if is_empty {
             return Ok(());
         }
-        match std::fs::remove_dir_all(&self.tmp) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => {
-                open_up(&self.tmp);
-                std::fs::remove_dir_all(&self.tmp)?;
-            }
-        }
-        std::fs::create_dir_all(&self.tmp)
+        let left = self.tmp.clone();
+        self.give_out()?;
+        // A process that is still at it may keep it from going; then it goes with all the others at the end.
+        let _ = remove_tree(&left);
+        Ok(())
     }
 }
 
-/// Gives folders back the permissions that removing their entries needs, before looking into them.
-fn open_up(folder: &Path) {
-    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
+/// A folder that is refilled while it is emptied is given up after so many tries.
+const TRIES: u32 = 3;
+
+/// Removes a folder with all it holds, however deep and whatever its permissions: folders in it are first moved up
+/// beside it, so that neither the stack, nor descriptors, nor the length of paths grow with the depth.
+fn remove_tree(folder: &Path) -> io::Result<()> {
+    let mut next = 0_u64;
+    let mut left = vec![folder.to_owned()];
+    while let Some(folder_now) = left.pop() {
+        for attempt in 1.. {
+            let beside = || {
+                next += 1;
+                let mut name = folder.as_os_str().to_owned();
+                name.push(format!(".{next}"));
+                PathBuf::from(name)
+            };
+            empty(&folder_now, beside, &mut left)?;
+            match std::fs::remove_dir(&folder_now) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempt < TRIES => {}
+                removed => {
+                    removed?;
+                    break;
+                }
+            }
         }
     }
+    Ok(())
+}
+
+fn empty(folder: &Path, mut beside: impl FnMut() -> PathBuf, moved: &mut Vec<PathBuf>) -> io::Result<()> {
+    // Needed to look into it and to remove what it holds; where it is not ours, that fails below.
+    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            // A folder can only be moved by who may write to it.
+            let _ = std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o700));
+            let place = beside();
+            std::fs::rename(entry.path(), &place)?;
+            moved.push(place);
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -153,13 +198,17 @@ mod tests {
     fn a_slot_is_empty_for_each_task_whatever_the_last_one_left() {
         let home = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(&[home.path().join("missing"), home.path().to_owned()]).unwrap();
-        let slot = scratch.slot(1).unwrap();
-        std::fs::create_dir(slot.tmp().join("x")).unwrap();
-        std::fs::write(slot.tmp().join("x/y"), "left").unwrap();
-        slot.clear().unwrap();
+        let mut slot = scratch.slot(1).unwrap();
+        let first = slot.tmp().to_owned();
+        slot.renew().unwrap();
+        assert_eq!(slot.tmp(), first);
+        std::fs::create_dir(first.join("x")).unwrap();
+        std::fs::write(first.join("x/y"), "left").unwrap();
+        slot.renew().unwrap();
+        assert!(slot.tmp() != first && !first.exists());
         assert_eq!(std::fs::read_dir(slot.tmp()).unwrap().count(), 0);
         std::fs::remove_dir(slot.tmp()).unwrap();
-        slot.clear().unwrap();
+        slot.renew().unwrap();
         assert!(slot.tmp().is_dir());
         drop(scratch);
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
@@ -169,5 +218,20 @@ mod tests {
     fn without_a_writable_place_every_attempt_is_named() {
         let error = Scratch::create(&["/nowhere/a".into(), "/nowhere/b".into()]).unwrap_err().to_string();
         assert!(error.contains("/nowhere/a") && error.contains("/nowhere/b"), "{error}");
+    }
+
+    #[test]
+    fn the_deepest_tree_is_removed_without_growing_with_it() {
+        let home = tempfile::tempdir().unwrap();
+        let top = home.path().join("top");
+        std::fs::create_dir(&top).unwrap();
+        let mut folder = std::fs::File::open(&top).unwrap();
+        for _ in 0..5000 {
+            rustix::fs::mkdirat(&folder, "d", rustix::fs::Mode::RWXU).unwrap();
+            let flags = rustix::fs::OFlags::DIRECTORY;
+            folder = rustix::fs::openat(&folder, "d", flags, rustix::fs::Mode::empty()).unwrap().into();
+        }
+        super::remove_tree(&top).unwrap();
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
     }
 }

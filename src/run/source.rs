@@ -29,6 +29,19 @@ pub enum Halt {
     Superseded,
 }
 
+impl Halt {
+    /// Which of two reasons is to be told: who may no longer write at all, then what the exit codes' order says.
+    pub fn gravity(&self) -> u8 {
+        match self {
+            Self::Superseded => 4,
+            Self::CannotStart(_) => 3,
+            Self::CannotWrite(_) => 2,
+            Self::Signal(_) => 1,
+            Self::Deadline | Self::MaxFailures(_) => 0,
+        }
+    }
+}
+
 /// A task that is to be run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
@@ -105,12 +118,21 @@ impl Source {
         }
     }
 
-    /// The turn is over: the task ended, or was stopped.
+    /// The turn is over: the task ended.
     pub fn over(&self, turn: Turn) {
         let mut state = self.state();
         state.leave(turn);
         state.shorts = 0;
         state.limit = (state.limit + 1).min(self.jobs);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The turn is over and the task did not end: it is still to be run. For a source that is halted.
+    pub fn give_back(&self, turn: Turn) {
+        let mut state = self.state();
+        state.leave(turn);
+        state.put_back(turn);
         drop(state);
         self.changed.notify_all();
     }
@@ -129,11 +151,7 @@ impl Source {
     pub fn short(&self, turn: Turn) -> bool {
         let mut state = self.state();
         state.leave(turn);
-        if turn.alone {
-            state.suspects.push_front(turn.position);
-        } else {
-            state.fresh.push_front(turn);
-        }
+        state.put_back(turn);
         state.limit = state.running.max(1);
         state.paused_until = Some(Instant::now() + SHORT_PAUSE);
         state.shorts = if state.running == 0 { state.shorts + 1 } else { 0 };
@@ -143,9 +161,13 @@ impl Source {
         patient
     }
 
-    /// Gives nothing out any more. The first reason stays.
+    /// Gives nothing out any more. Of several reasons the gravest stays, of equally grave ones the first.
     pub fn halt(&self, why: Halt) {
-        self.state().halt.get_or_insert(why);
+        let mut state = self.state();
+        if state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity()) {
+            state.halt = Some(why);
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -219,6 +241,14 @@ impl State {
         suspect.map(|position| Turn { position, tried: 0, alone: true })
     }
 
+    fn put_back(&mut self, turn: Turn) {
+        if turn.alone {
+            self.suspects.push_front(turn.position);
+        } else {
+            self.fresh.push_front(turn);
+        }
+    }
+
     fn leave(&mut self, turn: Turn) {
         self.running -= 1;
         if turn.alone {
@@ -256,13 +286,23 @@ mod tests {
     }
 
     #[test]
-    fn a_halted_source_gives_nothing_and_keeps_the_first_reason() {
+    fn a_halted_source_gives_nothing_and_keeps_the_gravest_reason() {
         let source = Source::new(vec![1], Vec::new(), 1);
         source.halt(Halt::Deadline);
         source.halt(Halt::Superseded);
+        source.halt(Halt::Signal(15));
         assert_eq!(source.next(), None);
-        assert_eq!(source.halted(), Some(Halt::Deadline));
+        assert_eq!(source.halted(), Some(Halt::Superseded));
         assert_eq!(source.left(), 1);
+    }
+
+    #[test]
+    fn what_was_given_back_is_left() {
+        let source = Source::new(vec![1, 2], Vec::new(), 1);
+        let turn = source.next().unwrap();
+        source.halt(Halt::Signal(15));
+        source.give_back(turn);
+        assert_eq!((source.left(), source.next()), (2, None));
     }
 
     #[test]

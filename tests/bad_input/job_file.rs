@@ -112,7 +112,7 @@ fn values_of_a_wrong_kind() {
 canfar-run: error: `jobs` in the job file [DIR]/job.toml: invalid value '0' for '--jobs <N|auto>': 0 would never run anything; write a number from 1, or auto
 ").given(|dir| job(dir, "jobs = 0\n")),
         case(LINE, "
-canfar-run: error: `jobs` in the job file [DIR]/job.toml: the argument '--jobs <N|auto>' cannot be used multiple times
+canfar-run: error: in the job file [DIR]/job.toml: `jobs` takes one value, not a list
 ").given(|dir| job(dir, "jobs = [1, 2]\n")),
         case(LINE, "
 canfar-run: error: in the job file [DIR]/job.toml: `jobs` can't be of type datetime; write a text in quotes

@@ -139,7 +139,8 @@ impl WrittenLaunch<'_> {
         self.commit();
         let (run, id) = (self.run, self.replica_id);
         let history = History::read(&run.layout, run.id(), id, run.share(id), LastLaunch::MayLive).unwrap();
-        self.journal.add(&Event::ResultsWritten(results::write(&run.layout, id, &history).unwrap()));
+        self.journal
+            .add(&Event::ResultsWritten(results::prepare(&run.layout, id, &history).unwrap().put().unwrap()));
         let exit = i32::from(history.count(Known::Ok) < history.share().len());
         self.journal.add(&Event::Stop(Stopped { reason: StopReason::Done, signal: None, exit }));
         self.commit();

@@ -1,5 +1,7 @@
 //! Being told to stop: nothing more is started, tasks get TERM and time, results are written, the code tells the signal.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, test_kill_process};
@@ -171,4 +173,56 @@ fn stopped_in_the_midst_of_many_tasks_none_is_lost_and_none_has_two_records() {
     ended.sort_unstable();
     assert_eq!(ended, (0..60).collect::<Vec<_>>());
     assert_eq!(done(&dir), ended);
+}
+
+#[test]
+fn a_stalled_reader_of_standard_error_holds_up_neither_tasks_nor_the_end() {
+    let dir = Dir::with_inputs(3);
+    let made = std::process::Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
+    assert!(made.success());
+    let mut reader = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(dir.path("fifo"))
+        .unwrap();
+    while reader.write(&[b'.'; 4096]).is_ok() {}
+    Run::of(&dir, "/bin/sh")
+        .args(["-c", "exec \"$0\" \"$@\" 2> fifo", env!("CARGO_BIN_EXE_canfar-run")])
+        .args(["-v", "-i", "data/*.fits", "-o", "out", "--", "true"])
+        .run()
+        .exits(0);
+    assert_eq!(dir.results(1).len(), 3);
+    assert!(dir.text("out/logs/1.1.err").contains("002.fits"));
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_list_that_nobody_writes() {
+    let dir = Dir::with_inputs(0);
+    let made = std::process::Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
+    assert!(made.success());
+    let (silent, _writer) = std::io::pipe().unwrap();
+    let silent = std::fs::File::from(std::os::fd::OwnedFd::from(silent));
+    let run = |list| dir.canfar_run().args(["--files-from", list, "-o", "out", "--", "true"]);
+    for run in [run("fifo"), run("-").stdin(silent)] {
+        let running = run.start();
+        wait_for_file(&dir, "out/inputs.listing");
+        running.signal(Signal::TERM);
+        running.wait().exits(143).says("stopped by SIGTERM (15) before any task began");
+        assert!(!dir.exists("out"), "{}", dir.tree());
+    }
+}
+
+#[test]
+fn a_list_from_a_fifo_is_read_whole_although_it_comes_late() {
+    let dir = Dir::with_inputs(0);
+    let made = std::process::Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
+    assert!(made.success());
+    let running = dir.canfar_run().args(["--files-from", "fifo", "-o", "out", "--", "true"]).start();
+    wait_for_file(&dir, "out/inputs.listing");
+    // More than a pipe holds at once.
+    let list: Vec<String> = (0..100).map(|number| format!("{number:01000}")).collect();
+    std::fs::write(dir.path("fifo"), list.join("\n")).unwrap();
+    running.wait().exits(0);
+    assert_eq!(dir.results(1).len(), 100);
 }

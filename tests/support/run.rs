@@ -110,18 +110,13 @@ impl Running<'_> {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
     /// What it said so far on standard error.
     pub(crate) fn stderr(&self) -> String {
-        self.said("stderr")
+        String::from_utf8_lossy(&self.stream("stderr")).into_owned()
     }
 
-    fn said(&self, stream: &str) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.streams.path().join(stream)).unwrap_or_default())
-            .into_owned()
+    fn stream(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.streams.path().join(name)).unwrap_or_default()
     }
 
     #[track_caller]
@@ -132,7 +127,7 @@ impl Running<'_> {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        Ended::new(status.unwrap(), self.said("stdout"), self.said("stderr"), &self.line, self.dir.tree())
+        Ended::new(status.unwrap(), self.stream("stdout"), self.stderr(), &self.line, self.dir.tree())
     }
 }
 
