@@ -19,20 +19,15 @@ pub fn say(console: &Console, proof: &Proof, results: &Path, failed: &Path, is_f
         (false, false) => (Verbosity::Normal, Tone::Plain),
     };
     console.say(level, tone, &headline(proof));
-    for group in proof.failures.iter().take(NAMED) {
-        let line = format!(
+    say_first(console, &proof.failures, "kinds of failure", |group| {
+        format!(
             "  {}: {}: {} (such as {})",
             units::count(group.files, "file"),
             group.cause.name(),
             group.last_line,
             group.example
-        );
-        console.say(Verbosity::Quiet, Tone::Bad, &line);
-    }
-    if let Some(more) = proof.failures.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        let line = format!("  and {more} more kinds of failures (all are in final_summary.json)");
-        console.say(Verbosity::Quiet, Tone::Bad, &line);
-    }
+        )
+    });
     say_missing(console, proof, is_final);
     say_oddities(console, proof);
     if !proof.failures.is_empty() {
@@ -40,6 +35,20 @@ pub fn say(console: &Console, proof: &Proof, results: &Path, failed: &Path, is_f
     }
     let kind = if is_final { "results" } else { "incomplete results" };
     console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {}", units::path(results)));
+}
+
+/// Says a line for each of the first few, and how many more there are.
+fn say_first<T>(console: &Console, all: &[T], what: &str, line: impl Fn(&T) -> String) {
+    for one in all.iter().take(NAMED) {
+        console.say(Verbosity::Quiet, Tone::Bad, &line(one));
+    }
+    if all.len() > NAMED {
+        console.say(Verbosity::Quiet, Tone::Bad, &format!("  {}", more(all.len() - NAMED, what)));
+    }
+}
+
+fn more(number: usize, what: &str) -> String {
+    format!("and {number} more {what} (all are in final_summary.json)")
 }
 
 fn headline(proof: &Proof) -> String {
@@ -64,17 +73,7 @@ fn headline(proof: &Proof) -> String {
 fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
     let several =
         proof.missing_replicas.iter().any(|one| one.results_dir != proof.missing_replicas[0].results_dir);
-    for replica in proof.missing_replicas.iter().take(NAMED) {
-        console.say(Verbosity::Quiet, Tone::Bad, &missing_line(replica, several));
-    }
-    if proof.missing_replicas.len() > NAMED {
-        let more = proof.missing_replicas.len() - NAMED;
-        console.say(
-            Verbosity::Quiet,
-            Tone::Bad,
-            &format!("  and {more} more replicas (all are in final_summary.json)"),
-        );
-    }
+    say_first(console, &proof.missing_replicas, "replicas", |replica| missing_line(replica, several));
     let idle = proof.missing_replicas.iter().filter(|replica| replica.state != ReplicaState::Running).count();
     let running = proof.missing_replicas.len() - idle;
     let mut advice = Vec::new();
@@ -112,12 +111,12 @@ fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {
 }
 
 fn say_oddities(console: &Console, proof: &Proof) {
-    for broken in &proof.broken {
-        let line = format!("broken: {}: {}; nothing of it was merged", broken.file, broken.why);
-        console.say(Verbosity::Quiet, Tone::Bad, &line);
-    }
-    for problem in proof.problems.iter().take(NAMED) {
-        console.warn(problem);
+    say_first(console, &proof.broken, "broken files", |broken| {
+        format!("broken: {}: {}; nothing of it was merged", broken.file, broken.why)
+    });
+    proof.problems.iter().take(NAMED).for_each(|problem| console.warn(problem));
+    if proof.problems.len() > NAMED {
+        console.warn(&more(proof.problems.len() - NAMED, "such problems"));
     }
     if !proof.unreadable.is_empty() {
         console.warn(&format!(
