@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
@@ -195,7 +194,8 @@ impl Sign {
             return Ok(Some(list));
         }
         refuse_results_of_others(layout, origin.replica_count)?;
-        let listed = self.while_alive(|| list(&origin.source, rules, &|| listener.keep_going()))?;
+        let work = || list(&origin.source, rules, &|| listener.keep_going());
+        let listed = lease::while_alive(&mut self.file, SIGN_OF_LIFE, work).0?;
         for note in &listed.notes {
             listener.note(note);
         }
@@ -206,23 +206,6 @@ impl Sign {
             .context(crate::CannotWrite)?;
         self.made.clear();
         InputList::open(layout)
-    }
-
-    /// Lets the sign grow now and then while `work` goes on.
-    fn while_alive<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let file = &mut self.file;
-        std::thread::scope(|scope| {
-            let (done, is_done) = channel::<()>();
-            scope.spawn(move || {
-                while is_done.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
-                    // Who waits takes over if this fails; publishing is safe with two of us.
-                    let _ = file.write_all(b"\n");
-                }
-            });
-            let result = work();
-            drop(done);
-            result
-        })
     }
 }
 

@@ -197,4 +197,5 @@ fn a_folder_that_may_not_be_written_to_keeps_its_run() {
         .says("can't create")
         .says("previous");
     assert_eq!(before.difference(&dir.tree()), None);
+    fs::set_permissions(dir.path("out"), PermissionsExt::from_mode(0o755)).unwrap();
 }

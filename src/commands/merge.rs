@@ -45,7 +45,13 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     }
     let results = write(&mut survey, &targets)?;
     let is_final = targets.is_final(&survey.proof);
-    report::merge::say(&console, &survey.proof, &results, is_final);
+    report::merge::say(&console, &survey.proof, &results, &targets.failed, is_final);
+    if !is_final && targets.results.exists() {
+        console.warn(&format!(
+            "{} is there from an earlier merge and was left as it was",
+            targets.results.display()
+        ));
+    }
     if args.json {
         serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &results))?;
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;

@@ -118,7 +118,7 @@ impl Launcher<'_> {
             .context("can't write the journal")
             .context(CannotWrite)?;
         self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
-        let (history, due, scratch) = match self.get_ready(&share, &entries) {
+        let (history, due, scratch) = match journal.while_alive(|| self.get_ready(&share, &entries)) {
             Ok(ready) => ready,
             Err(error) => {
                 let exit = ExitCode::Usage.number();

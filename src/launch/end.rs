@@ -152,7 +152,7 @@ impl Launcher<'_> {
             without_result: tally.without_result,
             non_finite: tally.non_finite,
             wall_s: round(begun.elapsed()),
-            cpu_s: tally.cpu_s,
+            cpu_s: (tally.cpu_s * 1000.0).round() / 1000.0,
             max_rss_bytes: tally.peak_bytes,
             failures,
             reason: reason(halt),

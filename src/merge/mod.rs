@@ -1,5 +1,6 @@
-//! Many replicas' results into one, with proof of completeness. Memory does not grow with the results: they are read
-//! twice, once to learn what there is (`survey`), once to write what wins (`write`).
+//! Many replicas' results into one, with proof of completeness. Memory does not grow with the results: what is there is
+//! learned in one reading (`survey`), what wins is written in a second one (`write`). Files of unknown origin are read
+//! once more, before, to know that they are whole.
 
 mod bits;
 mod csv_table;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::event::{ResultsWritten, Stopped};
 use crate::json::{self, Elements};
 use crate::outcome::Status;
 use crate::provenance::Process;
@@ -230,11 +229,8 @@ fn verified(
     last: u32,
     share: &Share,
 ) -> anyhow::Result<Option<FileIdentity>> {
-    let words: Option<(ResultsWritten, Stopped)> = last_words(&layout.journal(replica_id, last), run)?;
-    let Some((promised, stopped)) = words else { return Ok(None) };
-    if stopped.exit != 0 || promised.records != share.len() {
-        return Ok(None);
-    }
+    let promised = last_words(&layout.journal(replica_id, last), run)?;
+    let Some(promised) = promised.filter(|promised| promised.records == share.len()) else { return Ok(None) };
     let Ok(file) = File::open(layout.results(replica_id)) else { return Ok(None) };
     let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
     Ok(results::is_as_promised(layout, replica_id, &promised).unwrap_or(false).then_some(identity))

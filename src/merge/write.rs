@@ -13,8 +13,7 @@ use crate::merge::output::{Output, partial_name};
 use crate::merge::parts::{Part, Take};
 use crate::merge::proof::{FailureGroup, Proof};
 use crate::merge::survey::Survey;
-use crate::outcome::last_line;
-use crate::outcome::{Cause, Status};
+use crate::outcome::{Cause, Status, last_line, reason_line};
 use crate::record::atomic_file::AtomicFile;
 use crate::record::item;
 use crate::record::results::ArrayWriter;
@@ -136,11 +135,12 @@ impl Failures {
             item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
         let cause = meta.cause.unwrap_or(Cause::Exit);
         let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
-        let mut line = units::printable(last_line(meta.stderr_tail.as_deref()).unwrap_or(&message));
+        let path = meta.path.unwrap_or_default();
+        let mut line = reason_line(last_line(meta.stderr_tail.as_deref()).unwrap_or(&message), &path);
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&(cause, line.clone())) {
             "(many different messages)".clone_into(&mut line);
         }
-        let example = units::printable(&meta.path.unwrap_or_default());
+        let example = units::printable(&path);
         let group = || FailureGroup { cause, last_line: line.clone(), files: 0, example };
         self.groups.entry((cause, line.clone())).or_insert_with(group).files += 1;
         Ok(())

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::event::{Event, TaskEnded};
 use crate::outcome::Status;
+use crate::record::lease::{self, SIGN_OF_LIFE};
 
 /// The format's major version; readers refuse others.
 pub const VERSION: u32 = 1;
@@ -97,6 +99,17 @@ impl Journal {
     /// When it can't be synced.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    /// Lets the journal grow by blank lines, which readers skip, while `work` goes on: nobody is to take this launch for dead.
+    pub fn while_alive<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.grow_while(SIGN_OF_LIFE, work)
+    }
+
+    fn grow_while<T>(&mut self, every: Duration, work: impl FnOnce() -> T) -> T {
+        let (result, grown) = lease::while_alive(&mut self.file, every, work);
+        self.length += grown;
+        result
     }
 
     /// Adds a line to what the next [`Self::commit`] writes.
@@ -276,4 +289,33 @@ fn parse(line: &[u8]) -> Result<(ReadLine<'_>, &str), String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let parsed = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Ok((parsed, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Journal, read};
+    use crate::event::TaskEnded;
+    use crate::outcome::Status;
+
+    #[test]
+    fn a_journal_grows_during_long_work_and_records_lie_where_they_are_said_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let mut journal = Journal::create(&path, "run", 1).unwrap();
+        let begun = Instant::now();
+        journal.grow_while(Duration::from_millis(1), || {
+            while std::fs::metadata(&path).unwrap().len() < 3 {
+                assert!(begun.elapsed() < Duration::from_mins(1), "it does not grow");
+                std::thread::yield_now();
+            }
+        });
+        let span = journal.add_end(TaskEnded { index: 0, status: Status::Ok, cause: None }, b"{\"n\":1}");
+        journal.commit().unwrap();
+        let text = std::fs::read(&path).unwrap();
+        let at = usize::try_from(span.offset).unwrap();
+        assert_eq!(&text[at..at + span.bytes as usize], b"{\"n\":1}");
+        assert_eq!(read(&path, |_, _, _| Ok(())).unwrap(), []);
+    }
 }

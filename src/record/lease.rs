@@ -4,8 +4,9 @@
 //! and everybody else watches the file for growth by their own clock.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
@@ -93,6 +94,24 @@ pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io:
         }
     }
     Ok(Watched::Quiet)
+}
+
+/// Lets a file grow by a line end now and then while `work` goes on; gives the number of them too.
+pub fn while_alive<T>(file: &mut File, every: Duration, work: impl FnOnce() -> T) -> (T, u64) {
+    std::thread::scope(|scope| {
+        let (done, is_done) = channel::<()>();
+        let growing = scope.spawn(move || {
+            let mut grown = 0;
+            while is_done.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                // Who watches takes over if this fails, and whoever writes the file next finds out why.
+                grown += u64::from(file.write_all(b"\n").is_ok());
+            }
+            grown
+        });
+        let result = work();
+        drop(done);
+        (result, growing.join().unwrap_or(0))
+    })
 }
 
 /// The file server's clock, by which times of files can be compared whatever this host's clock says; `None` where a

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::event::{LaunchBegun, ResultsWritten};
 use crate::provenance::Process;
 use crate::record::history::launches_of;
 use crate::record::journal::{self, Journal, VERSION};
@@ -131,17 +131,17 @@ pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
     Ok(is_event(&last, "stop"))
 }
 
-/// The last two lines of a journal of `run` that ended in order with its results written.
+/// The results file that the last words of a journal of `run` vouch for; `None` where it did not end so.
 ///
 /// # Errors
 /// When it can't be read.
-pub fn last_words(journal: &Path, run: &str) -> anyhow::Result<Option<(ResultsWritten, Stopped)>> {
+pub fn last_words(journal: &Path, run: &str) -> anyhow::Result<Option<ResultsWritten>> {
     let [written, stop] = last_lines(journal)?;
     let is_ours = kind_of(&written).is_some_and(|line| line.is("results_written") && line.run == run);
     if !is_ours || !is_event(&stop, "stop") {
         return Ok(None);
     }
-    Ok(serde_json::from_slice(&written).ok().zip(serde_json::from_slice(&stop).ok()))
+    Ok(serde_json::from_slice(&written).ok())
 }
 
 /// What a line is.

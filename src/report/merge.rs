@@ -11,7 +11,7 @@ use crate::units;
 const NAMED: usize = 20;
 
 /// Says what was found and where it was written.
-pub fn say(console: &Console, proof: &Proof, results: &Path, is_final: bool) {
+pub fn say(console: &Console, proof: &Proof, results: &Path, failed: &Path, is_final: bool) {
     let is_bad = proof.missing > 0 || proof.failed > 0 || !proof.broken.is_empty();
     let (level, tone) = match (is_bad, proof.complete) {
         (true, _) => (Verbosity::Quiet, Tone::Bad),
@@ -19,20 +19,36 @@ pub fn say(console: &Console, proof: &Proof, results: &Path, is_final: bool) {
         (false, false) => (Verbosity::Normal, Tone::Plain),
     };
     console.say(level, tone, &headline(proof));
-    for group in proof.failures.iter().take(NAMED) {
-        let line = format!(
+    say_first(console, &proof.failures, "kinds of failure", |group| {
+        format!(
             "  {}: {}: {} (such as {})",
             units::count(group.files, "file"),
             group.cause.name(),
             group.last_line,
             group.example
-        );
-        console.say(Verbosity::Quiet, Tone::Bad, &line);
-    }
-    say_missing(console, proof);
+        )
+    });
+    say_missing(console, proof, is_final);
     say_oddities(console, proof);
+    if !proof.failures.is_empty() {
+        console.say(Verbosity::Normal, Tone::Plain, &format!("failures: {}", units::path(failed)));
+    }
     let kind = if is_final { "results" } else { "incomplete results" };
     console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {}", units::path(results)));
+}
+
+/// Says a line for each of the first few, and how many more there are.
+fn say_first<T>(console: &Console, all: &[T], what: &str, line: impl Fn(&T) -> String) {
+    for one in all.iter().take(NAMED) {
+        console.say(Verbosity::Quiet, Tone::Bad, &line(one));
+    }
+    if all.len() > NAMED {
+        console.say(Verbosity::Quiet, Tone::Bad, &format!("  {}", more(all.len() - NAMED, what)));
+    }
+}
+
+fn more(number: usize, what: &str) -> String {
+    format!("and {number} more {what} (all are in final_summary.json)")
 }
 
 fn headline(proof: &Proof) -> String {
@@ -54,27 +70,26 @@ fn headline(proof: &Proof) -> String {
     text
 }
 
-fn say_missing(console: &Console, proof: &Proof) {
+fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
     let several =
         proof.missing_replicas.iter().any(|one| one.results_dir != proof.missing_replicas[0].results_dir);
-    for replica in proof.missing_replicas.iter().take(NAMED) {
-        console.say(Verbosity::Quiet, Tone::Bad, &missing_line(replica, several));
+    say_first(console, &proof.missing_replicas, "replicas", |replica| missing_line(replica, several));
+    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != ReplicaState::Running).count();
+    let running = proof.missing_replicas.len() - idle;
+    let mut advice = Vec::new();
+    if running > 0 {
+        advice.push("Wait for those that are running.");
     }
-    if proof.missing_replicas.len() > NAMED {
-        let more = proof.missing_replicas.len() - NAMED;
-        console.say(
-            Verbosity::Quiet,
-            Tone::Bad,
-            &format!("  and {more} more replicas (all are in final_summary.json)"),
+    if idle > 0 {
+        advice.push(
+            "Launch the same line again for those that are not running; what is done is not run again.",
         );
     }
-    let is_idle = |replica: &MissingReplica| replica.state != ReplicaState::Running;
-    if proof.missing_replicas.iter().any(is_idle) {
-        console.say(
-            Verbosity::Quiet,
-            Tone::Plain,
-            "Launch the same line again for these replicas (what is done is not run again); --allow-missing calls the results final as they are.",
-        );
+    if !is_final && running == 0 && idle > 0 {
+        advice.push("--allow-missing calls the results final as they are.");
+    }
+    if !advice.is_empty() {
+        console.say(Verbosity::Quiet, Tone::Plain, &advice.join(" "));
     }
 }
 
@@ -96,12 +111,12 @@ fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {
 }
 
 fn say_oddities(console: &Console, proof: &Proof) {
-    for broken in &proof.broken {
-        let line = format!("broken: {}: {}; nothing of it was merged", broken.file, broken.why);
-        console.say(Verbosity::Quiet, Tone::Bad, &line);
-    }
-    for problem in proof.problems.iter().take(NAMED) {
-        console.warn(problem);
+    say_first(console, &proof.broken, "broken files", |broken| {
+        format!("broken: {}: {}; nothing of it was merged", broken.file, broken.why)
+    });
+    proof.problems.iter().take(NAMED).for_each(|problem| console.warn(problem));
+    if proof.problems.len() > NAMED {
+        console.warn(&more(proof.problems.len() - NAMED, "such problems"));
     }
     if !proof.unreadable.is_empty() {
         console.warn(&format!(
@@ -110,15 +125,15 @@ fn say_oddities(console: &Console, proof: &Proof) {
             proof.unreadable[0]
         ));
     }
-    for (number, what) in [
-        (proof.repeated, "left out: another record of the same file is ok or newer"),
-        (proof.of_other_runs, "left out: of another run than the list beside it"),
-    ] {
-        if number > 0 {
-            console.warn(&format!("{} {what}", units::count(number, "record")));
-        }
+    if proof.of_other_runs > 0 {
+        let records = units::count(proof.of_other_runs, "record");
+        console.warn(&format!("{records} left out: of another run than the list beside it"));
     }
     let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
+    if proof.repeated > 0 {
+        let records = units::count(proof.repeated, "record");
+        note(&format!("{records} left out: another record of the same file is ok or newer"));
+    }
     if proof.proven && proof.foreign > 0 {
         note(&format!(
             "{} of files that no list knows were merged too",

@@ -111,6 +111,25 @@ fn failures_are_in_a_file_of_their_own_and_told_by_cause_and_last_line() {
 }
 
 #[test]
+fn many_kinds_of_failure_and_many_replicas_are_counted_where_they_are_not_named() {
+    let dir = Dir::with_inputs(60);
+    dir.launch()
+        .args(["--max-failures", "none"])
+        .replica(1, 2)
+        .sh("echo \"bad number $CANFAR_TASK_INDEX\" >&2; exit 2")
+        .run()
+        .exits(1);
+    merge(&dir).exits(3).says("and 10 more kinds of failure (all are in final_summary.json)");
+    assert_eq!(summary(&dir)["failures"].as_array().map(Vec::len), Some(30));
+
+    let dir = Dir::with_inputs(60);
+    run(&dir, [60], 60);
+    let ended = merge(&dir).exits(3).says("and 39 more replicas (all are in final_summary.json)");
+    assert_eq!(ended.stderr.matches("never started: 1 file missing").count(), 20, "{ended}");
+    assert_eq!(summary(&dir)["missing_replicas"].as_array().map(Vec::len), Some(59));
+}
+
+#[test]
 fn what_is_missing_outweighs_what_failed_unless_it_may_be_missing() {
     let dir = Dir::with_inputs(4);
     dir.write("bad/000.fits", "");

@@ -77,6 +77,21 @@ fn names_that_no_line_can_hold_need_null_and_come_through_with_it() {
         .says("--null is about the list that --missing writes");
 }
 
+#[test]
+fn a_name_that_ends_like_a_line_of_windows_needs_null_too() {
+    let dir = Dir::new();
+    dir.write("data/a.fits\r", "1");
+    dir.write("data/b.fits", "1");
+    dir.canfar_run().args(["-i", "data/*", "-o", "out"]).replica(2, 2).sh(NUMBER).run().exits(0);
+    let args = ["merge", "out", "--missing", "missing"];
+    dir.canfar_run().args(args).run().exits(2).says("give --null too").says("a.fits\\r");
+    dir.canfar_run().args(args).arg("--null").run().exits(3);
+    assert_eq!(
+        dir.bytes("missing"),
+        [dir.path("data/a.fits\r").as_os_str().as_encoded_bytes(), b"\0"].concat()
+    );
+}
+
 /// Two directories about the same three files, with these tasks failing.
 fn twice(first: &[&str], second: &[&str]) -> Dir {
     let dir = Dir::with_inputs(3);

@@ -36,6 +36,16 @@ fn records_of_another_run_beside_a_list_are_left_out_and_counted() {
 }
 
 #[test]
+fn a_record_of_a_task_that_the_list_does_not_have_is_of_no_run_of_its_own() {
+    let dir = Dir::with_inputs(2);
+    run(&dir, [1], 1);
+    let record = dir.results(1).remove(1).to_string().replace("\"index\":1,", "\"index\":2,");
+    dir.write("out/container_5_results.json", format!("[{record}]"));
+    merge(&dir).exits(0).says("2 files: 2 ok, none missing").says("1 record left out: of another run");
+    assert_eq!(numbers(&dir), [0, 1]);
+}
+
+#[test]
 fn records_of_python_beside_a_list_are_merged_and_told_apart() {
     let dir = Dir::with_inputs(2);
     run(&dir, [1], 1);
