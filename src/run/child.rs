@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 use wait4::Wait4;
 
 use crate::outcome::{ProcessEnd, Usage};
@@ -319,7 +319,10 @@ impl Attendance<'_> {
         // Both numbers are this process's as long as it is not reaped, also where it has left its group. There is nobody
         // to tell of a failure.
         let _ = kill_process_group(self.group, signal);
-        let _ = kill_process(self.group, signal);
+        // Twice to one that has not left it would be a second request, which many programs take as an order to give up.
+        if getpgid(Some(self.group)).is_ok_and(|group| group != self.group) {
+            let _ = kill_process(self.group, signal);
+        }
     }
 
     /// When something is due.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Dir, wait_until};
+use crate::support::{Component, DEADLINE, Dir, python, require, wait_until};
 
 /// Whether a process is there and no zombie.
 fn is_running(pid: &str) -> bool {
@@ -162,4 +162,45 @@ fn the_times_of_a_task_are_its_own() {
     };
     assert!(begin(0) <= begin(1));
     assert!(jiff::Timestamp::now().duration_since(begin(0)).as_secs() < 60);
+}
+
+#[test]
+fn a_pipe_in_place_of_the_result_file_fails_the_task_and_holds_nothing_up() {
+    let dir = Dir::with_inputs(2);
+    let script = "[ $CANFAR_TASK_INDEX = 1 ] || mkfifo \"$CANFAR_TASK_RESULT\"";
+    dir.launch().sh(script).run().exits(1).says("is not a regular file");
+    assert_eq!(dir.failures(1, 1)[0]["canfar_run"]["cause"], "result");
+    assert_eq!(dir.results(1).len(), 1);
+}
+
+#[test]
+fn a_task_that_leaves_its_group_is_ended_all_the_same() {
+    if !require(Component::Python("os")) {
+        return;
+    }
+    let dir = Dir::with_inputs(1);
+    let leave = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); open('pid', 'w').write(str(os.getpid())); time.sleep(1000)";
+    let args = ["-i", "data/*.fits", "-o", "out", "--timeout", "1s", "--"];
+    dir.canfar_run()
+        .args(args)
+        .arg(python())
+        .args(["-c", leave])
+        .run()
+        .exits(1)
+        .says("stopped after 1s (--timeout)");
+    no_longer_running(&dir, "pid", 1);
+}
+
+#[test]
+fn a_result_survives_what_its_task_leaves_in_the_temporary_folder() {
+    let dir = Dir::with_inputs(3);
+    // Somebody goes on writing there, and what is left is deep.
+    let script = "cd \"$TMPDIR\" && mkdir -p a/b/c/d/e && chmod 0 a/b/c/d/e a/b
+setsid sh -c 'while echo x >> x; do sleep 0.01; done' > /dev/null 2>&1 &
+echo \"{\\\"n\\\": $CANFAR_TASK_INDEX}\"";
+    dir.launch().args(["-j", "1"]).sh(script).run().exits(0);
+    assert_eq!(
+        dir.results(1).iter().filter_map(|record| record["n"].as_u64()).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
 }
