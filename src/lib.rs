@@ -12,6 +12,7 @@ pub mod discover;
 pub mod environment;
 pub mod event;
 pub mod exit_code;
+pub mod failures;
 pub mod json;
 pub mod launch;
 pub mod listing;

@@ -1,6 +1,5 @@
 //! The second reading: the records that win are written, with the failures and the proof beside them.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -9,18 +8,16 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::CannotWrite;
+use crate::failures::{Group, Groups};
 use crate::merge::output::{Output, partial_name};
 use crate::merge::parts::{Part, Take};
 use crate::merge::proof::{FailureGroup, Proof};
 use crate::merge::survey::Survey;
-use crate::outcome::{Cause, Status, last_line, reason_line};
+use crate::outcome::{Cause, Status, last_line};
 use crate::record::atomic_file::AtomicFile;
 use crate::record::item;
 use crate::record::results::ArrayWriter;
 use crate::units;
-
-/// Failures that all say something else are not told apart beyond so many.
-const MOST_GROUPS: usize = 1000;
 
 /// The files that a merge writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +104,7 @@ impl Survey {
 struct Failures {
     path: PathBuf,
     array: ArrayWriter<AtomicFile>,
-    groups: BTreeMap<(Cause, String), FailureGroup>,
+    groups: Groups,
 }
 
 #[derive(Default, Deserialize)]
@@ -123,7 +120,7 @@ impl Failures {
         let file = AtomicFile::create(path)
             .with_context(|| format!("can't write {}", path.display()))
             .context(CannotWrite)?;
-        Ok(Self { path: path.to_owned(), array: ArrayWriter::new(file), groups: BTreeMap::new() })
+        Ok(Self { path: path.to_owned(), array: ArrayWriter::new(file), groups: Groups::default() })
     }
 
     fn record(&mut self, record: &[u8]) -> anyhow::Result<()> {
@@ -136,13 +133,7 @@ impl Failures {
         let cause = meta.cause.unwrap_or(Cause::Exit);
         let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
         let path = meta.path.unwrap_or_default();
-        let mut line = reason_line(last_line(meta.stderr_tail.as_deref()).unwrap_or(&message), &path);
-        if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&(cause, line.clone())) {
-            "(many different messages)".clone_into(&mut line);
-        }
-        let example = units::printable(&path);
-        let group = || FailureGroup { cause, last_line: line.clone(), files: 0, example };
-        self.groups.entry((cause, line.clone())).or_insert_with(group).files += 1;
+        self.groups.count(cause, last_line(meta.stderr_tail.as_deref()).unwrap_or(&message), &path);
         Ok(())
     }
 
@@ -155,9 +146,13 @@ impl Failures {
             let put = array.finish().and_then(|(file, _)| file.replace());
             put.with_context(|| format!("can't write {}", path.display())).context(CannotWrite)?;
         }
-        let mut groups: Vec<FailureGroup> = groups.into_values().collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.files));
-        Ok(groups)
+        let told = |Group { cause, last_line, count, example }| FailureGroup {
+            cause,
+            last_line,
+            files: count,
+            example,
+        };
+        Ok(groups.sorted().into_iter().map(told).collect())
     }
 }
 

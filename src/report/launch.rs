@@ -1,6 +1,5 @@
 //! What a launch says while it runs, and its closing summary.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,17 +7,15 @@ use serde::Serialize;
 
 use crate::config::Verbosity;
 use crate::event::{StopReason, Totals};
+use crate::failures::{Group, Groups};
 use crate::outcome::Cause;
-use crate::outcome::{last_words, reason_line};
+use crate::outcome::last_words;
 use crate::report::console::{Console, Tone};
 use crate::run::recorder::{Ended, Tally, Watch};
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.
 const SHOWN_LINES: usize = 5;
-
-/// Failures that all say something else are not told apart beyond so many.
-const MOST_GROUPS: usize = 1000;
 
 /// Kinds of failures that the summary shows.
 const SHOWN_GROUPS: usize = 10;
@@ -40,14 +37,14 @@ pub struct LaunchReport<'a> {
 #[derive(Debug)]
 struct State {
     said_progress: Instant,
-    failures: BTreeMap<(Cause, String), FailureGroup>,
+    failures: Groups,
 }
 
 impl<'a> LaunchReport<'a> {
     /// Of a launch that begins now, with a share of so many entries.
     pub fn new(console: &'a Console, says_progress: bool, share: u64) -> Self {
         let begun = Instant::now();
-        let state = State { said_progress: begun, failures: BTreeMap::new() };
+        let state = State { said_progress: begun, failures: Groups::default() };
         Self { console, says_progress, begun, share, state: Mutex::new(state) }
     }
 
@@ -76,21 +73,13 @@ impl<'a> LaunchReport<'a> {
     /// Failures so far, by cause and last line, most tasks first.
     pub fn failures(&self) -> Vec<FailureGroup> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut groups: Vec<_> = state.failures.values().cloned().collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.tasks));
-        groups
-    }
-}
-
-impl State {
-    fn count_failure(&mut self, cause: Cause, last_line: &str, example: &str) {
-        let mut key = (cause, reason_line(last_line, example));
-        if self.failures.len() >= MOST_GROUPS && !self.failures.contains_key(&key) {
-            "(many different messages)".clone_into(&mut key.1);
-        }
-        let group =
-            || FailureGroup { cause, last_line: key.1.clone(), tasks: 0, example: example.to_owned() };
-        self.failures.entry(key.clone()).or_insert_with(group).tasks += 1;
+        let told = |Group { cause, last_line, count, example }| FailureGroup {
+            cause,
+            last_line,
+            tasks: count,
+            example,
+        };
+        state.failures.sorted().into_iter().map(told).collect()
     }
 }
 
@@ -105,7 +94,7 @@ impl Watch for LaunchReport<'_> {
         let last = last_words(failure, ended.stderr_tail);
         if !ended.is_retried {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.count_failure(failure.cause, last, &name);
+            state.failures.count(failure.cause, last, &ended.attempt.path.to_string_lossy());
         }
         let kind = if ended.is_retried { "failed, will be tried again" } else { "failed" };
         let mut text = format!("{kind}: {name}: {} ({took})", failure.message);

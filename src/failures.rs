@@ -1,0 +1,74 @@
+//! Failures told together: by cause and by the last line of what they said.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::outcome::{Cause, reason_line};
+
+/// Failures that all say something else are not told apart beyond so many.
+const MOST_GROUPS: usize = 1000;
+
+/// Failures of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Why.
+    pub cause: Cause,
+    /// The last line of their standard error, or what is known otherwise.
+    pub last_line: String,
+    /// How many.
+    pub count: u64,
+    /// The path of one of them.
+    pub example: String,
+}
+
+/// All kinds so far; memory is bounded.
+#[derive(Debug, Default)]
+pub struct Groups(BTreeMap<(Cause, String), Group>);
+
+impl Groups {
+    /// Counts the failure of the file at `path`, of which `last_words` were the last.
+    pub fn count(&mut self, cause: Cause, last_words: &str, path: &str) {
+        let mut last_line = reason_line(last_words, path);
+        if self.0.len() >= MOST_GROUPS && !self.0.contains_key(&(cause, last_line.clone())) {
+            "(many different messages)".clone_into(&mut last_line);
+        }
+        let group = || Group {
+            cause,
+            last_line: last_line.clone(),
+            count: 0,
+            example: crate::units::printable(path),
+        };
+        self.0.entry((cause, last_line.clone())).or_insert_with(group).count += 1;
+    }
+
+    /// Whether there were none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them, the most frequent first.
+    pub fn sorted(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self.0.values().cloned().collect();
+        groups.sort_by_key(|group| Reverse(group.count));
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Groups;
+    use crate::outcome::Cause;
+
+    #[test]
+    fn kinds_are_counted_most_frequent_first_and_their_number_is_bounded() {
+        let mut groups = Groups::default();
+        for number in 0..2000 {
+            groups.count(Cause::Exit, &format!("message {number}"), "/data/a.fits");
+        }
+        groups.count(Cause::Signal, "one more", "/data/a.fits");
+        let sorted = groups.sorted();
+        assert_eq!((sorted.len(), sorted[0].count), (1002, 1000));
+        assert_eq!(sorted[0].last_line, "(many different messages)");
+        assert_eq!(sorted.iter().map(|group| group.count).sum::<u64>(), 2001);
+    }
+}
