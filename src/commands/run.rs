@@ -174,7 +174,7 @@ fn live(
     check_agreement(config, &list, &layout, console)?;
     let launcher = Launcher { config, console, layout: &layout, list: &list, stop };
     let share = list.share_of(replica)?;
-    launcher.say_imbalance()?;
+    launcher.say_imbalance();
     if let Some(done) = launcher.already_done(&share)? {
         launcher.say_nothing_to_do(&done);
         return launcher.close(&done, None, None, begun, out);

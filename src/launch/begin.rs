@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use anyhow::Context;
 
@@ -44,16 +45,13 @@ pub struct Prepared {
 
 impl Launcher<'_> {
     /// Tells when shares are very uneven and another strategy would do better.
-    ///
-    /// # Errors
-    /// When the list can't be read.
-    pub fn say_imbalance(&self) -> anyhow::Result<()> {
+    pub fn say_imbalance(&self) {
         let header = self.list.header();
-        let loads = self.list.loads()?;
-        if let Some(line) = imbalance::line(header.strategy, header.count, &loads) {
+        let line = NonZeroU32::new(header.replica_count)
+            .and_then(|replicas| imbalance::line(header.strategy, header.count, replicas));
+        if let Some(line) = line {
             self.console.warn(&line);
         }
-        Ok(())
     }
 
     /// The history of a share of which nothing is left to do and whose results file is as it should be.

@@ -293,16 +293,6 @@ impl InputList {
         std::num::NonZeroU32::new(self.header.replica_count).context("its replica count is 0")
     }
 
-    /// How much every replica has, in the order of their ids: bytes where the list has sizes, else entries.
-    ///
-    /// # Errors
-    /// As [`Self::share_of`].
-    pub fn loads(&self) -> anyhow::Result<Vec<u64>> {
-        let sizes = self.sizes()?;
-        let shares = crate::select::shares(self.header.strategy, self.header.count, &sizes, self.replicas()?);
-        Ok(crate::select::loads(&shares, &sizes))
-    }
-
     /// The sizes of all entries where sharing needs them, else none.
     fn sizes(&self) -> anyhow::Result<Vec<u64>> {
         let mut sizes = Vec::new();

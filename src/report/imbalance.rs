@@ -4,16 +4,15 @@ use std::num::NonZeroU32;
 
 use crate::select::{Imbalance, Strategy, loads, shares};
 
-/// The line, when the largest share is over 1.5 times the mean and another strategy would do better. `loads` is what
-/// each replica has: bytes under `size`, else entries.
-pub fn line(strategy: Strategy, count: u64, replica_loads: &[u64]) -> Option<String> {
-    let imbalance = Imbalance::of(replica_loads).filter(|imbalance| imbalance.is_worth_saying())?;
+/// The line, when the largest share is over 1.5 times the mean and another strategy would do better, counted in entries.
+/// Of `size` there is nothing to say: nothing spreads bytes better, and one huge file is as large as it is.
+pub fn line(strategy: Strategy, count: u64, replicas: NonZeroU32) -> Option<String> {
     if strategy.needs_sizes() {
-        // Nothing spreads bytes better; one huge file is as large as it is.
         return None;
     }
-    let replicas = NonZeroU32::new(u32::try_from(replica_loads.len()).ok()?)?;
-    let even = Imbalance::of(&loads(&shares(Strategy::Even, count, &[], replicas), &[]))?;
+    let of = |strategy| Imbalance::of(&loads(&shares(strategy, count, &[], replicas), &[]));
+    let imbalance = of(strategy).filter(|imbalance| imbalance.is_worth_saying())?;
+    let even = of(Strategy::Even)?;
     (even.largest < imbalance.largest).then(|| {
         format!(
             "the largest share has {} files and the mean {:.1}: with --strategy even it would have {}",
@@ -25,13 +24,12 @@ pub fn line(strategy: Strategy, count: u64, replica_loads: &[u64]) -> Option<Str
 #[cfg(test)]
 mod tests {
     use super::line;
-    use crate::select::{Strategy, loads, shares};
+    use crate::select::Strategy;
 
     #[test]
     fn only_what_another_strategy_does_better_is_said() {
         let says = |strategy, count: u64, replicas: u32| {
-            let shares = shares(strategy, count, &[], std::num::NonZeroU32::new(replicas).unwrap());
-            line(strategy, count, &loads(&shares, &[]))
+            line(strategy, count, std::num::NonZeroU32::new(replicas).unwrap())
         };
         let said = says(Strategy::Chunk, 199, 100).unwrap();
         assert!(said.contains("100 files") && said.contains("--strategy even it would have 2"), "{said}");
