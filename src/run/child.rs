@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -393,10 +394,22 @@ fn reap(
     let usage = Usage {
         duration_s,
         cpu_s: cpu.as_secs_f64(),
-        max_rss_bytes: Some(reaped.rusage.maxrss).filter(|peak| *peak > own_peak()),
+        max_rss_bytes: Some(reaped.rusage.maxrss).filter(|peak| is_above_own_peak(*peak)),
     };
     let end = ProcessEnd { exit_code: reaped.status.code(), signal: reaped.status.signal() };
     Finished { end, usage: usage.rounded(), ended_by, left_processes }
+}
+
+/// Whether a child's peak is its own. Ours only grows, so what was not above it once is not above it now, and the system
+/// is asked for the others alone.
+fn is_above_own_peak(peak: u64) -> bool {
+    static KNOWN: AtomicU64 = AtomicU64::new(0);
+    if peak <= KNOWN.load(Ordering::Relaxed) {
+        return false;
+    }
+    let own = own_peak();
+    KNOWN.fetch_max(own, Ordering::Relaxed);
+    peak > own
 }
 
 /// The largest resident memory this process ever had, bytes. A child starts as its copy, and the kernel counts that as the
