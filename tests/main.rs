@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod discover;
+mod engines;
 mod examples;
 mod glob_parity;
 mod help;
@@ -16,6 +17,7 @@ mod reset;
 mod resume;
 mod shares;
 mod shell_injection;
+mod slurm;
 mod support;
 mod tasks;
 mod together;

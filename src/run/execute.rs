@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::outcome::{Cause, Failure, ProcessEnd, Usage};
 use crate::record::item::TaskResult;
@@ -12,8 +13,14 @@ use crate::run::child::{self, EndedBy, Finished, Limits, SpawnError, Spec};
 use crate::run::environment::{TASK_ID, TaskEnvironment};
 use crate::run::result::ResultRule;
 use crate::run::scratch::{Scratch, SlotScratch};
-use crate::run::stop::Stop;
+use crate::run::stop::{REQUESTS, Stop};
 use crate::template::{TaskPlace, Template};
+
+/// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
+const SAME_MOMENT: Duration = Duration::from_secs(1);
+
+/// A shell whose command was ended by a signal exits with its number and this.
+const SHELLS_SIGNAL: i32 = 128;
 
 /// One attempt that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +183,16 @@ impl<'a> ProcessSlot<'a> {
         }
     }
 
+    /// Whether the task was told to end by who tells this process, as Slurm and systemd tell all of a job's processes at
+    /// once: its end may be seen before our own signal is.
+    fn was_told_with_us(&self, finished: &Finished) -> bool {
+        let ProcessEnd { exit_code, signal } = finished.end;
+        let told = signal.or_else(|| exit_code.map(|code| code - SHELLS_SIGNAL));
+        finished.ended_by.is_none()
+            && told.is_some_and(|signal| REQUESTS.contains(&signal))
+            && self.stop.comes_within(SAME_MOMENT)
+    }
+
     fn spawn_failed(
         &self,
         error: &std::io::Error,
@@ -241,7 +258,7 @@ impl Execute for ProcessSlot<'_> {
         let judged = self.judge(&finished, &result_file, &mut stdout);
         let _ = std::fs::remove_file(&result_file);
         self.ready = self.scratch.renew();
-        if finished.ended_by == Some(EndedBy::Stop) {
+        if finished.ended_by == Some(EndedBy::Stop) || self.was_told_with_us(&finished) {
             return Execution::Stopped;
         }
         let (result, failure) = match judged {

@@ -4,11 +4,16 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::run::gate::Gate;
+
+/// The signals that are requests to stop.
+pub const REQUESTS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 
 /// Whether and how far this process was told to stop.
 #[derive(Debug)]
@@ -35,9 +40,7 @@ impl Stop {
     /// When handlers can't be installed.
     pub fn on_signals() -> io::Result<Arc<Self>> {
         let stop = Arc::new(Self::unconnected()?);
-        let taken = [SIGTERM, SIGINT, SIGHUP]
-            .into_iter()
-            .filter(|signal| std::process::id() == 1 || !is_ignored(*signal));
+        let taken = REQUESTS.into_iter().filter(|signal| std::process::id() == 1 || !is_ignored(*signal));
         let mut signals = Signals::new(taken)?;
         let listener = Arc::clone(&stop);
         std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -60,6 +63,21 @@ impl Stop {
     /// The first signal, once there was one.
     pub fn signal(&self) -> Option<i32> {
         Some(self.signal.load(Ordering::Acquire)).filter(|signal| *signal != 0)
+    }
+
+    /// Waits up to `patience` for the first signal. Tells whether there was one.
+    pub fn comes_within(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        // The signal itself may interrupt the wait, before it is taken note of.
+        while self.signal().is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let mut ending = [PollFd::from_borrowed_fd(self.ending(), PollFlags::IN)];
+            let _ = poll(&mut ending, Timespec::try_from(left).ok().as_ref());
+        }
+        true
     }
 
     /// Whether a second signal came.
@@ -88,14 +106,18 @@ fn is_ignored(signal: i32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::Stop;
 
     #[test]
     fn the_first_signal_ends_and_the_second_kills() {
         let stop = Stop::unconnected().unwrap();
         assert_eq!((stop.signal(), stop.kills()), (None, false));
+        assert!(!stop.comes_within(Duration::from_millis(1)));
         stop.request(15);
         assert_eq!((stop.signal(), stop.kills()), (Some(15), false));
+        assert!(stop.comes_within(Duration::ZERO));
         stop.request(2);
         assert_eq!((stop.signal(), stop.kills()), (Some(15), true));
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{TASK, began, done, hold, launch, let_go, names, runs};
 use crate::support::{DEADLINE, Dir, Run, wait_until};
@@ -46,6 +46,23 @@ fn what_a_stopped_launch_had_finished_is_kept_and_the_rest_is_run_by_the_next() 
             assert_eq!(dir.results(1)[number]["canfar_run"]["attempts"], expected);
         }
     }
+}
+
+#[test]
+fn tasks_that_are_told_to_end_together_with_us_are_no_failures() {
+    let dir = Dir::with_inputs(8);
+    let script = "echo $$ >> pids; [ -e again ] || exec sleep 60";
+    let running = launch(&dir, 4).args(["--retries", "2"]).sh(script).start();
+    wait_until(DEADLINE, "four tasks run", || dir.lines("pids").len() == 4);
+    // As Slurm and systemd tell all of a job's processes, in any order.
+    for pid in dir.lines("pids") {
+        kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::TERM).unwrap();
+    }
+    running.signal(Signal::TERM);
+    running.wait().exits(143);
+    assert_eq!(dir.failures(1, 1), Vec::<serde_json::Value>::new());
+    dir.write("again", "");
+    launch(&dir, 4).sh(script).run().exits(0).says("8 of 8 files ok");
 }
 
 #[test]

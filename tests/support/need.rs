@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 pub(crate) enum Component<'a> {
     /// Modules of Python, as after `import`.
     Python(&'a str),
+    /// What [`super::Slurm`] is made of.
+    Slurm,
 }
 
 impl Component<'_> {
@@ -27,6 +29,7 @@ impl Component<'_> {
                     python().display()
                 ))
             }
+            Component::Slurm => super::Slurm::missing(),
         }
     }
 }

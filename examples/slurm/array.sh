@@ -1,0 +1,32 @@
+#!/bin/sh
+# Every file of data/ on Slurm, as an array job: each element is one replica.
+#
+#     job=$(sbatch --parsable array.sh)
+#     sbatch --dependency=afterany:"$job" --wrap 'canfar-run merge results'
+#
+# Submitting it again, with the same --array, goes on where it stopped: after scancel, a time limit or a lost node. What
+# is done is not run again.
+#
+# Any first element and any step will do (--array=0-7, --array=10-38:4). A list such as --array=3,7,9 is refused, since
+# Slurm does not tell an element which of the three it is. To submit some elements of eight again, say who they are: put
+# --replica-id "$SLURM_ARRAY_TASK_ID" --replica-count 8 into the command below; or submit all, who is done ends at once.
+#
+#SBATCH --job-name=stars
+#SBATCH --array=1-8
+#SBATCH --cpus-per-task=2
+#SBATCH --mem-per-cpu=2G
+#SBATCH --time=01:00:00
+#SBATCH --output=%x_%A_%a.log
+# After a lost node or scontrol requeue the element starts again by itself, and goes on.
+#SBATCH --requeue
+#SBATCH --open-mode=append
+# A minute before the time limit Slurm tells the script, and only the script, to end: canfar-run stops the tasks in
+# order. It is told since it is the script, by the exec below.
+#SBATCH --signal=B:TERM@60
+
+# exec: without it the shell dies of scancel's signal, Slurm takes the job for ended, and kills canfar-run before the
+# results are written.
+# --jobs: not every Slurm keeps a job to the CPUs it asked for, so it is said here too.
+# --deadline: below --time by more than the longest task, so that none is cut off.
+exec canfar-run --input 'data/*.fits' --results-dir results \
+    --jobs "$SLURM_CPUS_PER_TASK" --deadline 50m -- python3 analyze.py {}
