@@ -21,9 +21,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whether the engine says how many there are.
-    pub(super) fn has_count(&self) -> bool {
-        self.count.is_some()
+    /// How many there are, where the engine says so.
+    pub(super) fn count(&self) -> Option<u32> {
+        self.count
     }
 
     /// The replica; `count` is used where the engine has none.
@@ -79,6 +79,8 @@ fn slurm(environment: &Environment) -> anyhow::Result<Option<Place>> {
     Ok(match (array, step) {
         (Some(array), Some(step)) => {
             let tasks = step.count.unwrap_or(1);
+            // Else it would be a place of the next element's.
+            step.replica(None)?;
             Some(Place {
                 said: format!("{}, {}", array.said, step.said),
                 rank: array.rank.saturating_mul(tasks).saturating_add(step.rank),
@@ -97,7 +99,7 @@ fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Place>> {
         "SLURM_ARRAY_TASK_MAX",
         "SLURM_ARRAY_TASK_STEP",
     ];
-    if environment.get(NAMES[0]).is_none() {
+    if NAMES.iter().all(|name| environment.get(name).is_none()) {
         return Ok(None);
     }
     let said = shown(environment, &NAMES);
@@ -140,20 +142,22 @@ fn shown(environment: &Environment, names: &[&str]) -> String {
     names.iter().filter_map(value).collect::<Vec<_>>().join(" ")
 }
 
-/// The one place that engines agree on.
+/// The one place that engines agree on. One that has no count agrees with any.
 ///
 /// # Errors
 /// When two of them say different things.
 pub(super) fn agreed(places: Vec<Place>) -> anyhow::Result<Option<Place>> {
     let mut places = places.into_iter();
-    let Some(first) = places.next() else { return Ok(None) };
+    let Some(mut agreed) = places.next() else { return Ok(None) };
     for other in places {
+        let count = agreed.count.or(other.count);
         ensure!(
-            (first.rank, first.count) == (other.rank, other.count),
+            agreed.rank == other.rank && count == other.count.or(agreed.count),
             "two engines disagree on which replica this is: {} and {}. Unset one's variables, or give --replica-id and --replica-count",
-            first.said,
+            agreed.said,
             other.said
         );
+        agreed = Place { said: format!("{} {}", agreed.said, other.said), count, ..agreed };
     }
-    Ok(Some(first))
+    Ok(Some(agreed))
 }

@@ -53,7 +53,7 @@ pub fn identify(
     match (engine(environment)?, options.count) {
         (None, None) => Ok(Identity { replica: Replica::ALONE, is_given: false }),
         // Only an engine that has no count takes it from the option.
-        (Some(place), count) if count.is_none() || !place.has_count() => {
+        (Some(place), count) if count.is_none() || place.count().is_none() => {
             let count = count.map(|count| number("--replica-count", count)).transpose();
             given(place.replica(count.map_err(|why| anyhow!("{why} ({ALLOWED})"))?)?)
         }
@@ -77,13 +77,17 @@ fn engine(environment: &Environment) -> anyhow::Result<Option<Place>> {
 /// How many replicas there are, for `plan`; `None` where nothing says so.
 ///
 /// # Errors
-/// A non-number or 0.
+/// A non-number or 0, engines that disagree or can't be understood.
 pub fn replica_count(count: Option<&str>, environment: &Environment) -> anyhow::Result<Option<NonZeroU32>> {
     let canfar = canfar(environment);
     let (name, value) = match (count, canfar.count) {
         (Some(count), _) => ("--replica-count", OsStr::new(count)),
         (None, Some(count)) => ("REPLICA_COUNT", count),
-        (None, None) => return Ok(None),
+        (None, None) => {
+            let place = engine(environment)?.filter(|place| place.count().is_some());
+            let replica = place.map(|place| place.replica(None)).transpose()?;
+            return Ok(replica.and_then(|replica| NonZeroU32::new(replica.count())));
+        }
     };
     let count = number(name, value).map_err(|why| anyhow!("{why} ({ALLOWED})"))?;
     NonZeroU32::new(count)
@@ -264,7 +268,7 @@ mod tests {
             (
                 None,
                 &[
-                    ("JOB_COMPLETION_INDEX", "1"),
+                    ("JOB_COMPLETION_INDEX", "2"),
                     ("CLOUD_RUN_TASK_INDEX", "1"),
                     ("CLOUD_RUN_TASK_COUNT", "3"),
                 ],

@@ -1,7 +1,7 @@
 //! Under a real Slurm, with the scripts of `examples/slurm`: each file once, whatever the job is made of, and also when it
 //! is cancelled or begun again half way.
 
-use crate::support::{DEADLINE, Dir, Job, Slurm, wait_until};
+use crate::support::{DEADLINE, Dir, Job, wait_until};
 
 mod interrupted;
 mod shares;
