@@ -32,7 +32,7 @@ fn shown_to_all(
     variables: impl Fn(usize) -> Vec<(&'static str, String)>,
 ) -> String {
     let dir = Dir::new();
-    (0..members * 3 + 1).for_each(|file| _ = dir.write(format!("survey/data/{file:03}.fits"), ""));
+    (0..=members * 3).for_each(|file| _ = dir.write(format!("survey/data/{file:03}.fits"), ""));
     let place = dir.path("survey").display().to_string();
     let (program, words) = command.split_first().unwrap();
     assert_eq!(program, "canfar-run");
@@ -49,7 +49,7 @@ fn shown_to_all(
 /// Each file of the list once.
 fn every_file_once(members: usize) -> String {
     let line = |file| format!("python3 /opt/analysis/analyze_fits.py /survey/data/{file:03}.fits\n");
-    (0..members * 3 + 1).map(line).collect()
+    (0..=members * 3).map(line).collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn the_indexed_job_is_started_as_many_times_as_it_says_and_has_time_to_stop() {
 /// What `launch.sh` would send to AWS.
 fn request(action: &str) -> Value {
     let dir = Dir::new();
-    let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engines/aws_stand_in.py");
+    let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws_stand_in.py");
     dir.write("aws", format!("#!/bin/sh\nexec '{}' '{stand_in}' \"$@\"\n", python().display()));
     std::fs::set_permissions(dir.path("aws"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", dir.root().display(), std::env::var("PATH").unwrap());

@@ -27,7 +27,7 @@ fn dry_run(dir: &Dir, variables: &[(&'static str, String)], args: &[&str]) -> En
 /// What the dry run of replica `id` of `count` prints.
 fn share(id: usize, count: usize) -> String {
     let lines = ((id - 1) * FILES / count)..(id * FILES / count);
-    lines.map(|index| format!("echo {id} {index}\n")).collect()
+    lines.map(|index| format!("echo {id} {index}\n")).collect::<Vec<_>>().concat()
 }
 
 /// The elements `first`, `first + step`, ... as Slurm tells each.

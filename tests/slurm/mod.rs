@@ -54,7 +54,7 @@ fn assert_ended(dir: &Dir, jobs: &[Job], elements: usize, exit_code: i32) {
     let logs = || {
         let names = std::fs::read_dir(dir.root()).unwrap().map(|entry| entry.unwrap().file_name());
         let logs = names.filter(|name| name.to_string_lossy().ends_with(".log"));
-        logs.map(|name| format!("--- {}\n{}", name.display(), dir.text(&name))).collect::<String>()
+        logs.map(|name| format!("--- {}\n{}", name.display(), dir.text(&name))).collect::<Vec<_>>().concat()
     };
     assert_eq!(jobs.len(), elements, "{jobs:?}");
     assert!(jobs.iter().all(|job| job.exit_code == Some(exit_code)), "{jobs:?}\n{}{}", logs(), dir.tree());

@@ -13,6 +13,10 @@ use super::{DEADLINE, Dir, wait_until};
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 
+/// Jobs' processes call themselves children of nobody and carry no mark of ours, but they can't leave a namespace, and all
+/// in it die with its first process.
+const NAMESPACE: [&str; 4] = ["--pid", "--mount-proc", "--fork", "--kill-child"];
+
 /// An answer takes some milliseconds of the controller's time.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -40,7 +44,13 @@ impl Slurm {
         if let Some(program) = programs.into_iter().find(|program| find(program).is_none()) {
             return Some(format!("there is no {program} (Debian has it in slurm-wlm, munge and util-linux)"));
         }
-        (!rustix::process::geteuid().is_root()).then(|| "only root can start a Slurm of its own".to_owned())
+        let own = Command::new("unshare").args(NAMESPACE).arg("true").stdin(Stdio::null()).output();
+        let why = match own {
+            Ok(output) if output.status.success() => return None,
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Some(format!("only root, where it may have a process namespace, can start a Slurm of its own: {why}"))
     }
 
     #[track_caller]
@@ -48,10 +58,9 @@ impl Slurm {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         configure(root);
-        // Jobs' processes call themselves children of nobody and carry no mark of ours, but they can't leave a namespace,
-        // and all in it die with its first process.
         let daemons = Command::new("unshare")
-            .args(["--pid", "--mount-proc", "--fork", "--kill-child", "/bin/sh", "-eu"])
+            .args(NAMESPACE)
+            .args(["/bin/sh", "-eu"])
             .arg(root.join("daemons.sh"))
             .env("SLURM_CONF", root.join("slurm.conf"))
             .stdin(Stdio::null())
@@ -175,7 +184,7 @@ fn configure(root: &Path) {
     let ports = bound.map(|listener| listener.local_addr().unwrap().port());
     let folder = root.display();
     let write = |name: &str, text: &str| std::fs::write(root.join(name), text).unwrap();
-    let nodes: String = NODES
+    let nodes: Vec<String> = NODES
         .iter()
         .zip(&ports[1..])
         .map(|(node, port)| {
@@ -208,11 +217,13 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
+SchedulerParameters=batch_sched_delay=0,sched_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SwitchType=switch/none
-{nodes}PartitionName=all Nodes=ALL Default=YES State=UP OverSubscribe=FORCE:4
-"
+{}PartitionName=all Nodes=ALL Default=YES State=UP OverSubscribe=FORCE:4
+",
+            nodes.concat()
         ),
     );
     write("cgroup.conf", "CgroupPlugin=cgroup/v1\n");
