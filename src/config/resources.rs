@@ -36,7 +36,8 @@ impl Resources {
         let mut notes = Vec::new();
         let mut lower = |jobs: usize, allowed: usize, what: &str| {
             if allowed < jobs {
-                notes.push(format!("{what} allows {allowed} tasks at a time, not {jobs}"));
+                let tasks = units::count(allowed as u64, "task");
+                notes.push(format!("{what} allows {tasks} at a time, not {jobs}"));
             }
             allowed
         };
