@@ -141,8 +141,7 @@ pub struct Totals {
     pub left: u64,
     /// Attempts running now.
     pub running: usize,
-    /// Memory in use in the container, bytes, as the cgroup that limits it counts, without what the kernel can drop;
-    /// `None` where none does.
+    /// Memory in use in the container, bytes, as its cgroup counts; `None` where none is visible.
     pub memory_bytes: Option<u64>,
 }
 
