@@ -91,8 +91,8 @@ fn a_requeued_element_goes_on_by_itself() {
     slurm.tell("scontrol", &["requeue", &element]);
     slurm.wait_for_state(&element, "PENDING");
     let_go(&dir);
-    // Slurm would leave it for two minutes.
-    slurm.tell("scontrol", &["update", &format!("JobId={element}"), "StartTime=now"]);
+    // Slurm would leave it for two minutes. A node refuses what starts in the very second in which it was ended.
+    slurm.tell("scontrol", &["update", &format!("JobId={element}"), "StartTime=now+2"]);
     assert_ended(&dir, &slurm.wait(&array), 2, 0);
     assert_only_held_ran_twice(&dir, 8, &[5, 6]);
     assert_complete(&dir, 8, 2);

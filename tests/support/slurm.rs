@@ -64,7 +64,7 @@ impl Slurm {
             .arg(root.join("daemons.sh"))
             .env("SLURM_CONF", root.join("slurm.conf"))
             .stdin(Stdio::null())
-            .stdout(std::fs::File::create(root.join("log")).unwrap())
+            .stdout(Stdio::null())
             .stderr(std::fs::File::create(root.join("errors")).unwrap())
             .spawn()
             .unwrap();
@@ -83,8 +83,9 @@ impl Slurm {
     }
 
     fn logs(&self) -> String {
-        let read = |name| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        ["errors", "log", "slurmctld.log", "n1.log"].map(read).join("\n---\n")
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        let of_nodes = NODES.map(|node| read(&format!("{node}.log"))).concat();
+        [read("errors"), read("slurmctld.log"), of_nodes].join("\n---\n")
     }
 
     /// One of Slurm's programs, with nothing but `PATH` in its environment, canfar-run being there.
@@ -165,6 +166,9 @@ impl Slurm {
 
 impl Drop for Slurm {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what Slurm said:\n{}", self.logs());
+        }
         let _ = self.daemons.kill();
         let _ = self.daemons.wait();
     }
