@@ -1,5 +1,6 @@
 //! From what was typed to what it means: resolved settings for each subcommand.
 
+mod arrived;
 mod engines;
 mod identity;
 mod job_file;
@@ -7,6 +8,7 @@ mod layers;
 mod mistyped;
 mod run;
 
+pub use arrived::check;
 pub use identity::{Identity, identify, replica_count};
 pub use layers::{Layered, layered};
 pub use mistyped::explained;
