@@ -8,12 +8,26 @@ use std::process::{Command, Stdio};
 pub(crate) enum Component<'a> {
     /// Modules of Python, as after `import`.
     Python(&'a str),
+    /// The right to become another user, and `setpriv` for that.
+    OtherUsers,
 }
 
 impl Component<'_> {
     /// Why it can't be had here; `None` when it can.
     fn missing(self) -> Option<String> {
         match self {
+            Component::OtherUsers => {
+                let try_it = ["--reuid=20001", "--regid=20001", "--groups=30001", "true"];
+                let output = Command::new("setpriv").args(try_it).stdin(Stdio::null()).output();
+                match output {
+                    Ok(output) if output.status.success() => None,
+                    Ok(output) => Some(format!(
+                        "this user can't become another one: {}",
+                        String::from_utf8_lossy(&output.stderr).trim_end()
+                    )),
+                    Err(error) => Some(format!("setpriv can't be started: {error}")),
+                }
+            }
             Component::Python(modules) => {
                 let import = format!("import {modules}");
                 let output = Command::new(python()).args(["-c", &import]).stdin(Stdio::null()).output();
