@@ -10,24 +10,13 @@ use serde_json::Value;
 
 use super::client::{Launch, launched_by};
 use super::platform::Container;
-use super::world::{World, example};
+use super::world::{World, blocks, example, readme};
 use crate::support::{Component, python, require};
 
 /// Longer requests may not arrive.
 const LONGEST_URL: u64 = 8000;
 /// Files of every kind in a world.
 const FILES: u64 = 5;
-
-fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
-}
-
-/// The code blocks of one language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
-    let parts = text.split("```").collect::<Vec<_>>();
-    let inside = parts.iter().skip(1).step_by(2);
-    inside.filter_map(|block| Some(block.strip_prefix(language)?.strip_prefix('\n')?.to_owned())).collect()
-}
 
 /// Commands of a shell that begin with `canfar create`, without line ends.
 fn launch_lines(text: &str) -> Vec<String> {
@@ -50,7 +39,7 @@ fn the_launch_lines_of_the_readme_arrive_as_typed_and_do_what_they_say() {
         return;
     }
     let lines = launch_lines(&readme());
-    assert!(lines.len() >= 4, "{lines:?}");
+    assert!(lines.len() >= 6, "{lines:?}");
     for line in lines {
         let world = World::new();
         let line = world.here(&line);
@@ -132,11 +121,17 @@ fn does_what_it_says(world: &World, containers: &[Container]) {
     for record in &records {
         let path = record["canfar_run"]["path"].as_str().unwrap();
         assert!(Path::new(path).is_file(), "{path}");
-        let is_told_by_shell = containers[0].env.contains_key("CANFAR_RUN_SHELL");
-        assert!(is_told_by_shell || record["argv"][0] == path, "{record}");
-        assert!(is_told_by_shell || record["replica"] == record["canfar_run"]["replica_id"].to_string());
-        // The second argument of a calibration is the file that it writes.
-        let written = record["argv"].get(1).and_then(Value::as_str);
-        assert!(written.is_none_or(|written| Path::new(written).is_file()), "{record}");
+        if containers[0].env.contains_key("CANFAR_RUN_SHELL") {
+            let sum = record["result"].as_str().unwrap();
+            assert!(sum.ends_with(" 1"), "{sum:?} is no checksum of a file of one byte");
+            continue;
+        }
+        assert_eq!(record["replica"], record["canfar_run"]["replica_id"].to_string());
+        let argv: Vec<&str> = record["argv"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        match argv.as_slice() {
+            [given] | ["--title", "my survey", given] => assert_eq!(*given, path),
+            [given, written] => assert!(*given == path && Path::new(written).is_file(), "{record}"),
+            _ => panic!("{record}"),
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod arrival;
 mod client;
 mod documented;
+mod image;
 mod platform;
 mod surroundings;
 mod world;

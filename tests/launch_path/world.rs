@@ -8,7 +8,7 @@ use crate::support::{Dir, Run, python};
 /// Prints what it was given; with a second argument it also writes that file.
 const STAND_IN: &str = "\
 import json, os, pathlib, sys
-if len(sys.argv) > 2:
+if len(sys.argv) > 2 and sys.argv[1].startswith(\"/\"):
     out = pathlib.Path(sys.argv[2])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(pathlib.Path(sys.argv[1]).read_bytes())
@@ -40,6 +40,9 @@ impl World {
             }
             dir.write(at("two_stage/calibrate.py"), STAND_IN);
         }
+        let job = blocks(&readme(), "toml").remove(0);
+        dir.write("arc/projects/survey/job.toml", world.here(&job));
+        dir.write("arc/projects/survey/analyze.py", STAND_IN);
         for name in ["analyze.py", "analyze_fits.py"] {
             dir.write(format!("opt/analysis/{name}"), STAND_IN);
         }
@@ -94,4 +97,15 @@ fn look_for_lists(folder: &Path, found: &mut Vec<PathBuf>) {
 pub(super) fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     std::fs::read_to_string(path).unwrap()
+}
+
+pub(super) fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The code blocks of one language.
+pub(super) fn blocks(text: &str, language: &str) -> Vec<String> {
+    let parts = text.split("```").collect::<Vec<_>>();
+    let inside = parts.iter().skip(1).step_by(2);
+    inside.filter_map(|block| Some(block.strip_prefix(language)?.strip_prefix('\n')?.to_owned())).collect()
 }

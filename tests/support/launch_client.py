@@ -31,6 +31,8 @@ def note(what):
 
 class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one packet: else every answer waits for an acknowledgement.
+    wbufsize = -1
 
     def do_POST(self):
         query = parse_qsl(urlsplit(self.path).query, keep_blank_values=True)

@@ -10,6 +10,8 @@ pub(crate) enum Component<'a> {
     Python(&'a str),
     /// The right to become another user, and `setpriv` for that.
     OtherUsers,
+    /// The right to mount where nobody else sees it, and `unshare` for that.
+    PrivateMounts,
 }
 
 impl Component<'_> {
@@ -17,17 +19,9 @@ impl Component<'_> {
     fn missing(self) -> Option<String> {
         match self {
             Component::OtherUsers => {
-                let try_it = ["--reuid=20001", "--regid=20001", "--groups=30001", "true"];
-                let output = Command::new("setpriv").args(try_it).stdin(Stdio::null()).output();
-                match output {
-                    Ok(output) if output.status.success() => None,
-                    Ok(output) => Some(format!(
-                        "this user can't become another one: {}",
-                        String::from_utf8_lossy(&output.stderr).trim_end()
-                    )),
-                    Err(error) => Some(format!("setpriv can't be started: {error}")),
-                }
+                refusal("setpriv", &["--reuid=20001", "--regid=20001", "--groups=30001", "true"])
             }
+            Component::PrivateMounts => refusal("unshare", &["-m", "mount", "-t", "tmpfs", "none", "/etc"]),
             Component::Python(modules) => {
                 let import = format!("import {modules}");
                 let output = Command::new(python()).args(["-c", &import]).stdin(Stdio::null()).output();
@@ -42,6 +36,19 @@ impl Component<'_> {
                 ))
             }
         }
+    }
+}
+
+/// Why a program can't do something here.
+fn refusal(program: &str, args: &[&str]) -> Option<String> {
+    match Command::new(program).args(args).stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(format!(
+            "{program} {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        )),
+        Err(error) => Some(format!("{program} can't be started: {error}")),
     }
 }
 
