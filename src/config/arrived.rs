@@ -142,12 +142,15 @@ fn as_command(start: &[OsString], script: &str) -> toml::Value {
     toml::Value::Array(words.map(toml_text).collect())
 }
 
-/// A word with a blank in it where options stand, and what makes one.
+/// A word with a blank in it where options stand, and what makes one. In a script there may be any.
 pub(super) fn blank_inside(argv: &[OsString]) -> Option<String> {
     let (ours, _) = at_command(argv);
     let is_odd =
         |text: &str| text.ends_with(char::is_whitespace) || text.contains(" -") || text.contains('\u{a0}');
-    let word = ours.iter().skip(1).filter_map(|word| word.to_str()).find(|text| is_odd(text))?;
+    let is_script = |before: &OsString, text: &str| before == "--shell" || text.starts_with("--shell=");
+    let words =
+        ours.iter().zip(ours.iter().skip(1)).filter_map(|(before, word)| Some((before, word.to_str()?)));
+    let (_, word) = words.into_iter().find(|(before, text)| is_odd(text) && !is_script(before, text))?;
     Some(format!(
         "The argument {word:?} has a blank in it. A line break in the text of a launch becomes one, a blank copied from a web page may be one that nothing splits at, and quotes around several arguments keep them together: write all of it on one line, with single spaces."
     ))

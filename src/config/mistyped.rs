@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(said_of(&["-i", "a", "--shell", "wc", "{}", "--results-dir", "x"]), "shell = \"wc {}\"");
         assert_eq!(said_of(&["--shell=wc", "-c", "{}"]), "shell = \"wc -c {}\"");
         assert_eq!(said_of(&["--shell", "'wc", "-c", "{}'"]), "shell = \"wc -c {}\"");
-        assert!(said(&["--shell", "wc {}", "--jbos", "4"]).contains("'--jbos'"));
+        assert!(said(&["--shell", "wc -c {}", "--jbos", "4"]).contains("'--jbos'"));
         assert!(said(&["--shell", "wc", "--jobs", "4", "--jbos"]).contains("'--jbos'"));
     }
 
