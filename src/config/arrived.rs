@@ -98,7 +98,9 @@ fn script_in_pieces(command: &[OsString]) -> Option<String> {
     } else {
         bytes.iter().any(|byte| byte.is_ascii_whitespace() || *byte == b'$')
     };
-    if rest.is_empty() || stands_alone {
+    // `sh -c ./run.sh sh {}` says what `$0` is, which none does whose quotes were lost.
+    let names_itself = rest.first().is_none_or(|word| SHELLS.contains(&word.as_bytes()) || word == "_");
+    if names_itself || stands_alone {
         return None;
     }
     let whole = rejoined(std::iter::once(script).chain(rest).map(OsString::as_os_str));
@@ -225,6 +227,7 @@ mod tests {
             &["sh", "-c", "wc \"$1\"", "sh", "{}"],
             &["sh", "-c", "\"$0\"", "{}"],
             &["sh", "-c", "./run.sh"],
+            &["sh", "-c", "./run.sh", "sh", "{}"],
             &["sh", "run.sh", "-c", "{}"],
             &["bash", "--norc", "run.sh", "{}"],
             &["python3", "-c", "print(1)", "{}"],

@@ -6,6 +6,7 @@ mod identity;
 mod job_file;
 mod layers;
 mod mistyped;
+mod resources;
 mod run;
 
 pub use arrived::check;

@@ -12,6 +12,8 @@ pub(crate) enum Component<'a> {
     OtherUsers,
     /// The right to mount where nobody else sees it, and `unshare` for that.
     PrivateMounts,
+    /// The right to become another user.
+    Root,
 }
 
 impl Component<'_> {
@@ -22,6 +24,10 @@ impl Component<'_> {
                 refusal("setpriv", &["--reuid=20001", "--regid=20001", "--groups=30001", "true"])
             }
             Component::PrivateMounts => refusal("unshare", &["-m", "mount", "-t", "tmpfs", "none", "/etc"]),
+            Component::Root => {
+                let is_root = rustix::process::geteuid().is_root();
+                (!is_root).then(|| "only root can start canfar-run as another user".to_owned())
+            }
             Component::Python(modules) => {
                 let import = format!("import {modules}");
                 let output = Command::new(python()).args(["-c", &import]).stdin(Stdio::null()).output();
