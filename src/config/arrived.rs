@@ -78,49 +78,57 @@ pub(super) fn toml_text(text: &str) -> toml::Value {
 /// `sh -c wc -c {}`: the shell would run `wc` alone, in silence and with success. A script of one word that reads none
 /// of its arguments can't be meant when there are some; neither can Python code that is `import` and no more.
 fn script_in_pieces(command: &[OsString]) -> Option<String> {
-    let name = |word: &OsStr| base_name(word).as_bytes().to_vec();
-    let (at, program) = command.iter().enumerate().find_map(|(at, word)| {
-        let name = name(word);
-        (SHELLS.contains(&name.as_slice()) || name.starts_with(b"python")).then_some((at, name))
-    })?;
-    let options = command[at + 1..].iter().take_while(|word| word.as_bytes().starts_with(b"-"));
-    let options: Vec<&OsString> = options.collect();
-    let reads_script =
-        |word: &&OsString| !word.as_bytes().starts_with(b"--") && word.as_bytes().ends_with(b"c");
-    if !options.last().is_some_and(reads_script) {
-        return None;
-    }
-    let (script, rest) = command[at + 1 + options.len()..].split_first()?;
-    let bytes = script.as_bytes();
-    let is_python = program.starts_with(b"python");
-    let stands_alone = if is_python {
-        !matches!(bytes, b"import" | b"from")
-    } else {
-        bytes.iter().any(|byte| byte.is_ascii_whitespace() || *byte == b'$')
+    let (start, script, rest) = script_of(command)?;
+    let runs = |what: &str| {
+        let script = script.display().to_string();
+        format!(
+            "{} runs only the {what} {script:?}, without the words after it: the launch dropped the quotes.",
+            shown(start)
+        )
     };
+    if !start.iter().any(|word| is_shell(word)) {
+        let is_start = script == "import" || script == "from";
+        return (is_start && !rest.is_empty()).then(|| {
+            let script = "/arc/projects/.../task.py";
+            format!(
+                "{} Write it into a file, such as {script}, and run that: -- python3 {script} {{}}",
+                runs("code")
+            )
+        });
+    }
+    let reads_more = script.as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || *byte == b'$');
     // `sh -c ./run.sh sh {}` says what `$0` is, which none does whose quotes were lost.
     let names_itself = rest.first().is_none_or(|word| SHELLS.contains(&word.as_bytes()) || word == "_");
-    if names_itself || stands_alone {
+    if names_itself || reads_more {
         return None;
     }
     let whole = rejoined(std::iter::once(script).chain(rest).map(OsString::as_os_str));
-    let toml = if is_python {
-        let way = "write the code into a file, such as /arc/projects/.../task.py, and run that: -- python3 /arc/projects/.../task.py {}";
-        return Some(format!(
-            "{} runs only the code {:?}, without the words after it: the launch dropped the quotes. Instead, {way}",
-            shown(&command[..=at + options.len()]),
-            script.display().to_string()
-        ));
-    } else if program == b"sh" && at == 0 && options.len() == 1 && options[0] == "-c" {
-        format!("shell = {}", toml_text(&whole))
-    } else {
-        format!("command = {}", as_command(&command[..=at + options.len()], &whole))
+    let toml = match start {
+        [shell, option] if base_name(shell) == "sh" && option == "-c" => {
+            format!("shell = {}", toml_text(&whole))
+        }
+        _ => format!("command = {}", as_command(start, &whole)),
     };
     Some(format!(
-        "{} runs only the script {:?}, without the words after it: the launch dropped the quotes. Put the command into a job file and give that with --job-file:\n\n    {toml}\n",
-        shown(&command[..=at + options.len()]),
-        script.display().to_string()
+        "{} Put the command into a job file and give that with --job-file:\n\n    {toml}\n",
+        runs("script")
     ))
+}
+
+/// The words up to a `-c` of a shell or of Python, the script, and what follows it.
+fn script_of(command: &[OsString]) -> Option<(&[OsString], &OsString, &[OsString])> {
+    let is_python = |word: &OsString| base_name(word).as_bytes().starts_with(b"python");
+    let program = command.iter().position(|word| is_shell(word) || is_python(word))?;
+    let is_option = |word: &&OsString| word.as_bytes().starts_with(b"-");
+    let end = program + 1 + command[program + 1..].iter().take_while(is_option).count();
+    let last = command[end - 1].as_bytes();
+    let reads_script = last.starts_with(b"-") && !last.starts_with(b"--") && last.ends_with(b"c");
+    let (script, rest) = command[end..].split_first()?;
+    reads_script.then_some((&command[..end], script, rest))
+}
+
+fn is_shell(word: &OsStr) -> bool {
+    SHELLS.contains(&base_name(word).as_bytes())
 }
 
 fn shown(words: &[OsString]) -> String {
@@ -158,7 +166,7 @@ pub(super) fn blank_inside(argv: &[OsString]) -> Option<String> {
     ))
 }
 
-/// A first character that looks like `-` or a quote, as web pages and chats make of them.
+/// A first character that looks like `-`, as web pages and chats make of it.
 pub(super) fn typographic(word: &OsStr) -> Option<&'static str> {
     match word.to_str()?.chars().next()? {
         '\u{2010}'..='\u{2015}' | '\u{2212}' => Some(
@@ -213,7 +221,7 @@ mod tests {
                 &["nice", "sh", "-e", "-c", "wc", "{}"],
                 r#"command = ["nice", "sh", "-e", "-c", 'wc "$1"', "sh", "{}"]"#,
             ),
-            (&["python3", "-c", "import", "sys;", "print(1)"], "write the code into a file"),
+            (&["python3", "-c", "import", "sys;", "print(1)"], "Write it into a file"),
         ] {
             let words: Vec<&str> = ["-i", "a", "--"].iter().chain(words).copied().collect();
             assert!(error(&words).contains(said), "{}", error(&words));

@@ -75,7 +75,7 @@ canfar-run: error: bash -lc runs only the script "source", without the words aft
     command = ["bash", "-lc", 'source setup.sh && analyze "$1"', "bash", "{}"]
 "#),
         case(&["-i", "data/*.fits", "-o", "out", "--", "python3", "-c", "import", "sys", "{}"], r#"
-canfar-run: error: python3 -c runs only the code "import", without the words after it: the launch dropped the quotes. Instead, write the code into a file, such as /arc/projects/.../task.py, and run that: -- python3 /arc/projects/.../task.py {}
+canfar-run: error: python3 -c runs only the code "import", without the words after it: the launch dropped the quotes. Write it into a file, such as /arc/projects/.../task.py, and run that: -- python3 /arc/projects/.../task.py {}
 "#),
         case(&["-i", "data/*.fits", "-o", "out", "--", "sh analyze.sh {}"], r#"
 canfar-run: error: the command's first word is "sh analyze.sh {}", a whole command line in one word: quotes around it kept it together. Write it without them, as in `-- sh analyze.sh {}`, or give it to --shell
