@@ -36,7 +36,7 @@ use anyhow::Context;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Color, Command};
-use crate::config::{RunConfig, Verbosity, explained, layered};
+use crate::config::{RunConfig, Verbosity, check, explained, layered};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::console::Console;
@@ -74,6 +74,7 @@ fn code_of(error: &anyhow::Error) -> ExitCode {
 }
 
 fn dispatch(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    check(argv)?;
     let matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
     let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
     if !matches!(name, "run" | "plan") {

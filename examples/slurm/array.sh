@@ -24,8 +24,8 @@
 # order. It is told since it is the script, by the exec below.
 #SBATCH --signal=B:TERM@60
 
-# exec: without it the shell dies of scancel's signal, Slurm takes the job for ended, and kills canfar-run before the
-# results are written.
+# exec: without it the shell dies of scancel's signal, the job is over for Slurm, and it may kill canfar-run before the
+# results are written. (Tasks that were running get the signal as well; they are not failures, and run again.)
 # --jobs: not every Slurm keeps a job to the CPUs it asked for, so it is said here too.
 # --deadline: below --time by more than the longest task, so that none is cut off.
 exec canfar-run --input 'data/*.fits' --results-dir results \
