@@ -7,6 +7,7 @@ pub mod environment;
 pub mod execute;
 pub mod gate;
 pub mod limits;
+pub mod memory;
 pub mod program;
 pub mod recorder;
 pub mod result;

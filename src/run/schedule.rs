@@ -11,13 +11,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGTERM;
 
 use crate::event::{Event, Totals};
-use crate::outcome::Status;
+use crate::outcome::{Cause, Status};
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::limits;
-use crate::run::recorder::{OutputKept, Recorder, Tally, Watch};
+use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
 use crate::run::source::{Halt, Source, Turn};
 use crate::run::stop::Stop;
 
@@ -160,12 +160,17 @@ impl Work<'_> {
         let entry = self.entries.get(turn.position as usize);
         let index = self.share.index_at(u64::from(turn.position));
         let (Some(entry), Some(index)) = (entry, index) else { return self.source.over(turn) };
-        let number = match self.recorder.begin(index, slot, turn.alone) {
+        let number = match self.recorder.begin(index, slot, turn.is_alone()) {
             Ok(number) => number,
             Err(error) => return self.cannot_write(turn, &error),
         };
-        let attempt =
-            Attempt { path: &entry.path, rel: rel(&self.list.header().source, &entry.path), index, number };
+        let attempt = Attempt {
+            path: &entry.path,
+            rel: rel(&self.list.header().source, &entry.path),
+            index,
+            number,
+            alone: turn.is_alone(),
+        };
         let started_at = crate::clock::now();
         match executor.execute(&attempt) {
             Execution::Stopped => self.give_back(turn),
@@ -188,9 +193,8 @@ impl Work<'_> {
     /// Records an attempt that was made, and settles what comes of its task.
     fn conclude(&self, turn: Turn, attempt: &Attempt<'_>, executed: Executed, started_at: String) {
         let failed = executed.status() == Status::Failed;
-        let pause = if failed { self.retries.pause(turn.tried + 1) } else { None };
-        let pause = pause.filter(|_| self.source.halted().is_none());
-        match self.recorder.end(attempt, executed, started_at, pause.is_some(), self.watch) {
+        let next = self.next(turn, &executed);
+        match self.recorder.end(attempt, executed, started_at, next, self.watch) {
             Ok(OutputKept::Yes) => {}
             Ok(OutputKept::No(error)) => self.source.halt(Halt::CannotWrite(error.to_string())),
             Err(error) => return self.cannot_write(turn, &error),
@@ -200,9 +204,23 @@ impl Work<'_> {
         {
             self.source.halt(Halt::MaxFailures(why));
         }
-        match pause {
-            Some(pause) => self.source.again(turn, pause),
-            None => self.source.over(turn),
+        match next {
+            Next::Retry(pause) => self.source.again(turn, pause),
+            Next::Alone => self.source.again_alone(turn),
+            Next::Nothing => self.source.over(turn),
+        }
+    }
+
+    /// What comes of a task after an attempt. One that ran out of memory beside others is not to blame before it had all
+    /// of it; one that did so alone would do it again.
+    fn next(&self, turn: Turn, executed: &Executed) -> Next {
+        match &executed.failure {
+            None => Next::Nothing,
+            Some(failure) if failure.cause == Cause::Oom => {
+                if turn.is_alone() { Next::Nothing } else { Next::Alone }
+            }
+            Some(_) if self.source.halted().is_some() => Next::Nothing,
+            Some(_) => self.retries.pause(turn.tried + 1).map_or(Next::Nothing, Next::Retry),
         }
     }
 
