@@ -15,8 +15,8 @@ use crate::outcome::{Cause, Status};
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
+use crate::run::cgroup::MemoryGroup;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
-use crate::run::limits;
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
 use crate::run::source::{Halt, Source, Turn};
 use crate::run::stop::Stop;
@@ -102,6 +102,8 @@ pub struct Work<'a> {
     pub recorder: &'a Recorder,
     /// Signals.
     pub stop: &'a Stop,
+    /// Whose use signs of life tell.
+    pub memory: Option<&'a MemoryGroup>,
     /// Extra attempts.
     pub retries: Retries,
     /// When failures end it.
@@ -291,7 +293,7 @@ impl Work<'_> {
         let totals = Totals {
             left: self.source.left(),
             running: self.source.running(),
-            memory_bytes: limits::memory_in_use(),
+            memory_bytes: self.memory.and_then(MemoryGroup::in_use),
             ..self.recorder.totals()
         };
         if let Err(error) = self.recorder.write(&Event::Alive(totals)) {
