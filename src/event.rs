@@ -106,9 +106,9 @@ pub struct AttemptEnded {
     pub tree_bytes: Option<u64>,
     /// Where its output is kept.
     pub log: Option<LogSpan>,
-    /// Processes it left behind, which were killed with its group.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub left_processes: bool,
+    /// Processes it left behind, which were killed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_processes: u32,
 }
 
 /// A part of a packed log.
@@ -192,4 +192,9 @@ pub struct Stopped {
     pub signal: Option<i32>,
     /// What the process exits with.
     pub exit: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -150,7 +150,9 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
         while let Some(turn) = self.source.next() {
-            if self.stop.signal().is_some() {
+            // The attendant may be waiting for storage.
+            self.heed_deadline();
+            if self.stop.signal().is_some() || self.source.halted().is_some() {
                 self.give_back(turn);
             } else {
                 self.take_turn(turn, slot, executor);
