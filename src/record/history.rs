@@ -76,7 +76,7 @@ pub struct Launch {
     pub ok: u64,
     /// Its last sign of life.
     pub sign: Option<Totals>,
-    /// How many tasks were running when it died; `None` where it ended in order, or may live.
+    /// How many tasks were running side by side when it died; `None` where it ended in order, or may live.
     pub died_with: Option<usize>,
 }
 
@@ -280,7 +280,7 @@ impl History {
             self.problems.push(Problem::Stranger(path.to_owned(), strangers));
         }
         if launch.stop.is_none() && dead {
-            launch.died_with = Some(running.len());
+            launch.died_with = Some(running.values().filter(|alone| !**alone).count());
             self.note_death(&running, launch.had_room());
         }
         self.launches.push(launch);
@@ -631,7 +631,7 @@ mod tests {
                 usage: Usage { max_rss_bytes, ..Usage::default() },
                 tree_bytes,
                 log: None,
-                left_processes: false,
+                left_processes: 0,
             }));
         };
         attempt(10, Cause::Oom, Some(9000), Some(9000));

@@ -122,8 +122,8 @@ pub fn run<'e>(
     spec.seat.enter(attendance.group);
     let presence = attendance.stay(stop);
     let ended_by = attendance.phase.why();
-    let held = spec.seat.leave();
     let left_processes = descendants::kill_left_behind(attendance.group, spec.task_id);
+    let held = spec.seat.leave();
     let (end, usage) = reap(child, presence, started);
     Ok(Finished { end, usage, ended_by, held, left_processes })
 }

@@ -15,8 +15,8 @@ use crate::outcome::{Cause, Status};
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
-use crate::run::cgroup::MemoryGroup;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
+use crate::run::memory::Guard;
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
 use crate::run::source::{Halt, Source, Turn};
 use crate::run::stop::Stop;
@@ -102,8 +102,8 @@ pub struct Work<'a> {
     pub recorder: &'a Recorder,
     /// Signals.
     pub stop: &'a Stop,
-    /// Whose use signs of life tell.
-    pub memory: Option<&'a MemoryGroup>,
+    /// Who knows of memory what signs of life tell.
+    pub guard: Option<&'a Guard<'a>>,
     /// Extra attempts.
     pub retries: Retries,
     /// When failures end it.
@@ -221,7 +221,11 @@ impl Work<'_> {
         match &executed.failure {
             None => Next::Nothing,
             Some(failure) if failure.cause == Cause::Oom => {
-                if turn.is_alone() { Next::Nothing } else { Next::Alone }
+                if turn.is_alone() {
+                    Next::Nothing
+                } else {
+                    Next::Alone
+                }
             }
             Some(_) if self.source.halted().is_some() => Next::Nothing,
             Some(_) => self.retries.pause(turn.tried + 1).map_or(Next::Nothing, Next::Retry),
@@ -250,10 +254,11 @@ impl Work<'_> {
             if let Some(signal) = signalled {
                 self.source.halt(Halt::Signal(signal));
             }
-            let mut polled = vec![PollFd::from_borrowed_fd(all_gone.as_fd(), PollFlags::IN)];
-            if signalled.is_none() {
-                polled.push(PollFd::from_borrowed_fd(self.stop.ending(), PollFlags::IN));
-            }
+            let bell = self.guard.map(Guard::bell);
+            let ending = signalled.is_none().then(|| self.stop.ending());
+            let watched = [Some(all_gone.as_fd()), bell, ending].into_iter().flatten();
+            let mut polled: Vec<PollFd<'_>> =
+                watched.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)).collect();
             let patience = self.deadline.map_or(TICK, |deadline| {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() { TICK } else { left.min(TICK) }
@@ -262,6 +267,9 @@ impl Work<'_> {
             let _ = poll(&mut polled, Timespec::try_from(patience).ok().as_ref());
             if !polled[0].revents().is_empty() {
                 return;
+            }
+            if bell.is_some() && !polled[1].revents().is_empty() {
+                self.give_sign_of_life();
             }
             self.tick();
             if Instant::now() >= next_sign {
@@ -295,7 +303,7 @@ impl Work<'_> {
         let totals = Totals {
             left: self.source.left(),
             running: self.source.running(),
-            memory_bytes: self.memory.and_then(MemoryGroup::in_use),
+            memory_bytes: self.guard.and_then(Guard::peak),
             ..self.recorder.totals()
         };
         if let Err(error) = self.recorder.write(&Event::Alive(totals)) {

@@ -18,7 +18,7 @@ const AHEAD: Duration = Duration::from_millis(200);
 /// Growth of use is measured over about this time.
 const TREND: Duration = Duration::from_millis(150);
 
-/// So long a stopped task may take to give its memory back.
+/// So long a stopped task may take to end, whatever happens meanwhile.
 const TO_COME_BACK: Duration = Duration::from_millis(200);
 
 /// Which task grew most is a matter of this time.
@@ -33,6 +33,8 @@ struct Stopped {
     serial: Serial,
     at: Instant,
     in_use: u64,
+    /// Whether it has ended: use that is read from then on is without it.
+    is_gone: bool,
 }
 
 /// What was read of late, and who was stopped last.
@@ -53,6 +55,9 @@ impl Judge {
 
     /// Takes in how much is in use. Times only grow.
     pub(super) fn note_use(&mut self, at: Instant, in_use: u64) {
+        if self.stopped.as_ref().is_some_and(|stopped| stopped.is_gone) {
+            self.stopped = None;
+        }
         self.used.push_back((at, in_use));
         forget_before(&mut self.used, at.checked_sub(TREND));
     }
@@ -60,6 +65,9 @@ impl Judge {
     /// Takes in what each task that runs has. Who is not named any more has ended.
     pub(super) fn note_tasks(&mut self, at: Instant, tasks: &[(Serial, u64)]) {
         self.tasks.retain(|serial, _| tasks.iter().any(|(named, _)| named == serial));
+        if let Some(stopped) = &mut self.stopped {
+            stopped.is_gone = !self.tasks.contains_key(&stopped.serial);
+        }
         for (serial, bytes) in tasks {
             let past = self.tasks.entry(*serial).or_default();
             past.push_back((at, *bytes));
@@ -97,18 +105,15 @@ impl Judge {
         if task < self.limit / NEGLIGIBLE {
             return None;
         }
-        self.stopped = Some(Stopped { serial, at, in_use });
+        self.stopped = Some(Stopped { serial, at, in_use, is_gone: false });
         Some((serial, Shortage { task, in_use, limit: self.limit }))
     }
 
     /// Whether the memory of the one stopped last is still to come back.
     fn is_waiting(&self, at: Instant, in_use: u64) -> bool {
         let Some(stopped) = &self.stopped else { return false };
-        if at.duration_since(stopped.at) < TO_COME_BACK {
-            return true;
-        }
         let rises_to_the_top = in_use >= self.percent(TOP) && in_use > stopped.in_use;
-        self.tasks.contains_key(&stopped.serial) && !rises_to_the_top
+        stopped.is_gone || !rises_to_the_top || at.duration_since(stopped.at) < TO_COME_BACK
     }
 
     /// The task that grew most, and what it has: of those that grew about as much, or where none did, the largest.
@@ -208,8 +213,7 @@ mod tests {
     #[test]
     fn one_that_takes_memory_steadily_is_stopped_before_the_limit_and_nobody_else() {
         // 5 % of the limit in 100 ms, beside two that have had far more for long.
-        let mut tasks =
-            [Task::new(|_| 250), Task::new(|time| 50 * time.div_ceil(100)), Task::new(|_| 200)];
+        let mut tasks = [Task::new(|_| 250), Task::new(|time| 50 * time.div_ceil(100)), Task::new(|_| 200)];
         let (stops, top) = simulate(&mut tasks, 50, 5000);
         assert!(matches!(stops.as_slice(), [(_, 1)]), "{stops:?}");
         assert!((800..1000).contains(&top), "{top}");
@@ -236,7 +240,7 @@ mod tests {
         let mut tasks = [Task::new(|_| 300), Task::new(|_| 400), Task::new(|_| 200)];
         // The one beside them that grows is no task.
         assert_eq!(simulate(&mut tasks, 40, 3000).0, [(0, 1)]);
-        let mut late = [Task::new(|_| 300), Task::new(|_| 310), Task::new(|time| 300 + time / 200)];
+        let mut late = [Task::new(|_| 290), Task::new(|_| 320), Task::new(|time| 300 + time / 200)];
         assert_eq!(simulate(&mut late, 0, 6000).0, [(2000, 1)]);
     }
 

@@ -7,5 +7,5 @@ mod roster;
 mod tree;
 
 pub use guard::Guard;
-pub use room::Room;
+pub use room::{Room, fitting};
 pub use roster::{Held, Roster, Seat, Shortage};

@@ -52,8 +52,8 @@ impl Room {
     }
 }
 
-/// How many of a size fit.
-pub(super) fn fitting(room: u64, each: u64) -> u64 {
+/// How many of a size fit; any number of what has none.
+pub fn fitting(room: u64, each: u64) -> u64 {
     room.checked_div(each).unwrap_or(u64::MAX)
 }
 
@@ -81,7 +81,7 @@ mod tests {
             (90, 900, 400, 400, 1),
             (90, 10, 790, 0, 1),
         ] {
-            let now = Measured { ended, largest, in_use, tasks, ..NOTHING };
+            let now = Measured { in_use, tasks, ended, largest, ..NOTHING };
             assert_eq!(room.at_once(now), at_once, "{now:?}");
         }
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_number_is_taken_literally_until_memory_ran_out_under_it() {
         let room = Room { limit: 1000, jobs: 8, rule: Fixed };
-        let tasks = Measured { largest: 300, ended: 9, in_use: 300, ..NOTHING };
+        let tasks = Measured { in_use: 300, ended: 9, largest: 300, ..NOTHING };
         assert_eq!(room.at_once(tasks), 8);
         assert_eq!(room.at_once(Measured { is_careful: true, ..tasks }), 2);
         assert_eq!(room.at_once(Measured { is_careful: true, ..NOTHING }), 8);

@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn what_a_grandchild_holds_counts_and_what_is_gone_holds_nothing() {
-        let shell = "(x=$(head -c 20000000 /dev/zero | tr '\\0' x); echo ready; read _ <&3) 3<&0 & wait";
+        let shell =
+            "exec 3<&0; (x=$(head -c 20000000 /dev/zero | tr '\\0' x); echo ready; read _ <&3) & wait";
         let mut child = Command::new("/bin/sh")
             .args(["-c", shell])
             .stdin(Stdio::piped())
