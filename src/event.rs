@@ -59,6 +59,9 @@ pub struct LaunchBegun {
 pub struct Limits {
     /// CPUs, by quota and affinity.
     pub cpus: f64,
+    /// Bytes of memory, by the cgroup; `None` where it sets no limit.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
 }
 
 /// An attempt that begins.

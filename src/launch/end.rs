@@ -71,6 +71,7 @@ impl Launcher<'_> {
             tasks: *tasks,
             recorder,
             stop: self.stop,
+            memory: self.config.memory.as_ref(),
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),

@@ -114,6 +114,11 @@ impl Watch for LaunchReport<'_> {
         let tone = if ended.is_retried { Tone::Warning } else { Tone::Bad };
         self.console.say(Verbosity::Quiet, tone, &text);
     }
+
+    fn short_of_threads(&self, threads: usize) {
+        let tasks = units::count(threads as u64, "task");
+        self.console.warn(&format!("the system has no threads for more than {tasks} at a time (ulimit -u, or what others of this user run)"));
+    }
 }
 
 /// How a launch ended: what is said at the end, and printed with `--json`.

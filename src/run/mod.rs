@@ -1,6 +1,7 @@
 //! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
 
 pub mod capture;
+pub mod cgroup;
 pub mod child;
 pub mod descendants;
 pub mod environment;

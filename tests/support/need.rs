@@ -8,12 +8,18 @@ use std::process::{Command, Stdio};
 pub(crate) enum Component<'a> {
     /// Modules of Python, as after `import`.
     Python(&'a str),
+    /// The right to become another user.
+    Root,
 }
 
 impl Component<'_> {
     /// Why it can't be had here; `None` when it can.
     fn missing(self) -> Option<String> {
         match self {
+            Component::Root => {
+                let is_root = rustix::process::geteuid().is_root();
+                (!is_root).then(|| "only root can start canfar-run as another user".to_owned())
+            }
             Component::Python(modules) => {
                 let import = format!("import {modules}");
                 let output = Command::new(python()).args(["-c", &import]).stdin(Stdio::null()).output();
