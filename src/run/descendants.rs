@@ -7,9 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
@@ -104,7 +107,6 @@ pub fn kill_left_behind(leader: Pid, task_id: &OsStr) -> u32 {
                     || process.is_of_task(task_id))
         };
         let left = orphans().filter(is_left).collect();
-        // There is nobody to tell of a failure.
         let _ = kill_process_group(leader, Signal::KILL);
         left
     };
@@ -119,7 +121,8 @@ fn kill_until_none(find: impl Fn(&BTreeSet<Identity>) -> Vec<Process>, patience:
     let mut killed = BTreeSet::new();
     loop {
         let found = find(&killed);
-        let reaped = found.iter().filter(|process| process.end(&mut killed)).count();
+        killed.extend(found.iter().filter(|process| !process.is_zombie).map(|process| process.identity));
+        let reaped = found.iter().filter(|process| process.end()).count();
         if found.is_empty() || Instant::now() >= until {
             return u32::try_from(killed.len()).unwrap_or(u32::MAX);
         }
@@ -130,32 +133,47 @@ fn kill_until_none(find: impl Fn(&BTreeSet<Identity>) -> Vec<Process>, patience:
     }
 }
 
+/// The first thread's list of children; an error where the kernel keeps none. Open all the time: to find it again at the
+/// end of each task takes ten times as long as to read it.
+static CHILDREN: LazyLock<io::Result<File>> =
+    LazyLock::new(|| File::open(format!("/proc/self/task/{}/children", getpid())));
+
 /// The first thread's children.
 fn orphans() -> impl Iterator<Item = Process> {
-    let children = std::fs::read_to_string(format!("/proc/self/task/{}/children", getpid()));
-    let numbers = children.map_or_else(|_| all_numbers(), |children| numbers_in(&children));
+    let numbers = CHILDREN.as_ref().ok().and_then(|list| read_from_start(list).ok());
+    let numbers = numbers.map_or_else(all_numbers, |text| numbers_in(&text));
     numbers.into_iter().filter_map(Process::look)
+}
+
+/// Without moving the file's position, which others use as well.
+fn read_from_start(file: &File) -> io::Result<Vec<u8>> {
+    let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match file.read_at(&mut buffer, text.len() as u64)? {
+            0 => return Ok(text),
+            count => text.extend_from_slice(&buffer[..count]),
+        }
+    }
 }
 
 /// This process's children.
 fn children_of_all_threads() -> impl Iterator<Item = Process> {
-    let read = || -> std::io::Result<Vec<i32>> {
-        let mut numbers = Vec::new();
-        for thread in std::fs::read_dir("/proc/self/task")? {
-            match std::fs::read_to_string(thread?.path().join("children")) {
-                Ok(children) => numbers.extend(numbers_in(&children)),
-                // A thread that has just ended has none.
-                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(numbers)
+    let numbers = if CHILDREN.is_ok() {
+        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        // A thread that has ended meanwhile has none.
+        threads
+            .filter_map(|thread| std::fs::read(thread.path().join("children")).ok())
+            .flat_map(|text| numbers_in(&text))
+            .collect()
+    } else {
+        all_numbers()
     };
-    read().unwrap_or_else(|_| all_numbers()).into_iter().filter_map(Process::look)
+    numbers.into_iter().filter_map(Process::look)
 }
 
-fn numbers_in(children: &str) -> Vec<i32> {
-    children.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
+fn numbers_in(children: &[u8]) -> Vec<i32> {
+    let words = children.split(u8::is_ascii_whitespace);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
 }
 
 /// All there are, for a kernel without lists of children; none where `/proc` counts otherwise than this process does.
@@ -182,8 +200,8 @@ struct Process {
     parent: i32,
     group: i32,
     is_zombie: bool,
-    /// Whether it has neither the old program's memory any more nor all of the new one's.
-    is_executing: bool,
+    /// Whether that is empty for good, and not because it is just executing a program, for a moment.
+    has_no_environment: bool,
 }
 
 impl Process {
@@ -197,7 +215,7 @@ impl Process {
         Self::look(self.identity.pid).filter(|now| now.identity == self.identity)
     }
 
-    /// From the text of `/proc/PID/stat` (proc_pid_stat(5)): the second field is a name in parentheses that may hold
+    /// From the text of `/proc/PID/stat` (see `man 5 proc_pid_stat`): the second field is a name in parentheses that may hold
     /// anything.
     fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
         let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
@@ -205,12 +223,14 @@ impl Process {
         // The first of them is the third one.
         let field = |number: usize| fields.get(number - 3).copied();
         let is_zombie = matches!(field(3)?, "Z" | "X");
+        // Where it begins and ends; both are 0 until the new program's is there.
+        let is_empty = field(50).is_some_and(|begin| begin != "0" && Some(begin) == field(51));
         Some(Self {
             identity: Identity { pid, started: field(22)?.parse().ok()? },
             parent: field(4)?.parse().ok()?,
             group: field(5)?.parse().ok()?,
             is_zombie,
-            is_executing: !is_zombie && field(50) == Some("0"),
+            has_no_environment: is_zombie || is_empty,
         })
     }
 
@@ -221,20 +241,16 @@ impl Process {
             let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.identity.pid)) else {
                 return false;
             };
-            let now = self.look_again();
-            if environment.is_empty()
-                && now.is_some_and(|now| now.is_executing)
-                && begun.elapsed() < LONGEST_EXECUTION
-            {
-                std::thread::sleep(*PAUSES.start());
-                continue;
+            let Some(now) = self.look_again() else { return false };
+            if !environment.is_empty() || now.has_no_environment || begun.elapsed() >= LONGEST_EXECUTION {
+                return is_within(&environment, id);
             }
-            return now.is_some() && is_within(&environment, id);
+            std::thread::sleep(*PAUSES.start());
         }
     }
 
     /// Kills it, or reaps it if it is dead already: then the answer is `true`.
-    fn end(&self, killed: &mut BTreeSet<Identity>) -> bool {
+    fn end(&self) -> bool {
         let _turn = turn();
         let (Some(now), Some(pid)) = (self.look_again(), Pid::from_raw(self.identity.pid)) else {
             return true;
@@ -243,9 +259,8 @@ impl Process {
         if now.is_zombie && matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_))) {
             return true;
         }
-        if kill_process(pid, Signal::KILL).is_ok() {
-            killed.insert(self.identity);
-        }
+        // There is nobody to tell of a failure.
+        let _ = kill_process(pid, Signal::KILL);
         false
     }
 }
@@ -264,16 +279,23 @@ fn is_within(environment: &[u8], id: &OsStr) -> bool {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::{Identity, Process, is_within};
+    use super::{Identity, Process, all_numbers, children_of_all_threads, is_within};
 
-    const STAT: &str = "77 (a) Z (b) S 5 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 2 3 4 5 6 7 8 9 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 4 5 ";
+    const STAT: &str = "77 (a) Z (b) S 5 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 2 3 4 5 6 7 8 9 0 0 0 0 0 0 0 17 1 0 0 0 0 0 10 20 30 40 50 60 70 0";
 
     #[test]
     fn a_name_may_look_like_the_rest_of_the_line() {
         let process = Process::parse(77, STAT.as_bytes()).unwrap();
         assert_eq!(process.identity, Identity { pid: 77, started: 4242 });
-        assert_eq!((process.parent, process.group, process.is_zombie), (5, 70, false));
-        assert!(Process::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap().is_zombie);
+        assert_eq!((process.parent, process.group), (5, 70));
+        assert!(!process.is_zombie && !process.has_no_environment);
+        let zombie = Process::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap();
+        assert!(zombie.is_zombie && zombie.has_no_environment);
+        // What executes a program has none yet, which is not the same as an empty one.
+        for (place, is_empty) in [(" 60 60 ", true), (" 0 0 ", false)] {
+            let process = Process::parse(77, STAT.replace(" 60 70 ", place).as_bytes()).unwrap();
+            assert_eq!(process.has_no_environment, is_empty, "{place}");
+        }
     }
 
     #[test]
@@ -298,5 +320,21 @@ mod tests {
         ] {
             assert_eq!(is_within(environment.as_bytes(), OsStr::new("r.1.1.1.1")), is_its, "{environment:?}");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn children_are_found_with_and_without_the_kernels_lists_and_nobody_else_is() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let is_it = |process: Process| process.identity.pid.cast_unsigned() == child.id();
+        assert_eq!(children_of_all_threads().filter(|process| is_it(*process)).count(), 1);
+        assert_eq!(
+            all_numbers().into_iter().filter_map(Process::look).filter(|process| is_it(*process)).count(),
+            1
+        );
+        assert_eq!(Process::look(1), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(Process::look(child.id().cast_signed()), None);
     }
 }
