@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::record::history::share_of_memory;
+use crate::record::suspicion::share_of_memory;
 use crate::run::cgroup::MemoryGroup;
 use crate::run::memory::judge::Judge;
 use crate::run::memory::room::{Measured, Room};
@@ -157,7 +157,8 @@ impl<'a> Guard<'a> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -169,7 +170,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::Guard;
-    use crate::record::history::Seen;
+    use crate::record::suspicion::Seen;
     use crate::run::cgroup::{Cgroup, MemoryGroup};
     use crate::run::limits::JobsRule;
     use crate::run::memory::{Room, Roster};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::record::history::share_of_memory;
+use crate::record::suspicion::share_of_memory;
 use crate::run::memory::roster::{Serial, Shortage};
 
 /// At this much of the limit, percent, a task is stopped.
