@@ -246,7 +246,7 @@ mod tests {
         let roster = Roster::new(Some(memory.clone()), Seen::default());
         let source = Source::new(Staged::default(), 8);
         let guard = Guard::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
-        let (mut small, mut large) = (hold(1), hold(20));
+        let (mut small, mut large) = (hold(1), hold(30));
         let (first, second) = (roster.seat(1), roster.seat(2));
         first.enter(Pid::from_child(&small));
         second.enter(Pid::from_child(&large));
@@ -257,7 +257,7 @@ mod tests {
                 container.uses(50);
                 let shortage = second.leave().stopped.unwrap();
                 assert_eq!((shortage.in_use, shortage.limit), (LIMIT / 100 * 95, LIMIT));
-                assert!(shortage.task > 20_000_000, "{shortage:?}");
+                assert!(shortage.task > 30_000_000, "{shortage:?}");
             })
             .unwrap();
         assert_eq!(small.try_wait().unwrap(), None);
