@@ -200,7 +200,7 @@ struct Process {
     parent: i32,
     group: i32,
     is_zombie: bool,
-    /// Whether that is empty for good, and not because it is just executing a program, for a moment.
+    /// Whether its environment is empty for good, and not just while it executes a program.
     has_no_environment: bool,
 }
 
@@ -215,8 +215,8 @@ impl Process {
         Self::look(self.identity.pid).filter(|now| now.identity == self.identity)
     }
 
-    /// From the text of `/proc/PID/stat` (see `man 5 proc_pid_stat`): the second field is a name in parentheses that may hold
-    /// anything.
+    /// From the text of `/proc/PID/stat` (see `man 5 proc_pid_stat`): the second field is a name in parentheses that may
+    /// hold anything.
     fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
         let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
         let fields: Vec<&str> = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().collect();
