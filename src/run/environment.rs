@@ -82,6 +82,18 @@ impl TaskEnvironment {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
+    /// The id of a task. Within a task of another canfar-run it begins with that one's, so that there the whole tree of
+    /// processes is known by it.
+    pub fn task_id(&self, id: &str) -> OsString {
+        let mut whole = OsString::new();
+        if let Some(outer) = self.get(TASK_ID).filter(|outer| !outer.is_empty()) {
+            whole.push(outer);
+            whole.push(".");
+        }
+        whole.push(id);
+        whole
+    }
+
     /// All of them, with a task's own last, so that they win.
     pub fn with<'a>(
         &'a self,

@@ -3,10 +3,13 @@
 pub mod capture;
 pub mod cgroup;
 pub mod child;
+pub mod descendants;
 pub mod environment;
 pub mod execute;
+pub mod first_thread;
 pub mod gate;
 pub mod limits;
+pub mod memory;
 pub mod program;
 pub mod recorder;
 pub mod result;

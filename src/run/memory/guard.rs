@@ -1,0 +1,307 @@
+//! Watches the container's memory while tasks run: near the limit nothing new begins, nearer the task that grew most is
+//! stopped. Best effort: what grows faster than it looks is the kernel's.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::record::suspicion::share_of_memory;
+use crate::run::cgroup::MemoryGroup;
+use crate::run::memory::judge::Judge;
+use crate::run::memory::room::{Measured, Room};
+use crate::run::memory::roster::{Overview, Roster};
+use crate::run::source::Source;
+
+/// How often it looks.
+const PACE: Duration = Duration::from_millis(50);
+
+/// The same where memory has little room left.
+const CLOSE_PACE: Duration = Duration::from_millis(20);
+
+/// Looking at tasks may take this part of the time, unless one is about to be stopped.
+const COST: u32 = 10;
+
+/// Who ends sooner than this is not looked at, unless one is about to be stopped: many short tasks cost nothing.
+const YOUNG: Duration = Duration::from_millis(50);
+
+/// The bell is rung at most this often.
+const BETWEEN_RINGS: Duration = Duration::from_secs(1);
+
+/// The guard of one launch.
+#[derive(Debug)]
+pub struct Guard<'a> {
+    memory: &'a MemoryGroup,
+    room: Room,
+    /// Whether a container died of this replica before.
+    died_before: bool,
+    roster: &'a Roster,
+    source: &'a Source,
+    /// The most in use since it was last asked for, bytes.
+    peak: AtomicU64,
+    bell: (io::PipeReader, io::PipeWriter),
+}
+
+/// What it remembers from look to look.
+struct Watch {
+    judge: Judge,
+    /// Not before this are tasks looked at again.
+    next_tasks: Instant,
+    /// Bytes that tasks had when they were.
+    tasks: u64,
+    is_full: bool,
+    /// When the bell was last rung, if use went over what tasks may fill and it is to be told of it.
+    rung: Option<Instant>,
+    is_told: bool,
+}
+
+impl<'a> Guard<'a> {
+    /// One that says to `source` how many may run at once.
+    ///
+    /// # Errors
+    /// When the system is out of descriptors.
+    pub fn new(
+        memory: &'a MemoryGroup,
+        room: Room,
+        died_before: bool,
+        roster: &'a Roster,
+        source: &'a Source,
+    ) -> io::Result<Self> {
+        let bell = io::pipe()?;
+        rustix::io::ioctl_fionbio(&bell.0, true)?;
+        rustix::io::ioctl_fionbio(&bell.1, true)?;
+        Ok(Self { memory, room, died_before, roster, source, peak: AtomicU64::new(0), bell })
+    }
+
+    /// Looks on from a thread of its own as long as `work` goes on.
+    ///
+    /// # Errors
+    /// When the thread can't be started: then nothing was done.
+    pub fn watch_over<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        let mut watch = Watch {
+            judge: Judge::new(self.memory.limit()),
+            next_tasks: Instant::now(),
+            tasks: 0,
+            is_full: false,
+            rung: None,
+            is_told: false,
+        };
+        // Nothing begins before it is known how many may.
+        self.look(&mut watch);
+        let (working, is_working) = channel::<()>();
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("memory".into());
+            thread.spawn_scoped(scope, move || {
+                let pace = |watch: &Watch| if watch.is_full { CLOSE_PACE } else { PACE };
+                while is_working.recv_timeout(pace(&watch)) == Err(RecvTimeoutError::Timeout) {
+                    self.look(&mut watch);
+                }
+            })?;
+            let done = work();
+            drop(working);
+            Ok(done)
+        })
+    }
+
+    /// Ready to be read when a sign of life is due at once: what comes next may be the end.
+    pub fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.0.as_fd()
+    }
+
+    /// The most in use since this was last asked, bytes. Silences the bell.
+    pub fn peak(&self) -> Option<u64> {
+        // There is nothing to tell of a bell that did not ring.
+        let _ = (&self.bell.0).read(&mut [0; 64]);
+        let before = self.peak.swap(0, Ordering::Relaxed);
+        self.memory.in_use().map(|now| now.max(before))
+    }
+
+    fn look(&self, watch: &mut Watch) {
+        let now = Instant::now();
+        let Some(in_use) = self.memory.in_use() else { return };
+        self.peak.fetch_max(in_use, Ordering::Relaxed);
+        watch.is_full = in_use >= share_of_memory(self.memory.limit());
+        watch.judge.note_use(now, in_use);
+        let is_near = watch.judge.is_near_the_limit();
+        if is_near || now >= watch.next_tasks {
+            let tasks = self.roster.look(if is_near { Duration::ZERO } else { YOUNG });
+            watch.next_tasks = Instant::now() + now.elapsed() * COST;
+            watch.tasks = tasks.iter().map(|(_, bytes)| bytes).sum();
+            watch.judge.note_tasks(now, &tasks);
+            if let Some((serial, shortage)) = watch.judge.verdict() {
+                // One that left meanwhile gives its memory back just the same.
+                self.roster.stop(serial, shortage);
+            }
+        }
+        let Overview { seen, ran_short } = self.roster.overview();
+        self.source.allow(self.room.at_once(Measured {
+            in_use,
+            tasks: watch.tasks,
+            ended: seen.attempts,
+            largest: seen.largest,
+            is_careful: ran_short || self.died_before,
+        }));
+        self.ring_if_due(watch, now);
+    }
+
+    fn ring_if_due(&self, watch: &mut Watch, now: Instant) {
+        watch.is_told &= watch.is_full;
+        let is_rested = watch.rung.is_none_or(|rung| now.duration_since(rung) >= BETWEEN_RINGS);
+        if watch.is_full && !watch.is_told && is_rested {
+            watch.rung = Some(now);
+            watch.is_told = true;
+            // A full pipe is loud enough.
+            let _ = (&self.bell.1).write(&[0]);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::Pid;
+    use tempfile::TempDir;
+
+    use super::Guard;
+    use crate::record::suspicion::Seen;
+    use crate::run::cgroup::{Cgroup, MemoryGroup};
+    use crate::run::limits::JobsRule;
+    use crate::run::memory::{Room, Roster};
+    use crate::run::source::{Source, Staged};
+
+    const LIMIT: u64 = 100_000_000;
+    const DEADLINE: Duration = Duration::from_mins(1);
+
+    /// A container whose use is what a test says.
+    struct Container(TempDir);
+
+    impl Container {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let (proc, group) = (root.path().join("proc/self"), root.path().join("sys/fs/cgroup"));
+            std::fs::create_dir_all(&proc).unwrap();
+            std::fs::create_dir_all(&group).unwrap();
+            std::fs::write(proc.join("cgroup"), "0::/\n").unwrap();
+            std::fs::write(proc.join("mountinfo"), "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
+                .unwrap();
+            std::fs::write(group.join("memory.max"), format!("{LIMIT}\n")).unwrap();
+            std::fs::write(group.join("memory.stat"), "active_file 0\n").unwrap();
+            std::fs::write(group.join("memory.events"), "oom_kill 0\n").unwrap();
+            let container = Self(root);
+            container.uses(10);
+            container
+        }
+
+        /// Percent of the limit, always of as many digits: who reads meanwhile sees the one or the other.
+        fn uses(&self, percent: u64) {
+            use std::os::unix::fs::FileExt;
+            let path = self.0.path().join("sys/fs/cgroup/memory.current");
+            let file =
+                std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
+            file.write_all_at(format!("{:012}", LIMIT / 100 * percent).as_bytes(), 0).unwrap();
+        }
+
+        fn memory(&self) -> MemoryGroup {
+            Cgroup::below(self.0.path()).memory().unwrap()
+        }
+    }
+
+    /// A task that holds so many megabytes.
+    fn hold(megabytes: usize) -> Child {
+        let script =
+            format!("x=$(head -c {megabytes}000000 /dev/zero | tr '\\0' x); echo ready; sleep 1000; :");
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+        child
+    }
+
+    fn room(rule: JobsRule) -> Room {
+        Room { limit: LIMIT, jobs: 8, rule }
+    }
+
+    fn wait_until(mut condition: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < DEADLINE);
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    #[test]
+    fn near_the_limit_the_largest_task_is_stopped_and_the_others_go_on() {
+        let container = Container::new();
+        let memory = container.memory();
+        let roster = Roster::new(Some(memory.clone()), Seen::default());
+        let source = Source::new(Staged::default(), 8);
+        let guard = Guard::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
+        let (mut small, mut large) = (hold(1), hold(30));
+        let (first, second) = (roster.seat(1), roster.seat(2));
+        first.enter(Pid::from_child(&small));
+        second.enter(Pid::from_child(&large));
+        guard
+            .watch_over(|| {
+                container.uses(95);
+                assert_eq!(large.wait().unwrap().signal(), Some(9));
+                container.uses(50);
+                let shortage = second.leave().stopped.unwrap();
+                assert_eq!((shortage.in_use, shortage.limit), (LIMIT / 100 * 95, LIMIT));
+                assert!(shortage.task > 30_000_000, "{shortage:?}");
+            })
+            .unwrap();
+        assert_eq!(small.try_wait().unwrap(), None);
+        assert_eq!(first.leave().stopped, None);
+        rustix::process::kill_process_group(Pid::from_child(&small), rustix::process::Signal::KILL).unwrap();
+        small.wait().unwrap();
+    }
+
+    #[test]
+    fn where_memory_fills_up_nothing_new_begins_and_a_sign_of_life_is_due() {
+        let container = Container::new();
+        let memory = container.memory();
+        let roster = Roster::new(Some(memory.clone()), Seen::default());
+        let tasks = Staged { ordinary: (0..20).collect(), ..Staged::default() };
+        let source = Source::new(tasks, 8);
+        let guard = Guard::new(&memory, room(JobsRule::Measured), false, &roster, &source).unwrap();
+        let rings = |patience: Duration| {
+            let mut polled = [PollFd::new(&guard.bell.0, PollFlags::IN)];
+            poll(&mut polled, Some(&Timespec::try_from(patience).unwrap())).unwrap() > 0
+        };
+        std::thread::scope(|scope| {
+            let watching = || {
+                // Two at first, and one more with each that ended.
+                let first = source.next().unwrap();
+                let second = source.next().unwrap();
+                roster.ended(Some(1000));
+                let third = source.next().unwrap();
+                assert!(!rings(Duration::ZERO));
+                container.uses(85);
+                assert!(rings(DEADLINE));
+                assert_eq!(guard.peak(), Some(LIMIT / 100 * 85));
+                assert!(!rings(Duration::ZERO));
+                let waiting = scope.spawn(|| source.next());
+                source.over(first);
+                source.over(second);
+                assert_eq!(source.running(), 1);
+                // What is in use goes with no task: one may run all the same.
+                source.over(third);
+                assert!(waiting.join().unwrap().is_some());
+                container.uses(20);
+                assert!(source.next().is_some());
+                wait_until(|| guard.peak() == Some(LIMIT / 100 * 20));
+            };
+            guard.watch_over(watching).unwrap();
+        });
+    }
+}
