@@ -3,17 +3,28 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use super::container;
+
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Component<'a> {
     /// Modules of Python, as after `import`.
     Python(&'a str),
+    /// Containers, with a static canfar-run in them.
+    Containers,
+    /// A program of `examples/`, built beside canfar-run.
+    Example(&'a str),
 }
 
 impl Component<'_> {
     /// Why it can't be had here; `None` when it can.
     fn missing(self) -> Option<String> {
         match self {
+            Component::Containers => container::why_none(),
+            Component::Example(name) => {
+                let path = example(name);
+                (!path.exists()).then(|| format!("{} is not there: `cargo build --examples`", path.display()))
+            }
             Component::Python(modules) => {
                 let import = format!("import {modules}");
                 let output = Command::new(python()).args(["-c", &import]).stdin(Stdio::null()).output();
@@ -34,6 +45,11 @@ impl Component<'_> {
 /// The interpreter to compare with.
 pub(crate) fn python() -> PathBuf {
     std::env::var_os("CANFAR_RUN_TEST_PYTHON").unwrap_or_else(|| "python3".into()).into()
+}
+
+/// A program of `examples/`.
+pub(crate) fn example(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_canfar-run")).with_file_name("examples").join(name)
 }
 
 /// Whether a test can go on: `if !require(...) { return }`. It says why not, and in CI it has to.
