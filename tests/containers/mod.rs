@@ -1,3 +1,5 @@
 //! canfar-run as the platform runs it: the first process of a container that somebody else limits, stops and kills.
 
 mod limits;
+mod orphans;
+mod stopping;

@@ -1,5 +1,6 @@
 /* Leaves processes behind, one for each word, and ends. A word's letters say how: `s` calls setsid, `d` forks once more
- * and lets the parent end, `t` ignores SIGTERM, SIGINT and SIGHUP, `k` keeps the output open, `.` nothing special. */
+ * and lets the parent end, `t` ignores SIGTERM, SIGINT and SIGHUP, `k` keeps the output open; a word that
+ * begins with anything else (a path, a number) is passed over. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,8 @@ static void stay(const char *how)
 int main(int count, char **words)
 {
     for (int word = 1; word < count; word++) {
+        if (!strchr("sdtk", words[word][0]))
+            continue;
         switch (fork()) {
         case -1:
             return 1;

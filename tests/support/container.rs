@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::container_root::{self, container_root};
+use super::container_root::container_root;
 use super::memory_watch::MemoryWatch;
 use super::{DEADLINE, Dir, Ended, Process, Run, Running, wait_until};
 
@@ -149,8 +149,9 @@ impl<'d> Container<'d> {
         let mut running = run.start();
         let mut pid = None;
         wait_until(DEADLINE, &format!("{name} is started"), || {
-            pid = std::fs::read_to_string(&pid_file).ok().and_then(|text| Pid::from_raw(text.trim().parse().ok()?));
-            pid.is_some() || running.has_ended()
+            let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
+            pid = text.trim().parse().ok().and_then(Pid::from_raw);
+            pid.is_some_and(is_under_way) || running.has_ended()
         });
         let memory = pid.and_then(|pid| MemoryWatch::of(pid, kills_all));
         Contained { running: Some(running), name, pid, memory, _files: files }
@@ -243,6 +244,11 @@ impl Drop for Contained<'_> {
             let _ = remove.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
     }
+}
+
+/// Whether the container's program has taken the place of runc, which prepared everything for it.
+fn is_under_way(pid: Pid) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.starts_with(b"runc\0init"))
 }
 
 fn catches_term(pid: Pid) -> bool {
