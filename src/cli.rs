@@ -216,6 +216,13 @@ fn parse_max_result(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("0 would say nothing about jobs; leave the option out to have memory measured".into()),
+        size => Ok(size),
+    }
+}
+
 fn parse_max_timeout(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("0 would stop every task at once; leave the option out for no limit".into()),
@@ -239,11 +246,17 @@ pub enum Rerun {
 #[command(next_help_heading = "Tasks")]
 pub struct TaskArgs {
     /// Tasks at a time; auto is the container's CPU quota
+    ///
+    /// auto: the quota divided by a number given with --threads, at least 1, and as many of these as memory allows. A number
+    /// is taken literally, but for --memory-per-task and for what the limits on open files and processes allow.
     #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = parse_auto, allow_negative_numbers = true)]
     pub jobs: Auto,
     /// Threads each task's libraries may use [auto: quota / jobs, at least 1; inherit: their variables stay as they are]
     #[arg(long, value_name = "N|auto|inherit", default_value = "auto", value_parser = parse_threads, allow_negative_numbers = true, hide_short_help = true)]
     pub threads: Threads,
+    /// Keep jobs within the container's memory: so much for each, such as 4G (4 GiB) [default: measured]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, allow_negative_numbers = true)]
+    pub memory_per_task: Option<u64>,
     /// Longest time for one attempt, such as 90s or 1h30m [default: none]
     #[arg(long, value_name = "DURATION", value_parser = parse_max_timeout, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,

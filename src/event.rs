@@ -59,6 +59,9 @@ pub struct LaunchBegun {
 pub struct Limits {
     /// CPUs, by quota and affinity.
     pub cpus: f64,
+    /// Bytes of memory, by the cgroup; `None` where it sets no limit.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
 }
 
 /// An attempt that begins.
@@ -100,9 +103,9 @@ pub struct AttemptEnded {
     pub usage: Usage,
     /// Where its output is kept.
     pub log: Option<LogSpan>,
-    /// Processes it left behind, which were killed with its group.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub left_processes: bool,
+    /// Processes it left behind, which were killed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_processes: u32,
 }
 
 /// A part of a packed log.
@@ -185,4 +188,9 @@ pub struct Stopped {
     pub signal: Option<i32>,
     /// What the process exits with.
     pub exit: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -39,6 +39,7 @@ use crate::config::{RunConfig, Verbosity, explained, layered};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::console::Console;
+use crate::run::first_thread::attend;
 
 /// Put on an error as its context: results could not be written (exit code 4).
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -47,7 +48,7 @@ pub struct CannotWrite;
 
 /// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
 /// has to say to standard error, and tells what to exit with.
-pub fn run(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -> ExitCode {
+pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + Send)) -> ExitCode {
     match dispatch(argv, environment, out) {
         Ok(code) => code,
         Err(error) => match error.downcast::<clap::Error>() {
@@ -72,29 +73,39 @@ fn code_of(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<CannotWrite>().is_some() { ExitCode::CannotWrite } else { ExitCode::Usage }
 }
 
-fn dispatch(argv: &[OsString], environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn dispatch(
+    argv: &[OsString],
+    environment: &Environment,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<ExitCode> {
     let matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
     let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
-    if !matches!(name, "run" | "plan") {
-        return others(Cli::from_arg_matches(&matches)?, environment, out);
-    }
     let begin = if matches.subcommand_name().is_some() { 2 } else { 1 };
-    let (cli, layers) = all_layers(name, argv.get(begin..).unwrap_or_default(), typed, environment)?;
-    match cli.command {
-        Some(Command::Run(args)) => {
+    let layers = || all_layers(name, argv.get(begin..).unwrap_or_default(), typed, environment);
+    match name {
+        // Attended from here on: also a job file may lie on storage that does not answer.
+        "run" => attend(|stop, descendants| {
+            let (cli, layers) = layers()?;
+            let Some(Command::Run(args)) = cli.command else { return not_a_command(name) };
             let console = Console::new(verbosity(&args.messages), args.messages.color);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             let config = RunConfig::resolve(&args, layers, environment)?;
             config.warnings.iter().for_each(|warning| console.warn(warning));
-            commands::run::run(&config, &console, out)
-        }
-        Some(Command::Plan(args)) => {
+            commands::run::run(&config, &console, stop, descendants, out)
+        }),
+        "plan" => {
+            let (cli, layers) = layers()?;
+            let Some(Command::Plan(args)) = cli.command else { return not_a_command(name) };
             let console = Console::new(Verbosity::Normal, Color::Auto);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             commands::plan::run(&args, environment, &console, out)
         }
-        _ => anyhow::bail!("unknown subcommand {name}"),
+        _ => others(Cli::from_arg_matches(&matches)?, environment, out),
     }
+}
+
+fn not_a_command(name: &str) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("unknown subcommand {name}")
 }
 
 fn verbosity(messages: &cli::MessageArgs) -> Verbosity {

@@ -1,7 +1,6 @@
 //! `run`: this replica's share, from the list to the results file.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -20,6 +19,7 @@ use crate::record::results;
 use crate::record::succession::{self, begin};
 use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
+use crate::run::descendants::Descendants;
 use crate::run::stop::Stop;
 use crate::template::{TaskPlace, shell_quote};
 use crate::units;
@@ -28,10 +28,18 @@ use crate::units;
 ///
 /// # Errors
 /// When nothing could be run, with the reason.
-pub fn run(config: &RunConfig, console: &Console, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let stop = Stop::on_signals().context("can't take over signals")?;
-    let outcome =
-        if config.is_dry { dry_run(config, console, &stop, out) } else { live(config, console, &stop, out) };
+pub fn run(
+    config: &RunConfig,
+    console: &Console,
+    stop: &Stop,
+    descendants: &Descendants,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let outcome = if config.is_dry {
+        dry_run(config, console, stop, out)
+    } else {
+        live(config, console, stop, descendants, out)
+    };
     match (outcome, stop.signal()) {
         // Whatever could not be finished for a signal ended for that.
         (Err(error), Some(signal)) => {
@@ -152,9 +160,11 @@ fn dry_run(
 fn live(
     config: &RunConfig,
     console: &Console,
-    stop: &Arc<Stop>,
+    stop: &Stop,
+    descendants: &Descendants,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(stop.signal().is_none(), "nothing was done yet");
     let begun = Instant::now();
     let layout = Layout::new(&config.results_dir);
     let me = Process::current(config.session.clone());
@@ -172,7 +182,7 @@ fn live(
     };
     let replica = config.identity.replica;
     check_agreement(config, &list, &layout, console)?;
-    let launcher = Launcher { config, console, layout: &layout, list: &list, stop };
+    let launcher = Launcher { config, console, layout: &layout, list: &list, stop, descendants };
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
     if let Some(done) = launcher.already_done(&share)? {

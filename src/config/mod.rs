@@ -5,6 +5,7 @@ mod identity;
 mod job_file;
 mod layers;
 mod mistyped;
+mod resources;
 mod run;
 
 pub use identity::{Identity, identify, replica_count};

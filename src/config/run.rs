@@ -9,19 +9,22 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::fs::{Access, access};
 
-use crate::cli::{Auto, Color, InputArgs, Progress, Rerun, RunArgs, TaskArgs, Threads};
+use crate::cli::{Color, InputArgs, Progress, Rerun, RunArgs, TaskArgs};
 use crate::config::identity::{Identity, identify};
 use crate::config::layers::Layered;
 use crate::config::mistyped::lost_quotes;
+use crate::config::resources::Resources;
 use crate::environment::Environment;
 use crate::record::inputs::{Command, Source};
+use crate::run::cgroup::{Cgroup, MemoryGroup};
 use crate::run::child::Limits;
 use crate::run::environment::TaskEnvironment;
 use crate::run::execute::WorkFolder;
+use crate::run::limits::JobsRule;
 use crate::run::recorder::KeepLogs;
 use crate::run::result::ResultRule;
 use crate::run::schedule::{MaxFailures, Retries};
-use crate::run::{limits, program, scratch};
+use crate::run::{program, scratch};
 use crate::select::Strategy;
 use crate::template::Template;
 use crate::text::OsText;
@@ -66,8 +69,14 @@ pub struct RunConfig {
     pub template: Template,
     /// The file of its first word, where that has no placeholder.
     pub program: Option<PathBuf>,
-    /// Tasks at a time.
+    /// CPUs that may be used.
+    pub cpus: f64,
+    /// The memory group that binds, if one does.
+    pub memory: Option<MemoryGroup>,
+    /// Tasks at a time; the most, where that is measured.
     pub jobs: usize,
+    /// Whether it is.
+    pub jobs_rule: JobsRule,
     /// What tasks share of their environment.
     pub environment: TaskEnvironment,
     /// Limits of one attempt.
@@ -121,17 +130,9 @@ impl RunConfig {
             identify(args.share.replica_id.as_deref(), args.share.replica_count.as_deref(), environment)?;
         let (command, template) = command_of(&args.tasks, &args.inputs)?;
         let results_dir = environment.absolute(&args.results.results_dir);
-        let wanted = match args.tasks.jobs {
-            Auto::Auto => limits::cpus(),
-            Auto::Number(number) => number,
-        };
-        let jobs = limits::jobs_within_descriptors(wanted);
-        let tasks = TaskEnvironment::new(
-            &environment.variables,
-            identity.replica,
-            threads_of(args.tasks.threads, jobs),
-            &layered.env,
-        );
+        let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
+        let tasks =
+            TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, &layered.env);
         let program = template
             .program()
             .map(|name| program::find(name, tasks.get("PATH"), &environment.cwd))
@@ -150,7 +151,10 @@ impl RunConfig {
             identity,
             strategy: args.share.strategy,
             program,
-            jobs,
+            cpus: resources.cpus,
+            memory: resources.memory,
+            jobs: resources.jobs,
+            jobs_rule: resources.rule,
             environment: tasks,
             limits: Limits { timeout: args.tasks.timeout, grace: args.tasks.grace },
             retries: Retries { extra: args.tasks.retries, delay: args.tasks.retry_delay },
@@ -167,7 +171,7 @@ impl RunConfig {
             says_progress: messages.progress != Progress::None && verbosity > Verbosity::Quiet,
             color: messages.color,
             json: messages.json.unwrap_or(false),
-            warnings: warnings_of(&command, &template, wanted, jobs),
+            warnings: warnings_of(&command, &template, resources.notes),
             options: layered.options,
             session: environment.get("skaha_sessionid").map(|session| session.to_string_lossy().into_owned()),
             cwd: environment.cwd.clone(),
@@ -246,7 +250,8 @@ fn command_of(tasks: &TaskArgs, inputs: &InputArgs) -> anyhow::Result<(Command, 
 /// Words that mean something to a shell only.
 const SHELL_WORDS: [&str; 8] = ["|", ">", ">>", "<", "&&", "||", ";", "2>"];
 
-fn warnings_of(command: &Command, template: &Template, wanted: usize, jobs: usize) -> Vec<String> {
+/// With `notes` at the end.
+fn warnings_of(command: &Command, template: &Template, notes: Vec<String>) -> Vec<String> {
     let mut warnings = Vec::new();
     if template.puts_names_into_shell_code() {
         warnings.push("the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}".to_owned());
@@ -258,10 +263,7 @@ fn warnings_of(command: &Command, template: &Template, wanted: usize, jobs: usiz
             word.display().to_string()
         ));
     }
-    if jobs < wanted {
-        warnings
-            .push(format!("the limit on open files (ulimit -n) allows {jobs} tasks at a time, not {wanted}"));
-    }
+    warnings.extend(notes);
     warnings
 }
 
@@ -275,14 +277,6 @@ fn no_command(inputs: &InputArgs) -> String {
     format!(
         "no command: say what to run for each file after `--`, such as `-- python analyze.py {{}}`, or with --shell{hint}"
     )
-}
-
-fn threads_of(threads: Threads, jobs: usize) -> Option<usize> {
-    match threads {
-        Threads::Inherit => None,
-        Threads::Set(Auto::Number(number)) => Some(number),
-        Threads::Set(Auto::Auto) => Some((limits::cpus() / jobs).max(1)),
-    }
 }
 
 /// Where temporary folders may go. One that was asked for is judged now: nothing should begin without it.

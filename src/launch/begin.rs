@@ -23,8 +23,9 @@ use crate::record::results;
 use crate::record::succession::ended_in_order;
 use crate::report::console::Tone;
 use crate::report::imbalance;
+use crate::run::cgroup::MemoryGroup;
 use crate::run::execute::ProcessSettings;
-use crate::run::limits;
+use crate::run::limits::JobsRule;
 use crate::run::recorder::Recorder;
 use crate::run::scratch::Scratch;
 use crate::run::source::Source;
@@ -163,7 +164,10 @@ impl Launcher<'_> {
             process: me.clone(),
             locked,
             options: self.config.options.clone(),
-            limits: Limits { cpus: limits::cpus() as f64 },
+            limits: Limits {
+                cpus: self.config.cpus,
+                memory_bytes: self.config.memory.as_ref().map(MemoryGroup::limit),
+            },
             jobs: self.config.jobs,
             command_files,
             share: share.len(),
@@ -252,17 +256,29 @@ impl Launcher<'_> {
             .context(CannotWrite)
     }
 
+    /// What the container may use: `8 CPUs, 32 GiB`.
+    fn limits_in_words(&self) -> String {
+        let cpus = ((self.config.cpus * 100.0).round() / 100.0).to_string();
+        let unit = if cpus == "1" { "CPU" } else { "CPUs" };
+        match &self.config.memory {
+            Some(memory) => format!("{cpus} {unit}, {}", units::bytes(memory.limit())),
+            None => format!("{cpus} {unit}"),
+        }
+    }
+
     fn say_start(&self, launch: u32, share: &Share, due: &Due, done_before: u64) {
         let (tasks, suspects) = (due.len(), due.suspects.len());
         let header = self.list.header();
         let mut text = format!(
-            "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {} at a time, results in {}",
+            "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {}{} at a time ({}), results in {}",
             env!("CARGO_PKG_VERSION"),
             self.config.identity.replica,
             header.run,
             share.len(),
             units::count(header.count, "file"),
+            if self.config.jobs_rule == JobsRule::Measured { "up to " } else { "" },
             units::count(self.config.jobs as u64, "task"),
+            self.limits_in_words(),
             self.layout.root().display()
         );
         if share.is_empty() {

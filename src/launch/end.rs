@@ -13,6 +13,7 @@ use crate::record::history::{History, Known};
 use crate::record::results;
 use crate::report::console::Tone;
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
+use crate::run::descendants::PATIENCE;
 use crate::run::execute::{Execute, ProcessSlot};
 use crate::run::recorder::{Recorder, Tally};
 use crate::run::schedule::{self, Work};
@@ -44,6 +45,8 @@ impl Launcher<'_> {
         if let Err(error) = self.work_off(&prepared, &report, begun) {
             prepared.source.halt(Halt::CannotStart(format!("{error:#}")));
         }
+        // What goes on here would go on beside the writing of the results, and in the temporary folders.
+        self.descendants.kill_all(PATIENCE);
         let Prepared { recorder, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
             source.halt(Halt::Signal(signal));
@@ -68,6 +71,7 @@ impl Launcher<'_> {
             tasks: *tasks,
             recorder,
             stop: self.stop,
+            memory: self.config.memory.as_ref(),
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),

@@ -9,6 +9,7 @@ use crate::config::RunConfig;
 use crate::record::inputs::InputList;
 use crate::record::layout::Layout;
 use crate::report::console::Console;
+use crate::run::descendants::Descendants;
 use crate::run::stop::Stop;
 
 pub use agreement::{agree, agree_on_command};
@@ -28,6 +29,8 @@ pub struct Launcher<'a> {
     pub list: &'a InputList,
     /// Signals.
     pub stop: &'a Stop,
+    /// What tasks may leave behind.
+    pub descendants: &'a Descendants,
 }
 
 impl Launcher<'_> {

@@ -255,7 +255,7 @@ mod tests {
             process: Process::current(None),
             locked: true,
             options: BTreeMap::from([("shell".to_owned(), "x".repeat(1 << 20).into())]),
-            limits: Limits { cpus: 1.0 },
+            limits: Limits { cpus: 1.0, memory_bytes: None },
             jobs: 1,
             command_files: Vec::new(),
             share: 1,

@@ -88,6 +88,14 @@ impl Watch for LaunchReport<'_> {
         let name = units::path(ended.attempt.path);
         let took =
             units::duration(Duration::try_from_secs_f64(ended.executed.usage.duration_s).unwrap_or_default());
+        if ended.executed.left_processes > 0 {
+            let left = units::plural(
+                u64::from(ended.executed.left_processes),
+                "process that it left behind was",
+                "processes that it left behind were",
+            );
+            self.console.say(Verbosity::Verbose, Tone::Plain, &format!("{name}: {left} killed"));
+        }
         let Some(failure) = &ended.executed.failure else {
             return self.console.say(Verbosity::Verbose, Tone::Plain, &format!("ok: {name} ({took})"));
         };

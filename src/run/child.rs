@@ -1,7 +1,7 @@
 //! One process: started in a group of its own, its output captured, its time limited, its end and its use told.
 //!
-//! A task ends when its own process ends. Its group is killed before that process is reaped, while the group's number
-//! can't belong to anybody else.
+//! A task ends when its own process ends. What it left behind is killed before that process is reaped, while its group's
+//! number can't belong to anybody else.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read};
@@ -18,6 +18,7 @@ use wait4::Wait4;
 
 use crate::outcome::{ProcessEnd, Usage};
 use crate::run::capture::Capture;
+use crate::run::descendants;
 use crate::run::stop::Stop;
 
 /// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
@@ -45,6 +46,8 @@ pub struct Spec<'a, E> {
     pub folder: Option<&'a Path>,
     /// Limits.
     pub limits: Limits,
+    /// What its descendants are known by, wherever they went: the task's id, in their environment.
+    pub task_id: &'a OsStr,
 }
 
 /// How long it may take.
@@ -74,8 +77,8 @@ pub struct Finished {
     pub usage: Usage,
     /// Who ended it, if we did.
     pub ended_by: Option<EndedBy>,
-    /// Whether a process that it left behind still held its output open.
-    pub left_processes: bool,
+    /// Processes that it left behind and that were killed.
+    pub left_processes: u32,
 }
 
 /// Why we ended a process.
@@ -113,7 +116,7 @@ pub fn run<'e>(
     };
     let presence = attendance.stay(stop);
     let ended_by = attendance.phase.why();
-    let left_processes = attendance.clear_up();
+    let left_processes = descendants::kill_left_behind(attendance.group, spec.task_id);
     Ok(reap(child, presence, started, ended_by, left_processes))
 }
 
@@ -132,15 +135,27 @@ fn spawn<'e>(
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
-    command.spawn().map_err(|error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(
-            rustix::io::Errno::AGAIN
-            | rustix::io::Errno::NOMEM
-            | rustix::io::Errno::MFILE
-            | rustix::io::Errno::NFILE,
-        ) => SpawnError::Short(error),
-        _ => SpawnError::Impossible(error),
-    })
+    let child = command.spawn().map_err(|error| {
+        match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(
+                rustix::io::Errno::AGAIN
+                | rustix::io::Errno::NOMEM
+                | rustix::io::Errno::MFILE
+                | rustix::io::Errno::NFILE,
+            ) => SpawnError::Short(error),
+            _ => SpawnError::Impossible(error),
+        }
+    })?;
+    #[cfg(target_os = "linux")]
+    offer_to_the_kernel(&child);
+    Ok(child)
+}
+
+/// Has the kernel, when it is out of memory, kill this process and its descendants before it kills this program.
+#[cfg(target_os = "linux")]
+fn offer_to_the_kernel(child: &Child) {
+    // Where that can't be, nothing is lost but the preference.
+    let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.id()), "1000");
 }
 
 /// Tells when a process has ended, without reaping it.
@@ -366,12 +381,6 @@ impl Attendance<'_> {
             None => due,
         }
     }
-
-    /// Kills what is left of the group. Tells whether somebody else still holds the output open.
-    fn clear_up(self) -> bool {
-        self.signal(Signal::KILL);
-        self.streams.iter().any(|stream| stream.pipe.is_some())
-    }
 }
 
 fn reap(
@@ -379,12 +388,14 @@ fn reap(
     presence: Presence,
     started: Instant,
     ended_by: Option<EndedBy>,
-    left_processes: bool,
+    left_processes: u32,
 ) -> Finished {
+    let turn = descendants::turn();
     let reaped = match presence {
         Presence::Ended => child.wait4().ok(),
         Presence::GivenUp => child.try_wait4().ok().flatten(),
     };
+    drop(turn);
     let duration_s = started.elapsed().as_secs_f64();
     let Some(reaped) = reaped else {
         let usage = Usage { duration_s, ..Usage::default() };

@@ -6,19 +6,38 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::replica::Replica;
 
-/// The variables by which numeric libraries and runtimes learn how many threads to use.
-pub const THREAD_VARIABLES: [&str; 11] = [
+/// The variables by which numeric libraries and runtimes learn how many threads to use, or how many CPUs there are for
+/// their pools of processes. Without them most count the host's cores, or take the whole quota for each task.
+pub const THREAD_VARIABLES: [&str; 23] = [
+    // OpenMP, and what follows it: PyTorch, Arrow, FFTW's wrappers, ImageMagick.
     "OMP_NUM_THREADS",
+    // Linear algebra: OpenBLAS by both its names, MKL, BLIS, Apple's.
     "OPENBLAS_NUM_THREADS",
     "GOTO_NUM_THREADS",
     "MKL_NUM_THREADS",
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    // Python: numexpr (which refuses more than its maximum), numba, polars, dask, compression in PyTables and Zarr.
     "NUMEXPR_NUM_THREADS",
     "NUMEXPR_MAX_THREADS",
     "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "DASK_NUM_WORKERS",
+    "BLOSC_NTHREADS",
+    // Pools of processes: `os.cpu_count()` since Python 3.13, joblib's `n_jobs=-1`, R's `mc.cores`.
+    "PYTHON_CPU_COUNT",
+    "LOKY_MAX_CPU_COUNT",
+    "MC_CORES",
+    // Images and learning: OpenCV, ITK, TensorFlow's two pools.
+    "OPENCV_FOR_THREADS_NUM",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    // Other languages: R's parallel C++, Julia, Rust, Go.
+    "RCPP_PARALLEL_NUM_THREADS",
     "JULIA_NUM_THREADS",
     "RAYON_NUM_THREADS",
+    "GOMAXPROCS",
 ];
 
 /// Set in every task; a canfar-run inside one takes no identity from the environment.
@@ -61,6 +80,18 @@ impl TaskEnvironment {
     /// A variable that all tasks have.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// The id of a task. Within a task of another canfar-run it begins with that one's, so that there the whole tree of
+    /// processes is known by it.
+    pub fn task_id(&self, id: &str) -> OsString {
+        let mut whole = OsString::new();
+        if let Some(outer) = self.get(TASK_ID).filter(|outer| !outer.is_empty()) {
+            whole.push(outer);
+            whole.push(".");
+        }
+        whole.push(id);
+        whole
     }
 
     /// All of them, with a task's own last, so that they win.

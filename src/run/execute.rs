@@ -43,8 +43,8 @@ pub struct Executed {
     pub stdout: Capture,
     /// What it printed to standard error.
     pub stderr: Capture,
-    /// Whether a process that it left behind still held its output open.
-    pub left_processes: bool,
+    /// Processes that it left behind and that were killed.
+    pub left_processes: u32,
 }
 
 /// What may come of executing.
@@ -129,7 +129,12 @@ impl<'a> ProcessSlot<'a> {
         let ProcessSettings { run, launch, replica, .. } = self.settings;
         let Attempt { index, number, .. } = attempt;
         [
-            (TASK_ID, format!("{run}.{index}.{}.{launch}.{number}", replica.id()).into()),
+            (
+                TASK_ID,
+                self.settings
+                    .environment
+                    .task_id(&format!("{run}.{index}.{}.{launch}.{number}", replica.id())),
+            ),
             ("CANFAR_TASK_FILE", attempt.path.to_owned()),
             ("CANFAR_TASK_INDEX", index.to_string().into()),
             ("CANFAR_TASK_SLOT", self.slot.to_string().into()),
@@ -197,7 +202,7 @@ impl<'a> ProcessSlot<'a> {
             result: None,
             stdout,
             stderr,
-            left_processes: false,
+            left_processes: 0,
         }))
     }
 }
@@ -230,6 +235,7 @@ impl Execute for ProcessSlot<'_> {
             environment: settings.environment.with(&own),
             folder: self.folder(),
             limits: settings.limits,
+            task_id: &own[0].1,
         };
         let mut stdout = Capture::new(self.scratch.root());
         let mut stderr = Capture::new(self.scratch.root());

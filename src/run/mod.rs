@@ -1,9 +1,12 @@
 //! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
 
 pub mod capture;
+pub mod cgroup;
 pub mod child;
+pub mod descendants;
 pub mod environment;
 pub mod execute;
+pub mod first_thread;
 pub mod gate;
 pub mod limits;
 pub mod program;

@@ -15,8 +15,8 @@ use crate::outcome::Status;
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
+use crate::run::cgroup::MemoryGroup;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
-use crate::run::limits;
 use crate::run::recorder::{OutputKept, Recorder, Tally, Watch};
 use crate::run::source::{Halt, Source, Turn};
 use crate::run::stop::Stop;
@@ -102,6 +102,8 @@ pub struct Work<'a> {
     pub recorder: &'a Recorder,
     /// Signals.
     pub stop: &'a Stop,
+    /// Whose use signs of life tell.
+    pub memory: Option<&'a MemoryGroup>,
     /// Extra attempts.
     pub retries: Retries,
     /// When failures end it.
@@ -148,7 +150,9 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
         while let Some(turn) = self.source.next() {
-            if self.stop.signal().is_some() {
+            // The attendant may be waiting for storage.
+            self.heed_deadline();
+            if self.stop.signal().is_some() || self.source.halted().is_some() {
                 self.give_back(turn);
             } else {
                 self.take_turn(turn, slot, executor);
@@ -273,7 +277,7 @@ impl Work<'_> {
         let totals = Totals {
             left: self.source.left(),
             running: self.source.running(),
-            memory_bytes: limits::memory_in_use(),
+            memory_bytes: self.memory.and_then(MemoryGroup::in_use),
             ..self.recorder.totals()
         };
         if let Err(error) = self.recorder.write(&Event::Alive(totals)) {

@@ -130,16 +130,16 @@ until [ -s pids ]; do sleep 0.01; done; {script}"
 #[test]
 fn a_grandchild_that_keeps_the_output_open_does_not_hold_the_task_up() {
     let dir = Dir::with_inputs(2);
-    // In a session of its own, so that it outlives the group; it ends when the file `hold` is gone.
-    dir.write("hold", "");
-    let script = "setsid sh -c 'echo $$ >> pids; while [ -e hold ]; do sleep 0.01; done' &
+    // In a session of its own, so that the end of the group is not its own.
+    let script = "setsid sh -c 'echo $$ >> pids; while [ -d data ]; do sleep 0.01; done' &
 until [ -s pids ]; do sleep 0.01; done; echo '{\"said\": 1}'";
     let begun = Instant::now();
     dir.launch().args(["-j", "1"]).sh(script).run().exits(0);
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!(dir.results(1).iter().map(|record| &record["said"]).collect::<Vec<_>>(), [1, 1]);
-    assert!(dir.events_of(1, 1, "attempt").iter().all(|attempt| attempt["left_processes"] == true));
-    std::fs::remove_file(dir.path("hold")).unwrap();
+    assert!(
+        dir.events_of(1, 1, "attempt").iter().all(|attempt| attempt["left_processes"].as_u64() >= Some(1))
+    );
 }
 
 #[test]

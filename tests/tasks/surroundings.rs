@@ -24,17 +24,29 @@ fn dir_replica(dir: &Dir) -> usize {
     (1..9).find(|id| dir.exists(format!("out/container_{id}_results.json"))).unwrap()
 }
 
-const THREADS: [&str; 11] = [
+const THREADS: [&str; 23] = [
     "BLIS_NUM_THREADS",
+    "BLOSC_NTHREADS",
+    "DASK_NUM_WORKERS",
+    "GOMAXPROCS",
     "GOTO_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
     "JULIA_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "MC_CORES",
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
     "NUMEXPR_MAX_THREADS",
     "NUMEXPR_NUM_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+    "POLARS_MAX_THREADS",
+    "PYTHON_CPU_COUNT",
     "RAYON_NUM_THREADS",
+    "RCPP_PARALLEL_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 ];
 

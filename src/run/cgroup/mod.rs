@@ -1,0 +1,11 @@
+//! What the control groups around this process allow and count: CPU time, memory, processes. It only reads, knows both
+//! versions of the interface, and takes what is missing or makes no sense for no limit.
+
+mod group;
+mod memory;
+mod place;
+#[cfg(test)]
+mod tests;
+
+pub use group::Cgroup;
+pub use memory::MemoryGroup;

@@ -1,0 +1,302 @@
+//! Processes that tasks leave behind: found, killed and reaped.
+//!
+//! The kernel gives an orphan to the nearest process above it that asked for orphans (or to PID 1), there to the first
+//! thread. Tasks are started by other threads, so the first thread's children are orphans, and what was there before this
+//! program was executed. As long as a process is not reaped, its number is its own: whoever kills and whoever reaps take
+//! turns, so that no stranger is hit.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
+
+use crate::run::environment::TASK_ID;
+
+/// Killing all that are left takes so long at most.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a task left behind is killed for so long at most: it may beget faster than it is killed, or hang in the kernel.
+const PATIENCE_AFTER_A_TASK: Duration = Duration::from_secs(1);
+
+/// How long it takes until what was killed is looked for again: soon at first, since most are gone at once.
+const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_micros(200)..=Duration::from_millis(20);
+
+/// How long a process that is just executing a program may hide its environment.
+const LONGEST_EXECUTION: Duration = Duration::from_millis(100);
+
+/// So many orphans are reaped without looking up.
+const MOST_AT_ONCE: usize = 1000;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Held by whoever reaps, or kills by a number that somebody else may reap. Never for longer than a few system calls that
+/// can't wait.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This program's descendants, those apart that it was executed with.
+#[derive(Debug)]
+pub struct Descendants {
+    /// Not ours to kill; `None` where this process belongs to another program.
+    before: Option<BTreeSet<Identity>>,
+}
+
+impl Descendants {
+    /// Has every orphan below this process become its child from now on, and notes which children it has already: a shell
+    /// may have started them before it executed this program. Does nothing unless called by the first thread.
+    pub fn adopt() -> Self {
+        let own = getpid();
+        let is_first_thread = std::fs::read_link("/proc/thread-self")
+            .is_ok_and(|link| link == Path::new(&format!("{own}/task/{own}")));
+        if !is_first_thread || !ask_for_orphans() {
+            return Self { before: None };
+        }
+        Self { before: Some(children_of_all_threads().map(|process| process.identity).collect()) }
+    }
+
+    /// Kills and reaps all that are left, until there is none or `patience` is over. Only for when no task is to go on.
+    pub fn kill_all(&self, patience: Duration) {
+        if let Some(before) = &self.before {
+            let is_ours = |process: &Process| !before.contains(&process.identity);
+            kill_until_none(|_| children_of_all_threads().filter(is_ours).collect(), patience);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn ask_for_orphans() -> bool {
+    rustix::process::set_child_subreaper(Some(getpid())).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_orphans() -> bool {
+    false
+}
+
+/// Reaps the calling thread's children that ended. Called by the first thread, that is orphans, and never a task, whose end
+/// somebody else waits for.
+pub fn reap_orphans() {
+    #[cfg(target_os = "linux")]
+    {
+        /// `__WNOTHREAD` of `linux/wait.h`: no other thread's children.
+        const OWN_CHILDREN: WaitOptions = WaitOptions::from_bits_retain(0x2000_0000);
+        let reap_one = || {
+            let _turn = turn();
+            matches!(rustix::process::wait(WaitOptions::NOHANG | OWN_CHILDREN), Ok(Some(_)))
+        };
+        let _ = (0..MOST_AT_ONCE).all(|_| reap_one());
+    }
+}
+
+/// Kills what a task left behind: its group, and the orphans that bear its id in their environment. The task's own process,
+/// the group's leader, must have ended and not be reaped. Tells how many orphans were killed.
+pub fn kill_left_behind(leader: Pid, task_id: &OsStr) -> u32 {
+    let find = |killed: &BTreeSet<Identity>| {
+        let is_left = |process: &Process| {
+            process.identity.pid != leader.as_raw_pid()
+                && (process.group == leader.as_raw_pid()
+                    || killed.contains(&process.identity)
+                    || process.is_of_task(task_id))
+        };
+        let left = orphans().filter(is_left).collect();
+        // There is nobody to tell of a failure.
+        let _ = kill_process_group(leader, Signal::KILL);
+        left
+    };
+    kill_until_none(find, PATIENCE_AFTER_A_TASK)
+}
+
+/// Kills what `find` finds, given what was killed already, until it finds nothing: what those leave behind that were killed
+/// is found next. Tells how many were killed.
+fn kill_until_none(find: impl Fn(&BTreeSet<Identity>) -> Vec<Process>, patience: Duration) -> u32 {
+    let until = Instant::now() + patience;
+    let mut pause = *PAUSES.start();
+    let mut killed = BTreeSet::new();
+    loop {
+        let found = find(&killed);
+        let reaped = found.iter().filter(|process| process.end(&mut killed)).count();
+        if found.is_empty() || Instant::now() >= until {
+            return u32::try_from(killed.len()).unwrap_or(u32::MAX);
+        }
+        if reaped < found.len() {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(*PAUSES.end());
+        }
+    }
+}
+
+/// The first thread's children.
+fn orphans() -> impl Iterator<Item = Process> {
+    let children = std::fs::read_to_string(format!("/proc/self/task/{}/children", getpid()));
+    let numbers = children.map_or_else(|_| all_numbers(), |children| numbers_in(&children));
+    numbers.into_iter().filter_map(Process::look)
+}
+
+/// This process's children.
+fn children_of_all_threads() -> impl Iterator<Item = Process> {
+    let read = || -> std::io::Result<Vec<i32>> {
+        let mut numbers = Vec::new();
+        for thread in std::fs::read_dir("/proc/self/task")? {
+            match std::fs::read_to_string(thread?.path().join("children")) {
+                Ok(children) => numbers.extend(numbers_in(&children)),
+                // A thread that has just ended has none.
+                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(numbers)
+    };
+    read().unwrap_or_else(|_| all_numbers()).into_iter().filter_map(Process::look)
+}
+
+fn numbers_in(children: &str) -> Vec<i32> {
+    children.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
+/// All there are, for a kernel without lists of children; none where `/proc` counts otherwise than this process does.
+fn all_numbers() -> Vec<i32> {
+    if !Path::new(&format!("/proc/self/task/{}", getpid())).exists() {
+        return Vec::new();
+    }
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Which process it is, also where its number is given out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
+    pid: i32,
+    /// Clock ticks from boot to its start.
+    started: u64,
+}
+
+/// A child of this process, as last seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Process {
+    identity: Identity,
+    parent: i32,
+    group: i32,
+    is_zombie: bool,
+    /// Whether it has neither the old program's memory any more nor all of the new one's.
+    is_executing: bool,
+}
+
+impl Process {
+    /// `None` when there is none of that number, or it is not this process's child.
+    fn look(pid: i32) -> Option<Self> {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Self::parse(pid, &stat).filter(|process| process.parent == getpid().as_raw_pid())
+    }
+
+    fn look_again(&self) -> Option<Self> {
+        Self::look(self.identity.pid).filter(|now| now.identity == self.identity)
+    }
+
+    /// From the text of `/proc/PID/stat` (proc_pid_stat(5)): the second field is a name in parentheses that may hold
+    /// anything.
+    fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
+        let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
+        let fields: Vec<&str> = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().collect();
+        // The first of them is the third one.
+        let field = |number: usize| fields.get(number - 3).copied();
+        let is_zombie = matches!(field(3)?, "Z" | "X");
+        Some(Self {
+            identity: Identity { pid, started: field(22)?.parse().ok()? },
+            parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
+            is_zombie,
+            is_executing: !is_zombie && field(50) == Some("0"),
+        })
+    }
+
+    /// Whether it bears a task's id, or that of a task within the task.
+    fn is_of_task(&self, id: &OsStr) -> bool {
+        let begun = Instant::now();
+        loop {
+            let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.identity.pid)) else {
+                return false;
+            };
+            let now = self.look_again();
+            if environment.is_empty()
+                && now.is_some_and(|now| now.is_executing)
+                && begun.elapsed() < LONGEST_EXECUTION
+            {
+                std::thread::sleep(*PAUSES.start());
+                continue;
+            }
+            return now.is_some() && is_within(&environment, id);
+        }
+    }
+
+    /// Kills it, or reaps it if it is dead already: then the answer is `true`.
+    fn end(&self, killed: &mut BTreeSet<Identity>) -> bool {
+        let _turn = turn();
+        let (Some(now), Some(pid)) = (self.look_again(), Pid::from_raw(self.identity.pid)) else {
+            return true;
+        };
+        // One whose other threads live on looks like a zombie, too.
+        if now.is_zombie && matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_))) {
+            return true;
+        }
+        if kill_process(pid, Signal::KILL).is_ok() {
+            killed.insert(self.identity);
+        }
+        false
+    }
+}
+
+/// Whether an environment is that of the task `id`, or of a task within it.
+fn is_within(environment: &[u8], id: &OsStr) -> bool {
+    let value_of = |variable: &'_ [u8]| -> Option<usize> {
+        let value = variable.strip_prefix(TASK_ID.as_bytes())?.strip_prefix(b"=")?;
+        let inner = value.strip_prefix(id.as_bytes())?;
+        (inner.is_empty() || inner.starts_with(b".")).then_some(inner.len())
+    };
+    environment.split(|byte| *byte == 0).any(|variable| value_of(variable).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::{Identity, Process, is_within};
+
+    const STAT: &str = "77 (a) Z (b) S 5 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 2 3 4 5 6 7 8 9 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 4 5 ";
+
+    #[test]
+    fn a_name_may_look_like_the_rest_of_the_line() {
+        let process = Process::parse(77, STAT.as_bytes()).unwrap();
+        assert_eq!(process.identity, Identity { pid: 77, started: 4242 });
+        assert_eq!((process.parent, process.group, process.is_zombie), (5, 70, false));
+        assert!(Process::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap().is_zombie);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_no_process() {
+        let whole = STAT.find(" 2 3 4").unwrap();
+        for end in 0..whole - 4 {
+            assert_eq!(Process::parse(77, &STAT.as_bytes()[..end]), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_task_is_known_by_the_whole_of_its_id() {
+        for (environment, is_its) in [
+            ("A=1\0CANFAR_TASK_ID=r.1.1.1.1\0B=2\0", true),
+            ("CANFAR_TASK_ID=r.1.1.1.1", true),
+            ("CANFAR_TASK_ID=r.1.1.1.1.s.7.1.1.1\0", true),
+            ("CANFAR_TASK_ID=r.1.1.1.11\0", false),
+            ("CANFAR_TASK_ID=r.1.1.1\0", false),
+            ("XCANFAR_TASK_ID=r.1.1.1.1\0", false),
+            ("CANFAR_TASK_IDS=r.1.1.1.1\0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_within(environment.as_bytes(), OsStr::new("r.1.1.1.1")), is_its, "{environment:?}");
+        }
+    }
+}

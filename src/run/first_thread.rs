@@ -1,0 +1,80 @@
+//! What the first thread does while the work goes on in another one: it reaps the orphans that the kernel gives to it, and
+//! sees to it that a stop comes to an end whatever hangs.
+//!
+//! Nothing that may take its time, such as storage, is asked here.
+
+use std::io::Write;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::exit_code::ExitCode;
+use crate::run::descendants::{Descendants, PATIENCE, reap_orphans};
+use crate::run::stop::Stop;
+use crate::units;
+
+/// How often orphans are reaped.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// From the first signal until this process ends, at the latest: what is done after it, and a busy machine, have a second
+/// until the 25 that are promised.
+const LAST_MOMENT: Duration = Duration::from_secs(24);
+
+/// Killing what is left, and telling about it, takes so long at most when there is no time.
+const HASTE: Duration = Duration::from_millis(300);
+
+/// As much as the first thread has.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Has `work` done in a thread of its own while the calling one, which is to be the first, attends to signals and orphans.
+/// When this returns, no descendant is left that was not there before.
+///
+/// # Errors
+/// When signals can't be taken over or the thread can't be started.
+pub fn attend<T: Send>(
+    work: impl FnOnce(&Stop, &Descendants) -> anyhow::Result<T> + Send,
+) -> anyhow::Result<T> {
+    let descendants = Descendants::adopt();
+    let stop = Stop::on_signals().context("can't take over signals")?;
+    let (working, is_working) = channel::<()>();
+    let result = std::thread::scope(|scope| {
+        let work = || {
+            let _working = working;
+            work(&stop, &descendants)
+        };
+        let thread = std::thread::Builder::new().name("work".into()).stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, work).context("can't start a thread")?;
+        let mut last_moment = None;
+        while is_working.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            reap_orphans();
+            if let Some(signal) = stop.signal()
+                && *last_moment.get_or_insert_with(|| Instant::now() + LAST_MOMENT) <= Instant::now()
+            {
+                leave(signal, &descendants);
+            }
+        }
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    descendants.kill_all(PATIENCE);
+    result
+}
+
+/// Ends this process although the work is not over.
+fn leave(signal: i32, descendants: &Descendants) -> ! {
+    let text = format!(
+        "canfar-run: error: still busy {} after {}, perhaps with storage that does not answer: ends as it stands. Tasks that ended are in the journal as far as that could be written; launch the same line again to run the rest",
+        units::duration(LAST_MOMENT),
+        units::signal(signal)
+    );
+    let (saying, is_saying) = channel::<()>();
+    // Standard error may be what hangs.
+    let _ = std::thread::Builder::new().spawn(move || {
+        let _ = writeln!(std::io::stderr(), "{text}");
+        drop(saying);
+    });
+    descendants.kill_all(HASTE);
+    let _ = is_saying.recv_timeout(HASTE);
+    // Without what a process does in the end of its own accord, which may wait, too.
+    signal_hook::low_level::exit(ExitCode::Signal(signal).number())
+}
