@@ -246,9 +246,12 @@ impl Drop for Contained<'_> {
     }
 }
 
-/// Whether the container's program has taken the place of runc, which prepared everything for it.
+/// Whether the container's program has taken the place of runc, which prepares everything for it.
 fn is_under_way(pid: Pid) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.starts_with(b"runc\0init"))
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = line.split(|byte| *byte == 0);
+    let is_runc = words.next().is_some_and(|word| word.ends_with(b"runc"));
+    !(is_runc && words.next() == Some(b"init"))
 }
 
 fn catches_term(pid: Pid) -> bool {

@@ -76,8 +76,10 @@ impl Cgroup {
             fields.find(|fields| fields[0] == controller).map(|fields| fields[1].trim_start_matches('/').to_owned())
         };
         let (version, folder) = match path("memory") {
+            // That of a process which has ended already.
+            Some(path) if path.is_empty() => return None,
             Some(path) => (Version::V1, PathBuf::from("/sys/fs/cgroup/memory").join(path)),
-            None => (Version::V2, PathBuf::from("/sys/fs/cgroup").join(path("")?)),
+            None => (Version::V2, PathBuf::from("/sys/fs/cgroup").join(path("").filter(|path| !path.is_empty())?)),
         };
         Some(Self { version, folder })
     }
