@@ -101,6 +101,9 @@ pub struct AttemptEnded {
     /// What it used.
     #[serde(flatten)]
     pub usage: Usage,
+    /// The most memory that all its processes together were seen to have, bytes; left out where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_bytes: Option<u64>,
     /// Where its output is kept.
     pub log: Option<LogSpan>,
     /// Processes it left behind, which were killed.
@@ -141,7 +144,8 @@ pub struct Totals {
     pub left: u64,
     /// Attempts running now.
     pub running: usize,
-    /// Memory in use in the container, bytes, as its cgroup counts; `None` where none is visible.
+    /// The most memory in use in the container since the sign before, bytes, without cache that can be dropped; `None`
+    /// where no limit is visible.
     pub memory_bytes: Option<u64>,
 }
 

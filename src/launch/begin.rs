@@ -10,6 +10,7 @@ use crate::CannotWrite;
 use crate::config::Verbosity;
 use crate::event::{Event, LaunchBegun, Limits, StopReason, Stopped};
 use crate::exit_code::ExitCode;
+use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
 use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
@@ -26,6 +27,7 @@ use crate::report::imbalance;
 use crate::run::cgroup::MemoryGroup;
 use crate::run::execute::ProcessSettings;
 use crate::run::limits::JobsRule;
+use crate::run::memory::Roster;
 use crate::run::recorder::Recorder;
 use crate::run::scratch::Scratch;
 use crate::run::source::Source;
@@ -40,6 +42,11 @@ pub struct Prepared {
     pub(super) entries: Vec<Entry>,
     pub(super) source: Source,
     pub(super) tasks: u64,
+    /// Tasks at a time, at most.
+    pub(super) jobs: usize,
+    pub(super) roster: Roster,
+    /// Whether a container died around tasks before.
+    pub(super) died_before: bool,
     pub(super) settings: ProcessSettings,
     pub(super) scratch: Option<Scratch>,
 }
@@ -128,16 +135,20 @@ impl Launcher<'_> {
             }
         };
         self.say_changed_files(&history, &begun.command_files);
-        self.say_start(journal.launch(), &share, &due, history.count(Known::Ok));
+        let caution = after_deaths(&history, journal.launch(), self.memory_limit(), self.config.jobs);
+        let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
+        self.say_start(journal.launch(), &share, &due, history.count(Known::Ok), caution.as_ref());
         let losses = unwritten_losses(&history);
         let settings = self.settings(journal.launch());
+        let roster = Roster::new(self.config.memory.clone(), history.seen);
+        let died_before = died_before(&history, journal.launch());
         let recorder = self.recorder(journal, history);
         for (index, attempts) in losses {
             self.write_loss(&recorder, &share, &entries, index, attempts)?;
         }
         let tasks = due.len();
-        let source = Source::new(due.positions, due.suspects, self.config.jobs);
-        Ok(Prepared { recorder, share, entries, source, tasks, settings, scratch })
+        let source = Source::new(due.tasks, jobs);
+        Ok(Prepared { recorder, share, entries, source, tasks, jobs, roster, died_before, settings, scratch })
     }
 
     /// What earlier launches left, what is to be run, and room for it.
@@ -164,10 +175,7 @@ impl Launcher<'_> {
             process: me.clone(),
             locked,
             options: self.config.options.clone(),
-            limits: Limits {
-                cpus: self.config.cpus,
-                memory_bytes: self.config.memory.as_ref().map(MemoryGroup::limit),
-            },
+            limits: Limits { cpus: self.config.cpus, memory_bytes: self.memory_limit() },
             jobs: self.config.jobs,
             command_files,
             share: share.len(),
@@ -180,7 +188,7 @@ impl Launcher<'_> {
         if self.list.header().strategy.needs_sizes() {
             // Largest first; stable, so that equal sizes keep the list's order.
             let size = |position: &u32| entries.get(*position as usize).and_then(|entry| entry.size);
-            due.positions.sort_by_key(|position| Reverse(size(position)));
+            due.tasks.ordinary.sort_by_key(|position| Reverse(size(position)));
         }
         due
     }
@@ -256,6 +264,10 @@ impl Launcher<'_> {
             .context(CannotWrite)
     }
 
+    fn memory_limit(&self) -> Option<u64> {
+        self.config.memory.as_ref().map(MemoryGroup::limit)
+    }
+
     /// What the container may use: `8 CPUs, 32 GiB`.
     fn limits_in_words(&self) -> String {
         let cpus = ((self.config.cpus * 100.0).round() / 100.0).to_string();
@@ -266,8 +278,8 @@ impl Launcher<'_> {
         }
     }
 
-    fn say_start(&self, launch: u32, share: &Share, due: &Due, done_before: u64) {
-        let (tasks, suspects) = (due.len(), due.suspects.len());
+    fn say_start(&self, launch: u32, share: &Share, due: &Due, done_before: u64, caution: Option<&Caution>) {
+        let tasks = due.len();
         let header = self.list.header();
         let mut text = format!(
             "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {}{} at a time ({}), results in {}",
@@ -287,17 +299,37 @@ impl Launcher<'_> {
         if done_before > 0 || tasks != share.len() {
             text.push_str(&format!("\n{done_before} done before, {tasks} to run"));
         }
-        if suspects > 0 {
-            text.push_str(&format!(
-                "\n{} running when the container died; run last, each alone",
-                if suspects == 1 { "1 task was".to_owned() } else { format!("{suspects} tasks were") }
-            ));
+        text.push_str(&later(due));
+        if let Some(Caution { jobs, why }) = caution {
+            text.push_str(&format!("\n{jobs} at a time: {why}"));
         }
         if !self.config.identity.is_given {
             text.push_str("\nneither --replica-id nor REPLICA_ID is set: this replica takes all files");
         }
         self.console.say(Verbosity::Normal, Tone::Plain, &text);
     }
+}
+
+/// Lines about tasks that run last.
+fn later(due: &Due) -> String {
+    let mut text = String::new();
+    if due.suspects > 0 {
+        let alone = due.suspects - due.tasks.suspects.len() as u64;
+        text.push_str(&format!(
+            "\n{} running when the container died; run last{}",
+            units::plural(due.suspects, "task was", "tasks were"),
+            match alone {
+                0 => String::new(),
+                alone if alone == due.suspects => ", each alone".to_owned(),
+                alone => format!(", {alone} of them each alone"),
+            }
+        ));
+    }
+    if due.hungry > 0 {
+        let tasks = units::plural(due.hungry, "task", "tasks");
+        text.push_str(&format!("\n{tasks} ran out of memory before; run last, each alone"));
+    }
+    text
 }
 
 /// Tasks that died alone with their container and have no record of it yet, with the attempts begun.

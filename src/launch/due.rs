@@ -1,15 +1,18 @@
-//! Which tasks of a share a launch has to run.
+//! Which tasks of a share a launch has to run, and when in it.
 
 use crate::cli::Rerun;
 use crate::record::history::{History, Known};
+use crate::run::source::Staged;
 
-/// What is left of a share, as positions in it.
+/// What is left of a share.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// To be run in order, several at a time.
-    pub positions: Vec<u32>,
-    /// Last and alone: they were running when a container died.
-    pub suspects: Vec<u32>,
+    /// Where in the share it is.
+    pub tasks: Staged,
+    /// How many of these were running when a container died.
+    pub suspects: u64,
+    /// How many others ran out of memory.
+    pub hungry: u64,
 }
 
 impl Due {
@@ -17,25 +20,34 @@ impl Due {
     pub fn of(history: &History, rerun: Rerun) -> Self {
         let mut due = Self::default();
         for (position, (index, note)) in (0..).zip(history.tasks()) {
-            let is_suspect = history.suspects.contains_key(&index);
+            let suspect = history.suspects.get(&index);
+            let died_around = suspect.is_some_and(|suspect| suspect.deaths > 0);
             let is_due = match note.known {
                 Known::Nothing => true,
                 Known::Ok => false,
-                Known::Failed => rerun != Rerun::Never || is_suspect,
+                Known::Failed => rerun != Rerun::Never || died_around,
                 Known::Lost => rerun == Rerun::All,
             };
-            if is_due && (is_suspect || note.known == Known::Lost) {
-                due.suspects.push(position);
-            } else if is_due {
-                due.positions.push(position);
+            if !is_due {
+                continue;
             }
+            due.suspects += u64::from(died_around);
+            due.hungry += u64::from(suspect.is_some() && !died_around);
+            let may_have_company = suspect.is_some_and(|suspect| suspect.may_have_company());
+            let stage = match (suspect, note.known) {
+                (Some(_), _) if may_have_company => &mut due.tasks.suspects,
+                (Some(_), _) | (None, Known::Lost) => &mut due.tasks.alone,
+                (None, _) => &mut due.tasks.ordinary,
+            };
+            stage.push(position);
         }
         due
     }
 
     /// How many tasks.
     pub fn len(&self) -> u64 {
-        (self.positions.len() + self.suspects.len()) as u64
+        let Staged { ordinary, suspects, alone } = &self.tasks;
+        (ordinary.len() + suspects.len() + alone.len()) as u64
     }
 
     /// Whether there is nothing to run.

@@ -15,6 +15,7 @@ use crate::report::console::Tone;
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
 use crate::run::descendants::PATIENCE;
 use crate::run::execute::{Execute, ProcessSlot};
+use crate::run::memory::{Guard, Room};
 use crate::run::recorder::{Recorder, Tally};
 use crate::run::schedule::{self, Work};
 use crate::run::source::Halt;
@@ -56,13 +57,14 @@ impl Launcher<'_> {
     }
 
     fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
-        let Prepared { recorder, share, entries, source, tasks, settings, scratch } = prepared;
+        let Prepared { recorder, share, entries, source, tasks, roster, settings, scratch, .. } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
-        let slots = (1..=self.config.jobs.min(usize::try_from(*tasks)?))
+        let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
-                Ok(Box::new(ProcessSlot::new(settings, self.stop, scratch, slot)?))
+                Ok(Box::new(ProcessSlot::new(settings, self.stop, roster, scratch, slot)?))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
+        let guard = self.guard(prepared)?;
         let work = Work {
             list: self.list,
             entries,
@@ -71,7 +73,7 @@ impl Launcher<'_> {
             tasks: *tasks,
             recorder,
             stop: self.stop,
-            memory: self.config.memory.as_ref(),
+            guard: guard.as_ref(),
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
@@ -79,7 +81,20 @@ impl Launcher<'_> {
             watch: report,
             progress: &|totals| report.progress(totals, &recorder.tally()),
         };
-        schedule::run(&work, slots)
+        match &guard {
+            Some(guard) => guard
+                .watch_over(|| schedule::run(&work, slots))
+                .context("can't start the thread that watches memory")?,
+            None => schedule::run(&work, slots),
+        }
+    }
+
+    /// Who watches memory; `None` where there is no limit to watch.
+    fn guard<'p>(&'p self, prepared: &'p Prepared) -> anyhow::Result<Option<Guard<'p>>> {
+        let Prepared { source, roster, jobs, died_before, .. } = prepared;
+        let Some(memory) = &self.config.memory else { return Ok(None) };
+        let room = Room { limit: memory.limit(), jobs: *jobs, rule: self.config.jobs_rule };
+        Guard::new(memory, room, *died_before, roster, source).map(Some).context("can't watch memory")
     }
 
     /// Writes the results, ends the journal and says how it went.

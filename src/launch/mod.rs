@@ -2,6 +2,7 @@
 
 mod agreement;
 mod begin;
+mod caution;
 mod due;
 mod end;
 

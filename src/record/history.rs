@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::event::{LaunchBegun, ResultsWritten, Stopped, TaskEnded};
+use crate::event::{LaunchBegun, ResultsWritten, Stopped, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
 use crate::record::journal::{self, BadLine, ReadLine, Span};
 use crate::record::layout::{Layout, parse_journal_name};
@@ -74,6 +74,59 @@ pub struct Launch {
     pub stop: Option<Stopped>,
     /// Ok records it made.
     pub ok: u64,
+    /// Its last sign of life.
+    pub sign: Option<Totals>,
+    /// How many tasks were running side by side when it died; `None` where it ended in order, or may live.
+    pub died_with: Option<usize>,
+}
+
+impl Launch {
+    /// Whether its last sign of life showed memory with room in it. Memory that can't be told has none.
+    pub fn had_room(&self) -> bool {
+        let limit = self.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
+        let in_use = self.sign.and_then(|sign| sign.memory_bytes);
+        matches!((in_use, limit), (Some(in_use), Some(limit)) if in_use < share_of_memory(limit))
+    }
+}
+
+/// What of a limit on memory tasks may fill, bytes: 80 %.
+pub fn share_of_memory(limit: u64) -> u64 {
+    limit / 5 * 4
+}
+
+/// A task that is not to run among others as if nothing had happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Suspect {
+    /// Containers that died around it since it last ended.
+    pub deaths: u32,
+    /// Whether memory ran out under it, so that it needs the container for itself.
+    pub is_hungry: bool,
+    /// Whether the last of these containers showed memory with room in it.
+    pub had_room: bool,
+}
+
+impl Suspect {
+    /// Whether others may run beside it: it was there once, and memory is not likely what it was.
+    pub fn may_have_company(self) -> bool {
+        self.deaths == 1 && self.had_room && !self.is_hungry
+    }
+}
+
+/// What tasks were seen to use, those that ran out of memory left out: they run alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Attempts that ended.
+    pub attempts: u64,
+    /// The most memory that one of them had, bytes; 0 where none could be told.
+    pub largest: u64,
+}
+
+impl Seen {
+    /// Takes one more attempt into account, with the most memory it had.
+    pub fn add(&mut self, bytes: Option<u64>) {
+        self.attempts += 1;
+        self.largest = self.largest.max(bytes.unwrap_or(0));
+    }
 }
 
 /// Something in a journal that was passed over.
@@ -125,8 +178,10 @@ pub struct History {
     tasks: Vec<TaskNote>,
     /// All launches, oldest first.
     pub launches: Vec<Launch>,
-    /// Index to "ran alone", of tasks that were running when a container died and that have not ended since.
-    pub suspects: BTreeMap<u64, bool>,
+    /// By index, tasks that were running when a container died and have not ended since, or that ran out of memory.
+    pub suspects: BTreeMap<u64, Suspect>,
+    /// What tasks were seen to use.
+    pub seen: Seen,
     /// What was passed over.
     pub problems: Vec<Problem>,
 }
@@ -186,12 +241,27 @@ impl History {
 
     fn empty(share: Share) -> anyhow::Result<Self> {
         let tasks = vec![UNTOUCHED; usize::try_from(share.len())?];
-        Ok(Self { share, tasks, launches: Vec::new(), suspects: BTreeMap::new(), problems: Vec::new() })
+        Ok(Self {
+            share,
+            tasks,
+            launches: Vec::new(),
+            suspects: BTreeMap::new(),
+            seen: Seen::default(),
+            problems: Vec::new(),
+        })
     }
 
     fn read_launch(&mut self, path: &Path, number: u32, run: &str, dead: bool) -> anyhow::Result<()> {
-        let mut launch =
-            Launch { number, path: path.to_owned(), begun: None, results: None, stop: None, ok: 0 };
+        let mut launch = Launch {
+            number,
+            path: path.to_owned(),
+            begun: None,
+            results: None,
+            stop: None,
+            ok: 0,
+            sign: None,
+            died_with: None,
+        };
         let mut running: BTreeMap<u64, bool> = BTreeMap::new();
         let (mut other_run, mut strangers) = (None, 0);
         let bad = journal::read(path, |line, text, offset| {
@@ -210,7 +280,8 @@ impl History {
             self.problems.push(Problem::Stranger(path.to_owned(), strangers));
         }
         if launch.stop.is_none() && dead {
-            self.note_death(&running);
+            launch.died_with = Some(running.values().filter(|alone| !**alone).count());
+            self.note_death(&running, launch.had_room());
         }
         self.launches.push(launch);
         Ok(())
@@ -239,7 +310,7 @@ impl History {
             }
             ("attempt", Some((index, _))) => {
                 running.remove(&index);
-                self.suspects.remove(&index);
+                self.note_attempt(index, line);
             }
             ("end", Some((index, position))) => {
                 running.remove(&index);
@@ -254,6 +325,7 @@ impl History {
             }
             ("start" | "not_started" | "attempt" | "end", None) => return false,
             ("run", _) => launch.begun = serde_json::from_str(text).ok(),
+            ("alive", _) => launch.sign = serde_json::from_str(text).ok(),
             ("results_written", _) => launch.results = serde_json::from_str(text).ok(),
             ("stop", _) => launch.stop = serde_json::from_str(text).ok(),
             _ => {}
@@ -261,9 +333,24 @@ impl History {
         true
     }
 
+    fn note_attempt(&mut self, index: u64, line: &ReadLine<'_>) {
+        self.note_cause(index, line.cause);
+        if line.cause != Some(Cause::Oom) {
+            self.seen.add(line.tree_bytes.or(line.max_rss_bytes));
+        }
+    }
+
+    fn note_cause(&mut self, index: u64, cause: Option<Cause>) {
+        if cause == Some(Cause::Oom) {
+            self.suspects.insert(index, Suspect { is_hungry: true, ..Suspect::default() });
+        } else {
+            self.suspects.remove(&index);
+        }
+    }
+
     /// Ok before failed, then the newest.
     fn note(&mut self, position: usize, ended: TaskEnded, launch: u32, span: Span) {
-        self.suspects.remove(&ended.index);
+        self.note_cause(ended.index, ended.cause);
         let note = &mut self.tasks[position];
         let known = match (ended.status, ended.cause) {
             (Status::Ok, _) => Known::Ok,
@@ -275,7 +362,7 @@ impl History {
         }
     }
 
-    fn note_death(&mut self, running: &BTreeMap<u64, bool>) {
+    fn note_death(&mut self, running: &BTreeMap<u64, bool>, had_room: bool) {
         for (&index, &alone) in running {
             let Some(position) = self.position(index) else { continue };
             if self.tasks[position].known == Known::Ok {
@@ -286,7 +373,9 @@ impl History {
                 self.tasks[position] = TaskNote { known: Known::Lost, bytes: 0, ..self.tasks[position] };
                 self.suspects.remove(&index);
             } else {
-                self.suspects.insert(index, false);
+                let suspect = self.suspects.entry(index).or_default();
+                suspect.deaths += 1;
+                suspect.had_room = had_room;
             }
         }
     }
@@ -382,9 +471,10 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
-    use super::{History, Known, LastLaunch, Problem, Records};
-    use crate::event::{AttemptBegun, Event, TaskEnded};
-    use crate::outcome::{Cause, Status};
+    use super::{History, Known, LastLaunch, Problem, Records, Seen, Suspect};
+    use crate::event::{AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, TaskEnded, Totals};
+    use crate::outcome::{Cause, ProcessEnd, Status, Usage};
+    use crate::provenance::Process;
     use crate::record::journal::Journal;
     use crate::record::layout::Layout;
     use crate::select::Share;
@@ -473,7 +563,9 @@ mod tests {
         end(&mut first, 11, Status::Ok, "{}");
         first.commit().unwrap();
         assert!(read(&layout, LastLaunch::MayLive).suspects.is_empty());
-        assert_eq!(read(&layout, LastLaunch::Dead).suspects.keys().collect::<Vec<_>>(), [&10]);
+        let history = read(&layout, LastLaunch::Dead);
+        assert_eq!(history.suspects, [(10, Suspect { deaths: 1, ..Suspect::default() })].into());
+        assert_eq!(history.launches[0].died_with, Some(1));
         let mut second = journal(&layout, 2);
         start(&mut second, 10, true);
         second.commit().unwrap();
@@ -482,6 +574,74 @@ mod tests {
         assert_eq!(history.task(10).unwrap().known, Known::Lost);
         assert!(history.suspects.is_empty() && !history.task(10).unwrap().has_record());
         assert_eq!(history.task(10).unwrap().attempts, 2);
+    }
+
+    fn begin(journal: &mut Journal, limit: Option<u64>) {
+        let process = Process::current(None);
+        journal.add(&Event::Run(Box::new(LaunchBegun {
+            replica_id: 1,
+            replica_count: 1,
+            process,
+            locked: true,
+            options: std::collections::BTreeMap::new(),
+            limits: Limits { cpus: 1.0, memory_bytes: limit },
+            jobs: 2,
+            command_files: Vec::new(),
+            share: 10,
+        })));
+    }
+
+    #[test]
+    fn a_suspect_may_have_company_after_one_death_that_showed_room_in_memory() {
+        let sign = |memory_bytes| Some(Totals { memory_bytes, ..Totals::default() });
+        for (limit, sign, may) in [
+            (Some(1000), sign(Some(799)), true),
+            (Some(1000), sign(Some(800)), false),
+            (Some(1000), sign(None), false),
+            (Some(1000), None, false),
+            (None, sign(Some(10)), false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let layout = Layout::new(folder.path());
+            for (launch, may) in [(1, may), (2, false)] {
+                let mut journal = journal(&layout, launch);
+                begin(&mut journal, limit);
+                start(&mut journal, 10, false);
+                sign.iter().for_each(|sign| journal.add(&Event::Alive(*sign)));
+                journal.commit().unwrap();
+                let suspect = read(&layout, LastLaunch::Dead).suspects[&10];
+                assert_eq!((suspect.deaths, suspect.may_have_company()), (launch, may), "{limit:?} {sign:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_ran_out_of_memory_is_to_run_alone_and_its_use_is_not_what_others_are_judged_by() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let mut written = journal(&layout, 1);
+        let mut attempt = |index, cause, max_rss_bytes, tree_bytes| {
+            start(&mut written, index, false);
+            written.add(&Event::Attempt(AttemptEnded {
+                index,
+                attempt: 1,
+                status: Status::Failed,
+                cause: Some(cause),
+                end: ProcessEnd::default(),
+                usage: Usage { max_rss_bytes, ..Usage::default() },
+                tree_bytes,
+                log: None,
+                left_processes: 0,
+            }));
+        };
+        attempt(10, Cause::Oom, Some(9000), Some(9000));
+        attempt(11, Cause::Exit, Some(50), Some(70));
+        attempt(12, Cause::Exit, Some(60), None);
+        attempt(13, Cause::Exit, None, None);
+        written.commit().unwrap();
+        let history = read(&layout, LastLaunch::Dead);
+        assert_eq!(history.suspects, [(10, Suspect { is_hungry: true, ..Suspect::default() })].into());
+        assert_eq!(history.seen, Seen { attempts: 3, largest: 70 });
     }
 
     #[test]

@@ -190,6 +190,10 @@ pub struct ReadLine<'a> {
     pub status: Option<Status>,
     /// For `end` and `attempt`.
     pub cause: Option<crate::outcome::Cause>,
+    /// For `attempt`: memory of its largest process, bytes.
+    pub max_rss_bytes: Option<u64>,
+    /// For `attempt`: memory of all its processes together, bytes.
+    pub tree_bytes: Option<u64>,
     /// For `end`.
     #[serde(borrow)]
     pub record: Option<&'a RawValue>,

@@ -11,7 +11,7 @@ use crate::failures::{Group, Groups};
 use crate::outcome::Cause;
 use crate::outcome::last_words;
 use crate::report::console::{Console, Tone};
-use crate::run::recorder::{Ended, Tally, Watch};
+use crate::run::recorder::{Ended, Next, Tally, Watch};
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.
@@ -100,18 +100,22 @@ impl Watch for LaunchReport<'_> {
             return self.console.say(Verbosity::Verbose, Tone::Plain, &format!("ok: {name} ({took})"));
         };
         let last = last_words(failure, ended.stderr_tail);
-        if !ended.is_retried {
+        if ended.next == Next::Nothing {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.failures.count(failure.cause, last, &ended.attempt.path.to_string_lossy());
         }
-        let kind = if ended.is_retried { "failed, will be tried again" } else { "failed" };
+        let kind = match ended.next {
+            Next::Nothing => "failed",
+            Next::Retry(_) => "failed, will be tried again",
+            Next::Alone => "will run again alone at the end",
+        };
         let mut text = format!("{kind}: {name}: {} ({took})", failure.message);
         let tail: Vec<&str> = ended.stderr_tail.unwrap_or_default().lines().collect();
         for line in &tail[tail.len().saturating_sub(SHOWN_LINES)..] {
             text.push_str("\n    | ");
             text.push_str(&units::printable(line));
         }
-        let tone = if ended.is_retried { Tone::Warning } else { Tone::Bad };
+        let tone = if ended.next == Next::Nothing { Tone::Bad } else { Tone::Warning };
         self.console.say(Verbosity::Quiet, tone, &text);
     }
 }

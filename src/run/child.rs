@@ -19,6 +19,7 @@ use wait4::Wait4;
 use crate::outcome::{ProcessEnd, Usage};
 use crate::run::capture::Capture;
 use crate::run::descendants;
+use crate::run::memory::{Held, Seat};
 use crate::run::stop::Stop;
 
 /// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
@@ -46,6 +47,8 @@ pub struct Spec<'a, E> {
     pub folder: Option<&'a Path>,
     /// Limits.
     pub limits: Limits,
+    /// Where it stands while it runs.
+    pub seat: Seat<'a>,
     /// What its descendants are known by, wherever they went: the task's id, in their environment.
     pub task_id: &'a OsStr,
 }
@@ -75,8 +78,10 @@ pub struct Finished {
     pub end: ProcessEnd,
     /// What it used.
     pub usage: Usage,
-    /// Who ended it, if we did.
+    /// Who ended it, if we did, unless it was for memory.
     pub ended_by: Option<EndedBy>,
+    /// The memory it had, and whether it was stopped for that.
+    pub held: Held,
     /// Processes that it left behind and that were killed.
     pub left_processes: u32,
 }
@@ -114,10 +119,13 @@ pub fn run<'e>(
         told: Told::Nothing,
         grace: spec.limits.grace,
     };
+    spec.seat.enter(attendance.group);
     let presence = attendance.stay(stop);
     let ended_by = attendance.phase.why();
     let left_processes = descendants::kill_left_behind(attendance.group, spec.task_id);
-    Ok(reap(child, presence, started, ended_by, left_processes))
+    let held = spec.seat.leave();
+    let (end, usage) = reap(child, presence, started);
+    Ok(Finished { end, usage, ended_by, held, left_processes })
 }
 
 fn spawn<'e>(
@@ -383,13 +391,7 @@ impl Attendance<'_> {
     }
 }
 
-fn reap(
-    mut child: Child,
-    presence: Presence,
-    started: Instant,
-    ended_by: Option<EndedBy>,
-    left_processes: u32,
-) -> Finished {
+fn reap(mut child: Child, presence: Presence, started: Instant) -> (ProcessEnd, Usage) {
     let turn = descendants::turn();
     let reaped = match presence {
         Presence::Ended => child.wait4().ok(),
@@ -398,8 +400,7 @@ fn reap(
     drop(turn);
     let duration_s = started.elapsed().as_secs_f64();
     let Some(reaped) = reaped else {
-        let usage = Usage { duration_s, ..Usage::default() };
-        return Finished { end: ProcessEnd::default(), usage, ended_by, left_processes };
+        return (ProcessEnd::default(), Usage { duration_s, ..Usage::default() });
     };
     let cpu = reaped.rusage.utime + reaped.rusage.stime;
     let usage = Usage {
@@ -408,7 +409,7 @@ fn reap(
         max_rss_bytes: Some(reaped.rusage.maxrss).filter(|peak| is_above_own_peak(*peak)),
     };
     let end = ProcessEnd { exit_code: reaped.status.code(), signal: reaped.status.signal() };
-    Finished { end, usage: usage.rounded(), ended_by, left_processes }
+    (end, usage.rounded())
 }
 
 /// Whether a child's peak is its own. Ours only grows, so what was not above it once is not above it now, and the system

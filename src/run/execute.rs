@@ -10,6 +10,7 @@ use crate::replica::Replica;
 use crate::run::capture::Capture;
 use crate::run::child::{self, EndedBy, Finished, Limits, SpawnError, Spec};
 use crate::run::environment::{TASK_ID, TaskEnvironment};
+use crate::run::memory::{Roster, Seat, Shortage};
 use crate::run::result::ResultRule;
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::stop::Stop;
@@ -26,6 +27,8 @@ pub struct Attempt<'a> {
     pub index: u64,
     /// Which attempt of the task, over all launches, from 1.
     pub number: u32,
+    /// Whether nothing else runs meanwhile.
+    pub alone: bool,
 }
 
 /// What an attempt came to.
@@ -37,6 +40,8 @@ pub struct Executed {
     pub end: ProcessEnd,
     /// What it used.
     pub usage: Usage,
+    /// The most memory all its processes together were seen to have, bytes; `None` where nobody looked often enough.
+    pub tree_bytes: Option<u64>,
     /// Its result.
     pub result: Option<TaskResult>,
     /// What it printed.
@@ -106,6 +111,7 @@ pub struct ProcessSlot<'a> {
     settings: &'a ProcessSettings,
     stop: &'a Stop,
     slot: usize,
+    seat: Seat<'a>,
     scratch: SlotScratch,
     /// Whether the temporary folder is empty again. What is wrong with it is no fault of the attempt before.
     ready: anyhow::Result<()>,
@@ -119,10 +125,12 @@ impl<'a> ProcessSlot<'a> {
     pub fn new(
         settings: &'a ProcessSettings,
         stop: &'a Stop,
+        roster: &'a Roster,
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
-        Ok(Self { settings, stop, slot, scratch: scratch.slot(slot)?, ready: Ok(()) })
+        let seat = roster.seat(slot);
+        Ok(Self { settings, stop, slot, seat, scratch: scratch.slot(slot)?, ready: Ok(()) })
     }
 
     fn variables(&self, attempt: &Attempt<'_>, result_file: &Path) -> [(&'static str, OsString); 8] {
@@ -181,6 +189,32 @@ impl<'a> ProcessSlot<'a> {
         }
     }
 
+    /// Whether an attempt that failed ran out of memory, and what there is to say of it.
+    fn shortage(&self, finished: &Finished, attempt: &Attempt<'_>) -> Option<Failure> {
+        if finished.ended_by.is_some() {
+            return None;
+        }
+        let roster = self.seat.roster();
+        let what = match finished.held.stopped {
+            Some(Shortage { task, in_use, limit }) => {
+                let [task, in_use, limit] = [task, in_use, limit].map(crate::units::bytes);
+                format!("stopped at {task} of memory, with {in_use} of {limit} of the container's in use")
+            }
+            None if roster.was_kernel_killing(&finished.held) => {
+                let limit = crate::units::bytes(roster.limit());
+                format!("memory ran out: the kernel killed a process at the container's limit of {limit}")
+            }
+            None => return None,
+        };
+        roster.ran_short();
+        let advice = if attempt.alone {
+            ", although nothing else ran; start the container with more memory to run it"
+        } else {
+            ""
+        };
+        Some(Failure { cause: Cause::Oom, message: format!("{what}{advice}") })
+    }
+
     fn spawn_failed(
         &self,
         error: &std::io::Error,
@@ -199,6 +233,7 @@ impl<'a> ProcessSlot<'a> {
             failure: Some(Failure { cause: Cause::Spawn, message }),
             end: ProcessEnd::default(),
             usage: Usage::default(),
+            tree_bytes: None,
             result: None,
             stdout,
             stderr,
@@ -235,6 +270,7 @@ impl Execute for ProcessSlot<'_> {
             environment: settings.environment.with(&own),
             folder: self.folder(),
             limits: settings.limits,
+            seat: self.seat,
             task_id: &own[0].1,
         };
         let mut stdout = Capture::new(self.scratch.root());
@@ -252,12 +288,16 @@ impl Execute for ProcessSlot<'_> {
         }
         let (result, failure) = match judged {
             Ok(result) => (result, None),
-            Err(failure) => (None, Some(failure)),
+            Err(failure) => (None, Some(self.shortage(&finished, attempt).unwrap_or(failure))),
         };
+        if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
+            self.seat.roster().ended(finished.held.tree_bytes.or(finished.usage.max_rss_bytes));
+        }
         Execution::Made(Box::new(Executed {
             failure,
             end: finished.end,
             usage: finished.usage,
+            tree_bytes: finished.held.tree_bytes,
             result,
             stdout,
             stderr,

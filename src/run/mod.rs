@@ -9,6 +9,7 @@ pub mod execute;
 pub mod first_thread;
 pub mod gate;
 pub mod limits;
+pub mod memory;
 pub mod program;
 pub mod recorder;
 pub mod result;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
@@ -47,6 +48,17 @@ pub struct Tally {
     pub peak_bytes: Option<u64>,
 }
 
+/// What comes of a task after one of its attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It has ended: the attempt becomes its record.
+    Nothing,
+    /// Another attempt, after this pause.
+    Retry(Duration),
+    /// Another attempt, with the container to itself.
+    Alone,
+}
+
 /// A task or attempt that ended, for whoever watches.
 #[derive(Debug)]
 pub struct Ended<'a> {
@@ -58,8 +70,8 @@ pub struct Ended<'a> {
     pub stderr_tail: Option<&'a str>,
     /// Where its output is kept.
     pub log: Option<&'a LogSpan>,
-    /// Whether it is tried again.
-    pub is_retried: bool,
+    /// What comes of its task.
+    pub next: Next,
 }
 
 /// Whether the output that was to be kept was.
@@ -147,7 +159,7 @@ impl Recorder {
         attempt: &Attempt<'_>,
         mut executed: Executed,
         started_at: String,
-        is_retried: bool,
+        next: Next,
         watch: &dyn Watch,
     ) -> io::Result<OutputKept> {
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
@@ -156,7 +168,7 @@ impl Recorder {
             Ok(log) => (log, None),
             Err(error) => (None, Some(error)),
         };
-        let record = (!is_retried)
+        let record = (next == Next::Nothing)
             .then(|| self.record(attempt, &executed, started_at, stderr_tail.clone(), log.clone()));
         self.write_end(attempt, &executed, log.clone(), record)?;
         watch.ended(&Ended {
@@ -164,7 +176,7 @@ impl Recorder {
             executed: &executed,
             stderr_tail: stderr_tail.as_deref(),
             log: log.as_ref(),
-            is_retried,
+            next,
         });
         Ok(log_error.map_or(OutputKept::Yes, OutputKept::No))
     }
@@ -186,6 +198,7 @@ impl Recorder {
             cause: executed.failure.as_ref().map(|failure| failure.cause),
             end: executed.end,
             usage: executed.usage,
+            tree_bytes: executed.tree_bytes,
             log,
             left_processes: executed.left_processes,
         }));

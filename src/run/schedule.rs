@@ -11,13 +11,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGTERM;
 
 use crate::event::{Event, Totals};
-use crate::outcome::Status;
+use crate::outcome::{Cause, Status};
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
-use crate::run::cgroup::MemoryGroup;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
-use crate::run::recorder::{OutputKept, Recorder, Tally, Watch};
+use crate::run::memory::Guard;
+use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
 use crate::run::source::{Halt, Source, Turn};
 use crate::run::stop::Stop;
 
@@ -102,8 +102,8 @@ pub struct Work<'a> {
     pub recorder: &'a Recorder,
     /// Signals.
     pub stop: &'a Stop,
-    /// Whose use signs of life tell.
-    pub memory: Option<&'a MemoryGroup>,
+    /// Who knows of memory what signs of life tell.
+    pub guard: Option<&'a Guard<'a>>,
     /// Extra attempts.
     pub retries: Retries,
     /// When failures end it.
@@ -164,12 +164,17 @@ impl Work<'_> {
         let entry = self.entries.get(turn.position as usize);
         let index = self.share.index_at(u64::from(turn.position));
         let (Some(entry), Some(index)) = (entry, index) else { return self.source.over(turn) };
-        let number = match self.recorder.begin(index, slot, turn.alone) {
+        let number = match self.recorder.begin(index, slot, turn.is_alone()) {
             Ok(number) => number,
             Err(error) => return self.cannot_write(turn, &error),
         };
-        let attempt =
-            Attempt { path: &entry.path, rel: rel(&self.list.header().source, &entry.path), index, number };
+        let attempt = Attempt {
+            path: &entry.path,
+            rel: rel(&self.list.header().source, &entry.path),
+            index,
+            number,
+            alone: turn.is_alone(),
+        };
         let started_at = crate::clock::now();
         match executor.execute(&attempt) {
             Execution::Stopped => self.give_back(turn),
@@ -192,9 +197,8 @@ impl Work<'_> {
     /// Records an attempt that was made, and settles what comes of its task.
     fn conclude(&self, turn: Turn, attempt: &Attempt<'_>, executed: Executed, started_at: String) {
         let failed = executed.status() == Status::Failed;
-        let pause = if failed { self.retries.pause(turn.tried + 1) } else { None };
-        let pause = pause.filter(|_| self.source.halted().is_none());
-        match self.recorder.end(attempt, executed, started_at, pause.is_some(), self.watch) {
+        let next = self.next(turn, &executed);
+        match self.recorder.end(attempt, executed, started_at, next, self.watch) {
             Ok(OutputKept::Yes) => {}
             Ok(OutputKept::No(error)) => self.source.halt(Halt::CannotWrite(error.to_string())),
             Err(error) => return self.cannot_write(turn, &error),
@@ -204,9 +208,27 @@ impl Work<'_> {
         {
             self.source.halt(Halt::MaxFailures(why));
         }
-        match pause {
-            Some(pause) => self.source.again(turn, pause),
-            None => self.source.over(turn),
+        match next {
+            Next::Retry(pause) => self.source.again(turn, pause),
+            Next::Alone => self.source.again_alone(turn),
+            Next::Nothing => self.source.over(turn),
+        }
+    }
+
+    /// What comes of a task after an attempt. One that ran out of memory beside others is not to blame before it had all
+    /// of it; one that did so alone would do it again.
+    fn next(&self, turn: Turn, executed: &Executed) -> Next {
+        match &executed.failure {
+            None => Next::Nothing,
+            Some(failure) if failure.cause == Cause::Oom => {
+                if turn.is_alone() {
+                    Next::Nothing
+                } else {
+                    Next::Alone
+                }
+            }
+            Some(_) if self.source.halted().is_some() => Next::Nothing,
+            Some(_) => self.retries.pause(turn.tried + 1).map_or(Next::Nothing, Next::Retry),
         }
     }
 
@@ -232,10 +254,11 @@ impl Work<'_> {
             if let Some(signal) = signalled {
                 self.source.halt(Halt::Signal(signal));
             }
-            let mut polled = vec![PollFd::from_borrowed_fd(all_gone.as_fd(), PollFlags::IN)];
-            if signalled.is_none() {
-                polled.push(PollFd::from_borrowed_fd(self.stop.ending(), PollFlags::IN));
-            }
+            let bell = self.guard.map(Guard::bell);
+            let ending = signalled.is_none().then(|| self.stop.ending());
+            let watched = [Some(all_gone.as_fd()), bell, ending].into_iter().flatten();
+            let mut polled: Vec<PollFd<'_>> =
+                watched.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)).collect();
             let patience = self.deadline.map_or(TICK, |deadline| {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() { TICK } else { left.min(TICK) }
@@ -244,6 +267,9 @@ impl Work<'_> {
             let _ = poll(&mut polled, Timespec::try_from(patience).ok().as_ref());
             if !polled[0].revents().is_empty() {
                 return;
+            }
+            if bell.is_some() && !polled[1].revents().is_empty() {
+                self.give_sign_of_life();
             }
             self.tick();
             if Instant::now() >= next_sign {
@@ -277,7 +303,7 @@ impl Work<'_> {
         let totals = Totals {
             left: self.source.left(),
             running: self.source.running(),
-            memory_bytes: self.memory.and_then(MemoryGroup::in_use),
+            memory_bytes: self.guard.and_then(Guard::peak),
             ..self.recorder.totals()
         };
         if let Err(error) = self.recorder.write(&Event::Alive(totals)) {

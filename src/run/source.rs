@@ -1,5 +1,5 @@
 //! Which task is next. All slots pull from here, in list order; retries come when their pause is over, and what may have
-//! killed a container comes last, alone.
+//! killed a container, or needs its memory for itself, comes last.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -42,27 +42,90 @@ impl Halt {
     }
 }
 
+/// When in a launch a task comes: a stage begins when nothing of the one before is left, runs or waits for a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// In order, several at a time.
+    Ordinary,
+    /// Several at a time, after all others: it may have killed a container.
+    Suspect,
+    /// Last, and nothing else runs meanwhile.
+    Alone,
+}
+
+const STAGES: usize = 3;
+
 /// A task that is to be run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
     /// Its place in the share.
     pub position: u32,
-    /// Attempts this launch has made of it already.
+    /// Attempts this launch has made of it already that count as tries.
     pub tried: u32,
+    /// When it comes.
+    pub stage: Stage,
+}
+
+impl Turn {
+    /// The first of a task.
+    pub fn first(position: u32, stage: Stage) -> Self {
+        Self { position, tried: 0, stage }
+    }
+
     /// Whether nothing else runs meanwhile.
-    pub alone: bool,
+    pub fn is_alone(&self) -> bool {
+        self.stage == Stage::Alone
+    }
+}
+
+/// Positions in the share, by the stage in which they come.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// In order, several at a time.
+    pub ordinary: Vec<u32>,
+    /// Then these, several at a time.
+    pub suspects: Vec<u32>,
+    /// Then these, one at a time.
+    pub alone: Vec<u32>,
+}
+
+/// What waits in one stage, and what runs of it.
+#[derive(Debug, Default)]
+struct Line {
+    /// Before all others.
+    returned: VecDeque<Turn>,
+    waiting: std::vec::IntoIter<u32>,
+    /// After all others.
+    added: VecDeque<Turn>,
+    retries: BinaryHeap<Reverse<(Instant, Turn)>>,
+    running: usize,
+}
+
+impl Line {
+    fn waiting(&self) -> usize {
+        self.returned.len() + self.waiting.len() + self.added.len() + self.retries.len()
+    }
+
+    fn next(&mut self, stage: Stage, now: Instant) -> Option<Turn> {
+        if self.retries.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+            return self.retries.pop().map(|Reverse((_, turn))| turn);
+        }
+        let in_order = || self.waiting.next().map(|position| Turn::first(position, stage));
+        self.returned.pop_front().or_else(in_order).or_else(|| self.added.pop_front())
+    }
+
+    fn next_retry(&self, now: Instant) -> Option<Duration> {
+        self.retries.peek().map(|Reverse((due, _))| due.saturating_duration_since(now))
+    }
 }
 
 #[derive(Debug)]
 struct State {
-    fresh: VecDeque<Turn>,
-    rest: std::vec::IntoIter<u32>,
-    retries: BinaryHeap<Reverse<(Instant, Turn)>>,
-    suspects: VecDeque<u32>,
-    running: usize,
-    running_alone: bool,
-    /// At most so many at once.
+    lines: [Line; STAGES],
+    /// At most so many at once, for want of processes or descriptors.
     limit: usize,
+    /// At most so many at once, for their memory; at least 1.
+    allowed: usize,
     /// Nothing is started before this.
     paused_until: Option<Instant>,
     shorts: u32,
@@ -78,16 +141,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Of the tasks at `positions` of the share, in the order they are to start, and `suspects`, at most `jobs` at once.
-    pub fn new(positions: Vec<u32>, suspects: Vec<u32>, jobs: usize) -> Self {
+    /// Of these tasks, at most `jobs` at once.
+    pub fn new(tasks: Staged, jobs: usize) -> Self {
+        let line = |positions: Vec<u32>| Line { waiting: positions.into_iter(), ..Line::default() };
         let state = State {
-            fresh: VecDeque::new(),
-            rest: positions.into_iter(),
-            retries: BinaryHeap::new(),
-            suspects: suspects.into(),
-            running: 0,
-            running_alone: false,
+            lines: [line(tasks.ordinary), line(tasks.suspects), line(tasks.alone)],
             limit: jobs,
+            allowed: jobs,
             paused_until: None,
             shorts: 0,
             halt: None,
@@ -97,6 +157,13 @@ impl Source {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and lets everybody look again.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        self.changed.notify_all();
+        result
     }
 
     /// The next task, once there is one that may start; `None` when there will be none.
@@ -120,55 +187,65 @@ impl Source {
 
     /// The turn is over: the task ended.
     pub fn over(&self, turn: Turn) {
-        let mut state = self.state();
-        state.leave(turn);
-        state.shorts = 0;
-        state.limit = (state.limit + 1).min(self.jobs);
-        drop(state);
-        self.changed.notify_all();
+        self.change(|state| {
+            state.leave(turn);
+            state.shorts = 0;
+            state.limit = (state.limit + 1).min(self.jobs);
+        });
     }
 
     /// The turn is over and the task did not end: it is still to be run. For a source that is halted.
     pub fn give_back(&self, turn: Turn) {
-        let mut state = self.state();
-        state.leave(turn);
-        state.put_back(turn);
-        drop(state);
-        self.changed.notify_all();
+        self.change(|state| state.leave(turn).returned.push_front(turn));
     }
 
     /// The turn is over and another one of the same task is due after `pause`.
     pub fn again(&self, turn: Turn, pause: Duration) {
+        let due = Instant::now() + pause;
+        let next = Turn { tried: turn.tried + 1, ..turn };
+        self.change(|state| state.leave(turn).retries.push(Reverse((due, next))));
+    }
+
+    /// The turn is over, and the task is to have the container to itself once all others ended. That is no further try.
+    pub fn again_alone(&self, turn: Turn) {
+        let next = Turn { stage: Stage::Alone, ..turn };
+        self.change(|state| {
+            state.leave(turn);
+            state.line(Stage::Alone).added.push_back(next);
+        });
+    }
+
+    /// At most so many at once from now on, for their memory; one may always start when nothing runs.
+    pub fn allow(&self, at_once: usize) {
         let mut state = self.state();
-        state.leave(turn);
-        state.retries.push(Reverse((Instant::now() + pause, Turn { tried: turn.tried + 1, ..turn })));
+        let more = at_once > state.allowed;
+        state.allowed = at_once.max(1);
         drop(state);
-        self.changed.notify_all();
+        if more {
+            self.changed.notify_all();
+        }
     }
 
     /// The turn could not begin, since the system is short of processes, descriptors or memory: it comes again, after a
     /// pause, with fewer beside it. `false` when that has not helped for long.
     pub fn short(&self, turn: Turn) -> bool {
-        let mut state = self.state();
-        state.leave(turn);
-        state.put_back(turn);
-        state.limit = state.running.max(1);
-        state.paused_until = Some(Instant::now() + SHORT_PAUSE);
-        state.shorts = if state.running == 0 { state.shorts + 1 } else { 0 };
-        let patient = state.shorts < SHORT_PATIENCE;
-        drop(state);
-        self.changed.notify_all();
-        patient
+        self.change(|state| {
+            state.leave(turn).returned.push_front(turn);
+            let running = state.running();
+            state.limit = running.max(1);
+            state.paused_until = Some(Instant::now() + SHORT_PAUSE);
+            state.shorts = if running == 0 { state.shorts + 1 } else { 0 };
+            state.shorts < SHORT_PATIENCE
+        })
     }
 
     /// Gives nothing out any more. Of several reasons the gravest stays, of equally grave ones the first.
     pub fn halt(&self, why: Halt) {
-        let mut state = self.state();
-        if state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity()) {
-            state.halt = Some(why);
-        }
-        drop(state);
-        self.changed.notify_all();
+        self.change(|state| {
+            if state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity()) {
+                state.halt = Some(why);
+            }
+        });
     }
 
     /// Why nothing is given out any more, if so.
@@ -178,14 +255,12 @@ impl Source {
 
     /// Turns given out and not over.
     pub fn running(&self) -> usize {
-        self.state().running
+        self.state().running()
     }
 
     /// Tasks that are not over, those running included.
     pub fn left(&self) -> u64 {
-        let state = self.state();
-        let waiting = state.fresh.len() + state.rest.len() + state.retries.len() + state.suspects.len();
-        (waiting + state.running) as u64
+        self.state().lines.iter().map(|line| (line.waiting() + line.running) as u64).sum()
     }
 }
 
@@ -200,60 +275,40 @@ impl State {
         if self.halt.is_some() {
             return Look::End;
         }
-        let nothing_left = self.fresh.is_empty()
-            && self.rest.len() == 0
-            && self.retries.is_empty()
-            && self.suspects.is_empty();
-        if nothing_left && self.running == 0 {
-            return Look::End;
-        }
-        if nothing_left || self.running_alone || self.running >= self.limit {
+        let unfinished = [Stage::Ordinary, Stage::Suspect, Stage::Alone]
+            .into_iter()
+            .find(|stage| self.line(*stage).waiting() + self.line(*stage).running > 0);
+        let Some(stage) = unfinished else { return Look::End };
+        let most = if stage == Stage::Alone { 1 } else { self.limit.min(self.allowed) };
+        if self.running() >= most {
             return Look::Wait(None);
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return Look::Wait(Some(until - now));
         }
-        match self.choose(now) {
+        let line = self.line(stage);
+        match line.next(stage, now) {
             Some(turn) => {
-                self.running += 1;
-                self.running_alone = turn.alone;
+                line.running += 1;
                 Look::Take(turn)
             }
-            None => {
-                Look::Wait(self.retries.peek().map(|Reverse((due, _))| due.saturating_duration_since(now)))
-            }
+            None => Look::Wait(line.next_retry(now)),
         }
     }
 
-    fn choose(&mut self, now: Instant) -> Option<Turn> {
-        let due = |turn: &Turn, due: Instant, running: usize| due <= now && (!turn.alone || running == 0);
-        if self.retries.peek().is_some_and(|Reverse((at, turn))| due(turn, *at, self.running)) {
-            return self.retries.pop().map(|Reverse((_, turn))| turn);
-        }
-        if let Some(turn) = self.fresh.pop_front() {
-            return Some(turn);
-        }
-        if let Some(position) = self.rest.next() {
-            return Some(Turn { position, tried: 0, alone: false });
-        }
-        let others_are_done = self.running == 0 && self.retries.is_empty();
-        let suspect = if others_are_done { self.suspects.pop_front() } else { None };
-        suspect.map(|position| Turn { position, tried: 0, alone: true })
+    fn line(&mut self, stage: Stage) -> &mut Line {
+        &mut self.lines[stage as usize]
     }
 
-    fn put_back(&mut self, turn: Turn) {
-        if turn.alone {
-            self.suspects.push_front(turn.position);
-        } else {
-            self.fresh.push_front(turn);
-        }
+    fn running(&self) -> usize {
+        self.lines.iter().map(|line| line.running).sum()
     }
 
-    fn leave(&mut self, turn: Turn) {
-        self.running -= 1;
-        if turn.alone {
-            self.running_alone = false;
-        }
+    /// Takes note that a turn is over; gives the line it was of.
+    fn leave(&mut self, turn: Turn) -> &mut Line {
+        let line = self.line(turn.stage);
+        line.running -= 1;
+        line
     }
 }
 
@@ -261,16 +316,21 @@ impl State {
 mod tests {
     use std::time::Duration;
 
-    use super::{Halt, Source, Turn};
+    use super::{Halt, Source, Stage, Staged, Turn};
 
     fn fresh(position: u32) -> Turn {
-        Turn { position, tried: 0, alone: false }
+        Turn::first(position, Stage::Ordinary)
+    }
+
+    fn source(ordinary: &[u32], suspects: &[u32], alone: &[u32], jobs: usize) -> Source {
+        let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
+        Source::new(Staged { ordinary, suspects, alone }, jobs)
     }
 
     #[test]
-    fn tasks_come_in_order_retries_when_due_and_suspects_last_alone() {
-        let source = Source::new(vec![4, 7], vec![5], 2);
-        assert_eq!(source.left(), 3);
+    fn tasks_come_in_order_retries_when_due_then_suspects_and_last_what_runs_alone() {
+        let source = source(&[4, 7], &[8, 9], &[5], 2);
+        assert_eq!(source.left(), 5);
         assert_eq!(source.next(), Some(fresh(4)));
         assert_eq!(source.next(), Some(fresh(7)));
         source.again(fresh(4), Duration::ZERO);
@@ -278,16 +338,61 @@ mod tests {
         assert_eq!(source.next(), Some(retry));
         source.over(retry);
         source.over(fresh(7));
-        let suspect = Turn { alone: true, ..fresh(5) };
-        assert_eq!(source.next(), Some(suspect));
-        source.over(suspect);
+        let suspects = [8, 9].map(|position| Turn::first(position, Stage::Suspect));
+        assert_eq!([source.next(), source.next()], suspects.map(Some));
+        suspects.into_iter().for_each(|suspect| source.over(suspect));
+        let alone = Turn::first(5, Stage::Alone);
+        assert_eq!(source.next(), Some(alone));
+        source.over(alone);
         assert_eq!(source.next(), None);
         assert_eq!(source.left(), 0);
     }
 
     #[test]
+    fn a_stage_begins_when_nothing_of_the_one_before_runs() {
+        let source = source(&[1, 2], &[], &[3], 8);
+        let (first, second) = (source.next().unwrap(), source.next().unwrap());
+        source.over(first);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| source.next());
+            source.again_alone(second);
+            let alone = waiting.join().unwrap().unwrap();
+            assert_eq!((alone, source.running()), (Turn::first(3, Stage::Alone), 1));
+            source.over(alone);
+        });
+        assert_eq!(source.next(), Some(Turn { stage: Stage::Alone, ..second }));
+    }
+
+    #[test]
+    fn what_runs_again_alone_spends_no_try() {
+        let source = source(&[1], &[], &[], 1);
+        let first = source.next().unwrap();
+        source.again(first, Duration::ZERO);
+        let second = source.next().unwrap();
+        source.again_alone(second);
+        assert_eq!(source.left(), 1);
+        assert_eq!(source.next(), Some(Turn { position: 1, tried: 1, stage: Stage::Alone }));
+    }
+
+    #[test]
+    fn no_more_run_at_once_than_allowed_and_one_always_may() {
+        let source = source(&[1, 2, 3], &[], &[], 3);
+        source.allow(0);
+        let first = source.next().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| source.next());
+            source.allow(2);
+            assert_eq!(waiting.join().unwrap(), Some(fresh(2)));
+            let waiting = scope.spawn(|| source.next());
+            source.over(first);
+            assert_eq!(waiting.join().unwrap(), Some(fresh(3)));
+        });
+        assert_eq!(source.running(), 2);
+    }
+
+    #[test]
     fn a_halted_source_gives_nothing_and_keeps_the_gravest_reason() {
-        let source = Source::new(vec![1], Vec::new(), 1);
+        let source = source(&[1], &[], &[], 1);
         source.halt(Halt::Deadline);
         source.halt(Halt::Superseded);
         source.halt(Halt::Signal(15));
@@ -298,7 +403,7 @@ mod tests {
 
     #[test]
     fn what_was_given_back_is_left() {
-        let source = Source::new(vec![1, 2], Vec::new(), 1);
+        let source = source(&[1, 2], &[], &[], 1);
         let turn = source.next().unwrap();
         source.halt(Halt::Signal(15));
         source.give_back(turn);
@@ -307,7 +412,7 @@ mod tests {
 
     #[test]
     fn when_the_system_is_short_the_task_comes_again() {
-        let source = Source::new(vec![1, 2], Vec::new(), 2);
+        let source = source(&[1, 2], &[], &[], 2);
         let (first, second) = (source.next().unwrap(), source.next().unwrap());
         assert!(source.short(second));
         source.over(first);

@@ -1,0 +1,11 @@
+//! Keeping tasks within the container's memory: how many run at once, and which is stopped before the kernel kills.
+
+mod guard;
+mod judge;
+mod room;
+mod roster;
+mod tree;
+
+pub use guard::Guard;
+pub use room::{Room, fitting};
+pub use roster::{Held, Roster, Seat, Shortage};
