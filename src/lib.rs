@@ -26,6 +26,7 @@ pub mod run;
 pub mod select;
 pub mod template;
 pub mod text;
+pub mod threads;
 pub mod units;
 
 use std::ffi::OsString;

@@ -9,6 +9,7 @@ mod examples;
 mod glob_parity;
 mod help;
 mod json_parity;
+mod limits;
 mod merge;
 mod names;
 mod options;

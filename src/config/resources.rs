@@ -34,39 +34,46 @@ impl Resources {
         let memory = cgroup.memory();
         let whole = limits::whole_cpus(cpus);
         let mut notes = Vec::new();
-        let mut lower = |jobs: usize, allowed: usize, what: &str| {
-            if allowed < jobs {
-                notes.push(format!("{what} allows {allowed} tasks at a time, not {jobs}"));
-            }
-            allowed
-        };
         let mut jobs = match tasks.jobs {
             Auto::Auto => jobs_for_cpus(whole, tasks.threads),
             Auto::Number(number) => number,
         };
         let room = memory.as_ref().map(MemoryGroup::limit).or_else(|| cgroup.machine_memory());
-        if let (Some(size), Some(room)) = (tasks.memory_per_task, room) {
-            let fitting = tasks_that_fit(size, room)?.min(jobs);
-            jobs = match tasks.jobs {
-                Auto::Auto => fitting,
-                Auto::Number(_) => {
+        match (tasks.memory_per_task, room) {
+            (Some(size), Some(room)) => {
+                let fitting = tasks_that_fit(size, room)?.min(jobs);
+                if tasks.jobs != Auto::Auto {
                     let what = format!("--memory-per-task {} in {}", units::bytes(size), units::bytes(room));
-                    lower(jobs, fitting, &what)
+                    notes.extend(lowered(jobs, fitting, &what));
                 }
-            };
+                jobs = fitting;
+            }
+            (Some(_), None) => notes.push(
+                "--memory-per-task has no effect: how much memory there is can't be told here".to_owned(),
+            ),
+            (None, _) => {}
         }
-        jobs = lower(jobs, limits::jobs_within_descriptors(jobs), "the limit on open files (ulimit -n)");
+        let allowed = limits::jobs_within_descriptors(jobs);
+        notes.extend(lowered(jobs, allowed, "the limit on open files (ulimit -n)"));
+        jobs = allowed;
         let threads = match tasks.threads {
             Threads::Inherit => None,
             Threads::Set(Auto::Number(number)) => Some(number),
             Threads::Set(Auto::Auto) => Some((whole / jobs).max(1)),
         };
         let allowed = limits::jobs_within_processes(jobs, threads.unwrap_or(1), cgroup);
-        jobs = lower(jobs, allowed, "the limit on processes (ulimit -u, pids.max)");
+        notes.extend(lowered(jobs, allowed, "the limit on processes (ulimit -u, pids.max)"));
+        jobs = allowed;
         let is_measured = tasks.jobs == Auto::Auto && tasks.memory_per_task.is_none() && memory.is_some();
         let rule = if is_measured { JobsRule::Measured } else { JobsRule::Fixed };
         Ok(Self { cpus, memory, jobs, rule, threads, notes })
     }
+}
+
+/// What to say where fewer than `jobs` are allowed.
+fn lowered(jobs: usize, allowed: usize, what: &str) -> Option<String> {
+    let tasks = units::count(allowed as u64, "task");
+    (allowed < jobs).then(|| format!("{what} allows {tasks} at a time, not {jobs}"))
 }
 
 /// So many that jobs times threads fits the quota.
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn jobs_times_threads_fit_the_quota_however_many_cores_the_host_has() {
-        // One CPU is what every machine has; what more gives is counted in the functions above.
+        // One CPU is what every machine has; what more of them give is counted by itself below.
         for (quota, options, jobs, threads) in [
             ("50000 100000", &[][..], 1, Some(1)),
             ("150000 100000", &[], 1, Some(1)),
@@ -162,6 +169,9 @@ mod tests {
         let auto = resolved(&["--memory-per-task", "32G"], &[MEMORY]).unwrap();
         assert_eq!((auto.jobs, auto.rule, auto.notes.len()), (1, JobsRule::Fixed, 0));
         assert_eq!(auto.memory.unwrap().limit(), 32 * GIB);
+        let unknown = resolved(&["-j", "4", "--memory-per-task", "4G"], &[("../../../proc/meminfo", "")]);
+        let unknown = unknown.unwrap();
+        assert_eq!((unknown.jobs, unknown.notes.len()), (4, 1), "{:?}", unknown.notes);
         // Where no group binds, the machine does.
         let machine = resolved(&["-j", "20", "--memory-per-task", "6G"], &[]).unwrap();
         assert_eq!((machine.jobs, machine.memory.is_none()), (10, true));

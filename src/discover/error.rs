@@ -55,7 +55,10 @@ pub enum DiscoverError {
         cause: io::Error,
     },
     /// The threads that list folders could not be started.
-    #[error("cannot start the threads that list folders: {0}")]
+    #[error(
+        "cannot start a thread that lists folders: {0}. The limit on processes (ulimit -u, pids.max) must leave room \
+         for at least ten"
+    )]
     Threads(rayon::ThreadPoolBuildError),
     /// `--files-from` could not be read.
     #[error("cannot read the list of entries {name}: {cause}")]

@@ -3,14 +3,15 @@
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::error::DiscoverError;
+use crate::threads::pool_of_up_to;
 
 /// More than there are cores: what is waited for is a file server's answer, a millisecond a call on shared storage.
 const THREADS: usize = 16;
 
 pub(super) fn pool() -> Result<ThreadPool, DiscoverError> {
-    ThreadPoolBuilder::new()
-        .num_threads(THREADS)
-        .thread_name(|index| format!("discover-{index}"))
-        .build()
-        .map_err(DiscoverError::Threads)
+    let build = |threads| {
+        let builder = ThreadPoolBuilder::new().num_threads(threads);
+        builder.thread_name(|index| format!("discover-{index}")).build()
+    };
+    pool_of_up_to(THREADS, build).map_err(DiscoverError::Threads)
 }

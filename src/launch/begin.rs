@@ -288,7 +288,7 @@ impl Launcher<'_> {
             header.run,
             share.len(),
             units::count(header.count, "file"),
-            if self.config.jobs_rule == JobsRule::Measured { "up to " } else { "" },
+            if self.config.jobs_rule == JobsRule::Measured && self.config.jobs > 1 { "up to " } else { "" },
             units::count(self.config.jobs as u64, "task"),
             self.limits_in_words(),
             self.layout.root().display()

@@ -100,17 +100,19 @@ pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io:
 pub fn while_alive<T>(file: &mut File, every: Duration, work: impl FnOnce() -> T) -> (T, u64) {
     std::thread::scope(|scope| {
         let (done, is_done) = channel::<()>();
-        let growing = scope.spawn(move || {
+        let grow = move || {
             let mut grown = 0;
             while is_done.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 // Who watches takes over if this fails, and whoever writes the file next finds out why.
                 grown += u64::from(file.write_all(b"\n").is_ok());
             }
             grown
-        });
+        };
+        // Where no thread can be had, the work is done all the same.
+        let growing = std::thread::Builder::new().name("alive".into()).spawn_scoped(scope, grow);
         let result = work();
         drop(done);
-        (result, growing.join().unwrap_or(0))
+        (result, growing.ok().and_then(|growing| growing.join().ok()).unwrap_or(0))
     })
 }
 

@@ -118,6 +118,11 @@ impl Watch for LaunchReport<'_> {
         let tone = if ended.next == Next::Nothing { Tone::Bad } else { Tone::Warning };
         self.console.say(Verbosity::Quiet, tone, &text);
     }
+
+    fn short_of_threads(&self, threads: usize) {
+        let tasks = units::count(threads as u64, "task");
+        self.console.warn(&format!("the system has no threads for more than {tasks} at a time (ulimit -u, or what others of this user run)"));
+    }
 }
 
 /// How a launch ended: what is said at the end, and printed with `--json`.

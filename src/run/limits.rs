@@ -104,9 +104,13 @@ mod user {
 
     fn threads_of(uid: u32) -> u64 {
         let Ok(processes) = fs::read_dir("/proc") else { return 0 };
+        // Links such as `self` would count one of them again.
+        let is_process = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
         // What is not a process has no such file; what ended meanwhile, neither.
-        let statuses =
-            processes.flatten().filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
+        let statuses = processes
+            .flatten()
+            .filter(is_process)
+            .filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
         let number = |status: &str, name| field(status, name).and_then(|text| text.parse::<u64>().ok());
         statuses
             .filter(|status| number(status, "Uid:") == Some(u64::from(uid)))

@@ -87,6 +87,8 @@ pub enum OutputKept {
 pub trait Watch: Sync {
     /// An attempt ended and is in the journal.
     fn ended(&self, ended: &Ended<'_>);
+    /// Only so many tasks at a time can be attended to.
+    fn short_of_threads(&self, threads: usize);
 }
 
 /// What a launch's attempts leave behind.

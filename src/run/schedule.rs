@@ -20,6 +20,7 @@ use crate::run::memory::Guard;
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
 use crate::run::source::{Halt, Source, Turn};
 use crate::run::stop::Stop;
+use crate::threads::pool_of_up_to;
 
 /// Records are synced, and a newer launch is looked for, this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -118,23 +119,27 @@ pub struct Work<'a> {
     pub progress: &'a (dyn Fn(Totals) + Sync),
 }
 
-/// Runs all there is to run, with one executor a slot. Returns when no task runs any more.
+/// Runs all there is to run, with one executor a slot, of which the last ones stay unused where threads can't be had.
+/// Returns when no task runs any more.
 ///
 /// # Errors
 /// When the threads can't be started.
 pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow::Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(slots.len())
-        .stack_size(STACK)
-        .thread_name(|slot| format!("slot {}", slot + 1))
-        .build()
-        .context("can't start the threads that attend to tasks; fewer --jobs need fewer")?;
+    let build = |threads| {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
+        builder.thread_name(|slot| format!("slot {}", slot + 1)).build()
+    };
+    let pool = pool_of_up_to(slots.len(), build).context("can't start a thread that attends to tasks; the limit on processes (ulimit -u, pids.max) must leave room for at least ten")?;
+    let threads = pool.current_num_threads();
+    if threads < slots.len() {
+        work.watch.short_of_threads(threads);
+    }
     work.heed_deadline();
     // Hangs up when the last worker has let go of the other end.
     let (all_gone, held) = std::io::pipe().context("can't make a pipe")?;
     let held = Arc::new(held);
     pool.in_place_scope(|scope| {
-        for (slot, mut executor) in (1..).zip(slots) {
+        for (slot, mut executor) in (1..=threads).zip(slots) {
             let held = Arc::clone(&held);
             scope.spawn(move |_| {
                 work.pull(slot, executor.as_mut());

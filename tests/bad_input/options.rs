@@ -83,6 +83,16 @@ canfar-run: error: invalid value '2G' for '--max-result <SIZE>': at most 1G; wri
 
 For more information, try '--help'.
 "),
+        case(&["--memory-per-task", "much", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: invalid value 'much' for '--memory-per-task <SIZE>': write a number of bytes, or one with K, M, G or T, such as 4G (4 GiB)
+
+For more information, try '--help'.
+"),
+        case(&["--memory-per-task", "0", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: invalid value '0' for '--memory-per-task <SIZE>': 0 would say nothing about jobs; leave the option out to have memory measured
+
+For more information, try '--help'.
+"),
         case(&["--rerun", "sometimes", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: invalid value 'sometimes' for '--rerun <WHICH>'
   [possible values: failed, all, never]

@@ -145,7 +145,9 @@ impl<'d> Container<'d> {
             .args(kills_all.then_some("--oom-kill-disable"))
             .arg("--rootfs")
             .arg(container_root().unwrap())
-            .args(&self.words);
+            .args(&self.words)
+            // It leaves a file where it is started when the kernel has killed somebody.
+            .cwd(files.path().to_owned());
         let mut running = run.start();
         let mut pid = None;
         wait_until(DEADLINE, &format!("{name} is started"), || {

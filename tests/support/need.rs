@@ -14,6 +14,8 @@ pub(crate) enum Component<'a> {
     Containers,
     /// A program of `examples/`, built beside canfar-run.
     Example(&'a str),
+    /// The right to become another user.
+    Root,
 }
 
 impl Component<'_> {
@@ -24,6 +26,10 @@ impl Component<'_> {
             Component::Example(name) => {
                 let path = example(name);
                 (!path.exists()).then(|| format!("{} is not there: `cargo build --examples`", path.display()))
+            }
+            Component::Root => {
+                let is_root = rustix::process::geteuid().is_root();
+                (!is_root).then(|| "only root can start canfar-run as another user".to_owned())
             }
             Component::Python(modules) => {
                 let import = format!("import {modules}");
