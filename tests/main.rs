@@ -14,6 +14,7 @@ mod merge;
 mod names;
 mod options;
 mod plan;
+mod processes;
 mod reset;
 mod resume;
 mod shares;

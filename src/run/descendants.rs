@@ -7,9 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
@@ -104,7 +107,6 @@ pub fn kill_left_behind(leader: Pid, task_id: &OsStr) -> u32 {
                     || process.is_of_task(task_id))
         };
         let left = orphans().filter(is_left).collect();
-        // There is nobody to tell of a failure.
         let _ = kill_process_group(leader, Signal::KILL);
         left
     };
@@ -119,7 +121,8 @@ fn kill_until_none(find: impl Fn(&BTreeSet<Identity>) -> Vec<Process>, patience:
     let mut killed = BTreeSet::new();
     loop {
         let found = find(&killed);
-        let reaped = found.iter().filter(|process| process.end(&mut killed)).count();
+        killed.extend(found.iter().filter(|process| !process.is_zombie).map(|process| process.identity));
+        let reaped = found.iter().filter(|process| process.end()).count();
         if found.is_empty() || Instant::now() >= until {
             return u32::try_from(killed.len()).unwrap_or(u32::MAX);
         }
@@ -130,32 +133,47 @@ fn kill_until_none(find: impl Fn(&BTreeSet<Identity>) -> Vec<Process>, patience:
     }
 }
 
+/// The first thread's list of children; an error where the kernel keeps none. Open all the time: to find it again at the
+/// end of each task takes ten times as long as to read it.
+static CHILDREN: LazyLock<io::Result<File>> =
+    LazyLock::new(|| File::open(format!("/proc/self/task/{}/children", getpid())));
+
 /// The first thread's children.
 fn orphans() -> impl Iterator<Item = Process> {
-    let children = std::fs::read_to_string(format!("/proc/self/task/{}/children", getpid()));
-    let numbers = children.map_or_else(|_| all_numbers(), |children| numbers_in(&children));
+    let numbers = CHILDREN.as_ref().ok().and_then(|list| read_from_start(list).ok());
+    let numbers = numbers.map_or_else(all_numbers, |text| numbers_in(&text));
     numbers.into_iter().filter_map(Process::look)
+}
+
+/// Without moving the file's position, which others use as well.
+fn read_from_start(file: &File) -> io::Result<Vec<u8>> {
+    let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match file.read_at(&mut buffer, text.len() as u64)? {
+            0 => return Ok(text),
+            count => text.extend_from_slice(&buffer[..count]),
+        }
+    }
 }
 
 /// This process's children.
 fn children_of_all_threads() -> impl Iterator<Item = Process> {
-    let read = || -> std::io::Result<Vec<i32>> {
-        let mut numbers = Vec::new();
-        for thread in std::fs::read_dir("/proc/self/task")? {
-            match std::fs::read_to_string(thread?.path().join("children")) {
-                Ok(children) => numbers.extend(numbers_in(&children)),
-                // A thread that has just ended has none.
-                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(numbers)
+    let numbers = if CHILDREN.is_ok() {
+        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        // A thread that has ended meanwhile has none.
+        threads
+            .filter_map(|thread| std::fs::read(thread.path().join("children")).ok())
+            .flat_map(|text| numbers_in(&text))
+            .collect()
+    } else {
+        all_numbers()
     };
-    read().unwrap_or_else(|_| all_numbers()).into_iter().filter_map(Process::look)
+    numbers.into_iter().filter_map(Process::look)
 }
 
-fn numbers_in(children: &str) -> Vec<i32> {
-    children.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
+fn numbers_in(children: &[u8]) -> Vec<i32> {
+    let words = children.split(u8::is_ascii_whitespace);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
 }
 
 /// All there are, for a kernel without lists of children; none where `/proc` counts otherwise than this process does.
@@ -197,7 +215,7 @@ impl Process {
         Self::look(self.identity.pid).filter(|now| now.identity == self.identity)
     }
 
-    /// From the text of `/proc/PID/stat` (proc_pid_stat(5)): the second field is a name in parentheses that may hold
+    /// From the text of `/proc/PID/stat` (see `man 5 proc_pid_stat`): the second field is a name in parentheses that may hold
     /// anything.
     fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
         let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
@@ -234,7 +252,7 @@ impl Process {
     }
 
     /// Kills it, or reaps it if it is dead already: then the answer is `true`.
-    fn end(&self, killed: &mut BTreeSet<Identity>) -> bool {
+    fn end(&self) -> bool {
         let _turn = turn();
         let (Some(now), Some(pid)) = (self.look_again(), Pid::from_raw(self.identity.pid)) else {
             return true;
@@ -243,9 +261,8 @@ impl Process {
         if now.is_zombie && matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_))) {
             return true;
         }
-        if kill_process(pid, Signal::KILL).is_ok() {
-            killed.insert(self.identity);
-        }
+        // There is nobody to tell of a failure.
+        let _ = kill_process(pid, Signal::KILL);
         false
     }
 }
@@ -264,7 +281,7 @@ fn is_within(environment: &[u8], id: &OsStr) -> bool {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::{Identity, Process, is_within};
+    use super::{Identity, Process, all_numbers, children_of_all_threads, is_within};
 
     const STAT: &str = "77 (a) Z (b) S 5 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 2 3 4 5 6 7 8 9 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 4 5 ";
 
@@ -298,5 +315,21 @@ mod tests {
         ] {
             assert_eq!(is_within(environment.as_bytes(), OsStr::new("r.1.1.1.1")), is_its, "{environment:?}");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn children_are_found_with_and_without_the_kernels_lists_and_nobody_else_is() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let is_it = |process: Process| process.identity.pid.cast_unsigned() == child.id();
+        assert_eq!(children_of_all_threads().filter(|process| is_it(*process)).count(), 1);
+        assert_eq!(
+            all_numbers().into_iter().filter_map(Process::look).filter(|process| is_it(*process)).count(),
+            1
+        );
+        assert_eq!(Process::look(1), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(Process::look(child.id().cast_signed()), None);
     }
 }
