@@ -4,3 +4,4 @@ mod limits;
 mod memory;
 mod orphans;
 mod stopping;
+mod surroundings;

@@ -35,7 +35,6 @@ enum OnOutOfMemory {
 pub(crate) struct Container<'d> {
     dir: &'d Dir,
     flags: Vec<OsString>,
-    limits: [&'static str; 2],
     on_out_of_memory: OnOutOfMemory,
     words: Vec<OsString>,
 }
@@ -46,8 +45,6 @@ impl<'d> Container<'d> {
         let container = Self {
             dir,
             flags: Vec::new(),
-            // Without them runc fails where it may not raise its own.
-            limits: ["nofile=1024:1024", "nproc=1000:1000"],
             on_out_of_memory: OnOutOfMemory::KillOne,
             words: vec!["canfar-run".into()],
         };
@@ -60,6 +57,9 @@ impl<'d> Container<'d> {
             .flag("--read-only")
             .flag("--read-only-tmpfs=false")
             .flag("--network=none")
+            // Without them runc fails where it may not raise its own. Of two of a kind the last one counts.
+            .flag("--ulimit=nofile=1024:1024")
+            .flag("--ulimit=nproc=1000:1000")
             .flag(format!("--volume={}:/arc", dir.root().display()))
             .flag("--workdir=/arc")
             .env("HOME", "/arc")
@@ -84,12 +84,6 @@ impl<'d> Container<'d> {
 
     pub(crate) fn killed_whole(mut self) -> Self {
         self.on_out_of_memory = OnOutOfMemory::KillAll;
-        self
-    }
-
-    /// `soft:hard`, of open descriptors.
-    pub(crate) fn descriptors(mut self, limit: &'static str) -> Self {
-        self.limits[0] = limit;
         self
     }
 
@@ -141,7 +135,6 @@ impl<'d> Container<'d> {
             .args(["--rm", "--name", &name, "--pidfile"])
             .arg(&pid_file)
             .args(&self.flags)
-            .args(self.limits.map(|limit| format!("--ulimit={limit}")))
             .args(kills_all.then_some("--oom-kill-disable"))
             .arg("--rootfs")
             .arg(container_root().unwrap())

@@ -48,6 +48,8 @@ fn fill(root: &Path, canfar_run: &Path) -> anyhow::Result<()> {
     for folder in ["arc", "bin", "dev", "etc", "lib", "lib64", "proc", "run", "scratch", "sys", "tmp"] {
         std::fs::create_dir_all(root.join(folder))?;
     }
+    // Anybody's, where something can be written to is mounted there.
+    std::fs::set_permissions(root.join("tmp"), PermissionsExt::from_mode(0o1777))?;
     for (file, content) in [("passwd", "root:x:0:0::/:/bin/sh\n"), ("group", "root:x:0:\n"), ("canfar-run.toml", "")] {
         std::fs::write(root.join("etc").join(file), content)?;
     }
