@@ -28,7 +28,11 @@ pub struct Groups(BTreeMap<(Cause, String), Group>);
 impl Groups {
     /// Counts the failure of the file at `path`, of which `last_words` were the last.
     pub fn count(&mut self, cause: Cause, last_words: &str, path: &str) {
-        let mut last_line = reason_line(last_words, path);
+        let mut last_line = match cause {
+            // Each of them says other sizes, and what they were last busy with is not why.
+            Cause::Oom => "needs more memory than the container has".to_owned(),
+            _ => reason_line(last_words, path),
+        };
         if self.0.len() >= MOST_GROUPS && !self.0.contains_key(&(cause, last_line.clone())) {
             "(many different messages)".clone_into(&mut last_line);
         }
@@ -58,6 +62,15 @@ impl Groups {
 mod tests {
     use super::Groups;
     use crate::outcome::Cause;
+
+    #[test]
+    fn all_that_ran_out_of_memory_is_one_kind() {
+        let mut groups = Groups::default();
+        for size in 0..9 {
+            groups.count(Cause::Oom, &format!("stopped at {size} MiB"), "/data/a.fits");
+        }
+        assert_eq!(groups.sorted().len(), 1);
+    }
 
     #[test]
     fn kinds_are_counted_most_frequent_first_and_their_number_is_bounded() {

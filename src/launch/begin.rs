@@ -300,7 +300,8 @@ impl Launcher<'_> {
             text.push_str(&format!("\n{done_before} done before, {tasks} to run"));
         }
         text.push_str(&later(due));
-        if let Some(Caution { jobs, why }) = caution {
+        let side_by_side = due.tasks.ordinary.len() + due.tasks.suspects.len();
+        if let Some(Caution { jobs, why }) = caution.filter(|caution| caution.jobs < side_by_side) {
             text.push_str(&format!("\n{jobs} at a time: {why}"));
         }
         if !self.config.identity.is_given {

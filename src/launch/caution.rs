@@ -61,3 +61,106 @@ fn had_less(launch: &Launch, limit: Option<u64>) -> bool {
     let then = launch.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
     then.is_some_and(|then| limit.is_none_or(|now| now > then))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    use super::{after_deaths, died_before};
+    use crate::event::{LaunchBegun, Limits, Totals};
+    use crate::provenance::Process;
+    use crate::record::history::{History, LastLaunch, Launch, Seen};
+    use crate::record::layout::Layout;
+    use crate::select::Share;
+
+    const LIMIT: u64 = 1000;
+
+    /// How a launch of 1000 bytes ended.
+    #[derive(Debug, Clone, Copy)]
+    enum End {
+        InOrder,
+        /// With so many running, and so much in use by its last sign of life.
+        Died(usize, u64),
+    }
+    use End::{Died, InOrder};
+
+    fn launch(number: u32, end: End) -> Launch {
+        let (died_with, in_use) = match end {
+            InOrder => (None, None),
+            Died(running, in_use) => (Some(running), Some(in_use)),
+        };
+        Launch {
+            number,
+            path: PathBuf::new(),
+            begun: Some(LaunchBegun {
+                replica_id: 1,
+                replica_count: 1,
+                process: Process::current(None),
+                locked: true,
+                options: BTreeMap::new(),
+                limits: Limits { cpus: 8.0, memory_bytes: Some(LIMIT) },
+                jobs: 8,
+                command_files: Vec::new(),
+                share: 20,
+            }),
+            results: None,
+            stop: None,
+            ok: 0,
+            sign: in_use.map(|in_use| Totals { memory_bytes: Some(in_use), ..Totals::default() }),
+            died_with,
+        }
+    }
+
+    /// What a container with this limit is advised after these launches, whose tasks used so much.
+    fn advised(ends: &[End], largest: u64, limit: Option<u64>) -> Option<usize> {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let mut history = History::read(&layout, "run", 1, Share::Range(0..20), LastLaunch::Dead).unwrap();
+        // The launch itself is there, too, and no death.
+        let own = Died(0, 0);
+        history.launches =
+            (1..).zip(ends.iter().chain([&own])).map(|(number, end)| launch(number, *end)).collect();
+        history.seen = Seen { attempts: 1, largest };
+        let number = u32::try_from(history.launches.len()).unwrap();
+        let died = ends.iter().any(|end| matches!(end, Died(1.., _)));
+        assert_eq!(died_before(&history, number), died);
+        after_deaths(&history, number, limit, 8).map(|caution| caution.jobs)
+    }
+
+    #[test]
+    fn after_deaths_half_as_many_run_until_a_launch_ends_in_order() {
+        for (ends, jobs) in [
+            (&[][..], None),
+            (&[InOrder], None),
+            (&[Died(8, 900)], Some(4)),
+            (&[Died(8, 900), Died(4, 900)], Some(2)),
+            // Then suspects ran one by one, and one of them died.
+            (&[Died(8, 900), Died(4, 900), Died(0, 900)], Some(2)),
+            (&[Died(1, 900)], Some(1)),
+            (&[Died(8, 900), InOrder], None),
+            // A first death with room in memory was not about that; a second may well be.
+            (&[Died(8, 799)], None),
+            (&[Died(8, 799), Died(8, 799)], Some(4)),
+            (&[Died(8, 799), InOrder, Died(8, 799)], None),
+        ] {
+            assert_eq!(advised(ends, 0, Some(LIMIT)), jobs, "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_death_no_more_run_than_fit_by_what_tasks_were_seen_to_use() {
+        assert_eq!(advised(&[Died(8, 900)], 300, Some(LIMIT)), Some(2));
+        assert_eq!(advised(&[Died(8, 900)], 100, Some(LIMIT)), Some(4));
+        assert_eq!(advised(&[Died(8, 900)], 900, Some(LIMIT)), Some(1));
+        assert_eq!(advised(&[Died(8, 900), InOrder], 300, Some(LIMIT)), Some(2));
+        assert_eq!(advised(&[InOrder], 300, Some(LIMIT)), None);
+    }
+
+    #[test]
+    fn a_larger_container_is_not_judged_by_the_deaths_of_a_smaller_one() {
+        assert_eq!(advised(&[Died(8, 900)], 0, Some(2 * LIMIT)), None);
+        assert_eq!(advised(&[Died(8, 900)], 0, None), None);
+        assert_eq!(advised(&[Died(8, 900)], 300, Some(2 * LIMIT)), Some(5));
+    }
+}

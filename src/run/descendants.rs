@@ -200,8 +200,8 @@ struct Process {
     parent: i32,
     group: i32,
     is_zombie: bool,
-    /// Whether it has neither the old program's memory any more nor all of the new one's.
-    is_executing: bool,
+    /// Whether that is empty for good, and not because it is just executing a program, for a moment.
+    has_no_environment: bool,
 }
 
 impl Process {
@@ -223,12 +223,14 @@ impl Process {
         // The first of them is the third one.
         let field = |number: usize| fields.get(number - 3).copied();
         let is_zombie = matches!(field(3)?, "Z" | "X");
+        // Where it begins and ends; both are 0 until the new program's is there.
+        let is_empty = field(50).is_some_and(|begin| begin != "0" && Some(begin) == field(51));
         Some(Self {
             identity: Identity { pid, started: field(22)?.parse().ok()? },
             parent: field(4)?.parse().ok()?,
             group: field(5)?.parse().ok()?,
             is_zombie,
-            is_executing: !is_zombie && field(50) == Some("0"),
+            has_no_environment: is_zombie || is_empty,
         })
     }
 
@@ -239,15 +241,11 @@ impl Process {
             let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.identity.pid)) else {
                 return false;
             };
-            let now = self.look_again();
-            if environment.is_empty()
-                && now.is_some_and(|now| now.is_executing)
-                && begun.elapsed() < LONGEST_EXECUTION
-            {
-                std::thread::sleep(*PAUSES.start());
-                continue;
+            let Some(now) = self.look_again() else { return false };
+            if !environment.is_empty() || now.has_no_environment || begun.elapsed() >= LONGEST_EXECUTION {
+                return is_within(&environment, id);
             }
-            return now.is_some() && is_within(&environment, id);
+            std::thread::sleep(*PAUSES.start());
         }
     }
 
@@ -283,14 +281,21 @@ mod tests {
 
     use super::{Identity, Process, all_numbers, children_of_all_threads, is_within};
 
-    const STAT: &str = "77 (a) Z (b) S 5 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 2 3 4 5 6 7 8 9 0 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 4 5 ";
+    const STAT: &str = "77 (a) Z (b) S 5 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 2 3 4 5 6 7 8 9 0 0 0 0 0 0 0 17 1 0 0 0 0 0 10 20 30 40 50 60 70 0";
 
     #[test]
     fn a_name_may_look_like_the_rest_of_the_line() {
         let process = Process::parse(77, STAT.as_bytes()).unwrap();
         assert_eq!(process.identity, Identity { pid: 77, started: 4242 });
-        assert_eq!((process.parent, process.group, process.is_zombie), (5, 70, false));
-        assert!(Process::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap().is_zombie);
+        assert_eq!((process.parent, process.group), (5, 70));
+        assert!(!process.is_zombie && !process.has_no_environment);
+        let zombie = Process::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap();
+        assert!(zombie.is_zombie && zombie.has_no_environment);
+        // What executes a program has none yet, which is not the same as an empty one.
+        for (place, is_empty) in [(" 60 60 ", true), (" 0 0 ", false)] {
+            let process = Process::parse(77, STAT.replace(" 60 70 ", place).as_bytes()).unwrap();
+            assert_eq!(process.has_no_environment, is_empty, "{place}");
+        }
     }
 
     #[test]

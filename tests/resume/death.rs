@@ -8,7 +8,7 @@ use crate::support::{DEADLINE, Dir, Ended, Running, wait_until};
 
 /// Starts a launch, kills it once these tasks run (for the `times`th time), and lets them go, since no container dies
 /// around them.
-fn kill_it_at(dir: &Dir, jobs: usize, held: &[usize], times: usize) {
+pub(super) fn kill_it_at(dir: &Dir, jobs: usize, held: &[usize], times: usize) {
     hold(dir, held.iter().copied());
     let running = launch(dir, jobs).sh(TASK).start();
     began(dir, held.iter().copied(), times);
@@ -24,7 +24,7 @@ fn kill(running: Running<'_>) -> Ended {
 }
 
 /// Index and "alone" of a launch's starts, in their order.
-fn starts(dir: &Dir, number: usize) -> Vec<(u64, bool)> {
+pub(super) fn starts(dir: &Dir, number: usize) -> Vec<(u64, bool)> {
     let start = |event: Value| (event["index"].as_u64().unwrap(), event["alone"].as_bool().unwrap());
     dir.events_of(1, number, "start").into_iter().map(start).collect()
 }

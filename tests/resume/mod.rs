@@ -6,6 +6,7 @@ use crate::support::{DEADLINE, Dir, Run, wait_until};
 
 mod again;
 mod cannot_write;
+mod caution;
 mod death;
 mod giving_up;
 mod one_at_a_time;

@@ -156,3 +156,151 @@ impl<'a> Guard<'a> {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::Pid;
+    use tempfile::TempDir;
+
+    use super::Guard;
+    use crate::record::history::Seen;
+    use crate::run::cgroup::{Cgroup, MemoryGroup};
+    use crate::run::limits::JobsRule;
+    use crate::run::memory::{Room, Roster};
+    use crate::run::source::{Source, Staged};
+
+    const LIMIT: u64 = 100_000_000;
+    const DEADLINE: Duration = Duration::from_mins(1);
+
+    /// A container whose use is what a test says.
+    struct Container(TempDir);
+
+    impl Container {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let (proc, group) = (root.path().join("proc/self"), root.path().join("sys/fs/cgroup"));
+            std::fs::create_dir_all(&proc).unwrap();
+            std::fs::create_dir_all(&group).unwrap();
+            std::fs::write(proc.join("cgroup"), "0::/\n").unwrap();
+            std::fs::write(proc.join("mountinfo"), "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
+                .unwrap();
+            std::fs::write(group.join("memory.max"), format!("{LIMIT}\n")).unwrap();
+            std::fs::write(group.join("memory.stat"), "active_file 0\n").unwrap();
+            std::fs::write(group.join("memory.events"), "oom_kill 0\n").unwrap();
+            let container = Self(root);
+            container.uses(10);
+            container
+        }
+
+        /// Percent of the limit, always of as many digits: who reads meanwhile sees the one or the other.
+        fn uses(&self, percent: u64) {
+            use std::os::unix::fs::FileExt;
+            let path = self.0.path().join("sys/fs/cgroup/memory.current");
+            let file =
+                std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
+            file.write_all_at(format!("{:012}", LIMIT / 100 * percent).as_bytes(), 0).unwrap();
+        }
+
+        fn memory(&self) -> MemoryGroup {
+            Cgroup::below(self.0.path()).memory().unwrap()
+        }
+    }
+
+    /// A task that holds so many megabytes.
+    fn hold(megabytes: usize) -> Child {
+        let script =
+            format!("x=$(head -c {megabytes}000000 /dev/zero | tr '\\0' x); echo ready; sleep 1000; :");
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+        child
+    }
+
+    fn room(rule: JobsRule) -> Room {
+        Room { limit: LIMIT, jobs: 8, rule }
+    }
+
+    fn wait_until(mut condition: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < DEADLINE);
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    #[test]
+    fn near_the_limit_the_largest_task_is_stopped_and_the_others_go_on() {
+        let container = Container::new();
+        let memory = container.memory();
+        let roster = Roster::new(Some(memory.clone()), Seen::default());
+        let source = Source::new(Staged::default(), 8);
+        let guard = Guard::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
+        let (mut small, mut large) = (hold(1), hold(20));
+        let (first, second) = (roster.seat(1), roster.seat(2));
+        first.enter(Pid::from_child(&small));
+        second.enter(Pid::from_child(&large));
+        guard
+            .watch_over(|| {
+                container.uses(95);
+                assert_eq!(large.wait().unwrap().signal(), Some(9));
+                container.uses(50);
+                let shortage = second.leave().stopped.unwrap();
+                assert_eq!((shortage.in_use, shortage.limit), (LIMIT / 100 * 95, LIMIT));
+                assert!(shortage.task > 20_000_000, "{shortage:?}");
+            })
+            .unwrap();
+        assert_eq!(small.try_wait().unwrap(), None);
+        assert_eq!(first.leave().stopped, None);
+        rustix::process::kill_process_group(Pid::from_child(&small), rustix::process::Signal::KILL).unwrap();
+        small.wait().unwrap();
+    }
+
+    #[test]
+    fn where_memory_fills_up_nothing_new_begins_and_a_sign_of_life_is_due() {
+        let container = Container::new();
+        let memory = container.memory();
+        let roster = Roster::new(Some(memory.clone()), Seen::default());
+        let tasks = Staged { ordinary: (0..20).collect(), ..Staged::default() };
+        let source = Source::new(tasks, 8);
+        let guard = Guard::new(&memory, room(JobsRule::Measured), false, &roster, &source).unwrap();
+        let rings = |patience: Duration| {
+            let mut polled = [PollFd::new(&guard.bell.0, PollFlags::IN)];
+            poll(&mut polled, Some(&Timespec::try_from(patience).unwrap())).unwrap() > 0
+        };
+        std::thread::scope(|scope| {
+            let watching = || {
+                // Two at first, and one more with each that ended.
+                let first = source.next().unwrap();
+                let second = source.next().unwrap();
+                roster.ended(Some(1000));
+                let third = source.next().unwrap();
+                assert!(!rings(Duration::ZERO));
+                container.uses(85);
+                assert!(rings(DEADLINE));
+                assert_eq!(guard.peak(), Some(LIMIT / 100 * 85));
+                assert!(!rings(Duration::ZERO));
+                let waiting = scope.spawn(|| source.next());
+                source.over(first);
+                source.over(second);
+                assert_eq!(source.running(), 1);
+                // What is in use goes with no task: one may run all the same.
+                source.over(third);
+                assert!(waiting.join().unwrap().is_some());
+                container.uses(20);
+                assert!(source.next().is_some());
+                wait_until(|| guard.peak() == Some(LIMIT / 100 * 20));
+            };
+            guard.watch_over(watching).unwrap();
+        });
+    }
+}
