@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::support::{Component, Dir, example, require};
 
-const THREADS: &str = "echo \"[$OMP_NUM_THREADS, $OPENBLAS_NUM_THREADS, $JULIA_NUM_THREADS, $NUMBA_NUM_THREADS]\"";
+const THREADS: &str =
+    "echo \"[$OMP_NUM_THREADS, $OPENBLAS_NUM_THREADS, $JULIA_NUM_THREADS, $NUMBA_NUM_THREADS]\"";
 
 #[test]
 fn jobs_and_threads_follow_the_quota() {
@@ -54,13 +55,15 @@ fn the_demo_gives_the_same_in_containers_as_outside() {
         return;
     }
     let dir = Dir::new();
-    let made = Command::new(example("make_sky")).args([dir.path("sky"), dir.path("truth.json")]).output().unwrap();
+    let made =
+        Command::new(example("make_sky")).args([dir.path("sky"), dir.path("truth.json")]).output().unwrap();
     assert!(made.status.success());
     std::fs::copy(example("count_stars"), dir.path("count_stars")).unwrap();
 
     let contained: Vec<_> = (1..=4)
         .map(|replica: u32| {
-            let container = dir.container().cpus("1.5").memory_mib(256).env("REPLICA_ID", &replica.to_string());
+            let container =
+                dir.container().cpus("1.5").memory_mib(256).env("REPLICA_ID", &replica.to_string());
             let container = container.env("REPLICA_COUNT", "4");
             // The program of the demo was built for this machine, with its C library.
             let container = container.flag("--volume=/lib:/lib:ro").flag("--volume=/lib64:/lib64:ro");

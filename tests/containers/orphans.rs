@@ -50,8 +50,8 @@ fn thousands_of_tasks_with_orphans_leave_no_process_no_zombie_and_no_descriptor(
     }
     let tasks = std::env::var(TASKS).map_or(FEWER_TASKS, |tasks| tasks.parse().unwrap());
     let dir = Dir::new();
-    let list: String = (0..tasks).map(|task| format!("{task}\n")).collect();
-    dir.write("list", list);
+    let list: Vec<String> = (0..tasks).map(|task| task.to_string()).collect();
+    dir.write("list", list.join("\n"));
     let container = dir.container().cpus("2").memory_mib(256);
     let container = container.args(["--files-from", "list", "-o", "out", "-j", &JOBS.to_string()]);
     // One in the task's group, one in a session of its own; both would stay for minutes.

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use rustix::process::Signal;
 
-use crate::support::{Component, DEADLINE, Dir, PROJECT_GROUP, require, wait_until};
+use crate::support::{Component, Container, DEADLINE, Dir, PROJECT_GROUP, require, wait_until};
 
 /// Where the first task's temporary folder was, less its own part.
 fn scratch(dir: &Dir) -> String {
@@ -44,7 +44,7 @@ fn temporary_files_go_to_a_disk_before_memory_and_to_memory_before_nowhere() {
         (vec!["--env=CANFAR_RUN_TMP_DIR=/tmp", "--tmpfs=/tmp:size=1m"], "/tmp"),
     ] {
         let dir = Dir::with_inputs(1);
-        let container = flags.iter().fold(dir.container(), |container, flag| container.flag(flag));
+        let container = flags.iter().fold(dir.container(), Container::flag);
         container.launch().args(["--result", "text"]).sh(TELL_TMPDIR).run().exits(0);
         assert_eq!(scratch(&dir), wanted, "{flags:?}");
     }
@@ -66,7 +66,10 @@ esac; echo {}";
     container.args(["-j", "1", "--tmp-dir", "/tmp", "--result", "none"]).sh(script).run().exits(1);
     let failures = dir.failures(1, 1);
     assert_eq!(failures.len(), 1, "{failures:?}");
-    assert_eq!((&failures[0]["file"], &failures[0]["canfar_run"]["exit_code"]), (&"001.fits".into(), &7.into()));
+    assert_eq!(
+        (&failures[0]["file"], &failures[0]["canfar_run"]["exit_code"]),
+        (&"001.fits".into(), &7.into())
+    );
 }
 
 #[test]

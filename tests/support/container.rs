@@ -6,7 +6,6 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -82,6 +81,7 @@ impl<'d> Container<'d> {
         self.flag(format!("--memory={mib}m")).flag(format!("--memory-swap={mib}m"))
     }
 
+    /// The kernel kills all of it where it would have killed one process for want of memory.
     pub(crate) fn killed_whole(mut self) -> Self {
         self.on_out_of_memory = OnOutOfMemory::KillAll;
         self
@@ -188,11 +188,6 @@ impl Contained<'_> {
         let _ = kill_process(self.pid(), signal);
     }
 
-    /// What it said so far on standard error.
-    pub(crate) fn stderr(&self) -> String {
-        self.running.as_ref().map(Running::stderr).unwrap_or_default()
-    }
-
     /// All processes in it but the first, also those that ended and were not reaped.
     pub(crate) fn processes(&self) -> Vec<Process> {
         Process::descendants_of(self.pid())
@@ -220,14 +215,6 @@ impl Contained<'_> {
         let ended = self.running.take().unwrap().wait();
         let kills = self.memory.take().map_or(0, MemoryWatch::kills);
         (ended, kills)
-    }
-
-    /// The same for one that takes longer than most.
-    #[track_caller]
-    pub(crate) fn wait_for(mut self, deadline: Duration) -> Ended {
-        let running = self.running.as_mut().unwrap();
-        wait_until(deadline, &format!("the end of {}", self.name), || running.has_ended());
-        self.wait()
     }
 }
 

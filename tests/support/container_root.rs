@@ -50,7 +50,9 @@ fn fill(root: &Path, canfar_run: &Path) -> anyhow::Result<()> {
     }
     // Anybody's, where something can be written to is mounted there.
     std::fs::set_permissions(root.join("tmp"), PermissionsExt::from_mode(0o1777))?;
-    for (file, content) in [("passwd", "root:x:0:0::/:/bin/sh\n"), ("group", "root:x:0:\n"), ("canfar-run.toml", "")] {
+    for (file, content) in
+        [("passwd", "root:x:0:0::/:/bin/sh\n"), ("group", "root:x:0:\n"), ("canfar-run.toml", "")]
+    {
         std::fs::write(root.join("etc").join(file), content)?;
     }
     std::fs::copy(canfar_run, bin.join("canfar-run")).with_context(|| canfar_run.display().to_string())?;

@@ -73,13 +73,17 @@ impl Cgroup {
         let lines = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
         let path = |controller: &str| {
             let mut fields = lines.lines().map(|line| line.splitn(3, ':').skip(1).collect::<Vec<_>>());
-            fields.find(|fields| fields[0] == controller).map(|fields| fields[1].trim_start_matches('/').to_owned())
+            fields
+                .find(|fields| fields[0] == controller)
+                .map(|fields| fields[1].trim_start_matches('/').to_owned())
         };
         let (version, folder) = match path("memory") {
             // That of a process which has ended already.
             Some(path) if path.is_empty() => return None,
             Some(path) => (Version::V1, PathBuf::from("/sys/fs/cgroup/memory").join(path)),
-            None => (Version::V2, PathBuf::from("/sys/fs/cgroup").join(path("").filter(|path| !path.is_empty())?)),
+            None => {
+                (Version::V2, PathBuf::from("/sys/fs/cgroup").join(path("").filter(|path| !path.is_empty())?))
+            }
         };
         Some(Self { version, folder })
     }
