@@ -130,26 +130,30 @@ impl<'d> Container<'d> {
         let files = tempfile::tempdir().unwrap();
         let pid_file = files.path().join("pid");
         let kills_all = self.on_out_of_memory == OnOutOfMemory::KillAll;
+        // Cgroups of version 2 have no such thing, and need none: see `MemoryWatch`.
+        let lets_wait = kills_all && std::path::Path::new("/sys/fs/cgroup/memory").exists();
         let run = Run::of(self.dir, "podman")
             .args(PODMAN)
             .args(["--rm", "--name", &name, "--pidfile"])
             .arg(&pid_file)
             .args(&self.flags)
-            .args(kills_all.then_some("--oom-kill-disable"))
+            .args(lets_wait.then_some("--oom-kill-disable"))
             .arg("--rootfs")
             .arg(container_root().unwrap())
             .args(&self.words)
             // It leaves a file where it is started when the kernel has killed somebody.
             .cwd(files.path().to_owned());
-        let mut running = run.start();
-        let mut pid = None;
-        wait_until(DEADLINE, &format!("{name} is started"), || {
+        // Whole from here on, so that it is removed should it not come up.
+        let mut contained =
+            Contained { running: Some(run.start()), name, pid: None, memory: None, _files: files };
+        let starts = format!("{} is started", contained.name);
+        wait_until(DEADLINE, &starts, || {
             let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
-            pid = text.trim().parse().ok().and_then(Pid::from_raw);
-            pid.is_some_and(is_under_way) || running.has_ended()
+            contained.pid = text.trim().parse().ok().and_then(Pid::from_raw);
+            contained.pid.is_some_and(is_under_way) || contained.running.as_mut().unwrap().has_ended()
         });
-        let memory = pid.and_then(|pid| MemoryWatch::of(pid, kills_all));
-        Contained { running: Some(running), name, pid, memory, _files: files }
+        contained.memory = contained.pid.and_then(|pid| MemoryWatch::of(pid, kills_all));
+        contained
     }
 }
 
