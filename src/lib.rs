@@ -36,7 +36,7 @@ use anyhow::Context;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Color, Command};
-use crate::config::{RunConfig, Verbosity, explained, layered};
+use crate::config::{RunConfig, Verbosity, check, explained, layered};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::console::Console;
@@ -79,6 +79,7 @@ fn dispatch(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<ExitCode> {
+    check(argv)?;
     let matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
     let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
     let begin = if matches.subcommand_name().is_some() { 2 } else { 1 };

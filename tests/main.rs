@@ -9,6 +9,7 @@ mod examples;
 mod glob_parity;
 mod help;
 mod json_parity;
+mod launch_path;
 mod limits;
 mod merge;
 mod names;

@@ -22,8 +22,14 @@ pub(super) struct JobFile {
 /// # Errors
 /// When it can't be read, is not TOML, or has an unknown key or a value of a wrong kind.
 pub(super) fn read(path: &Path, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("can't read the job file {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        let elsewhere = if path.exists() {
+            ""
+        } else {
+            ", which --job-file or CANFAR_RUN_JOB_FILE names. Give its whole path, on storage that the container sees, such as /arc/projects"
+        };
+        format!("can't read the job file {}{elsewhere}", path.display())
+    })?;
     parse(&text, known, lists).with_context(|| format!("in the job file {}", path.display()))
 }
 

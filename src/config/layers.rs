@@ -11,7 +11,9 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 
 use crate::cli::Cli;
+use crate::config::arrived;
 use crate::config::job_file::{self, JobFile, did_you_mean};
+use crate::config::mistyped::first_line;
 use crate::environment::Environment;
 
 const PREFIX: &str = "CANFAR_RUN_";
@@ -93,7 +95,7 @@ pub fn layered(
     let lists = root.get_arguments().filter(|option| matches!(option.get_action(), ArgAction::Append));
     let lists: Vec<&str> = lists.filter_map(Arg::get_long).collect();
 
-    let mut warnings = Vec::new();
+    let mut warnings = arrived::notes(rest);
     let from_environment = environment_items(environment, &every, &mut warnings);
     let job_path = job_file_path(matches, environment);
     let job = match &job_path {
@@ -172,6 +174,8 @@ fn environment_items(environment: &Environment, every: &[&str], warnings: &mut V
         if !is_option || exact != suffix {
             let hint = if is_option {
                 format!("; it is written {PREFIX}{exact}")
+            } else if suffix == "COMMAND" {
+                format!("; a command stands after `--`, in {PREFIX}SHELL, or in a job file")
             } else {
                 did_you_mean(&name, every.iter().copied())
             };
@@ -217,9 +221,7 @@ fn job_file_path(matches: &ArgMatches, environment: &Environment) -> Option<Path
 fn check(subcommand: &str, item: &Item) -> anyhow::Result<()> {
     let argv = ["canfar-run".into(), subcommand.into()].into_iter().chain(item.tokens.iter().cloned());
     if let Err(error) = Cli::command().try_get_matches_from(argv) {
-        let text = error.to_string();
-        let why = text.split("\n\n").next().unwrap_or(&text);
-        bail!("{}: {}", item.origin, why.strip_prefix("error: ").unwrap_or(why));
+        bail!("{}: {}", item.origin, first_line(&error));
     }
     Ok(())
 }
@@ -310,6 +312,7 @@ mod tests {
             ("CANFAR_RUN_jobs", "it is written CANFAR_RUN_JOBS"),
             ("CANFAR_RUN_RETRY-DELAY", "it is written CANFAR_RUN_RETRY_DELAY"),
             ("CANFAR_RUN_Job_File", "it is written CANFAR_RUN_JOB_FILE"),
+            ("CANFAR_RUN_COMMAND", "in CANFAR_RUN_SHELL"),
             ("CANFAR_RUN_JBOS", "the nearest one is `jobs`"),
         ] {
             let layers = of(&[], &[(variable, "4")], "").unwrap();

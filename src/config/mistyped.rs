@@ -2,29 +2,41 @@
 //! that there are not.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, CommandFactory};
 
 use crate::cli::Cli;
+use crate::config::arrived::{blank_inside, rejoined, toml_text, typographic};
 
 /// The parser's error, or what is behind it.
 pub fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error {
+    if !error.use_stderr() {
+        return error.into();
+    }
+    if let Some(why) = blank_inside(argv) {
+        return anyhow::Error::msg(format!("{}\n{why}", first_line(&error)));
+    }
     if error.kind() != ErrorKind::UnknownArgument {
         return error.into();
     }
-    let said = dropped_quotes(argv).or_else(|| no_such_subcommand(argv));
+    let said =
+        dropped_quotes(argv).or_else(|| no_such_subcommand(argv)).or_else(|| one_word_too_many(&error, argv));
     said.map_or_else(|| error.into(), anyhow::Error::msg)
 }
 
+/// What is wrong, without usage and tips.
+pub(super) fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let why = text.split("\n\n").next().unwrap_or(&text);
+    why.strip_prefix("error: ").unwrap_or(why).to_owned()
+}
+
 /// What to say when `--shell SCRIPT` is followed by words: a job file that keeps them together.
-pub(super) fn lost_quotes<'a>(script: &OsStr, words: impl IntoIterator<Item = &'a OsString>) -> String {
-    let mut line = script.to_string_lossy().into_owned();
-    for word in words {
-        line.push(' ');
-        line.push_str(&word.to_string_lossy());
-    }
-    let toml = toml::Value::String(line);
+pub(super) fn lost_quotes<'a>(script: &'a OsStr, words: impl IntoIterator<Item = &'a OsString>) -> String {
+    let words = words.into_iter().map(OsString::as_os_str);
+    let toml = toml_text(&rejoined(std::iter::once(script).chain(words)));
     format!(
         "--shell takes one string and is followed by more words: the launch dropped the quotes. Put the command into a job file and give that with --job-file:\n\n    shell = {toml}\n"
     )
@@ -32,10 +44,14 @@ pub(super) fn lost_quotes<'a>(script: &OsStr, words: impl IntoIterator<Item = &'
 
 /// `--shell wc -c {}`: what follows the first word is taken for options and arguments of ours.
 fn dropped_quotes(argv: &[OsString]) -> Option<String> {
-    let place = argv.iter().position(|word| word == "--shell" || word == "--")?;
-    let (script, rest) = argv.get(place + 1..)?.split_first()?;
+    let is_shell = |word: &OsString| word.as_bytes().starts_with(b"--shell=");
+    let place = argv.iter().position(|word| word == "--shell" || word == "--" || is_shell(word))?;
+    let (script, rest) = match argv[place].as_bytes().strip_prefix(b"--shell=") {
+        Some(script) => (OsStr::from_bytes(script), argv.get(place + 1..)?),
+        None => argv.get(place + 1..)?.split_first().map(|(script, rest)| (script.as_os_str(), rest))?,
+    };
     // A script with blanks in it has kept its quotes: something else is wrong.
-    let is_one_word = !script.is_empty() && !script.as_encoded_bytes().contains(&b' ');
+    let is_one_word = !script.is_empty() && !script.as_bytes().contains(&b' ');
     if argv[place] == "--" || !is_one_word {
         return None;
     }
@@ -46,6 +62,30 @@ fn dropped_quotes(argv: &[OsString]) -> Option<String> {
         .take_while(|word| *word != "--" && !ours.iter().any(|ours| *word == ours.as_str()))
         .collect();
     (!words.is_empty()).then(|| lost_quotes(script, words))
+}
+
+/// A plain word where an option has to stand: half of a value with a space in it, or a command without `--`.
+fn one_word_too_many(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    if let Some(why) = typographic(OsStr::new(word)) {
+        return Some(format!("unexpected argument {word:?}. {why}"));
+    }
+    let root = Cli::command();
+    if word.starts_with('-') || root.get_subcommands().any(|known| known.get_name() == word) {
+        return None;
+    }
+    let place = argv.iter().position(|given| given == word.as_str())?;
+    let (option, value) = (argv.get(place.checked_sub(2)?)?.to_str()?, argv[place - 1].to_str()?);
+    let is_option = |known: &Arg| {
+        let short = known.get_short().map(|short| format!("-{short}"));
+        let long = known.get_long().map(|long| format!("--{long}"));
+        known.get_action().takes_values() && [short, long].iter().flatten().any(|name| name == option)
+    };
+    let name = root.get_arguments().find(|known| is_option(known))?.get_long()?;
+    Some(format!(
+        "unexpected argument {word:?} after {option} {value}, which takes one value. A launch such as `canfar create` splits at every space; a value that has one goes into a job file, given with --job-file:\n\n    {name} = {}\n\nA command stands after `--`, such as `-- python analyze.py {{}}`.",
+        toml_text(&format!("{value} {word}"))
+    ))
 }
 
 fn no_such_subcommand(argv: &[OsString]) -> Option<String> {
@@ -80,8 +120,28 @@ mod tests {
         let said_of = |words| said(words).lines().nth(2).unwrap_or_default().trim().to_owned();
         assert_eq!(said_of(&["--shell", "wc", "-c", "{}"]), "shell = \"wc -c {}\"");
         assert_eq!(said_of(&["-i", "a", "--shell", "wc", "{}", "--results-dir", "x"]), "shell = \"wc {}\"");
-        assert!(said(&["--shell", "wc {}", "--jbos", "4"]).contains("'--jbos'"));
+        assert_eq!(said_of(&["--shell=wc", "-c", "{}"]), "shell = \"wc -c {}\"");
+        assert_eq!(said_of(&["--shell", "'wc", "-c", "{}'"]), "shell = \"wc -c {}\"");
+        assert!(said(&["--shell", "wc -c {}", "--jbos", "4"]).contains("'--jbos'"));
         assert!(said(&["--shell", "wc", "--jobs", "4", "--jbos"]).contains("'--jbos'"));
+    }
+
+    #[test]
+    fn a_value_with_a_space_was_split() {
+        let said = |words| said(words);
+        assert!(said(&["-i", "a", "-o", "/arc/my", "results"]).contains("results-dir = \"/arc/my results\""));
+        assert!(said(&["--timeout", "10", "m", "-i", "a"]).contains("timeout = \"10 m\""));
+        assert!(said(&["--jobs", "2", "run"]).contains("'run'"));
+        assert!(said(&["-v", "x", "y"]).contains("unexpected argument"));
+    }
+
+    #[test]
+    fn what_was_copied_from_a_page_is_told_by_its_characters() {
+        assert!(
+            said(&["-i", "a", "--jobs", "2 --threads", "1"]).contains("\"2 --threads\" has a blank in it")
+        );
+        assert!(said(&["--jobs\u{a0}2", "-i", "a"]).contains("has a blank in it"));
+        assert!(said(&["--jobs", "2", "\u{2014}input", "a"]).contains("not the `-` of the keyboard"));
     }
 
     #[test]

@@ -128,11 +128,14 @@ impl RunConfig {
         let given = source_of(&args.inputs, environment)?;
         let identity =
             identify(args.share.replica_id.as_deref(), args.share.replica_count.as_deref(), environment)?;
-        let (command, template) = command_of(&args.tasks, &args.inputs)?;
-        let results_dir = environment.absolute(&args.results.results_dir);
+        let (command, template) = command_of(&args.tasks, &args.inputs, environment)?;
+        let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
         let tasks =
             TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, &layered.env);
+        if let (None, Some(word)) = (template.program(), args.tasks.command.first()) {
+            program::not_a_whole_line(word, tasks.get("PATH"), &environment.cwd)?;
+        }
         let program = template
             .program()
             .map(|name| program::find(name, tasks.get("PATH"), &environment.cwd))
@@ -173,7 +176,7 @@ impl RunConfig {
             json: messages.json.unwrap_or(false),
             warnings: warnings_of(&command, &template, resources.notes),
             options: layered.options,
-            session: environment.get("skaha_sessionid").map(|session| session.to_string_lossy().into_owned()),
+            session: environment.get(SESSION).map(|session| session.to_string_lossy().into_owned()),
             cwd: environment.cwd.clone(),
             command,
             template,
@@ -199,7 +202,11 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
             bail!("--exclude is about patterns; with --files-from, leave the entries out of the list")
         }
         (Some(file), true) => {
-            let file = if file.as_os_str() == "-" { file.clone() } else { environment.absolute(file) };
+            let file = if file.as_os_str() == "-" {
+                file.clone()
+            } else {
+                place("--files-from", file, environment)?
+            };
             Ok(Given::Source(Source::FilesFrom { file: OsText(file.into_os_string()), null }))
         }
         (None, _) if null => bail!("--null is about the list of --files-from, and there is none"),
@@ -210,7 +217,7 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
         (None, false) => {
             if let Some(place) = inputs.input.iter().position(|pattern| pattern.is_empty()) {
                 bail!(
-                    "--input has an empty value (the {}. one): an empty argument is left where a launch splits at two spaces in a row, or where a variable was unset",
+                    "--input has an empty value (the {}. one): take it out, or set the variable it came from",
                     place + 1
                 );
             }
@@ -232,20 +239,27 @@ fn has_relative(inputs: &InputArgs) -> bool {
     inputs.input.iter().chain(excludes).any(is_relative)
 }
 
-fn command_of(tasks: &TaskArgs, inputs: &InputArgs) -> anyhow::Result<(Command, Template)> {
+fn command_of(
+    tasks: &TaskArgs,
+    inputs: &InputArgs,
+    environment: &Environment,
+) -> anyhow::Result<(Command, Template)> {
     match (&tasks.shell, tasks.command.as_slice()) {
         (Some(script), []) => {
             let template = Template::from_shell(script).context("in --shell")?;
             Ok((Command::Shell(OsText(script.clone())), template))
         }
         (Some(script), words) => bail!("{}", lost_quotes(script, words)),
-        (None, []) => bail!("{}", no_command(inputs)),
+        (None, []) => bail!("{}", no_command(inputs, environment)),
         (None, words) => {
             let template = Template::from_argv(words)?;
             Ok((Command::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
         }
     }
 }
+
+/// The platform's variable for the session's id.
+const SESSION: &str = "skaha_sessionid";
 
 /// Words that mean something to a shell only.
 const SHELL_WORDS: [&str; 8] = ["|", ">", ">>", "<", "&&", "||", ";", "2>"];
@@ -267,16 +281,32 @@ fn warnings_of(command: &Command, template: &Template, notes: Vec<String>) -> Ve
     warnings
 }
 
-fn no_command(inputs: &InputArgs) -> String {
-    let swallowed = inputs.input.len() > 1;
-    let hint = if swallowed {
-        "\nAll words after --input are patterns until the next option: put `--` before the command."
-    } else {
-        ""
-    };
-    format!(
-        "no command: say what to run for each file after `--`, such as `-- python analyze.py {{}}`, or with --shell{hint}"
-    )
+fn no_command(inputs: &InputArgs, environment: &Environment) -> String {
+    let mut said = "no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell".to_owned();
+    if inputs.input.len() > 1 {
+        said += "\nAll words after --input are patterns until the next option: put `--` before the command.";
+    }
+    if environment.get(SESSION).is_some() {
+        said += "\nIf it was in --env CANFAR_RUN_SHELL=...: a value with a `=` in it does not arrive at all; put it into a job file (shell = '...').";
+    }
+    said
+}
+
+/// A path as seen from the working directory. What only a shell expands would become a folder of that name, which nobody
+/// looks for.
+fn place(option: &str, path: &Path, environment: &Environment) -> anyhow::Result<PathBuf> {
+    let bytes = path.as_os_str().as_bytes();
+    let is_name = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'(' | b'{');
+    let is_home = bytes == b"~" || bytes.starts_with(b"~/");
+    let is_variable = bytes.windows(2).any(|pair| pair[0] == b'$' && is_name(&pair[1]));
+    let absolute = environment.absolute(path);
+    if (is_home || is_variable) && !absolute.exists() {
+        bail!(
+            "{option} {}: `~` and variables mean something to a shell only, and none has seen this: write the whole path, such as /arc/projects/... (the platform replaces $(NAME) on a launch line, but only where the container has a variable of that name)",
+            path.display()
+        );
+    }
+    Ok(absolute)
 }
 
 /// Where temporary folders may go. One that was asked for is judged now: nothing should begin without it.
@@ -286,7 +316,7 @@ fn scratch_of(
     environment: &Environment,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let Some(folder) = asked else { return Ok(scratch::candidates(environment.get("TMPDIR"), results_dir)) };
-    let folder = environment.absolute(folder);
+    let folder = place("--tmp-dir", folder, environment)?;
     if !folder.is_dir() {
         bail!(
             "--tmp-dir {}: there is no such directory. Make it first, or leave the option out",
@@ -303,7 +333,7 @@ fn work_folder(chdir: Option<&Path>, environment: &Environment) -> anyhow::Resul
         None => Ok(WorkFolder::Inherited),
         Some(folder) if folder.as_os_str() == "task" => Ok(WorkFolder::Task),
         Some(folder) => {
-            let folder = environment.absolute(folder);
+            let folder = place("--chdir", folder, environment)?;
             if !folder.is_dir() {
                 bail!(
                     "--chdir {}: there is no such directory. Make it first, or give `task` for a temporary one each",

@@ -40,11 +40,12 @@ const SEARCHED_FOLDERS: usize = 1000;
 /// Lines that help, most telling first.
 pub(super) fn help(case: &Case) -> Vec<String> {
     let mut lines = Vec::new();
-    if case.target.form == Form::Empty {
-        lines.push(
+    match case.target.form {
+        Form::Empty => lines.push(
             "an empty argument, as two spaces in a row become when the launch splits at every space"
                 .to_owned(),
-        );
+        ),
+        Form::Path | Form::PathDespiteMagic | Form::Pattern => lines.extend(meant_for_a_shell(case)),
     }
     lines.extend(in_results(case));
     lines.extend(denied(case));
@@ -56,6 +57,32 @@ pub(super) fn help(case: &Case) -> Vec<String> {
     lines.extend(excluded(case));
     lines.extend(split_path(case));
     lines
+}
+
+/// Quotes, `~`, variables and lists that no shell took apart: here they are part of the name.
+fn meant_for_a_shell(case: &Case) -> Option<String> {
+    let argument = case.target.argument.to_str()?;
+    let inside = argument.trim_matches(['\'', '"', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}']);
+    if inside.len() < argument.len() {
+        let found = if would_match(case, OsStr::new(inside)) { ", which matches" } else { "" };
+        return Some(format!(
+            "the quotes are part of it, as no shell took them away: write {}{found}",
+            Shown::from(inside)
+        ));
+    }
+    if argument.contains(char::is_whitespace)
+        && argument.split_whitespace().any(|part| would_match(case, OsStr::new(part)))
+    {
+        return Some("it is one argument with blanks in it, and parts of it match: quotes, a line break or a variable kept several together. Give them as separate ones, or as a list in a job file".to_owned());
+    }
+    let is_variable = argument
+        .split('$')
+        .skip(1)
+        .any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_({".contains(c)));
+    (argument.starts_with('~') || is_variable).then(|| {
+        "`~` and variables mean something to a shell only, and none has seen this: write the whole path"
+            .to_owned()
+    })
 }
 
 fn in_results(case: &Case) -> Option<String> {

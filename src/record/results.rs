@@ -98,8 +98,14 @@ pub fn prepare(layout: &Layout, replica_id: u32, history: &History) -> anyhow::R
 /// When it can't.
 pub fn try_place(layout: &Layout, replica_id: u32) -> anyhow::Result<()> {
     let path = layout.results(replica_id);
-    AtomicFile::create(&path).with_context(|| format!("can't write the results file {}", path.display()))?;
-    Ok(())
+    let Err(error) = AtomicFile::create(&path) else { return Ok(()) };
+    let advice = if error.kind() == io::ErrorKind::PermissionDenied {
+        let root = layout.root().display();
+        format!(" (this user may not; who made the folder can let the group: chmod -R g+rwX {root})")
+    } else {
+        String::new()
+    };
+    Err(error).with_context(|| format!("can't write the results file {}{advice}", path.display()))
 }
 
 /// Whether the results file of a replica is the one that `promised` describes.

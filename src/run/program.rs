@@ -12,7 +12,9 @@ use rustix::fs::{Access, access};
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     /// No such file.
-    #[error("the command {name:?} was not found in PATH ({path}). {}", advice(name))]
+    #[error(
+        "the command {name:?} was not found in PATH ({path}). Is it installed in this image? Give its whole path otherwise"
+    )]
     NotInPath {
         /// The word.
         name: OsString,
@@ -30,6 +32,11 @@ pub enum ProgramError {
         /// What was searched.
         path: String,
     },
+    /// A command line in quotes that kept it together.
+    #[error(
+        "the command's first word is {0:?}, a whole command line in one word: quotes around it kept it together. Write it without them, as in `-- {1}`, or give it to --shell"
+    )]
+    WholeLine(OsString, String),
     /// No such file.
     #[error("the command {0:?} does not exist. Is it in this image, or on storage that is mounted here?")]
     Missing(PathBuf),
@@ -57,20 +64,30 @@ pub enum Unfit {
     FirstLine(String),
 }
 
-fn advice(name: &OsStr) -> &'static str {
-    if name.as_bytes().contains(&b' ') {
-        "It has spaces in it: a whole command line is for --shell"
-    } else {
-        "Is it installed in this image? Give its whole path otherwise"
-    }
-}
-
 /// The absolute path of the file that `name` means: searched in `path` (a `PATH`), or, with a slash in it, as seen from
 /// `cwd`, wherever the tasks will run.
 ///
 /// # Errors
 /// When there is none or it can't be executed.
 pub fn find(name: &OsStr, path: Option<&OsStr>, cwd: &Path) -> Result<PathBuf, ProgramError> {
+    found(name, path, cwd).or_else(|error| not_a_whole_line(name, path, cwd).and(Err(error)))
+}
+
+/// Refuses a first word such as `python analyze.py {}`, whose own first word is a program.
+///
+/// # Errors
+/// When it is such a word.
+pub fn not_a_whole_line(word: &OsStr, path: Option<&OsStr>, cwd: &Path) -> Result<(), ProgramError> {
+    let text = word.to_string_lossy();
+    match text.split_once(' ') {
+        Some((program, _)) if found(OsStr::new(program), path, cwd).is_ok() => {
+            Err(ProgramError::WholeLine(word.to_owned(), text.into_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn found(name: &OsStr, path: Option<&OsStr>, cwd: &Path) -> Result<PathBuf, ProgramError> {
     if name.as_bytes().contains(&b'/') {
         let file = cwd.join(name);
         let file = std::path::absolute(&file).unwrap_or(file);
@@ -152,6 +169,8 @@ mod tests {
         assert_eq!(find(OsStr::new("bin/sh"), None, here).unwrap(), Path::new("/bin/sh"));
         let missing = find(OsStr::new("no-such-program"), Some(OsStr::new("/bin")), here);
         assert!(matches!(missing, Err(ProgramError::NotInPath { .. })));
+        let line = find(OsStr::new("sh run.sh"), Some(OsStr::new("/bin")), here);
+        assert!(matches!(line, Err(ProgramError::WholeLine(..))));
         let here_only = find(OsStr::new("passwd"), Some(OsStr::new("/nowhere")), Path::new("/etc"));
         assert!(matches!(here_only, Err(ProgramError::OnlyHere { .. })));
         let unfit = find(OsStr::new("/etc/passwd"), None, here);

@@ -57,6 +57,60 @@ canfar-run: error: --chdir [DIR]/data/000.fits: there is no such directory. Make
 }
 
 #[test]
+fn what_a_launch_took_apart_or_kept_together() {
+    all_are_refused(&[
+        case(&["-i", "data/*.fits", "--jobs", "", "2", "-o", "out", "--", "true"], r#"
+canfar-run: error: an argument is empty, the one after "--jobs": a launch such as `canfar create` splits the command at every space, so that two spaces in a row leave one, and so does a variable that was not set. Write single spaces, and all of it on one line. What arrived:
+
+    canfar-run -i 'data/*.fits' --jobs '' 2 -o out -- true
+"#),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "sh", "-c", "wc", "-c", "{}"], r#"
+canfar-run: error: sh -c runs only the script "wc", without the words after it: the launch dropped the quotes. Put the command into a job file and give that with --job-file:
+
+    shell = "wc -c {}"
+"#),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "bash", "-lc", "source", "setup.sh", "&&", "analyze", "{}"], r#"
+canfar-run: error: bash -lc runs only the script "source", without the words after it: the launch dropped the quotes. Put the command into a job file and give that with --job-file:
+
+    command = ["bash", "-lc", 'source setup.sh && analyze "$1"', "bash", "{}"]
+"#),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "python3", "-c", "import", "sys", "{}"], r#"
+canfar-run: error: python3 -c runs only the code "import", without the words after it: the launch dropped the quotes. Write it into a file, such as /arc/projects/.../task.py, and run that: -- python3 /arc/projects/.../task.py {}
+"#),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "sh analyze.sh {}"], r#"
+canfar-run: error: the command's first word is "sh analyze.sh {}", a whole command line in one word: quotes around it kept it together. Write it without them, as in `-- sh analyze.sh {}`, or give it to --shell
+"#),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "sh analyze.sh"], r#"
+canfar-run: error: the command's first word is "sh analyze.sh", a whole command line in one word: quotes around it kept it together. Write it without them, as in `-- sh analyze.sh`, or give it to --shell
+"#),
+        case(&["-i", "data/*.fits", "-o", "/arc/my", "results", "--", "true"], r#"
+canfar-run: error: unexpected argument "results" after -o /arc/my, which takes one value. A launch such as `canfar create` splits at every space; a value that has one goes into a job file, given with --job-file:
+
+    results-dir = "/arc/my results"
+
+A command stands after `--`, such as `-- python analyze.py {}`.
+"#),
+        case(&["-i", "data/*.fits", "--jobs", "2 --results-dir", "out", "--", "true"], r#"
+canfar-run: error: unexpected argument 'out' found
+The argument "2 --results-dir" has a blank in it. A line break in the text of a launch becomes one, a blank copied from a web page may be one that nothing splits at, and quotes around several arguments keep them together: write all of it on one line, with single spaces.
+"#),
+        case(&["-i", "data/*.fits", "-o", "out/$(REPLICA_COUNT)", "--", "true"], "
+canfar-run: error: --results-dir out/$(REPLICA_COUNT): `~` and variables mean something to a shell only, and none has seen this: write the whole path, such as /arc/projects/... (the platform replaces $(NAME) on a launch line, but only where the container has a variable of that name)
+"),
+        case(&["-i", "data/*.fits", "-o", "~/results", "--", "true"], "
+canfar-run: error: --results-dir ~/results: `~` and variables mean something to a shell only, and none has seen this: write the whole path, such as /arc/projects/... (the platform replaces $(NAME) on a launch line, but only where the container has a variable of that name)
+"),
+        case(&["-i", "data/*.fits", "-o", "out"], "
+canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell
+If it was in --env CANFAR_RUN_SHELL=...: a value with a `=` in it does not arrive at all; put it into a job file (shell = '...').
+").env("skaha_sessionid", "abc"),
+        case(&["-i", "data/*.fits", "-o", "out"], "
+canfar-run: error: in --shell: single quotes without an end (line 1, column 12 of the shell command: 'a b). Quotes do not survive a launch such as `canfar create`: if that took them away, put the command into a job file (shell = '...')
+").env("CANFAR_RUN_SHELL", "grep -c {} 'a b"),
+    ]);
+}
+
+#[test]
 fn scripts_that_are_wrong() {
     all_are_refused(&[
         case(

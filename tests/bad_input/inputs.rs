@@ -51,6 +51,30 @@ canfar-run: error: the input pattern matched nothing:
       nearest existing folder: [DIR]/data (3 entries: 000.fits, 001.fits, 002.fits)
 Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
 "),
+        case(&["-i", "'data/*.fits'", "-o", "out", "--", "true"], "
+canfar-run: error: the input pattern matched nothing:
+  \"'data/*.fits'\"
+      the quotes are part of it, as no shell took them away: write data/*.fits, which matches
+      nearest existing folder: [DIR] (2 entries: data, out)
+Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+"),
+        case(&["-i", "data/000.fits data/00[12].fits", "-o", "out", "--", "true"], "
+canfar-run: error: the input pattern matched nothing:
+  \"data/000.fits data/00[12].fits\"
+      it is one argument with blanks in it, and parts of it match: quotes, a line break or a variable kept several together. Give them as separate ones, or as a list in a job file
+      nearest existing folder: [DIR]/data (3 entries: 000.fits, 001.fits, 002.fits)
+Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+"),
+        case(&["-i", "~/*.fits", "$HOME/*.fits", "-o", "out", "--", "true"], "
+canfar-run: error: 2 of 2 input patterns matched nothing:
+  ~/*.fits
+      `~` and variables mean something to a shell only, and none has seen this: write the whole path
+      nearest existing folder: [DIR] (2 entries: data, out)
+  $HOME/*.fits
+      `~` and variables mean something to a shell only, and none has seen this: write the whole path
+      nearest existing folder: [DIR] (2 entries: data, out)
+Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+"),
         case(&["-i", "*", "-o", "out", "--", "true"], "
 canfar-run: error: the input pattern matched nothing:
   *
@@ -134,7 +158,9 @@ canfar-run: error: --exclude needs --input: it says what to leave out of what th
 canfar-run: error: --exclude is about patterns; with --files-from, leave the entries out of the list
 "),
         case(&["-i", "data/*.fits", "", "-o", "out", "--", "true"], "
-canfar-run: error: --input has an empty value (the 2. one): an empty argument is left where a launch splits at two spaces in a row, or where a variable was unset
+canfar-run: error: an argument is empty, the one after \"data/*.fits\": a launch such as `canfar create` splits the command at every space, so that two spaces in a row leave one, and so does a variable that was not set. Write single spaces, and all of it on one line. What arrived:
+
+    canfar-run -i 'data/*.fits' '' -o out -- true
 "),
         case(&["-i", "-o", "out", "--", "true"], "
 canfar-run: error: a value is required for '--input <PATTERN>...' but none was supplied

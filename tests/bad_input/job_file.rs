@@ -15,13 +15,13 @@ fn files_that_cannot_be_read() {
         case(
             LINE,
             "
-canfar-run: error: can't read the job file [DIR]/job.toml: No such file or directory (os error 2)
+canfar-run: error: can't read the job file [DIR]/job.toml, which --job-file or CANFAR_RUN_JOB_FILE names. Give its whole path, on storage that the container sees, such as /arc/projects: No such file or directory (os error 2)
 ",
         ),
         case(
             &["-i", "data/*.fits", "-o", "out", "--", "true"],
             "
-canfar-run: error: can't read the job file [DIR]/jobs/job.toml: No such file or directory (os error 2)
+canfar-run: error: can't read the job file [DIR]/jobs/job.toml, which --job-file or CANFAR_RUN_JOB_FILE names. Give its whole path, on storage that the container sees, such as /arc/projects: No such file or directory (os error 2)
 ",
         )
         .env("CANFAR_RUN_JOB_FILE", "jobs/job.toml"),

@@ -78,14 +78,6 @@ impl Case {
         let mut wrong = String::new();
         let said = redacted(&ended.stderr, &dir);
         let (said, expected) = (said.trim_end_matches('\n'), self.said.trim_matches('\n'));
-        eprintln!(
-            "@@{}@@{}@@{}@@{:?}@@{}@@",
-            self.said,
-            ended.code.unwrap_or(-1),
-            said,
-            before.difference(&dir.tree()),
-            self.args.join(" ")
-        );
         if said != expected {
             write!(wrong, "--- it should say\n{expected}\n--- but says\n{said}\n").unwrap();
         }

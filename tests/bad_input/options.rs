@@ -111,9 +111,9 @@ canfar-run: error: invalid value 'maybe' for '--verbose[=<BOOL>]': write true, f
 For more information, try '--help'.
 "),
         case(&["-i", "data/*.fits", "-o", "", "--", "true"], "
-canfar-run: error: a value is required for '--results-dir <DIR>' but none was supplied
+canfar-run: error: an argument is empty, the one after \"-o\": a launch such as `canfar create` splits the command at every space, so that two spaces in a row leave one, and so does a variable that was not set. Write single spaces, and all of it on one line. What arrived:
 
-For more information, try '--help'.
+    canfar-run -i 'data/*.fits' -o '' -- true
 "),
     ]);
 }

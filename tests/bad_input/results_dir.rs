@@ -50,14 +50,14 @@ canfar-run: error: results can't be written: can't write into the results direct
             mode(dir, "out", 0o555);
         }),
         case(LINE, r#"
-canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json: Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
+canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json (this user may not; who made the folder can let the group: chmod -R g+rwX [DIR]/out): Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
 "#)
             .code(4)
             .without_rights()
             .given(a_run)
             .replica("2", "2"),
         case(LINE, r#"
-canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json: Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
+canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json (this user may not; who made the folder can let the group: chmod -R g+rwX [DIR]/out): Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
 "#).code(4).without_rights().replica("2", "2").given(
             |dir| {
                 a_run(dir);

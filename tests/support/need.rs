@@ -14,6 +14,10 @@ pub(crate) enum Component<'a> {
     Containers,
     /// A program of `examples/`, built beside canfar-run.
     Example(&'a str),
+    /// The right to become another user, and `setpriv` for that.
+    OtherUsers,
+    /// The right to mount where nobody else sees it, and `unshare` for that.
+    PrivateMounts,
     /// The right to become another user.
     Root,
 }
@@ -27,6 +31,10 @@ impl Component<'_> {
                 let path = example(name);
                 (!path.exists()).then(|| format!("{} is not there: `cargo build --examples`", path.display()))
             }
+            Component::OtherUsers => {
+                refusal("setpriv", &["--reuid=20001", "--regid=20001", "--groups=30001", "true"])
+            }
+            Component::PrivateMounts => refusal("unshare", &["-m", "mount", "-t", "tmpfs", "none", "/etc"]),
             Component::Root => {
                 let is_root = rustix::process::geteuid().is_root();
                 (!is_root).then(|| "only root can start canfar-run as another user".to_owned())
@@ -45,6 +53,19 @@ impl Component<'_> {
                 ))
             }
         }
+    }
+}
+
+/// Why a program can't do something here.
+fn refusal(program: &str, args: &[&str]) -> Option<String> {
+    match Command::new(program).args(args).stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(format!(
+            "{program} {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        )),
+        Err(error) => Some(format!("{program} can't be started: {error}")),
     }
 }
 

@@ -1,0 +1,10 @@
+//! The way of a launch: typed, through the real client, through the platform's splitting and quoting, into a container
+//! in which canfar-run does what the line says, or says what became of it.
+
+mod arrival;
+mod client;
+mod documented;
+mod image;
+mod platform;
+mod surroundings;
+mod world;

@@ -1,0 +1,111 @@
+//! A folder that stands for what a container of the platform sees: /arc, /opt and programs.
+
+use std::path::{Path, PathBuf};
+
+use super::platform::Container;
+use crate::support::{Dir, Run, python};
+
+/// Prints what it was given; with a second argument it also writes that file.
+const STAND_IN: &str = "\
+import json, os, pathlib, sys
+if len(sys.argv) > 2 and sys.argv[1].startswith(\"/\"):
+    out = pathlib.Path(sys.argv[2])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(pathlib.Path(sys.argv[1]).read_bytes())
+print(json.dumps({\"argv\": sys.argv[1:], \"replica\": os.environ[\"REPLICA_ID\"]}))
+";
+
+/// Where documents keep their data; each has the same files in both.
+const PROJECTS: [&str; 2] = ["survey", "myproject"];
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) dir: Dir,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let world = Self { dir: Dir::new() };
+        let dir = &world.dir;
+        std::fs::create_dir_all(world.home()).unwrap();
+        for project in PROJECTS {
+            let at = |name: &str| format!("arc/projects/{project}/{name}");
+            for folder in ["data", "raw/n1", "calibrated/n1"] {
+                (0..5).for_each(|number| _ = dir.write(at(&format!("{folder}/{number}.fits")), "x"));
+            }
+            for stage in ["stage1.toml", "stage2.toml"] {
+                let text = world.here(&example(&format!("two_stage/{stage}")).replace("myproject", project));
+                dir.write(at(stage), &text);
+                dir.write(at(&format!("two_stage/{stage}")), &text);
+            }
+            dir.write(at("two_stage/calibrate.py"), STAND_IN);
+        }
+        let job = blocks(&readme(), "toml").remove(0);
+        dir.write("arc/projects/survey/job.toml", world.here(&job));
+        dir.write("arc/projects/survey/analyze.py", STAND_IN);
+        for name in ["analyze.py", "analyze_fits.py"] {
+            dir.write(format!("opt/analysis/{name}"), STAND_IN);
+        }
+        dir.write("bin/python3", format!("#!/bin/sh\nexec {} \"$@\"\n", python().display()));
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(dir.path("bin/python3"), executable).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_canfar-run"), dir.path("bin/canfar-run")).unwrap();
+        world
+    }
+
+    /// A text with the places of the platform as they are called here.
+    pub(super) fn here(&self, text: &str) -> String {
+        let root = self.dir.root().to_str().unwrap();
+        let image = "headless images.canfar.net/myproject/stars:1.0";
+        text.replace("/arc/", &format!("{root}/arc/"))
+            .replace("/opt/", &format!("{root}/opt/"))
+            .replace("headless IMAGE", image)
+    }
+
+    pub(super) fn home(&self) -> PathBuf {
+        self.dir.path("arc/home/user")
+    }
+
+    /// The container's first process, to be started.
+    pub(super) fn start(&self, container: &Container) -> Run<'_> {
+        let path = format!("{}:/usr/bin:/bin", self.dir.path("bin").display());
+        let [program, arguments @ ..] = container.argv.as_slice() else { panic!("nothing to start") };
+        let run = Run::of(&self.dir, program).args(arguments).cwd(self.home());
+        container.env.iter().fold(run, |run, (name, value)| run.env(name, value)).env("PATH", path)
+    }
+
+    /// The results directory of the one run that there is.
+    pub(super) fn results(&self) -> PathBuf {
+        let mut found = Vec::new();
+        look_for_lists(&self.dir.path("arc"), &mut found);
+        assert_eq!(found.len(), 1, "{found:?}\n{}", self.dir.tree());
+        found.remove(0)
+    }
+}
+
+fn look_for_lists(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            look_for_lists(&entry.path(), found);
+        } else if entry.file_name() == "inputs.jsonl" {
+            found.push(folder.to_owned());
+        }
+    }
+}
+
+/// The text of an example.
+pub(super) fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+pub(super) fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The code blocks of one language.
+pub(super) fn blocks(text: &str, language: &str) -> Vec<String> {
+    let parts = text.split("```").collect::<Vec<_>>();
+    let inside = parts.iter().skip(1).step_by(2);
+    inside.filter_map(|block| Some(block.strip_prefix(language)?.strip_prefix('\n')?.to_owned())).collect()
+}
