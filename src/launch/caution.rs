@@ -1,6 +1,7 @@
 //! How many tasks may run at once after a container died around them.
 
-use crate::record::history::{History, Launch, share_of_memory};
+use crate::record::history::{History, Launch};
+use crate::record::suspicion::share_of_memory;
 use crate::run::memory::fitting;
 use crate::units;
 
@@ -70,8 +71,9 @@ mod tests {
     use super::{after_deaths, died_before};
     use crate::event::{LaunchBegun, Limits, Totals};
     use crate::provenance::Process;
-    use crate::record::history::{History, LastLaunch, Launch, Seen};
+    use crate::record::history::{History, LastLaunch, Launch};
     use crate::record::layout::Layout;
+    use crate::record::suspicion::Seen;
     use crate::select::Share;
 
     const LIMIT: u64 = 1000;

@@ -12,6 +12,7 @@ use crate::event::{LaunchBegun, ResultsWritten, Stopped, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
 use crate::record::journal::{self, BadLine, ReadLine, Span};
 use crate::record::layout::{Layout, parse_journal_name};
+use crate::record::suspicion::{Seen, Suspect, share_of_memory};
 use crate::select::Share;
 
 /// What is known of a task.
@@ -86,46 +87,6 @@ impl Launch {
         let limit = self.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
         let in_use = self.sign.and_then(|sign| sign.memory_bytes);
         matches!((in_use, limit), (Some(in_use), Some(limit)) if in_use < share_of_memory(limit))
-    }
-}
-
-/// What of a limit on memory tasks may fill, bytes: 80 %.
-pub fn share_of_memory(limit: u64) -> u64 {
-    limit / 5 * 4
-}
-
-/// A task that is not to run among others as if nothing had happened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Suspect {
-    /// Containers that died around it since it last ended.
-    pub deaths: u32,
-    /// Whether memory ran out under it, so that it needs the container for itself.
-    pub is_hungry: bool,
-    /// Whether the last of these containers showed memory with room in it.
-    pub had_room: bool,
-}
-
-impl Suspect {
-    /// Whether others may run beside it: it was there once, and memory is not likely what it was.
-    pub fn may_have_company(self) -> bool {
-        self.deaths == 1 && self.had_room && !self.is_hungry
-    }
-}
-
-/// What tasks were seen to use, those that ran out of memory left out: they run alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Attempts that ended.
-    pub attempts: u64,
-    /// The most memory that one of them had, bytes; 0 where none could be told.
-    pub largest: u64,
-}
-
-impl Seen {
-    /// Takes one more attempt into account, with the most memory it had.
-    pub fn add(&mut self, bytes: Option<u64>) {
-        self.attempts += 1;
-        self.largest = self.largest.max(bytes.unwrap_or(0));
     }
 }
 
@@ -471,12 +432,13 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
-    use super::{History, Known, LastLaunch, Problem, Records, Seen, Suspect};
+    use super::{History, Known, LastLaunch, Problem, Records};
     use crate::event::{AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, TaskEnded, Totals};
     use crate::outcome::{Cause, ProcessEnd, Status, Usage};
     use crate::provenance::Process;
     use crate::record::journal::Journal;
     use crate::record::layout::Layout;
+    use crate::record::suspicion::{Seen, Suspect};
     use crate::select::Share;
 
     const SHARE: Share = Share::Range(10..20);

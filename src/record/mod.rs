@@ -12,3 +12,4 @@ pub mod logs;
 pub mod rel;
 pub mod results;
 pub mod succession;
+pub mod suspicion;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::record::history::share_of_memory;
+use crate::record::suspicion::share_of_memory;
 use crate::run::cgroup::MemoryGroup;
 use crate::run::memory::judge::Judge;
 use crate::run::memory::room::{Measured, Room};
@@ -157,7 +157,8 @@ impl<'a> Guard<'a> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -169,7 +170,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::Guard;
-    use crate::record::history::Seen;
+    use crate::record::suspicion::Seen;
     use crate::run::cgroup::{Cgroup, MemoryGroup};
     use crate::run::limits::JobsRule;
     use crate::run::memory::{Room, Roster};
@@ -245,7 +246,7 @@ mod tests {
         let roster = Roster::new(Some(memory.clone()), Seen::default());
         let source = Source::new(Staged::default(), 8);
         let guard = Guard::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
-        let (mut small, mut large) = (hold(1), hold(20));
+        let (mut small, mut large) = (hold(1), hold(30));
         let (first, second) = (roster.seat(1), roster.seat(2));
         first.enter(Pid::from_child(&small));
         second.enter(Pid::from_child(&large));
@@ -256,7 +257,7 @@ mod tests {
                 container.uses(50);
                 let shortage = second.leave().stopped.unwrap();
                 assert_eq!((shortage.in_use, shortage.limit), (LIMIT / 100 * 95, LIMIT));
-                assert!(shortage.task > 20_000_000, "{shortage:?}");
+                assert!(shortage.task > 30_000_000, "{shortage:?}");
             })
             .unwrap();
         assert_eq!(small.try_wait().unwrap(), None);

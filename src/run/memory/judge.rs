@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::record::history::share_of_memory;
+use crate::record::suspicion::share_of_memory;
 use crate::run::memory::roster::{Serial, Shortage};
 
 /// At this much of the limit, percent, a task is stopped.
@@ -24,8 +24,11 @@ const TO_COME_BACK: Duration = Duration::from_millis(200);
 /// Which task grew most is a matter of this time.
 const GROWTH: Duration = Duration::from_secs(1);
 
-/// Less than this part of the limit is neither growth nor worth stopping anybody for.
+/// Less than this part of the limit is no growth.
 const NEGLIGIBLE: u64 = 50;
+
+/// Where tasks have less than this part of what is in use, to stop one does not help: files in memory, say, are left.
+const TASKS_PART: u64 = 4;
 
 /// One that was stopped, until its memory is back.
 #[derive(Debug)]
@@ -101,10 +104,11 @@ impl Judge {
         if !self.is_near_the_limit() || self.is_waiting(at, in_use) {
             return None;
         }
-        let (serial, task) = self.grew_most()?;
-        if task < self.limit / NEGLIGIBLE {
+        let tasks: u64 = self.tasks.values().filter_map(|past| past.back()).map(|(_, bytes)| bytes).sum();
+        if tasks < in_use / TASKS_PART {
             return None;
         }
+        let (serial, task) = self.grew_most()?;
         self.stopped = Some(Stopped { serial, at, in_use, is_gone: false });
         Some((serial, Shortage { task, in_use, limit: self.limit }))
     }
@@ -262,6 +266,9 @@ mod tests {
     fn nobody_is_stopped_for_memory_that_no_task_has() {
         let mut tasks = [Task::new(|_| 10), Task::new(|_| 15)];
         assert_eq!(simulate(&mut tasks, 950, 2000).0, []);
+        // Many small ones are another matter.
+        let mut many: Vec<Task> = (0..64).map(|_| Task::new(|_| 15)).collect();
+        assert_eq!(simulate(&mut many, 0, 2000).0.len(), 3);
     }
 
     #[test]

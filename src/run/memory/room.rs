@@ -1,6 +1,6 @@
 //! How many tasks may run at once for their memory: a pure function of what was measured.
 
-use crate::record::history::share_of_memory;
+use crate::record::suspicion::share_of_memory;
 use crate::run::limits::JobsRule;
 
 /// A launch whose tasks nobody has seen yet begins with so many at once.

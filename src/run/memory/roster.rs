@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::record::history::Seen;
+use crate::record::suspicion::Seen;
 use crate::run::cgroup::MemoryGroup;
 use crate::run::memory::tree::bytes_of_tree;
 
@@ -207,7 +207,8 @@ impl<'a> Seat<'a> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::Command;
@@ -216,7 +217,7 @@ mod tests {
     use rustix::process::Pid;
 
     use super::{Roster, Serial, Shortage};
-    use crate::record::history::Seen;
+    use crate::record::suspicion::Seen;
 
     const SHORTAGE: Shortage = Shortage { task: 1, in_use: 2, limit: 3 };
 

@@ -1,0 +1,41 @@
+//! What earlier attempts and deaths tell about how tasks are to be run: plain data.
+
+/// What of a limit on memory tasks may fill, bytes: 80 %.
+pub fn share_of_memory(limit: u64) -> u64 {
+    limit / 5 * 4
+}
+
+/// A task that is not to run among others as if nothing had happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Suspect {
+    /// Containers that died around it since it last ended.
+    pub deaths: u32,
+    /// Whether memory ran out under it, so that it needs the container for itself.
+    pub is_hungry: bool,
+    /// Whether the last of these containers showed memory with room in it.
+    pub had_room: bool,
+}
+
+impl Suspect {
+    /// Whether others may run beside it: it was there once, and memory is not likely what it was.
+    pub fn may_have_company(self) -> bool {
+        self.deaths == 1 && self.had_room && !self.is_hungry
+    }
+}
+
+/// What tasks were seen to use, those that ran out of memory left out: they run alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Attempts that ended.
+    pub attempts: u64,
+    /// The most memory that one of them had, bytes; 0 where none could be told.
+    pub largest: u64,
+}
+
+impl Seen {
+    /// Takes one more attempt into account, with the most memory it had.
+    pub fn add(&mut self, bytes: Option<u64>) {
+        self.attempts += 1;
+        self.largest = self.largest.max(bytes.unwrap_or(0));
+    }
+}
