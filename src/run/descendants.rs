@@ -31,9 +31,6 @@ const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_micros(200)..=
 /// How long a process that is just executing a program may hide its environment.
 const LONGEST_EXECUTION: Duration = Duration::from_millis(100);
 
-/// So many orphans are reaped without looking up.
-const MOST_AT_ONCE: usize = 1000;
-
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Held by whoever reaps, or kills by a number that somebody else may reap. Never for longer than a few system calls that
@@ -88,6 +85,8 @@ pub fn reap_orphans() {
     {
         /// `__WNOTHREAD` of `linux/wait.h`: no other thread's children.
         const OWN_CHILDREN: WaitOptions = WaitOptions::from_bits_retain(0x2000_0000);
+        /// Whoever begets without end is not to keep this thread from all else.
+        const MOST_AT_ONCE: usize = 1000;
         let reap_one = || {
             let _turn = turn();
             matches!(rustix::process::wait(WaitOptions::NOHANG | OWN_CHILDREN), Ok(Some(_)))
@@ -121,14 +120,15 @@ fn kill_until_none(find: impl Fn(&BTreeSet<Identity>) -> Vec<Process>, patience:
     let mut killed = BTreeSet::new();
     loop {
         let found = find(&killed);
+        let before = killed.len();
         killed.extend(found.iter().filter(|process| !process.is_zombie).map(|process| process.identity));
         let reaped = found.iter().filter(|process| process.end()).count();
         if found.is_empty() || Instant::now() >= until {
             return u32::try_from(killed.len()).unwrap_or(u32::MAX);
         }
+        pause = if killed.len() > before { *PAUSES.start() } else { (pause * 2).min(*PAUSES.end()) };
         if reaped < found.len() {
             std::thread::sleep(pause);
-            pause = (pause * 2).min(*PAUSES.end());
         }
     }
 }
@@ -200,7 +200,7 @@ struct Process {
     parent: i32,
     group: i32,
     is_zombie: bool,
-    /// Whether that is empty for good, and not because it is just executing a program, for a moment.
+    /// Whether its environment is empty for good, and not just while it executes a program.
     has_no_environment: bool,
 }
 
@@ -215,8 +215,8 @@ impl Process {
         Self::look(self.identity.pid).filter(|now| now.identity == self.identity)
     }
 
-    /// From the text of `/proc/PID/stat` (see `man 5 proc_pid_stat`): the second field is a name in parentheses that may hold
-    /// anything.
+    /// From the text of `/proc/PID/stat` (see `man 5 proc_pid_stat`): the second field is a name in parentheses that may
+    /// hold anything.
     fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
         let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
         let fields: Vec<&str> = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().collect();

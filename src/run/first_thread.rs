@@ -38,7 +38,7 @@ pub fn attend<T: Send>(
     let descendants = Descendants::adopt();
     let stop = Stop::on_signals().context("can't take over signals")?;
     let (working, is_working) = channel::<()>();
-    let result = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let work = || {
             let _working = working;
             work(&stop, &descendants)
@@ -54,10 +54,10 @@ pub fn attend<T: Send>(
                 leave(signal, &descendants);
             }
         }
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    });
-    descendants.kill_all(PATIENCE);
-    result
+        let ended = thread.join();
+        descendants.kill_all(PATIENCE);
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Ends this process although the work is not over.

@@ -62,9 +62,9 @@ pub fn jobs_within_descriptors(jobs: usize) -> usize {
     share(current, own, each, jobs)
 }
 
-/// Threads that canfar-run itself starts beside those for tasks, and what one task needs: the thread that attends to it,
+/// Threads that canfar-run itself still starts beside those for tasks, and what one task needs: the thread that attends to it,
 /// its process, and two that this may start at a time.
-const PROCESSES: (u64, u64) = (8, 4);
+const PROCESSES: (u64, u64) = (7, 4);
 
 /// How many of `jobs` tasks at a time, each with `threads` threads, the limits on processes and threads allow (`ulimit -u`,
 /// and the cgroup's, for both count threads, too); at least 1.
