@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Run, Tree};
+use super::{Container, Run, Tree};
 
 /// Gone when dropped. Tests put inputs into `data` and results into `out`, and canfar-run is started in it.
 #[derive(Debug)]
@@ -115,5 +115,10 @@ impl Dir {
     /// The same with `-i data/*.fits -o out`.
     pub(crate) fn launch(&self) -> Run<'_> {
         self.canfar_run().args(["-i", "data/*.fits", "-o", "out"])
+    }
+
+    /// canfar-run in a container, to be started with this folder as its /arc.
+    pub(crate) fn container(&self) -> Container<'_> {
+        Container::new(self)
     }
 }

@@ -1,16 +1,22 @@
 //! What the tests of the program share.
 
+mod container;
+mod container_root;
 mod dir;
 mod ended;
+mod memory_watch;
 mod need;
+mod process;
 mod run;
 mod slurm;
 mod tree;
 mod wait;
 
+pub(crate) use container::{Contained, Container, PROJECT_GROUP};
 pub(crate) use dir::Dir;
 pub(crate) use ended::Ended;
-pub(crate) use need::{Component, python, require};
+pub(crate) use need::{Component, example, python, require};
+pub(crate) use process::Process;
 pub(crate) use run::{Run, Running, at_once};
 pub(crate) use slurm::{Job, Slurm};
 pub(crate) use tree::Tree;

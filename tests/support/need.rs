@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use super::container;
+
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Component<'a> {
@@ -10,6 +12,10 @@ pub(crate) enum Component<'a> {
     Python(&'a str),
     /// What [`super::Slurm`] is made of.
     Slurm,
+    /// Containers, with a static canfar-run in them.
+    Containers,
+    /// A program of `examples/`, built beside canfar-run.
+    Example(&'a str),
     /// The right to become another user, and `setpriv` for that.
     OtherUsers,
     /// The right to mount where nobody else sees it, and `unshare` for that.
@@ -22,6 +28,11 @@ impl Component<'_> {
     /// Why it can't be had here; `None` when it can.
     fn missing(self) -> Option<String> {
         match self {
+            Component::Containers => container::why_none(),
+            Component::Example(name) => {
+                let path = example(name);
+                (!path.exists()).then(|| format!("{} is not there: `cargo build --examples`", path.display()))
+            }
             Component::OtherUsers => {
                 refusal("setpriv", &["--reuid=20001", "--regid=20001", "--groups=30001", "true"])
             }
@@ -64,6 +75,11 @@ fn refusal(program: &str, args: &[&str]) -> Option<String> {
 /// The interpreter to compare with.
 pub(crate) fn python() -> PathBuf {
     std::env::var_os("CANFAR_RUN_TEST_PYTHON").unwrap_or_else(|| "python3".into()).into()
+}
+
+/// A program of `examples/`.
+pub(crate) fn example(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_canfar-run")).with_file_name("examples").join(name)
 }
 
 /// Whether a test can go on: `if !require(...) { return }`. It says why not, and in CI it has to.

@@ -1,0 +1,62 @@
+//! Processes of this machine, as /proc shows them: those in containers too, under the numbers they have here.
+
+use std::collections::BTreeSet;
+
+use rustix::process::Pid;
+
+/// One process, at the moment it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    parent: i32,
+    pub(crate) name: String,
+    pub(crate) state: char,
+    /// In ticks since the machine was started: with the number, it is one process only.
+    pub(crate) started: u64,
+}
+
+impl Process {
+    /// All that came from a process, ended ones that nobody has reaped among them.
+    pub(crate) fn descendants_of(ancestor: Pid) -> Vec<Self> {
+        let mut others = Self::all();
+        let mut family = BTreeSet::from([ancestor.as_raw_pid()]);
+        let mut found = Vec::new();
+        loop {
+            let (children, rest): (Vec<_>, Vec<_>) =
+                others.into_iter().partition(|process| family.contains(&process.parent));
+            if children.is_empty() {
+                return found;
+            }
+            family.extend(children.iter().map(|process| process.pid));
+            found.extend(children);
+            others = rest;
+        }
+    }
+
+    fn all() -> Vec<Self> {
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        entries.filter_map(|entry| Self::read(entry.file_name().to_str()?.parse().ok()?)).collect()
+    }
+
+    /// `None` where there is none (any more).
+    pub(crate) fn read(pid: i32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may hold anything, parentheses too.
+        let (before, after) = stat.rsplit_once(") ")?;
+        let name = before.split_once(" (")?.1.to_owned();
+        let fields: Vec<&str> = after.split(' ').collect();
+        let state = fields.first()?.chars().next()?;
+        let started = fields.get(19)?.parse().ok()?;
+        Some(Self { pid, parent: fields.get(1)?.parse().ok()?, name, state, started })
+    }
+
+    /// Ended, and not reaped.
+    pub(crate) fn is_zombie(&self) -> bool {
+        self.state == 'Z'
+    }
+
+    /// How many descriptors it has open; `None` where it is gone.
+    pub(crate) fn descriptors(pid: Pid) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+    }
+}
