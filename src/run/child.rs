@@ -25,8 +25,9 @@ use crate::run::stop::Stop;
 /// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
 pub const LONGEST_GRACE_ON_STOP: Duration = Duration::from_secs(15);
 
-/// A process that even KILL does not end (it hangs in the kernel) is given up after this when stopping.
-const GIVE_UP_AFTER_KILL: Duration = Duration::from_secs(5);
+/// A process that even KILL does not end (it hangs in the kernel) is given up after this when stopping. That leaves time
+/// for the results also after a second signal.
+const GIVE_UP_AFTER_KILL: Duration = Duration::from_secs(3);
 
 /// How often a process is asked whether it ended, where the system can't tell by itself.
 const ASK_EVERY: Duration = Duration::from_millis(10);
