@@ -107,6 +107,7 @@ pub fn run<'e>(
     stderr: &mut Capture,
 ) -> Result<Finished, SpawnError> {
     let started = Instant::now();
+    let kills_before = spec.seat.roster().kills();
     let mut child = spawn(spec.program, spec.argv, spec.environment, spec.folder)?;
     let streams = [
         Stream::new(child.stdout.take().map(OwnedFd::from), stdout),
@@ -120,7 +121,7 @@ pub fn run<'e>(
         told: Told::Nothing,
         grace: spec.limits.grace,
     };
-    spec.seat.enter(attendance.group);
+    spec.seat.enter(attendance.group, kills_before);
     let presence = attendance.stay(stop);
     let ended_by = attendance.phase.why();
     let left_processes = descendants::kill_left_behind(attendance.group, spec.task_id);
