@@ -176,6 +176,8 @@ pub enum StopReason {
     CannotWrite,
     /// The command can't be started at all.
     CannotStart,
+    /// The system stayed short of processes, descriptors or memory.
+    Short,
     /// A newer launch of the same replica took over.
     Superseded,
     /// One that a later version tells apart; never written.

@@ -190,10 +190,7 @@ impl Work<'_> {
             Execution::Short(error) => match self.recorder.take_back(index) {
                 Err(error) => self.cannot_write(turn, &error),
                 Ok(()) if self.source.short(turn) => {}
-                Ok(()) => {
-                    self.source
-                        .halt(Halt::CannotStart(format!("the system stays short of something: {error}")));
-                }
+                Ok(()) => self.source.halt(Halt::Short(error.to_string())),
             },
             Execution::Made(executed) => self.conclude(turn, &attempt, *executed, started_at),
         }
