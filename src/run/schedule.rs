@@ -182,7 +182,7 @@ impl Work<'_> {
         };
         let started_at = crate::clock::now();
         match executor.execute(&attempt) {
-            Execution::Stopped => self.give_back(turn),
+            Execution::Stopped => self.interrupted(turn, index),
             Execution::CannotStart(why) => {
                 self.source.halt(Halt::CannotStart(why));
                 self.source.give_back(turn);
@@ -231,6 +231,16 @@ impl Work<'_> {
             }
             Some(_) if self.source.halted().is_some() => Next::Nothing,
             Some(_) => self.retries.pause(turn.tried + 1).map_or(Next::Nothing, Next::Retry),
+        }
+    }
+
+    fn interrupted(&self, turn: Turn, index: u64) {
+        // A newer launch has read this one's journal already.
+        let is_superseded = self.source.halted() == Some(Halt::Superseded);
+        let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
+        match noted {
+            Ok(()) => self.give_back(turn),
+            Err(error) => self.cannot_write(turn, &error),
         }
     }
 
