@@ -25,15 +25,13 @@ const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
 /// When it is not a duration, a negative one, or longer than ten years.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms".to_owned();
-    let duration = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
-        Err(_) => {
-            let span: Span = text.parse().map_err(|_| wrong())?;
-            // A limit is a length of time: no day of it is longer for a change of clocks.
-            let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-            length.try_into().map_err(|_| wrong())?
-        }
+    let seconds = |seconds| Duration::try_from_secs_f64(seconds).ok();
+    let with_unit = || -> Option<Duration> {
+        let span: Span = text.parse().ok()?;
+        // A limit is a length of time: no day of it is longer for a change of clocks.
+        span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
     };
+    let duration = text.parse().map_or_else(|_| with_unit(), seconds).ok_or_else(wrong)?;
     if duration > LONGEST { Err("it is longer than ten years".to_owned()) } else { Ok(duration) }
 }
 
