@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Reads a size: `4G`, `4GiB` and `4 GB` all mean 4 GiB, as memory is counted; a plain number is bytes.
 ///
@@ -19,18 +19,19 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// Points in time further away than this can't be told from never, and beyond some the system's clock has none.
 const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
 
-/// Reads a duration: `90s`, `1h30m`, `500ms`; a plain number is seconds, as for timeout(1).
+/// Reads a duration: `90s`, `1h30m`, `13d`, `500ms`; a plain number is seconds, as for timeout(1).
 ///
 /// # Errors
 /// When it is not a duration, a negative one, or longer than ten years.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a number with a unit, such as 90s, 10m, 1h30m or 500ms".to_owned();
-    let duration = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
-        Err(_) => {
-            text.parse::<SignedDuration>().ok().and_then(|parsed| parsed.try_into().ok()).ok_or_else(wrong)?
-        }
+    let wrong = || "write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms".to_owned();
+    let seconds = |seconds| Duration::try_from_secs_f64(seconds).ok();
+    let with_unit = || -> Option<Duration> {
+        let span: Span = text.parse().ok()?;
+        // A limit is a length of time: no day of it is longer for a change of clocks.
+        span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
     };
+    let duration = text.parse().map_or_else(|_| with_unit(), seconds).ok_or_else(wrong)?;
     if duration > LONGEST { Err("it is longer than ten years".to_owned()) } else { Ok(duration) }
 }
 
@@ -121,6 +122,8 @@ mod tests {
             ("60", 60_000),
             ("0.5", 500),
             ("2 min", 120_000),
+            ("1d 12h", 129_600_000),
+            ("2w", 1_209_600_000),
             ("0", 0),
         ] {
             assert_eq!(super::parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");

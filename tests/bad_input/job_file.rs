@@ -121,7 +121,7 @@ canfar-run: error: in the job file [DIR]/job.toml: `jobs` can't be of type datet
 canfar-run: error: `quiet` in the job file [DIR]/job.toml: invalid value 'yes' for '--quiet[=<BOOL>]': write true, false, 1 or 0
 ").given(|dir| job(dir, "quiet = 'yes'\n")),
         case(LINE, "
-canfar-run: error: `timeout` in the job file [DIR]/job.toml: invalid value '-5' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m or 500ms
+canfar-run: error: `timeout` in the job file [DIR]/job.toml: invalid value '-5' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 ").given(|dir| job(dir, "timeout = -5\n")),
         case(LINE, r#"
 canfar-run: error: in the job file [DIR]/job.toml: `command` has to be a list of words, such as ["python", "analyze.py", "{}"]; for a shell command line use `shell`

@@ -44,12 +44,12 @@ canfar-run: error: invalid value '0' for '--timeout <DURATION>': 0 would stop ev
 For more information, try '--help'.
 "),
         case(&["--timeout", "2 fortnights", "-i", "data/*.fits", "--", "true"], "
-canfar-run: error: invalid value '2 fortnights' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m or 500ms
+canfar-run: error: invalid value '2 fortnights' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 
 For more information, try '--help'.
 "),
         case(&["--grace=-1", "-i", "data/*.fits", "--", "true"], "
-canfar-run: error: invalid value '-1' for '--grace <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m or 500ms
+canfar-run: error: invalid value '-1' for '--grace <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 
 For more information, try '--help'.
 "),
@@ -163,7 +163,7 @@ canfar-run: error: --verbose and --quiet contradict each other: give one of them
 canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell
 "),
         case(&["--timeout", "1e30", "-i", "data/*.fits", "--", "true"], "
-canfar-run: error: invalid value '1e30' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m or 500ms
+canfar-run: error: invalid value '1e30' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 
 For more information, try '--help'.
 "),
@@ -208,7 +208,7 @@ canfar-run: error: CANFAR_RUN_STRATEGY: invalid value 'chunks' for '--strategy <
   [possible values: even, chunk, stripe, size]
 ").env("CANFAR_RUN_STRATEGY", "chunks"),
         case(line, "
-canfar-run: error: CANFAR_RUN_TIMEOUT: invalid value 'soon' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m or 500ms
+canfar-run: error: CANFAR_RUN_TIMEOUT: invalid value 'soon' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 ").env("CANFAR_RUN_TIMEOUT", "soon"),
     ]);
 }

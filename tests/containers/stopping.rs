@@ -1,6 +1,7 @@
 //! A container that is stopped leaves nobody behind and loses nothing that was finished, whenever it is stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -54,14 +55,15 @@ fn wait_for_a_moment(dir: &Dir, container: &Contained<'_>, tasks: usize, longer:
     std::thread::sleep(longer);
 }
 
-fn stop_and_go_on(tasks: usize, longer: Duration) {
+/// Gives the time from TERM until the container is gone.
+fn stop_and_go_on(tasks: usize, longer: Duration) -> Duration {
     let dir = Dir::with_inputs(TASKS);
     let container = launch(&dir, 1);
     wait_for_a_moment(&dir, &container, tasks, longer);
     let family = container.processes();
     let told = Instant::now();
     container.signal(Signal::TERM);
-    wait_until(GRACE + BEYOND, "the container is gone", || container.is_gone());
+    wait_until(DEADLINE, "the container is gone", || container.is_gone());
     let took = told.elapsed();
     for process in family {
         let still = Pid::from_raw(process.pid).is_some_and(|pid| test_kill_process(pid).is_ok());
@@ -92,6 +94,7 @@ fn stop_and_go_on(tasks: usize, longer: Duration) {
     assert_eq!(noted(&dir, "finished.2"), rest.into_iter().map(|file| (file, 1)).collect());
     assert!(noted(&dir, "began.1").values().all(|times| *times == 1));
     assert_eq!(done(&dir), whole);
+    took
 }
 
 #[test]
@@ -106,17 +109,29 @@ fn stopped_at_any_moment_it_is_gone_in_time_and_the_next_launch_does_exactly_the
     let moments: Vec<(usize, Duration)> = (0..MOMENTS)
         .map(|moment| (moment * (TASKS + 1) / MOMENTS, Duration::from_micros(random.u64(..60_000))))
         .collect();
-    let next = std::sync::Mutex::new(moments.into_iter());
+    let next = Mutex::new(moments.into_iter());
+    let times = Mutex::new(Vec::new());
     let take = || next.lock().unwrap().next();
     std::thread::scope(|scope| {
         for _ in 0..CONTAINERS_AT_ONCE {
             scope.spawn(|| {
                 while let Some((tasks, longer)) = take() {
-                    stop_and_go_on(tasks, longer);
+                    let took = stop_and_go_on(tasks, longer);
+                    times.lock().unwrap().push(took);
                 }
             });
         }
     });
+    let mut times = times.into_inner().unwrap();
+    times.sort();
+    eprintln!(
+        "gone {:?} to {:?} after TERM, half of them by {:?}",
+        times[0],
+        times[MOMENTS - 1],
+        times[MOMENTS / 2]
+    );
+    // One of them may have met with a busy machine; what takes too long as such does so most of the time.
+    assert!(times[MOMENTS / 2] <= GRACE + BEYOND, "{times:?}");
 }
 
 /// canfar-run below a shell that, after its end, notes who else is left.

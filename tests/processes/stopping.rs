@@ -22,7 +22,7 @@ fn whatever_tasks_left_behind_is_gone_after_every_signal() {
         let dir = Dir::with_inputs(4);
         let one = in_own_session();
         let script = format!("{one} & ({one} & ) ; ( env -i \"PATH=$PATH\" {one} & ) ; {STAYS}");
-        let running = dir.launch().args(["-j", "2", "--grace", "200ms"]).sh(&script).start();
+        let running = dir.launch_that_hears().args(["-j", "2", "--grace", "200ms"]).sh(&script).start();
         wait_for_lines(&dir, "pids", 8);
         running.signal(signal);
         running.wait().exits(code);
