@@ -126,13 +126,13 @@ impl SlotScratch {
     }
 
     /// Makes sure that the temporary folder is there and empty. One in which something is left, perhaps by a process that
-    /// still writes to it, is replaced by one of another name.
+    /// still writes to it, is replaced by one of another name; so is what a task put in its place, such as a link.
     ///
     /// # Errors
     /// When a new one can't be made.
     pub fn renew(&mut self) -> anyhow::Result<()> {
-        let is_empty = std::fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
-        if is_empty {
+        let is_empty = || std::fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
+        if is_folder(&self.tmp) && is_empty() {
             return Ok(());
         }
         let left = self.tmp.clone();
@@ -146,9 +146,18 @@ impl SlotScratch {
 /// A folder that is refilled while it is emptied is given up after so many tries.
 const TRIES: u32 = 3;
 
+/// Whether it is a folder itself, and not a link to one.
+fn is_folder(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
 /// Removes a folder with all it holds, however deep and whatever its permissions: folders in it are first moved up
-/// beside it, so that neither the stack, nor descriptors, nor the length of paths grow with the depth.
+/// beside it, so that neither the stack, nor descriptors, nor the length of paths grow with the depth. Of a link, which a
+/// task may have put in the folder's place, nothing but the link is removed: what it leads to is not ours.
 fn remove_tree(folder: &Path) -> io::Result<()> {
+    if !is_folder(folder) {
+        return std::fs::remove_file(folder);
+    }
     let mut next = 0_u64;
     let mut left = vec![folder.to_owned()];
     while let Some(folder_now) = left.pop() {
@@ -212,6 +221,35 @@ mod tests {
         assert!(slot.tmp().is_dir());
         drop(scratch);
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_link_in_place_of_a_folder_leads_to_is_left_alone() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (full, empty) = (elsewhere.path().join("full"), elsewhere.path().join("empty"));
+        for folder in [&full, &empty] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        std::fs::write(full.join("file"), "precious").unwrap();
+        let scratch = Scratch::create(&[home.path().to_owned()]).unwrap();
+        let mut slot = scratch.slot(1).unwrap();
+        for target in [&full, &empty] {
+            let place = slot.tmp().to_owned();
+            std::fs::remove_dir(&place).unwrap();
+            symlink(target, &place).unwrap();
+            slot.renew().unwrap();
+            assert!(slot.tmp() != place && place.symlink_metadata().is_err());
+        }
+        symlink(&full, slot.tmp().join("inner")).unwrap();
+        slot.renew().unwrap();
+        std::fs::rename(slot.root(), home.path().join("aside")).unwrap();
+        symlink(&full, slot.root()).unwrap();
+        drop(scratch);
+        assert_eq!(std::fs::read_to_string(full.join("file")).unwrap(), "precious");
+        assert_eq!(full.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        assert!(empty.is_dir());
     }
 
     #[test]
