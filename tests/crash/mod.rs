@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Dir, Run};
 
+mod everywhere;
 mod random;
 
 /// Notes which attempt it is, works for a while that depends on its input, and gives twice the number in its file.
