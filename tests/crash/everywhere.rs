@@ -1,6 +1,6 @@
 //! SIGKILL at chosen moments: at every system call that lists, writes, syncs, renames or links, one after the other.
 
-use super::{TASK, Witness, assert_all_right, merge};
+use super::{TASK, Witness, assert_all_right};
 use crate::support::{Component, Dir, Run, require};
 
 /// Where a kill could matter: as the list is made, published and read, as the journal begins and grows, as results are
@@ -17,7 +17,7 @@ const CALLS: [&str; 9] = [
     "unlink,rmdir",
 ];
 
-const TASKS: u64 = 6;
+const TASKS: u64 = 4;
 
 fn work(run: Run<'_>) -> Run<'_> {
     run.args(["-i", "data/*.fits", "-o", "out", "-j", "2", "--rerun", "all"]).sh(TASK)
@@ -35,29 +35,34 @@ fn killed_at_any_call_that_touches_storage_the_next_launch_does_exactly_the_rest
     if !require(Component::Strace) {
         return;
     }
-    let mut kills = 0;
-    for calls in CALLS {
-        for nth in 1.. {
-            let dir = Dir::with_inputs(usize::try_from(TASKS).unwrap());
-            let was_killed = killed_at(&dir, calls, nth);
-            kills += usize::from(was_killed);
-            merge(&dir);
-            let ended = work(dir.canfar_run()).run();
-            assert_eq!(ended.code, Some(0), "killed at {calls} {nth}: {ended}");
-            assert_eq!(merge(&dir), Some(0), "killed at {calls} {nth}: {ended}");
-            assert_all_right(&dir, TASKS);
-            let witness = Witness { dir: &dir, replicas: 1 };
-            let (lost, repeated, doubled) = (witness.lost(), witness.repeated(), witness.doubled());
-            assert_eq!(
-                (lost.len(), repeated.len(), doubled.len()),
-                (0, 0, 0),
-                "killed at {calls} {nth}: {ended}"
-            );
-            if !was_killed {
-                break;
-            }
-        }
-    }
+    let kills: usize = std::thread::scope(|scope| {
+        let each: Vec<_> = CALLS.map(|calls| scope.spawn(move || kill_at_each(calls))).into();
+        each.into_iter().map(|kills| kills.join().unwrap()).sum()
+    });
     eprintln!("{kills} kills");
     assert!(kills > 20, "{kills} kills: strace did not do its work");
+}
+
+/// Kills a launch at the first such call, another one at the second, and so on until none is left.
+fn kill_at_each(calls: &str) -> usize {
+    for nth in 1.. {
+        let dir = Dir::with_inputs(usize::try_from(TASKS).unwrap());
+        let witness = Witness { dir: &dir, replicas: 1 };
+        let was_killed = killed_at(&dir, calls, nth);
+        witness.merge();
+        let ended = work(dir.canfar_run()).run();
+        assert_eq!(ended.code, Some(0), "killed at {calls} {nth}: {ended}");
+        assert_eq!(witness.merge(), Some(0), "killed at {calls} {nth}: {ended}");
+        assert_all_right(&dir, TASKS);
+        let (lost, repeated, doubled) = (witness.lost(), witness.repeated(), witness.doubled());
+        assert_eq!(
+            (lost.len(), repeated.len(), doubled.len()),
+            (0, 0, 0),
+            "killed at {calls} {nth}: {ended}"
+        );
+        if !was_killed {
+            return nth - 1;
+        }
+    }
+    0
 }

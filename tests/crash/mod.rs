@@ -2,6 +2,7 @@
 //! that has a record runs again, what is merged is valid, and in the end all is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -77,48 +78,60 @@ impl Witness<'_> {
     /// Records that could be read and are not, as they were, among what was merged.
     #[track_caller]
     fn lost(&self) -> Vec<(usize, u64)> {
-        let merged = merged(self.dir);
-        let is_lost = |(_, index): &(usize, u64), record: &Value| merged.get(index) != Some(record);
-        let records = self.records().into_iter();
-        records.filter(|(place, (_, record))| is_lost(place, record)).map(|(place, _)| place).collect()
+        missing_of(self.records(), &merged(self.dir, "out/final_results.json"))
+    }
+
+    /// A merge at this moment: whatever it finds, it says it in order, leaves valid files, and has all that could be read
+    /// before it. `None` before there is a run.
+    #[track_caller]
+    fn merge(&self) -> Option<i32> {
+        if !self.dir.exists("out/inputs.jsonl") {
+            return None;
+        }
+        let before = self.records();
+        let ended = self.dir.canfar_run().args(["merge", "out"]).run();
+        assert!(matches!(ended.code, Some(0 | 1 | 3)), "{ended}");
+        let name = if ended.code == Some(3) { "final_results.partial.json" } else { "final_results.json" };
+        let merged = merged(self.dir, format!("out/{name}"));
+        assert_eq!(missing_of(before, &merged), [], "{ended}");
+        for name in self.dir.names("out").iter().filter(|name| name.ends_with(".json")) {
+            // Names with a dot in front are those of files in the making.
+            if !name.starts_with('.') {
+                self.dir.json(format!("out/{name}"));
+            }
+        }
+        ended.code
     }
 }
 
-/// The records of `final_results.json` by index.
+/// Records that are not, as they are, among what was merged.
+fn missing_of(
+    records: BTreeMap<(usize, u64), (usize, Value)>,
+    merged: &BTreeMap<u64, Value>,
+) -> Vec<(usize, u64)> {
+    let is_missing = |(_, index): &(usize, u64), record: &Value| merged.get(index) != Some(record);
+    let missing = records.into_iter().filter(|(place, (_, record))| is_missing(place, record));
+    missing.map(|(place, _)| place).collect()
+}
+
+/// The records of a merged file by index, of which each has one and the right result.
 #[track_caller]
-fn merged(dir: &Dir) -> BTreeMap<u64, Value> {
-    let Value::Array(records) = dir.json("out/final_results.json") else { panic!("no array") };
+fn merged(dir: &Dir, name: impl AsRef<Path>) -> BTreeMap<u64, Value> {
+    let Value::Array(records) = dir.json(name) else { panic!("no array") };
+    let count = records.len();
     let place = |record: Value| (record["canfar_run"]["index"].as_u64().unwrap(), record);
-    records.into_iter().map(place).collect()
+    let merged: BTreeMap<_, _> = records.into_iter().map(place).collect();
+    assert_eq!(merged.len(), count, "a task is there twice");
+    for (index, record) in &merged {
+        assert_eq!(record["twice"], 2 * index, "{record}");
+    }
+    merged
 }
 
 /// Whether every one of `count` files has its right result.
 #[track_caller]
 fn assert_all_right(dir: &Dir, count: u64) {
-    let merged = merged(dir);
-    assert_eq!(merged.len() as u64, count);
-    for (index, record) in merged {
-        assert_eq!(record["twice"], 2 * index, "{record}");
-    }
-}
-
-/// A merge at this moment: whatever it finds, it says it in order and leaves valid files. `None` before there is a run.
-#[track_caller]
-fn merge(dir: &Dir) -> Option<i32> {
-    if !dir.exists("out/inputs.jsonl") {
-        return None;
-    }
-    let ended = dir.canfar_run().args(["merge", "out"]).run();
-    assert!(matches!(ended.code, Some(0 | 1 | 3)), "{ended}");
-    for name in
-        ["final_results.json", "final_results.partial.json", "final_failed.json", "final_summary.json"]
-    {
-        let path = format!("out/{name}");
-        if dir.exists(&path) {
-            dir.json(path);
-        }
-    }
-    ended.code
+    assert_eq!(merged(dir, "out/final_results.json").len() as u64, count);
 }
 
 /// One replica's launch, the same line every time. A task that was alone with its killer is not given up.
