@@ -22,6 +22,7 @@ mod reset;
 mod resume;
 mod shares;
 mod shell_injection;
+mod single;
 mod slurm;
 mod support;
 mod tasks;

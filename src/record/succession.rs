@@ -79,15 +79,16 @@ pub fn begin(
                 if !is_still_there(layout, run)? {
                     // Nobody is to take it for a launch of the run that begins here next.
                     let _ = std::fs::remove_file(&path);
-                    bail!(
-                        "the run {run} in {} was moved away while this launch began: launch again for a new one",
-                        layout.root().display()
-                    );
+                    return Err(moved_away(layout, run));
                 }
                 return Ok((journal, locked));
             }
             // Somebody else was faster; what they began is looked at as any launch.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // The folder went with all the rest.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_still_there(layout, run)? => {
+                return Err(moved_away(layout, run));
+            }
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("can't create the journal {}", path.display()))
@@ -129,6 +130,13 @@ fn make_sure_it_ended(
         Watched::Grew => Err(alive(first_line(&path)?.as_ref()).into()),
         Watched::Stopped => bail!(GivenUp),
     }
+}
+
+fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "the run {run} in {} was moved away while this launch began: launch again for a new one",
+        layout.root().display()
+    )
 }
 
 fn who(begun: Option<&LaunchBegun>) -> String {

@@ -8,32 +8,33 @@ use serde_json::Value;
 
 use crate::support::{Dir, Run};
 
+mod chosen;
 mod everywhere;
 mod random;
 
 /// Notes which attempt it is, works for a while that depends on its input, and gives twice the number in its file.
-const TASK: &str = "echo \"$CANFAR_TASK_ID\" >> began
+pub(crate) const TASK: &str = "echo \"$CANFAR_TASK_ID\" >> began
 read -r number < \"$1\" || :
 sleep 0.0$((number % 3))
 echo \"{\\\"twice\\\": $((2 * number))}\"";
 
 /// One attempt as its task noted it: `CANFAR_TASK_ID` is run, index, replica, launch and attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Began {
-    replica: usize,
-    index: u64,
-    launch: usize,
+pub(crate) struct Began {
+    pub(crate) replica: usize,
+    pub(crate) index: u64,
+    pub(crate) launch: usize,
 }
 
 /// What a run of `replicas` left so far, read without any help of the program under test.
-struct Witness<'d> {
-    dir: &'d Dir,
-    replicas: usize,
+pub(crate) struct Witness<'d> {
+    pub(crate) dir: &'d Dir,
+    pub(crate) replicas: usize,
 }
 
 impl Witness<'_> {
     /// All attempts that were begun.
-    fn began(&self) -> Vec<Began> {
+    pub(crate) fn began(&self) -> Vec<Began> {
         let parse = |line: String| {
             let words: Vec<&str> = line.split('.').collect();
             let number = |place: usize| words[place].parse().unwrap();
@@ -61,7 +62,7 @@ impl Witness<'_> {
     }
 
     /// Attempts that were begun although an earlier launch had left an ok record of the task.
-    fn repeated(&self) -> Vec<Began> {
+    pub(crate) fn repeated(&self) -> Vec<Began> {
         let records = self.records();
         let had = |began: &Began| {
             records.get(&(began.replica, began.index)).is_some_and(|(launch, _)| *launch < began.launch)
@@ -70,21 +71,21 @@ impl Witness<'_> {
     }
 
     /// Tasks that one launch began more than once.
-    fn doubled(&self) -> Vec<Began> {
+    pub(crate) fn doubled(&self) -> Vec<Began> {
         let mut seen = BTreeSet::new();
         self.began().into_iter().filter(|began| !seen.insert(*began)).collect()
     }
 
     /// Records that could be read and are not, as they were, among what was merged.
     #[track_caller]
-    fn lost(&self) -> Vec<(usize, u64)> {
+    pub(crate) fn lost(&self) -> Vec<(usize, u64)> {
         missing_of(self.records(), &merged(self.dir, "out/final_results.json"))
     }
 
     /// A merge at this moment: whatever it finds, it says it in order, leaves valid files, and has all that could be read
     /// before it. `None` before there is a run.
     #[track_caller]
-    fn merge(&self) -> Option<i32> {
+    pub(crate) fn merge(&self) -> Option<i32> {
         if !self.dir.exists("out/inputs.jsonl") {
             return None;
         }
@@ -130,7 +131,7 @@ fn merged(dir: &Dir, name: impl AsRef<Path>) -> BTreeMap<u64, Value> {
 
 /// Whether every one of `count` files has its right result.
 #[track_caller]
-fn assert_all_right(dir: &Dir, count: u64) {
+pub(crate) fn assert_all_right(dir: &Dir, count: u64) {
     assert_eq!(merged(dir, "out/final_results.json").len() as u64, count);
 }
 

@@ -8,6 +8,10 @@ use super::container;
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Component<'a> {
+    /// faketime, to have another clock.
+    Faketime,
+    /// The right to have another host name, and `unshare` for that.
+    OtherHosts,
     /// Modules of Python, as after `import`.
     Python(&'a str),
     /// What [`super::Slurm`] is made of.
@@ -35,6 +39,8 @@ impl Component<'_> {
                 let path = example(name);
                 (!path.exists()).then(|| format!("{} is not there: `cargo build --examples`", path.display()))
             }
+            Component::Faketime => refusal("faketime", &["-f", "+1h", "true"]),
+            Component::OtherHosts => refusal("unshare", &["--uts", "hostname", "elsewhere"]),
             Component::OtherUsers => {
                 refusal("setpriv", &["--reuid=20001", "--regid=20001", "--groups=30001", "true"])
             }
