@@ -52,6 +52,8 @@ fn a_frozen_launch_that_wakes_up_behind_a_newer_one_ends_its_tasks_and_writes_no
     assert_all_right(&dir, 6);
 }
 
+const RENAMES: &str = "trace=rename,renameat,renameat2";
+
 /// Longer than a newer launch watches.
 const ASLEEP: &str = "inject=rename,renameat,renameat2:delay_enter=40s:when=1";
 
@@ -69,7 +71,7 @@ echo \"$CANFAR_TASK_ID\" >> began; echo \"{\\\"twice\\\": $((2 * $(cat \"$1\")))
         on(&dir, host, before).args(["-i", "data/*.fits", "-o", "out"]).replica(id, 2).sh(fails)
     };
     launch("alpha", &[], 1).run().exits(0);
-    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", ASLEEP];
+    let strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", RENAMES, "-e", ASLEEP];
     let first = launch("alpha", &strace, 2).start();
     let in_the_making = || dir.names("out").iter().any(|name| name.starts_with(".container_2_results.json"));
     wait_until(DEADLINE, "it is about to rename", in_the_making);

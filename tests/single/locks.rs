@@ -8,7 +8,13 @@ fn one_at_a_time_with(flock: &str) {
     let dir = Dir::with_inputs(3);
     hold(&dir, 1, &[2]);
     let inject = format!("inject=flock:{flock}");
-    let launch = || work(on(&dir, "alpha", &["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject]));
+    let launch = || {
+        work(on(
+            &dir,
+            "alpha",
+            &["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", &inject],
+        ))
+    };
     let first = launch().start();
     wait_for_attempts(&dir, 3);
     assert_eq!(dir.events_of(1, 1, "run")[0]["locked"], false, "{flock}");

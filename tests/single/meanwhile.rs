@@ -91,8 +91,19 @@ fn a_reset_in_the_instant_of_a_launch_moves_a_whole_run_or_none() {
 
 /// canfar-run whose first such call takes long.
 fn slow<'d>(dir: &'d Dir, call: &str) -> Run<'d> {
+    let trace = format!("trace={call}");
     let inject = format!("inject={call}:delay_enter=4s:when=1");
-    let strace = Run::of(dir, "strace").args(["-f", "-qq", "-o", "/dev/null", "-e", &inject]);
+    let strace = Run::of(dir, "strace").args([
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &trace,
+        "-e",
+        &inject,
+    ]);
     strace.arg(CANFAR_RUN)
 }
 
