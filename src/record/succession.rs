@@ -286,6 +286,16 @@ mod tests {
     }
 
     #[test]
+    fn where_the_list_was_moved_away_no_launch_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let replica = Replica::new(1, 1).unwrap();
+        let error = begin(&layout, "run", replica, &Process::current(None), &Deaf).unwrap_err();
+        assert!(error.to_string().contains("was moved away while this launch began"), "{error}");
+        assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 0);
+    }
+
+    #[test]
     fn who_began_a_launch_is_known_however_long_its_first_line_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.1.jsonl");

@@ -108,23 +108,6 @@ fn slow<'d>(dir: &'d Dir, call: &str) -> Run<'d> {
 }
 
 #[test]
-fn a_launch_under_which_the_run_is_moved_away_as_it_begins_says_so_and_leaves_nothing() {
-    if !require(Component::Strace) {
-        return;
-    }
-    let dir = unfinished();
-    let beginning = launch(slow(&dir, "mkdir")).start();
-    reset(dir.canfar_run()).run().exits(0);
-    assert!(!dir.exists("out/journal"));
-    beginning.wait().exits(2).says("was moved away while this launch began: launch again");
-    assert_eq!(
-        (dir.names("out"), dir.names("out/journal")),
-        (vec!["journal".into(), "previous".into()], vec![])
-    );
-    launch(dir.canfar_run()).run().exits(0).says("launch 1: 3 of 3 files");
-}
-
-#[test]
 fn a_reset_that_finds_a_launch_once_it_has_taken_the_list_puts_it_back() {
     if !require(Component::Strace) {
         return;
