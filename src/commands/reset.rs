@@ -124,7 +124,7 @@ fn refuse_if_at_work(
 ) -> anyhow::Result<()> {
     let now = now_at_file_server(layout.root());
     let paths = || journals.iter().map(|(id, (launch, _))| (*id, layout.journal(*id, *launch)));
-    refuse(layout, paths().filter(|(_, path)| is_at_work(path, me, now)).map(|(id, _)| id).collect())?;
+    refuse(layout, paths().filter(|(_, path)| is_at_work(path, me, now)).map(|(id, _)| id))?;
     let silent: Vec<String> =
         paths().filter(|(_, path)| !has_surely_ended(path, me)).map(|(id, _)| id.to_string()).collect();
     if silent.is_empty() {
@@ -146,14 +146,11 @@ const LOOK: Duration = Duration::from_secs(1);
 
 fn refuse_if_changed(layout: &Layout, before: &Journals) -> anyhow::Result<()> {
     let now = last_journals(layout)?;
-    refuse(
-        layout,
-        now.into_iter().filter(|(id, last)| before.get(id) != Some(last)).map(|(id, _)| id).collect(),
-    )
+    refuse(layout, now.into_iter().filter(|(id, last)| before.get(id) != Some(last)).map(|(id, _)| id))
 }
 
-fn refuse(layout: &Layout, at_work: Vec<u32>) -> anyhow::Result<()> {
-    let ids: Vec<String> = at_work.iter().map(ToString::to_string).collect();
+fn refuse(layout: &Layout, at_work: impl Iterator<Item = u32>) -> anyhow::Result<()> {
+    let ids: Vec<String> = at_work.map(|id| id.to_string()).collect();
     anyhow::ensure!(
         ids.is_empty(),
         "the run in {} is at work ({}): stop it first, or wait for its end",

@@ -95,7 +95,9 @@ impl Witness<'_> {
         let name = if ended.code == Some(3) { "final_results.partial.json" } else { "final_results.json" };
         let merged = merged(self.dir, format!("out/{name}"));
         assert_eq!(missing_of(before, &merged), [], "{ended}");
-        for name in self.dir.names("out").iter().filter(|name| name.ends_with(".json")) {
+        for name in
+            self.dir.names("out").iter().filter(|name| Path::new(name).extension() == Some("json".as_ref()))
+        {
             // Names with a dot in front are those of files in the making.
             if !name.starts_with('.') {
                 self.dir.json(format!("out/{name}"));
