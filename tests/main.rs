@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod containers;
+mod crash;
 mod discover;
 mod engines;
 mod examples;
@@ -21,6 +22,7 @@ mod reset;
 mod resume;
 mod shares;
 mod shell_injection;
+mod single;
 mod slurm;
 mod support;
 mod tasks;

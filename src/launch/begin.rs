@@ -196,6 +196,7 @@ impl Launcher<'_> {
     fn recorder(&self, journal: Journal, history: History) -> Recorder {
         let log = PackedLog::new(self.layout, self.id(), journal.launch());
         Recorder::new(
+            self.layout.successor(self.id(), journal.launch()),
             journal,
             history,
             log,

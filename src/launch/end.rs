@@ -77,7 +77,6 @@ impl Launcher<'_> {
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
-            successor: self.layout.journal(self.id(), recorder.launch() + 1),
             watch: report,
             progress: &|totals| report.progress(totals, &recorder.tally()),
         };
@@ -108,14 +107,24 @@ impl Launcher<'_> {
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
         let (mut journal, history, tally) = recorder.into_parts();
-        let is_superseded = || self.layout.journal(self.id(), journal.launch() + 1).exists();
+        let successor = self.layout.successor(self.id(), journal.launch());
+        let is_superseded = || halt == Some(Halt::Superseded) || successor.exists();
+        let leave_it = || {
+            self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
+            Ok(ExitCode::Incomplete)
+        };
+        if is_superseded() {
+            return leave_it();
+        }
         let prepared = results::prepare(self.layout, self.id(), &history);
         // Looked for as late as can be: a launch that was frozen may wake up right here.
-        if halt == Some(Halt::Superseded) || is_superseded() {
-            self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
-            return Ok(ExitCode::Incomplete);
+        if is_superseded() {
+            return leave_it();
         }
         let written = prepared.and_then(results::Prepared::put);
+        if is_superseded() {
+            return leave_it();
+        }
         let halt = match &written {
             Ok(_) => halt,
             Err(error) => Some(graver(halt, Halt::CannotWrite(format!("{error:#}")))),

@@ -60,6 +60,11 @@ impl Layout {
         self.root.join(format!("container_{replica_id}_results.json"))
     }
 
+    /// The journal that the next launch after `launch` begins with.
+    pub fn successor(&self, replica_id: u32, launch: u32) -> PathBuf {
+        self.journal(replica_id, launch.saturating_add(1))
+    }
+
     /// Where `reset` puts earlier runs.
     pub fn previous(&self) -> PathBuf {
         self.root.join("previous")

@@ -2,7 +2,6 @@
 //! keeps time meanwhile (signs of life, deadline, signals, progress).
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -111,8 +110,6 @@ pub struct Work<'a> {
     pub max_failures: MaxFailures,
     /// No new task after this.
     pub deadline: Option<Instant>,
-    /// The journal that a newer launch of this replica would begin.
-    pub successor: PathBuf,
     /// Told of attempts that ended.
     pub watch: &'a dyn Watch,
     /// Told now and then how far it is.
@@ -253,6 +250,7 @@ impl Work<'_> {
     }
 
     fn cannot_write(&self, turn: Turn, error: &std::io::Error) {
+        self.heed_successor();
         self.source.halt(Halt::CannotWrite(error.to_string()));
         self.source.give_back(turn);
     }
@@ -280,10 +278,10 @@ impl Work<'_> {
             if !polled[0].revents().is_empty() {
                 return;
             }
+            self.tick();
             if bell.is_some() && !polled[1].revents().is_empty() {
                 self.give_sign_of_life();
             }
-            self.tick();
             if Instant::now() >= next_sign {
                 next_sign += SIGN_OF_LIFE;
                 self.give_sign_of_life();
@@ -302,7 +300,11 @@ impl Work<'_> {
         if let Err(error) = self.recorder.sync() {
             self.source.halt(Halt::CannotWrite(error.to_string()));
         }
-        if self.successor.exists() {
+        self.heed_successor();
+    }
+
+    fn heed_successor(&self) {
+        if self.recorder.is_superseded() {
             self.source.halt(Halt::Superseded);
             if self.stop.signal().is_none() {
                 // What runs here will run there: it ends as if this launch were told to stop.
