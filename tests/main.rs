@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod containers;
+mod crash;
 mod discover;
 mod engines;
 mod examples;

@@ -22,6 +22,8 @@ pub(crate) enum Component<'a> {
     PrivateMounts,
     /// The right to become another user.
     Root,
+    /// strace, which injects faults into system calls, on a system that lets it.
+    Strace,
 }
 
 impl Component<'_> {
@@ -55,6 +57,7 @@ impl Component<'_> {
                 ))
             }
             Component::Slurm => super::Slurm::missing(),
+            Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
         }
     }
 }
