@@ -15,6 +15,7 @@ mod launch_path;
 mod limits;
 mod merge;
 mod names;
+mod odd_tasks;
 mod options;
 mod plan;
 mod processes;
