@@ -24,6 +24,7 @@ mod resume;
 mod shares;
 mod shell_injection;
 mod slurm;
+mod storage;
 mod support;
 mod tasks;
 mod together;
