@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, NotStarted, TaskEnded, Totals};
+use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
 use crate::record::history::{History, Known};
 use crate::record::item::{self, Meta};
@@ -150,6 +150,15 @@ impl Recorder {
         kept.history.take_back_attempt(index);
         kept.journal.add(&Event::NotStarted(NotStarted { index }));
         kept.commit()
+    }
+
+    /// Notes that an attempt was stopped with this process: should that be killed before it has told its own end, the task
+    /// is not suspected of it.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn interrupted(&self, index: u64) -> io::Result<()> {
+        self.write(&Event::Interrupted(Interrupted { index }))
     }
 
     /// Notes how an attempt ended, and, unless it is tried again, the task's record.

@@ -185,7 +185,7 @@ impl Work<'_> {
         };
         let started_at = crate::clock::now();
         match executor.execute(&attempt) {
-            Execution::Stopped => self.give_back(turn),
+            Execution::Stopped => self.interrupted(turn, index),
             Execution::CannotStart(why) => {
                 self.source.halt(Halt::CannotStart(why));
                 self.source.give_back(turn);
@@ -193,10 +193,7 @@ impl Work<'_> {
             Execution::Short(error) => match self.recorder.take_back(index) {
                 Err(error) => self.cannot_write(turn, &error),
                 Ok(()) if self.source.short(turn) => {}
-                Ok(()) => {
-                    self.source
-                        .halt(Halt::CannotStart(format!("the system stays short of something: {error}")));
-                }
+                Ok(()) => self.source.halt(Halt::Short(error.to_string())),
             },
             Execution::Made(executed) => self.conclude(turn, &attempt, *executed, started_at),
         }
@@ -239,6 +236,16 @@ impl Work<'_> {
             }
             Some(_) if self.source.halted().is_some() => Next::Nothing,
             Some(_) => self.retries.pause(turn.tried + 1).map_or(Next::Nothing, Next::Retry),
+        }
+    }
+
+    fn interrupted(&self, turn: Turn, index: u64) {
+        // A newer launch has read this one's journal already.
+        let is_superseded = self.source.halted() == Some(Halt::Superseded);
+        let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
+        match noted {
+            Ok(()) => self.give_back(turn),
+            Err(error) => self.cannot_write(turn, &error),
         }
     }
 
