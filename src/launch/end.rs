@@ -77,6 +77,7 @@ impl Launcher<'_> {
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
+            journal: self.layout.journal(self.id(), recorder.launch()),
             watch: report,
             progress: &|totals| report.progress(totals, &recorder.tally()),
         };

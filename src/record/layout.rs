@@ -92,7 +92,7 @@ impl Layout {
 }
 
 /// The name that a file in the making was to have, which a process that was killed left behind.
-fn unfinished(name: &str) -> Option<&str> {
+pub(super) fn unfinished(name: &str) -> Option<&str> {
     Some(name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?.0)
 }
 

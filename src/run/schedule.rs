@@ -1,7 +1,9 @@
 //! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one source, and the attendant that
 //! keeps time meanwhile (signs of life, deadline, signals, progress).
 
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -110,6 +112,8 @@ pub struct Work<'a> {
     pub max_failures: MaxFailures,
     /// No new task after this.
     pub deadline: Option<Instant>,
+    /// This launch's own journal.
+    pub journal: PathBuf,
     /// Told of attempts that ended.
     pub watch: &'a dyn Watch,
     /// Told now and then how far it is.
@@ -199,7 +203,9 @@ impl Work<'_> {
         let next = self.next(turn, &executed);
         match self.recorder.end(attempt, executed, started_at, next, self.watch) {
             Ok(OutputKept::Yes) => {}
-            Ok(OutputKept::No(error)) => self.source.halt(Halt::CannotWrite(error.to_string())),
+            Ok(OutputKept::No(error)) => {
+                self.source.halt(Halt::CannotWrite(format!("can't keep the output of tasks: {error}")));
+            }
             Err(error) => return self.cannot_write(turn, &error),
         }
         if let Some(why) =
@@ -251,8 +257,12 @@ impl Work<'_> {
 
     fn cannot_write(&self, turn: Turn, error: &std::io::Error) {
         self.heed_successor();
-        self.source.halt(Halt::CannotWrite(error.to_string()));
+        self.halt_without_journal("write", error);
         self.source.give_back(turn);
+    }
+
+    fn halt_without_journal(&self, what: &str, error: &std::io::Error) {
+        self.source.halt(Halt::CannotWrite(format!("can't {what} the journal: {error}")));
     }
 
     /// Keeps time until all workers are gone.
@@ -298,7 +308,13 @@ impl Work<'_> {
     fn tick(&self) {
         self.heed_deadline();
         if let Err(error) = self.recorder.sync() {
-            self.source.halt(Halt::CannotWrite(error.to_string()));
+            self.halt_without_journal("sync", &error);
+        }
+        // What is written to a file that was removed is lost without an error.
+        if let Err(error) = self.journal.symlink_metadata()
+            && error.kind() == ErrorKind::NotFound
+        {
+            self.halt_without_journal("find", &error);
         }
         self.heed_successor();
     }
@@ -321,7 +337,7 @@ impl Work<'_> {
             ..self.recorder.totals()
         };
         if let Err(error) = self.recorder.write(&Event::Alive(totals)) {
-            self.source.halt(Halt::CannotWrite(error.to_string()));
+            self.halt_without_journal("write", &error);
         }
         (self.progress)(totals);
     }
