@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use serde::Serialize;
 
 use crate::config::Verbosity;
 use crate::event::{Event, StopReason, Stopped};
@@ -21,6 +22,15 @@ use crate::run::schedule::{self, Work};
 use crate::run::source::Halt;
 use crate::units;
 
+/// How a launch ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the process is to exit with.
+    pub code: ExitCode,
+    /// What was said; `None` where a newer launch took over.
+    pub summary: Option<Summary>,
+}
+
 /// What a launch leaves to be told.
 #[derive(Debug, Default)]
 pub struct LaunchEnd {
@@ -33,15 +43,7 @@ pub struct LaunchEnd {
 
 impl Launcher<'_> {
     /// Runs all there is to run and ends the launch.
-    ///
-    /// # Errors
-    /// When the summary can't be told.
-    pub fn carry_out(
-        &self,
-        prepared: Prepared,
-        begun: Instant,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<ExitCode> {
+    pub fn carry_out(&self, prepared: Prepared, begun: Instant) -> Ended {
         let report = LaunchReport::new(self.console, self.config.says_progress, prepared.share.len());
         if let Err(error) = self.work_off(&prepared, &report, begun) {
             prepared.source.halt(Halt::CannotStart(format!("{error:#}")));
@@ -53,7 +55,7 @@ impl Launcher<'_> {
             source.halt(Halt::Signal(signal));
         }
         drop(scratch);
-        self.conclude(recorder, &report, source.halted(), source.left(), begun, out)
+        self.conclude(recorder, &report, source.halted(), source.left(), begun)
     }
 
     fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
@@ -105,15 +107,14 @@ impl Launcher<'_> {
         halt: Option<Halt>,
         left: u64,
         begun: Instant,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<ExitCode> {
+    ) -> Ended {
         let (mut journal, history, tally) = recorder.into_parts();
         let is_superseded = || self.layout.journal(self.id(), journal.launch() + 1).exists();
         let prepared = results::prepare(self.layout, self.id(), &history);
         // Looked for as late as can be: a launch that was frozen may wake up right here.
         if halt == Some(Halt::Superseded) || is_superseded() {
             self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
-            return Ok(ExitCode::Incomplete);
+            return Ended { code: ExitCode::Incomplete, summary: None };
         }
         let written = prepared.and_then(results::Prepared::put);
         let halt = match &written {
@@ -136,21 +137,17 @@ impl Launcher<'_> {
             Ok(()) => halt,
         };
         let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures(), left };
-        self.close(&history, Some(launch), halt.as_ref(), begun, out)
+        self.close(&history, Some(launch), halt.as_ref(), begun)
     }
 
-    /// Says the closing summary and gives the exit code.
-    ///
-    /// # Errors
-    /// When the summary can't be printed.
+    /// Says the closing summary.
     pub fn close(
         &self,
         history: &History,
         launch: Option<LaunchEnd>,
         halt: Option<&Halt>,
         begun: Instant,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<ExitCode> {
+    ) -> Ended {
         let number = launch.as_ref().map(|launch| launch.number);
         let LaunchEnd { tally, failures, left, .. } = launch.unwrap_or_default();
         let code = exit_code(history, left, halt);
@@ -179,11 +176,7 @@ impl Launcher<'_> {
             exit: code.number(),
         };
         say_summary(self.console, &summary, halt.map(|halt| self.say_halt(halt)).as_deref());
-        if let Err(error) = print_json(self.config.json, &summary, out) {
-            self.console.error(&error);
-            return Ok(code.or(ExitCode::CannotWrite));
-        }
-        Ok(code)
+        Ended { code, summary: Some(summary) }
     }
 
     fn say_halt(&self, halt: &Halt) -> String {
@@ -245,7 +238,7 @@ fn exit_code(history: &History, left: u64, halt: Option<&Halt>) -> ExitCode {
 ///
 /// # Errors
 /// When it can't be printed.
-pub fn print_json(is_asked_for: bool, summary: &Summary, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn print_json(is_asked_for: bool, summary: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
     if is_asked_for {
         serde_json::to_writer(&mut *out, summary)?;
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;

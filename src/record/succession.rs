@@ -43,6 +43,39 @@ pub trait Listener {
     fn keep_going(&self) -> bool;
     /// The wait for `launch` begins; it takes up to [`QUIET`].
     fn waiting_for(&self, launch: u32, who: &str);
+    /// Whether the journal was watched already and is as it was since.
+    fn was_quiet(&self, _journal: &Path) -> bool {
+        false
+    }
+}
+
+/// What can be said at once of a launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Life {
+    /// It ended, in order or not.
+    Over,
+    /// It runs, on this host.
+    GoesOn(String),
+    /// It ran elsewhere: only watching its journal can tell.
+    Unclear(String),
+}
+
+/// Asks a journal, and its lock, whether its launch lives.
+///
+/// # Errors
+/// When the journal can't be read or is of another version.
+pub fn ask(journal: &Path, me: &Process) -> anyhow::Result<Life> {
+    journal::check_version(journal)?;
+    if ended_in_order(journal)? {
+        return Ok(Life::Over);
+    }
+    let Some(begun) = first_line(journal)? else { return Ok(Life::Unclear("an unknown host".to_owned())) };
+    let who = begun.process.to_string();
+    Ok(match lease::probe(journal, &begun.process, begun.locked, me) {
+        Ok(Writer::Alive) => Life::GoesOn(who),
+        Ok(Writer::Gone) => Life::Over,
+        Ok(Writer::Unknown) | Err(_) => Life::Unclear(who),
+    })
 }
 
 /// Begins the next launch of a replica: creates its journal and locks it.
@@ -96,20 +129,13 @@ fn make_sure_it_ended(
     listener: &dyn Listener,
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
-    journal::check_version(&path)?;
-    if ended_in_order(&path)? {
-        return Ok(());
-    }
-    let begun = first_line(&path)?;
-    let who = begun.as_ref().map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string());
-    let alive = AlreadyRunning { replica, launch, who: who.clone() };
-    if let Some(begun) = &begun {
-        match lease::probe(&path, &begun.process, begun.locked, me) {
-            Ok(Writer::Alive) => return Err(alive.into()),
-            Ok(Writer::Gone) => return Ok(()),
-            Ok(Writer::Unknown) | Err(_) => {}
-        }
-    }
+    let alive = |who| Err(AlreadyRunning { replica, launch, who }.into());
+    let who = match ask(&path, me)? {
+        Life::Over => return Ok(()),
+        Life::GoesOn(who) => return alive(who),
+        Life::Unclear(_) if listener.was_quiet(&path) => return Ok(()),
+        Life::Unclear(who) => who,
+    };
     listener.waiting_for(launch, &who);
     match lease::watch(&path, QUIET, &|| listener.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
@@ -117,7 +143,7 @@ fn make_sure_it_ended(
         Watched::Quiet | Watched::Missing => Ok(()),
         // Its last word may have been what made it grow.
         Watched::Grew if ended_in_order(&path)? => Ok(()),
-        Watched::Grew => Err(alive.into()),
+        Watched::Grew => alive(who),
         Watched::Stopped => bail!(GivenUp),
     }
 }
