@@ -19,6 +19,7 @@ mod plan;
 mod processes;
 mod reset;
 mod resume;
+mod resuming;
 mod shares;
 mod shell_injection;
 mod slurm;

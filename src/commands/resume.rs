@@ -18,7 +18,7 @@ use crate::config::{RunConfig, Verbosity, refuse_fixed};
 use crate::environment::Environment;
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
-use crate::launch::{Ended, Launcher, print_json};
+use crate::launch::{Ended, Launcher, told};
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
 use crate::record::history::{Known, all_launches, launches_of};
@@ -91,7 +91,7 @@ pub fn run(
     own.iter().for_each(|share| resume.take(*share, &mut tally));
     // From the end: containers that look after them begin at the front.
     others.iter().rev().for_each(|share| resume.help(*share, &mut tally));
-    resume.close(tally, out)
+    Ok(resume.close(tally, out))
 }
 
 /// The shares to look after, in the order of their ids.
@@ -321,7 +321,7 @@ impl Resume<'_> {
     }
 
     /// Says how it went and gives the exit code.
-    fn close(&self, tally: Tally, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    fn close(&self, tally: Tally, out: &mut dyn Write) -> ExitCode {
         let code = self.code(&tally);
         let container = self.config.identity.replica;
         let summary = ResumeSummary {
@@ -342,11 +342,7 @@ impl Resume<'_> {
             self.console.warn(&format!("stopped by {} before any share began", units::signal(signal)));
         }
         say(self.console, &summary);
-        if let Err(error) = print_json(self.config.json, &summary, out) {
-            self.console.error(&error);
-            return Ok(code.or(ExitCode::CannotWrite));
-        }
-        Ok(code)
+        told(&summary, code, self.config.json, self.console, out)
     }
 
     fn code(&self, tally: &Tally) -> ExitCode {

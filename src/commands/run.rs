@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::config::{Given, RunConfig, Verbosity};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
-use crate::launch::{Ended, Launcher, agree, agree_on_command, print_json};
+use crate::launch::{Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
 use crate::provenance::Process;
 use crate::record::command_files;
@@ -186,22 +186,10 @@ fn live(
     launcher.say_imbalance();
     if let Some(done) = launcher.already_done(&share)? {
         launcher.say_nothing_to_do(&done);
-        return Ok(told(&launcher.close(&done, None, None, begun), config, console, out));
+        return Ok(launcher.close(&done, None, None, begun).told(config.json, console, out));
     }
     let ended = launcher.launch(share, &me, command_files, &before, begun)?;
-    Ok(told(&ended, config, console, out))
-}
-
-/// Prints the summary, if it was asked for; gives what to exit with.
-fn told(ended: &Ended, config: &RunConfig, console: &Console, out: &mut dyn Write) -> ExitCode {
-    let Some(summary) = &ended.summary else { return ended.code };
-    match print_json(config.json, summary, out) {
-        Ok(()) => ended.code,
-        Err(error) => {
-            console.error(&error);
-            ended.code.or(ExitCode::CannotWrite)
-        }
-    }
+    Ok(ended.told(config.json, console, out))
 }
 
 /// Patterns may match nothing and did.

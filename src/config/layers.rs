@@ -93,11 +93,11 @@ pub fn layered(
             .filter_map(Arg::get_long)
             .map(str::to_owned)
             .filter(|name| !NOT_LAYERED.contains(&name.as_str()))
-            .filter(|name| resumed.is_none() || !is_fixed(name))
             .collect()
     };
-    // A job file is written for `run`; `plan` takes of it what it knows.
-    let (known, of_run) = (names(subcommand), names("run"));
+    // A job file is written for `run`; others take of it what they know.
+    let (mut known, of_run) = (names(subcommand), names("run"));
+    known.retain(|name| resumed.is_none() || !is_fixed(name));
     let every: Vec<&str> = of_run.iter().chain(&known).map(String::as_str).collect();
     let lists = root.get_arguments().filter(|option| matches!(option.get_action(), ArgAction::Append));
     let lists: Vec<&str> = lists.filter_map(Arg::get_long).collect();

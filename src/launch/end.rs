@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::launch::{Launcher, Prepared};
 use crate::record::history::{History, Known};
 use crate::record::results;
-use crate::report::console::Tone;
+use crate::report::console::{Console, Tone};
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
 use crate::run::descendants::PATIENCE;
 use crate::run::execute::{Execute, ProcessSlot};
@@ -29,6 +29,32 @@ pub struct Ended {
     pub code: ExitCode,
     /// What was said; `None` where a newer launch took over.
     pub summary: Option<Summary>,
+}
+
+impl Ended {
+    /// Prints the summary, if it was asked for; gives what to exit with.
+    pub fn told(&self, is_asked_for: bool, console: &Console, out: &mut dyn Write) -> ExitCode {
+        self.summary
+            .as_ref()
+            .map_or(self.code, |summary| told(summary, self.code, is_asked_for, console, out))
+    }
+}
+
+/// Prints a closing summary, if it was asked for; gives what to exit with in place of `code`.
+pub fn told(
+    summary: &impl Serialize,
+    code: ExitCode,
+    is_asked_for: bool,
+    console: &Console,
+    out: &mut dyn Write,
+) -> ExitCode {
+    match print_json(is_asked_for, summary, out) {
+        Ok(()) => code,
+        Err(error) => {
+            console.error(&error);
+            code.or(ExitCode::CannotWrite)
+        }
+    }
 }
 
 /// What a launch leaves to be told.
