@@ -1,12 +1,14 @@
 //! What can be typed: clap types and help texts. What it means is worked out in `config`.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::config::is_fixed;
 use crate::discover::EntryType;
 use crate::run::recorder::KeepLogs;
 use crate::run::result::ResultKind;
@@ -47,7 +49,7 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
     version,
     styles = STYLES,
     args_conflicts_with_subcommands = true,
-    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|reset|completions|man> ...",
+    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|resume|reset|completions|man> ...",
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}"),
     max_term_width = 120
@@ -75,6 +77,9 @@ pub enum Command {
     Plan(PlanArgs),
     /// Combine all replicas' results into one file, with proof of completeness
     Merge(MergeArgs),
+    /// Finish what is unfinished of a run, with any number of containers
+    #[command(override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR")]
+    Resume(Box<ResumeArgs>),
     /// Move a run aside (into `previous/`), so that a new one can begin
     Reset(ResetArgs),
     /// Print a completion script for a shell
@@ -451,6 +456,46 @@ pub struct MergeArgs {
     /// Colours in messages
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
+}
+
+/// `--shares`: ids of replicas and ranges of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares(pub Vec<RangeInclusive<u32>>);
+
+fn parse_shares(text: &str) -> Result<Shares, String> {
+    let number = |text: &str| text.trim().parse::<u32>().ok().filter(|number| *number > 0);
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = number(first)?..=number(last)?;
+        (!range.is_empty()).then_some(range)
+    };
+    text.split(',')
+        .map(|part| {
+            range(part).ok_or_else(|| {
+                format!("{part:?} is neither a replica's id nor a range of them; write such as 3,17,40-42")
+            })
+        })
+        .collect::<Result<_, _>>()
+        .map(Shares)
+}
+
+/// Options of `resume`: those of `run` that do not say what the run is.
+#[derive(Debug, Args)]
+#[command(mut_args(|arg| if arg.get_long().is_some_and(is_fixed) || arg.get_id() == "command" {
+    arg.hide(true)
+} else {
+    arg
+}))]
+pub struct ResumeArgs {
+    /// The run's results directory
+    #[arg(value_name = "RESULTS_DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Only these shares, such as 3,17,40-42 [default: all that are unfinished]
+    #[arg(long, value_name = "LIST", value_parser = parse_shares, help_heading = "Share")]
+    pub shares: Option<Shares>,
+    /// All of `run`.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Options of `reset`.

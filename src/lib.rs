@@ -36,7 +36,7 @@ use anyhow::Context;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Color, Command};
-use crate::config::{RunConfig, Verbosity, check, explained, layered};
+use crate::config::{Resumed, RunConfig, Verbosity, check, explained, layered};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::console::Console;
@@ -72,7 +72,7 @@ pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + 
     }
 }
 
-fn code_of(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<CannotWrite>().is_some() { ExitCode::CannotWrite } else { ExitCode::Usage }
 }
 
@@ -85,11 +85,13 @@ fn dispatch(
     let matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
     let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
     let begin = if matches.subcommand_name().is_some() { 2 } else { 1 };
-    let layers = || all_layers(name, argv.get(begin..).unwrap_or_default(), typed, environment);
+    let layers = |resumed: Option<&Resumed<'_>>| {
+        all_layers(name, argv.get(begin..).unwrap_or_default(), typed, environment, resumed)
+    };
     match name {
         // Attended from here on: also a job file may lie on storage that does not answer.
         "run" => attend(|stop, descendants| {
-            let (cli, layers) = layers()?;
+            let (cli, layers) = layers(None)?;
             let Some(Command::Run(args)) = cli.command else { return not_a_command(name) };
             let console = Console::new(verbosity(&args.messages), args.messages.color);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
@@ -97,8 +99,18 @@ fn dispatch(
             config.warnings.iter().for_each(|warning| console.warn(warning));
             commands::run::run(&config, &console, stop, descendants, out)
         }),
+        "resume" => attend(|stop, descendants| {
+            let (list, dir) = commands::resume::run_of(typed, environment)?;
+            let (cli, layers) = layers(Some(&Resumed { header: list.header(), dir: &dir }))?;
+            let Some(Command::Resume(args)) = cli.command else { return not_a_command(name) };
+            let console = Console::new(verbosity(&args.run.messages), args.run.messages.color);
+            layers.warnings.iter().for_each(|warning| console.warn(warning));
+            let config = RunConfig::resolve(&args.run, layers, environment)?;
+            config.warnings.iter().for_each(|warning| console.warn(warning));
+            commands::resume::run(&config, args.shares.as_ref(), &list, &console, stop, descendants, out)
+        }),
         "plan" => {
-            let (cli, layers) = layers()?;
+            let (cli, layers) = layers(None)?;
             let Some(Command::Plan(args)) = cli.command else { return not_a_command(name) };
             let console = Console::new(Verbosity::Normal, Color::Auto);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
@@ -125,8 +137,9 @@ fn all_layers(
     rest: &[OsString],
     typed: &ArgMatches,
     environment: &Environment,
+    resumed: Option<&Resumed<'_>>,
 ) -> anyhow::Result<(Cli, config::Layered)> {
-    let layers = layered(name, rest, typed, environment)?;
+    let layers = layered(name, rest, typed, environment, resumed)?;
     let matches = Cli::command().try_get_matches_from(&layers.argv)?;
     Ok((Cli::from_arg_matches(&matches)?, layers))
 }
@@ -146,6 +159,8 @@ fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::R
             clap_mangen::Man::new(Cli::command()).render(out).context("can't print the manual page")?;
             Ok(ExitCode::Ok)
         }
-        Some(Command::Run(_) | Command::Plan(_)) | None => anyhow::bail!("not a subcommand of its own"),
+        Some(Command::Run(_) | Command::Resume(_) | Command::Plan(_)) | None => {
+            anyhow::bail!("not a subcommand of its own")
+        }
     }
 }

@@ -21,6 +21,7 @@ mod plan;
 mod processes;
 mod reset;
 mod resume;
+mod resuming;
 mod shares;
 mod shell_injection;
 mod single;

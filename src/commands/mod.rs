@@ -3,4 +3,5 @@
 pub mod merge;
 pub mod plan;
 pub mod reset;
+pub mod resume;
 pub mod run;

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use crate::CannotWrite;
 use crate::config::{Given, RunConfig, Verbosity};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
@@ -15,8 +14,7 @@ use crate::provenance::Process;
 use crate::record::command_files;
 use crate::record::inputs::{InputList, Origin, Source};
 use crate::record::layout::Layout;
-use crate::record::results;
-use crate::record::succession::{self, begin};
+use crate::record::succession;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
 use crate::run::descendants::Descendants;
@@ -177,6 +175,7 @@ fn live(
         replica_count: config.identity.replica.count(),
         command: config.command.clone(),
         command_files: command_files.clone(),
+        settings: config.settings.clone(),
     });
     let Some(list) = listing::adopt_or_publish(&layout, origin.as_ref(), rules(config), &me, &before)? else {
         return nothing_found(config, console, out);
@@ -188,25 +187,10 @@ fn live(
     launcher.say_imbalance();
     if let Some(done) = launcher.already_done(&share)? {
         launcher.say_nothing_to_do(&done);
-        return launcher.close(&done, None, None, begun, out);
+        return Ok(launcher.close(&done, None, None, begun).told(config.json, console, out));
     }
-    if !results::may_be_replaced(&layout, replica.id(), &list.header().run)
-        .with_context(|| format!("can't read {}", layout.results(replica.id()).display()))?
-    {
-        anyhow::bail!(
-            "{} is there and is not of this run ({}): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {}`",
-            layout.results(replica.id()).display(),
-            list.header().run,
-            layout.root().display()
-        );
-    }
-    // All that can be wrong is found before a launch begins.
-    let entries = list.entries(&share)?;
-    results::try_place(&layout, replica.id()).context(CannotWrite)?;
-    let (journal, locked) = begin(&layout, &list.header().run, replica, &me, &before)?;
-    let introduction = launcher.introduction(&me, locked, command_files, &share);
-    let prepared = launcher.prepare(journal, &introduction, share, entries)?;
-    launcher.carry_out(prepared, begun, out)
+    let ended = launcher.launch(share, &me, command_files, &before, begun)?;
+    Ok(ended.told(config.json, console, out))
 }
 
 /// Patterns may match nothing and did.

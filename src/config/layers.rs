@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 
@@ -14,7 +15,10 @@ use crate::cli::Cli;
 use crate::config::arrived;
 use crate::config::job_file::{self, JobFile, did_you_mean};
 use crate::config::mistyped::first_line;
+use crate::config::resumed::{LASTING, Resumed, is_fixed};
 use crate::environment::Environment;
+use crate::record::inputs::Settings;
+use crate::text::OsText;
 
 const PREFIX: &str = "CANFAR_RUN_";
 const DEFAULT_JOB_FILE: &str = "/etc/canfar-run.toml";
@@ -31,7 +35,7 @@ const REPLACES: [(&str, &[&str]); 4] = [
 const OPPOSITES: [(&str, &str); 2] = [("verbose", "quiet"), ("quiet", "verbose")];
 
 /// Not an option, but as replaceable as one.
-const COMMAND: &str = "command";
+pub(super) const COMMAND: &str = "command";
 
 /// Longest list of values that the journal keeps whole.
 const MOST_VALUES: usize = 16;
@@ -44,19 +48,19 @@ const NOT_LAYERED: [&str; 3] = ["help", "version", "job-file"];
 pub struct Layered {
     /// All of it, as if typed.
     pub argv: Vec<OsString>,
-    /// The job file's `[env]`.
-    pub env: BTreeMap<String, String>,
     /// What is odd but no error.
     pub warnings: Vec<String>,
     /// Options that are not defaults, by name, for the journal.
     pub options: BTreeMap<String, serde_json::Value>,
+    /// What of it the run's list keeps, for who resumes it.
+    pub settings: Settings,
 }
 
 /// One value from a weaker layer, and how to speak of it.
-struct Item {
-    name: String,
-    tokens: Vec<OsString>,
-    origin: String,
+pub(super) struct Item {
+    pub(super) name: String,
+    pub(super) tokens: Vec<OsString>,
+    pub(super) origin: String,
 }
 
 impl Item {
@@ -69,7 +73,8 @@ impl Item {
 }
 
 /// Adds environment and job file to what was typed for `subcommand` (`matches` is clap's view of that alone; `rest` what
-/// followed the subcommand's name).
+/// followed the subcommand's name). Where a run is `resumed`, what it was begun with is the weakest layer, and its command
+/// the only one.
 ///
 /// # Errors
 /// When a layer has an unknown key or a value that its option refuses, or a job file can't be read.
@@ -78,6 +83,7 @@ pub fn layered(
     rest: &[OsString],
     matches: &ArgMatches,
     environment: &Environment,
+    resumed: Option<&Resumed<'_>>,
 ) -> anyhow::Result<Layered> {
     let root = Cli::command();
     let names = |subcommand: &str| -> Vec<String> {
@@ -89,9 +95,10 @@ pub fn layered(
             .filter(|name| !NOT_LAYERED.contains(&name.as_str()))
             .collect()
     };
-    // A job file is written for `run`; `plan` takes of it what it knows.
-    let (known, every) = (names(subcommand), names("run"));
-    let every: Vec<&str> = every.iter().map(String::as_str).collect();
+    // A job file is written for `run`; others take of it what they know.
+    let (mut known, of_run) = (names(subcommand), names("run"));
+    known.retain(|name| resumed.is_none() || !is_fixed(name));
+    let every: Vec<&str> = of_run.iter().chain(&known).map(String::as_str).collect();
     let lists = root.get_arguments().filter(|option| matches!(option.get_action(), ArgAction::Append));
     let lists: Vec<&str> = lists.filter_map(Arg::get_long).collect();
 
@@ -114,7 +121,8 @@ pub fn layered(
         }
     }
     let (mut front, mut back) = (Vec::new(), Vec::new());
-    for layer in [from_environment, from_job] {
+    let from_run = resumed.map(Resumed::items).unwrap_or_default();
+    for layer in [from_environment, from_job, from_run] {
         let fitting: Vec<Item> = layer
             .into_iter()
             .filter(|item| item.name == COMMAND || known.contains(&item.name))
@@ -133,16 +141,28 @@ pub fn layered(
             taken.push(item.name);
         }
     }
+    if let Some(resumed) = resumed {
+        let [options, command] = resumed.fixed();
+        front.extend(options);
+        back = command;
+    }
     let start = [OsString::from("canfar-run"), OsString::from(subcommand)];
     // Two `--` would make the second one a word of the command.
     let rest =
         if back.is_empty() { rest } else { rest.strip_suffix(&[OsString::from("--")]).unwrap_or(rest) };
     let argv: Vec<OsString> =
         start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back).collect();
-    Ok(Layered { options: options_of(subcommand, &argv), argv, env: job.env, warnings })
+    let mut settings = settings_of(subcommand, &argv);
+    settings.cwd = Some(OsText(environment.cwd.clone().into_os_string()));
+    if let Some(resumed) = resumed {
+        settings.cwd = resumed.cwd().or(settings.cwd);
+        settings.env.clone_from(&resumed.header.settings.env);
+    }
+    settings.env.extend(job.env);
+    Ok(Layered { options: options_of(subcommand, &argv), argv, settings, warnings })
 }
 
-fn is_typed(matches: &ArgMatches, name: &str) -> bool {
+pub(super) fn is_typed(matches: &ArgMatches, name: &str) -> bool {
     let id = id_of(name);
     matches.try_contains_id(&id).unwrap_or(false)
         && matches.value_source(&id) == Some(ValueSource::CommandLine)
@@ -202,7 +222,7 @@ fn job_items(job: &JobFile, path: &Path) -> Vec<Item> {
 }
 
 /// `--name=value`, which no value can escape from.
-fn token(name: &str, value: &std::ffi::OsStr) -> OsString {
+pub(super) fn token(name: &str, value: &std::ffi::OsStr) -> OsString {
     let mut token = OsString::from(format!("--{name}="));
     token.push(value);
     token
@@ -220,10 +240,23 @@ fn job_file_path(matches: &ArgMatches, environment: &Environment) -> Option<Path
 /// Lets the option itself judge a value of a weaker layer, so that the error can name where it comes from.
 fn check(subcommand: &str, item: &Item) -> anyhow::Result<()> {
     let argv = ["canfar-run".into(), subcommand.into()].into_iter().chain(item.tokens.iter().cloned());
-    if let Err(error) = Cli::command().try_get_matches_from(argv) {
+    if let Err(error) = Cli::command().try_get_matches_from(argv)
+        // It is not the whole line.
+        && error.kind() != ErrorKind::MissingRequiredArgument
+    {
         bail!("{}: {}", item.origin, first_line(&error));
     }
     Ok(())
+}
+
+/// What the run's list keeps of the options.
+fn settings_of(subcommand: &str, argv: &[OsString]) -> Settings {
+    let Ok(matches) = Cli::command().try_get_matches_from(argv) else { return Settings::default() };
+    let Some(matches) = matches.subcommand_matches(subcommand) else { return Settings::default() };
+    let lasting = LASTING.into_iter().filter(|name| is_typed(matches, name));
+    let value = |name: &str| matches.get_raw(&id_of(name))?.next_back().map(|value| OsText(value.to_owned()));
+    let options = lasting.filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
+    Settings { options, ..Settings::default() }
 }
 
 /// The options that are not defaults, by name. Of a long list, such as a shell's expansion of a glob, only how long it is
@@ -279,7 +312,7 @@ mod tests {
             variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             cwd: folder.path().to_owned(),
         };
-        layered("run", &rest, matches.subcommand_matches("run").unwrap(), &environment)
+        layered("run", &rest, matches.subcommand_matches("run").unwrap(), &environment, None)
     }
 
     /// Names of the options that are left, but for the job file.

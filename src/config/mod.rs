@@ -7,10 +7,13 @@ mod job_file;
 mod layers;
 mod mistyped;
 mod resources;
+mod resumed;
 mod run;
 
 pub use arrived::check;
 pub use identity::{Identity, identify, replica_count};
 pub use layers::{Layered, layered};
 pub use mistyped::explained;
+pub(crate) use resumed::is_fixed;
+pub use resumed::{Resumed, refuse_fixed};
 pub use run::{Given, RunConfig, Verbosity, source_of};

@@ -15,7 +15,8 @@ use crate::config::layers::Layered;
 use crate::config::mistyped::lost_quotes;
 use crate::config::resources::Resources;
 use crate::environment::Environment;
-use crate::record::inputs::{Command, Source};
+use crate::record::inputs::{Command, Settings, Source};
+use crate::replica::Replica;
 use crate::run::cgroup::{Cgroup, MemoryGroup};
 use crate::run::child::Limits;
 use crate::run::environment::TaskEnvironment;
@@ -50,7 +51,7 @@ pub enum Verbosity {
 }
 
 /// Settings of one launch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a policy of its own")]
 pub struct RunConfig {
     /// Where files come from.
@@ -115,7 +116,9 @@ pub struct RunConfig {
     pub warnings: Vec<String>,
     /// The platform's session id.
     pub session: Option<String>,
-    /// The working directory.
+    /// What the run's list keeps of it.
+    pub settings: Settings,
+    /// Where the command was given: what is relative in it is so to that.
     pub cwd: PathBuf,
 }
 
@@ -131,15 +134,15 @@ impl RunConfig {
         let (command, template) = command_of(&args.tasks, &args.inputs, environment)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
-        let tasks =
-            TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, &layered.env);
+        let env = &layered.settings.env;
+        let tasks = TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, env);
+        let work_folder = work_folder(args.tasks.chdir.as_deref(), environment)?;
+        let (cwd, work_folder) = as_given(&layered.settings, work_folder, environment)?;
         if let (None, Some(word)) = (template.program(), args.tasks.command.first()) {
-            program::not_a_whole_line(word, tasks.get("PATH"), &environment.cwd)?;
+            program::not_a_whole_line(word, tasks.get("PATH"), &cwd)?;
         }
-        let program = template
-            .program()
-            .map(|name| program::find(name, tasks.get("PATH"), &environment.cwd))
-            .transpose()?;
+        let program =
+            template.program().map(|name| program::find(name, tasks.get("PATH"), &cwd)).transpose()?;
         let messages = &args.messages;
         let verbosity = match (messages.verbose.unwrap_or(false), messages.quiet.unwrap_or(false)) {
             (true, true) => bail!("--verbose and --quiet contradict each other: give one of them"),
@@ -164,7 +167,7 @@ impl RunConfig {
             max_failures: args.tasks.max_failures,
             deadline: args.tasks.deadline,
             rerun: args.tasks.rerun,
-            work_folder: work_folder(args.tasks.chdir.as_deref(), environment)?,
+            work_folder,
             scratch,
             result: ResultRule { kind: args.results.result, max_bytes: args.results.max_result },
             keep_logs: args.results.logs,
@@ -176,12 +179,25 @@ impl RunConfig {
             json: messages.json.unwrap_or(false),
             warnings: warnings_of(&command, &template, resources.notes),
             options: layered.options,
+            settings: layered.settings,
             session: environment.get(SESSION).map(|session| session.to_string_lossy().into_owned()),
-            cwd: environment.cwd.clone(),
+            cwd,
             command,
             template,
             results_dir,
         })
+    }
+
+    /// The same for a replica of the run whose share this process takes, `elapsed` after it began.
+    #[must_use]
+    pub fn on_behalf_of(&self, replica: Replica, elapsed: Duration) -> Self {
+        let config = self.clone();
+        Self {
+            identity: Identity { replica, is_given: true },
+            environment: config.environment.of_replica(replica, &config.settings.env),
+            deadline: config.deadline.map(|deadline| deadline.saturating_sub(elapsed)),
+            ..config
+        }
     }
 
     /// The words of the command in which files may be named.
@@ -352,6 +368,25 @@ fn scratch_of(
     access(&folder, Access::WRITE_OK | Access::EXEC_OK)
         .with_context(|| format!("--tmp-dir {}: this user can't write there", folder.display()))?;
     Ok(vec![folder])
+}
+
+/// Where the command was given, and where tasks run: there too, if nothing else was said.
+fn as_given(
+    settings: &Settings,
+    work_folder: WorkFolder,
+    environment: &Environment,
+) -> anyhow::Result<(PathBuf, WorkFolder)> {
+    let cwd = settings.cwd.as_ref().map_or(&*environment.cwd, |cwd| Path::new(&cwd.0));
+    let is_elsewhere = cwd != environment.cwd;
+    match work_folder {
+        WorkFolder::Inherited if is_elsewhere && !cwd.is_dir() => bail!(
+            "the run was begun in {}, where its tasks ran, and there is no such directory here: give --chdir, with the directory (or `task`) in which they are to run",
+            cwd.display()
+        ),
+        WorkFolder::Inherited if is_elsewhere => Ok((cwd.to_owned(), WorkFolder::Fixed(cwd.to_owned()))),
+        folder if cwd.is_dir() => Ok((cwd.to_owned(), folder)),
+        folder => Ok((environment.cwd.clone(), folder)),
+    }
 }
 
 fn work_folder(chdir: Option<&Path>, environment: &Environment) -> anyhow::Result<WorkFolder> {

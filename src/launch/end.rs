@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use serde::Serialize;
 
 use crate::config::Verbosity;
 use crate::event::{Event, StopReason, Stopped};
@@ -11,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::launch::{Launcher, Prepared};
 use crate::record::history::{History, Known};
 use crate::record::results;
-use crate::report::console::Tone;
+use crate::report::console::{Console, Tone};
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
 use crate::run::descendants::PATIENCE;
 use crate::run::execute::{Execute, ProcessSlot};
@@ -20,6 +21,41 @@ use crate::run::recorder::{Recorder, Tally};
 use crate::run::schedule::{self, Work};
 use crate::run::source::Halt;
 use crate::units;
+
+/// How a launch ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the process is to exit with.
+    pub code: ExitCode,
+    /// What was said; `None` where a newer launch took over.
+    pub summary: Option<Summary>,
+}
+
+impl Ended {
+    /// Prints the summary, if it was asked for; gives what to exit with.
+    pub fn told(&self, is_asked_for: bool, console: &Console, out: &mut dyn Write) -> ExitCode {
+        self.summary
+            .as_ref()
+            .map_or(self.code, |summary| told(summary, self.code, is_asked_for, console, out))
+    }
+}
+
+/// Prints a closing summary, if it was asked for; gives what to exit with in place of `code`.
+pub fn told(
+    summary: &impl Serialize,
+    code: ExitCode,
+    is_asked_for: bool,
+    console: &Console,
+    out: &mut dyn Write,
+) -> ExitCode {
+    match print_json(is_asked_for, summary, out) {
+        Ok(()) => code,
+        Err(error) => {
+            console.error(&error);
+            code.or(ExitCode::CannotWrite)
+        }
+    }
+}
 
 /// What a launch leaves to be told.
 #[derive(Debug, Default)]
@@ -33,15 +69,7 @@ pub struct LaunchEnd {
 
 impl Launcher<'_> {
     /// Runs all there is to run and ends the launch.
-    ///
-    /// # Errors
-    /// When the summary can't be told.
-    pub fn carry_out(
-        &self,
-        prepared: Prepared,
-        begun: Instant,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<ExitCode> {
+    pub fn carry_out(&self, prepared: Prepared, begun: Instant) -> Ended {
         let report = LaunchReport::new(self.console, self.config.says_progress, prepared.share.len());
         if let Err(error) = self.work_off(&prepared, &report, begun) {
             prepared.source.halt(Halt::CannotStart(format!("{error:#}")));
@@ -53,7 +81,7 @@ impl Launcher<'_> {
             source.halt(Halt::Signal(signal));
         }
         drop(scratch);
-        self.conclude(recorder, &report, source.halted(), source.left(), begun, out)
+        self.conclude(recorder, &report, source.halted(), source.left(), begun)
     }
 
     fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
@@ -105,14 +133,13 @@ impl Launcher<'_> {
         halt: Option<Halt>,
         left: u64,
         begun: Instant,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<ExitCode> {
+    ) -> Ended {
         let (mut journal, history, tally) = recorder.into_parts();
         let successor = self.layout.successor(self.id(), journal.launch());
         let is_superseded = || halt == Some(Halt::Superseded) || successor.exists();
         let leave_it = || {
             self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
-            Ok(ExitCode::Incomplete)
+            Ended { code: ExitCode::Incomplete, summary: None }
         };
         if is_superseded() {
             return leave_it();
@@ -146,21 +173,17 @@ impl Launcher<'_> {
             Ok(()) => halt,
         };
         let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures(), left };
-        self.close(&history, Some(launch), halt.as_ref(), begun, out)
+        self.close(&history, Some(launch), halt.as_ref(), begun)
     }
 
-    /// Says the closing summary and gives the exit code.
-    ///
-    /// # Errors
-    /// When the summary can't be printed.
+    /// Says the closing summary.
     pub fn close(
         &self,
         history: &History,
         launch: Option<LaunchEnd>,
         halt: Option<&Halt>,
         begun: Instant,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<ExitCode> {
+    ) -> Ended {
         let number = launch.as_ref().map(|launch| launch.number);
         let LaunchEnd { tally, failures, left, .. } = launch.unwrap_or_default();
         let code = exit_code(history, left, halt);
@@ -189,11 +212,7 @@ impl Launcher<'_> {
             exit: code.number(),
         };
         say_summary(self.console, &summary, halt.map(|halt| self.say_halt(halt)).as_deref());
-        if let Err(error) = print_json(self.config.json, &summary, out) {
-            self.console.error(&error);
-            return Ok(code.or(ExitCode::CannotWrite));
-        }
-        Ok(code)
+        Ended { code, summary: Some(summary) }
     }
 
     fn say_halt(&self, halt: &Halt) -> String {
@@ -261,7 +280,7 @@ fn exit_code(history: &History, left: u64, halt: Option<&Halt>) -> ExitCode {
 ///
 /// # Errors
 /// When it can't be printed.
-pub fn print_json(is_asked_for: bool, summary: &Summary, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn print_json(is_asked_for: bool, summary: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
     if is_asked_for {
         serde_json::to_writer(&mut *out, summary)?;
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;

@@ -5,6 +5,7 @@ mod begin;
 mod caution;
 mod due;
 mod end;
+mod whole;
 
 use crate::config::RunConfig;
 use crate::record::inputs::InputList;
@@ -16,7 +17,7 @@ use crate::run::stop::Stop;
 pub use agreement::{agree, agree_on_command};
 pub use begin::Prepared;
 pub use due::Due;
-pub use end::print_json;
+pub use end::{Ended, print_json, told};
 
 /// The steps of one launch, with what they all need.
 pub struct Launcher<'a> {

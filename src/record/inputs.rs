@@ -3,6 +3,7 @@
 //! The first line is the header, every other one an entry. The header knows where every 1024th entry begins, with a
 //! checksum of that block, so that a replica reads its share of a long list and notices damage in it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -63,6 +64,21 @@ pub enum Command {
     Shell(OsText),
 }
 
+/// How the tasks of a run are run where nothing else is said: what `resume` goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Where the command was given, absolute: what is relative in it is so to that. `None` in lists of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<OsText>,
+    /// Options about tasks and their results that are not defaults, by their long names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, OsText>,
+    /// Variables that tasks get, from the job file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
 /// A block of entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
@@ -91,6 +107,9 @@ pub struct Header {
     pub command: Command,
     /// Small files that the command names.
     pub command_files: Vec<NamedFile>,
+    /// How its tasks are run.
+    #[serde(default)]
+    pub settings: Settings,
     /// How many entries there are.
     pub count: u64,
     /// Length of all entry lines, bytes.
@@ -122,6 +141,8 @@ pub struct Origin {
     pub command: Command,
     /// Small files that the command names.
     pub command_files: Vec<NamedFile>,
+    /// How its tasks are run.
+    pub settings: Settings,
 }
 
 /// One entry of the list.
@@ -168,6 +189,7 @@ pub fn publish(
         replica_count: origin.replica_count,
         command: origin.command,
         command_files: origin.command_files,
+        settings: origin.settings,
         count: entries.len() as u64,
         bytes: lines.len() as u64,
         blake3: blake3::hash(&lines).to_hex().to_string(),
@@ -446,6 +468,7 @@ mod tests {
             replica_count: 3,
             command: Command::Argv(vec![OsText("true".into())]),
             command_files: Vec::new(),
+            settings: super::Settings::default(),
         };
         assert_eq!(publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap(), Published::New);
         (layout, entries)

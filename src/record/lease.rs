@@ -3,9 +3,10 @@
 //! Clocks of hosts differ and file locks over a network may lie, so a lock is believed only on the very host that took it,
 //! and everybody else watches the file for growth by their own clock.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -100,6 +101,25 @@ pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io:
         }
     }
     Ok(Watched::Quiet)
+}
+
+/// Watches files side by side. Gives the lengths of those that were quiet for `quiet`; none when the watch was given up.
+pub fn quiet_ones(
+    paths: Vec<PathBuf>,
+    quiet: Duration,
+    keep_going: &dyn Fn() -> bool,
+) -> BTreeMap<PathBuf, u64> {
+    let length = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.len());
+    let at_first: Vec<_> = paths.into_iter().filter_map(|path| Some((length(&path)?, path))).collect();
+    let begun = Instant::now();
+    while let Some(left) = quiet.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        if !keep_going() {
+            return BTreeMap::new();
+        }
+        std::thread::sleep(left.min(*LOOKS.start() * 5));
+    }
+    let is_quiet = |(before, path): &(u64, PathBuf)| length(path) == Some(*before);
+    at_first.into_iter().filter(is_quiet).map(|(length, path)| (path, length)).collect()
 }
 
 /// Lets a file grow by a line end now and then while `work` goes on; gives the number of them too.

@@ -44,6 +44,39 @@ pub trait Listener {
     fn keep_going(&self) -> bool;
     /// The wait for `launch` begins; it takes up to [`QUIET`].
     fn waiting_for(&self, launch: u32, who: &str);
+    /// Whether the journal was watched already and is as it was since.
+    fn was_quiet(&self, _journal: &Path) -> bool {
+        false
+    }
+}
+
+/// What can be said at once of a launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Life {
+    /// It ended, in order or not.
+    Over,
+    /// It runs, on this host.
+    GoesOn(String),
+    /// It ran elsewhere: only watching its journal can tell.
+    Unclear(String),
+}
+
+/// Asks a journal, and its lock, whether its launch lives.
+///
+/// # Errors
+/// When the journal can't be read or is of another version.
+pub fn ask(journal: &Path, me: &Process) -> anyhow::Result<Life> {
+    journal::check_version(journal)?;
+    if ended_in_order(journal)? {
+        return Ok(Life::Over);
+    }
+    let Some(begun) = first_line(journal)? else { return Ok(Life::Unclear("an unknown host".to_owned())) };
+    let who = begun.process.to_string();
+    Ok(match lease::probe(journal, &begun.process, begun.locked, me) {
+        Ok(Writer::Alive) => Life::GoesOn(who),
+        Ok(Writer::Gone) => Life::Over,
+        Ok(Writer::Unknown) | Err(_) => Life::Unclear(who),
+    })
 }
 
 /// Begins the next launch of a replica: creates its journal and locks it.
@@ -106,20 +139,14 @@ fn make_sure_it_ended(
     listener: &dyn Listener,
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
-    journal::check_version(&path)?;
-    if ended_in_order(&path)? {
-        return Ok(());
-    }
-    let begun = first_line(&path)?;
-    let alive = |begun: Option<&LaunchBegun>| AlreadyRunning { replica, launch, who: who(begun) };
-    if let Some(begun) = &begun {
-        match lease::probe(&path, &begun.process, begun.locked, me) {
-            Ok(Writer::Alive) => return Err(alive(Some(begun)).into()),
-            Ok(Writer::Gone) => return Ok(()),
-            Ok(Writer::Unknown) | Err(_) => {}
-        }
-    }
-    listener.waiting_for(launch, &who(begun.as_ref()));
+    let alive = |who| Err(AlreadyRunning { replica, launch, who }.into());
+    let who = match ask(&path, me)? {
+        Life::Over => return Ok(()),
+        Life::GoesOn(who) => return alive(who),
+        Life::Unclear(_) if listener.was_quiet(&path) => return Ok(()),
+        Life::Unclear(who) => who,
+    };
+    listener.waiting_for(launch, &who);
     match lease::watch(&path, QUIET, &|| listener.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
@@ -127,7 +154,7 @@ fn make_sure_it_ended(
         // Its last word may have been what made it grow.
         Watched::Grew if ended_in_order(&path)? => Ok(()),
         // What made it grow may have been its first line.
-        Watched::Grew => Err(alive(first_line(&path)?.as_ref()).into()),
+        Watched::Grew => alive(who_began(first_line(&path)?.as_ref())),
         Watched::Stopped => bail!(GivenUp),
     }
 }
@@ -139,7 +166,7 @@ fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
     )
 }
 
-fn who(begun: Option<&LaunchBegun>) -> String {
+fn who_began(begun: Option<&LaunchBegun>) -> String {
     begun.map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string())
 }
 

@@ -83,6 +83,11 @@ impl Console {
         *copy = opened.map_or(Copy::Closed, Copy::Open);
     }
 
+    /// Ends the copy, so that the next launch of this process can have its own.
+    pub fn end_copy(&self) {
+        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = Copy::Waiting(Vec::new());
+    }
+
     /// Says a line (or several) at a level. Where nobody reads standard error, only the copy may have it.
     pub fn say(&self, level: Verbosity, tone: Tone, text: &str) {
         if level > self.verbosity {

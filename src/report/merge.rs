@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::Verbosity;
 use crate::merge::{MissingReplica, Proof, ReplicaState};
 use crate::report::console::{Console, Tone};
+use crate::template::shell_quote;
 use crate::units;
 
 /// Replicas, files and problems are named up to so many.
@@ -78,19 +79,28 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
     let running = proof.missing_replicas.len() - idle;
     let mut advice = Vec::new();
     if running > 0 {
-        advice.push("Wait for those that are running.");
+        advice.push("Wait for those that are running.".to_owned());
     }
     if idle > 0 {
-        advice.push(
-            "Launch the same line again for those that are not running; what is done is not run again.",
-        );
+        advice.push(format!(
+            "`canfar-run resume {}`, in any number of containers, runs what those left that are not running; or launch the same line again. What is done is not run again.",
+            idle_in(proof).join("`, `canfar-run resume ")
+        ));
     }
     if !is_final && running == 0 && idle > 0 {
-        advice.push("--allow-missing calls the results final as they are.");
+        advice.push("--allow-missing calls the results final as they are.".to_owned());
     }
     if !advice.is_empty() {
         console.say(Verbosity::Quiet, Tone::Plain, &advice.join(" "));
     }
+}
+
+/// The directories of replicas that are not running, as a shell takes them.
+fn idle_in(proof: &Proof) -> Vec<String> {
+    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != ReplicaState::Running);
+    let mut dirs: Vec<&str> = idle.map(|replica| replica.results_dir.as_str()).collect();
+    dirs.dedup();
+    dirs.into_iter().map(|dir| String::from_utf8_lossy(&shell_quote(&[dir.into()])).into_owned()).collect()
 }
 
 fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {

@@ -6,3 +6,4 @@ pub mod launch;
 pub mod merge;
 pub mod plan;
 mod printer;
+pub mod resume;

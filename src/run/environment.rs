@@ -77,6 +77,17 @@ impl TaskEnvironment {
         Self { variables }
     }
 
+    /// The same for tasks of another replica; `extra` as it was given first.
+    #[must_use]
+    pub fn of_replica(mut self, replica: Replica, extra: &BTreeMap<String, String>) -> Self {
+        for (name, number) in [("REPLICA_ID", replica.id()), ("REPLICA_COUNT", replica.count())] {
+            if !extra.contains_key(name) {
+                self.variables.insert(name.into(), number.to_string().into());
+            }
+        }
+        self
+    }
+
     /// A variable that all tasks have.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)

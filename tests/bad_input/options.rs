@@ -133,7 +133,7 @@ canfar-run: error: unexpected argument '--job' found
   tip: to pass '--job' as a value, use '-- --job'
 
 Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|reset|completions|man> ...
+       canfar-run <plan|merge|resume|reset|completions|man> ...
 
 For more information, try '--help'.
 "),
@@ -144,7 +144,7 @@ canfar-run: error: unexpected argument '--input-files' found
   tip: to pass '--input-files' as a value, use '-- --input-files'
 
 Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|reset|completions|man> ...
+       canfar-run <plan|merge|resume|reset|completions|man> ...
 
 For more information, try '--help'.
 "),
@@ -157,7 +157,7 @@ For more information, try '--help'.
 canfar-run: error: the argument '--jobs <N|auto>' cannot be used multiple times
 
 Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|reset|completions|man> ...
+       canfar-run <plan|merge|resume|reset|completions|man> ...
 
 For more information, try '--help'.
 "),
@@ -173,16 +173,16 @@ canfar-run: error: invalid value '1e30' for '--timeout <DURATION>': write a numb
 For more information, try '--help'.
 "),
         case(&["merg", "out"], r#"
-canfar-run: error: there is no subcommand "merg", only run, plan, merge, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
+canfar-run: error: there is no subcommand "merg", only run, plan, merge, resume, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
 "#),
         case(&["python", "analyze.py"], r#"
-canfar-run: error: there is no subcommand "python", only run, plan, merge, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
+canfar-run: error: there is no subcommand "python", only run, plan, merge, resume, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
 "#),
         case(&["--jobs", "2", "run", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: unexpected argument 'run' found
 
 Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|reset|completions|man> ...
+       canfar-run <plan|merge|resume|reset|completions|man> ...
 
 For more information, try '--help'.
 "),

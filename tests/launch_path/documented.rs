@@ -47,6 +47,11 @@ fn the_launch_lines_of_the_readme_arrive_as_typed_and_do_what_they_say() {
         let containers = containers(&world, &launch);
         let typed = typed_words(&line);
         assert!(containers.iter().all(|container| container.argv == typed), "{line}\n{containers:?}");
+        if let [_, subcommand, results] = typed.as_slice()
+            && subcommand == "resume"
+        {
+            world.begin(results);
+        }
         does_what_it_says(&world, &containers);
     }
 }

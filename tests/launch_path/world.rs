@@ -77,6 +77,17 @@ impl World {
         container.env.iter().fold(run, |run, (name, value)| run.env(name, value)).env("PATH", path)
     }
 
+    /// A run of which one replica has done its share, and the others never started.
+    pub(super) fn begin(&self, results: &str) {
+        let input = self.dir.path("arc/projects/survey/data/*.fits");
+        let argv = ["canfar-run", "-i", input.to_str().unwrap(), "-o", results];
+        let command = ["--", "python3", "/opt/analysis/analyze.py", "{}"].map(|word| self.here(word));
+        let argv = argv.into_iter().map(str::to_owned).chain(command).collect();
+        let env = [("REPLICA_ID", "1"), ("REPLICA_COUNT", "6")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        self.start(&Container { argv, env }).run().exits(0);
+    }
+
     /// The results directory of the one run that there is.
     pub(super) fn results(&self) -> PathBuf {
         let mut found = Vec::new();

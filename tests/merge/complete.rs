@@ -15,7 +15,7 @@ fn a_replica_that_never_started_is_named_with_its_files_and_nothing_is_called_fi
         .says("replica 3 never started: 5 files missing: ")
         .says("data/012.fits, ")
         .says("data/014.fits, ...")
-        .says("Launch the same line again");
+        .says("canfar-run resume ");
     assert!(!dir.exists("out/final_results.json") && !dir.exists("out/final_failed.json"));
     let partial = numbers_in(&dir, "out/final_results.partial.json");
     assert_eq!(partial, (0..12).chain(17..22).collect::<Vec<_>>());
@@ -31,7 +31,7 @@ fn a_replica_that_never_started_is_named_with_its_files_and_nothing_is_called_fi
     assert_eq!(summary(&dir)["complete"], false);
 
     run(&dir, [3], 4);
-    merge(&dir).exits(0).says("22 files: 22 ok, none missing").says_not("Launch the same line");
+    merge(&dir).exits(0).says("22 files: 22 ok, none missing").says_not("canfar-run resume");
     assert_eq!(numbers(&dir), (0..22).collect::<Vec<_>>());
     assert_eq!(summary(&dir)["complete"], true);
 }

@@ -139,7 +139,7 @@ fn what_a_replica_at_work_has_done_so_far_is_merged_and_it_is_said_to_run() {
     let running = held_at(&dir, 3);
     let ended =
         merge(&dir).exits(3).says("5 files: 3 ok, 2 missing").says("replica 1 is running: 2 files missing: ");
-    assert!(!ended.stderr.contains("Launch the same line again"), "it runs already: {ended}");
+    assert!(!ended.stderr.contains("canfar-run resume"), "it runs already: {ended}");
     assert_eq!(summary(&dir)["missing_replicas"][0]["state"], "running");
     assert_eq!(numbers_in(&dir, "out/final_results.partial.json"), [0, 1, 2]);
 

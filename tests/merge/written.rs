@@ -35,6 +35,7 @@ impl WrittenRun {
             replica_count,
             command: Command::Argv(Vec::new()),
             command_files: Vec::new(),
+            settings: inputs::Settings::default(),
         };
         let entries: Vec<Entry> = paths.iter().map(entry).collect();
         inputs::publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();

@@ -1,0 +1,369 @@
+//! `resume`: the unfinished shares of a run, one after the other, in any number of containers.
+//!
+//! Share s is looked after by container ((s - 1) mod N) + 1 of N, which does not depend on what is unfinished when a
+//! container comes to look. Who is through with its own goes on with those of others that nobody is at: never begun, or
+//! their container died. That no share is run twice at a time is the rule of one launch at a time, as for any launch.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::ArgMatches;
+
+use crate::cli::Shares;
+use crate::config::{RunConfig, Verbosity, refuse_fixed};
+use crate::environment::Environment;
+use crate::event::StopReason;
+use crate::exit_code::ExitCode;
+use crate::launch::{Ended, Launcher, told};
+use crate::provenance::{NamedFile, Process};
+use crate::record::command_files;
+use crate::record::history::{Known, all_launches, launches_of};
+use crate::record::inputs::InputList;
+use crate::record::layout::Layout;
+use crate::record::lease::{QUIET, quiet_ones};
+use crate::record::succession::{self, AlreadyRunning, Life, ask, ended_in_order};
+use crate::replica::Replica;
+use crate::report::console::{Console, Tone};
+use crate::report::resume::{ResumeSummary, ShareError, say};
+use crate::run::descendants::Descendants;
+use crate::run::stop::Stop;
+use crate::select::Share;
+use crate::units;
+
+/// The run in the directory that was typed, and that directory.
+///
+/// # Errors
+/// When there is none, its list can't be used, or what was typed says what the run is.
+pub fn run_of(typed: &ArgMatches, environment: &Environment) -> anyhow::Result<(InputList, PathBuf)> {
+    refuse_fixed(typed)?;
+    let dir = typed.get_one::<PathBuf>("dir").context("no results directory")?;
+    let dir = environment.absolute(dir);
+    let Some(list) = InputList::open(&Layout::new(&dir))? else {
+        bail!(
+            "{} holds no run (no inputs.jsonl), so there is nothing to resume: is it the directory given with --results-dir?",
+            dir.display()
+        );
+    };
+    Ok((list, dir))
+}
+
+/// Finishes what is unfinished.
+///
+/// # Errors
+/// When nothing can be begun, with the reason; what is wrong with one share keeps no other from being run.
+pub fn run(
+    config: &RunConfig,
+    chosen: Option<&Shares>,
+    list: &InputList,
+    console: &Console,
+    stop: &Stop,
+    descendants: &Descendants,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let begun = Instant::now();
+    let layout = Layout::new(&config.results_dir);
+    let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;
+    let chosen = choose(chosen, count)?;
+    let mut resume = Resume {
+        config,
+        console,
+        list,
+        stop,
+        descendants,
+        begun,
+        shares: list.shares()?,
+        me: Process::current(config.session.clone()),
+        command_files: command_files::digests(config.command_words(), &config.cwd),
+        last_launches: last_launches(&layout)?,
+        watched: Watched::default(),
+        layout: &layout,
+    };
+    let container = config.identity.replica;
+    let (own, others): (Vec<Replica>, Vec<Replica>) =
+        chosen.into_iter().partition(|share| (share.id() - 1) % container.count() == container.id() - 1);
+    resume.say_begin(own.len());
+    resume.watched = resume.watch(own.iter().chain(&others));
+    let mut tally = Tally::default();
+    own.iter().for_each(|share| resume.take(*share, &mut tally));
+    // From the end: containers that look after them begin at the front.
+    others.iter().rev().for_each(|share| resume.help(*share, &mut tally));
+    Ok(resume.close(tally, out))
+}
+
+/// The shares to look after, in the order of their ids.
+fn choose(chosen: Option<&Shares>, count: NonZeroU32) -> anyhow::Result<Vec<Replica>> {
+    let Some(Shares(ranges)) = chosen else { return Ok(Replica::all(count).collect()) };
+    if let Some(range) = ranges.iter().find(|range| *range.end() > count.get()) {
+        bail!("--shares: the run has {count} shares, numbered from 1, so there is no share {}", range.end());
+    }
+    let is_chosen = |share: &Replica| ranges.iter().any(|range| range.contains(&share.id()));
+    Ok(Replica::all(count).filter(is_chosen).collect())
+}
+
+fn last_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, u32>> {
+    let launches = all_launches(layout)?.into_iter();
+    Ok(launches.filter_map(|(id, launches)| Some((id, launches.last().copied()?))).collect())
+}
+
+/// What watching the journals of launches elsewhere showed.
+#[derive(Debug, Default)]
+struct Watched {
+    /// Journals that did not grow, with their lengths.
+    quiet: BTreeMap<PathBuf, u64>,
+    /// Shares whose did, with who writes them.
+    at_work: BTreeMap<u32, String>,
+}
+
+/// What all shares have in common.
+struct Resume<'a> {
+    config: &'a RunConfig,
+    console: &'a Console,
+    layout: &'a Layout,
+    list: &'a InputList,
+    stop: &'a Stop,
+    descendants: &'a Descendants,
+    begun: Instant,
+    /// Of all replicas, in order.
+    shares: Vec<Share>,
+    me: Process,
+    command_files: Vec<NamedFile>,
+    /// The newest launch of each share when this began.
+    last_launches: BTreeMap<u32, u32>,
+    watched: Watched,
+}
+
+/// How the shares went.
+#[derive(Debug, Default)]
+struct Tally {
+    ended: Vec<Ended>,
+    done: u64,
+    /// Whether there are failures among what is done.
+    has_failures: bool,
+    at_work: Vec<u32>,
+    not_begun: Vec<u32>,
+    errors: Vec<ShareError>,
+    /// Of what could not be resumed.
+    code: Option<ExitCode>,
+}
+
+/// Hears whether an earlier launch of a share lives.
+struct Watching<'a> {
+    resume: &'a Resume<'a>,
+    share: Replica,
+}
+
+impl succession::Listener for Watching<'_> {
+    fn keep_going(&self) -> bool {
+        self.resume.stop.signal().is_none()
+    }
+
+    fn waiting_for(&self, launch: u32, who: &str) {
+        self.resume.say(&format!(
+            "{}: launch {launch} ({who}) did not say how it ended: watching its journal for up to 30s",
+            self.share
+        ));
+    }
+
+    fn was_quiet(&self, journal: &Path) -> bool {
+        let length = std::fs::metadata(journal).ok().map(|metadata| metadata.len());
+        length.is_some() && self.resume.watched.quiet.get(journal).copied() == length
+    }
+}
+
+impl Resume<'_> {
+    fn say(&self, text: &str) {
+        self.console.say(Verbosity::Normal, Tone::Plain, text);
+    }
+
+    fn say_begin(&self, own: usize) {
+        let header = self.list.header();
+        self.say(&format!(
+            "canfar-run {}: resume run {} in {}, container {} of {}: looks after {} of {}",
+            env!("CARGO_PKG_VERSION"),
+            header.run,
+            self.layout.root().display(),
+            self.config.identity.replica.id(),
+            self.config.identity.replica.count(),
+            own,
+            units::count(self.shares.len() as u64, "share")
+        ));
+    }
+
+    fn share_of(&self, replica: Replica) -> Option<Share> {
+        self.shares.get(usize::try_from(replica.id()).ok()?.checked_sub(1)?).cloned()
+    }
+
+    /// Learns which launches elsewhere live, of all shares side by side: each alone would take as long.
+    fn watch<'s>(&self, shares: impl Iterator<Item = &'s Replica>) -> Watched {
+        let mut unclear = BTreeMap::new();
+        for share in shares {
+            let Some(launch) = self.last_launches.get(&share.id()) else { continue };
+            let journal = self.layout.journal(share.id(), *launch);
+            // What is wrong with it is told when it is the share's turn.
+            if let Ok(Life::Unclear(who)) = ask(&journal, &self.me) {
+                unclear.insert(journal, (share.id(), format!("launch {launch} on {who}")));
+            }
+        }
+        if unclear.is_empty() {
+            return Watched::default();
+        }
+        let launches = units::plural(unclear.len() as u64, "launch", "launches");
+        self.say(&format!(
+            "{launches} on other hosts did not say how they ended: watching their journals for 30s"
+        ));
+        let keep_going = || self.stop.signal().is_none();
+        let quiet = quiet_ones(unclear.keys().cloned().collect(), QUIET, &keep_going);
+        let grew = unclear.into_iter().filter(|(journal, _)| !quiet.contains_key(journal));
+        // One that ended meanwhile said so.
+        let at_work = grew.filter(|(journal, _)| !ended_in_order(journal).unwrap_or(false));
+        Watched { at_work: at_work.map(|(_, share)| share).collect(), quiet }
+    }
+
+    /// Takes a share that this container looks after.
+    fn take(&self, replica: Replica, tally: &mut Tally) {
+        if self.stop.signal().is_some() {
+            return;
+        }
+        if let Some(who) = self.watched.at_work.get(&replica.id()) {
+            return self.skip(replica, who, tally);
+        }
+        match self.take_if_due(replica, tally) {
+            Ok(()) => {}
+            Err(error) => match error.downcast_ref::<AlreadyRunning>() {
+                Some(running) => {
+                    self.skip(replica, &format!("launch {} on {}", running.launch, running.who), tally);
+                }
+                None => self.note_error(replica, error, tally),
+            },
+        }
+    }
+
+    fn skip(&self, replica: Replica, who: &str, tally: &mut Tally) {
+        self.say(&format!("{replica} is at work ({who}): left alone"));
+        tally.at_work.push(replica.id());
+    }
+
+    fn note_error(&self, replica: Replica, error: anyhow::Error, tally: &mut Tally) {
+        if self.stop.signal().is_some() {
+            return;
+        }
+        let code = crate::code_of(&error);
+        tally.code = Some(tally.code.map_or(code, |before| before.or(code)));
+        tally.errors.push(ShareError { replica_id: replica.id(), error: format!("{error:#}") });
+        self.console.error(&error.context(format!("{replica} can't be resumed")));
+    }
+
+    /// Takes a share that another container looks after, if nobody is at it.
+    fn help(&self, replica: Replica, tally: &mut Tally) {
+        let is_known_to_live = self.watched.at_work.contains_key(&replica.id());
+        if is_known_to_live || self.stop.signal().is_some() || tally.is_over() || self.is_late() {
+            return;
+        }
+        if self.is_abandoned(replica).unwrap_or(false) {
+            // Whoever looks after it tells what is wrong with it.
+            let _ = self.take_if_due(replica, tally);
+        }
+    }
+
+    /// Whether a share was never begun, or its last launch did not end in order.
+    fn is_abandoned(&self, replica: Replica) -> anyhow::Result<bool> {
+        Ok(match launches_of(self.layout, replica.id())?.pop() {
+            Some(last) => !ended_in_order(&self.layout.journal(replica.id(), last))?,
+            None => true,
+        })
+    }
+
+    /// Whether another process brought it to an end since this one began: failures are not for each to try again.
+    fn is_settled(&self, replica: Replica) -> anyhow::Result<bool> {
+        let last = launches_of(self.layout, replica.id())?.pop();
+        match last.filter(|_| last.as_ref() != self.last_launches.get(&replica.id())) {
+            Some(last) => ended_in_order(&self.layout.journal(replica.id(), last)),
+            None => Ok(false),
+        }
+    }
+
+    fn take_if_due(&self, replica: Replica, tally: &mut Tally) -> anyhow::Result<()> {
+        let Some(share) = self.share_of(replica).filter(|share| !share.is_empty()) else {
+            tally.done += 1;
+            return Ok(());
+        };
+        let config = self.config.on_behalf_of(replica, self.begun.elapsed());
+        let launcher = Launcher {
+            config: &config,
+            console: self.console,
+            layout: self.layout,
+            list: self.list,
+            stop: self.stop,
+            descendants: self.descendants,
+        };
+        if let Some(history) = launcher.already_done(&share)? {
+            tally.done += 1;
+            tally.has_failures |= history.count(Known::Failed) + history.count(Known::Lost) > 0;
+        } else if self.is_settled(replica)? {
+            tally.done += 1;
+        } else if tally.is_over() || self.is_late() {
+            tally.not_begun.push(replica.id());
+        } else {
+            let listener = Watching { resume: self, share: replica };
+            self.console.end_copy();
+            let files = self.command_files.clone();
+            tally.ended.push(launcher.launch(share, &self.me, files, &listener, Instant::now())?);
+        }
+        Ok(())
+    }
+
+    fn is_late(&self) -> bool {
+        self.config.deadline.is_some_and(|deadline| self.begun.elapsed() >= deadline)
+    }
+
+    /// Says how it went and gives the exit code.
+    fn close(&self, tally: Tally, out: &mut dyn Write) -> ExitCode {
+        let code = self.code(&tally);
+        let container = self.config.identity.replica;
+        let summary = ResumeSummary {
+            run: self.list.header().run.clone(),
+            results_dir: units::path(self.layout.root()),
+            container_id: container.id(),
+            container_count: container.count(),
+            shares: tally.ended.into_iter().filter_map(|ended| ended.summary).collect(),
+            done: tally.done,
+            at_work: tally.at_work,
+            not_begun: tally.not_begun,
+            errors: tally.errors,
+            wall_s: (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+            exit: code.number(),
+        };
+        self.console.end_copy();
+        if let (Some(signal), true) = (self.stop.signal(), summary.shares.is_empty()) {
+            self.console.warn(&format!("stopped by {} before any share began", units::signal(signal)));
+        }
+        say(self.console, &summary);
+        told(&summary, code, self.config.json, self.console, out)
+    }
+
+    fn code(&self, tally: &Tally) -> ExitCode {
+        let by_signal = self.stop.signal().map(ExitCode::Signal);
+        let by_rest = (!tally.not_begun.is_empty()).then_some(ExitCode::Incomplete);
+        let by_done = tally.has_failures.then_some(ExitCode::TasksFailed);
+        let by_shares = tally.ended.iter().map(|ended| ended.code);
+        let all = [by_signal, by_rest, by_done, tally.code].into_iter().flatten().chain(by_shares);
+        all.fold(ExitCode::Ok, ExitCode::or)
+    }
+}
+
+impl Tally {
+    /// Whether the last share ended for what no other share can escape.
+    fn is_over(&self) -> bool {
+        let last = self.ended.last().and_then(|ended| ended.summary.as_ref());
+        last.is_some_and(|summary| {
+            matches!(
+                summary.reason,
+                StopReason::Signal | StopReason::Deadline | StopReason::CannotWrite | StopReason::CannotStart
+            )
+        })
+    }
+}

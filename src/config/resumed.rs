@@ -1,0 +1,114 @@
+//! What a run that is resumed fixes, and what of the way it was begun goes on.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::bail;
+use clap::ArgMatches;
+
+use crate::config::layers::{COMMAND, Item, is_typed, token};
+use crate::record::inputs::{Command, Header};
+use crate::text::OsText;
+
+/// Options about tasks and their results that stay as they were unless something else is said. What is about a container
+/// (how many tasks at a time, its disks, its time) is its own.
+pub(super) const LASTING: [&str; 10] = [
+    "timeout",
+    "grace",
+    "retries",
+    "retry-delay",
+    "max-failures",
+    "rerun",
+    "chdir",
+    "result",
+    "max-result",
+    "logs",
+];
+
+/// Options that say what a run is.
+const FIXED: [&str; 11] = [
+    "input",
+    "files-from",
+    "null",
+    "exclude",
+    "type",
+    "allow-empty",
+    "strategy",
+    "shell",
+    "results-dir",
+    "accept-changed-command",
+    "dry-run",
+];
+
+/// Whether an option of `run` is none of `resume`.
+pub(crate) fn is_fixed(name: &str) -> bool {
+    FIXED.contains(&name)
+}
+
+/// Refuses what says what a run is.
+///
+/// # Errors
+/// Names the first such option that was typed.
+pub fn refuse_fixed(typed: &ArgMatches) -> anyhow::Result<()> {
+    let why = "a run that is resumed has its own files, shares and command, which its list (inputs.jsonl) keeps. Leave it out; for other files or another command begin a new run";
+    if let Some(name) = FIXED.into_iter().find(|name| is_typed(typed, name)) {
+        bail!("--{name} has no place after `resume`: {why}");
+    }
+    if typed.try_get_many::<OsString>(COMMAND).is_ok_and(|words| words.is_some()) {
+        bail!("a command has no place after `resume`: {why}");
+    }
+    Ok(())
+}
+
+/// A run to go on with.
+#[derive(Debug, Clone, Copy)]
+pub struct Resumed<'a> {
+    /// What its list says.
+    pub header: &'a Header,
+    /// Its results directory, absolute.
+    pub dir: &'a Path,
+}
+
+impl Resumed<'_> {
+    /// The options it was begun with, as a layer.
+    pub(super) fn items(&self) -> Vec<Item> {
+        let settings = &self.header.settings;
+        let lasting = settings.options.iter().filter(|(name, _)| LASTING.contains(&name.as_str()));
+        lasting
+            .map(|(name, value)| Item {
+                tokens: vec![token(name, &self.as_seen_there(name, value))],
+                name: name.clone(),
+                origin: format!("`{name}` in {}", self.dir.join("inputs.jsonl").display()),
+            })
+            .collect()
+    }
+
+    /// A value, with a folder as the run's beginner meant it.
+    fn as_seen_there(&self, name: &str, value: &OsText) -> OsString {
+        match &self.header.settings.cwd {
+            Some(cwd) if name == "chdir" && value.0 != "task" => {
+                Path::new(&cwd.0).join(&value.0).into_os_string()
+            }
+            _ => value.0.clone(),
+        }
+    }
+
+    /// Its results directory and command, as words before and after `--`.
+    pub(super) fn fixed(&self) -> [Vec<OsString>; 2] {
+        let mut options = vec![token("results-dir", self.dir.as_os_str())];
+        let mut command = Vec::new();
+        match &self.header.command {
+            Command::Shell(script) => options.push(token("shell", &script.0)),
+            Command::Argv(words) => {
+                command.push("--".into());
+                command.extend(words.iter().map(|word| word.0.clone()));
+            }
+        }
+        [options, command]
+    }
+
+    /// Where its command was given.
+    pub(super) fn cwd(&self) -> Option<OsText> {
+        self.header.settings.cwd.clone()
+    }
+}

@@ -1,0 +1,53 @@
+//! One launch of a share as a whole.
+
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+use crate::CannotWrite;
+use crate::launch::{Ended, Launcher};
+use crate::provenance::{NamedFile, Process};
+use crate::record::results;
+use crate::record::succession::{Listener, begin};
+use crate::select::Share;
+
+impl Launcher<'_> {
+    /// Begins the next launch of a share that is not done, and carries it out.
+    ///
+    /// # Errors
+    /// When it can't begin: another launch is at work, or something can't be read or written.
+    pub fn launch(
+        &self,
+        share: Share,
+        me: &Process,
+        command_files: Vec<NamedFile>,
+        listener: &dyn Listener,
+        begun: Instant,
+    ) -> anyhow::Result<Ended> {
+        self.refuse_to_replace()?;
+        // All that can be wrong is found before a launch begins.
+        let entries = self.list.entries(&share)?;
+        results::try_place(self.layout, self.id()).context(CannotWrite)?;
+        let replica = self.config.identity.replica;
+        let (journal, locked) = begin(self.layout, self.run_id(), replica, me, listener)?;
+        let introduction = self.introduction(me, locked, command_files, &share);
+        let prepared = self.prepare(journal, &introduction, share, entries)?;
+        Ok(self.carry_out(prepared, begun))
+    }
+
+    /// Refuses to write over results that are not of this run.
+    fn refuse_to_replace(&self) -> anyhow::Result<()> {
+        let results = self.layout.results(self.id());
+        let may_be_replaced = results::may_be_replaced(self.layout, self.id(), self.run_id())
+            .with_context(|| format!("can't read {}", results.display()))?;
+        if !may_be_replaced {
+            bail!(
+                "{} is there and is not of this run ({}): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {}`",
+                results.display(),
+                self.run_id(),
+                self.layout.root().display()
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! What `resume` says at its end: how the shares went that it took, and what became of the others.
+
+use serde::Serialize;
+
+use crate::config::Verbosity;
+use crate::report::console::{Console, Tone};
+use crate::report::launch::Summary;
+use crate::units;
+
+/// How a resume went, over all shares: what is printed with `--json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ResumeSummary {
+    /// Run id.
+    pub run: String,
+    /// The directory of the run.
+    pub results_dir: String,
+    /// Which container this was, from 1.
+    pub container_id: u32,
+    /// Of how many.
+    pub container_count: u32,
+    /// The launches, one for each share that was unfinished, with the ids of the shares' own replicas.
+    pub shares: Vec<Summary>,
+    /// Shares looked after that had nothing left to do.
+    pub done: u64,
+    /// Shares that are at work elsewhere.
+    pub at_work: Vec<u32>,
+    /// Unfinished shares that were not begun.
+    pub not_begun: Vec<u32>,
+    /// Shares that could not be resumed.
+    pub errors: Vec<ShareError>,
+    /// Wall time, seconds.
+    pub wall_s: f64,
+    /// What the process exits with.
+    pub exit: i32,
+}
+
+/// Why a share could not be resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShareError {
+    /// Whose share.
+    pub replica_id: u32,
+    /// Why.
+    pub error: String,
+}
+
+/// Says it.
+pub fn say(console: &Console, summary: &ResumeSummary) {
+    let mut parts = vec![what_ran(summary)];
+    for (ids, what) in [(&summary.at_work, "at work elsewhere"), (&summary.not_begun, "not begun")] {
+        if !ids.is_empty() {
+            parts.push(format!("{} {what} ({})", units::count(ids.len() as u64, "share"), ids_in_words(ids)));
+        }
+    }
+    if !summary.errors.is_empty() {
+        let ids: Vec<u32> = summary.errors.iter().map(|error| error.replica_id).collect();
+        parts.push(format!(
+            "{} could not be resumed ({})",
+            units::count(ids.len() as u64, "share"),
+            ids_in_words(&ids)
+        ));
+    }
+    let (level, tone) =
+        if summary.exit == 0 { (Verbosity::Normal, Tone::Good) } else { (Verbosity::Quiet, Tone::Bad) };
+    console.say(level, tone, &parts.join("; "));
+}
+
+fn what_ran(summary: &ResumeSummary) -> String {
+    let shares = &summary.shares;
+    if shares.is_empty() {
+        let is_all = summary.at_work.is_empty() && summary.not_begun.is_empty() && summary.errors.is_empty();
+        let done = units::count(summary.done, "share");
+        return if is_all {
+            format!("nothing to do: {done} looked at, none of them unfinished")
+        } else {
+            format!("nothing was resumed: {done} done")
+        };
+    }
+    let sum = |of: fn(&Summary) -> u64| shares.iter().map(of).sum::<u64>();
+    let ids: Vec<u32> = shares.iter().map(|share| share.replica_id).collect();
+    let mut text = format!(
+        "resumed {} ({}): {} of {} ok",
+        units::count(ids.len() as u64, "share"),
+        ids_in_words(&ids),
+        sum(|share| share.ok),
+        units::count(sum(|share| share.files), "file")
+    );
+    for (number, what) in [(sum(|share| share.failed), "failed"), (sum(|share| share.not_run), "not run")] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
+    text
+}
+
+/// As `--shares` takes them: `3, 17, 40-42`.
+fn ids_in_words(ids: &[u32]) -> String {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    let runs = ids.chunk_by(|one, next| next - one <= 1);
+    let word = |run: &[u32]| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        [one] => one.to_string(),
+        [] => String::new(),
+    };
+    runs.map(word).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ids_are_told_as_shares_takes_them() {
+        assert_eq!(super::ids_in_words(&[40, 3, 42, 41, 17]), "3,17,40-42");
+        assert_eq!(super::ids_in_words(&[7]), "7");
+    }
+}
