@@ -7,6 +7,7 @@ mod containers;
 mod discover;
 mod engines;
 mod examples;
+mod fuzz;
 mod glob_parity;
 mod help;
 mod json_parity;
