@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod containers;
+mod corruption;
 mod discover;
 mod engines;
 mod examples;

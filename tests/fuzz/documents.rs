@@ -1,20 +1,33 @@
 //! JSON that is broken, deep or long: normal in one step, never read twice, the same however it arrives.
 
-use canfar_run::json::{Elements, Kind, members, normalise, scan_value, string_eq, string_text, write_string};
+use canfar_run::json::{
+    Elements, Kind, members, normalise, scan_value, string_eq, string_text, write_string,
+};
 use fastrand::Rng;
 use proptest::prelude::*;
 
 use super::hunt;
-
-#[expect(dead_code, reason = "what is not needed here, another module needs")]
-#[path = "../support/json_documents.rs"]
-mod made;
+use crate::json_parity::documents as made;
 
 const DEPTH: usize = 1_000;
 
 /// What a document may consist of, many times over.
 const PARTS: [&str; 16] = [
-    "[", "]", "{\"a\":", "}", "\"", "\\\"", "\\u", "\\ud800", "-1e9", "0.", " \n", ",", "NaN,", "-Infinity", "nul",
+    "[",
+    "]",
+    "{\"a\":",
+    "}",
+    "\"",
+    "\\\"",
+    "\\u",
+    "\\ud800",
+    "-1e9",
+    "0.",
+    " \n",
+    ",",
+    "NaN,",
+    "-Infinity",
+    "nul",
     "\"\u{e9}\":1,",
 ];
 
@@ -25,8 +38,9 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
         made::mutated(&document, &mut rng)
     });
     let repeated = (prop::sample::select(&PARTS[..]), 0..20_000_usize);
-    let long = proptest::collection::vec(repeated, 1..5)
-        .prop_map(|parts| parts.into_iter().flat_map(|(part, times)| part.repeat(times).into_bytes()).collect());
+    let long = proptest::collection::vec(repeated, 1..5).prop_map(|parts| {
+        parts.into_iter().flat_map(|(part, times)| part.repeat(times).into_bytes()).collect()
+    });
     let random = proptest::collection::vec(any::<u8>(), 0..50);
     prop_oneof![6 => mutated, 1 => long, 1 => random]
 }
@@ -50,7 +64,10 @@ fn documents_of_any_kind_are_refused_or_made_normal() {
         let again = normalise(&normal.text, DEPTH).unwrap();
         prop_assert_eq!((&again.text, again.non_finite, again.kind), (&normal.text, 0, normal.kind));
         prop_assert_eq!(scan_value(&normal.text, 0, DEPTH).unwrap().end, normal.text.len());
-        prop_assert_eq!(end.is_ok(), normal.kind == Kind::Array && document.len() >= 2 * usize::from(streamed > 0));
+        prop_assert_eq!(
+            end.is_ok(),
+            normal.kind == Kind::Array && document.len() >= 2 * usize::from(streamed > 0)
+        );
         if normal.kind == Kind::Object {
             for member in members(&normal.text) {
                 let text = string_text(member.key);

@@ -64,7 +64,8 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                 }
                 Step::End(index, is_ok) => {
                     number += 1;
-                    let record = format!("{{\"n\": {number}.{number}, \"s\": \"\\ud800\u{e9}\"}}").into_bytes();
+                    let record =
+                        format!("{{\"n\": {number}.{number}, \"s\": \"\\ud800\u{e9}\"}}").into_bytes();
                     let (status, cause) =
                         if is_ok { (Status::Ok, None) } else { (Status::Failed, Some(Cause::Exit)) };
                     journal.commit().unwrap();

@@ -37,7 +37,8 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
     let read = || -> anyhow::Result<_> {
         let list = InputList::open(&layout)?.unwrap();
         let all = list.entries(&Share::Range(0..list.header().count))?;
-        let shares: Vec<_> = list.shares()?.iter().map(|share| list.entries(share)).collect::<Result<_, _>>()?;
+        let shares: Vec<_> =
+            list.shares()?.iter().map(|share| list.entries(share)).collect::<Result<_, _>>()?;
         Ok((list.header().clone(), all, shares))
     };
     let before = read().unwrap();

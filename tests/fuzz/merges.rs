@@ -15,12 +15,14 @@ use super::damage::{Damage, damage};
 use super::hunt;
 use crate::merge::written::{Made, WrittenRun};
 
+/// Tasks by their place in the share, whether they are ok, and whether it was killed.
+type Launch = (Vec<(Index, bool)>, bool);
+
 #[derive(Debug, Clone)]
 struct Case {
     files: u64,
     strategy: Sharing,
-    /// For each replica its launches: tasks by their place in the share, whether they are ok, and whether it was killed.
-    replicas: Vec<Vec<(Vec<(Index, bool)>, bool)>>,
+    replicas: Vec<Vec<Launch>>,
     /// Which of all files it befalls.
     damages: Vec<(Index, Damage)>,
 }
@@ -94,10 +96,10 @@ fn tasks(path: &Path, status: Status, written: &Written) -> Result<BTreeSet<u64>
     Ok(tasks)
 }
 
-fn check(case: Case) -> Result<(), TestCaseError> {
+fn check(case: &Case) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("out");
-    let written = write_run(&root, &case);
+    let written = write_run(&root, case);
     let journals = std::fs::read_dir(root.join("journal")).unwrap();
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(&root).unwrap().chain(journals).map(|entry| entry.unwrap().path()).collect();
@@ -125,7 +127,8 @@ fn check(case: Case) -> Result<(), TestCaseError> {
     prop_assert_eq!(counted, (case.files, ok, failed, case.files - ok - failed));
     prop_assert_eq!(proof.complete, proof.missing == 0 && proof.broken.is_empty());
     if case.damages.is_empty() {
-        let of = |wanted| written.values().filter(move |(_, status)| *status == wanted).map(|(index, _)| *index);
+        let of =
+            |wanted| written.values().filter(move |(_, status)| *status == wanted).map(|(index, _)| *index);
         let all_ok: BTreeSet<u64> = of(Status::Ok).collect();
         let all_failed: BTreeSet<u64> = of(Status::Failed).filter(|index| !all_ok.contains(index)).collect();
         prop_assert_eq!((ok, failed), (all_ok.len() as u64, all_failed.len() as u64));
@@ -135,5 +138,5 @@ fn check(case: Case) -> Result<(), TestCaseError> {
 
 #[test]
 fn a_damaged_results_directory_is_merged_without_a_wrong_record_or_count() {
-    hunt("merge", 150, &case(), check);
+    hunt("merge", 150, &case(), |case| check(&case));
 }

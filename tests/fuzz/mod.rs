@@ -23,12 +23,8 @@ mod templates;
 
 /// Checks so many cases, or as many as there is time for when that is asked for; a failing one is shrunk and shown.
 #[track_caller]
-fn hunt<S>(
-    target: &str,
-    cases: u32,
-    strategy: &S,
-    check: impl Fn(S::Value) -> Result<(), TestCaseError>,
-) where
+fn hunt<S>(target: &str, cases: u32, strategy: &S, check: impl Fn(S::Value) -> Result<(), TestCaseError>)
+where
     S: Strategy,
     S::Value: Clone + Debug + Send + 'static,
 {

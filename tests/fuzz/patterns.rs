@@ -31,7 +31,8 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 
 fn letters(some: &'static [u8], most: usize) -> impl Strategy<Value = Vec<u8>> {
     let repeated = (prop::sample::select(some), prop_oneof![6 => Just(1), 1 => 1..most]);
-    vec(repeated, 0..20).prop_map(|parts| parts.into_iter().flat_map(|(byte, times)| vec![byte; times]).collect())
+    vec(repeated, 0..20)
+        .prop_map(|parts| parts.into_iter().flat_map(|(byte, times)| vec![byte; times]).collect())
 }
 
 #[test]

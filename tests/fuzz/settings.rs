@@ -32,10 +32,40 @@ NAME = "a value"
 "#;
 
 const WORDS: [&str; 34] = [
-    "run", "plan", "merge", "--input", "-i", "data/*.fits", "--results-dir", "-o", "out", "-j", "4", "auto", "--",
-    "python", "analyze.py {}", "{}", "--shell", "echo {}", "--timeout", "10m", "--timeout=", "--retries=-1",
-    "--replica-id", "0", "--strategy", "chunk", "--files-from", "-", "--max-failures=101%", "-v", "--bogus", "\u{2014}input",
-    "\u{201c}a b\u{201d}", "--memory-per-task=4Q",
+    "run",
+    "plan",
+    "merge",
+    "--input",
+    "-i",
+    "data/*.fits",
+    "--results-dir",
+    "-o",
+    "out",
+    "-j",
+    "4",
+    "auto",
+    "--",
+    "python",
+    "analyze.py {}",
+    "{}",
+    "--shell",
+    "echo {}",
+    "--timeout",
+    "10m",
+    "--timeout=",
+    "--retries=-1",
+    "--replica-id",
+    "0",
+    "--strategy",
+    "chunk",
+    "--files-from",
+    "-",
+    "--max-failures=101%",
+    "-v",
+    "--bogus",
+    "\u{2014}input",
+    "\u{201c}a b\u{201d}",
+    "--memory-per-task=4Q",
 ];
 
 fn words() -> impl Strategy<Value = Vec<OsString>> {
@@ -49,9 +79,8 @@ fn settle(words: &[OsString], environment: &Environment) -> Result<(), String> {
     let argv: Vec<OsString> = std::iter::once("canfar-run".into()).chain(words.iter().cloned()).collect();
     let said = |error: anyhow::Error| format!("{error:#}");
     check(&argv).map_err(said)?;
-    let matches = Cli::command()
-        .try_get_matches_from(&argv)
-        .map_err(|error| explained(error, &argv).to_string())?;
+    let matches =
+        Cli::command().try_get_matches_from(&argv).map_err(|error| explained(error, &argv).to_string())?;
     let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
     let begin = if matches.subcommand_name().is_some() { 2 } else { 1 };
     if !matches!(name, "run" | "plan") {
@@ -61,9 +90,7 @@ fn settle(words: &[OsString], environment: &Environment) -> Result<(), String> {
     let matches = Cli::command().try_get_matches_from(&layers.argv).map_err(|error| error.to_string())?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.to_string())?;
     match cli.command {
-        Some(Command::Run(args)) => {
-            RunConfig::resolve(&args, layers, environment).map(|_| ()).map_err(said)
-        }
+        Some(Command::Run(args)) => RunConfig::resolve(&args, layers, environment).map(|_| ()).map_err(said),
         _ => Ok(()),
     }
 }
@@ -97,9 +124,12 @@ fn job_files_are_settled_or_refused_by_name() {
 
 #[test]
 fn sizes_and_durations_are_read_as_written_or_refused() {
-    let units = ["", "K", "MiB", " GB", "s", "m", "h", "ms", "d", "w", "y", "e9", ".5", "%", "-", "+", "\u{b5}s", "\0"];
+    let units = [
+        "", "K", "MiB", " GB", "s", "m", "h", "ms", "d", "w", "y", "e9", ".5", "%", "-", "+", "\u{b5}s", "\0",
+    ];
     let number = prop_oneof![(0..100_u64).boxed(), any::<u64>().boxed()];
-    let part = (number, prop::sample::select(units.to_vec())).prop_map(|(number, unit)| format!("{number}{unit}"));
+    let part =
+        (number, prop::sample::select(units.to_vec())).prop_map(|(number, unit)| format!("{number}{unit}"));
     let text = prop_oneof![4 => vec(part, 1..4).prop_map(|parts| parts.concat()), 1 => any::<String>()];
     hunt("sizes and durations", 1_000, &text, |text| {
         let size = parse_size(&text);

@@ -12,10 +12,62 @@ use super::hunt;
 const TOKENS: [&str; 8] = ["{}", "{/}", "{//}", "{.}", "{/.}", "{:}", "{index}", "{slot}"];
 
 const PARTS: [&str; 56] = [
-    " ", " ", " ", " ", "\n", ";", "&&", "||", "|", "&", "a", "echo", "x=", "'", "\"", "\\", "$", "$1", "\"$1\"", "${1}",
-    "${x:-", "}", "$(", ")", "`", "((", "))", "$((", "(", "{", "if ", "then ", "fi", "for f in ", "do ", "done", "case ",
-    " in ", "esac", ";;", "<<E\n", "<<'E'\n", "\nE\n", "<<-E\n", ">", "2>&1", "#", "[", "]", "=", "$'", "!", "{{}}",
-    "set --", "shift", "\r",
+    " ",
+    " ",
+    " ",
+    " ",
+    "\n",
+    ";",
+    "&&",
+    "||",
+    "|",
+    "&",
+    "a",
+    "echo",
+    "x=",
+    "'",
+    "\"",
+    "\\",
+    "$",
+    "$1",
+    "\"$1\"",
+    "${1}",
+    "${x:-",
+    "}",
+    "$(",
+    ")",
+    "`",
+    "((",
+    "))",
+    "$((",
+    "(",
+    "{",
+    "if ",
+    "then ",
+    "fi",
+    "for f in ",
+    "do ",
+    "done",
+    "case ",
+    " in ",
+    "esac",
+    ";;",
+    "<<E\n",
+    "<<'E'\n",
+    "\nE\n",
+    "<<-E\n",
+    ">",
+    "2>&1",
+    "#",
+    "[",
+    "]",
+    "=",
+    "$'",
+    "!",
+    "{{}}",
+    "set --",
+    "shift",
+    "\r",
 ];
 
 fn script() -> impl Strategy<Value = String> {
@@ -52,7 +104,8 @@ fn shell_lines_keep_names_out_of_their_code_and_still_parse() {
 
 #[test]
 fn words_with_placeholders_have_only_those_replaced() {
-    let part = prop_oneof![prop::sample::select(&PARTS[..]), prop::sample::select(&TOKENS[..]), Just("{{/}}")];
+    let part =
+        prop_oneof![prop::sample::select(&PARTS[..]), prop::sample::select(&TOKENS[..]), Just("{{/}}")];
     let word = vec(part, 0..6).prop_map(|parts| OsString::from(parts.concat()));
     hunt("templates", 500, &vec(word, 0..5), |words| {
         let Ok(template) = Template::from_argv(&words) else { return Ok(()) };
