@@ -1,7 +1,8 @@
 //! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: writer and line reader.
 //!
 //! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
-//! line's last member is `record`, before it `check` (see [`check_of`]). A journal is created by its launch, appended to by it alone and never reopened.
+//! line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is created by its
+//! launch, appended to by it alone and never reopened.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
