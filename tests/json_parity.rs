@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::support::{Component, python, require};
 
 #[path = "support/json_documents.rs"]
-mod documents;
+pub(crate) mod documents;
 
 /// Above what any generated document has.
 const DEPTH: usize = 5_000;

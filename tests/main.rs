@@ -4,10 +4,12 @@
 
 mod bad_input;
 mod containers;
+mod corruption;
 mod crash;
 mod discover;
 mod engines;
 mod examples;
+mod fuzz;
 mod glob_parity;
 mod help;
 mod json_parity;

@@ -106,7 +106,8 @@ fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Place>> {
     let [id, count, min, max, step] = NAMES.map(|name| number(environment, name));
     let (id, count, min, max, step) = (id?, count?, min?, max?, step?);
     let from_min = id.checked_sub(min).filter(|from_min| step > 0 && id <= max && from_min % step == 0);
-    let is_regular = step > 0 && max.checked_sub(min).is_some_and(|span| span / step + 1 == count);
+    let is_regular =
+        step > 0 && max.checked_sub(min).and_then(|span| (span / step).checked_add(1)) == Some(count);
     match from_min {
         Some(from_min) if is_regular => Ok(Some(Place { said, rank: from_min / step, count: Some(count) })),
         // `--array=3,7,9` says no more than its ends, so which of the three this is can't be known.

@@ -268,6 +268,17 @@ mod tests {
             (
                 None,
                 &[
+                    ("SLURM_ARRAY_TASK_ID", "0"),
+                    ("SLURM_ARRAY_TASK_COUNT", "3"),
+                    ("SLURM_ARRAY_TASK_MIN", "0"),
+                    ("SLURM_ARRAY_TASK_MAX", "4294967295"),
+                    ("SLURM_ARRAY_TASK_STEP", "1"),
+                ],
+                "Use --array=1-3",
+            ),
+            (
+                None,
+                &[
                     ("JOB_COMPLETION_INDEX", "2"),
                     ("CLOUD_RUN_TASK_INDEX", "1"),
                     ("CLOUD_RUN_TASK_COUNT", "3"),

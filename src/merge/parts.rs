@@ -16,6 +16,7 @@ use crate::record::inputs::InputList;
 use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
 use crate::record::lease::now_at_file_server;
+use crate::record::regular;
 use crate::record::results;
 use crate::record::succession::{is_at_work, last_words};
 use crate::replica::Replica;
@@ -120,6 +121,8 @@ impl Directory {
         let layout = Layout::new(root);
         let mut files = results_files(&layout)?;
         let list = InputList::open(&layout)?;
+        // Nothing is proven against a list that somebody edited, though not a name of it may be needed.
+        list.as_ref().map(InputList::verify).transpose()?;
         let shares = list.as_ref().map(InputList::shares).transpose()?.unwrap_or_default();
         if list.is_none() && files.is_empty() {
             bail!(
@@ -231,7 +234,7 @@ fn verified(
 ) -> anyhow::Result<Option<FileIdentity>> {
     let promised = last_words(&layout.journal(replica_id, last), run)?;
     let Some(promised) = promised.filter(|promised| promised.records == share.len()) else { return Ok(None) };
-    let Ok(file) = File::open(layout.results(replica_id)) else { return Ok(None) };
+    let Ok(file) = regular::open(&layout.results(replica_id)) else { return Ok(None) };
     let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
     Ok(results::is_as_promised(layout, replica_id, &promised).unwrap_or(false).then_some(identity))
 }
@@ -257,7 +260,8 @@ impl Part {
             PartKind::Verified { .. } | PartKind::Journals { .. } => Ok(()),
             PartKind::Unreadable { why, .. } => Err(why.clone()),
             PartKind::File => {
-                let file = File::open(&self.name).map_err(|error| format!("it can't be opened: {error}"))?;
+                let file =
+                    regular::open(&self.name).map_err(|error| format!("it can't be opened: {error}"))?;
                 let mut elements = Elements::new(file, FOREIGN_DEPTH);
                 let why = |error| format!("{:#}", anyhow::Error::new(error));
                 while elements.next().map_err(why)?.is_some() {}
@@ -304,7 +308,7 @@ impl Part {
         take: Take<'_>,
     ) -> anyhow::Result<()> {
         let cannot = || format!("can't read the results file {}", self.name.display());
-        let file = File::open(&self.name).with_context(cannot)?;
+        let file = regular::open(&self.name).with_context(cannot)?;
         if FileIdentity::of(&file).with_context(cannot)? != identity {
             bail!("{} was replaced while it was merged: merge again", self.name.display());
         }
@@ -330,7 +334,7 @@ impl Part {
     /// A file that was found whole before.
     fn each_of_file(&self, take: Take<'_>) -> anyhow::Result<()> {
         let changed = || format!("{} changed while it was merged: merge again", self.name.display());
-        let mut elements = Elements::new(File::open(&self.name).with_context(changed)?, FOREIGN_DEPTH);
+        let mut elements = Elements::new(regular::open(&self.name).with_context(changed)?, FOREIGN_DEPTH);
         while let Some(element) = elements.next().with_context(changed)? {
             let normal = json::normalise(element.text, FOREIGN_DEPTH).with_context(changed)?;
             let meta: Option<TaskMeta> = Some(normal.kind)

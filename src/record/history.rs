@@ -278,7 +278,7 @@ impl History {
                 running.remove(&index);
                 launch.results = None;
                 if let (Some(status), Some(record)) = (line.status, line.record) {
-                    let within = record.get().as_ptr() as usize - text.as_ptr() as usize;
+                    let within = journal::start_within(record.get(), text);
                     let bytes = u32::try_from(record.get().len()).unwrap_or(u32::MAX);
                     launch.ok += u64::from(status == Status::Ok);
                     let ended = TaskEnded { index, status, cause: line.cause };
@@ -437,7 +437,7 @@ mod tests {
     use crate::event::{AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, TaskEnded, Totals};
     use crate::outcome::{Cause, ProcessEnd, Status, Usage};
     use crate::provenance::Process;
-    use crate::record::journal::Journal;
+    use crate::record::journal::{self, Journal};
     use crate::record::layout::Layout;
     use crate::record::suspicion::{Seen, Suspect};
     use crate::select::Share;
@@ -456,6 +456,14 @@ mod tests {
     fn end(journal: &mut Journal, index: u64, status: Status, record: &str) {
         let cause = (status == Status::Failed).then_some(Cause::Exit);
         journal.add_end(TaskEnded { index, status, cause }, record.as_bytes());
+    }
+
+    /// A line with the checksum that one with a record needs.
+    fn checked(line: &str) -> String {
+        let Some((head, record)) = line.split_once(",\"record\":") else { return line.to_owned() };
+        let check =
+            journal::check_of(head.as_bytes(), record.trim_end().strip_suffix('}').unwrap().as_bytes());
+        format!("{head},\"check\":\"{check}\",\"record\":{record}")
     }
 
     fn read(layout: &Layout, last: LastLaunch) -> History {
@@ -618,9 +626,9 @@ mod tests {
         let mut text = std::fs::read_to_string(written.path()).unwrap();
         text.push_str("{\"v\":1,\"run\":\"run\",\"event\":\"end\",\"ind\n");
         text.push_str("{\"v\":1,\"run\":\"run\",\"event\":\"news\",\"what\":[1]}\n");
-        text.push_str(
+        text.push_str(&checked(
             "{\"v\":1,\"run\":\"other\",\"event\":\"end\",\"index\":11,\"status\":\"ok\",\"record\":{}}\n",
-        );
+        ));
         std::fs::write(written.path(), &text).unwrap();
         let history = read(&layout, LastLaunch::Dead);
         assert_eq!(history.count(Known::Ok), 1);
@@ -647,7 +655,7 @@ mod tests {
             r#""event":"end","index":12,"status":"skipped","cause":null,"record":{}"#,
             r#""event":"stop","reason":"preempted","signal":null,"exit":3"#,
         ];
-        std::fs::write(path, lines.map(line).concat()).unwrap();
+        std::fs::write(path, lines.map(|rest| checked(&line(rest))).concat()).unwrap();
         let history = read(&layout, LastLaunch::Dead);
         assert_eq!(history.problems, []);
         assert_eq!(history.task(11).unwrap().known, Known::Failed);

@@ -1,7 +1,8 @@
 //! `inputs.jsonl`, the frozen input list: its header, its lines, how it is published and how a share is read from it.
 //!
 //! The first line is the header, every other one an entry. The header knows where every 1024th entry begins, with a
-//! checksum of that block, so that a replica reads its share of a long list and notices damage in it.
+//! checksum of that block, so that a replica reads its share of a long list and notices damage in it. The header's own
+//! checksum is its last member.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use crate::discover::EntryType;
 use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{AtomicFile, Published};
 use crate::record::layout::Layout;
+use crate::record::regular;
 use crate::select::{Share, Strategy};
 use crate::text::{OsText, PathText};
 
@@ -201,8 +203,7 @@ pub fn publish(
     };
     let write = || -> io::Result<Published> {
         let mut file = AtomicFile::create(&path)?;
-        serde_json::to_writer(&mut file, &header)?;
-        file.write_all(b"\n")?;
+        file.write_all(&sealed(serde_json::to_vec(&header)?))?;
         file.write_all(&lines)?;
         file.publish()
     };
@@ -222,6 +223,25 @@ fn encode(entries: &[Entry]) -> anyhow::Result<(Vec<u8>, Vec<Block>)> {
         blocks.push(Block { offset: start as u64, check: checksum(&lines[start..]) });
     }
     Ok((lines, blocks))
+}
+
+/// The header line: what it says with a checksum of that as its last member.
+fn sealed(mut header: Vec<u8>) -> Vec<u8> {
+    header.pop();
+    let seal = seal(&header);
+    header.extend_from_slice(seal.as_bytes());
+    header
+}
+
+/// How a header line ends, after what comes before.
+fn seal(header: &[u8]) -> String {
+    format!(",\"check\":\"{}\"}}\n", checksum(header))
+}
+
+fn is_sealed(first: &[u8]) -> bool {
+    let end = memchr::memmem::rfind(first, b",\"check\":").unwrap_or(first.len());
+    let (header, end) = first.split_at(end);
+    end == seal(header).as_bytes()
 }
 
 fn checksum(block: &[u8]) -> String {
@@ -245,7 +265,7 @@ impl InputList {
     /// When it can't be read, is of another version, or is damaged.
     pub fn open(layout: &Layout) -> anyhow::Result<Option<Self>> {
         let path = layout.inputs();
-        let file = match File::open(&path) {
+        let file = match regular::open(&path) {
             Ok(file) => file,
             // Where the results directory is a file, making it says so better.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -280,6 +300,9 @@ impl InputList {
         }
         if !header.is_sound() {
             bail!("its header contradicts itself: it was edited. {}", mend(path));
+        }
+        if !is_sealed(&first) {
+            bail!("its header does not have its checksum: it was edited. {}", mend(path));
         }
         Ok(Self { header, body, file, path: path.to_owned() })
     }
@@ -364,6 +387,17 @@ impl InputList {
             }
         }
         Ok(())
+    }
+
+    /// Makes sure that all of it is as it was published.
+    ///
+    /// # Errors
+    /// When the list can't be read or is damaged.
+    pub fn verify(&self) -> anyhow::Result<()> {
+        let mut block = Vec::new();
+        (0..self.header.blocks.len() as u64)
+            .try_for_each(|number| self.read_block(number, &mut block))
+            .with_context(|| format!("the input list {} can't be used", self.path.display()))
     }
 
     fn read_block(&self, number: u64, block: &mut Vec<u8>) -> anyhow::Result<()> {
@@ -499,12 +533,11 @@ mod tests {
             list.entries(&crate::select::Share::Range(0..list.header().count))
         };
         assert_eq!(read().unwrap(), entries);
-        let header = whole.iter().position(|byte| *byte == b'\n').unwrap();
         for cut in 0..whole.len() {
             std::fs::write(layout.inputs(), &whole[..cut]).unwrap();
             assert!(read().is_err(), "cut at {cut}");
         }
-        for place in header + 1..whole.len() {
+        for place in 0..whole.len() {
             let mut edited = whole.clone();
             edited[place] ^= 1;
             std::fs::write(layout.inputs(), &edited).unwrap();

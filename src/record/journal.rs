@@ -1,7 +1,8 @@
 //! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: writer and line reader.
 //!
 //! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
-//! line's last member is `record`. A journal is created by its launch, appended to by it alone and never reopened.
+//! line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is created by its
+//! launch, appended to by it alone and never reopened.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 use crate::event::{Event, TaskEnded};
 use crate::outcome::Status;
 use crate::record::lease::{self, SIGN_OF_LIFE};
+use crate::record::regular;
 
 /// The format's major version; readers refuse others.
 pub const VERSION: u32 = 1;
@@ -125,9 +127,11 @@ impl Journal {
 
     /// Adds a task's end with its record (one line of JSON). The place of the record holds once committed.
     pub fn add_end(&mut self, ended: TaskEnded, record: &[u8]) -> Span {
+        let begin = self.pending.len();
         self.add_object(&Event::End(ended));
         self.pending.pop();
-        self.pending.extend_from_slice(b",\"record\":");
+        let check = check_of(&self.pending[begin..], record);
+        self.pending.extend_from_slice(before_record(&check).as_bytes());
         let offset = self.length + u64::from(self.torn) + self.pending.len() as u64;
         self.pending.extend_from_slice(record);
         self.pending.extend_from_slice(b"}\n");
@@ -176,6 +180,18 @@ impl Journal {
     }
 }
 
+/// What tells that neither a record nor what stands before it in its line was damaged or mixed with another line: the
+/// first 16 hexadecimal digits of the BLAKE3 of the line up to the comma before `check`, and of the record.
+pub(super) fn check_of(head: &[u8], record: &[u8]) -> String {
+    let hash = blake3::Hasher::new().update(head).update(record).finalize();
+    hash.to_hex()[..16].to_owned()
+}
+
+/// What stands between the members of an `end` line and its record.
+fn before_record(check: &str) -> String {
+    format!(",\"check\":\"{check}\",\"record\":")
+}
+
 /// One line of a journal, as far as every reader needs it.
 #[derive(Debug, Deserialize)]
 pub struct ReadLine<'a> {
@@ -202,7 +218,28 @@ pub struct ReadLine<'a> {
     pub tree_bytes: Option<u64>,
     /// For `end`.
     #[serde(borrow)]
+    pub check: Option<Cow<'a, str>>,
+    /// For `end`.
+    #[serde(borrow)]
     pub record: Option<&'a RawValue>,
+}
+
+impl ReadLine<'_> {
+    /// Whether it is what was written, as far as it can tell.
+    fn is_intact(&self, text: &str) -> bool {
+        if self.event != "end" {
+            return true;
+        }
+        let (Some(check), Some(record)) = (&self.check, self.record.map(RawValue::get)) else { return false };
+        let before = before_record(check);
+        let head = text[..start_within(record, text)].strip_suffix(&before);
+        head.is_some_and(|head| *check == check_of(head.as_bytes(), record.as_bytes()))
+    }
+}
+
+/// Where a part of a text begins in it.
+pub(super) fn start_within(part: &str, text: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
 }
 
 /// A status, if it is one of those that this version knows: the rest of the line still counts.
@@ -230,7 +267,7 @@ impl<F: FnMut(&ReadLine<'_>, &str, u64) -> anyhow::Result<()>> TakeLine for F {}
 /// When the file can't be read, a line is of another major version, or `take` says so.
 pub fn read(path: &Path, mut take: impl TakeLine) -> anyhow::Result<Vec<BadLine>> {
     use anyhow::Context;
-    let file = File::open(path).with_context(|| format!("can't open the journal {}", path.display()))?;
+    let file = regular::open(path).with_context(|| format!("can't open the journal {}", path.display()))?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     let (mut line, mut offset, mut bad) = (Vec::new(), 0, Vec::new());
     loop {
@@ -266,7 +303,7 @@ pub(super) fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
     use io::Read;
     let read = || -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        BufReader::new(File::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
+        BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
         Ok(line)
     };
     read().with_context(|| format!("can't read the journal {}", path.display()))
@@ -297,7 +334,10 @@ fn refuse_other_version(path: &Path, version: u32, offset: u64) -> anyhow::Resul
 
 fn parse(line: &[u8]) -> Result<(ReadLine<'_>, &str), String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let parsed = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let parsed: ReadLine<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if !parsed.is_intact(text) {
+        return Err("it does not have the checksum that it was written with".to_owned());
+    }
     Ok((parsed, text))
 }
 

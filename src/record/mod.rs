@@ -9,6 +9,7 @@ pub mod journal;
 pub mod layout;
 pub mod lease;
 pub mod logs;
+pub mod regular;
 pub mod rel;
 pub mod results;
 pub mod succession;

@@ -1,7 +1,6 @@
 //! `container_<id>_results.json`: a JSON array of a replica's ok records, one a line, in list order. Derived from the
 //! journals, written whole or not at all.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 
@@ -12,6 +11,7 @@ use crate::record::atomic_file::AtomicFile;
 use crate::record::history::{History, Known, Records};
 use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
+use crate::record::regular;
 
 /// An array of records, one a line, in the making: what replicas and `merge` write.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ pub fn try_place(layout: &Layout, replica_id: u32) -> anyhow::Result<()> {
 /// # Errors
 /// When it is there and can't be read.
 pub fn is_as_promised(layout: &Layout, replica_id: u32, promised: &ResultsWritten) -> io::Result<bool> {
-    let file = match File::open(layout.results(replica_id)) {
+    let file = match regular::open(&layout.results(replica_id)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
@@ -132,7 +132,7 @@ pub fn is_as_promised(layout: &Layout, replica_id: u32, promised: &ResultsWritte
 /// # Errors
 /// When it can't be read.
 pub fn may_be_replaced(layout: &Layout, replica_id: u32, run: &str) -> io::Result<bool> {
-    let mut reader = match File::open(layout.results(replica_id)) {
+    let mut reader = match regular::open(&layout.results(replica_id)) {
         Ok(file) => BufReader::new(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),

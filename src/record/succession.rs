@@ -1,6 +1,5 @@
 //! One launch of a replica at a time: who may begin the next one, and who has to stop for it.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -14,6 +13,7 @@ use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
 use crate::record::layout::Layout;
 use crate::record::lease::{self, QUIET, Watched, Writer};
+use crate::record::regular;
 use crate::replica::Replica;
 
 /// The last lines of a journal are within this many bytes of its end, but for a single huge record.
@@ -223,7 +223,7 @@ fn is_event(line: &[u8], event: &str) -> bool {
 /// The last two lines, the last one second.
 fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
     let read_tail = || -> io::Result<Vec<u8>> {
-        let mut file = File::open(journal)?;
+        let mut file = regular::open(journal)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
         let mut tail = Vec::new();

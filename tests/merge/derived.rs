@@ -106,8 +106,10 @@ fn a_journal_that_went_on_after_its_last_word_is_read() {
     let journal = dir.text("out/journal/1.1.jsonl");
     let record = "{\"file\":\"001.fits\",\"n\":77,\"canfar_run\":{\"run\":\"r\"}}";
     let end = journal.lines().find(|line| line.contains("\"event\":\"end\",\"index\":1,")).unwrap();
-    let (head, _) = end.split_once("\"record\":").unwrap();
-    dir.write("out/journal/1.1.jsonl", format!("{journal}{head}\"record\":{record}}}\n"));
+    let (head, _) = end.split_once(",\"check\":").unwrap();
+    let check = &blake3::hash(format!("{head}{record}").as_bytes()).to_hex()[..16];
+    let line = format!("{head},\"check\":\"{check}\",\"record\":{record}}}\n");
+    dir.write("out/journal/1.1.jsonl", journal + &line);
     merge(&dir).exits(0);
     assert_eq!(numbers(&dir), [0, 77, 2]);
 }

@@ -17,7 +17,7 @@ mod memory;
 mod model;
 mod others;
 mod recipe;
-mod written;
+pub(crate) mod written;
 
 /// A user who owns nothing here.
 const NOBODY: u32 = 54_321;

@@ -16,14 +16,14 @@ use canfar_run::select::{Share, Strategy};
 use canfar_run::text::PathText;
 
 /// A run that has a list.
-pub(super) struct WrittenRun {
-    pub(super) layout: Layout,
-    pub(super) list: InputList,
+pub(crate) struct WrittenRun {
+    pub(crate) layout: Layout,
+    pub(crate) list: InputList,
     paths: Vec<PathBuf>,
 }
 
 impl WrittenRun {
-    pub(super) fn new(root: &Path, paths: Vec<PathBuf>, strategy: Strategy, replica_count: u32) -> Self {
+    pub(crate) fn new(root: &Path, paths: Vec<PathBuf>, strategy: Strategy, replica_count: u32) -> Self {
         let layout = Layout::new(root);
         std::fs::create_dir_all(layout.journals()).unwrap();
         let size = |path: &PathBuf| path.as_os_str().len() as u64 * 7 % 13;
@@ -43,21 +43,21 @@ impl WrittenRun {
         Self { layout, list, paths }
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.list.header().run
     }
 
-    pub(super) fn share(&self, replica_id: u32) -> Share {
+    pub(crate) fn share(&self, replica_id: u32) -> Share {
         let replica = Replica::new(replica_id, self.list.header().replica_count).unwrap();
         self.list.share_of(replica).unwrap()
     }
 
-    pub(super) fn path(&self, index: u64) -> &Path {
+    pub(crate) fn path(&self, index: u64) -> &Path {
         &self.paths[usize::try_from(index).unwrap()]
     }
 
     /// A record of a task, with `result` in it, as made by a run of this name.
-    pub(super) fn record(&self, run: &str, made: Made, status: Status, result: &str) -> Vec<u8> {
+    pub(crate) fn record(&self, run: &str, made: Made, status: Status, result: &str) -> Vec<u8> {
         let path = self.path(made.index).as_os_str();
         let meta = Meta {
             run: run.to_owned(),
@@ -82,7 +82,7 @@ impl WrittenRun {
     }
 
     /// Begins a launch of a replica; nobody is at work in it.
-    pub(super) fn launch(&self, replica_id: u32, launch: u32) -> WrittenLaunch<'_> {
+    pub(crate) fn launch(&self, replica_id: u32, launch: u32) -> WrittenLaunch<'_> {
         let mut journal =
             Journal::create(&self.layout.journal(replica_id, launch), self.id(), launch).unwrap();
         journal.add(&Event::Run(Box::new(LaunchBegun {
@@ -103,14 +103,14 @@ impl WrittenRun {
 
 /// Who made a record of which task.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Made {
-    pub(super) index: u64,
-    pub(super) replica_id: u32,
-    pub(super) launch: u32,
+pub(crate) struct Made {
+    pub(crate) index: u64,
+    pub(crate) replica_id: u32,
+    pub(crate) launch: u32,
 }
 
 /// A launch that goes on until it is stopped or dropped, as if killed.
-pub(super) struct WrittenLaunch<'r> {
+pub(crate) struct WrittenLaunch<'r> {
     run: &'r WrittenRun,
     journal: Journal,
     replica_id: u32,
@@ -118,11 +118,11 @@ pub(super) struct WrittenLaunch<'r> {
 }
 
 impl WrittenLaunch<'_> {
-    pub(super) fn start(&mut self, index: u64, alone: bool) {
+    pub(crate) fn start(&mut self, index: u64, alone: bool) {
         self.journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone }));
     }
 
-    pub(super) fn end(&mut self, index: u64, status: Status, result: &str) {
+    pub(crate) fn end(&mut self, index: u64, status: Status, result: &str) {
         self.start(index, false);
         let made = Made { index, replica_id: self.replica_id, launch: self.launch };
         let record = self.run.record(self.run.id(), made, status, result);
@@ -131,12 +131,12 @@ impl WrittenLaunch<'_> {
     }
 
     /// Writes what was added.
-    pub(super) fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         self.journal.commit().unwrap();
     }
 
     /// Writes the results and ends in order.
-    pub(super) fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.commit();
         let (run, id) = (self.run, self.replica_id);
         let history = History::read(&run.layout, run.id(), id, run.share(id), LastLaunch::MayLive).unwrap();

@@ -1,0 +1,63 @@
+//! Damaged lists of inputs: refused, or read as they were written.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use canfar_run::provenance::Process;
+use canfar_run::record::inputs::{Command, Entry, InputList, Origin, Source, publish};
+use canfar_run::record::layout::Layout;
+use canfar_run::select::{Share, Strategy as Sharing};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::damage::{Damage, damage};
+use super::hunt;
+
+type Case = (Vec<(Vec<u8>, Option<u64>)>, Sharing, u32, Vec<Damage>);
+
+fn case() -> impl Strategy<Value = Case> {
+    let path = vec(prop_oneof![4 => b'a'..=b'z', 1 => any::<u8>()], 1..30);
+    let sharing = prop::sample::select(Sharing::ALL.to_vec());
+    (vec((path, any::<Option<u64>>()), 1..20), sharing, 1..5_u32, vec(damage(), 0..4))
+}
+
+fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCaseError> {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let entries: Vec<Entry> =
+        entries.into_iter().map(|(path, size)| Entry { path: OsString::from_vec(path), size }).collect();
+    let origin = Origin {
+        source: Source::FilesFrom { file: "-".into(), null: false },
+        strategy,
+        replica_count,
+        command: Command::Shell("true".into()),
+        command_files: Vec::new(),
+    };
+    publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
+    let read = || -> anyhow::Result<_> {
+        let list = InputList::open(&layout)?.unwrap();
+        let all = list.entries(&Share::Range(0..list.header().count))?;
+        let shares: Vec<_> =
+            list.shares()?.iter().map(|share| list.entries(share)).collect::<Result<_, _>>()?;
+        Ok((list.header().clone(), all, shares))
+    };
+    let before = read().unwrap();
+    prop_assert_eq!(&before.1, &entries);
+    prop_assert_eq!(before.2.iter().map(Vec::len).sum::<usize>(), entries.len());
+    let mut text = std::fs::read(layout.inputs()).unwrap();
+    damages.iter().for_each(|damage| damage.apply(&mut text));
+    std::fs::write(layout.inputs(), &text).unwrap();
+    match read() {
+        Ok(after) => prop_assert_eq!(after, before),
+        Err(error) => {
+            let told = format!("{error:#}");
+            prop_assert!(!damages.is_empty() && told.contains("inputs.jsonl can't be used"), "{}", told);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn damaged_lists_are_refused_or_read_as_they_were_written() {
+    hunt("lists", 200, &case(), check);
+}
