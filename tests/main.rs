@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod containers;
+mod crash;
 mod discover;
 mod engines;
 mod examples;
@@ -14,6 +15,7 @@ mod launch_path;
 mod limits;
 mod merge;
 mod names;
+mod odd_tasks;
 mod options;
 mod plan;
 mod processes;
@@ -22,7 +24,9 @@ mod resume;
 mod resuming;
 mod shares;
 mod shell_injection;
+mod single;
 mod slurm;
+mod storage;
 mod support;
 mod tasks;
 mod together;
