@@ -70,8 +70,9 @@ pub fn ask(journal: &Path, me: &Process) -> anyhow::Result<Life> {
     if ended_in_order(journal)? {
         return Ok(Life::Over);
     }
-    let Some(begun) = first_line(journal)? else { return Ok(Life::Unclear("an unknown host".to_owned())) };
-    let who = begun.process.to_string();
+    let begun = first_line(journal)?;
+    let who = who(begun.as_ref());
+    let Some(begun) = begun else { return Ok(Life::Unclear(who)) };
     Ok(match lease::probe(journal, &begun.process, begun.locked, me) {
         Ok(Writer::Alive) => Life::GoesOn(who),
         Ok(Writer::Gone) => Life::Over,
@@ -140,13 +141,12 @@ fn make_sure_it_ended(
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
     let alive = |who| Err(AlreadyRunning { replica, launch, who }.into());
-    let who = match ask(&path, me)? {
+    match ask(&path, me)? {
         Life::Over => return Ok(()),
         Life::GoesOn(who) => return alive(who),
         Life::Unclear(_) if listener.was_quiet(&path) => return Ok(()),
-        Life::Unclear(who) => who,
-    };
-    listener.waiting_for(launch, &who);
+        Life::Unclear(who) => listener.waiting_for(launch, &who),
+    }
     match lease::watch(&path, QUIET, &|| listener.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
@@ -154,7 +154,7 @@ fn make_sure_it_ended(
         // Its last word may have been what made it grow.
         Watched::Grew if ended_in_order(&path)? => Ok(()),
         // What made it grow may have been its first line.
-        Watched::Grew => alive(who_began(first_line(&path)?.as_ref())),
+        Watched::Grew => alive(who(first_line(&path)?.as_ref())),
         Watched::Stopped => bail!(GivenUp),
     }
 }
@@ -166,7 +166,7 @@ fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
     )
 }
 
-fn who_began(begun: Option<&LaunchBegun>) -> String {
+fn who(begun: Option<&LaunchBegun>) -> String {
     begun.map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string())
 }
 

@@ -11,7 +11,7 @@ const ROOMY: u64 = 256;
 const SMALL: u64 = 64;
 
 /// How often something is tried that only happens where nobody is quicker than the kernel.
-const TRIES: usize = 5;
+const TRIES: usize = 10;
 
 /// What one task does: takes memory in steps until it has all, and holds it.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use canfar_run::provenance::Process;
-use canfar_run::record::inputs::{Command, Entry, InputList, Origin, Source, publish};
+use canfar_run::record::inputs::{Command, Entry, InputList, Origin, Settings, Source, publish};
 use canfar_run::record::layout::Layout;
 use canfar_run::select::{Share, Strategy as Sharing};
 use proptest::collection::vec;
@@ -32,6 +32,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
         replica_count,
         command: Command::Shell("true".into()),
         command_files: Vec::new(),
+        settings: Settings::default(),
     };
     publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
     let read = || -> anyhow::Result<_> {

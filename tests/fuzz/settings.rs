@@ -86,7 +86,8 @@ fn settle(words: &[OsString], environment: &Environment) -> Result<(), String> {
     if !matches!(name, "run" | "plan") {
         return Ok(());
     }
-    let layers = layered(name, argv.get(begin..).unwrap_or_default(), typed, environment).map_err(said)?;
+    let layers =
+        layered(name, argv.get(begin..).unwrap_or_default(), typed, environment, None).map_err(said)?;
     let matches = Cli::command().try_get_matches_from(&layers.argv).map_err(|error| error.to_string())?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.to_string())?;
     match cli.command {
