@@ -216,9 +216,14 @@ fn parse_max_result(text: &str) -> Result<u64, String> {
     }
 }
 
+/// No process takes less.
+const LEAST_MEMORY: u64 = 64 * 1024;
+
 fn parse_memory(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         0 => Err("0 would say nothing about jobs; leave the option out to have memory measured".into()),
+        // Who asks the platform for memory gives it a number of GB.
+        size @ ..LEAST_MEMORY => Err(format!("that is {size} bytes; give the unit, too, such as 4G")),
         size => Ok(size),
     }
 }

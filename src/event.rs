@@ -18,6 +18,8 @@ pub enum Event {
     Start(AttemptBegun),
     /// An attempt that was announced did not begin: the system was short of something.
     NotStarted(NotStarted),
+    /// An attempt was stopped with the launch: whatever becomes of that, its task is not what ended it.
+    Interrupted(Interrupted),
     /// An attempt ended.
     Attempt(AttemptEnded),
     /// A task ended; its record stands beside this in the same line.
@@ -80,6 +82,13 @@ pub struct AttemptBegun {
 /// An attempt that was announced and did not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotStarted {
+    /// The task's index in the list.
+    pub index: u64,
+}
+
+/// An attempt that was stopped with the launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interrupted {
     /// The task's index in the list.
     pub index: u64,
 }
@@ -176,6 +185,8 @@ pub enum StopReason {
     CannotWrite,
     /// The command can't be started at all.
     CannotStart,
+    /// The system stayed short of processes, descriptors or memory.
+    Short,
     /// A newer launch of the same replica took over.
     Superseded,
     /// One that a later version tells apart; never written.

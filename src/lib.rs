@@ -41,6 +41,7 @@ use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::console::Console;
 use crate::run::first_thread::attend;
+use crate::run::stop::survive_limits_on_files;
 
 /// Put on an error as its context: results could not be written (exit code 4).
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -50,6 +51,7 @@ pub struct CannotWrite;
 /// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
 /// has to say to standard error, and tells what to exit with.
 pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + Send)) -> ExitCode {
+    survive_limits_on_files();
     match dispatch(argv, environment, out) {
         Ok(code) => code,
         Err(error) => match error.downcast::<clap::Error>() {

@@ -125,7 +125,25 @@ pub fn adopt_or_publish(
         if let Some(sign) = Sign::put_up(layout, me)? {
             return sign.list_and_publish(layout, origin, rules, me, listener);
         }
-        wait(layout, me, listener)?;
+        wait(layout, me, listener, &|| layout.inputs().exists())?;
+    }
+}
+
+/// Does `work` while nobody else lists, or moves a run away, in this results directory.
+///
+/// # Errors
+/// When the results directory can't be written, or the wait for others was given up.
+pub fn undisturbed<T>(
+    layout: &Layout,
+    me: &Process,
+    listener: &dyn Listener,
+    work: impl FnOnce() -> T,
+) -> anyhow::Result<T> {
+    loop {
+        if let Some(mut sign) = Sign::put_up(layout, me)? {
+            return Ok(lease::while_alive(&mut sign.file, SIGN_OF_LIFE, work).0);
+        }
+        wait(layout, me, listener, &|| false)?;
     }
 }
 
@@ -170,7 +188,7 @@ impl Sign {
                 }
             }
         };
-        let text = SignText { process: me.clone(), locked: lease::lock(&file) };
+        let text = SignText { process: me.clone(), locked: lease::lock(&file, &path) };
         let mut sign = Self { path, file, made };
         let mut line = serde_json::to_vec(&text)?;
         line.push(b'\n');
@@ -250,8 +268,13 @@ fn remove_folders(made: &[PathBuf]) {
     }
 }
 
-/// Waits until somebody else's listing came to something: a list, or its end without one.
-fn wait(layout: &Layout, me: &Process, listener: &dyn Listener) -> anyhow::Result<()> {
+/// Waits until somebody else's listing came to something: what `is_enough`, or its end.
+fn wait(
+    layout: &Layout,
+    me: &Process,
+    listener: &dyn Listener,
+    is_enough: &dyn Fn() -> bool,
+) -> anyhow::Result<()> {
     let sign = layout.listing();
     let text: Option<SignText> = std::fs::read(&sign).ok().and_then(|text| {
         let line = text.split(|byte| *byte == b'\n').next()?;
@@ -265,9 +288,8 @@ fn wait(layout: &Layout, me: &Process, listener: &dyn Listener) -> anyhow::Resul
     listener.waiting_for_list(
         &text.map_or_else(|| "another process".to_owned(), |text| text.process.to_string()),
     );
-    let inputs = layout.inputs();
     loop {
-        let watched = lease::watch(&sign, QUIET, &|| listener.keep_going() && !inputs.exists())
+        let watched = lease::watch(&sign, QUIET, &|| listener.keep_going() && !is_enough())
             .with_context(|| format!("can't watch {}", sign.display()))?;
         match watched {
             Watched::Grew => {}

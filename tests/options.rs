@@ -217,6 +217,28 @@ fn the_subcommand_run_is_the_same_as_none() {
 }
 
 #[test]
+fn words_that_look_like_placeholders_and_are_none_are_told() {
+    let dir = Dir::with_inputs(1);
+    let said = |word: &str| dir.launch().args(["-n", "--", "echo", word]).run().exits(0);
+    said("--of={name}")
+        .says("{name} is no placeholder")
+        .prints(&format!("echo '--of={{name}}' {}\n", dir.path("data/000.fits").display()));
+    said("$(REPLICA_ID)").says("$(REPLICA_ID) is passed to the command as it is");
+    for word in ["{print}", "{/.}", "$(date)", "{a,b}"] {
+        said(word).says_not("passed to the command as it is");
+    }
+}
+
+#[test]
+fn a_dry_run_of_another_command_than_the_runs_says_so() {
+    let dir = Dir::with_inputs(2);
+    dir.launch().args(["--", "echo"]).run().exits(0);
+    dir.launch().args(["-n", "--", "echo"]).run().exits(0);
+    dir.launch().args(["-n", "--", "true"]).run().exits(2).says("the command of this launch differs");
+    dir.launch().args(["-n", "--accept-changed-command", "--", "true"]).run().exits(0);
+}
+
+#[test]
 fn a_dry_run_prints_the_share_and_writes_nothing() {
     let dir = Dir::with_inputs(5);
     let dry = |id: usize, args: &[&str]| dir.launch().replica(id, 2).args(["-n", "-j", "2"]).args(args);

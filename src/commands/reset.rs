@@ -1,6 +1,8 @@
 //! `reset`: a run is moved aside, whole, so that a new one can begin in the same results directory.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -9,11 +11,12 @@ use crate::cli::{Color, ResetArgs};
 use crate::config::Verbosity;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
+use crate::listing;
 use crate::provenance::Process;
 use crate::record::history::all_launches;
 use crate::record::layout::Layout;
-use crate::record::lease::now_at_file_server;
-use crate::record::succession::is_at_work;
+use crate::record::lease::{QUIET, now_at_file_server};
+use crate::record::succession::{has_surely_ended, is_at_work};
 use crate::report::console::{Console, Tone};
 
 /// Moves the run in a results directory to `previous/<time>/`.
@@ -23,39 +26,75 @@ use crate::report::console::{Console, Tone};
 pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCode> {
     let console = Console::new(Verbosity::Normal, Color::Auto);
     let layout = Layout::new(environment.absolute(&args.dir));
-    let files = files_of_the_run(&layout)?;
-    if files.is_empty() {
-        console.say(
-            Verbosity::Normal,
-            Tone::Plain,
-            &format!("{} holds no run: nothing to move", layout.root().display()),
-        );
-        return Ok(ExitCode::Ok);
-    }
-    refuse_if_at_work(&layout)?;
-    let target = make_target(&layout)?;
-    // The list goes first: without it nobody can begin or go on with this run.
-    for file in files {
-        let name = file.file_name().unwrap_or_default();
-        std::fs::rename(&file, target.join(name))
-            .with_context(|| format!("can't move {} to {}", file.display(), target.display()))
-            .context(CannotWrite)?;
-    }
-    console.say(
-        Verbosity::Normal,
-        Tone::Plain,
-        &format!("moved the run to {}; a new one can begin in {}", target.display(), layout.root().display()),
-    );
+    let moved = if files_of_the_run(&layout)?.is_empty() {
+        None
+    } else {
+        let me = Process::current(None);
+        listing::undisturbed(&layout, &me, &Waiting(&console), || move_away(&layout, &me, &console))??
+    };
+    let root = layout.root().display();
+    let said = match moved {
+        Some(target) => {
+            format!("moved the run to {}; a new one can begin in {root}", target.display())
+        }
+        None => format!("{root} holds no run: nothing to move"),
+    };
+    console.say(Verbosity::Normal, Tone::Plain, &said);
     Ok(ExitCode::Ok)
 }
 
-/// Everything a run leaves, its list first.
+/// Hears of another process that lists, or moves a run away.
+struct Waiting<'a>(&'a Console);
+
+impl listing::Listener for Waiting<'_> {
+    fn keep_going(&self) -> bool {
+        true
+    }
+
+    fn waiting_for_list(&self, who: &str) {
+        let text = format!("waiting for {who}, which lists inputs or moves a run away");
+        self.0.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+
+    fn note(&self, note: &str) {
+        self.0.warn(note);
+    }
+}
+
+/// Moves what there is, and tells where to.
+fn move_away(layout: &Layout, me: &Process, console: &Console) -> anyhow::Result<Option<PathBuf>> {
+    let files = files_of_the_run(layout)?;
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let before = last_journals(layout)?;
+    refuse_if_at_work(layout, &before, me, console)?;
+    let target = make_target(layout)?;
+    let place = |file: &Path| target.join(file.file_name().unwrap_or_default());
+    // The list goes first: without it nobody can begin or go on with this run.
+    for file in files {
+        let is_list = file == layout.inputs();
+        let failed = || format!("can't move {} to {}", file.display(), target.display());
+        std::fs::rename(&file, place(&file)).with_context(failed).context(CannotWrite)?;
+        if is_list && let Err(error) = refuse_if_changed(layout, &before) {
+            std::fs::rename(place(&file), &file)
+                .with_context(|| format!("can't move {} back to {}", place(&file).display(), file.display()))
+                .context(CannotWrite)?;
+            // Whatever else is in it stays.
+            let _ = std::fs::remove_dir(&target);
+            return Err(error);
+        }
+    }
+    Ok(Some(target))
+}
+
+/// Everything a run leaves, its list first; not the sign of who is listing, or moving it away.
 fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
     let cannot = || format!("can't read the results directory {}", layout.root().display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(layout.root()).with_context(cannot)? {
         let entry = entry.with_context(cannot)?;
-        if Layout::is_of_a_run(&entry.file_name()) {
+        if Layout::is_of_a_run(&entry.file_name()) && entry.path() != layout.listing() {
             files.push(entry.path());
         }
     }
@@ -63,25 +102,66 @@ fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn refuse_if_at_work(layout: &Layout) -> anyhow::Result<()> {
-    let me = Process::current(None);
+/// By replica, its last launch and how long that one's journal is.
+type Journals = BTreeMap<u32, (u32, u64)>;
+
+fn last_journals(layout: &Layout) -> anyhow::Result<Journals> {
+    let length = |id, launch| {
+        let path = layout.journal(id, launch);
+        let length =
+            std::fs::metadata(&path).with_context(|| format!("can't read {}", path.display()))?.len();
+        Ok((id, (launch, length)))
+    };
+    let launches = all_launches(layout)?.into_iter();
+    launches.filter_map(|(id, launches)| Some(length(id, *launches.last()?))).collect()
+}
+
+fn refuse_if_at_work(
+    layout: &Layout,
+    journals: &Journals,
+    me: &Process,
+    console: &Console,
+) -> anyhow::Result<()> {
     let now = now_at_file_server(layout.root());
-    let mut at_work = Vec::new();
-    for (id, launches) in all_launches(layout)? {
-        let last = launches.last().copied().unwrap_or(0);
-        if is_at_work(&layout.journal(id, last), &me, now) {
-            at_work.push(id.to_string());
-        }
+    let paths = || journals.iter().map(|(id, (launch, _))| (*id, layout.journal(*id, *launch)));
+    refuse(layout, paths().filter(|(_, path)| is_at_work(path, me, now)).map(|(id, _)| id))?;
+    let silent: Vec<String> =
+        paths().filter(|(_, path)| !has_surely_ended(path, me)).map(|(id, _)| id.to_string()).collect();
+    if silent.is_empty() {
+        return Ok(());
     }
-    if !at_work.is_empty() {
-        let replicas = if at_work.len() == 1 { "replica" } else { "replicas" };
-        bail!(
-            "the run in {} is at work ({replicas} {}): stop it first, or wait for its end",
-            layout.root().display(),
-            at_work.join(", ")
-        );
+    // Times of files are those of somebody's clock.
+    let text = format!("{} did not say how it ended: watching its journal for {QUIET:?}", named(&silent));
+    console.say(Verbosity::Normal, Tone::Plain, &text);
+    let begun = Instant::now();
+    while begun.elapsed() < QUIET {
+        std::thread::sleep(LOOK);
+        refuse_if_changed(layout, journals)?;
     }
     Ok(())
+}
+
+/// How often journals are looked at that might grow.
+const LOOK: Duration = Duration::from_secs(1);
+
+fn refuse_if_changed(layout: &Layout, before: &Journals) -> anyhow::Result<()> {
+    let now = last_journals(layout)?;
+    refuse(layout, now.into_iter().filter(|(id, last)| before.get(id) != Some(last)).map(|(id, _)| id))
+}
+
+fn refuse(layout: &Layout, at_work: impl Iterator<Item = u32>) -> anyhow::Result<()> {
+    let ids: Vec<String> = at_work.map(|id| id.to_string()).collect();
+    anyhow::ensure!(
+        ids.is_empty(),
+        "the run in {} is at work ({}): stop it first, or wait for its end",
+        layout.root().display(),
+        named(&ids)
+    );
+    Ok(())
+}
+
+fn named(ids: &[String]) -> String {
+    format!("{} {}", if ids.len() == 1 { "replica" } else { "replicas" }, ids.join(", "))
 }
 
 fn make_target(layout: &Layout) -> anyhow::Result<PathBuf> {

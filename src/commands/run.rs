@@ -66,7 +66,7 @@ impl listing::Listener for Before<'_> {
         self.console.say(
             Verbosity::Normal,
             Tone::Plain,
-            &format!("waiting for the list of inputs, which is made on {who}"),
+            &format!("waiting for the list of inputs, which is being made by {who}"),
         );
     }
 
@@ -118,6 +118,7 @@ fn dry_run(
     let (share, entries) = match (&list, source(config)) {
         (Some(list), source) => {
             agree(list, &layout, source, source.map(|_| config.strategy), replica.count())?;
+            agree_on_command(list, &layout, &config.command, config.accept_changed_command)?;
             let share = list.share_of(replica)?;
             let entries = list.entries(&share)?;
             (share, entries)

@@ -1,7 +1,7 @@
 //! What `run` is to do, worked out from what was typed and what surrounds it. Past this point nothing is "maybe given".
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -277,8 +277,34 @@ fn warnings_of(command: &Command, template: &Template, notes: Vec<String>) -> Ve
             word.display().to_string()
         ));
     }
+    if let Command::Argv(words) = command {
+        warnings.extend(words.iter().find_map(|word| unreplaced(&word.0)));
+    }
     warnings.extend(notes);
     warnings
+}
+
+/// What people take for placeholders, in braces. Others may well be code, such as awk's.
+const NO_PLACEHOLDERS: [&str; 8] =
+    ["{file}", "{path}", "{name}", "{input}", "{filename}", "{basename}", "{dir}", "{stem}"];
+
+/// What to say of a word with something in it that looks like a placeholder and is none.
+fn unreplaced(word: &OsStr) -> Option<String> {
+    let word = word.to_string_lossy();
+    if let Some(name) = NO_PLACEHOLDERS.into_iter().find(|name| word.contains(name)) {
+        return Some(format!(
+            "{name} is no placeholder, and is passed to the command as it is: {{}} is the path, {{/}} its base name, and --help shows the others"
+        ));
+    }
+    let (_, rest) = word.split_once("$(")?;
+    let (name, _) = rest.split_once(')')?;
+    let is_variable = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    is_variable.then(|| {
+        format!(
+            "$({name}) is passed to the command as it is, since no shell runs in between; {{replica}} is this replica's number, and the task finds variables in its environment"
+        )
+    })
 }
 
 fn no_command(inputs: &InputArgs, environment: &Environment) -> String {

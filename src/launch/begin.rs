@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -14,6 +15,7 @@ use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
 use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
+use crate::record::atomic_file::{ABANDONED, remove_leftovers};
 use crate::record::command_files;
 use crate::record::history::{History, Known, LastLaunch, launches_of};
 use crate::record::inputs::Entry;
@@ -118,11 +120,17 @@ impl Launcher<'_> {
     ) -> anyhow::Result<Prepared> {
         // At once, so that others see who is here.
         journal.add(&Event::Run(Box::new(begun.clone())));
-        journal
-            .commit()
-            .and_then(|()| journal.sync())
-            .context("can't write the journal")
-            .context(CannotWrite)?;
+        if let Err(error) = journal.commit().and_then(|()| journal.sync()) {
+            let path = journal.path().to_owned();
+            journal.withdraw();
+            return Err(error)
+                .with_context(|| format!("can't write the journal {}", path.display()))
+                .context(CannotWrite);
+        }
+        if journal.launch() > 1 {
+            remove_leftovers(&self.layout.results(self.id()), Duration::ZERO);
+            remove_leftovers(&self.layout.inputs(), ABANDONED);
+        }
         self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
         let (history, due, scratch) = match journal.while_alive(|| self.get_ready(&share, &entries)) {
             Ok(ready) => ready,
@@ -196,6 +204,7 @@ impl Launcher<'_> {
     fn recorder(&self, journal: Journal, history: History) -> Recorder {
         let log = PackedLog::new(self.layout, self.id(), journal.launch());
         Recorder::new(
+            self.layout.successor(self.id(), journal.launch()),
             journal,
             history,
             log,

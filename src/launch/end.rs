@@ -77,7 +77,7 @@ impl Launcher<'_> {
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
-            successor: self.layout.journal(self.id(), recorder.launch() + 1),
+            journal: self.layout.journal(self.id(), recorder.launch()),
             watch: report,
             progress: &|totals| report.progress(totals, &recorder.tally()),
         };
@@ -108,14 +108,24 @@ impl Launcher<'_> {
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
         let (mut journal, history, tally) = recorder.into_parts();
-        let is_superseded = || self.layout.journal(self.id(), journal.launch() + 1).exists();
+        let successor = self.layout.successor(self.id(), journal.launch());
+        let is_superseded = || halt == Some(Halt::Superseded) || successor.exists();
+        let leave_it = || {
+            self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
+            Ok(ExitCode::Incomplete)
+        };
+        if is_superseded() {
+            return leave_it();
+        }
         let prepared = results::prepare(self.layout, self.id(), &history);
         // Looked for as late as can be: a launch that was frozen may wake up right here.
-        if halt == Some(Halt::Superseded) || is_superseded() {
-            self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
-            return Ok(ExitCode::Incomplete);
+        if is_superseded() {
+            return leave_it();
         }
         let written = prepared.and_then(results::Prepared::put);
+        if is_superseded() {
+            return leave_it();
+        }
         let halt = match &written {
             Ok(_) => halt,
             Err(error) => Some(graver(halt, Halt::CannotWrite(format!("{error:#}")))),
@@ -200,6 +210,11 @@ impl Launcher<'_> {
             Halt::CannotStart(why) => {
                 format!("{why}. No record was made of it: it would fail for every file")
             }
+            Halt::Short(why) => {
+                format!(
+                    "for a minute nothing could be started: {why}. What a task left behind may fill the limits on processes and open files (ulimit -u, pids.max, ulimit -n)"
+                )
+            }
             Halt::Superseded => "a newer launch of this replica took over".to_owned(),
         }
     }
@@ -217,6 +232,7 @@ fn reason(halt: Option<&Halt>) -> StopReason {
         Some(Halt::MaxFailures(_)) => StopReason::MaxFailures,
         Some(Halt::CannotWrite(_)) => StopReason::CannotWrite,
         Some(Halt::CannotStart(_)) => StopReason::CannotStart,
+        Some(Halt::Short(_)) => StopReason::Short,
         Some(Halt::Superseded) => StopReason::Superseded,
     }
 }
@@ -236,7 +252,7 @@ fn exit_code(history: &History, left: u64, halt: Option<&Halt>) -> ExitCode {
         // Even if earlier tasks ran: nothing of what was asked for can run as it is.
         Some(Halt::CannotStart(_)) => ExitCode::Usage,
         Some(Halt::Superseded) => ExitCode::Incomplete,
-        Some(Halt::Deadline | Halt::MaxFailures(_)) | None => ExitCode::Ok,
+        Some(Halt::Deadline | Halt::MaxFailures(_) | Halt::Short(_)) | None => ExitCode::Ok,
     };
     by_halt.or(by_rest).or(by_records)
 }
@@ -251,4 +267,29 @@ pub fn print_json(is_asked_for: bool, summary: &Summary, out: &mut dyn Write) ->
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exit_code;
+    use crate::exit_code::ExitCode;
+    use crate::record::history::{History, LastLaunch};
+    use crate::record::layout::Layout;
+    use crate::run::source::Halt;
+    use crate::select::Share;
+
+    #[test]
+    fn what_keeps_tasks_from_starting_here_leaves_them_and_what_would_everywhere_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let history = History::read(&layout, "run", 1, Share::Range(0..3), LastLaunch::Dead).unwrap();
+        for (halt, code) in [
+            (Halt::Short("no more processes".into()), ExitCode::Incomplete),
+            (Halt::Deadline, ExitCode::Incomplete),
+            (Halt::CannotStart("no such program".into()), ExitCode::Usage),
+            (Halt::Signal(15), ExitCode::Signal(15)),
+        ] {
+            assert_eq!(exit_code(&history, 2, Some(&halt)), code, "{halt:?}");
+        }
+    }
 }

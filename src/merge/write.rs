@@ -14,7 +14,7 @@ use crate::merge::parts::{Part, Take};
 use crate::merge::proof::{FailureGroup, Proof};
 use crate::merge::survey::Survey;
 use crate::outcome::{Cause, Status, last_line};
-use crate::record::atomic_file::AtomicFile;
+use crate::record::atomic_file::{ABANDONED, AtomicFile, remove_leftovers};
 use crate::record::item;
 use crate::record::results::ArrayWriter;
 use crate::units;
@@ -77,6 +77,9 @@ pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> 
         let _ = std::fs::remove_file(partial_name(&targets.results));
     }
     write_summary(&survey.proof, &path, &targets.summary)?;
+    for target in [&targets.results, &partial_name(&targets.results), &targets.failed, &targets.summary] {
+        remove_leftovers(target, ABANDONED);
+    }
     Ok(path)
 }
 

@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
+
+use crate::record::layout::unfinished;
+use crate::record::lease::now_at_file_server;
 
 /// Large writes for a file server, and few of them.
 const BUFFER: usize = 256 * 1024;
@@ -31,8 +35,6 @@ impl AtomicFile {
     /// # Errors
     /// When the folder can't be written to.
     pub fn create(target: &Path) -> io::Result<Self> {
-        let folder =
-            target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = target.file_name().unwrap_or_default();
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(name);
@@ -42,7 +44,7 @@ impl AtomicFile {
             .suffix(".tmp")
             // Colleagues of the group may merge: what umask allows, as for any file.
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-            .tempfile_in(folder)?;
+            .tempfile_in(folder_of(target))?;
         Ok(Self { target: target.to_owned(), writer: BufWriter::with_capacity(BUFFER, file) })
     }
 
@@ -80,6 +82,16 @@ impl AtomicFile {
                 Ok(Published::New)
             }
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Published::Existing),
+            // A file system that knows neither links nor renaming that spares what is there: who publishes a list has
+            // told so by a sign beside it, so that nobody else does between this look and the renaming.
+            Err(error) if knows_neither(&error.error) => {
+                if target.exists() {
+                    return Ok(Published::Existing);
+                }
+                error.file.persist(&target).map_err(|error| error.error)?;
+                sync_folder(&target);
+                Ok(Published::New)
+            }
             Err(error) => Err(error.error),
         }
     }
@@ -93,6 +105,39 @@ impl Write for AtomicFile {
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
+}
+
+/// What link(2) and renameat2(2) say where a file system has no such thing.
+fn knows_neither(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let without = [Errno::PERM, Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP];
+    Errno::from_io_error(error).is_some_and(|error| without.contains(&error))
+}
+
+/// A file in the making that was left alone for this long has lost its writer: even a merge of many hours goes on writing.
+pub const ABANDONED: Duration = Duration::from_hours(24);
+
+/// Removes what writers of `target` that were killed have left beside it and not touched for as long, by the file
+/// server's clock; with [`Duration::ZERO`], where nobody else can be writing it, all of it. What can't be removed stays.
+pub fn remove_leftovers(target: &Path, untouched: Duration) {
+    let folder = folder_of(target);
+    let is_leftover = |name: &std::ffi::OsStr| {
+        name.to_str().and_then(unfinished).is_some_and(|name| target.ends_with(name))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for left in entries.filter(|entry| is_leftover(&entry.file_name())) {
+        let age = || {
+            let touched = left.metadata().ok()?.modified().ok()?;
+            now_at_file_server(folder)?.duration_since(touched).ok()
+        };
+        if untouched.is_zero() || age() >= Some(untouched) {
+            let _ = std::fs::remove_file(left.path());
+        }
+    }
+}
+
+fn folder_of(target: &Path) -> &Path {
+    target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a rename last through a power loss. Some file systems can't sync folders; the file is whole either way.

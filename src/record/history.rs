@@ -269,6 +269,7 @@ impl History {
                 running.remove(&index);
                 self.tasks[position].attempts = self.tasks[position].attempts.saturating_sub(1);
             }
+            ("interrupted", Some((index, _))) => _ = running.remove(&index),
             ("attempt", Some((index, _))) => {
                 running.remove(&index);
                 self.note_attempt(index, line);
@@ -284,7 +285,7 @@ impl History {
                     self.note(position, ended, launch.number, Span { offset: offset + within as u64, bytes });
                 }
             }
-            ("start" | "not_started" | "attempt" | "end", None) => return false,
+            ("start" | "not_started" | "interrupted" | "attempt" | "end", None) => return false,
             ("run", _) => launch.begun = serde_json::from_str(text).ok(),
             ("alive", _) => launch.sign = serde_json::from_str(text).ok(),
             ("results_written", _) => launch.results = serde_json::from_str(text).ok(),

@@ -43,7 +43,7 @@ pub struct Journal {
     length: u64,
     /// Lines not yet written.
     pending: Vec<u8>,
-    /// Whether a failed write may have left a part of a line at the end.
+    /// Whether a failed write may have left a part of a line at the end, which could not be taken off again.
     torn: bool,
 }
 
@@ -101,6 +101,11 @@ impl Journal {
     /// When it can't be synced.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    /// Takes back a journal whose first line could not be written: nobody is to wait for a launch that never began.
+    pub fn withdraw(self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 
     /// Lets the journal grow by blank lines, which readers skip, while `work` goes on: nobody is to take this launch for dead.
@@ -166,7 +171,8 @@ impl Journal {
                 Ok(())
             }
             Err(error) => {
-                self.torn = true;
+                // A line that lacks nothing but its end would count, although the launch goes on as if it were not there.
+                self.torn = self.file.set_len(self.length).is_err();
                 self.length = self.file.metadata().map_or(self.length, |now| now.len());
                 Err(error)
             }

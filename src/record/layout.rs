@@ -60,6 +60,11 @@ impl Layout {
         self.root.join(format!("container_{replica_id}_results.json"))
     }
 
+    /// The journal that the next launch after `launch` begins with.
+    pub fn successor(&self, replica_id: u32, launch: u32) -> PathBuf {
+        self.journal(replica_id, launch.saturating_add(1))
+    }
+
     /// Where `reset` puts earlier runs.
     pub fn previous(&self) -> PathBuf {
         self.root.join("previous")
@@ -87,7 +92,7 @@ impl Layout {
 }
 
 /// The name that a file in the making was to have, which a process that was killed left behind.
-fn unfinished(name: &str) -> Option<&str> {
+pub(super) fn unfinished(name: &str) -> Option<&str> {
     Some(name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?.0)
 }
 

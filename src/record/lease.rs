@@ -47,9 +47,15 @@ pub enum Watched {
     Stopped,
 }
 
-/// Locks a file for as long as it stays open. `false` where the file system can't.
-pub fn lock(file: &File) -> bool {
+/// Locks the file at `path` for as long as `file` stays open. `false` where the file system can't, or says that it did and
+/// lets others have the lock too.
+pub fn lock(file: &File, path: &Path) -> bool {
+    let refuses_others = || {
+        let other = File::open(path).ok()?;
+        flock(&other, FlockOperation::NonBlockingLockShared).err()
+    };
     flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && refuses_others() == Some(rustix::io::Errno::WOULDBLOCK)
 }
 
 /// Asks the lock of the file at `path`, which `writer` began and, as it says, locked.
@@ -137,7 +143,8 @@ mod tests {
         let path = folder.path().join("x");
         let me = Process::current(None);
         let file = File::create(&path).unwrap();
-        assert!(lock(&file));
+        assert!(lock(&file, &path));
+        assert!(!lock(&File::open(&path).unwrap(), &path));
         assert_eq!(probe(&path, &me, true, &me).unwrap(), Writer::Alive);
         assert_eq!(probe(&path, &me, false, &me).unwrap(), Writer::Unknown);
         let elsewhere = Process { host: "elsewhere".into(), ..me.clone() };

@@ -65,7 +65,11 @@ impl PackedLog {
 
     fn open(&mut self) -> io::Result<&mut File> {
         if self.file.is_none() {
-            std::fs::create_dir_all(self.layout.logs())?;
+            // Not with the folders above: a results directory that was removed is not to come back half made.
+            match std::fs::create_dir(self.layout.logs()) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
             self.file = Some(OpenOptions::new().append(true).create(true).open(&self.path)?);
         }
         self.file.as_mut().ok_or_else(|| io::Error::other("the log is not open"))

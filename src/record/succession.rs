@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::event::{LaunchBegun, ResultsWritten};
 use crate::provenance::Process;
 use crate::record::history::launches_of;
+use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
 use crate::record::layout::Layout;
 use crate::record::lease::{self, QUIET, Watched, Writer};
@@ -74,11 +75,20 @@ pub fn begin(
         let path = layout.journal(replica.id(), next);
         match Journal::create(&path, run, next) {
             Ok(journal) => {
-                let locked = journal.file().is_ok_and(|file| lease::lock(&file));
+                let locked = journal.file().is_ok_and(|file| lease::lock(&file, &path));
+                if !is_still_there(layout, run)? {
+                    // Nobody is to take it for a launch of the run that begins here next.
+                    let _ = std::fs::remove_file(&path);
+                    return Err(moved_away(layout, run));
+                }
                 return Ok((journal, locked));
             }
             // Somebody else was faster; what they began is looked at as any launch.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // The folder went with all the rest.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_still_there(layout, run)? => {
+                return Err(moved_away(layout, run));
+            }
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("can't create the journal {}", path.display()))
@@ -101,25 +111,42 @@ fn make_sure_it_ended(
         return Ok(());
     }
     let begun = first_line(&path)?;
-    let who = begun.as_ref().map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string());
-    let alive = AlreadyRunning { replica, launch, who: who.clone() };
+    let alive = |begun: Option<&LaunchBegun>| AlreadyRunning { replica, launch, who: who(begun) };
     if let Some(begun) = &begun {
         match lease::probe(&path, &begun.process, begun.locked, me) {
-            Ok(Writer::Alive) => return Err(alive.into()),
+            Ok(Writer::Alive) => return Err(alive(Some(begun)).into()),
             Ok(Writer::Gone) => return Ok(()),
             Ok(Writer::Unknown) | Err(_) => {}
         }
     }
-    listener.waiting_for(launch, &who);
+    listener.waiting_for(launch, &who(begun.as_ref()));
     match lease::watch(&path, QUIET, &|| listener.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
         Watched::Quiet | Watched::Missing => Ok(()),
         // Its last word may have been what made it grow.
         Watched::Grew if ended_in_order(&path)? => Ok(()),
-        Watched::Grew => Err(alive.into()),
+        // What made it grow may have been its first line.
+        Watched::Grew => Err(alive(first_line(&path)?.as_ref()).into()),
         Watched::Stopped => bail!(GivenUp),
     }
+}
+
+fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "the run {run} in {} was moved away while this launch began: launch again for a new one",
+        layout.root().display()
+    )
+}
+
+fn who(begun: Option<&LaunchBegun>) -> String {
+    begun.map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string())
+}
+
+/// Whether the list that a launch is about is in its place. `reset` moves the list first and then looks for launches that
+/// began meanwhile, so that one of both sees the other.
+fn is_still_there(layout: &Layout, run: &str) -> anyhow::Result<bool> {
+    Ok(InputList::open(layout)?.is_some_and(|list| list.header().run == run))
 }
 
 /// Whether a journal's last whole line is a `stop`.
@@ -191,6 +218,16 @@ pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
     Ok(serde_json::from_slice(&line).ok())
 }
 
+/// Whether it is certain at once that the launch that a journal belongs to has ended: it said so, or it ran on this host
+/// and its lock is free.
+pub fn has_surely_ended(journal: &Path, me: &Process) -> bool {
+    if ended_in_order(journal).unwrap_or(false) {
+        return true;
+    }
+    let Ok(Some(begun)) = first_line(journal) else { return false };
+    matches!(lease::probe(journal, &begun.process, begun.locked, me), Ok(Writer::Gone))
+}
+
 /// Whether the launch that a journal without a `stop` belongs to lives, as far as can be told at once: by its lock on its
 /// own host, else by whether the file server saw it written lately.
 pub fn is_at_work(journal: &Path, me: &Process, now_at_file_server: Option<std::time::SystemTime>) -> bool {
@@ -206,7 +243,10 @@ pub fn is_at_work(journal: &Path, me: &Process, now_at_file_server: Option<std::
     }
     let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
     match (written, now_at_file_server) {
-        (Ok(written), Some(now)) => now.duration_since(written).is_ok_and(|age| age < QUIET),
+        // Written after `now` was asked for, it seems to come from the future.
+        (Ok(written), Some(now)) => {
+            now.duration_since(written).unwrap_or_else(|early| early.duration()) < QUIET
+        }
         _ => false,
     }
 }
@@ -243,6 +283,16 @@ mod tests {
         let error = begin(&layout, "run", replica, &Process::current(None), &Deaf).unwrap_err();
         assert!(error.to_string().contains(stray.to_str().unwrap()), "{error}");
         assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_the_list_was_moved_away_no_launch_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let replica = Replica::new(1, 1).unwrap();
+        let error = begin(&layout, "run", replica, &Process::current(None), &Deaf).unwrap_err();
+        assert!(error.to_string().contains("was moved away while this launch began"), "{error}");
+        assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 0);
     }
 
     #[test]

@@ -221,7 +221,10 @@ pub fn say_summary(console: &Console, summary: &Summary, why: Option<&str>) {
 fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
     let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
     if summary.without_result > 0 {
-        say(&format!("{} ok without a JSON result", units::count(summary.without_result, "file")));
+        say(&format!(
+            "{} ok without a JSON result, and what they printed is not kept: --result text takes it as it is, --result json makes having none a failure",
+            units::count(summary.without_result, "file")
+        ));
     }
     if summary.non_finite > 0 {
         say(&format!(
@@ -241,12 +244,15 @@ fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
     } else if summary.failed > summary.lost {
         say("Launch the same line again to run the failed ones again.");
     }
+    if summary.failures.iter().any(|group| group.cause == Cause::Oom) {
+        say("What ran out of memory needs a container with more of it; the same --results-dir is right.");
+    }
     if summary.lost > 0 {
         let lost = units::plural(
             summary.lost,
-            "file killed its container and is",
-            "files killed their container and are",
+            "file was running alone when its container died and is",
+            "files were running alone when their container died and are",
         );
-        say(&format!("{lost} not run again, unless with --rerun all (and more memory)."));
+        say(&format!("{lost} not run again, unless with --rerun all (and more memory, if that was why)."));
     }
 }

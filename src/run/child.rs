@@ -25,8 +25,9 @@ use crate::run::stop::Stop;
 /// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
 pub const LONGEST_GRACE_ON_STOP: Duration = Duration::from_secs(15);
 
-/// A process that even KILL does not end (it hangs in the kernel) is given up after this when stopping.
-const GIVE_UP_AFTER_KILL: Duration = Duration::from_secs(5);
+/// A process that even KILL does not end (it hangs in the kernel) is given up after this when stopping. That leaves time
+/// for the results also after a second signal.
+const GIVE_UP_AFTER_KILL: Duration = Duration::from_secs(3);
 
 /// How often a process is asked whether it ended, where the system can't tell by itself.
 const ASK_EVERY: Duration = Duration::from_millis(10);
@@ -106,6 +107,7 @@ pub fn run<'e>(
     stderr: &mut Capture,
 ) -> Result<Finished, SpawnError> {
     let started = Instant::now();
+    let kills_before = spec.seat.roster().kills();
     let mut child = spawn(spec.program, spec.argv, spec.environment, spec.folder)?;
     let streams = [
         Stream::new(child.stdout.take().map(OwnedFd::from), stdout),
@@ -119,7 +121,7 @@ pub fn run<'e>(
         told: Told::Nothing,
         grace: spec.limits.grace,
     };
-    spec.seat.enter(attendance.group);
+    spec.seat.enter(attendance.group, kills_before);
     let presence = attendance.stay(stop);
     let ended_by = attendance.phase.why();
     let left_processes = descendants::kill_left_behind(attendance.group, spec.task_id);

@@ -21,6 +21,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// until the 25 that are promised.
 const LAST_MOMENT: Duration = Duration::from_secs(24);
 
+/// The same from the second signal: who sends one does not wait for storage. Tasks that hang in the kernel are given up
+/// before.
+const SECOND_LAST_MOMENT: Duration = Duration::from_secs(5);
+
 /// Killing what is left, and telling about it, takes so long at most when there is no time.
 const HASTE: Duration = Duration::from_millis(300);
 
@@ -45,13 +49,13 @@ pub fn attend<T: Send>(
         };
         let thread = std::thread::Builder::new().name("work".into()).stack_size(STACK);
         let thread = thread.spawn_scoped(scope, work).context("can't start a thread")?;
-        let mut last_moment = None;
+        let mut asked = Asked::default();
         while is_working.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             reap_orphans();
             if let Some(signal) = stop.signal()
-                && *last_moment.get_or_insert_with(|| Instant::now() + LAST_MOMENT) <= Instant::now()
+                && let Some(overdue) = asked.overdue(signal, stop.kills(), Instant::now())
             {
-                leave(signal, &descendants);
+                leave(signal, &overdue, &descendants);
             }
         }
         let ended = thread.join();
@@ -60,12 +64,34 @@ pub fn attend<T: Send>(
     })
 }
 
+/// When the first and the second signal were seen.
+#[derive(Debug, Default)]
+struct Asked {
+    once: Option<Instant>,
+    twice: Option<Instant>,
+}
+
+impl Asked {
+    /// After what this process is still busy, if it is time to end all the same. Asked again and again from the first
+    /// signal on.
+    fn overdue(&mut self, signal: i32, is_twice: bool, now: Instant) -> Option<String> {
+        let once = *self.once.get_or_insert(now);
+        let twice = is_twice.then(|| *self.twice.get_or_insert(now));
+        let is_over = |since: Instant, limit| now.duration_since(since) >= limit;
+        if twice.is_some_and(|twice| is_over(twice, SECOND_LAST_MOMENT)) {
+            Some(format!("{} after a second signal", units::duration(SECOND_LAST_MOMENT)))
+        } else if is_over(once, LAST_MOMENT) {
+            Some(format!("{} after {}", units::duration(LAST_MOMENT), units::signal(signal)))
+        } else {
+            None
+        }
+    }
+}
+
 /// Ends this process although the work is not over.
-fn leave(signal: i32, descendants: &Descendants) -> ! {
+fn leave(signal: i32, overdue: &str, descendants: &Descendants) -> ! {
     let text = format!(
-        "canfar-run: error: still busy {} after {}, perhaps with storage that does not answer: ends as it stands. Tasks that ended are in the journal as far as that could be written; launch the same line again to run the rest",
-        units::duration(LAST_MOMENT),
-        units::signal(signal)
+        "canfar-run: error: still busy {overdue}, perhaps with storage that does not answer: ends as it stands. Tasks that ended are in the journal as far as that could be written; launch the same line again to run the rest"
     );
     let (saying, is_saying) = channel::<()>();
     // Standard error may be what hangs.

@@ -1,10 +1,11 @@
 //! What is kept of attempts while they run: journal first, then the notes, then whoever watches.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::event::{AttemptBegun, AttemptEnded, Event, LogSpan, NotStarted, TaskEnded, Totals};
+use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
 use crate::record::history::{History, Known};
 use crate::record::item::{self, Meta};
@@ -17,6 +18,10 @@ use crate::text::PathText;
 
 /// At most so much of a failed task's standard error goes into its record.
 const STDERR_TAIL: usize = 2048;
+
+/// Who has not looked for a newer launch for this long may have been frozen, and looks before anything is written. Far
+/// below [`crate::record::lease::QUIET`], after which a newer launch may begin.
+const LOOKED_LATELY: Duration = Duration::from_secs(3);
 
 /// `--logs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -95,6 +100,7 @@ pub trait Watch: Sync {
 #[derive(Debug)]
 pub struct Recorder {
     kept: Mutex<Kept>,
+    successor: PathBuf,
     log: Mutex<PackedLog>,
     keep_logs: KeepLogs,
     run: String,
@@ -108,11 +114,21 @@ struct Kept {
     history: History,
     tally: Tally,
     dirty: bool,
+    succession: Succession,
+}
+
+/// Whether a newer launch of the replica began.
+#[derive(Debug, Clone, Copy)]
+enum Succession {
+    Unknown,
+    NoneAt(Instant),
+    Superseded,
 }
 
 impl Recorder {
-    /// Of one launch; `history` is what its predecessors left.
+    /// Of one launch; `history` is what its predecessors left, `successor` the journal that a newer launch would begin.
     pub fn new(
+        successor: PathBuf,
         journal: Journal,
         history: History,
         log: PackedLog,
@@ -121,12 +137,49 @@ impl Recorder {
         replica: Replica,
     ) -> Self {
         let launch = journal.launch();
-        let kept = Kept { journal, history, tally: Tally::default(), dirty: true };
-        Self { kept: Mutex::new(kept), log: Mutex::new(log), keep_logs, run: run.to_owned(), replica, launch }
+        let kept =
+            Kept { journal, history, tally: Tally::default(), dirty: true, succession: Succession::Unknown };
+        Self {
+            kept: Mutex::new(kept),
+            successor,
+            log: Mutex::new(log),
+            keep_logs,
+            run: run.to_owned(),
+            replica,
+            launch,
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks for a newer launch of the replica. From when there is one, nothing more is written.
+    pub fn is_superseded(&self) -> bool {
+        let now = Instant::now();
+        let is_there = self.successor.exists();
+        let mut kept = self.kept();
+        if is_there {
+            kept.succession = Succession::Superseded;
+        } else if !matches!(kept.succession, Succession::Superseded) {
+            kept.succession = Succession::NoneAt(now);
+        }
+        is_there
+    }
+
+    /// What is to be written to, unless a newer launch took over.
+    fn writable(&self) -> io::Result<MutexGuard<'_, Kept>> {
+        let kept = self.kept();
+        let looked_lately = match kept.succession {
+            Succession::Superseded => return Err(superseded()),
+            Succession::NoneAt(time) => time.elapsed() < LOOKED_LATELY,
+            Succession::Unknown => false,
+        };
+        if looked_lately {
+            return Ok(kept);
+        }
+        drop(kept);
+        if self.is_superseded() { Err(superseded()) } else { Ok(self.kept()) }
     }
 
     /// Notes that an attempt begins; gives its number over all launches, from 1.
@@ -134,7 +187,7 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written: then it must not begin.
     pub fn begin(&self, index: u64, slot: usize, alone: bool) -> io::Result<u32> {
-        let mut kept = self.kept();
+        let mut kept = self.writable()?;
         let attempt = kept.history.begin_attempt(index);
         kept.journal.add(&Event::Start(AttemptBegun { index, attempt, slot, alone }));
         kept.commit()?;
@@ -146,10 +199,19 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written.
     pub fn take_back(&self, index: u64) -> io::Result<()> {
-        let mut kept = self.kept();
+        let mut kept = self.writable()?;
         kept.history.take_back_attempt(index);
         kept.journal.add(&Event::NotStarted(NotStarted { index }));
         kept.commit()
+    }
+
+    /// Notes that an attempt was stopped with this process: should that be killed before it has told its own end, the task
+    /// is not suspected of it.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn interrupted(&self, index: u64) -> io::Result<()> {
+        self.write(&Event::Interrupted(Interrupted { index }))
     }
 
     /// Notes how an attempt ended, and, unless it is tried again, the task's record.
@@ -164,6 +226,7 @@ impl Recorder {
         next: Next,
         watch: &dyn Watch,
     ) -> io::Result<OutputKept> {
+        drop(self.writable()?);
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
         // A full disk may have room for a record where it has none for the output.
         let (log, log_error) = match self.keep_output(attempt, &mut executed) {
@@ -192,7 +255,7 @@ impl Recorder {
     ) -> io::Result<()> {
         let index = attempt.index;
         let status = executed.status();
-        let mut kept = self.kept();
+        let mut kept = self.writable()?;
         kept.journal.add(&Event::Attempt(AttemptEnded {
             index,
             attempt: attempt.number,
@@ -291,7 +354,7 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written.
     pub fn write(&self, event: &Event) -> io::Result<()> {
-        let mut kept = self.kept();
+        let mut kept = self.writable()?;
         kept.journal.add(event);
         kept.commit()
     }
@@ -302,7 +365,7 @@ impl Recorder {
     /// When the journal can't be written.
     pub fn write_record(&self, index: u64, cause: Cause, record: &[u8]) -> io::Result<()> {
         let ended = TaskEnded { index, status: Status::Failed, cause: Some(cause) };
-        let mut kept = self.kept();
+        let mut kept = self.writable()?;
         let span = kept.journal.add_end(ended, record);
         kept.commit()?;
         kept.history.note_own(ended, self.launch, span);
@@ -335,6 +398,10 @@ impl Recorder {
             self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         (journal, history, tally)
     }
+}
+
+fn superseded() -> io::Error {
+    io::Error::other("a newer launch of this replica took over")
 }
 
 impl Kept {

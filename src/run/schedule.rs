@@ -1,6 +1,7 @@
 //! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one source, and the attendant that
 //! keeps time meanwhile (signs of life, deadline, signals, progress).
 
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,8 +112,8 @@ pub struct Work<'a> {
     pub max_failures: MaxFailures,
     /// No new task after this.
     pub deadline: Option<Instant>,
-    /// The journal that a newer launch of this replica would begin.
-    pub successor: PathBuf,
+    /// This launch's own journal.
+    pub journal: PathBuf,
     /// Told of attempts that ended.
     pub watch: &'a dyn Watch,
     /// Told now and then how far it is.
@@ -182,7 +183,7 @@ impl Work<'_> {
         };
         let started_at = crate::clock::now();
         match executor.execute(&attempt) {
-            Execution::Stopped => self.give_back(turn),
+            Execution::Stopped => self.interrupted(turn, index),
             Execution::CannotStart(why) => {
                 self.source.halt(Halt::CannotStart(why));
                 self.source.give_back(turn);
@@ -190,10 +191,7 @@ impl Work<'_> {
             Execution::Short(error) => match self.recorder.take_back(index) {
                 Err(error) => self.cannot_write(turn, &error),
                 Ok(()) if self.source.short(turn) => {}
-                Ok(()) => {
-                    self.source
-                        .halt(Halt::CannotStart(format!("the system stays short of something: {error}")));
-                }
+                Ok(()) => self.source.halt(Halt::Short(error.to_string())),
             },
             Execution::Made(executed) => self.conclude(turn, &attempt, *executed, started_at),
         }
@@ -205,7 +203,9 @@ impl Work<'_> {
         let next = self.next(turn, &executed);
         match self.recorder.end(attempt, executed, started_at, next, self.watch) {
             Ok(OutputKept::Yes) => {}
-            Ok(OutputKept::No(error)) => self.source.halt(Halt::CannotWrite(error.to_string())),
+            Ok(OutputKept::No(error)) => {
+                self.source.halt(Halt::CannotWrite(format!("can't keep the output of tasks: {error}")));
+            }
             Err(error) => return self.cannot_write(turn, &error),
         }
         if let Some(why) =
@@ -237,6 +237,16 @@ impl Work<'_> {
         }
     }
 
+    fn interrupted(&self, turn: Turn, index: u64) {
+        // A newer launch has read this one's journal already.
+        let is_superseded = self.source.halted() == Some(Halt::Superseded);
+        let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
+        match noted {
+            Ok(()) => self.give_back(turn),
+            Err(error) => self.cannot_write(turn, &error),
+        }
+    }
+
     /// The turn was not used, since we are told to stop. The attendant, which halts the source, may not have woken yet.
     fn give_back(&self, turn: Turn) {
         if let Some(signal) = self.stop.signal() {
@@ -246,8 +256,13 @@ impl Work<'_> {
     }
 
     fn cannot_write(&self, turn: Turn, error: &std::io::Error) {
-        self.source.halt(Halt::CannotWrite(error.to_string()));
+        self.heed_successor();
+        self.halt_without_journal("write", error);
         self.source.give_back(turn);
+    }
+
+    fn halt_without_journal(&self, what: &str, error: &std::io::Error) {
+        self.source.halt(Halt::CannotWrite(format!("can't {what} the journal: {error}")));
     }
 
     /// Keeps time until all workers are gone.
@@ -273,10 +288,10 @@ impl Work<'_> {
             if !polled[0].revents().is_empty() {
                 return;
             }
+            self.tick();
             if bell.is_some() && !polled[1].revents().is_empty() {
                 self.give_sign_of_life();
             }
-            self.tick();
             if Instant::now() >= next_sign {
                 next_sign += SIGN_OF_LIFE;
                 self.give_sign_of_life();
@@ -293,9 +308,19 @@ impl Work<'_> {
     fn tick(&self) {
         self.heed_deadline();
         if let Err(error) = self.recorder.sync() {
-            self.source.halt(Halt::CannotWrite(error.to_string()));
+            self.halt_without_journal("sync", &error);
         }
-        if self.successor.exists() {
+        // What is written to a file that was removed is lost without an error.
+        if let Err(error) = self.journal.symlink_metadata()
+            && error.kind() == ErrorKind::NotFound
+        {
+            self.halt_without_journal("find", &error);
+        }
+        self.heed_successor();
+    }
+
+    fn heed_successor(&self) {
+        if self.recorder.is_superseded() {
             self.source.halt(Halt::Superseded);
             if self.stop.signal().is_none() {
                 // What runs here will run there: it ends as if this launch were told to stop.
@@ -312,7 +337,7 @@ impl Work<'_> {
             ..self.recorder.totals()
         };
         if let Err(error) = self.recorder.write(&Event::Alive(totals)) {
-            self.source.halt(Halt::CannotWrite(error.to_string()));
+            self.halt_without_journal("write", &error);
         }
         (self.progress)(totals);
     }

@@ -1,8 +1,9 @@
 //! Where tasks' temporary folders go: one folder a launch, in it one a slot, empty whenever a task begins.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -105,8 +106,17 @@ impl SlotScratch {
     fn give_out(&mut self) -> anyhow::Result<()> {
         self.used += 1;
         self.tmp = self.root.join(format!("tmp{}", self.used));
-        std::fs::create_dir_all(&self.tmp)
-            .with_context(|| format!("can't create the folder {}", self.tmp.display()))
+        // A task may have removed the launch's own folders; those above are not ours to make.
+        for folder in self.root.parent().into_iter().chain([&*self.root, &*self.tmp]) {
+            match std::fs::create_dir(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(error)
+                        .with_context(|| format!("can't create the folder {}", folder.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The task's own temporary folder.
@@ -131,24 +141,36 @@ impl SlotScratch {
     /// # Errors
     /// When a new one can't be made.
     pub fn renew(&mut self) -> anyhow::Result<()> {
-        let is_empty = std::fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
+        let is_empty = is_ours(&self.tmp)
+            && std::fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
         if is_empty {
             return Ok(());
         }
-        let left = self.tmp.clone();
-        self.give_out()?;
-        // A process that is still at it may keep it from going; then it goes with all the others at the end.
-        let _ = remove_tree(&left);
-        Ok(())
+        // First, since a task that filled the disk left no room for another folder. A process that is still at it may keep
+        // it from going; then it goes with all the others at the end.
+        let _ = remove_tree(&self.tmp);
+        self.give_out()
     }
 }
 
 /// A folder that is refilled while it is emptied is given up after so many tries.
 const TRIES: u32 = 3;
 
+/// Whether a folder is one and holds what was put into it: a task may have left a link to another folder in its place,
+/// or have mounted something there, and what lies behind those is nobody's to remove.
+fn is_ours(folder: &Path) -> bool {
+    let own = folder.symlink_metadata().ok().filter(Metadata::is_dir).map(|found| found.dev());
+    own.is_some() && own == folder.parent().and_then(|parent| parent.metadata().ok()).map(|found| found.dev())
+}
+
 /// Removes a folder with all it holds, however deep and whatever its permissions: folders in it are first moved up
-/// beside it, so that neither the stack, nor descriptors, nor the length of paths grow with the depth.
+/// beside it, so that neither the stack, nor descriptors, nor the length of paths grow with the depth. Never follows a
+/// link, nor goes to another file system.
 fn remove_tree(folder: &Path) -> io::Result<()> {
+    if !is_ours(folder) {
+        // A link or a file; what is mounted stays.
+        return std::fs::remove_file(folder);
+    }
     let mut next = 0_u64;
     let mut left = vec![folder.to_owned()];
     while let Some(folder_now) = left.pop() {
@@ -178,6 +200,9 @@ fn empty(folder: &Path, mut beside: impl FnMut() -> PathBuf, moved: &mut Vec<Pat
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
+            if !is_ours(&entry.path()) {
+                return Err(io::Error::other("another file system is mounted here"));
+            }
             // A folder can only be moved by who may write to it.
             let _ = std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o700));
             let place = beside();
@@ -212,6 +237,36 @@ mod tests {
         assert!(slot.tmp().is_dir());
         drop(scratch);
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_link_in_place_of_a_folder_leads_to_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let theirs = home.path().join("theirs");
+        std::fs::create_dir_all(theirs.join("folder")).unwrap();
+        std::fs::write(theirs.join("folder/file"), "data").unwrap();
+        std::fs::write(theirs.join("file"), "data").unwrap();
+        let mode = || theirs.metadata().unwrap().permissions();
+        let before = mode();
+        std::os::unix::fs::symlink(".", home.path().join("here")).unwrap();
+        let scratch = Scratch::create(&[home.path().join("here")]).unwrap();
+        let (mut first, mut second) = (scratch.slot(1).unwrap(), scratch.slot(2).unwrap());
+        std::fs::remove_dir(first.tmp()).unwrap();
+        std::os::unix::fs::symlink(&theirs, first.tmp()).unwrap();
+        std::fs::write(second.tmp().join("x"), "").unwrap();
+        std::os::unix::fs::symlink(&theirs, second.tmp().join("link")).unwrap();
+        for slot in [&mut first, &mut second] {
+            slot.renew().unwrap();
+            assert!(slot.tmp().symlink_metadata().unwrap().is_dir());
+            assert_eq!(std::fs::read_dir(slot.tmp()).unwrap().count(), 0);
+        }
+        std::fs::remove_dir_all(second.root()).unwrap();
+        std::os::unix::fs::symlink(&theirs, second.root()).unwrap();
+        drop(scratch);
+        assert_eq!(std::fs::read(theirs.join("file")).unwrap(), b"data");
+        assert_eq!(std::fs::read(theirs.join("folder/file")).unwrap(), b"data");
+        assert_eq!(mode(), before);
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 2, "what is theirs and the way there");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Halt {
     CannotWrite(String),
     /// The command can't be started for any file, with the reason.
     CannotStart(String),
+    /// The system stays short of processes, descriptors or memory, with what it said.
+    Short(String),
     /// A newer launch of this replica took over.
     Superseded,
 }
@@ -37,7 +39,7 @@ impl Halt {
             Self::CannotStart(_) => 3,
             Self::CannotWrite(_) => 2,
             Self::Signal(_) => 1,
-            Self::Deadline | Self::MaxFailures(_) => 0,
+            Self::Deadline | Self::MaxFailures(_) | Self::Short(_) => 0,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::run::gate::Gate;
@@ -93,6 +93,15 @@ impl Stop {
     /// Hangs up at the second signal.
     pub fn killing(&self) -> BorrowedFd<'_> {
         self.killing.as_fd()
+    }
+}
+
+/// Has writing beyond the limit on the size of files (`ulimit -f`) fail, as on a full disk, instead of killing this process.
+/// What it starts inherits nothing of it.
+pub fn survive_limits_on_files() {
+    if !is_ignored(SIGXFSZ) {
+        // Where that can't be had, the limit kills as it did.
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     }
 }
 

@@ -38,6 +38,11 @@ canfar-run: error: invalid value '0' for '--threads <N|auto|inherit>': write a n
 
 For more information, try '--help'.
 "),
+        case(&["--memory-per-task", "4", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: invalid value '4' for '--memory-per-task <SIZE>': that is 4 bytes; give the unit, too, such as 4G
+
+For more information, try '--help'.
+"),
         case(&["--timeout", "0", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: invalid value '0' for '--timeout <DURATION>': 0 would stop every task at once; leave the option out for no limit
 

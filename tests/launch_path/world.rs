@@ -1,6 +1,7 @@
 //! A folder that stands for what a container of the platform sees: /arc, /opt and programs.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::platform::Container;
 use crate::support::{Dir, Run, python};
@@ -46,9 +47,11 @@ impl World {
         for name in ["analyze.py", "analyze_fits.py"] {
             dir.write(format!("opt/analysis/{name}"), STAND_IN);
         }
-        dir.write("bin/python3", format!("#!/bin/sh\nexec {} \"$@\"\n", python().display()));
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(dir.path("bin/python3"), executable).unwrap();
+        if let Some(interpreter) = interpreter() {
+            dir.write("bin/python3", format!("#!/bin/sh\nexec {interpreter} \"$@\"\n"));
+            let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(dir.path("bin/python3"), executable).unwrap();
+        }
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_canfar-run"), dir.path("bin/canfar-run")).unwrap();
         world
     }
@@ -81,6 +84,13 @@ impl World {
         assert_eq!(found.len(), 1, "{found:?}\n{}", self.dir.tree());
         found.remove(0)
     }
+}
+
+/// Where the interpreter itself is: a bare name, or a script that chooses one by `PATH`, would find what calls it.
+fn interpreter() -> Option<String> {
+    let said = Command::new(python()).args(["-c", "import sys; print(sys.executable, end='')"]).output();
+    let said = said.ok().filter(|said| said.status.success())?;
+    Some(String::from_utf8(said.stdout).unwrap())
 }
 
 fn look_for_lists(folder: &Path, found: &mut Vec<PathBuf>) {

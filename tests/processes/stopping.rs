@@ -10,6 +10,9 @@ use crate::support::{DEADLINE, Dir, Running, wait_until};
 
 const SIGNALS: [(Signal, i32); 3] = [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)];
 
+/// Who signals twice does not wait so long.
+const IMPATIENT: Duration = Duration::from_secs(15);
+
 /// The platform kills after this.
 const KILLED: Duration = Duration::from_secs(30);
 
@@ -159,4 +162,21 @@ fn wherever_it_hangs_a_stop_is_over_before_the_platform_kills() {
     assert!(!start.exists("out"));
     assert!(!exists(&noted(task, "pids", 1)[0]));
     assert_eq!(task.results(1).len(), 0);
+}
+
+#[test]
+fn wherever_it_hangs_a_second_signal_ends_it_soon() {
+    let dirs = [1, 2].map(Dir::with_inputs);
+    let [start, end] = &dirs;
+    let hanging = [hanging_at_the_start(start), hanging_at_the_end(end)];
+    hanging.iter().for_each(|running| running.signal(Signal::TERM));
+    let told = Instant::now();
+    hanging.iter().for_each(|running| running.signal(Signal::INT));
+    for ended in hanging.map(Running::wait) {
+        // Of two signals that wait at once the lower one may be taken first.
+        assert!([Some(143), Some(130)].contains(&ended.code), "{ended}");
+        ended.says("still busy 5s after a second signal");
+    }
+    assert!(told.elapsed() < IMPATIENT, "{:?}", told.elapsed());
+    assert!(!start.exists("out"));
 }

@@ -185,3 +185,38 @@ fn killed_again_and_again_no_task_with_a_record_begins_again() {
     }
     assert_eq!(recorded.len(), 40);
 }
+
+/// As if it had been killed while it wrote its results.
+fn take_back_last_words(dir: &Dir, number: usize) {
+    let path = format!("out/journal/1.{number}.jsonl");
+    let journal = dir.text(&path);
+    let last_words =
+        |line: &&str| line.contains("\"event\":\"results_written\"") || line.contains("\"event\":\"stop\"");
+    let (last, before): (Vec<&str>, Vec<&str>) = journal.lines().partition(last_words);
+    assert_eq!(last.len(), 2, "{journal}");
+    dir.write(&path, before.join("\n") + "\n");
+    std::fs::remove_file(dir.path("out/container_1_results.json")).unwrap();
+}
+
+#[test]
+fn what_was_stopped_in_order_is_not_suspected_when_the_container_is_killed_before_its_last_word() {
+    let dir = Dir::with_inputs(4);
+    hold(&dir, [1, 2]);
+    let stop = |times: usize, held: &[usize], number: usize| {
+        let running = launch(&dir, 2).sh(TASK).start();
+        began(&dir, held.iter().copied(), times);
+        running.signal(Signal::TERM);
+        running.wait().exits(143);
+        take_back_last_words(&dir, number);
+    };
+    stop(1, &[1, 2], 1);
+    kill_it_at(&dir, 2, &[1, 2], 2);
+    // The third launch has each of them alone.
+    hold(&dir, [1, 2]);
+    stop(3, &[1], 3);
+    let_go(&dir);
+    launch(&dir, 2).sh(TASK).run().exits(0).says("4 of 4 files ok").says_not("lost");
+    assert!(starts(&dir, 2).iter().all(|(_, alone)| !alone), "{:?}", starts(&dir, 2));
+    assert_eq!(starts(&dir, 3), [(3, false), (1, true)]);
+    assert_eq!(done(&dir), (0..4).collect::<Vec<_>>());
+}

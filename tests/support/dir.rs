@@ -68,6 +68,15 @@ impl Dir {
         lines
     }
 
+    /// Names in a folder; none where it is not there.
+    pub(crate) fn names(&self, folder: impl AsRef<Path>) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn exists(&self, name: impl AsRef<Path>) -> bool {
         self.path(name).exists()
     }

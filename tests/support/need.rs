@@ -8,6 +8,10 @@ use super::container;
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Component<'a> {
+    /// faketime, to have another clock.
+    Faketime,
+    /// The right to have another host name, and `unshare` for that.
+    OtherHosts,
     /// Modules of Python, as after `import`.
     Python(&'a str),
     /// What [`super::Slurm`] is made of.
@@ -22,6 +26,8 @@ pub(crate) enum Component<'a> {
     PrivateMounts,
     /// The right to become another user.
     Root,
+    /// strace, which injects faults into system calls, on a system that lets it.
+    Strace,
 }
 
 impl Component<'_> {
@@ -33,6 +39,8 @@ impl Component<'_> {
                 let path = example(name);
                 (!path.exists()).then(|| format!("{} is not there: `cargo build --examples`", path.display()))
             }
+            Component::Faketime => refusal("faketime", &["-f", "+1h", "true"]),
+            Component::OtherHosts => refusal("unshare", &["--uts", "hostname", "elsewhere"]),
             Component::OtherUsers => {
                 refusal("setpriv", &["--reuid=20001", "--regid=20001", "--groups=30001", "true"])
             }
@@ -55,6 +63,7 @@ impl Component<'_> {
                 ))
             }
             Component::Slurm => super::Slurm::missing(),
+            Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
         }
     }
 }

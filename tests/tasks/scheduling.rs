@@ -13,9 +13,10 @@ fn tasks_start_in_the_order_of_the_list() {
     let dir = Dir::with_inputs(12);
     dir.launch().args(["-j", "3"]).sh("true").run().exits(0);
     let starts: Vec<u64> = dir.events_of(1, 1, "start").iter().map(index).collect();
-    // Of those that start together, any may be written first.
-    for (place, start) in (0..).zip(&starts) {
-        assert!(start.abs_diff(place) < 3, "{starts:?}");
+    // Two others may have been taken before it and be written after it, however late.
+    for (place, start) in starts.iter().enumerate() {
+        let overtaken = (0..*start).filter(|earlier| !starts[..place].contains(earlier));
+        assert!(overtaken.count() < 3, "{starts:?}");
     }
     let single = Dir::with_inputs(6);
     single.launch().args(["-j", "1"]).sh("true").run().exits(0);

@@ -208,6 +208,12 @@ mod tests {
             file.write_all_at(format!("{:012}", LIMIT / 100 * percent).as_bytes(), 0).unwrap();
         }
 
+        /// So many processes, so far.
+        fn kernel_killed(&self, kills: u64) {
+            let path = self.0.path().join("sys/fs/cgroup/memory.events");
+            std::fs::write(path, format!("oom_kill {kills}\n")).unwrap();
+        }
+
         fn memory(&self) -> MemoryGroup {
             Cgroup::below(self.0.path()).memory().unwrap()
         }
@@ -248,8 +254,8 @@ mod tests {
         let guard = Guard::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
         let (mut small, mut large) = (hold(1), hold(30));
         let (first, second) = (roster.seat(1), roster.seat(2));
-        first.enter(Pid::from_child(&small));
-        second.enter(Pid::from_child(&large));
+        first.enter(Pid::from_child(&small), 0);
+        second.enter(Pid::from_child(&large), 0);
         guard
             .watch_over(|| {
                 container.uses(95);
@@ -264,6 +270,21 @@ mod tests {
         assert_eq!(first.leave().stopped, None);
         rustix::process::kill_process_group(Pid::from_child(&small), rustix::process::Signal::KILL).unwrap();
         small.wait().unwrap();
+    }
+
+    #[test]
+    fn a_task_is_not_blamed_for_whom_the_kernel_killed_before_it_began() {
+        let container = Container::new();
+        let roster = Roster::new(Some(container.memory()), Seen::default());
+        let seat = roster.seat(1);
+        let blamed = |kills_meanwhile| {
+            seat.enter(rustix::process::getpid(), roster.kills());
+            container.kernel_killed(kills_meanwhile);
+            roster.was_kernel_killing(&seat.leave())
+        };
+        // The first one may have ended well: nobody asked then.
+        container.kernel_killed(1);
+        assert_eq!([1, 2, 2].map(blamed), [false, true, false]);
     }
 
     #[test]

@@ -61,8 +61,6 @@ struct State {
     seen: Seen,
     /// How often memory ran out under a task.
     shortages: u64,
-    /// The kernel's kills when it was last asked.
-    kills: u64,
 }
 
 /// What ended and running tasks tell together.
@@ -84,8 +82,7 @@ pub struct Roster {
 impl Roster {
     /// Nobody yet, in a container with this limit; `seen` is what earlier launches saw.
     pub fn new(memory: Option<MemoryGroup>, seen: Seen) -> Self {
-        let kills = memory.as_ref().map_or(0, MemoryGroup::oom_kills);
-        Self { memory, state: Mutex::new(State { seen, kills, ..State::default() }) }
+        Self { memory, state: Mutex::new(State { seen, ..State::default() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,11 +96,12 @@ impl Roster {
 
     /// Whether the kernel killed a process of this container for memory while this one ran. It does not tell which.
     pub fn was_kernel_killing(&self, held: &Held) -> bool {
-        let Some(memory) = &self.memory else { return false };
-        let kills = memory.oom_kills();
-        let mut state = self.state();
-        state.kills = state.kills.max(kills);
-        kills > held.kills_before
+        self.kills() > held.kills_before
+    }
+
+    /// The kernel's kills so far.
+    pub fn kills(&self) -> u64 {
+        self.memory.as_ref().map_or(0, MemoryGroup::oom_kills)
     }
 
     /// The limit, bytes; 0 where there is none.
@@ -180,8 +178,8 @@ impl<'a> Seat<'a> {
         self.roster
     }
 
-    /// A process that leads a group of its own was started.
-    pub fn enter(&self, pid: Pid) {
+    /// A process that leads a group of its own was started; before it was, the kernel had killed so often.
+    pub fn enter(&self, pid: Pid, kills_before: u64) {
         let mut state = self.roster.state();
         state.entered += 1;
         let running = Running {
@@ -191,7 +189,7 @@ impl<'a> Seat<'a> {
             looks: 0,
             peak: 0,
             stopped: None,
-            kills_before: state.kills,
+            kills_before,
         };
         state.running.insert(self.slot, running);
     }
@@ -226,7 +224,7 @@ mod tests {
         let roster = Roster::new(None, Seen::default());
         let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
         let seat = roster.seat(1);
-        seat.enter(Pid::from_child(&child));
+        seat.enter(Pid::from_child(&child), 0);
         assert_eq!(roster.look(Duration::from_hours(1)), []);
         let looked = roster.look(Duration::ZERO);
         assert!(matches!(looked.as_slice(), [(Serial(1), bytes)] if *bytes > 0), "{looked:?}");

@@ -1,0 +1,133 @@
+//! One system call fails, or all from there on: each in its turn, with each error that storage gives.
+
+use super::{TASK, finishes, was_hit, with_fault, work};
+use crate::support::{Component, Dir, require};
+
+const TASKS: usize = 3;
+
+/// What canfar-run writes under a name known beforehand: faults are kept to it, for tasks write too.
+const FILES: [&str; 8] = [
+    "out",
+    "out/inputs.listing",
+    "out/inputs.jsonl",
+    "out/journal",
+    "out/journal/1.1.jsonl",
+    "out/logs/1.1.log",
+    "out/logs/1.1.err",
+    "out/container_1_results.json",
+];
+
+/// Puts a fault into every such call in turn (`{}` is its number); tells how often it hit, and exit codes beside 0 and 4
+/// that may come of it.
+#[track_caller]
+fn each(fault: &str, only_files: bool, also: &[i32]) -> usize {
+    for nth in 1.. {
+        let dir = Dir::with_inputs(TASKS);
+        let fault = format!("inject={}", fault.replace("{}", &nth.to_string()));
+        let files: Vec<String> = FILES.iter().map(|name| dir.path(name).display().to_string()).collect();
+        let mut options = vec!["-e", &fault];
+        if only_files {
+            files.iter().for_each(|file| options.extend(["-P", file]));
+        }
+        let ended = work(with_fault(&dir, &options)).args(["--logs", "all"]).sh(TASK).run();
+        let hit = was_hit(&dir);
+        let code = ended.code.unwrap_or(-1);
+        assert!([0, 4].contains(&code) || also.contains(&code), "{fault}: {ended}");
+        if code == 4 {
+            assert!(
+                ended.stderr.contains(&*dir.path("out").to_string_lossy()),
+                "{fault}: no path in {ended}"
+            );
+            assert!(ended.stderr.contains("results can't be written"), "{fault}: {ended}");
+        }
+        if code == 0 {
+            assert_eq!(dir.results(1).len(), TASKS, "{fault}: {ended}");
+        }
+        finishes(&dir, TASKS, &ended);
+        if !hit {
+            return nth - 1;
+        }
+    }
+    unreachable!("there are only so many calls")
+}
+
+#[test]
+fn whichever_write_fails_nothing_is_lost_or_half_written() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let once = each("write:error=EIO:when={}", true, &[]);
+    let from_there_on = each("write:error=ENOSPC:when={}+", true, &[]);
+    eprintln!("{once} + {from_there_on} writes failed");
+    assert!(once > 5 && from_there_on > 5, "strace did not do its work");
+}
+
+#[test]
+fn each_error_that_storage_gives_to_a_journal_is_told_and_ends_the_launch() {
+    if !require(Component::Strace) {
+        return;
+    }
+    for (error, words) in [
+        ("ENOSPC", "No space left on device"),
+        ("EDQUOT", "uota exceeded"),
+        ("EROFS", "Read-only file system"),
+        ("EIO", "Input/output error"),
+        ("ESTALE", "Stale file handle"),
+    ] {
+        let dir = Dir::with_inputs(TASKS);
+        let journal = dir.path("out/journal/1.1.jsonl").display().to_string();
+        // Its first line and what the first task writes get through.
+        let fault = format!("inject=write,ftruncate:error={error}:when=2+");
+        let ended = work(with_fault(&dir, &["-P", &journal, "-e", &fault])).sh(TASK).run().exits(4);
+        let ended = ended.says("can't write the journal").says(words).says("Make room there");
+        finishes(&dir, TASKS, &ended);
+    }
+}
+
+#[test]
+fn whichever_sync_fails_it_is_reported_and_the_next_launch_finishes() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let journal = each("fdatasync:error=EIO:when={}", false, &[]);
+    let files = each("fsync:error=EIO:when={}", false, &[]);
+    assert!(journal >= 2 && files >= 2, "{journal} and {files} syncs failed: strace did not do its work");
+    let dir = Dir::with_inputs(TASKS);
+    let ended = work(with_fault(&dir, &["-e", "inject=fdatasync:error=EIO:when=1+"])).sh(TASK).run().exits(4);
+    assert!(super::runs(&dir).is_empty(), "before the first task: {ended}");
+    finishes(&dir, TASKS, &ended);
+}
+
+#[test]
+fn whichever_renaming_or_making_fails_nothing_is_lost() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let renamed = each("rename,renameat,renameat2:error=EXDEV:when={}", false, &[]);
+    let read_only = each("rename,renameat,renameat2,mkdir,mkdirat:error=EROFS:when={}+", false, &[2]);
+    // A listing that fails ends the launch before anything is published.
+    let listed = each("getdents64:error=EIO:when={}", false, &[2]);
+    assert!(renamed >= 1 && read_only >= 1 && listed >= 1, "{renamed} {read_only} {listed}");
+}
+
+#[test]
+fn without_locks_without_links_and_without_careful_renaming_a_run_is_whole() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let no_lock = ["-e", "inject=flock:error=ENOLCK"];
+    let no_locks = ["-e", "inject=flock:error=EOPNOTSUPP"];
+    for (error, links) in [("ENOSYS", "ENOSYS"), ("EINVAL", "EPERM"), ("EINVAL", "EOPNOTSUPP")] {
+        for locks in [no_lock, no_locks] {
+            let dir = Dir::with_inputs(TASKS);
+            // What renames over a file goes by another name, or has no flags.
+            let rename = format!("inject=renameat2:error={error}:when=1");
+            let link = format!("inject=link,linkat:error={links}");
+            let options = [&locks[..], &["-e", &rename, "-e", &link]].concat();
+            let ended = work(with_fault(&dir, &options)).sh(TASK).run().exits(0);
+            assert_eq!(dir.events_of(1, 1, "run")[0]["locked"], false, "{ended}");
+            assert_eq!(dir.text("faults").matches("(INJECTED)").count(), 4, "{}", dir.text("faults"));
+            finishes(&dir, TASKS, &ended);
+        }
+    }
+}
