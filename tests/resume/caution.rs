@@ -21,12 +21,23 @@ fn most_at_once(dir: &Dir, number: usize) -> usize {
     most
 }
 
+/// A line of a journal, with the checksum that one with a record has.
+fn line(mut event: Value) -> String {
+    let members = event.as_object_mut().unwrap();
+    members.remove("check");
+    let Some(record) = members.remove("record") else { return format!("{event}\n") };
+    let (head, record) = (event.to_string(), record.to_string());
+    let head = head.strip_suffix('}').unwrap();
+    let check = &blake3::hash(format!("{head}{record}").as_bytes()).to_hex()[..16];
+    format!("{head},\"check\":\"{check}\",\"record\":{record}}}\n")
+}
+
 /// Rewrites a launch's journal.
 fn rewrite(dir: &Dir, number: usize, change: impl Fn(&mut Value)) {
     let mut text = String::new();
     for mut event in dir.events(1, number) {
         change(&mut event);
-        text.push_str(&format!("{event}\n"));
+        text.push_str(&line(event));
     }
     dir.write(format!("out/journal/1.{number}.jsonl"), text);
 }
