@@ -77,9 +77,14 @@ fn a_list_of_before_there_was_resume_is_resumed_from_where_resume_is_started() {
     let dir = Dir::with_inputs(4);
     replica(&dir, 1, 2).run().exits(0);
     let list = dir.text("out/inputs.jsonl");
-    let (before, rest) = list.split_once("\"settings\":").unwrap();
+    let (header, entries) = list.split_once("\n").unwrap();
+    let (before, rest) = header.split_once("\"settings\":").unwrap();
     let (_, after) = rest.split_once("},").unwrap();
-    dir.write("out/inputs.jsonl", format!("{before}{after}"));
+    let (after, _) = after.split_once(",\"check\":").unwrap();
+    let header = format!("{before}{after}");
+    // Sealed as lists are: the beginning of a digest of all before it.
+    let check = blake3::hash(header.as_bytes()).to_hex();
+    dir.write("out/inputs.jsonl", format!("{header},\"check\":\"{}\"}}\n{entries}", &check[..16]));
     resume(&dir).run().exits(0).says("resumed 1 share (2): 2 of 2 files ok");
 }
 
