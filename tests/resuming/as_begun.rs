@@ -77,7 +77,7 @@ fn a_list_of_before_there_was_resume_is_resumed_from_where_resume_is_started() {
     let dir = Dir::with_inputs(4);
     replica(&dir, 1, 2).run().exits(0);
     let list = dir.text("out/inputs.jsonl");
-    let (header, entries) = list.split_once("\n").unwrap();
+    let (header, entries) = list.split_once('\n').unwrap();
     let (before, rest) = header.split_once("\"settings\":").unwrap();
     let (_, after) = rest.split_once("},").unwrap();
     let (after, _) = after.split_once(",\"check\":").unwrap();
