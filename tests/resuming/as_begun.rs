@@ -80,7 +80,7 @@ fn a_list_of_before_there_was_resume_is_resumed_from_where_resume_is_started() {
     let (header, entries) = list.split_once('\n').unwrap();
     let (before, rest) = header.split_once("\"settings\":").unwrap();
     let (_, after) = rest.split_once("},").unwrap();
-    let (after, _) = after.split_once(",\"check\":").unwrap();
+    let (after, _) = after.rsplit_once(",\"check\":").unwrap();
     let header = format!("{before}{after}");
     // Sealed as lists are: the beginning of a digest of all before it.
     let check = blake3::hash(header.as_bytes()).to_hex();
