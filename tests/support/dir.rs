@@ -128,7 +128,7 @@ impl Dir {
 
     /// The same for who hears every signal, whatever the tests themselves were started to ignore (as under `nohup`).
     pub(crate) fn launch_that_hears(&self) -> Run<'_> {
-        let env = Run::of(self, "env").arg("--default-signal=HUP,INT,TERM");
+        let env = Run::of(self, "env").arg("--default-signal=HUP,INT,QUIT,TERM");
         env.arg(env!("CARGO_BIN_EXE_canfar-run")).args(["-i", "data/*.fits", "-o", "out"])
     }
 
