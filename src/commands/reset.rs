@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::listing;
 use crate::provenance::Process;
-use crate::record::history::all_launches;
+use crate::record::history::last_launches;
 use crate::record::layout::Layout;
 use crate::record::lease::{QUIET, now_at_file_server};
 use crate::record::succession::{has_surely_ended, is_at_work};
@@ -106,14 +106,13 @@ fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
 type Journals = BTreeMap<u32, (u32, u64)>;
 
 fn last_journals(layout: &Layout) -> anyhow::Result<Journals> {
-    let length = |id, launch| {
+    let length = |(id, launch)| {
         let path = layout.journal(id, launch);
         let length =
             std::fs::metadata(&path).with_context(|| format!("can't read {}", path.display()))?.len();
         Ok((id, (launch, length)))
     };
-    let launches = all_launches(layout)?.into_iter();
-    launches.filter_map(|(id, launches)| Some(length(id, *launches.last()?))).collect()
+    last_launches(layout)?.into_iter().map(length).collect()
 }
 
 fn refuse_if_at_work(

@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::launch::{Ended, Launcher, told};
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
-use crate::record::history::{Known, all_launches, launches_of};
+use crate::record::history::{Known, last_launches, launches_of};
 use crate::record::inputs::InputList;
 use crate::record::layout::Layout;
 use crate::record::lease::{QUIET, quiet_ones};
@@ -102,11 +102,6 @@ fn choose(chosen: Option<&Shares>, count: NonZeroU32) -> anyhow::Result<Vec<Repl
     }
     let is_chosen = |share: &Replica| ranges.iter().any(|range| range.contains(&share.id()));
     Ok(Replica::all(count).filter(is_chosen).collect())
-}
-
-fn last_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, u32>> {
-    let launches = all_launches(layout)?.into_iter();
-    Ok(launches.filter_map(|(id, launches)| Some((id, launches.last().copied()?))).collect())
 }
 
 /// What watching the journals of launches elsewhere showed.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::json::{self, Elements};
 use crate::outcome::Status;
 use crate::provenance::Process;
-use crate::record::history::{History, LastLaunch, Records, TaskNote, all_launches};
+use crate::record::history::{History, LastLaunch, Records, TaskNote, last_launches};
 use crate::record::inputs::InputList;
 use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
@@ -130,13 +130,13 @@ impl Directory {
                 root.display()
             );
         }
-        let launches = all_launches(&layout)?;
+        let launches = last_launches(&layout)?;
         let at_work = at_work(&layout, &launches);
         let has_journals = !launches.is_empty();
         let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, has_journals };
         let mut parts = Vec::new();
         for (number, share) in (1..).zip(&directory.shares) {
-            let Some(last) = launches.get(&number).and_then(|launches| launches.last()) else { continue };
+            let Some(last) = launches.get(&number) else { continue };
             // With journals, the file is either what they say or not to be believed.
             files.remove(&ResultsName::Id(u64::from(number)));
             parts.push((ResultsName::Id(u64::from(number)), directory.part_of(number, *last, share)));
@@ -198,13 +198,11 @@ impl Directory {
     }
 }
 
-fn at_work(layout: &Layout, launches: &BTreeMap<u32, Vec<u32>>) -> BTreeSet<u32> {
+fn at_work(layout: &Layout, launches: &BTreeMap<u32, u32>) -> BTreeSet<u32> {
     let me = Process::current(None);
     let now = now_at_file_server(layout.root());
-    let lives = |(id, launches): (&u32, &Vec<u32>)| {
-        launches.last().is_some_and(|last| is_at_work(&layout.journal(*id, *last), &me, now)).then_some(*id)
-    };
-    launches.iter().filter_map(lives).collect()
+    let lives = |(id, last): &(&u32, &u32)| is_at_work(&layout.journal(**id, **last), &me, now);
+    launches.iter().filter(lives).map(|(id, _)| *id).collect()
 }
 
 fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBuf>> {

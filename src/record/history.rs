@@ -159,7 +159,7 @@ pub fn launches_of(layout: &Layout, replica_id: u32) -> anyhow::Result<Vec<u32>>
 ///
 /// # Errors
 /// When the folder can't be read.
-pub fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
+fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
     let folder = layout.journals();
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -177,6 +177,15 @@ pub fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> 
     }
     launches.values_mut().for_each(|of_one| of_one.sort_unstable());
     Ok(launches)
+}
+
+/// The newest launch of every replica that has journals.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn last_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, u32>> {
+    let newest = |(id, launches): (u32, Vec<u32>)| Some((id, *launches.last()?));
+    Ok(all_launches(layout)?.into_iter().filter_map(newest).collect())
 }
 
 impl History {

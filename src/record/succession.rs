@@ -67,10 +67,15 @@ pub enum Life {
 /// When the journal can't be read or is of another version.
 pub fn ask(journal: &Path, me: &Process) -> anyhow::Result<Life> {
     journal::check_version(journal)?;
+    life(journal, me)
+}
+
+/// The same whatever the version. Where its first line can't be read, only watching can tell.
+fn life(journal: &Path, me: &Process) -> anyhow::Result<Life> {
     if ended_in_order(journal)? {
         return Ok(Life::Over);
     }
-    let begun = first_line(journal)?;
+    let begun = first_line(journal).ok().flatten();
     let who = who(begun.as_ref());
     let Some(begun) = begun else { return Ok(Life::Unclear(who)) };
     Ok(match lease::probe(journal, &begun.process, begun.locked, me) {
@@ -248,25 +253,16 @@ pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
 /// Whether it is certain at once that the launch that a journal belongs to has ended: it said so, or it ran on this host
 /// and its lock is free.
 pub fn has_surely_ended(journal: &Path, me: &Process) -> bool {
-    if ended_in_order(journal).unwrap_or(false) {
-        return true;
-    }
-    let Ok(Some(begun)) = first_line(journal) else { return false };
-    matches!(lease::probe(journal, &begun.process, begun.locked, me), Ok(Writer::Gone))
+    matches!(life(journal, me), Ok(Life::Over))
 }
 
 /// Whether the launch that a journal without a `stop` belongs to lives, as far as can be told at once: by its lock on its
 /// own host, else by whether the file server saw it written lately.
 pub fn is_at_work(journal: &Path, me: &Process, now_at_file_server: Option<std::time::SystemTime>) -> bool {
-    if ended_in_order(journal).unwrap_or(true) {
-        return false;
-    }
-    if let Ok(Some(begun)) = first_line(journal) {
-        match lease::probe(journal, &begun.process, begun.locked, me) {
-            Ok(Writer::Alive) => return true,
-            Ok(Writer::Gone) => return false,
-            Ok(Writer::Unknown) | Err(_) => {}
-        }
+    match life(journal, me) {
+        Ok(Life::Over) | Err(_) => return false,
+        Ok(Life::GoesOn(_)) => return true,
+        Ok(Life::Unclear(_)) => {}
     }
     let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
     match (written, now_at_file_server) {

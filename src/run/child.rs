@@ -20,6 +20,7 @@ use crate::outcome::{ProcessEnd, Usage};
 use crate::run::capture::Capture;
 use crate::run::descendants;
 use crate::run::memory::{Held, Seat};
+use crate::run::proc_text;
 use crate::run::stop::Stop;
 
 /// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
@@ -434,10 +435,7 @@ fn own_peak() -> u64 {
 
 /// Without what the process was that executed this program, which may have been far larger: a notebook, say. Of Linux.
 fn own_peak_since_exec() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib * 1024)
+    proc_text::bytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
 fn own_peak_of_all() -> u64 {

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
 
 use crate::run::environment::TASK_ID;
+use crate::run::proc_text::{children, numbers};
 
 /// Killing all that are left takes so long at most.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -140,9 +141,9 @@ static CHILDREN: LazyLock<io::Result<File>> =
 
 /// The first thread's children.
 fn orphans() -> impl Iterator<Item = Process> {
-    let numbers = CHILDREN.as_ref().ok().and_then(|list| read_from_start(list).ok());
-    let numbers = numbers.map_or_else(all_numbers, |text| numbers_in(&text));
-    numbers.into_iter().filter_map(Process::look)
+    let list = CHILDREN.as_ref().ok().and_then(|list| read_from_start(list).ok());
+    let found = list.map_or_else(all_numbers, |list| numbers(&list));
+    found.into_iter().filter_map(Process::look)
 }
 
 /// Without moving the file's position, which others use as well.
@@ -158,22 +159,8 @@ fn read_from_start(file: &File) -> io::Result<Vec<u8>> {
 
 /// This process's children.
 fn children_of_all_threads() -> impl Iterator<Item = Process> {
-    let numbers = if CHILDREN.is_ok() {
-        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        // A thread that has ended meanwhile has none.
-        threads
-            .filter_map(|thread| std::fs::read(thread.path().join("children")).ok())
-            .flat_map(|text| numbers_in(&text))
-            .collect()
-    } else {
-        all_numbers()
-    };
+    let numbers = if CHILDREN.is_ok() { children(Path::new("/proc/self")) } else { all_numbers() };
     numbers.into_iter().filter_map(Process::look)
-}
-
-fn numbers_in(children: &[u8]) -> Vec<i32> {
-    let words = children.split(u8::is_ascii_whitespace);
-    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
 }
 
 /// All there are, for a kernel without lists of children; none where `/proc` counts otherwise than this process does.

@@ -86,6 +86,8 @@ mod user {
 
     use rustix::process::{Resource, getrlimit, getuid};
 
+    use crate::run::proc_text::word;
+
     /// `CAP_SYS_ADMIN` and `CAP_SYS_RESOURCE`: whoever has one is not bound.
     const EXEMPT: u64 = 1 << 21 | 1 << 24;
 
@@ -95,7 +97,7 @@ mod user {
         let most = getrlimit(Resource::Nproc).current?;
         let uid = getuid();
         let own = fs::read_to_string("/proc/self/status").ok()?;
-        let capabilities = field(&own, "CapEff:").and_then(|text| u64::from_str_radix(text, 16).ok());
+        let capabilities = word(&own, "CapEff:").and_then(|text| u64::from_str_radix(text, 16).ok());
         if uid.is_root() || capabilities.is_some_and(|set| set & EXEMPT != 0) {
             return None;
         }
@@ -111,16 +113,11 @@ mod user {
             .flatten()
             .filter(is_process)
             .filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
-        let number = |status: &str, name| field(status, name).and_then(|text| text.parse::<u64>().ok());
+        let number = |status: &str, name| word(status, name).and_then(|text| text.parse::<u64>().ok());
         statuses
             .filter(|status| number(status, "Uid:") == Some(u64::from(uid)))
             .filter_map(|status| number(&status, "Threads:"))
             .sum()
-    }
-
-    /// The first word after a name in a status file, `proc_pid_status(5)`.
-    fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-        status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()
     }
 }
 

@@ -10,6 +10,7 @@ pub mod first_thread;
 pub mod gate;
 pub mod limits;
 pub mod memory;
+mod proc_text;
 pub mod program;
 pub mod recorder;
 pub mod result;

@@ -11,6 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::run::gate::Gate;
+use crate::run::proc_text;
 
 /// The signals that are requests to stop.
 pub const REQUESTS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
@@ -108,8 +109,8 @@ pub fn survive_limits_on_files() {
 /// Whether a signal is ignored, as inherited from who started this process.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let mask = proc_text::word(&status, "SigIgn:");
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
     mask & (1 << (signal - 1)) != 0
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::memory::MemoryGroup;
 use super::place::{Place, Tables, Version};
+use crate::run::proc_text;
 
 /// The control groups this process is in, of version 1, 2 or both.
 #[derive(Debug)]
@@ -52,10 +53,7 @@ impl Cgroup {
 
     /// The machine's memory in bytes.
     pub fn machine_memory(&self) -> Option<u64> {
-        let text = read(&self.root, "proc/meminfo")?;
-        let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        let kibibytes: u64 = total.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-        kibibytes.checked_mul(1024)
+        proc_text::bytes(&read(&self.root, "proc/meminfo")?, "MemTotal:")
     }
 
     /// How many more processes and threads may be started, `None` where that is unlimited.

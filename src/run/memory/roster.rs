@@ -135,7 +135,7 @@ impl Roster {
             .filter(|running| running.since.elapsed() >= age)
             .map(|running| (running.serial, running.pid))
             .collect();
-        let bytes = |pid: Pid| bytes_of_tree(pid.as_raw_nonzero().get().unsigned_abs());
+        let bytes = |pid: Pid| bytes_of_tree(pid.as_raw_pid());
         let mut looked: Vec<(Serial, u64)> =
             present.into_iter().map(|(serial, pid)| (serial, bytes(pid))).collect();
         let mut state = self.state();

@@ -2,34 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::run::proc_text;
+
 /// Bytes that a process and its descendants hold and that can't be dropped: no code, no files, no caches. What several of
 /// them share is counted for each. 0 where the system does not tell, or it is gone.
-pub(super) fn bytes_of_tree(pid: u32) -> u64 {
+pub(super) fn bytes_of_tree(pid: i32) -> u64 {
     let mut waiting = vec![pid];
     let mut total = 0;
     while let Some(pid) = waiting.pop() {
         let process = PathBuf::from(format!("/proc/{pid}"));
         total += bytes_of(&process);
-        add_children(&process, &mut waiting);
+        waiting.extend(proc_text::children(&process));
     }
     total
 }
 
 fn bytes_of(process: &Path) -> u64 {
     let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
-    let kib = |name| -> Option<u64> {
-        status.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?.parse().ok()
-    };
-    ["RssAnon:", "RssShmem:"].into_iter().filter_map(kib).sum::<u64>() * 1024
-}
-
-/// Every thread has its own children.
-fn add_children(process: &Path, waiting: &mut Vec<u32>) {
-    let Ok(threads) = std::fs::read_dir(process.join("task")) else { return };
-    for thread in threads.flatten() {
-        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        waiting.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
-    }
+    ["RssAnon:", "RssShmem:"].into_iter().filter_map(|name| proc_text::bytes(&status, name)).sum()
 }
 
 #[cfg(target_os = "linux")]
@@ -53,9 +43,9 @@ mod tests {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n");
-        assert!(bytes_of_tree(child.id()) > 20_000_000);
+        assert!(bytes_of_tree(child.id().cast_signed()) > 20_000_000);
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert_eq!(bytes_of_tree(child.id()), 0);
+        assert_eq!(bytes_of_tree(child.id().cast_signed()), 0);
     }
 }
