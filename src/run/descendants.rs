@@ -29,8 +29,12 @@ const PATIENCE_AFTER_A_TASK: Duration = Duration::from_secs(1);
 /// How long it takes until what was killed is looked for again: soon at first, since most are gone at once.
 const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_micros(200)..=Duration::from_millis(20);
 
-/// How long a process that is just executing a program may hide its environment.
-const LONGEST_EXECUTION: Duration = Duration::from_millis(100);
+/// How long a process that is just executing a program may hide its environment: on a busy machine it may have to wait for
+/// its turn in the midst of that.
+const LONGEST_EXECUTION: Duration = PATIENCE_AFTER_A_TASK;
+
+/// What is empty for this long stays so: the kernel marks where an environment begins a moment before it has its end.
+const EMPTY_FOR_GOOD: Duration = Duration::from_millis(20);
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -229,7 +233,12 @@ impl Process {
                 return false;
             };
             let Some(now) = self.look_again() else { return false };
-            if !environment.is_empty() || now.has_no_environment || begun.elapsed() >= LONGEST_EXECUTION {
+            let patience = match (now.is_zombie, now.has_no_environment) {
+                (true, _) => Duration::ZERO,
+                (false, true) => EMPTY_FOR_GOOD,
+                (false, false) => LONGEST_EXECUTION,
+            };
+            if !environment.is_empty() || begun.elapsed() >= patience {
                 return is_within(&environment, id);
             }
             std::thread::sleep(*PAUSES.start());
