@@ -92,7 +92,10 @@ fn ask_ourselves(questions: &[Value]) -> Vec<Ours> {
     let (asked, answered) = (dir.path().join("questions"), dir.path().join("answers"));
     write_lines(&mut File::create(&asked).unwrap(), questions);
     let program = dir.path().join("ourselves");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    // By another process: while this one had it open for writing, whatever another test starts could hold it open as well,
+    // and what is open for writing can't be executed.
+    let copied = Command::new("cp").arg(env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success(), "{}", program.display());
     let mut command = Command::new(&program);
     command.args(["--ignored", "--exact", "glob_parity::answers_of_the_other_user"]);
     command.env(QUESTIONS, &asked).env(ANSWERS, &answered).current_dir("/");
