@@ -20,6 +20,7 @@ use crate::run::memory::{Guard, Room};
 use crate::run::recorder::{Recorder, Tally};
 use crate::run::schedule::{self, Work};
 use crate::run::source::Halt;
+use crate::run::spawn::Starter;
 use crate::units;
 
 /// How a launch ended.
@@ -87,9 +88,10 @@ impl Launcher<'_> {
     fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
         let Prepared { recorder, share, entries, source, tasks, roster, settings, scratch, .. } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
+        let starter = Starter::new().context("can't open /dev/null")?;
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
-                Ok(Box::new(ProcessSlot::new(settings, self.stop, roster, scratch, slot)?))
+                Ok(Box::new(ProcessSlot::new(settings, &starter, self.stop, roster, scratch, slot)?))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let guard = self.guard(prepared)?;
@@ -295,6 +297,7 @@ mod tests {
     use crate::record::history::{History, LastLaunch};
     use crate::record::layout::Layout;
     use crate::run::source::Halt;
+    use crate::run::spawn::Starter;
     use crate::select::Share;
 
     #[test]

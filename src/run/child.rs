@@ -1,26 +1,25 @@
-//! One process: started in a group of its own, its output captured, its time limited, its end and its use told.
+//! One process: its output captured, its time limited, its end and its use told.
 //!
 //! A task ends when its own process ends. What it left behind is killed before that process is reaped, while its group's
 //! number can't belong to anybody else.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind, Read};
+use std::ffi::OsStr;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
-use wait4::Wait4;
+use wait4::try_wait4_pid;
 
 use crate::outcome::{ProcessEnd, Usage};
 use crate::run::capture::Capture;
 use crate::run::descendants;
 use crate::run::memory::{Held, Seat};
 use crate::run::proc_text;
+use crate::run::spawn::{Program, SpawnError, Started, Starter};
 use crate::run::stop::Stop;
 
 /// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
@@ -38,15 +37,11 @@ const READS_AT_ONCE: usize = 64;
 
 /// What to start.
 #[derive(Debug)]
-pub struct Spec<'a, E> {
-    /// The file to execute.
-    pub program: &'a OsStr,
-    /// Its arguments, its own name first.
-    pub argv: &'a [OsString],
-    /// All of its environment.
-    pub environment: E,
-    /// Its working directory.
-    pub folder: Option<&'a Path>,
+pub struct Spec<'a> {
+    /// Who starts it.
+    pub starter: &'a Starter,
+    /// It.
+    pub program: Program<'a>,
     /// Limits.
     pub limits: Limits,
     /// Where it stands while it runs.
@@ -62,15 +57,6 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// From TERM to KILL.
     pub grace: Duration,
-}
-
-/// Why a process could not be started.
-#[derive(Debug)]
-pub enum SpawnError {
-    /// The system is short of processes, descriptors or memory: later it may work.
-    Short(io::Error),
-    /// It can't be.
-    Impossible(io::Error),
 }
 
 /// How it went.
@@ -101,72 +87,30 @@ pub enum EndedBy {
 ///
 /// # Errors
 /// When it can't be started.
-pub fn run<'e>(
-    spec: Spec<'_, impl Iterator<Item = (&'e OsStr, &'e OsStr)>>,
+pub fn run(
+    spec: Spec<'_>,
     stop: &Stop,
     stdout: &mut Capture,
     stderr: &mut Capture,
 ) -> Result<Finished, SpawnError> {
     let started = Instant::now();
     let kills_before = spec.seat.roster().kills();
-    let mut child = spawn(spec.program, spec.argv, spec.environment, spec.folder)?;
-    let streams = [
-        Stream::new(child.stdout.take().map(OwnedFd::from), stdout),
-        Stream::new(child.stderr.take().map(OwnedFd::from), stderr),
-    ];
+    let Started { pid, stdout: from_stdout, stderr: from_stderr } = spec.starter.start(spec.program)?;
     let mut attendance = Attendance {
-        exit: ExitWatch::new(&child),
-        group: Pid::from_child(&child),
-        streams,
+        exit: ExitWatch::new(pid),
+        group: pid,
+        streams: [Stream::new(from_stdout, stdout), Stream::new(from_stderr, stderr)],
         phase: Phase::Running { until: spec.limits.timeout.map(|timeout| started + timeout) },
         told: Told::Nothing,
         grace: spec.limits.grace,
     };
     spec.seat.enter(attendance.group, kills_before);
-    let presence = attendance.stay(stop);
+    attendance.stay(stop);
     let ended_by = attendance.phase.why();
     let left_processes = descendants::kill_left_behind(attendance.group, spec.task_id);
     let held = spec.seat.leave();
-    let (end, usage) = reap(child, presence, started);
+    let (end, usage) = reap(pid, started);
     Ok(Finished { end, usage, ended_by, held, left_processes })
-}
-
-fn spawn<'e>(
-    program: &OsStr,
-    argv: &[OsString],
-    environment: impl Iterator<Item = (&'e OsStr, &'e OsStr)>,
-    folder: Option<&Path>,
-) -> Result<Child, SpawnError> {
-    let mut command = Command::new(program);
-    if let Some((name, arguments)) = argv.split_first() {
-        command.arg0(name).args(arguments);
-    }
-    command.env_clear().envs(environment).process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if let Some(folder) = folder {
-        command.current_dir(folder);
-    }
-    let child = command.spawn().map_err(|error| {
-        match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(
-                rustix::io::Errno::AGAIN
-                | rustix::io::Errno::NOMEM
-                | rustix::io::Errno::MFILE
-                | rustix::io::Errno::NFILE,
-            ) => SpawnError::Short(error),
-            _ => SpawnError::Impossible(error),
-        }
-    })?;
-    #[cfg(target_os = "linux")]
-    offer_to_the_kernel(&child);
-    Ok(child)
-}
-
-/// Has the kernel, when it is out of memory, kill this process and its descendants before it kills this program.
-#[cfg(target_os = "linux")]
-fn offer_to_the_kernel(child: &Child) {
-    // Where that can't be, nothing is lost but the preference.
-    let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.id()), "1000");
 }
 
 /// Tells when a process has ended, without reaping it.
@@ -177,8 +121,7 @@ enum ExitWatch {
 }
 
 impl ExitWatch {
-    fn new(child: &Child) -> Self {
-        let pid = Pid::from_child(child);
+    fn new(pid: Pid) -> Self {
         #[cfg(target_os = "linux")]
         if let Ok(descriptor) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
             return Self::Descriptor(descriptor);
@@ -217,8 +160,8 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(pipe: Option<OwnedFd>, capture: &'a mut Capture) -> Self {
-        let pipe = pipe.filter(|pipe| rustix::io::ioctl_fionbio(pipe, true).is_ok()).map(std::fs::File::from);
+    fn new(pipe: OwnedFd, capture: &'a mut Capture) -> Self {
+        let pipe = rustix::io::ioctl_fionbio(&pipe, true).is_ok().then(|| pipe.into());
         Self { pipe, capture }
     }
 
@@ -394,12 +337,10 @@ impl Attendance<'_> {
     }
 }
 
-fn reap(mut child: Child, presence: Presence, started: Instant) -> (ProcessEnd, Usage) {
+/// Of one that has ended, or is given up.
+fn reap(pid: Pid, started: Instant) -> (ProcessEnd, Usage) {
     let turn = descendants::turn();
-    let reaped = match presence {
-        Presence::Ended => child.wait4().ok(),
-        Presence::GivenUp => child.try_wait4().ok().flatten(),
-    };
+    let reaped = try_wait4_pid(pid.as_raw_pid().cast_unsigned()).ok().flatten();
     drop(turn);
     let duration_s = started.elapsed().as_secs_f64();
     let Some(reaped) = reaped else {

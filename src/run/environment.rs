@@ -1,7 +1,7 @@
 //! The environment of a task: what this process has, less what is its own business, plus what the task is told.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::replica::Replica;
@@ -105,13 +105,14 @@ impl TaskEnvironment {
         whole
     }
 
-    /// All of them, with a task's own last, so that they win.
-    pub fn with<'a>(
-        &'a self,
-        own: &'a [(&'static str, OsString)],
-    ) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
-        let common = self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
-        common.chain(own.iter().map(|(name, value)| (OsStr::new(*name), value.as_os_str())))
+    /// All of them but those that each task has of its own, for [`Variables::common`](crate::run::spawn::Variables).
+    pub fn lines(&self, own: &[&str]) -> Vec<CString> {
+        let is_common = |name: &OsStr| !own.iter().any(|own| name == *own);
+        // None has a NUL byte: neither what was inherited, nor numbers, nor a job file's `[env]`, which is checked.
+        let line = |(name, value): (&OsString, &OsString)| {
+            CString::new([name.as_bytes(), value.as_bytes()].join(&b'=')).ok()
+        };
+        self.variables.iter().filter(|(name, _)| is_common(name)).filter_map(line).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! How one attempt of a task is executed. A process of its own for each is the one way there is; others implement
 //! [`Execute`] beside it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use crate::outcome::{Cause, Failure, ProcessEnd, Usage};
 use crate::record::item::TaskResult;
 use crate::replica::Replica;
 use crate::run::capture::Capture;
-use crate::run::child::{self, EndedBy, Finished, Limits, SpawnError, Spec};
+use crate::run::child::{self, EndedBy, Finished, Limits, Spec};
 use crate::run::environment::{TASK_ID, TaskEnvironment};
 use crate::run::memory::{Roster, Seat, Shortage};
 use crate::run::result::ResultRule;
 use crate::run::scratch::{Scratch, SlotScratch};
+use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
 use crate::run::stop::{REQUESTS, Stop};
 use crate::template::{TaskPlace, Template};
 
@@ -22,6 +23,18 @@ const SAME_MOMENT: Duration = Duration::from_secs(1);
 
 /// A shell whose command was ended by a signal exits with its number and this.
 const SHELLS_SIGNAL: i32 = 128;
+
+/// What each task has of its own in its environment.
+const OWN_VARIABLES: [&str; 8] = [
+    TASK_ID,
+    "CANFAR_TASK_FILE",
+    "CANFAR_TASK_INDEX",
+    "CANFAR_TASK_SLOT",
+    "CANFAR_TASK_ATTEMPT",
+    "CANFAR_TASK_RESULT",
+    "CANFAR_TASK_TMPDIR",
+    "TMPDIR",
+];
 
 /// One attempt that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -116,10 +129,13 @@ pub struct ProcessSettings {
 #[derive(Debug)]
 pub struct ProcessSlot<'a> {
     settings: &'a ProcessSettings,
+    starter: &'a Starter,
     stop: &'a Stop,
     slot: usize,
     seat: Seat<'a>,
     scratch: SlotScratch,
+    /// What all its tasks have in their environment.
+    common: Vec<CString>,
     /// Whether the temporary folder is empty again. What is wrong with it is no fault of the attempt before.
     ready: anyhow::Result<()>,
 }
@@ -131,33 +147,43 @@ impl<'a> ProcessSlot<'a> {
     /// When its temporary folder can't be made.
     pub fn new(
         settings: &'a ProcessSettings,
+        starter: &'a Starter,
         stop: &'a Stop,
         roster: &'a Roster,
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
-        let seat = roster.seat(slot);
-        Ok(Self { settings, stop, slot, seat, scratch: scratch.slot(slot)?, ready: Ok(()) })
+        Ok(Self {
+            settings,
+            starter,
+            stop,
+            slot,
+            seat: roster.seat(slot),
+            scratch: scratch.slot(slot)?,
+            common: settings.environment.lines(&OWN_VARIABLES),
+            ready: Ok(()),
+        })
     }
 
-    fn variables(&self, attempt: &Attempt<'_>, result_file: &Path) -> [(&'static str, OsString); 8] {
+    fn task_id(&self, attempt: &Attempt<'_>) -> OsString {
         let ProcessSettings { run, launch, replica, .. } = self.settings;
         let Attempt { index, number, .. } = attempt;
-        [
-            (
-                TASK_ID,
-                self.settings
-                    .environment
-                    .task_id(&format!("{run}.{index}.{}.{launch}.{number}", replica.id())),
-            ),
-            ("CANFAR_TASK_FILE", attempt.path.to_owned()),
-            ("CANFAR_TASK_INDEX", index.to_string().into()),
-            ("CANFAR_TASK_SLOT", self.slot.to_string().into()),
-            ("CANFAR_TASK_ATTEMPT", number.to_string().into()),
-            ("CANFAR_TASK_RESULT", result_file.as_os_str().to_owned()),
-            ("CANFAR_TASK_TMPDIR", self.scratch.tmp().as_os_str().to_owned()),
-            ("TMPDIR", self.scratch.tmp().as_os_str().to_owned()),
-        ]
+        self.settings.environment.task_id(&format!("{run}.{index}.{}.{launch}.{number}", replica.id()))
+    }
+
+    /// The values of [`OWN_VARIABLES`].
+    fn variables(
+        &self,
+        attempt: &Attempt<'_>,
+        task_id: &OsStr,
+        result_file: &Path,
+    ) -> std::io::Result<Vec<CString>> {
+        let tmp = self.scratch.tmp().as_os_str();
+        let [index, slot, number] =
+            [attempt.index.to_string(), self.slot.to_string(), attempt.number.to_string()]
+                .map(OsString::from);
+        let values = [task_id, attempt.path, &index, &slot, &number, result_file.as_os_str(), tmp, tmp];
+        OWN_VARIABLES.into_iter().zip(values).map(|(name, value)| variable(name, value)).collect()
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -275,24 +301,31 @@ impl Execute for ProcessSlot<'_> {
         };
         let argv = settings.template.render(&place);
         let result_file = self.scratch.result_file(attempt.index, attempt.number);
-        let own = self.variables(attempt, &result_file);
+        let task_id = self.task_id(attempt);
         let program = settings
             .program
             .as_ref()
             .map(|program| program.as_os_str())
             .or(argv.first().map(OsString::as_os_str));
-        let spec = Spec {
-            program: program.unwrap_or_default(),
-            argv: &argv,
-            environment: settings.environment.with(&own),
-            folder: self.folder(),
-            limits: settings.limits,
-            seat: self.seat,
-            task_id: &own[0].1,
-        };
         let mut stdout = Capture::new(self.scratch.root());
         let mut stderr = Capture::new(self.scratch.root());
-        let finished = match child::run(spec, self.stop, &mut stdout, &mut stderr) {
+        let run = |own: Vec<CString>| {
+            let spec = Spec {
+                starter: self.starter,
+                program: Program {
+                    file: program.unwrap_or_default(),
+                    argv: &argv,
+                    environment: Variables { common: &self.common, own: &own },
+                    folder: self.folder(),
+                },
+                limits: settings.limits,
+                seat: self.seat,
+                task_id: &task_id,
+            };
+            child::run(spec, self.stop, &mut stdout, &mut stderr)
+        };
+        let own = self.variables(attempt, &task_id, &result_file);
+        let finished = match own.map_err(SpawnError::from).and_then(run) {
             Ok(finished) => finished,
             Err(SpawnError::Short(error)) => return Execution::Short(error),
             Err(SpawnError::Impossible(error)) => return self.spawn_failed(&error, &argv, stdout, stderr),

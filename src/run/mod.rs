@@ -17,4 +17,5 @@ pub mod result;
 pub mod schedule;
 pub mod scratch;
 pub mod source;
+pub mod spawn;
 pub mod stop;

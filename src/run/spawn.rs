@@ -1,0 +1,239 @@
+//! Starting a process: in a group of its own, with just the environment it is given, its output in pipes.
+//!
+//! By posix_spawn itself where that can do it: the environment, nearly the same for every task, is then put together once
+//! and not for each.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigSet, Signal};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+/// What to start.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'a> {
+    /// The file to execute; searched in `PATH` if there is no slash in it.
+    pub file: &'a OsStr,
+    /// Its arguments, its own name first.
+    pub argv: &'a [OsString],
+    /// All of its environment.
+    pub environment: Variables<'a>,
+    /// Its working directory, where that is not ours.
+    pub folder: Option<&'a Path>,
+}
+
+/// An environment: lines `NAME=value`, no name twice.
+#[derive(Debug, Clone, Copy)]
+pub struct Variables<'a> {
+    /// Those that many processes have in common.
+    pub common: &'a [CString],
+    /// Those of one alone.
+    pub own: &'a [CString],
+}
+
+impl<'a> Variables<'a> {
+    fn lines(self) -> impl Iterator<Item = &'a CStr> {
+        self.common.iter().chain(self.own).map(CString::as_c_str)
+    }
+
+    /// As names and values.
+    fn pairs(self) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
+        self.lines().filter_map(|line| {
+            let line = line.to_bytes();
+            let equals = memchr::memchr(b'=', line)?;
+            Some((OsStr::from_bytes(&line[..equals]), OsStr::from_bytes(&line[equals + 1..])))
+        })
+    }
+}
+
+/// The line of a variable.
+///
+/// # Errors
+/// When there is a NUL byte in it.
+pub fn variable(name: &str, value: &OsStr) -> io::Result<CString> {
+    let mut line = Vec::with_capacity(name.len() + value.len() + 2);
+    line.extend_from_slice(name.as_bytes());
+    line.push(b'=');
+    line.extend_from_slice(value.as_bytes());
+    Ok(CString::new(line)?)
+}
+
+/// A process that was started and is to be reaped.
+#[derive(Debug)]
+pub struct Started {
+    /// Its number, and its group's.
+    pub pid: Pid,
+    /// What it writes to standard output.
+    pub stdout: OwnedFd,
+    /// What it writes to standard error.
+    pub stderr: OwnedFd,
+}
+
+/// Why a process could not be started.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// The system is short of processes, descriptors or memory: later it may work.
+    Short(io::Error),
+    /// It can't be.
+    Impossible(io::Error),
+}
+
+impl From<io::Error> for SpawnError {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => Self::Short(error),
+            _ => Self::Impossible(error),
+        }
+    }
+}
+
+/// What all processes of a launch are started with.
+#[derive(Debug)]
+pub struct Starter {
+    /// Their standard input: `/dev/null`.
+    nothing: File,
+}
+
+impl Starter {
+    /// Opens `/dev/null`.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { nothing: File::open("/dev/null")? })
+    }
+
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start(&self, program: Program<'_>) -> Result<Started, SpawnError> {
+        let is_a_path = program.file.as_bytes().contains(&b'/');
+        let started = if is_a_path && program.folder.is_none() {
+            self.by_posix_spawn(program)?
+        } else {
+            self.by_command(program)?
+        };
+        offer_to_the_kernel(started.pid);
+        Ok(started)
+    }
+
+    fn by_posix_spawn(&self, program: Program<'_>) -> io::Result<Started> {
+        let argv = program.argv.iter().map(|word| CString::new(word.clone().into_vec()));
+        let argv = argv.collect::<Result<Vec<_>, _>>()?;
+        let environment: Vec<&CStr> = program.environment.lines().collect();
+        let (stdout, stdout_theirs) = io::pipe()?;
+        let (stderr, stderr_theirs) = io::pipe()?;
+        let mut descriptors = PosixSpawnFileActions::init()?;
+        descriptors.add_dup2(self.nothing.as_raw_fd(), 0)?;
+        descriptors.add_dup2(stdout_theirs.as_raw_fd(), 1)?;
+        descriptors.add_dup2(stderr_theirs.as_raw_fd(), 2)?;
+        let pid = posix_spawn(program.file, &descriptors, &attributes()?, &argv, &environment)?;
+        let pid = Pid::from_raw(pid.as_raw()).ok_or(Errno::SRCH)?;
+        Ok(Started { pid, stdout: stdout.into(), stderr: stderr.into() })
+    }
+
+    /// Also into another folder, or by a name that is searched for as the process itself would.
+    fn by_command(&self, program: Program<'_>) -> io::Result<Started> {
+        let mut command = Command::new(program.file);
+        if let Some((name, arguments)) = program.argv.split_first() {
+            command.arg0(name).args(arguments);
+        }
+        command.env_clear().envs(program.environment.pairs()).process_group(0);
+        let (stdout, stdout_theirs) = io::pipe()?;
+        let (stderr, stderr_theirs) = io::pipe()?;
+        command.stdin(self.nothing.try_clone()?).stdout(stdout_theirs).stderr(stderr_theirs);
+        if let Some(folder) = program.folder {
+            command.current_dir(folder);
+        }
+        Ok(Started { pid: Pid::from_child(&command.spawn()?), stdout: stdout.into(), stderr: stderr.into() })
+    }
+}
+
+/// A group of its own, no signal blocked, and the one signal that Rust programs ignore as it is by default.
+fn attributes() -> io::Result<PosixSpawnAttr> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(
+        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
+    )?;
+    attributes.set_pgroup(nix::unistd::Pid::from_raw(0))?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
+    Ok(attributes)
+}
+
+/// Has the kernel, when it is out of memory, kill this process and its descendants before it kills this program. Where that
+/// can't be, nothing is lost but the preference.
+fn offer_to_the_kernel(pid: Pid) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{Mode, OFlags, open};
+        let path = format!("/proc/{pid}/oom_score_adj");
+        if let Ok(file) = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(file, b"1000");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = pid;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::{OsStr, OsString};
+    use std::io::Read;
+    use std::path::Path;
+
+    use rustix::process::{WaitOptions, waitpid};
+
+    use super::{Program, SpawnError, Starter, Variables, variable};
+
+    /// What a shell started with these variables says, in a folder or here.
+    fn said(file: &str, script: &str, folder: Option<&Path>) -> String {
+        let common = [
+            variable("A", OsStr::new("1=2")).unwrap(),
+            variable("PATH", OsStr::new("/usr/bin:/bin")).unwrap(),
+        ];
+        let own = [variable("B", OsStr::new("")).unwrap()];
+        let argv = ["sh", "-c", script].map(OsString::from);
+        let environment = Variables { common: &common, own: &own };
+        let program = Program { file: OsStr::new(file), argv: &argv, environment, folder };
+        let started = Starter::new().unwrap().start(program).unwrap();
+        let mut text = String::new();
+        std::fs::File::from(started.stdout).read_to_string(&mut text).unwrap();
+        waitpid(Some(started.pid), WaitOptions::empty()).unwrap();
+        text
+    }
+
+    #[test]
+    fn both_ways_to_start_give_the_same_surroundings() {
+        let script =
+            "echo $0 \"$A|$B|${HOME-none}\"; cat; echo to-nobody >&2; test $(ps -o pgid= -p $$) = $$ && pwd";
+        let here = std::env::current_dir().unwrap();
+        let quick = said("/bin/sh", script, None);
+        assert_eq!(quick, format!("sh 1=2||none\n{}\n", here.display()));
+        assert_eq!(said("sh", script, None), quick, "searched");
+        assert_eq!(said("/bin/sh", script, Some(&here)), quick, "into a folder");
+        assert_eq!(said("/bin/sh", "pwd", Some(Path::new("/"))), "/\n");
+    }
+
+    #[test]
+    fn what_is_not_there_and_what_has_a_nul_byte_can_not_be_started() {
+        let starter = Starter::new().unwrap();
+        let environment = Variables { common: &[], own: &[] };
+        for (file, word) in [("/nowhere/x", "x"), ("nowhere", "x"), ("/bin/sh", "a\0b"), ("sh", "a\0b")] {
+            let argv = [OsString::from(word)];
+            let program = Program { file: OsStr::new(file), argv: &argv, environment, folder: None };
+            assert!(matches!(starter.start(program), Err(SpawnError::Impossible(_))), "{file} {word:?}");
+        }
+    }
+}
