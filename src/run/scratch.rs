@@ -1,12 +1,13 @@
 //! Where tasks' temporary folders go: one folder a launch, in it one a slot, empty whenever a task begins.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::{File, Metadata};
+use std::io::{self, Seek};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 /// A launch's temporary folder, gone when this is dropped.
@@ -92,13 +93,67 @@ impl Drop for Scratch {
 pub struct SlotScratch {
     root: PathBuf,
     tmp: PathBuf,
+    /// The temporary folder, open: to find it again after each task would take longer than to look into it.
+    open: Option<OpenFolder>,
     /// Names of folders given out so far.
     used: u32,
 }
 
+/// A folder that was given out.
+#[derive(Debug)]
+struct OpenFolder {
+    file: File,
+    identity: (u64, u64),
+}
+
+impl OpenFolder {
+    /// `None` where it can't be opened, or is none.
+    fn new(path: &Path) -> Option<Self> {
+        let file = File::options()
+            .read(true)
+            .custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed())
+            .open(path)
+            .ok()?;
+        let identity = identity(&file.metadata().ok()?);
+        Some(Self { file, identity })
+    }
+
+    /// Whether `path` still leads to it, and it is empty.
+    fn is_empty_at(&self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok_and(|found| identity(&found) == self.identity)
+            && (&self.file).rewind().is_ok()
+            && holds_nothing(&self.file)
+    }
+}
+
+fn identity(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+#[cfg(target_os = "linux")]
+fn holds_nothing(folder: &File) -> bool {
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
+    let mut entries = rustix::fs::RawDir::new(folder, &mut buffer);
+    let is_itself = |name: &[u8]| matches!(name, b"." | b"..");
+    while let Some(entry) = entries.next() {
+        if !entry.is_ok_and(|entry| is_itself(entry.file_name().to_bytes())) {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holds_nothing(folder: &File) -> bool {
+    let entries = rustix::fs::Dir::read_from(folder);
+    entries.is_ok_and(|entries| {
+        entries.flatten().all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
+    })
+}
+
 impl SlotScratch {
     fn new(root: PathBuf) -> anyhow::Result<Self> {
-        let mut scratch = Self { tmp: root.clone(), root, used: 0 };
+        let mut scratch = Self { tmp: root.clone(), root, open: None, used: 0 };
         scratch.give_out()?;
         Ok(scratch)
     }
@@ -116,6 +171,7 @@ impl SlotScratch {
                 _ => {}
             }
         }
+        self.open = OpenFolder::new(&self.tmp);
         Ok(())
     }
 
@@ -141,9 +197,7 @@ impl SlotScratch {
     /// # Errors
     /// When a new one can't be made.
     pub fn renew(&mut self) -> anyhow::Result<()> {
-        let is_empty = is_ours(&self.tmp)
-            && std::fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
-        if is_empty {
+        if self.open.as_ref().is_some_and(|open| open.is_empty_at(&self.tmp)) {
             return Ok(());
         }
         // First, since a task that filled the disk left no room for another folder. A process that is still at it may keep

@@ -132,6 +132,8 @@ struct State {
     paused_until: Option<Instant>,
     shorts: u32,
     halt: Option<Halt>,
+    /// Slots that wait for a change.
+    waiting: usize,
 }
 
 /// The one source of tasks of a launch.
@@ -153,6 +155,7 @@ impl Source {
             paused_until: None,
             shorts: 0,
             halt: None,
+            waiting: 0,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), jobs }
     }
@@ -163,9 +166,30 @@ impl Source {
 
     /// Changes the state and lets everybody look again.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.state());
-        self.changed.notify_all();
+        let mut state = self.state();
+        let result = change(&mut state);
+        self.wake(state);
         result
+    }
+
+    /// Lets all look again who wait. To call them asks the system, also where nobody does.
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        let somebody_waits = state.waiting > 0;
+        drop(state);
+        if somebody_waits {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a change, or for so long.
+    fn wait<'s>(&self, mut state: MutexGuard<'s, State>, time: Option<Duration>) -> MutexGuard<'s, State> {
+        state.waiting += 1;
+        let mut state = match time {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.waiting -= 1;
+        state
     }
 
     /// The next task, once there is one that may start; `None` when there will be none.
@@ -175,14 +199,10 @@ impl Source {
             match state.look(Instant::now()) {
                 Look::Take(turn) => return Some(turn),
                 Look::End => {
-                    drop(state);
-                    self.changed.notify_all();
+                    self.wake(state);
                     return None;
                 }
-                Look::Wait(None) => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Look::Wait(Some(time)) => {
-                    state = self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0;
-                }
+                Look::Wait(time) => state = self.wait(state, time),
             }
         }
     }
@@ -222,9 +242,8 @@ impl Source {
         let mut state = self.state();
         let more = at_once > state.allowed;
         state.allowed = at_once.max(1);
-        drop(state);
         if more {
-            self.changed.notify_all();
+            self.wake(state);
         }
     }
 

@@ -117,13 +117,11 @@ impl Starter {
     /// When it can't be started.
     pub fn start(&self, program: Program<'_>) -> Result<Started, SpawnError> {
         let is_a_path = program.file.as_bytes().contains(&b'/');
-        let started = if is_a_path && program.folder.is_none() {
-            self.by_posix_spawn(program)?
+        if is_a_path && program.folder.is_none() {
+            Ok(self.by_posix_spawn(program)?)
         } else {
-            self.by_command(program)?
-        };
-        offer_to_the_kernel(started.pid);
-        Ok(started)
+            Ok(self.by_command(program)?)
+        }
     }
 
     fn by_posix_spawn(&self, program: Program<'_>) -> io::Result<Started> {
@@ -170,21 +168,6 @@ fn attributes() -> io::Result<PosixSpawnAttr> {
     attributes.set_sigmask(&SigSet::empty())?;
     attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
     Ok(attributes)
-}
-
-/// Has the kernel, when it is out of memory, kill this process and its descendants before it kills this program. Where that
-/// can't be, nothing is lost but the preference.
-fn offer_to_the_kernel(pid: Pid) {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{Mode, OFlags, open};
-        let path = format!("/proc/{pid}/oom_score_adj");
-        if let Ok(file) = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
-            let _ = rustix::io::write(file, b"1000");
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = pid;
 }
 
 #[cfg(test)]
