@@ -297,7 +297,6 @@ mod tests {
     use crate::record::history::{History, LastLaunch};
     use crate::record::layout::Layout;
     use crate::run::source::Halt;
-    use crate::run::spawn::Starter;
     use crate::select::Share;
 
     #[test]

@@ -96,7 +96,7 @@ pub enum EndedBy {
 /// # Errors
 /// When it can't be started.
 pub fn run(
-    spec: Spec<'_>,
+    spec: &Spec<'_>,
     stop: &Stop,
     stdout: &mut Capture,
     stderr: &mut Capture,

@@ -322,7 +322,7 @@ impl Execute for ProcessSlot<'_> {
                 seat: self.seat,
                 task_id: &task_id,
             };
-            child::run(spec, self.stop, &mut stdout, &mut stderr)
+            child::run(&spec, self.stop, &mut stdout, &mut stderr)
         };
         let own = self.variables(attempt, &task_id, &result_file);
         let finished = match own.map_err(SpawnError::from).and_then(run) {

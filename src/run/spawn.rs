@@ -1,6 +1,6 @@
 //! Starting a process: in a group of its own, with just the environment it is given, its output in pipes.
 //!
-//! By posix_spawn itself where that can do it: the environment, nearly the same for every task, is then put together once
+//! By `posix_spawn` itself where that can do it: the environment, nearly the same for every task, is then put together once
 //! and not for each.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
