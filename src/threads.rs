@@ -1,8 +1,10 @@
 //! Pools of threads where threads may be few: `ulimit -u` and the cgroup's limit count those of others, too.
 
+use std::thread::available_parallelism;
 use std::time::Duration;
 
-use rayon::{ThreadPool, ThreadPoolBuildError};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Threads of an attempt that failed half way take a moment to end, and count until they have.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -27,11 +29,57 @@ pub fn pool_of_up_to(
     }
 }
 
+/// More of them would wait for memory and storage.
+const MOST_CREW: usize = 8;
+
+/// Enough for work that does not recurse, bytes: with many CPUs, stacks count.
+const CREW_STACK: usize = 1024 * 1024;
+
+/// Threads that share out work which keeps CPUs busy: one for each CPU there is to use.
+#[derive(Debug)]
+pub struct Crew(Option<ThreadPool>);
+
+impl Crew {
+    /// Only the calling thread where there is but one CPU, no other thread can be had, or the caller is of a crew itself.
+    pub fn gather() -> Self {
+        let cpus = available_parallelism().map_or(1, usize::from).min(MOST_CREW);
+        if cpus == 1 || rayon::current_thread_index().is_some() {
+            return Self(None);
+        }
+        let build = |threads| {
+            let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(CREW_STACK);
+            builder.thread_name(|index| format!("crew-{index}")).build()
+        };
+        Self(pool_of_up_to(cpus, build).ok())
+    }
+
+    /// How many work at a time.
+    pub fn size(&self) -> usize {
+        self.0.as_ref().map_or(1, ThreadPool::current_num_threads)
+    }
+
+    /// What `work` makes of each item, in their order.
+    pub fn map<I: Send, T: Send>(&self, items: Vec<I>, work: impl Fn(I) -> T + Send + Sync) -> Vec<T> {
+        match &self.0 {
+            Some(pool) if items.len() > 1 => pool.install(|| items.into_par_iter().map(work).collect()),
+            _ => items.into_iter().map(work).collect(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-    use super::pool_of_up_to;
+    use super::{Crew, pool_of_up_to};
+
+    #[test]
+    fn what_a_crew_does_comes_in_order_and_who_is_of_one_gathers_none() {
+        let crew = Crew::gather();
+        let squares = crew.map((0..1000).collect(), |number: u64| number * number);
+        assert!(squares.into_iter().eq((0..1000).map(|number| number * number)));
+        assert_eq!(crew.map(vec![(), ()], |()| Crew::gather().size() == 1 || crew.size() == 1), [true; 2]);
+    }
 
     /// Of at most so many, as if the system had no more.
     fn scarce(there_are: usize) -> impl Fn(usize) -> Result<ThreadPool, ThreadPoolBuildError> {

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::listing;
 use crate::provenance::Process;
-use crate::record::history::last_launches;
+use crate::record::launches::last_launches;
 use crate::record::layout::Layout;
 use crate::record::lease::{QUIET, now_at_file_server};
 use crate::record::succession::{has_surely_ended, is_at_work};

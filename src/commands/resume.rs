@@ -18,11 +18,11 @@ use crate::config::{RunConfig, Verbosity, refuse_fixed};
 use crate::environment::Environment;
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
-use crate::launch::{Ended, Launcher, told};
+use crate::launch::{Before, Ended, Launcher, told};
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
-use crate::record::history::{Known, last_launches, launches_of};
 use crate::record::inputs::InputList;
+use crate::record::launches::{last_launches, launches_of};
 use crate::record::layout::Layout;
 use crate::record::lease::{QUIET, quiet_ones};
 use crate::record::succession::{self, AlreadyRunning, Life, ask, ended_in_order};
@@ -295,9 +295,10 @@ impl Resume<'_> {
             stop: self.stop,
             descendants: self.descendants,
         };
-        if let Some(history) = launcher.already_done(&share)? {
+        let before = launcher.look(&share)?;
+        if let Before::Done(standing) = before {
             tally.done += 1;
-            tally.has_failures |= history.count(Known::Failed) + history.count(Known::Lost) > 0;
+            tally.has_failures |= standing.has_failures();
         } else if self.is_settled(replica)? {
             tally.done += 1;
         } else if tally.is_over() || self.is_late() {
@@ -306,7 +307,7 @@ impl Resume<'_> {
             let listener = Watching { resume: self, share: replica };
             self.console.end_copy();
             let files = self.command_files.clone();
-            tally.ended.push(launcher.launch(share, &self.me, files, &listener, Instant::now())?);
+            tally.ended.push(launcher.launch(share, before, &self.me, files, &listener, Instant::now())?);
         }
         Ok(())
     }

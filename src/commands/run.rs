@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::config::{Given, RunConfig, Verbosity};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
-use crate::launch::{Launcher, agree, agree_on_command, print_json};
+use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
 use crate::provenance::Process;
 use crate::record::command_files;
@@ -50,12 +50,12 @@ pub fn run(
 }
 
 /// Hears what goes on before the first task.
-struct Before<'a> {
+struct Hearing<'a> {
     console: &'a Console,
     stop: &'a Stop,
 }
 
-impl listing::Listener for Before<'_> {
+impl listing::Listener for Hearing<'_> {
     fn keep_going(&self) -> bool {
         self.stop.signal().is_none()
     }
@@ -73,7 +73,7 @@ impl listing::Listener for Before<'_> {
     }
 }
 
-impl succession::Listener for Before<'_> {
+impl succession::Listener for Hearing<'_> {
     fn keep_going(&self) -> bool {
         self.stop.signal().is_none()
     }
@@ -167,7 +167,7 @@ fn live(
     let begun = Instant::now();
     let layout = Layout::new(&config.results_dir);
     let me = Process::current(config.session.clone());
-    let before = Before { console, stop };
+    let listener = Hearing { console, stop };
     let command_files = command_files::digests(config.command_words(), &config.cwd);
     let origin = source(config).map(|source| Origin {
         source: source.clone(),
@@ -177,7 +177,8 @@ fn live(
         command_files: command_files.clone(),
         settings: config.settings.clone(),
     });
-    let Some(list) = listing::adopt_or_publish(&layout, origin.as_ref(), rules(config), &me, &before)? else {
+    let Some(list) = listing::adopt_or_publish(&layout, origin.as_ref(), rules(config), &me, &listener)?
+    else {
         return nothing_found(config, console, out);
     };
     let replica = config.identity.replica;
@@ -185,11 +186,13 @@ fn live(
     let launcher = Launcher { config, console, layout: &layout, list: &list, stop, descendants };
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
-    if let Some(done) = launcher.already_done(&share)? {
-        launcher.say_nothing_to_do(&done);
-        return Ok(launcher.close(&done, None, None, begun).told(config.json, console, out));
-    }
-    let ended = launcher.launch(share, &me, command_files, &before, begun)?;
+    let ended = match launcher.look(&share)? {
+        Before::Done(standing) => {
+            launcher.say_nothing_to_do(&share);
+            launcher.close(standing, None, None, begun)
+        }
+        left => launcher.launch(share, left, &me, command_files, &listener, begun)?,
+    };
     Ok(ended.told(config.json, console, out))
 }
 

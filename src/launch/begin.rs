@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::CannotWrite;
 use crate::config::Verbosity;
-use crate::event::{Event, LaunchBegun, Limits, StopReason, Stopped};
+use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
 use crate::exit_code::ExitCode;
 use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
@@ -17,13 +17,14 @@ use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{ABANDONED, remove_leftovers};
 use crate::record::command_files;
-use crate::record::history::{History, Known, LastLaunch, launches_of};
+use crate::record::history::{History, Known, LastLaunch, Standing};
 use crate::record::inputs::Entry;
 use crate::record::item;
 use crate::record::journal::Journal;
+use crate::record::launches::launches_of;
 use crate::record::logs::PackedLog;
 use crate::record::results;
-use crate::record::succession::ended_in_order;
+use crate::record::succession::{ended_in_order, last_words};
 use crate::report::console::Tone;
 use crate::report::imbalance;
 use crate::run::cgroup::MemoryGroup;
@@ -53,6 +54,27 @@ pub struct Prepared {
     pub(super) scratch: Option<Scratch>,
 }
 
+/// What a look at a share showed before a launch begins.
+#[derive(Debug)]
+pub enum Before {
+    /// Nothing is left to do.
+    Done(Standing),
+    /// Something is, after launches that all ended.
+    Left(Box<History>),
+    /// There was none, or the last one did not say how it ended.
+    Unread,
+}
+
+impl Before {
+    /// What was read, if that is all that there is before the journal of `launch`: it is long, and is not read again.
+    fn history_until(self, launch: u32) -> Option<History> {
+        let Self::Left(history) = self else { return None };
+        let is_last =
+            history.launches.last().is_some_and(|last| last.number + 1 == launch && last.stop.is_some());
+        is_last.then_some(*history)
+    }
+}
+
 impl Launcher<'_> {
     /// Tells when shares are very uneven and another strategy would do better.
     pub fn say_imbalance(&self) {
@@ -64,26 +86,39 @@ impl Launcher<'_> {
         }
     }
 
-    /// The history of a share of which nothing is left to do and whose results file is as it should be.
+    /// Whether nothing is left to do of a share and its results file is as it should be.
     ///
     /// # Errors
     /// When journals or the results file can't be read.
-    pub fn already_done(&self, share: &Share) -> anyhow::Result<Option<History>> {
+    pub fn look(&self, share: &Share) -> anyhow::Result<Before> {
         let Some(last) = launches_of(self.layout, self.id())?.pop() else {
-            return Ok(None);
+            return Ok(Before::Unread);
         };
-        if !ended_in_order(&self.layout.journal(self.id(), last))? {
-            return Ok(None);
+        let journal = self.layout.journal(self.id(), last);
+        if !ended_in_order(&journal)? {
+            return Ok(Before::Unread);
+        }
+        // Where all records are in the results file, there is nothing that only the journals can tell.
+        let promised = last_words(&journal, self.run_id())?;
+        if let Some(promised) = promised.filter(|promised| promised.records == share.len())
+            && self.is_current(&promised)?
+        {
+            let files = share.len();
+            return Ok(Before::Done(Standing { files, ok: files, ..Standing::default() }));
         }
         let history =
             History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;
-        let due = Due::of(&history, self.config.rerun);
-        let current = match history.current_results() {
-            Some(promised) => results::is_as_promised(self.layout, self.id(), promised)
-                .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))?,
-            None => false,
-        };
-        Ok((current && due.is_empty()).then_some(history))
+        let is_done = Due::of(&history, self.config.rerun).is_empty();
+        let promised = history.current_results().filter(|_| is_done);
+        match promised.map(|promised| self.is_current(promised)).transpose()? {
+            Some(true) => Ok(Before::Done(history.standing())),
+            Some(false) | None => Ok(Before::Left(Box::new(history))),
+        }
+    }
+
+    fn is_current(&self, promised: &ResultsWritten) -> anyhow::Result<bool> {
+        results::is_as_promised(self.layout, self.id(), promised)
+            .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))
     }
 
     fn no_share(&self) -> String {
@@ -93,9 +128,9 @@ impl Launcher<'_> {
     }
 
     /// Tells why there is nothing to do, and how to begin anew.
-    pub fn say_nothing_to_do(&self, history: &History) {
+    pub fn say_nothing_to_do(&self, share: &Share) {
         let header = self.list.header();
-        let text = if history.share().is_empty() {
+        let text = if share.is_empty() {
             self.no_share()
         } else {
             format!(
@@ -117,6 +152,7 @@ impl Launcher<'_> {
         begun: &LaunchBegun,
         share: Share,
         entries: Vec<Entry>,
+        before: Before,
     ) -> anyhow::Result<Prepared> {
         // At once, so that others see who is here.
         journal.add(&Event::Run(Box::new(begun.clone())));
@@ -132,7 +168,9 @@ impl Launcher<'_> {
             remove_leftovers(&self.layout.inputs(), ABANDONED);
         }
         self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
-        let (history, due, scratch) = match journal.while_alive(|| self.get_ready(&share, &entries)) {
+        let before = before.history_until(journal.launch());
+        let get_ready = || self.get_ready(&share, &entries, before);
+        let (history, due, scratch) = match journal.while_alive(get_ready) {
             Ok(ready) => ready,
             Err(error) => {
                 let exit = ExitCode::Usage.number();
@@ -145,7 +183,7 @@ impl Launcher<'_> {
         self.say_changed_files(&history, &begun.command_files);
         let caution = after_deaths(&history, journal.launch(), self.memory_limit(), self.config.jobs);
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
-        self.say_start(journal.launch(), &share, &due, history.count(Known::Ok), caution.as_ref());
+        self.say_start(journal.launch(), &share, &due, history.standing().ok, caution.as_ref());
         let losses = unwritten_losses(&history);
         let settings = self.settings(journal.launch());
         let roster = Roster::new(self.config.memory.clone(), history.seen);
@@ -160,8 +198,14 @@ impl Launcher<'_> {
     }
 
     /// What earlier launches left, what is to be run, and room for it.
-    fn get_ready(&self, share: &Share, entries: &[Entry]) -> anyhow::Result<(History, Due, Option<Scratch>)> {
-        let history = History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead)?;
+    fn get_ready(
+        &self,
+        share: &Share,
+        entries: &[Entry],
+        before: Option<History>,
+    ) -> anyhow::Result<(History, Due, Option<Scratch>)> {
+        let read = || History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead);
+        let history = before.map_or_else(read, Ok)?;
         history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         let due = self.due(&history, entries);
         let scratch = if due.is_empty() { None } else { Some(Scratch::create(&self.config.scratch)?) };

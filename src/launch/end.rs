@@ -10,7 +10,7 @@ use crate::config::Verbosity;
 use crate::event::{Event, StopReason, Stopped};
 use crate::exit_code::ExitCode;
 use crate::launch::{Launcher, Prepared};
-use crate::record::history::{History, Known};
+use crate::record::history::Standing;
 use crate::record::results;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
@@ -168,39 +168,39 @@ impl Launcher<'_> {
                 Some(Halt::Signal(signal)) => Some(*signal),
                 _ => None,
             },
-            exit: exit_code(&history, left, halt.as_ref()).number(),
+            exit: exit_code(history.standing(), left, halt.as_ref()).number(),
         }));
         let halt = match journal.commit().and_then(|()| journal.sync()) {
             Err(error) => Some(graver(halt, Halt::CannotWrite(format!("can't write the journal: {error}")))),
             Ok(()) => halt,
         };
         let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures(), left };
-        self.close(&history, Some(launch), halt.as_ref(), begun)
+        self.close(history.standing(), Some(launch), halt.as_ref(), begun)
     }
 
     /// Says the closing summary.
     pub fn close(
         &self,
-        history: &History,
+        standing: Standing,
         launch: Option<LaunchEnd>,
         halt: Option<&Halt>,
         begun: Instant,
     ) -> Ended {
         let number = launch.as_ref().map(|launch| launch.number);
         let LaunchEnd { tally, failures, left, .. } = launch.unwrap_or_default();
-        let code = exit_code(history, left, halt);
+        let code = exit_code(standing, left, halt);
         let replica = self.config.identity.replica;
-        let ok = history.count(Known::Ok);
+        let Standing { files, ok, lost, .. } = standing;
         let summary = Summary {
             run: Some(self.run_id().to_owned()),
             replica_id: replica.id(),
             replica_count: replica.count(),
             launch: number,
-            files: history.share().len(),
+            files,
             ok,
-            lost: history.count(Known::Lost),
+            lost,
             // What failed before and was to run again counts as not run.
-            failed: (history.share().len() - ok).saturating_sub(left),
+            failed: (files - ok).saturating_sub(left),
             not_run: left,
             done_before: ok - tally.ok.min(ok),
             without_result: tally.without_result,
@@ -263,9 +263,8 @@ fn graver(before: Option<Halt>, now: Halt) -> Halt {
     before.filter(|before| before.gravity() >= now.gravity()).unwrap_or(now)
 }
 
-fn exit_code(history: &History, left: u64, halt: Option<&Halt>) -> ExitCode {
-    let failed = history.count(Known::Failed) + history.count(Known::Lost) > 0;
-    let by_records = if failed { ExitCode::TasksFailed } else { ExitCode::Ok };
+fn exit_code(standing: Standing, left: u64, halt: Option<&Halt>) -> ExitCode {
+    let by_records = if standing.has_failures() { ExitCode::TasksFailed } else { ExitCode::Ok };
     let by_rest = if left > 0 { ExitCode::Incomplete } else { ExitCode::Ok };
     let by_halt = match halt {
         Some(Halt::Signal(signal)) => ExitCode::Signal(*signal),
@@ -310,7 +309,7 @@ mod tests {
             (Halt::CannotStart("no such program".into()), ExitCode::Usage),
             (Halt::Signal(15), ExitCode::Signal(15)),
         ] {
-            assert_eq!(exit_code(&history, 2, Some(&halt)), code, "{halt:?}");
+            assert_eq!(exit_code(history.standing(), 2, Some(&halt)), code, "{halt:?}");
         }
     }
 }

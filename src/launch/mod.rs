@@ -15,7 +15,7 @@ use crate::run::descendants::Descendants;
 use crate::run::stop::Stop;
 
 pub use agreement::{agree, agree_on_command};
-pub use begin::Prepared;
+pub use begin::{Before, Prepared};
 pub use due::Due;
 pub use end::{Ended, print_json, told};
 

@@ -5,20 +5,21 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::CannotWrite;
-use crate::launch::{Ended, Launcher};
+use crate::launch::{Before, Ended, Launcher};
 use crate::provenance::{NamedFile, Process};
 use crate::record::results;
 use crate::record::succession::{Listener, begin};
 use crate::select::Share;
 
 impl Launcher<'_> {
-    /// Begins the next launch of a share that is not done, and carries it out.
+    /// Begins the next launch of a share that is not done, as a look at it `before` showed, and carries it out.
     ///
     /// # Errors
     /// When it can't begin: another launch is at work, or something can't be read or written.
     pub fn launch(
         &self,
         share: Share,
+        before: Before,
         me: &Process,
         command_files: Vec<NamedFile>,
         listener: &dyn Listener,
@@ -31,7 +32,7 @@ impl Launcher<'_> {
         let replica = self.config.identity.replica;
         let (journal, locked) = begin(self.layout, self.run_id(), replica, me, listener)?;
         let introduction = self.introduction(me, locked, command_files, &share);
-        let prepared = self.prepare(journal, &introduction, share, entries)?;
+        let prepared = self.prepare(journal, &introduction, share, entries, before)?;
         Ok(self.carry_out(prepared, begun))
     }
 

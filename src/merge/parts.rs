@@ -1,5 +1,6 @@
 //! What there is to merge in a results directory, in the order it is merged, and how each part is read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -11,11 +12,13 @@ use serde::Deserialize;
 use crate::json::{self, Elements};
 use crate::outcome::Status;
 use crate::provenance::Process;
-use crate::record::history::{History, LastLaunch, Records, TaskNote, last_launches};
+use crate::record::history::{History, LastLaunch, TaskNote};
 use crate::record::inputs::InputList;
 use crate::record::item;
+use crate::record::launches::last_launches;
 use crate::record::layout::{Layout, ResultsName};
 use crate::record::lease::now_at_file_server;
+use crate::record::records::Records;
 use crate::record::regular;
 use crate::record::results;
 use crate::record::succession::{is_at_work, last_words};
@@ -357,15 +360,15 @@ fn each_of_journals(
     take: Take<'_>,
 ) -> anyhow::Result<()> {
     let mut records = Records::new(directory.layout.clone(), replica_id);
-    let mut buffer = Vec::new();
     for (index, note) in history.tasks() {
         let Some(status) = note.known.status() else { continue };
-        if !records.read(note, &mut buffer)? {
-            buffer = lost_record(directory, replica_id, index, u32::from(note.attempts), history)?;
-        }
+        let record = match records.read(note)? {
+            Some(record) => Cow::Borrowed(record),
+            None => lost_record(directory, replica_id, index, u32::from(note.attempts), history)?.into(),
+        };
         let run = directory.run().unwrap_or_default().to_owned();
         let task = Some(Task { run, index, age: (u32::MAX, None) });
-        take(&Item { record: &buffer, status, task, non_finite: 0 })?;
+        take(&Item { record: &record, status, task, non_finite: 0 })?;
     }
     Ok(())
 }

@@ -1,21 +1,17 @@
-//! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: writer and line reader.
+//! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: the format and its writer. `lines` reads it.
 //!
 //! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
 //! line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is created by its
 //! launch, appended to by it alone and never reopened.
 
-use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::de::value::StrDeserializer;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, TaskEnded};
-use crate::outcome::Status;
 use crate::record::lease::{self, SIGN_OF_LIFE};
 use crate::record::regular;
 
@@ -184,111 +180,15 @@ impl Journal {
 /// first 16 hexadecimal digits of the BLAKE3 of the line up to the comma before `check`, and of the record.
 pub(super) fn check_of(head: &[u8], record: &[u8]) -> String {
     let hash = blake3::Hasher::new().update(head).update(record).finalize();
-    hash.to_hex()[..16].to_owned()
+    hash.to_hex()[..CHECK].to_owned()
 }
+
+/// The length of a checksum in its text.
+pub(super) const CHECK: usize = 16;
 
 /// What stands between the members of an `end` line and its record.
-fn before_record(check: &str) -> String {
+pub(super) fn before_record(check: &str) -> String {
     format!(",\"check\":\"{check}\",\"record\":")
-}
-
-/// One line of a journal, as far as every reader needs it.
-#[derive(Debug, Deserialize)]
-pub struct ReadLine<'a> {
-    /// Major version.
-    pub v: u32,
-    /// Run id.
-    #[serde(borrow)]
-    pub run: Cow<'a, str>,
-    /// The kind of event.
-    #[serde(borrow)]
-    pub event: Cow<'a, str>,
-    /// The task it is about.
-    pub index: Option<u64>,
-    /// For `start`.
-    pub alone: Option<bool>,
-    /// For `end`; `None` for a word of a later version.
-    #[serde(default, deserialize_with = "known_or_none")]
-    pub status: Option<Status>,
-    /// For `end` and `attempt`.
-    pub cause: Option<crate::outcome::Cause>,
-    /// For `attempt`: memory of its largest process, bytes.
-    pub max_rss_bytes: Option<u64>,
-    /// For `attempt`: memory of all its processes together, bytes.
-    pub tree_bytes: Option<u64>,
-    /// For `end`.
-    #[serde(borrow)]
-    pub check: Option<Cow<'a, str>>,
-    /// For `end`.
-    #[serde(borrow)]
-    pub record: Option<&'a RawValue>,
-}
-
-impl ReadLine<'_> {
-    /// Whether it is what was written, as far as it can tell.
-    fn is_intact(&self, text: &str) -> bool {
-        if self.event != "end" {
-            return true;
-        }
-        let (Some(check), Some(record)) = (&self.check, self.record.map(RawValue::get)) else { return false };
-        let before = before_record(check);
-        let head = text[..start_within(record, text)].strip_suffix(&before);
-        head.is_some_and(|head| *check == check_of(head.as_bytes(), record.as_bytes()))
-    }
-}
-
-/// Where a part of a text begins in it.
-pub(super) fn start_within(part: &str, text: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
-}
-
-/// A status, if it is one of those that this version knows: the rest of the line still counts.
-fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
-    let word = Option::<Cow<'de, str>>::deserialize(deserializer)?;
-    Ok(word.and_then(|word| Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&word)).ok()))
-}
-
-/// A line that is not what a journal holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadLine {
-    /// Where it begins, bytes.
-    pub offset: u64,
-    /// Why it can't be read.
-    pub why: String,
-}
-
-/// What a journal's lines are given to: the line, its raw text, and where it begins.
-pub trait TakeLine: FnMut(&ReadLine<'_>, &str, u64) -> anyhow::Result<()> {}
-impl<F: FnMut(&ReadLine<'_>, &str, u64) -> anyhow::Result<()>> TakeLine for F {}
-
-/// Reads a journal line by line. Lines that do not parse are skipped and returned; a torn last one is among them.
-///
-/// # Errors
-/// When the file can't be read, a line is of another major version, or `take` says so.
-pub fn read(path: &Path, mut take: impl TakeLine) -> anyhow::Result<Vec<BadLine>> {
-    use anyhow::Context;
-    let file = regular::open(path).with_context(|| format!("can't open the journal {}", path.display()))?;
-    let mut reader = BufReader::with_capacity(256 * 1024, file);
-    let (mut line, mut offset, mut bad) = (Vec::new(), 0, Vec::new());
-    loop {
-        line.clear();
-        let length = reader
-            .read_until(b'\n', &mut line)
-            .with_context(|| format!("can't read the journal {}", path.display()))?;
-        if length == 0 {
-            return Ok(bad);
-        }
-        if !line.trim_ascii().is_empty() {
-            match parse(&line) {
-                Ok((parsed, text)) => {
-                    refuse_other_version(path, parsed.v, offset)?;
-                    take(&parsed, text, offset)?;
-                }
-                Err(why) => bad.push(BadLine { offset, why }),
-            }
-        }
-        offset += length as u64;
-    }
 }
 
 /// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
@@ -322,7 +222,7 @@ pub fn check_version(path: &Path) -> anyhow::Result<()> {
     serde_json::from_slice::<Version>(&line).map_or(Ok(()), |first| refuse_other_version(path, first.v, 0))
 }
 
-fn refuse_other_version(path: &Path, version: u32, offset: u64) -> anyhow::Result<()> {
+pub(super) fn refuse_other_version(path: &Path, version: u32, offset: u64) -> anyhow::Result<()> {
     anyhow::ensure!(
         version == VERSION,
         "the journal {} has a line of format version {version} (byte {offset}) and this canfar-run ({}) reads version {VERSION}: use the canfar-run that wrote it",
@@ -332,22 +232,14 @@ fn refuse_other_version(path: &Path, version: u32, offset: u64) -> anyhow::Resul
     Ok(())
 }
 
-fn parse(line: &[u8]) -> Result<(ReadLine<'_>, &str), String> {
-    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let parsed: ReadLine<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if !parsed.is_intact(text) {
-        return Err("it does not have the checksum that it was written with".to_owned());
-    }
-    Ok((parsed, text))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Journal, read};
+    use super::Journal;
     use crate::event::TaskEnded;
     use crate::outcome::Status;
+    use crate::record::lines;
 
     #[test]
     fn a_journal_grows_during_long_work_and_records_lie_where_they_are_said_to() {
@@ -366,6 +258,6 @@ mod tests {
         let text = std::fs::read(&path).unwrap();
         let at = usize::try_from(span.offset).unwrap();
         assert_eq!(&text[at..at + span.bytes as usize], b"{\"n\":1}");
-        assert_eq!(read(&path, |_, _, _| Ok(())).unwrap(), []);
+        assert_eq!(lines::read(&path, |_| {}).unwrap(), []);
     }
 }

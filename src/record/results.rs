@@ -8,9 +8,10 @@ use anyhow::Context;
 
 use crate::event::ResultsWritten;
 use crate::record::atomic_file::AtomicFile;
-use crate::record::history::{History, Known, Records};
+use crate::record::history::{History, Known};
 use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
+use crate::record::records::Records;
 use crate::record::regular;
 
 /// An array of records, one a line, in the making: what replicas and `merge` write.
@@ -18,14 +19,12 @@ use crate::record::regular;
 pub struct ArrayWriter<W> {
     out: W,
     records: u64,
-    bytes: u64,
-    hasher: blake3::Hasher,
 }
 
 impl<W: Write> ArrayWriter<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, records: 0, bytes: 0, hasher: blake3::Hasher::new() }
+        Self { out, records: 0 }
     }
 
     /// Adds a record, one line of JSON.
@@ -33,25 +32,69 @@ impl<W: Write> ArrayWriter<W> {
     /// # Errors
     /// When it can't be written.
     pub fn record(&mut self, record: &[u8]) -> io::Result<()> {
-        self.put(if self.records == 0 { b"[\n" } else { b",\n" })?;
+        self.out.write_all(if self.records == 0 { OPENING } else { BETWEEN })?;
         self.records += 1;
-        self.put(record)
+        self.out.write_all(record)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.out.write_all(bytes)
-    }
-
-    /// Closes the array.
+    /// Closes the array; gives what it was written to, and how many records it has.
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn finish(mut self) -> io::Result<(W, ResultsWritten)> {
-        self.put(if self.records == 0 { b"[]\n" } else { b"\n]\n" })?;
-        let blake3 = self.hasher.finalize().to_hex().to_string();
-        Ok((self.out, ResultsWritten { records: self.records, bytes: self.bytes, blake3 }))
+    pub fn finish(mut self) -> io::Result<(W, u64)> {
+        self.out.write_all(if self.records == 0 { EMPTY } else { CLOSING })?;
+        Ok((self.out, self.records))
+    }
+}
+
+/// Before the first record, between two, after the last, and where there is none.
+const OPENING: &[u8] = b"[\n";
+const BETWEEN: &[u8] = b",\n";
+const CLOSING: &[u8] = b"\n]\n";
+const EMPTY: &[u8] = b"[]\n";
+
+/// Writes and digests what is written, in pieces that are long enough for the digest to be quick.
+#[derive(Debug)]
+struct Digest<W: Write> {
+    out: W,
+    hasher: blake3::Hasher,
+    pending: Vec<u8>,
+}
+
+/// Several of BLAKE3's chunks are digested at a time.
+const PIECE: usize = 64 * 1024;
+
+impl<W: Write> Digest<W> {
+    fn new(out: W) -> Self {
+        Self { out, hasher: blake3::Hasher::new(), pending: Vec::with_capacity(PIECE) }
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        self.hasher.update(&self.pending);
+        self.out.write_all(&self.pending)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// What it was written to, the number of bytes, and their digest.
+    fn finish(mut self) -> io::Result<(W, u64, blake3::Hash)> {
+        self.pass_on()?;
+        Ok((self.out, self.hasher.count(), self.hasher.finalize()))
+    }
+}
+
+impl<W: Write> Write for Digest<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= PIECE {
+            self.pass_on()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pass_on()?;
+        self.out.flush()
     }
 }
 
@@ -82,14 +125,13 @@ pub fn prepare(layout: &Layout, replica_id: u32, history: &History) -> anyhow::R
     let path = layout.results(replica_id);
     let failed = || format!("can't write the results file {}", path.display());
     let mut records = Records::new(layout.clone(), replica_id);
-    let mut array = ArrayWriter::new(AtomicFile::create(&path).with_context(failed)?);
-    let mut buffer = Vec::new();
+    let mut array = ArrayWriter::new(Digest::new(AtomicFile::create(&path).with_context(failed)?));
     for (_, note) in history.tasks().filter(|(_, note)| note.known == Known::Ok) {
-        records.read(note, &mut buffer)?;
-        array.record(&buffer).with_context(failed)?;
+        array.record(records.read(note)?.unwrap_or_default()).with_context(failed)?;
     }
-    let (file, written) = array.finish().with_context(failed)?;
-    Ok(Prepared { file, written })
+    let (digest, records) = array.finish().with_context(failed)?;
+    let (file, bytes, blake3) = digest.finish().with_context(failed)?;
+    Ok(Prepared { file, written: ResultsWritten { records, bytes, blake3: blake3.to_hex().to_string() } })
 }
 
 /// Makes sure that a replica's results file can be written, before there is anything to write.

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten};
 use crate::provenance::Process;
-use crate::record::history::launches_of;
 use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
+use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
 use crate::record::lease::{self, QUIET, Watched, Writer};
 use crate::record::regular;

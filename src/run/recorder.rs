@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::outcome::{Cause, Status};
-use crate::record::history::{History, Known};
+use crate::record::history::History;
 use crate::record::item::{self, Meta};
 use crate::record::journal::Journal;
 use crate::record::logs::{LogHead, PackedLog};
@@ -335,13 +335,8 @@ impl Recorder {
 
     /// How far this launch is; the caller adds what only it knows.
     pub fn totals(&self) -> Totals {
-        let kept = self.kept();
-        let (ok, failed) = kept.history.tasks().fold((0, 0), |(ok, failed), (_, task)| match task.known {
-            Known::Ok => (ok + 1, failed),
-            Known::Failed | Known::Lost => (ok, failed + 1),
-            Known::Nothing => (ok, failed),
-        });
-        Totals { ok, failed, ..Totals::default() }
+        let standing = self.kept().history.standing();
+        Totals { ok: standing.ok, failed: standing.failed + standing.lost, ..Totals::default() }
     }
 
     /// What this launch did.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use canfar_run::event::{AttemptBegun, Event, ResultsWritten, StopReason, Stopped, TaskEnded, Totals};
 use canfar_run::outcome::{Cause, Status};
-use canfar_run::record::history::{History, Known, LastLaunch, Records};
+use canfar_run::record::history::{History, Known, LastLaunch};
 use canfar_run::record::journal::Journal;
 use canfar_run::record::layout::Layout;
+use canfar_run::record::records::Records;
 use canfar_run::record::succession::{ended_in_order, first_line, last_words};
 use canfar_run::select::Share;
 use proptest::collection::vec;
@@ -117,19 +118,19 @@ fn check((launches, damages): Case) -> Result<(), TestCaseError> {
     };
     let lines = texts.iter().flat_map(|text| text.split(|byte| *byte == b'\n'));
     let whole: Vec<&Written> = lines.filter_map(|line| written.get(line.trim_ascii())).collect();
-    let (mut records, mut buffer) = (Records::new(layout, 1), Vec::new());
+    let mut records = Records::new(layout, 1);
     for (index, note) in history.tasks() {
         let mut whole = whole.iter().filter(|written| written.index == index).peekable();
         let is_known = whole.peek().is_some();
         let is_ok = whole.any(|written| written.status == Status::Ok);
         prop_assert!(is_ok == (note.known == Known::Ok), "task {}: {:?}", index, note);
         prop_assert!(!is_known || note.known != Known::Nothing, "task {}: {:?}", index, note);
-        if records.read(note, &mut buffer).unwrap() {
+        if let Some(record) = records.read(note).unwrap() {
             let is_written = written.values().any(|written| {
                 (written.index, written.status) == (index, note.known.status().unwrap_or(Status::Failed))
-                    && written.record == buffer
+                    && written.record == record
             });
-            prop_assert!(is_written, "task {}: {}", index, buffer.escape_ascii());
+            prop_assert!(is_written, "task {}: {}", index, record.escape_ascii());
         }
     }
     Ok(())

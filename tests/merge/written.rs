@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use canfar_run::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
 use canfar_run::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::provenance::Process;
-use canfar_run::record::history::{History, Known, LastLaunch};
+use canfar_run::record::history::{History, LastLaunch};
 use canfar_run::record::inputs::{self, Command, Entry, InputList, Origin, Source};
 use canfar_run::record::item::{self, Meta, TaskResult};
 use canfar_run::record::journal::Journal;
@@ -142,7 +142,7 @@ impl WrittenLaunch<'_> {
         let history = History::read(&run.layout, run.id(), id, run.share(id), LastLaunch::MayLive).unwrap();
         self.journal
             .add(&Event::ResultsWritten(results::prepare(&run.layout, id, &history).unwrap().put().unwrap()));
-        let exit = i32::from(history.count(Known::Ok) < history.share().len());
+        let exit = i32::from(history.standing().ok < history.share().len());
         self.journal.add(&Event::Stop(Stopped { reason: StopReason::Done, signal: None, exit }));
         self.commit();
     }
