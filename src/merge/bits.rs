@@ -2,32 +2,54 @@
 
 use std::collections::BTreeMap;
 
+/// Words of a page: lists fill theirs, and what a stray index takes is still little.
+const WORDS: usize = 8;
+const PAGE: u64 = 64 * WORDS as u64;
+
 /// A set of indices. Its memory is by what is in it: an index in a file that somebody else made can be any number.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Bits(BTreeMap<u64, u64>);
+pub(super) struct Bits {
+    pages: BTreeMap<u64, [u64; WORDS]>,
+    count: u64,
+}
 
 impl Bits {
     /// Puts an index in; `false` if it was there.
     pub(super) fn insert(&mut self, index: u64) -> bool {
-        let (place, bit) = place(index);
-        let word = self.0.entry(place).or_default();
+        let (word, bit) = place(index);
+        let word = &mut self.pages.entry(index / PAGE).or_default()[word];
         let is_new = *word & bit == 0;
         *word |= bit;
+        self.count += u64::from(is_new);
         is_new
     }
 
     pub(super) fn contains(&self, index: u64) -> bool {
-        let (place, bit) = place(index);
-        self.0.get(&place).is_some_and(|word| word & bit != 0)
+        let (word, bit) = place(index);
+        self.pages.get(&(index / PAGE)).is_some_and(|page| page[word] & bit != 0)
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.0.values().map(|word| u64::from(word.count_ones())).sum()
+        self.count
+    }
+
+    /// How many are in it that are in none of `others`.
+    pub(super) fn count_without(&self, others: &[&Self]) -> u64 {
+        let left = |(number, page): (&u64, &[u64; WORDS])| {
+            let mut page = *page;
+            for other in others.iter().filter_map(|other| other.pages.get(number)) {
+                page.iter_mut().zip(other).for_each(|(word, other)| *word &= !other);
+            }
+            page.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
+        };
+        self.pages.iter().map(left).sum()
     }
 }
 
-fn place(index: u64) -> (u64, u64) {
-    (index / 64, 1 << (index % 64))
+/// The word of its page and the bit of that.
+fn place(index: u64) -> (usize, u64) {
+    let within = index % PAGE;
+    (usize::try_from(within / 64).unwrap_or_default(), 1 << (within % 64))
 }
 
 #[cfg(test)]
@@ -40,6 +62,18 @@ mod tests {
         assert!(bits.insert(1000) && bits.insert(0) && !bits.insert(1000));
         assert!(bits.contains(1000) && !bits.contains(999) && !bits.contains(1 << 40));
         assert_eq!(bits.count(), 2);
+    }
+
+    #[test]
+    fn what_is_in_other_sets_can_be_left_out() {
+        let set = |indices: &[u64]| {
+            let mut bits = Bits::default();
+            indices.iter().for_each(|index| _ = bits.insert(*index));
+            bits
+        };
+        let bits = set(&[0, 63, 64, 511, 512, 5000]);
+        assert_eq!(bits.count_without(&[]), 6);
+        assert_eq!(bits.count_without(&[&set(&[63, 512, 7000]), &set(&[63, 65, 5000])]), 3);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Many replicas' results into one, with proof of completeness. Memory does not grow with the results: what is there is
-//! learned in one reading (`survey`), what wins is written in a second one (`write`). Files of unknown origin are read
-//! once more, before, to know that they are whole.
+//! learned in one reading (`survey`), several files side by side; what wins is written in a second one (`write`). Files
+//! of unknown origin that name tasks are read once more, before, to know that they are whole.
 
 mod bits;
 mod csv_table;
 mod output;
 mod parts;
 mod proof;
+mod reading;
+mod steps;
 mod survey;
 mod write;
 

@@ -68,6 +68,27 @@ impl Output {
         }
     }
 
+    /// Whether it is an array, which records can be added to that are joined already.
+    pub(super) fn is_array(&self) -> bool {
+        matches!(self, Self::Json(_))
+    }
+
+    /// To an array, adds so many records whose text [`Self::piece`] then gives.
+    pub(super) fn begin_joined(&mut self, records: u64) -> io::Result<()> {
+        self.array()?.begin_joined(records)
+    }
+
+    pub(super) fn piece(&mut self, text: &[u8]) -> io::Result<()> {
+        self.array()?.piece(text)
+    }
+
+    fn array(&mut self) -> io::Result<&mut ArrayWriter<AtomicFile>> {
+        match self {
+            Self::Json(array) => Ok(array),
+            Self::JsonLines(_) | Self::Csv(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::Json(array) => array.finish()?.0.replace(),

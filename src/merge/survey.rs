@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use crate::merge::bits::Bits;
 use crate::merge::csv_table::Columns;
 use crate::merge::output::Format;
-use crate::merge::parts::{Directory, Item, PartKind, Task};
+use crate::merge::parts::{Directory, Part, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
+use crate::merge::reading::{Checked, Item, Task};
 use crate::outcome::Status;
 use crate::record::inputs::{Header, InputList};
+use crate::threads::Crew;
 use crate::units;
 
 /// So many missing files of a replica are named.
@@ -74,16 +76,26 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
 impl Tasks {
     /// Notes a record; `false` if the task has another one.
     fn take(&mut self, index: u64, status: Status, proof: &mut Proof) -> bool {
-        let is_first = self.rank(index) == 0;
+        let (same, other) = match status {
+            Status::Ok => (&mut self.ok, &self.failed),
+            Status::Failed => (&mut self.failed, &self.ok),
+        };
+        let is_first = same.insert(index) && !other.contains(index);
         if !is_first {
             proof.repeated += 1;
             self.contested.insert(index, None);
         }
-        match status {
-            Status::Ok => self.ok.insert(index),
-            Status::Failed => self.failed.insert(index),
-        };
         is_first
+    }
+
+    /// Whether every record that there is of these tasks is the one that counts.
+    pub(super) fn is_settled(&self) -> bool {
+        self.contested.is_empty() && self.superseded.count() == 0
+    }
+
+    /// How many have an ok record, and how many only that of a failure, those left out that another directory has.
+    fn counts(&self) -> (u64, u64) {
+        (self.ok.count_without(&[&self.superseded]), self.failed.count_without(&[&self.ok, &self.superseded]))
     }
 
     /// Whether the record at `place` is the one of its task.
@@ -104,15 +116,19 @@ impl Tasks {
 
 impl Survey {
     fn read(&mut self, number: usize) -> anyhow::Result<()> {
-        for part_number in 0..self.directories[number].parts.len() {
-            let part = &self.directories[number].parts[part_number];
-            if let Err(why) = part.check() {
-                self.proof.broken.push(Broken { file: units::path(&part.name), why });
-                self.left_out[number].insert(part_number);
-                continue;
+        let checked = Crew::gather().map(self.directories[number].parts.iter().collect(), Part::check);
+        for (part_number, checked) in checked.into_iter().enumerate() {
+            match checked {
+                Ok(checked) => {
+                    self.take_known(number, part_number);
+                    self.take_records(number, part_number, checked)?;
+                }
+                Err(why) => {
+                    let file = units::path(&self.directories[number].parts[part_number].name);
+                    self.proof.broken.push(Broken { file, why });
+                    self.left_out[number].insert(part_number);
+                }
             }
-            self.take_known(number, part_number);
-            self.take_records(number, part_number)?;
         }
         Ok(())
     }
@@ -130,11 +146,12 @@ impl Survey {
     }
 
     /// What only the records tell: which tasks a file is about, and the columns of a table.
-    fn take_records(&mut self, number: usize, part_number: usize) -> anyhow::Result<()> {
+    fn take_records(&mut self, number: usize, part_number: usize, checked: Checked) -> anyhow::Result<()> {
         let directory = &self.directories[number];
         let part = &directory.parts[part_number];
-        let is_file = matches!(part.kind, PartKind::File);
-        if !is_file && self.columns.is_none() {
+        let is_file = checked != Checked::Known;
+        if self.columns.is_none() && checked != Checked::Tasks {
+            self.proof.foreign += checked.foreign();
             return Ok(());
         }
         part.each(directory, &mut |item| {
@@ -164,9 +181,11 @@ impl Survey {
                 let place = (part_number, record);
                 record += 1;
                 let Some(task) = &item.task else { return Ok(()) };
-                let rank = (item.status == Status::Ok, task.age.clone());
+                let (launch, started_at) = &task.age;
+                let age = (*launch, started_at.as_deref().map(str::to_owned));
+                let rank = (item.status == Status::Ok, age);
                 if let Some(best) =
-                    tasks.get_mut(&task.run).and_then(|tasks| tasks.contested.get_mut(&task.index))
+                    tasks.get_mut(&*task.run).and_then(|tasks| tasks.contested.get_mut(&task.index))
                     && best.as_ref().is_none_or(|best| best.rank <= rank)
                 {
                     *best = Some(Winner { rank, place });
@@ -231,8 +250,11 @@ impl Survey {
             let none = Tasks::default();
             let tasks = self.own_tasks(number).unwrap_or(&none);
             let is_missing = |index: &u64| tasks.rank(*index) == 0 && !tasks.superseded.contains(*index);
+            let (ok, failed) = tasks.counts();
+            let superseded = tasks.superseded.count();
+            let is_whole = ok + failed + superseded == list.header().count;
             let mut found = Vec::new();
-            for (replica_id, share) in (1..).zip(&directory.shares) {
+            for (replica_id, share) in (1..).zip(&directory.shares).filter(|_| !is_whole) {
                 let missing = share.iter().filter(is_missing).count() as u64;
                 if missing == 0 {
                     continue;
@@ -246,7 +268,6 @@ impl Survey {
                 let results_dir = units::path(directory.layout.root());
                 found.push(MissingReplica { results_dir, replica_id, state, missing, examples });
             }
-            let superseded = tasks.superseded.count();
             self.proof.files += list.header().count - superseded;
             self.proof.missing += found.iter().map(|replica| replica.missing).sum::<u64>();
             self.proof.missing_replicas.extend(found);
@@ -271,15 +292,7 @@ impl Survey {
             self.proof
                 .unreadable
                 .extend(list.header().unreadable.iter().map(|folder| units::path(&folder.0)));
-            let count = list.header().count;
-            let counts = self.own_tasks(number).map(|tasks| {
-                let current = |index: &u64| !tasks.superseded.contains(*index);
-                let ranks = (0..count).filter(current).map(|index| tasks.rank(index));
-                ranks.fold((0, 0), |(ok, failed), rank| {
-                    (ok + u64::from(rank == 2), failed + u64::from(rank == 1))
-                })
-            });
-            let (ok, failed) = counts.unwrap_or_default();
+            let (ok, failed) = self.own_tasks(number).map(Tasks::counts).unwrap_or_default();
             self.proof.ok += ok;
             self.proof.failed += failed;
         }
@@ -318,14 +331,17 @@ fn admit(
     proof: &mut Proof,
 ) -> bool {
     let header = directory.list.as_ref().map(InputList::header);
-    let is_of_list = |task: &Task, header: &Header| task.run == header.run && task.index < header.count;
+    let is_of_list = |task: &Task<'_>, header: &Header| task.run == header.run && task.index < header.count;
     match (&item.task, header) {
         (Some(task), Some(header)) if !is_of_list(task, header) => {
             proof.of_other_runs += 1;
             return false;
         }
         (Some(task), header) => {
-            let is_first = tasks.entry(task.run.clone()).or_default().take(task.index, item.status, proof);
+            let is_first = match tasks.get_mut(&*task.run) {
+                Some(tasks) => tasks.take(task.index, item.status, proof),
+                None => tasks.entry(task.run.to_string()).or_default().take(task.index, item.status, proof),
+            };
             proof.foreign += u64::from(is_first && header.is_none());
         }
         (None, _) => proof.foreign += 1,

@@ -10,13 +10,16 @@ use serde::Deserialize;
 use crate::CannotWrite;
 use crate::failures::{Group, Groups};
 use crate::merge::output::{Output, partial_name};
-use crate::merge::parts::{Part, Take};
+use crate::merge::parts::Part;
 use crate::merge::proof::{FailureGroup, Proof};
+use crate::merge::reading::{Item, Take};
+use crate::merge::steps::{Joined, Step};
 use crate::merge::survey::Survey;
 use crate::outcome::{Cause, Status, last_line};
 use crate::record::atomic_file::{ABANDONED, AtomicFile, remove_leftovers};
 use crate::record::item;
 use crate::record::results::ArrayWriter;
+use crate::threads::Crew;
 use crate::units;
 
 /// The files that a merge writes.
@@ -52,26 +55,18 @@ impl Targets {
 pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> {
     let path = targets.results_of(&survey.proof);
     let cannot = || format!("can't write the merged results {}", path.display());
-    let mut results =
-        Output::create(&path, survey.columns.take()).with_context(cannot).context(CannotWrite)?;
-    let mut failures = Failures::begin(&targets.failed)?;
-    let mut non_finite = 0;
+    let results = Output::create(&path, survey.columns.take()).with_context(cannot).context(CannotWrite)?;
+    let failures = Failures::begin(&targets.failed)?;
+    let mut written = Written { path: &path, results, failures, non_finite: 0 };
+    let crew = Crew::gather();
     for number in 0..survey.directories.len() {
-        for part_number in 0..survey.directories[number].parts.len() {
-            if !survey.left_out[number].contains(&part_number) {
-                survey.write_part(number, part_number, &mut |item| {
-                    non_finite += item.non_finite;
-                    match item.status {
-                        Status::Ok => results.record(item.record).with_context(cannot).context(CannotWrite),
-                        Status::Failed => failures.record(item.record),
-                    }
-                })?;
-            }
+        for step in survey.steps(number, &written.results) {
+            written.take(survey, number, step, &crew)?;
         }
     }
-    survey.proof.non_finite = non_finite;
-    results.finish().with_context(cannot).context(CannotWrite)?;
-    survey.proof.failures = failures.finish()?;
+    survey.proof.non_finite = written.non_finite;
+    written.results.finish().with_context(cannot).context(CannotWrite)?;
+    survey.proof.failures = written.failures.finish()?;
     if targets.is_final(&survey.proof) {
         // An earlier, incomplete merge is no longer worth a look.
         let _ = std::fs::remove_file(partial_name(&targets.results));
@@ -83,8 +78,63 @@ pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> 
     Ok(path)
 }
 
+/// What is being written.
+struct Written<'a> {
+    path: &'a Path,
+    results: Output,
+    failures: Failures,
+    /// NaN and Infinity that became null.
+    non_finite: u64,
+}
+
+impl Written<'_> {
+    fn take(&mut self, survey: &Survey, number: usize, step: Step, crew: &Crew) -> anyhow::Result<()> {
+        match step {
+            Step::Copy { part, records, identity } => {
+                let begun = self.results.begin_joined(records);
+                self.or_cannot(begun)?;
+                survey.directories[number].parts[part].body(identity, &mut |piece| {
+                    let written = self.results.piece(piece);
+                    self.or_cannot(written)
+                })
+            }
+            Step::SideBySide(parts) => {
+                let joined = crew.map(parts, |part_number| survey.join(number, part_number));
+                joined.into_iter().try_for_each(|joined| self.joined(&joined?))
+            }
+            Step::Each(part_number) => survey.winners(number, part_number, &mut |item| self.item(item)),
+        }
+    }
+
+    fn item(&mut self, item: &Item<'_>) -> anyhow::Result<()> {
+        self.non_finite += item.non_finite;
+        match item.status {
+            Status::Ok => {
+                let written = self.results.record(item.record);
+                self.or_cannot(written)
+            }
+            Status::Failed => self.failures.record(item.record),
+        }
+    }
+
+    fn joined(&mut self, joined: &Joined) -> anyhow::Result<()> {
+        self.non_finite += joined.non_finite;
+        let results = &mut self.results;
+        let written = results.begin_joined(joined.records).and_then(|()| results.piece(&joined.text));
+        self.or_cannot(written)?;
+        joined.failures.iter().try_for_each(|record| self.failures.record(record))
+    }
+
+    fn or_cannot(&self, written: std::io::Result<()>) -> anyhow::Result<()> {
+        written
+            .with_context(|| format!("can't write the merged results {}", self.path.display()))
+            .context(CannotWrite)
+    }
+}
+
 impl Survey {
-    fn write_part(&self, number: usize, part_number: usize, write: Take<'_>) -> anyhow::Result<()> {
+    /// Gives the records of a part that win to `take`.
+    pub(super) fn winners(&self, number: usize, part_number: usize, take: Take<'_>) -> anyhow::Result<()> {
         let directory = &self.directories[number];
         let part: &Part = &directory.parts[part_number];
         let mut record = 0;
@@ -94,11 +144,11 @@ impl Survey {
             // What the survey did not admit has no task there; what came after it is left to the next merge.
             let wins = match &item.task {
                 Some(task) => {
-                    self.tasks[number].get(&task.run).is_some_and(|tasks| tasks.wins(task.index, place))
+                    self.tasks[number].get(&*task.run).is_some_and(|tasks| tasks.wins(task.index, place))
                 }
                 None => true,
             };
-            if wins { write(item) } else { Ok(()) }
+            if wins { take(item) } else { Ok(()) }
         })
     }
 }

@@ -176,11 +176,19 @@ impl Journal {
     }
 }
 
+/// Whether `check` is [`check_of`] the rest.
+pub(super) fn is_check_of(check: &[u8], head: &[u8], record: &[u8]) -> bool {
+    digest_of(head, record).to_hex().as_bytes()[..CHECK] == *check
+}
+
 /// What tells that neither a record nor what stands before it in its line was damaged or mixed with another line: the
 /// first 16 hexadecimal digits of the BLAKE3 of the line up to the comma before `check`, and of the record.
 pub(super) fn check_of(head: &[u8], record: &[u8]) -> String {
-    let hash = blake3::Hasher::new().update(head).update(record).finalize();
-    hash.to_hex()[..CHECK].to_owned()
+    digest_of(head, record).to_hex()[..CHECK].to_owned()
+}
+
+fn digest_of(head: &[u8], record: &[u8]) -> blake3::Hash {
+    blake3::Hasher::new().update(head).update(record).finalize()
 }
 
 /// The length of a checksum in its text.

@@ -7,13 +7,14 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::Context;
+use memchr::memmem::Finder;
 use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::json;
 use crate::outcome::{Cause, Status};
-use crate::record::journal::{self, Span, check_of};
+use crate::record::journal::{self, Span, is_check_of};
 use crate::record::regular;
 use crate::threads::Crew;
 
@@ -22,6 +23,9 @@ const BLOCK: usize = 1024 * 1024;
 
 /// Parts of a block: more than threads, since they are not done at the same time.
 const PARTS: usize = 16;
+
+/// What stands before the checksum of an `end` line.
+const CHECK: &[u8] = b",\"check\":\"";
 
 /// One line of a journal, as far as every reader needs it.
 #[derive(Debug)]
@@ -66,8 +70,11 @@ pub struct Members<'a> {
 
 /// A status, if it is one of those that this version knows: the rest of the line still counts.
 fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
-    let word = Option::<Cow<'de, str>>::deserialize(deserializer)?;
-    Ok(word.and_then(|word| status_of(&word)))
+    /// Borrowed where it can be, which an `Option` of what is within is not.
+    #[derive(Deserialize)]
+    struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+    let word = Option::<Word<'de>>::deserialize(deserializer)?;
+    Ok(word.and_then(|word| status_of(&word.0)))
 }
 
 fn status_of(word: &str) -> Option<Status> {
@@ -184,6 +191,7 @@ fn parts(block: &[u8], offset: u64) -> Vec<(&[u8], u64)> {
 type Parsed<'a> = Result<(ReadLine<'a>, u64), BadLine>;
 
 fn parse_part(part: &[u8], mut offset: u64) -> Vec<Parsed<'_>> {
+    let check = Finder::new(CHECK);
     let mut lines = Vec::new();
     let mut rest = part;
     while !rest.is_empty() {
@@ -191,7 +199,7 @@ fn parse_part(part: &[u8], mut offset: u64) -> Vec<Parsed<'_>> {
         let line;
         (line, rest) = rest.split_at(end);
         if !line.trim_ascii().is_empty() {
-            let parsed = parse_end(line, offset).map_or_else(|| parse(line, offset), Ok);
+            let parsed = parse_end(line, offset, &check).map_or_else(|| parse(line, offset), Ok);
             lines.push(parsed.map(|line| (line, offset)).map_err(|why| BadLine { offset, why }));
         }
         offset += line.len() as u64;
@@ -202,13 +210,12 @@ fn parse_part(part: &[u8], mut offset: u64) -> Vec<Parsed<'_>> {
 /// An `end` line whose checksum says that it is what was written, so that nothing else of it has to be checked; `None` for
 /// any other line.
 // Most of a journal are records: not to look at them again is three times as fast.
-fn parse_end(line: &[u8], offset: u64) -> Option<ReadLine<'_>> {
-    let head_end = memchr::memmem::find(line, b",\"check\":\"")?;
-    let (head, rest) = line.split_at(head_end);
-    let rest = rest.strip_prefix(b",\"check\":\"")?;
+fn parse_end<'a>(line: &'a [u8], offset: u64, check: &Finder<'_>) -> Option<ReadLine<'a>> {
+    let (head, rest) = line.split_at(check.find(line)?);
+    let rest = rest.strip_prefix(CHECK)?;
     let (check, rest) = rest.split_at_checked(journal::CHECK)?;
     let record = rest.strip_prefix(b"\",\"record\":")?.strip_suffix(b"}\n")?;
-    if check != check_of(head, record).as_bytes() {
+    if !is_check_of(check, head, record) {
         return None;
     }
     let members = members_of(head).filter(|members| members.event == "end" && members.v > 0)?;
@@ -263,7 +270,7 @@ fn is_intact(line: &Members<'_>, text: &str) -> bool {
     }
     let (Some(check), Some(record)) = (&line.check, line.record.map(RawValue::get)) else { return false };
     let head = text[..start_within(record, text)].strip_suffix(&journal::before_record(check));
-    head.is_some_and(|head| *check == check_of(head.as_bytes(), record.as_bytes()))
+    head.is_some_and(|head| is_check_of(check.as_bytes(), head.as_bytes(), record.as_bytes()))
 }
 
 /// Where a part of a text begins in it.

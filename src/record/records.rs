@@ -36,11 +36,11 @@ impl Records {
         if !note.has_record() {
             return Ok(None);
         }
-        let path = self.layout.journal(self.replica_id, note.launch);
-        let failed = || format!("can't read a record in the journal {}", path.display());
+        let path = || self.layout.journal(self.replica_id, note.launch);
+        let failed = || format!("can't read a record in the journal {}", path().display());
         let window = match self.open.entry(note.launch) {
             Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(place) => place.insert(Window::new(File::open(&path).with_context(failed)?)),
+            Entry::Vacant(place) => place.insert(Window::new(File::open(path()).with_context(failed)?)),
         };
         window.read(note.offset, note.bytes as usize).with_context(failed).map(Some)
     }

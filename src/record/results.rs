@@ -32,9 +32,28 @@ impl<W: Write> ArrayWriter<W> {
     /// # Errors
     /// When it can't be written.
     pub fn record(&mut self, record: &[u8]) -> io::Result<()> {
-        self.out.write_all(if self.records == 0 { OPENING } else { BETWEEN })?;
-        self.records += 1;
+        self.begin_joined(1)?;
         self.out.write_all(record)
+    }
+
+    /// Adds so many records that are joined as they are in such an array; what [`Self::piece`] then gives is their text.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn begin_joined(&mut self, records: u64) -> io::Result<()> {
+        if records > 0 {
+            self.out.write_all(if self.records == 0 { OPENING } else { BETWEEN })?;
+            self.records += records;
+        }
+        Ok(())
+    }
+
+    /// A piece of records that were begun together.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn piece(&mut self, text: &[u8]) -> io::Result<()> {
+        self.out.write_all(text)
     }
 
     /// Closes the array; gives what it was written to, and how many records it has.
@@ -49,9 +68,14 @@ impl<W: Write> ArrayWriter<W> {
 
 /// Before the first record, between two, after the last, and where there is none.
 const OPENING: &[u8] = b"[\n";
-const BETWEEN: &[u8] = b",\n";
+pub(crate) const BETWEEN: &[u8] = b",\n";
 const CLOSING: &[u8] = b"\n]\n";
 const EMPTY: &[u8] = b"[]\n";
+
+/// Where the records stand in an array of so many bytes that has any.
+pub(crate) fn body(length: u64) -> std::ops::Range<u64> {
+    OPENING.len() as u64..length.saturating_sub(CLOSING.len() as u64)
+}
 
 /// Writes and digests what is written, in pieces that are long enough for the digest to be quick.
 #[derive(Debug)]

@@ -1,0 +1,279 @@
+//! How a part is read: checked, learned from without its records, and record by record.
+
+use std::borrow::Cow;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::json::{self, Element, Elements};
+use crate::merge::parts::{Directory, FileIdentity, Part, PartKind};
+use crate::outcome::Status;
+use crate::record::history::{History, TaskNote};
+use crate::record::item;
+use crate::record::records::Records;
+use crate::record::regular;
+use crate::record::results;
+use crate::replica::Replica;
+use crate::select::Share;
+
+/// Records of other programs may be nested deeper than ours.
+const FOREIGN_DEPTH: usize = 100_000;
+
+/// Large reads for a file server, and few of them.
+const BUFFER: usize = 256 * 1024;
+
+/// One record as it is read: a line of JSON.
+#[derive(Debug)]
+pub(super) struct Item<'a> {
+    pub(super) record: &'a [u8],
+    pub(super) status: Status,
+    /// The task, where the record says so.
+    pub(super) task: Option<Task<'a>>,
+    /// NaN and Infinity that became null as it was read.
+    pub(super) non_finite: u64,
+}
+
+/// Which task a record is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Task<'a> {
+    pub(super) run: Cow<'a, str>,
+    pub(super) index: u64,
+    /// Which launch made the record, and when: a later one is newer.
+    pub(super) age: (u32, Option<Cow<'a, str>>),
+}
+
+#[derive(Deserialize)]
+struct TaskMeta<'a> {
+    #[serde(borrow)]
+    run: Cow<'a, str>,
+    index: u64,
+    status: Status,
+    launch: u32,
+    #[serde(borrow)]
+    started_at: Option<Cow<'a, str>>,
+}
+
+/// What records are given to.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>;
+
+/// Indices with how their tasks ended.
+pub(super) type Known<'a> = Box<dyn Iterator<Item = (u64, Status)> + 'a>;
+
+/// What is known of a part that was found whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// Its tasks are known without reading its records.
+    Known,
+    /// A file, of whose records some may name a task.
+    Tasks,
+    /// A file of so many records, none of which names a task.
+    NoTasks(u64),
+}
+
+impl Checked {
+    /// Its records of which nobody knows whose they are, without looking at them.
+    pub(super) fn foreign(self) -> u64 {
+        match self {
+            Self::NoTasks(records) => records,
+            Self::Known | Self::Tasks => 0,
+        }
+    }
+}
+
+impl Part {
+    /// Makes sure that all of it can be read, of files by reading them to their end: nothing of one that is broken
+    /// somewhere is to be taken.
+    ///
+    /// # Errors
+    /// Where it breaks and why, or why it can't be read.
+    pub(super) fn check(&self) -> Result<Checked, String> {
+        match &self.kind {
+            PartKind::Verified { .. } | PartKind::Journals { .. } => Ok(Checked::Known),
+            PartKind::Unreadable { why, .. } => Err(why.clone()),
+            PartKind::File => {
+                let file =
+                    regular::open(&self.name).map_err(|error| format!("it can't be opened: {error}"))?;
+                let mut elements = Elements::new(file, FOREIGN_DEPTH);
+                let why = |error| format!("{:#}", anyhow::Error::new(error));
+                let (mut records, mut has_tasks) = (0, false);
+                while let Some(element) = elements.next().map_err(why)? {
+                    records += 1;
+                    has_tasks = has_tasks || item::raw_meta(element.text).is_some();
+                }
+                Ok(if has_tasks { Checked::Tasks } else { Checked::NoTasks(records) })
+            }
+        }
+    }
+
+    /// The tasks of a replica and how they ended, which is known without reading their records; `None` for a file.
+    pub(super) fn known<'a>(&'a self, directory: &'a Directory) -> Option<Known<'a>> {
+        match &self.kind {
+            PartKind::Verified { replica_id, .. } => {
+                let share = directory.share(*replica_id)?;
+                Some(Box::new(share.iter().map(|index| (index, Status::Ok))))
+            }
+            PartKind::Journals { history, .. } => {
+                let known = |(index, note): (u64, TaskNote)| Some((index, note.known.status()?));
+                Some(Box::new(history.tasks().filter_map(known)))
+            }
+            PartKind::Unreadable { .. } | PartKind::File => None,
+        }
+    }
+
+    /// Gives every record of the part to `take`, in list order where the part has one.
+    pub(super) fn each(&self, directory: &Directory, take: Take<'_>) -> anyhow::Result<()> {
+        match &self.kind {
+            PartKind::Verified { replica_id, identity } => {
+                self.each_verified(directory, *replica_id, *identity, take)
+            }
+            PartKind::Journals { replica_id, history } => {
+                each_of_journals(directory, *replica_id, history, take)
+            }
+            PartKind::Unreadable { .. } => Ok(()),
+            PartKind::File => self.each_of_file(take),
+        }
+    }
+
+    /// Our own file, known to be one record a line, all ok, one for each of the share in its order.
+    fn each_verified(
+        &self,
+        directory: &Directory,
+        replica_id: u32,
+        identity: FileIdentity,
+        take: Take<'_>,
+    ) -> anyhow::Result<()> {
+        let share = directory.share(replica_id).into_iter().flat_map(Share::iter);
+        let mut reader = BufReader::with_capacity(BUFFER, self.reopen(identity)?);
+        let mut line = Vec::new();
+        let mut next = |line: &mut Vec<u8>| {
+            line.clear();
+            reader.read_until(b'\n', line).with_context(|| self.cannot_read())
+        };
+        next(&mut line)?;
+        for index in share {
+            next(&mut line)?;
+            let record = line.trim_ascii_end();
+            let record = record.strip_suffix(b",").unwrap_or(record);
+            if record.is_empty() {
+                bail!(self.was_cut());
+            }
+            take(&Item {
+                record,
+                status: Status::Ok,
+                task: Some(own_task(directory, index)),
+                non_finite: 0,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives what is between the brackets of our own file, which is known to be as it should, to `take` in pieces.
+    pub(super) fn body(
+        &self,
+        identity: FileIdentity,
+        take: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut file = self.reopen(identity)?;
+        let body = results::body(identity.length);
+        file.seek(SeekFrom::Start(body.start)).with_context(|| self.cannot_read())?;
+        let mut left = body.end.saturating_sub(body.start);
+        let mut piece = vec![0; BUFFER];
+        while left > 0 {
+            let most = usize::try_from(left).map_or(BUFFER, |left| left.min(BUFFER));
+            let read = file.read(&mut piece[..most]).with_context(|| self.cannot_read())?;
+            if read == 0 {
+                bail!(self.was_cut());
+            }
+            take(&piece[..read])?;
+            left -= read as u64;
+        }
+        Ok(())
+    }
+
+    /// Our own file again, if it is still the one that was found to be as it should.
+    fn reopen(&self, identity: FileIdentity) -> anyhow::Result<std::fs::File> {
+        let file = regular::open(&self.name).with_context(|| self.cannot_read())?;
+        if FileIdentity::of(&file).with_context(|| self.cannot_read())? != identity {
+            bail!("{} was replaced while it was merged: merge again", self.name.display());
+        }
+        Ok(file)
+    }
+
+    fn cannot_read(&self) -> String {
+        format!("can't read the results file {}", self.name.display())
+    }
+
+    fn was_cut(&self) -> String {
+        format!("{} was cut while it was merged: merge again", self.name.display())
+    }
+
+    /// A file that was found whole before.
+    fn each_of_file(&self, take: Take<'_>) -> anyhow::Result<()> {
+        let changed = || format!("{} changed while it was merged: merge again", self.name.display());
+        let mut elements = Elements::new(regular::open(&self.name).with_context(changed)?, FOREIGN_DEPTH);
+        while let Some(element) = elements.next().with_context(changed)? {
+            let record = one_line(&element).with_context(changed)?;
+            let meta: Option<TaskMeta<'_>> =
+                item::raw_meta(&record).and_then(|meta| serde_json::from_slice(meta).ok());
+            let status = meta.as_ref().map_or(Status::Ok, |meta| meta.status);
+            let task = meta.map(|meta| Task {
+                run: meta.run,
+                index: meta.index,
+                age: (meta.launch, meta.started_at),
+            });
+            take(&Item { record: &record, status, task, non_finite: element.non_finite as u64 })?;
+        }
+        Ok(())
+    }
+}
+
+/// An element as a record: most are one already.
+fn one_line<'a>(element: &Element<'a>) -> Result<Cow<'a, [u8]>, json::JsonError> {
+    if element.non_finite == 0 && !element.line_breaks {
+        return Ok(Cow::Borrowed(element.text));
+    }
+    json::normalise(element.text, FOREIGN_DEPTH).map(|normal| normal.text)
+}
+
+/// The task of a record that is the only one its replica gives of it.
+fn own_task(directory: &Directory, index: u64) -> Task<'_> {
+    Task { run: directory.run().unwrap_or_default().into(), index, age: (u32::MAX, None) }
+}
+
+fn each_of_journals(
+    directory: &Directory,
+    replica_id: u32,
+    history: &History,
+    take: Take<'_>,
+) -> anyhow::Result<()> {
+    let mut records = Records::new(directory.layout.clone(), replica_id);
+    for (index, note) in history.tasks() {
+        let Some(status) = note.known.status() else { continue };
+        let record = match records.read(note)? {
+            Some(record) => Cow::Borrowed(record),
+            None => lost_record(directory, replica_id, index, u32::from(note.attempts), history)?.into(),
+        };
+        take(&Item { record: &record, status, task: Some(own_task(directory, index)), non_finite: 0 })?;
+    }
+    Ok(())
+}
+
+/// The record that the next launch would write of a task that died alone with its container.
+fn lost_record(
+    directory: &Directory,
+    replica_id: u32,
+    index: u64,
+    attempts: u32,
+    history: &History,
+) -> anyhow::Result<Vec<u8>> {
+    let list = directory.list.as_ref().context("a run without a list")?;
+    let mut path = std::ffi::OsString::new();
+    list.read(std::iter::once(index), |_, entry| {
+        path = entry.path;
+        Ok(())
+    })?;
+    let replica = Replica::new(replica_id, list.header().replica_count)?;
+    let launch = history.launches.last().map_or(0, |launch| launch.number);
+    Ok(item::lost(&list.header().run, replica, launch, index, &path, attempts))
+}
