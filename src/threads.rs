@@ -33,7 +33,7 @@ pub fn pool_of_up_to(
 const MOST_CREW: usize = 8;
 
 /// Enough for work that does not recurse, bytes: with many CPUs, stacks count.
-const CREW_STACK: usize = 1024 * 1024;
+const CREW_STACK: usize = 512 * 1024;
 
 /// Threads that share out work which keeps CPUs busy: one for each CPU there is to use.
 #[derive(Debug)]

@@ -73,7 +73,9 @@ impl Survey {
 
     /// Reads a part into memory.
     pub(super) fn join(&self, number: usize, part_number: usize) -> anyhow::Result<Joined> {
+        let length = std::fs::metadata(&self.directories[number].parts[part_number].name)?.len();
         let mut joined = Joined::default();
+        joined.text.reserve(usize::try_from(length.min(SMALL))?);
         self.winners(number, part_number, &mut |item| {
             joined.add(item);
             Ok(())

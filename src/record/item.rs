@@ -144,10 +144,11 @@ pub fn uses_reserved_key(result: &TaskResult) -> bool {
 
 /// The raw text of the value of `canfar_run` in a record; `None` where it has none, as in files that Python wrote.
 pub fn raw_meta(record: &[u8]) -> Option<&[u8]> {
-    json::members(record)
-        .filter(|member| json::string_eq(member.key, RESERVED))
-        .last()
-        .map(|member| member.value)
+    // Of a large file without it, to look for the name is much quicker than to look at every member.
+    let may_have = memchr::memmem::find(record, RESERVED.as_bytes()).is_some()
+        || memchr::memchr(b'\\', record).is_some();
+    let named = |member: &json::Member<'_>| json::string_eq(member.key, RESERVED);
+    may_have.then(|| json::members(record).filter(named).last()).flatten().map(|member| member.value)
 }
 
 /// The run id in a record as [`build`] writes it, of which only the end need be given: the members of `canfar_run`, which

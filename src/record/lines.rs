@@ -18,8 +18,9 @@ use crate::record::journal::{self, Span, is_check_of};
 use crate::record::regular;
 use crate::threads::Crew;
 
-/// How much is read at a time: a line's part of the cost of handing a block to threads is then nothing.
-const BLOCK: usize = 1024 * 1024;
+/// How much is read at a time: the cost of handing it to threads is then nothing, and what they make of it takes as much
+/// memory again.
+const BLOCK: usize = 512 * 1024;
 
 /// Parts of a block: more than threads, since they are not done at the same time.
 const PARTS: usize = 16;
@@ -102,12 +103,10 @@ pub fn read(path: &Path, mut take: impl FnMut(&ReadLine<'_>)) -> anyhow::Result<
     while let Some((block, offset)) =
         blocks.next().with_context(|| format!("can't read the journal {}", path.display()))?
     {
-        // A journal of one block is not worth a thread.
-        let lines = match &mut crew {
-            None if block.len() < BLOCK / 2 => vec![parse_part(block, offset)],
-            crew => crew
-                .get_or_insert_with(Crew::gather)
-                .map(parts(block, offset), |(part, offset)| parse_part(part, offset)),
+        // A journal of half a block is not worth a thread.
+        let lines = match &crew {
+            None if block.len() < BLOCK / 2 => vec![parse_part((block, offset))],
+            _ => crew.get_or_insert_with(Crew::gather).map(parts(block, offset), parse_part),
         };
         for line in lines.into_iter().flatten() {
             match line {
@@ -190,7 +189,7 @@ fn parts(block: &[u8], offset: u64) -> Vec<(&[u8], u64)> {
 /// A line with where it begins.
 type Parsed<'a> = Result<(ReadLine<'a>, u64), BadLine>;
 
-fn parse_part(part: &[u8], mut offset: u64) -> Vec<Parsed<'_>> {
+fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
     let check = Finder::new(CHECK);
     let mut lines = Vec::new();
     let mut rest = part;
@@ -276,4 +275,62 @@ fn is_intact(line: &Members<'_>, text: &str) -> bool {
 /// Where a part of a text begins in it.
 fn start_within(part: &str, text: &str) -> usize {
     part.as_ptr() as usize - text.as_ptr() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, BadLine, ReadLine, parse, read};
+    use crate::event::{AttemptBegun, Event, TaskEnded};
+    use crate::outcome::{Cause, Status};
+    use crate::record::journal::Journal;
+
+    /// What a reader learns of a line.
+    fn told(line: &ReadLine<'_>) -> String {
+        let ReadLine { members, text, record } = line;
+        let (run, event, index) = (&members.run, &members.event, members.index);
+        let ended = (members.status, members.cause, members.alone, record);
+        format!("{run} {event} {index:?} {ended:?} {}", blake3::hash(text))
+    }
+
+    fn written(path: &std::path::Path) -> Vec<u8> {
+        let mut journal = Journal::create(path, "run", 1).unwrap();
+        for index in 0..12_000 {
+            journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone: index % 2 == 0 }));
+            let (status, cause) = match index % 3 {
+                0 => (Status::Failed, Some(Cause::Exit)),
+                _ => (Status::Ok, None),
+            };
+            let long = if index == 5000 { 3 * BLOCK } else { 30 };
+            let record = format!("{{\"s\":\"\\\\\\\",\\\"check\\\":{}\"}}", "x".repeat(long));
+            journal.add_end(TaskEnded { index, status, cause }, record.as_bytes());
+        }
+        journal.commit().unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn a_long_journal_is_told_as_one_that_is_read_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let mut text = written(&path);
+        assert!(text.len() > 5 * BLOCK);
+        for place in (0..text.len()).step_by(4999) {
+            text[place] = b"x\n\"}\xff"[place % 5];
+        }
+        text.truncate(text.len() - 20);
+        std::fs::write(&path, &text).unwrap();
+        let (mut lines, mut bad, mut offset) = (Vec::new(), Vec::new(), 0);
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            match parse(line, offset) {
+                _ if line.trim_ascii().is_empty() => {}
+                Ok(line) => lines.push(told(&line)),
+                Err(why) => bad.push(BadLine { offset, why }),
+            }
+            offset += line.len() as u64;
+        }
+        assert!(lines.len() > 10_000 && bad.len() > 100);
+        let mut read_lines = Vec::new();
+        assert!(read(&path, |line| read_lines.push(told(line))).unwrap() == bad);
+        assert!(read_lines == lines);
+    }
 }
