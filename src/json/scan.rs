@@ -131,9 +131,24 @@ impl Scanner {
                 between => self.between(value, between)?,
             };
             let Some(next) = next else { return Ok(None) };
-            self.state = next;
+            self.state = self.onward(value, next);
         }
         Ok(Some(self.scanned(value, self.at)))
+    }
+
+    /// Takes at once what most often stands between a key, its value and the next key: [`Self::between`] takes it byte by
+    /// byte, to the same end.
+    fn onward(&mut self, value: &[u8], next: State) -> State {
+        let (bytes, then) = match (next, value.get(self.at..).unwrap_or_default()) {
+            (State::Colon, [b':', b' ', b'"', ..]) => (3, State::InString),
+            (State::Colon, [b':', b'"', ..]) => (2, State::InString),
+            (State::Colon, [b':', ..]) => (1, State::Value),
+            (State::AfterMember, [b',', b' ', b'"', ..]) => (3, State::InKey),
+            (State::AfterMember, [b',', b'"', ..]) => (2, State::InKey),
+            _ => (0, next),
+        };
+        self.at += bytes;
+        then
     }
 
     /// What it means that nothing comes after `value`, of which [`scan`](Self::scan) said that it may go on.
@@ -289,12 +304,12 @@ impl Scanner {
     /// Compares all of a word; it is short enough to start again when more comes.
     fn word(&mut self, value: &[u8], word: Word) -> Result<Option<State>, JsonError> {
         let (text, wanted) = (&value[self.at..], word.text());
-        let same = wanted.bytes().zip(text).take_while(|(wanted, found)| wanted == *found).count();
-        if same == wanted.len() {
-            self.at += same;
+        if text.starts_with(wanted.as_bytes()) {
+            self.at += wanted.len();
             self.non_finite += usize::from(word.is_non_finite());
             return Ok(Some(self.after_value()));
         }
+        let same = wanted.bytes().zip(text).take_while(|(wanted, found)| wanted == *found).count();
         match text.get(same) {
             None => Ok(None),
             Some(&found) => {

@@ -69,9 +69,9 @@ impl Before {
     /// What was read, if that is all that there is before the journal of `launch`: it is long, and is not read again.
     fn history_until(self, launch: u32) -> Option<History> {
         let Self::Left(history) = self else { return None };
-        let is_last =
-            history.launches.last().is_some_and(|last| last.number + 1 == launch && last.stop.is_some());
-        is_last.then_some(*history)
+        let last = history.launches.last()?;
+        let is_all = last.stop.is_some() && last.number.checked_add(1) == Some(launch);
+        is_all.then_some(*history)
     }
 }
 

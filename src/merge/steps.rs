@@ -73,9 +73,10 @@ impl Survey {
 
     /// Reads a part into memory.
     pub(super) fn join(&self, number: usize, part_number: usize) -> anyhow::Result<Joined> {
-        let length = std::fs::metadata(&self.directories[number].parts[part_number].name)?.len();
+        let length = std::fs::metadata(&self.directories[number].parts[part_number].name);
         let mut joined = Joined::default();
-        joined.text.reserve(usize::try_from(length.min(SMALL))?);
+        // At once: a text that grows is for a moment there twice.
+        joined.text.reserve(length.map_or(0, |file| usize::try_from(file.len().min(SMALL)).unwrap_or(0)));
         self.winners(number, part_number, &mut |item| {
             joined.add(item);
             Ok(())
