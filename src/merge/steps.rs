@@ -3,7 +3,7 @@
 use crate::merge::output::Output;
 use crate::merge::parts::{FileIdentity, PartKind};
 use crate::merge::reading::Item;
-use crate::merge::survey::Survey;
+use crate::merge::survey::{Survey, Tasks};
 use crate::outcome::Status;
 use crate::record::results::BETWEEN;
 use crate::select::Share;
@@ -40,7 +40,7 @@ impl Survey {
     /// The steps that carry a directory over, in order.
     pub(super) fn steps(&self, number: usize, results: &Output) -> Vec<Step> {
         let is_array = results.is_array();
-        let is_settled = self.own_tasks(number).is_some_and(|tasks| tasks.is_settled());
+        let is_settled = self.own_tasks(number).is_some_and(Tasks::is_settled);
         let mut steps = Vec::new();
         let mut room = 0;
         for (part_number, part) in self.directories[number].parts.iter().enumerate() {

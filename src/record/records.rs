@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use anyhow::Context;
@@ -60,21 +61,19 @@ impl Window {
     }
 
     fn read(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
-        let within = |window: &Self| {
-            let at = usize::try_from(offset.checked_sub(window.start)?).ok()?;
-            Some(at..at.checked_add(bytes)?).filter(|range| range.end <= window.part.len())
-        };
-        let range = match within(self) {
-            Some(range) => range,
-            None => {
-                // Where records come in another order than they lie in, what lies behind one is not the next one.
-                let end = self.start + self.part.len() as u64;
-                let follows = (self.start..end + AHEAD as u64).contains(&offset);
-                self.load(offset, if follows { bytes.max(AHEAD) } else { bytes })?;
-                within(self).ok_or(ErrorKind::UnexpectedEof)?
-            }
-        };
-        Ok(&self.part[range])
+        if self.within(offset, bytes).is_none() {
+            // Where records come in another order than they lie in, what lies behind one is not the next one.
+            let end = self.start + self.part.len() as u64;
+            let follows = (self.start..end + AHEAD as u64).contains(&offset);
+            self.load(offset, if follows { bytes.max(AHEAD) } else { bytes })?;
+        }
+        self.within(offset, bytes).map(|range| &self.part[range]).ok_or(ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Where in the part so many bytes of the file are, if it has them.
+    fn within(&self, offset: u64, bytes: usize) -> Option<Range<usize>> {
+        let at = usize::try_from(offset.checked_sub(self.start)?).ok()?;
+        Some(at..at.checked_add(bytes)?).filter(|range| range.end <= self.part.len())
     }
 
     /// Takes in up to so many bytes: fewer where the file ends.
