@@ -9,7 +9,8 @@ use crate::outcome::{Cause, Status};
 use crate::record::journal::Span;
 use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
-use crate::record::lines::{self, BadLine, Members, ReadLine};
+use crate::record::line::{Members, ReadLine};
+use crate::record::lines::{self, BadLine};
 use crate::record::suspicion::{Seen, Suspect, share_of_memory};
 use crate::select::Share;
 

@@ -1,20 +1,14 @@
 //! The lines of a journal, read: blocks of whole lines, of which several threads read a part each; they are given on in
 //! order.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::Context;
-use memchr::memmem::Finder;
-use serde::de::value::StrDeserializer;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
-use crate::json;
-use crate::outcome::{Cause, Status};
-use crate::record::journal::{self, Span, is_check_of};
+use crate::record::journal;
+use crate::record::line::{LineReader, ReadLine};
 use crate::record::regular;
 use crate::threads::Crew;
 
@@ -24,63 +18,6 @@ const BLOCK: usize = 512 * 1024;
 
 /// Parts of a block: more than threads, since they are not done at the same time.
 const PARTS: usize = 16;
-
-/// What stands before the checksum of an `end` line.
-const CHECK: &[u8] = b",\"check\":\"";
-
-/// One line of a journal, as far as every reader needs it.
-#[derive(Debug)]
-pub struct ReadLine<'a> {
-    /// Its members.
-    pub members: Members<'a>,
-    /// All of it.
-    pub text: &'a [u8],
-    /// For `end`, where the record lies in the journal.
-    pub record: Option<Span>,
-}
-
-/// The members of a line but for the record.
-#[derive(Debug, Default, Deserialize)]
-pub struct Members<'a> {
-    /// Major version.
-    pub v: u32,
-    /// Run id.
-    #[serde(borrow)]
-    pub run: Cow<'a, str>,
-    /// The kind of event.
-    #[serde(borrow)]
-    pub event: Cow<'a, str>,
-    /// The task it is about.
-    pub index: Option<u64>,
-    /// For `start`.
-    pub alone: Option<bool>,
-    /// For `end`; `None` for a word of a later version.
-    #[serde(default, deserialize_with = "known_or_none")]
-    pub status: Option<Status>,
-    /// For `end` and `attempt`.
-    pub cause: Option<Cause>,
-    /// For `attempt`: memory of its largest process, bytes.
-    pub max_rss_bytes: Option<u64>,
-    /// For `attempt`: memory of all its processes together, bytes.
-    pub tree_bytes: Option<u64>,
-    #[serde(borrow)]
-    check: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    record: Option<&'a RawValue>,
-}
-
-/// A status, if it is one of those that this version knows: the rest of the line still counts.
-fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
-    /// Borrowed where it can be, which an `Option` of what is within is not.
-    #[derive(Deserialize)]
-    struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
-    let word = Option::<Word<'de>>::deserialize(deserializer)?;
-    Ok(word.and_then(|word| status_of(&word.0)))
-}
-
-fn status_of(word: &str) -> Option<Status> {
-    Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(word)).ok()
-}
 
 /// A line that is not what a journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +127,7 @@ fn parts(block: &[u8], offset: u64) -> Vec<(&[u8], u64)> {
 type Parsed<'a> = Result<(ReadLine<'a>, u64), BadLine>;
 
 fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
-    let check = Finder::new(CHECK);
+    let reader = LineReader::new();
     let mut lines = Vec::new();
     let mut rest = part;
     while !rest.is_empty() {
@@ -198,7 +135,7 @@ fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
         let line;
         (line, rest) = rest.split_at(end);
         if !line.trim_ascii().is_empty() {
-            let parsed = parse_end(line, offset, &check).map_or_else(|| parse(line, offset), Ok);
+            let parsed = reader.read(line, offset);
             lines.push(parsed.map(|line| (line, offset)).map_err(|why| BadLine { offset, why }));
         }
         offset += line.len() as u64;
@@ -206,90 +143,21 @@ fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
     lines
 }
 
-/// An `end` line whose checksum says that it is what was written, so that nothing else of it has to be checked; `None` for
-/// any other line.
-// Most of a journal are records: not to look at them again is three times as fast.
-fn parse_end<'a>(line: &'a [u8], offset: u64, check: &Finder<'_>) -> Option<ReadLine<'a>> {
-    let (head, rest) = line.split_at(check.find(line)?);
-    let rest = rest.strip_prefix(CHECK)?;
-    let (check, rest) = rest.split_at_checked(journal::CHECK)?;
-    let record = rest.strip_prefix(b"\",\"record\":")?.strip_suffix(b"}\n")?;
-    if !is_check_of(check, head, record) {
-        return None;
-    }
-    let members = members_of(head).filter(|members| members.event == "end" && members.v > 0)?;
-    let at = line.len() - record.len() - b"}\n".len();
-    Some(ReadLine { members, text: line, record: Some(span(record, offset + at as u64)) })
-}
-
-fn span(record: &[u8], offset: u64) -> Span {
-    Span { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
-}
-
-/// The members of a line that is as it was written; `None` where they are not what a line has.
-fn members_of(head: &[u8]) -> Option<Members<'_>> {
-    let mut members = Members::default();
-    for json::Member { key, value, .. } in json::members(head) {
-        match key {
-            b"\"v\"" => members.v = serde_json::from_slice(value).ok()?,
-            b"\"run\"" => members.run = plain_text(value)?,
-            b"\"event\"" => members.event = plain_text(value)?,
-            b"\"index\"" => members.index = serde_json::from_slice(value).ok()?,
-            b"\"status\"" => members.status = status_of(&plain_text(value)?),
-            b"\"cause\"" => members.cause = serde_json::from_slice(value).ok()?,
-            _ => {}
-        }
-    }
-    Some(members)
-}
-
-/// The text of a JSON string without escapes.
-fn plain_text(value: &[u8]) -> Option<Cow<'_, str>> {
-    let text = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let text = std::str::from_utf8(text).ok().filter(|text| !text.contains('\\'))?;
-    Some(Cow::Borrowed(text))
-}
-
-fn parse(line: &[u8], offset: u64) -> Result<ReadLine<'_>, String> {
-    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let members: Members<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if !is_intact(&members, text) {
-        return Err("it does not have the checksum that it was written with".to_owned());
-    }
-    let record = members
-        .record
-        .map(|record| span(record.get().as_bytes(), offset + start_within(record.get(), text) as u64));
-    Ok(ReadLine { members, text: line, record })
-}
-
-/// Whether a line is what was written, as far as it can tell.
-fn is_intact(line: &Members<'_>, text: &str) -> bool {
-    if line.event != "end" {
-        return true;
-    }
-    let (Some(check), Some(record)) = (&line.check, line.record.map(RawValue::get)) else { return false };
-    let head = text[..start_within(record, text)].strip_suffix(&journal::before_record(check));
-    head.is_some_and(|head| is_check_of(check.as_bytes(), head.as_bytes(), record.as_bytes()))
-}
-
-/// Where a part of a text begins in it.
-fn start_within(part: &str, text: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, BadLine, ReadLine, parse, read};
-    use crate::event::{AttemptBegun, Event, TaskEnded};
-    use crate::outcome::{Cause, Status};
+    use super::{BLOCK, BadLine, read};
+    use crate::event::{AttemptBegun, AttemptEnded, Event, TaskEnded, Totals};
+    use crate::outcome::{Cause, ProcessEnd, Status, Usage};
     use crate::record::journal::Journal;
+    use crate::record::line::{ReadLine, parse};
 
     /// What a reader learns of a line.
     fn told(line: &ReadLine<'_>) -> String {
         let ReadLine { members, text, record } = line;
         let (run, event, index) = (&members.run, &members.event, members.index);
         let ended = (members.status, members.cause, members.alone, record);
-        format!("{run} {event} {index:?} {ended:?} {}", blake3::hash(text))
+        let used = (members.max_rss_bytes, members.tree_bytes);
+        format!("{run} {event} {index:?} {ended:?} {used:?} {}", blake3::hash(text))
     }
 
     fn written(path: &std::path::Path) -> Vec<u8> {
@@ -300,6 +168,18 @@ mod tests {
                 0 => (Status::Failed, Some(Cause::Exit)),
                 _ => (Status::Ok, None),
             };
+            journal.add(&Event::Attempt(AttemptEnded {
+                index,
+                attempt: 1,
+                status,
+                cause,
+                end: ProcessEnd::default(),
+                usage: Usage { max_rss_bytes: Some(index), ..Usage::default() },
+                tree_bytes: (index % 5 == 0).then_some(index),
+                log: None,
+                left_processes: 0,
+            }));
+            journal.add(&Event::Alive(Totals::default()));
             let long = if index == 5000 { 3 * BLOCK } else { 30 };
             let record = format!("{{\"s\":\"\\\\\\\",\\\"check\\\":{}\"}}", "x".repeat(long));
             journal.add_end(TaskEnded { index, status, cause }, record.as_bytes());
@@ -332,5 +212,47 @@ mod tests {
         let mut read_lines = Vec::new();
         assert!(read(&path, |line| read_lines.push(told(line))).unwrap() == bad);
         assert!(read_lines == lines);
+    }
+
+    #[test]
+    fn a_line_that_is_nearly_as_we_write_it_is_what_any_reader_of_json_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let whole = "\"v\":1,\"run\":\"run\",\"event\":\"start\"";
+        for rest in [
+            ",\"index\":1",
+            ",\"index\":01",
+            ",\"index\":-1",
+            ",\"index\":1.",
+            ",\"index\":1.5",
+            ",\"index\":1e3",
+            ",\"index\":99999999999999999999",
+            ",\"index\":nul",
+            ",\"index\":1,\"index\":1",
+            ",\"other\":01",
+            ",\"other\":1e400",
+            ",\"other\":-",
+            ",\"other\":[1,{}]",
+            ",\"other\":\"\u{1}\"",
+            ",\"other\":\"\\u00\"",
+            ",\"other\":\"é\"",
+            ",\"alone\":1",
+            ",\"status\":\"new\",\"cause\":\"new\"",
+            ",\"status\":7",
+            ",\"record\":1",
+            ",\"check\":1",
+            ",",
+            "}",
+            ",\"v\":1",
+        ] {
+            let line = format!("{{{whole}{rest}}}\n");
+            std::fs::write(&path, &line).unwrap();
+            let mut lines = Vec::new();
+            let bad = read(&path, |line| lines.push(told(line))).unwrap();
+            match parse(line.as_bytes(), 0) {
+                Ok(line) => assert_eq!((lines, bad), (vec![told(&line)], vec![])),
+                Err(why) => assert_eq!((lines, bad), (vec![], vec![BadLine { offset: 0, why }]), "{rest}"),
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod launches;
 pub mod layout;
 pub mod lease;
+pub mod line;
 pub mod lines;
 pub mod logs;
 pub mod records;
