@@ -1,6 +1,10 @@
 //! The names in an open folder, as the system lists them: without an allocation for each where it allows that.
 
+#[cfg(target_os = "linux")]
+use std::cell::Cell;
 use std::ffi::CStr;
+#[cfg(target_os = "linux")]
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::FileType;
@@ -19,14 +23,33 @@ pub(super) struct Listed<'a> {
 #[cfg(target_os = "linux")]
 const LISTING_BYTES: usize = 64 * 1024;
 
+#[cfg(target_os = "linux")]
+thread_local! {
+    /// Kept from folder to folder: musl hands memory of this size back to the system at once, and pages that come anew
+    /// cost more than the listing.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Gives every name to `take`. Answers what ended the listing early, if something did; `take` may end it with an error.
 #[cfg(target_os = "linux")]
 pub(super) fn each<E>(
     folder: BorrowedFd<'_>,
+    take: impl FnMut(Listed<'_>) -> Result<(), E>,
+) -> Result<Option<Errno>, E> {
+    let mut buffer = BUFFER.take();
+    buffer.reserve(LISTING_BYTES);
+    let ended = each_into(buffer.spare_capacity_mut(), folder, take);
+    BUFFER.set(buffer);
+    ended
+}
+
+#[cfg(target_os = "linux")]
+fn each_into<E>(
+    buffer: &mut [MaybeUninit<u8>],
+    folder: BorrowedFd<'_>,
     mut take: impl FnMut(Listed<'_>) -> Result<(), E>,
 ) -> Result<Option<Errno>, E> {
-    let mut buffer = Vec::with_capacity(LISTING_BYTES);
-    let mut listing = rustix::fs::RawDir::new(folder, buffer.spare_capacity_mut());
+    let mut listing = rustix::fs::RawDir::new(folder, buffer);
     while let Some(entry) = listing.next() {
         match entry {
             Ok(entry) => {
