@@ -29,8 +29,7 @@ pub fn read_entries(
     name: &str,
 ) -> Result<Entries, DiscoverError> {
     let separator = if null_separated { b'\0' } else { b'\n' };
-    let mut read = Entries::default();
-    let mut seen = HashSet::new();
+    let mut entries = Vec::new();
     for line in 1.. {
         let mut entry = Vec::new();
         let length = input
@@ -46,14 +45,20 @@ pub fn read_entries(
         if is_blank(&entry, null_separated) {
             continue;
         }
-        let entry = OsString::from_vec(entry);
-        if seen.insert(entry.clone()) {
-            read.entries.push(entry);
-        } else {
-            read.repeats += 1;
-        }
+        entries.push(OsString::from_vec(entry));
     }
-    Ok(read)
+    Ok(without_repeats(entries))
+}
+
+fn without_repeats(mut entries: Vec<OsString>) -> Entries {
+    let mut seen = HashSet::with_capacity(entries.len());
+    let is_first: Vec<bool> = entries.iter().map(|entry| seen.insert(entry.as_os_str())).collect();
+    let repeats = is_first.iter().filter(|is_first| !**is_first).count();
+    if repeats > 0 {
+        let mut is_first = is_first.into_iter();
+        entries.retain(|_| is_first.next().unwrap_or(true));
+    }
+    Entries { entries, repeats }
 }
 
 fn check_line(entry: &[u8], line: usize, name: &str) -> Result<(), DiscoverError> {
