@@ -20,7 +20,15 @@ pub fn sizes<P: AsRef<Path> + Sync>(
     entries: &[P],
     keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<u64>, DiscoverError> {
-    pool()?.install(|| entries.par_iter().map(|entry| size(entry.as_ref(), keep_going)).collect())
+    let mut sizes = vec![0; entries.len()];
+    let places = sizes.par_iter_mut().zip(entries);
+    pool()?.install(|| {
+        places.try_for_each(|(place, entry)| {
+            *place = size(entry.as_ref(), keep_going)?;
+            Ok(())
+        })
+    })?;
+    Ok(sizes)
 }
 
 fn size(entry: &Path, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<u64, DiscoverError> {
