@@ -128,17 +128,18 @@ fn by_count(strategy: Strategy, count: u64, replica: Replica) -> Share {
 
 /// For each entry the 0-based replica that gets it: largest first to the least loaded, ties by order.
 fn owners_by_size(sizes: &[u64], replicas: u32) -> Vec<u32> {
-    let mut largest_first: Vec<usize> = (0..sizes.len()).collect();
-    // Stable, so that equal sizes keep the list's order.
-    largest_first.sort_by_key(|&index| Reverse(sizes[index]));
+    // With their places, so that equal sizes keep the list's order, and sorting looks nothing up elsewhere.
+    let mut largest_first: Vec<(Reverse<u64>, usize)> =
+        sizes.iter().enumerate().map(|(index, size)| (Reverse(*size), index)).collect();
+    largest_first.sort_unstable();
     let mut loads: BinaryHeap<Reverse<(u64, u64, u32)>> =
         (0..replicas).map(|replica| Reverse((0, 0, replica))).collect();
     let mut owners = vec![0; sizes.len()];
-    for index in largest_first {
+    for (Reverse(size), index) in largest_first {
         let Some(mut least) = loads.peek_mut() else { break };
         let Reverse((bytes, files, replica)) = *least;
         owners[index] = replica;
-        *least = Reverse((bytes.saturating_add(sizes[index]), files + 1, replica));
+        *least = Reverse((bytes.saturating_add(size), files + 1, replica));
     }
     owners
 }
