@@ -77,6 +77,10 @@ impl Plan {
             (1..).zip(&of_all).map(|(replica_id, share)| row(replica_id, share, entries, sizes)).collect();
         let comparable =
             Strategy::ALL.into_iter().filter(|strategy| !strategy.needs_sizes() || !sizes.is_empty());
+        let compared = comparable.map(|one| {
+            let others = (one != strategy).then(|| shares(one, count, sizes, replicas));
+            compare(one, others.as_ref().unwrap_or(&of_all), sizes)
+        });
         Self {
             strategy,
             replica_count: replicas.get(),
@@ -84,7 +88,7 @@ impl Plan {
             bytes: (!sizes.is_empty()).then(|| sizes.iter().sum()),
             empty: of_all.iter().filter(|share| share.is_empty()).count() as u64,
             replicas: rows,
-            strategies: comparable.map(|strategy| compare(strategy, count, sizes, replicas)).collect(),
+            strategies: compared.collect(),
             unreadable,
         }
     }
@@ -104,11 +108,10 @@ fn row(replica_id: u32, share: &Share, entries: &[Entry], sizes: &[u64]) -> Row 
     }
 }
 
-fn compare(strategy: Strategy, count: u64, sizes: &[u64], replicas: NonZeroU32) -> Comparison {
-    let of_all = shares(strategy, count, sizes, replicas);
+fn compare(strategy: Strategy, of_all: &[Share], sizes: &[u64]) -> Comparison {
     let most = |loads: &[u64]| loads.iter().copied().max().unwrap_or(0);
     let by_files: Vec<u64> = of_all.iter().map(Share::len).collect();
-    let by_load = loads(&of_all, sizes);
+    let by_load = loads(of_all, sizes);
     let imbalance = Imbalance::of(&by_load).or_else(|| Imbalance::of(&by_files));
     Comparison {
         strategy,
