@@ -342,8 +342,8 @@ impl InputList {
     fn sizes(&self) -> anyhow::Result<Vec<u64>> {
         let mut sizes = Vec::new();
         if self.header.strategy.needs_sizes() {
-            self.read(0..self.header.count, |_, entry| {
-                sizes.push(entry.size.unwrap_or(0));
+            self.read_lines(0..self.header.count, |index, line| {
+                sizes.push(parse_size(line, index).with_context(|| self.unusable())?);
                 Ok(())
             })?;
         }
@@ -372,17 +372,26 @@ impl InputList {
         wanted: impl Iterator<Item = u64>,
         mut take: impl FnMut(u64, Entry) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let damaged = || format!("the input list {} can't be used", self.path.display());
+        self.read_lines(wanted, |index, line| {
+            take(index, parse_line(line, index).with_context(|| self.unusable())?)
+        })
+    }
+
+    fn read_lines(
+        &self,
+        wanted: impl Iterator<Item = u64>,
+        mut take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut wanted = wanted.peekable();
         let mut block = Vec::new();
         while let Some(&next) = wanted.peek() {
             let number = next / self.header.block_entries;
-            self.read_block(number, &mut block).with_context(damaged)?;
+            self.read_block(number, &mut block).with_context(|| self.unusable())?;
             let first = number * self.header.block_entries;
             let lines = block.split_inclusive(|byte| *byte == b'\n');
             for (index, line) in (first..).zip(lines) {
                 if wanted.next_if_eq(&index).is_some() {
-                    take(index, parse_line(line, index).with_context(damaged)?)?;
+                    take(index, line)?;
                 }
             }
         }
@@ -397,7 +406,11 @@ impl InputList {
         let mut block = Vec::new();
         (0..self.header.blocks.len() as u64)
             .try_for_each(|number| self.read_block(number, &mut block))
-            .with_context(|| format!("the input list {} can't be used", self.path.display()))
+            .with_context(|| self.unusable())
+    }
+
+    fn unusable(&self) -> String {
+        format!("the input list {} can't be used", self.path.display())
     }
 
     fn read_block(&self, number: u64, block: &mut Vec<u8>) -> anyhow::Result<()> {
@@ -478,6 +491,18 @@ fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
         serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
     let path = line.path.bytes().map_err(|error| anyhow::anyhow!("entry {index}: {error}"))?;
     Ok(Entry { path, size: line.size })
+}
+
+/// The size alone, without memory for the path: all lines are asked for it where shares go by size.
+fn parse_size(line: &[u8], index: u64) -> anyhow::Result<u64> {
+    #[derive(Deserialize)]
+    struct Size {
+        #[serde(default)]
+        size: Option<u64>,
+    }
+    let line: Size =
+        serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
+    Ok(line.size.unwrap_or(0))
 }
 
 #[cfg(test)]
