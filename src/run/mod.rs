@@ -1,5 +1,6 @@
 //! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
 
+pub mod attendance;
 pub mod capture;
 pub mod cgroup;
 pub mod child;
@@ -12,6 +13,7 @@ pub mod limits;
 pub mod memory;
 mod proc_text;
 pub mod program;
+mod reaped;
 pub mod recorder;
 pub mod result;
 pub mod schedule;
@@ -19,3 +21,4 @@ pub mod scratch;
 pub mod source;
 pub mod spawn;
 pub mod stop;
+mod stream;

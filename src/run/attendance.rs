@@ -1,0 +1,308 @@
+//! Staying with one process: it is waited for, its time is limited, it is told to end and killed if it does not. What it
+//! says meanwhile, and whether that is reason to leave it, is its caller's business.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+
+use crate::run::proc_text;
+use crate::run::stop::Stop;
+
+/// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
+pub const LONGEST_GRACE_ON_STOP: Duration = Duration::from_secs(15);
+
+/// A process that even KILL does not end (it hangs in the kernel) is given up after this when stopping. That leaves time
+/// for the results also after a second signal.
+const GIVE_UP_AFTER_KILL: Duration = Duration::from_secs(3);
+
+/// How often a process is asked whether it ended, where the system can't tell by itself.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+
+/// A process that ends sooner has hardly filled memory, and to offer it to the kernel costs a tenth of starting it.
+const YOUNG: Duration = Duration::from_millis(20);
+
+/// How long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until TERM.
+    pub timeout: Option<Duration>,
+    /// From TERM to KILL.
+    pub grace: Duration,
+}
+
+/// Why we ended a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Its time was up.
+    Timeout,
+    /// We are told to stop.
+    Stop,
+    /// Whoever stays with it had no use for it any more.
+    Owner,
+}
+
+/// Has the kernel, when it is out of memory, kill this process and its descendants before it kills this program. Where that
+/// can't be, nothing is lost but the preference.
+fn offer_to_the_kernel(pid: Pid) {
+    #[cfg(target_os = "linux")]
+    {
+        let mut waiting = vec![pid.as_raw_pid()];
+        while let Some(pid) = waiting.pop() {
+            let process = Path::new("/proc").join(pid.to_string());
+            let _ = std::fs::write(process.join("oom_score_adj"), "1000");
+            waiting.extend(proc_text::children(&process));
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = pid;
+}
+
+/// Tells when a process has ended, without reaping it.
+#[derive(Debug)]
+enum ExitWatch {
+    #[cfg(target_os = "linux")]
+    Descriptor(OwnedFd),
+    Asking(Pid),
+}
+
+impl ExitWatch {
+    fn new(pid: Pid) -> Self {
+        #[cfg(target_os = "linux")]
+        if let Ok(descriptor) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            return Self::Descriptor(descriptor);
+        }
+        Self::Asking(pid)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Descriptor(descriptor) => Some(descriptor.as_fd()),
+            Self::Asking(_) => None,
+        }
+    }
+
+    fn asks(&self) -> Option<Pid> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Descriptor(_) => None,
+            Self::Asking(pid) => Some(*pid),
+        }
+    }
+}
+
+fn has_ended(pid: Pid) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    // An error means that there is nothing left to wait for.
+    waitid(WaitId::Pid(pid), options).map_or(true, |status| status.is_some())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Until its time is up, and why that is so.
+    Running {
+        until: Option<(Instant, EndedBy)>,
+    },
+    Terminating {
+        why: EndedBy,
+        kill_at: Instant,
+    },
+    Killed {
+        why: EndedBy,
+        at: Instant,
+    },
+}
+
+impl Phase {
+    fn running_until(until: Option<Instant>) -> Self {
+        Self::Running { until: until.map(|until| (until, EndedBy::Timeout)) }
+    }
+}
+
+/// What the gates of [`Stop`] have said to this process so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    End,
+    Kill,
+}
+
+/// Staying with one process.
+#[derive(Debug)]
+pub struct Attendance {
+    exit: ExitWatch,
+    group: Pid,
+    phase: Phase,
+    told: Told,
+    grace: Duration,
+    /// When the kernel is told whom to kill for memory, unless it is told.
+    offer_at: Option<Instant>,
+}
+
+/// What a wait brought.
+#[derive(Debug, Clone, Copy)]
+pub struct Woken {
+    exited: bool,
+    gate: bool,
+}
+
+impl Attendance {
+    /// With a process that was just started and leads a group of its own.
+    pub fn new(pid: Pid, grace: Duration, until: Option<Instant>) -> Self {
+        Self {
+            exit: ExitWatch::new(pid),
+            group: pid,
+            phase: Phase::running_until(until),
+            told: Told::Nothing,
+            grace,
+            offer_at: Some(Instant::now() + YOUNG),
+        }
+    }
+
+    /// The process, which is its group's leader.
+    pub fn pid(&self) -> Pid {
+        self.group
+    }
+
+    /// Why it was told to end, or killed, if it was by us.
+    pub fn ended_by(&self) -> Option<EndedBy> {
+        match self.phase {
+            Phase::Running { .. } => None,
+            Phase::Terminating { why, .. } | Phase::Killed { why, .. } => Some(why),
+        }
+    }
+
+    /// Sets when its time is up; of one that runs.
+    pub fn limit(&mut self, until: Option<Instant>) {
+        if self.ended_by().is_none() {
+            self.phase = Phase::running_until(until);
+        }
+    }
+
+    /// Has it end within this time by itself, unless it has less.
+    pub fn release(&mut self, time: Duration) {
+        let at = Instant::now() + time;
+        if let Phase::Running { until } = self.phase
+            && until.is_none_or(|(until, _)| until > at)
+        {
+            self.phase = Phase::Running { until: Some((at, EndedBy::Owner)) };
+        }
+    }
+
+    /// Kills it, unless it was killed.
+    pub fn end_now(&mut self) {
+        if !matches!(self.phase, Phase::Killed { .. }) {
+            self.phase = self.kill(self.ended_by().unwrap_or(EndedBy::Owner), Instant::now());
+        }
+    }
+
+    /// What [`Self::wait`] polls for itself; the caller adds what else is to wake it.
+    pub fn watched<'a>(&'a self, stop: &'a Stop) -> Vec<PollFd<'a>> {
+        let mut watched = Vec::with_capacity(6);
+        let own = [self.exit.descriptor(), self.gate(stop)].into_iter().flatten();
+        watched.extend(own.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)));
+        watched
+    }
+
+    /// Waits until one of these is ready, [`Self::watched`] first, or something is due.
+    pub fn wait(&self, stop: &Stop, polled: &mut [PollFd<'_>]) -> Woken {
+        let timeout = self.patience().and_then(|patience| Timespec::try_from(patience).ok());
+        // Interrupted or not, the state is looked at afresh.
+        let _ = poll(polled, timeout.as_ref());
+        let mut ready = polled.iter().map(|polled| !polled.revents().is_empty());
+        let mut next_if = |present: bool| present && ready.next().unwrap_or(false);
+        let exited = next_if(self.exit.descriptor().is_some()) || self.exit.asks().is_some_and(has_ended);
+        Woken { exited, gate: next_if(self.gate(stop).is_some()) }
+    }
+
+    /// Does what is due after a wait. `true` when it is over: the process ended, or it hangs in the kernel and we are told
+    /// to stop.
+    pub fn is_over(&mut self, woken: Woken) -> bool {
+        if woken.exited || self.is_given_up() {
+            return true;
+        }
+        if woken.gate {
+            self.told = if self.told == Told::Nothing { Told::End } else { Told::Kill };
+        }
+        if self.offer_at.take_if(|at| *at <= Instant::now()).is_some() {
+            offer_to_the_kernel(self.group);
+        }
+        self.phase = self.next_phase();
+        false
+    }
+
+    fn is_given_up(&self) -> bool {
+        matches!(self.phase, Phase::Killed { at, .. } if self.told != Told::Nothing && at.elapsed() >= GIVE_UP_AFTER_KILL)
+    }
+
+    fn next_phase(&self) -> Phase {
+        let now = Instant::now();
+        let soonest = now + self.grace.min(LONGEST_GRACE_ON_STOP);
+        match (self.phase, self.told) {
+            (Phase::Running { .. }, Told::End) => self.terminate(EndedBy::Stop, soonest),
+            (Phase::Running { .. }, Told::Kill) => self.kill(EndedBy::Stop, now),
+            (Phase::Running { until: Some((until, why)) }, Told::Nothing) if until <= now => {
+                self.terminate(why, now + self.grace)
+            }
+            (Phase::Terminating { why, .. }, Told::Kill) => self.kill(why, now),
+            (Phase::Terminating { why, kill_at }, _) if kill_at <= now => self.kill(why, now),
+            (Phase::Terminating { why, kill_at }, Told::End) => {
+                Phase::Terminating { why, kill_at: kill_at.min(now + LONGEST_GRACE_ON_STOP) }
+            }
+            (phase, _) => phase,
+        }
+    }
+
+    fn terminate(&self, why: EndedBy, kill_at: Instant) -> Phase {
+        self.signal(Signal::TERM);
+        // A stopped process learns of TERM only when it goes on.
+        self.signal(Signal::CONT);
+        Phase::Terminating { why, kill_at }
+    }
+
+    fn kill(&self, why: EndedBy, at: Instant) -> Phase {
+        self.signal(Signal::KILL);
+        Phase::Killed { why, at }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Both numbers are this process's as long as it is not reaped, also where it has left its group. There is nobody
+        // to tell of a failure.
+        let _ = kill_process_group(self.group, signal);
+        // Twice to one that has not left it would be a second request, which many programs take as an order to give up.
+        if getpgid(Some(self.group)).is_ok_and(|group| group != self.group) {
+            let _ = kill_process(self.group, signal);
+        }
+    }
+
+    /// When something is due.
+    fn due(&self) -> Option<Instant> {
+        let by_phase = match self.phase {
+            Phase::Running { until } => until.map(|(until, _)| until),
+            Phase::Terminating { kill_at, .. } => Some(kill_at),
+            Phase::Killed { at, .. } => (self.told != Told::Nothing).then(|| at + GIVE_UP_AFTER_KILL),
+        };
+        [by_phase, self.offer_at].into_iter().flatten().min()
+    }
+
+    /// The gate that has not spoken yet; a gate that has would wake us for ever.
+    fn gate<'s>(&self, stop: &'s Stop) -> Option<BorrowedFd<'s>> {
+        match (self.told, self.phase) {
+            (Told::Nothing, _) => Some(stop.ending()),
+            (Told::End, Phase::Running { .. } | Phase::Terminating { .. }) => Some(stop.killing()),
+            _ => None,
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let due = self.due().map(|due| due.saturating_duration_since(Instant::now()));
+        match self.exit.asks() {
+            Some(_) => Some(due.map_or(ASK_EVERY, |due| due.min(ASK_EVERY))),
+            None => due,
+        }
+    }
+}
