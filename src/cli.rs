@@ -1,6 +1,7 @@
 //! What can be typed: clap types and help texts. What it means is worked out in `config`.
 
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -240,6 +241,10 @@ fn parse_max_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_worker_tasks(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| "write a whole number from 1, or leave the option out".to_owned())
+}
+
 /// Which tasks with a failed record run again on a later launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Rerun {
@@ -293,6 +298,16 @@ pub struct TaskArgs {
     /// Run by /bin/sh. Placeholders become quoted parameters: no file name ever becomes shell text. [default: none]
     #[arg(long, value_name = "STRING")]
     pub shell: Option<OsString>,
+    /// COMMAND is a warm worker: started once a job, it gets one file a line as JSON, and answers so [default: false]
+    ///
+    /// It stays. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":
+    /// ...}, and answers with one line on standard output: a JSON object, which is the result, or {"error": "..."}. Other
+    /// lines are its log. It ends when its input does.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch)]
+    pub worker: Option<bool>,
+    /// Start a worker afresh after so many tasks [default: never]
+    #[arg(long, value_name = "N", value_parser = parse_worker_tasks, allow_negative_numbers = true, hide_short_help = true)]
+    pub worker_tasks: Option<NonZeroU64>,
     /// The tasks' working directory [task: each its own temporary one; default: where canfar-run was started]
     #[arg(long, value_name = "DIR|task", value_hint = ValueHint::DirPath, hide_short_help = true)]
     pub chdir: Option<PathBuf>,

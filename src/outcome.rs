@@ -16,7 +16,7 @@ pub enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
-    /// The command exited with another code than 0.
+    /// The command exited with another code than 0, or a worker answered with an error.
     Exit,
     /// A signal ended it.
     Signal,
@@ -60,7 +60,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// How a process ended, as `wait` tells. Both are `None` where none was started.
+/// How a process ended, as `wait` tells. Both are `None` where none was started, and where a worker answered and lives on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessEnd {
     /// Its exit code, if it exited.
@@ -74,9 +74,10 @@ pub struct ProcessEnd {
 pub struct Usage {
     /// Wall time, seconds.
     pub duration_s: f64,
-    /// User and system CPU time of the process and the children it waited for, seconds.
+    /// User and system CPU time of the process and the children it waited for, seconds; of a worker, since its last task.
     pub cpu_s: f64,
-    /// Resident memory of the attempt's largest process, bytes; `None` where it can't be told from the runner's own.
+    /// Resident memory of the attempt's largest process, bytes; `None` where it can't be told from the runner's own. Of a
+    /// worker that lives on: the most it had so far, as last looked at.
     pub max_rss_bytes: Option<u64>,
 }
 

@@ -1,6 +1,8 @@
 //! `run`: this replica's share, from the list to the results file.
 
-use std::io::Write;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -12,13 +14,15 @@ use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
 use crate::provenance::Process;
 use crate::record::command_files;
-use crate::record::inputs::{InputList, Origin, Source};
+use crate::record::inputs::{Entry, InputList, Origin, Source};
 use crate::record::layout::Layout;
 use crate::record::succession;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
 use crate::run::descendants::Descendants;
+use crate::run::execute::Manner;
 use crate::run::stop::Stop;
+use crate::run::worker::write_request;
 use crate::template::{TaskPlace, shell_quote};
 use crate::units;
 
@@ -138,22 +142,58 @@ fn dry_run(
         ),
     };
     let source = list.as_ref().map(|list| &list.header().source).or(source(config));
-    for (position, (index, entry)) in share.iter().zip(&entries).enumerate() {
-        let rel =
-            source.map_or(entry.path.as_os_str(), |source| crate::record::rel::rel(source, &entry.path));
-        let slot = position % config.jobs + 1;
-        let place = TaskPlace { path: &entry.path, rel, index, slot, replica: replica.id() };
-        let mut line = shell_quote(&config.template.render(&place));
-        line.push(b'\n');
-        out.write_all(&line).context("can't print the commands")?;
+    let rel = |entry: &Entry| {
+        source.map_or(entry.path.clone(), |source| crate::record::rel::rel(source, &entry.path).to_owned())
+    };
+    let tasks = share.iter().zip(&entries);
+    let what = if config.manner == Manner::Own { "command" } else { "request" };
+    match config.manner {
+        Manner::Own => print_commands(config, tasks, rel, out),
+        Manner::Workers { .. } => print_requests(config, tasks, out),
     }
+    .context("can't print the commands")?;
     out.flush().context("can't print the commands")?;
     console.say(
         Verbosity::Normal,
         Tone::Plain,
-        &format!("{replica}: {} would be run; nothing was", units::count(share.len(), "command")),
+        &format!("{replica}: {} would be run; nothing was", units::count(share.len(), what)),
     );
     Ok(ExitCode::Ok)
+}
+
+fn print_commands<'a>(
+    config: &RunConfig,
+    tasks: impl Iterator<Item = (u64, &'a Entry)>,
+    rel: impl Fn(&Entry) -> OsString,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (position, (index, entry)) in tasks.enumerate() {
+        let rel = rel(entry);
+        let slot = position % config.jobs + 1;
+        let replica = config.identity.replica.id();
+        let place = TaskPlace { path: &entry.path, rel: &rel, index, slot, replica };
+        let mut line = shell_quote(&config.template.render(&place));
+        line.push(b'\n');
+        out.write_all(&line)?;
+    }
+    Ok(())
+}
+
+/// What a shell can run as it stands: one worker with all requests. No line of JSON ends them early.
+fn print_requests<'a>(
+    config: &RunConfig,
+    tasks: impl Iterator<Item = (u64, &'a Entry)>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
+    line.extend_from_slice(b" << 'REQUESTS'\n");
+    out.write_all(&line)?;
+    let folder = config.scratch.first().map_or(Path::new("/tmp"), PathBuf::as_path);
+    for (index, entry) in tasks {
+        write_request(&mut line, &entry.path, index, 1, folder.as_os_str());
+        out.write_all(&line)?;
+    }
+    out.write_all(b"REQUESTS\n")
 }
 
 fn live(

@@ -12,13 +12,15 @@ use crate::text::OsText;
 
 /// Options about tasks and their results that stay as they were unless something else is said. What is about a container
 /// (how many tasks at a time, its disks, its time) is its own.
-pub(super) const LASTING: [&str; 10] = [
+pub(super) const LASTING: [&str; 12] = [
     "timeout",
     "grace",
     "retries",
     "retry-delay",
     "max-failures",
     "rerun",
+    "worker",
+    "worker-tasks",
     "chdir",
     "result",
     "max-result",

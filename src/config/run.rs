@@ -20,10 +20,10 @@ use crate::replica::Replica;
 use crate::run::attendance::Limits;
 use crate::run::cgroup::{Cgroup, MemoryGroup};
 use crate::run::environment::TaskEnvironment;
-use crate::run::execute::WorkFolder;
+use crate::run::execute::{Manner, WorkFolder};
 use crate::run::limits::JobsRule;
 use crate::run::recorder::KeepLogs;
-use crate::run::result::ResultRule;
+use crate::run::result::{ResultKind, ResultRule};
 use crate::run::schedule::{MaxFailures, Retries};
 use crate::run::{program, scratch};
 use crate::select::Strategy;
@@ -68,6 +68,8 @@ pub struct RunConfig {
     pub command: Command,
     /// The command as it is rendered.
     pub template: Template,
+    /// In what processes tasks are done.
+    pub manner: Manner,
     /// The file of its first word, where that has no placeholder.
     pub program: Option<PathBuf>,
     /// CPUs that may be used.
@@ -131,7 +133,8 @@ impl RunConfig {
         let given = source_of(&args.inputs, environment)?;
         let identity =
             identify(args.share.replica_id.as_deref(), args.share.replica_count.as_deref(), environment)?;
-        let (command, template) = command_of(&args.tasks, &args.inputs, environment)?;
+        let manner = manner_of(args)?;
+        let (command, template) = command_of(&args.tasks, manner, &args.inputs, environment)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
         let env = &layered.settings.env;
@@ -184,6 +187,7 @@ impl RunConfig {
             cwd,
             command,
             template,
+            manner,
             results_dir,
         })
     }
@@ -255,20 +259,50 @@ fn has_relative(inputs: &InputArgs) -> bool {
     inputs.input.iter().chain(excludes).any(is_relative)
 }
 
+/// In what processes tasks are done.
+fn manner_of(args: &RunArgs) -> anyhow::Result<Manner> {
+    let tasks = args.tasks.worker_tasks;
+    if !args.tasks.worker.unwrap_or(false) {
+        if tasks.is_some() {
+            bail!("--worker-tasks is about workers: give --worker, too, or leave it out");
+        }
+        return Ok(Manner::Own);
+    }
+    if args.results.result == ResultKind::Text {
+        bail!(
+            "--result text has no meaning with --worker: a worker's answer is one line of JSON, and its other output is log. Leave it out"
+        );
+    }
+    if args.tasks.chdir.as_deref().is_some_and(|folder| folder.as_os_str() == "task") {
+        bail!(
+            "--chdir task has no meaning with --worker, which stays where it was started: each request names a temporary folder for its task (`tmpdir`), into which the worker can go by itself"
+        );
+    }
+    Ok(Manner::Workers { tasks })
+}
+
 fn command_of(
     tasks: &TaskArgs,
+    manner: Manner,
     inputs: &InputArgs,
     environment: &Environment,
 ) -> anyhow::Result<(Command, Template)> {
     match (&tasks.shell, tasks.command.as_slice()) {
         (Some(script), []) => {
-            let template = Template::from_shell(script).context("in --shell")?;
+            let template = match manner {
+                Manner::Own => Template::from_shell(script),
+                Manner::Workers { .. } => Template::of_worker_in_shell(script),
+            };
+            let template = template.context("in --shell")?;
             Ok((Command::Shell(OsText(script.clone())), template))
         }
         (Some(script), words) => bail!("{}", lost_quotes(script, words)),
         (None, []) => bail!("{}", no_command(inputs, environment)),
         (None, words) => {
-            let template = Template::from_argv(words)?;
+            let template = match manner {
+                Manner::Own => Template::from_argv(words)?,
+                Manner::Workers { .. } => Template::of_worker(words)?,
+            };
             Ok((Command::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
         }
     }

@@ -262,6 +262,7 @@ impl Launcher<'_> {
         let config = self.config;
         ProcessSettings {
             template: config.template.clone(),
+            manner: config.manner,
             program: config.program.clone(),
             environment: config.environment.clone(),
             run: self.run_id().to_owned(),

@@ -15,12 +15,13 @@ use crate::record::results;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
 use crate::run::descendants::PATIENCE;
-use crate::run::execute::{Execute, ProcessSlot};
+use crate::run::execute::{Execute, Manner, ProcessSlot};
 use crate::run::memory::{Guard, Room};
 use crate::run::recorder::{Recorder, Tally};
 use crate::run::schedule::{self, Work};
 use crate::run::source::Halt;
 use crate::run::spawn::Starter;
+use crate::run::worker::{Crew, WorkerSlot};
 use crate::units;
 
 /// How a launch ended.
@@ -89,9 +90,18 @@ impl Launcher<'_> {
         let Prepared { recorder, share, entries, source, tasks, roster, settings, scratch, .. } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
         let starter = Starter::new().context("can't open /dev/null")?;
+        let crew = Crew::default();
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
-                Ok(Box::new(ProcessSlot::new(settings, &starter, self.stop, roster, scratch, slot)?))
+                let stop = self.stop;
+                Ok(match settings.manner {
+                    Manner::Own => {
+                        Box::new(ProcessSlot::new(settings, &starter, stop, roster, scratch, slot)?)
+                    }
+                    Manner::Workers { tasks } => Box::new(WorkerSlot::new(
+                        settings, tasks, &crew, &starter, stop, roster, scratch, slot,
+                    )?),
+                })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let guard = self.guard(prepared)?;

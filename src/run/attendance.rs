@@ -150,6 +150,13 @@ pub struct Woken {
     gate: bool,
 }
 
+impl Woken {
+    /// Whether the process has ended.
+    pub fn has_exited(self) -> bool {
+        self.exited
+    }
+}
+
 impl Attendance {
     /// With a process that was just started and leads a group of its own.
     pub fn new(pid: Pid, grace: Duration, until: Option<Instant>) -> Self {

@@ -2,8 +2,8 @@
 //! [`Execute`] beside it.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::outcome::{Cause, Failure, ProcessEnd, Usage};
 use crate::record::item::TaskResult;
@@ -12,21 +12,16 @@ use crate::run::attendance::{EndedBy, Limits};
 use crate::run::capture::Capture;
 use crate::run::child::{self, Finished, Spec};
 use crate::run::environment::{TASK_ID, TaskEnvironment};
-use crate::run::memory::{Roster, Seat, Shortage};
+use crate::run::memory::{Roster, Seat};
 use crate::run::result::ResultRule;
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
-use crate::run::stop::{REQUESTS, Stop};
+use crate::run::stop::Stop;
+use crate::run::verdict;
 use crate::template::{TaskPlace, Template};
 
-/// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
-const SAME_MOMENT: Duration = Duration::from_secs(1);
-
-/// A shell whose command was ended by a signal exits with its number and this.
-const SHELLS_SIGNAL: i32 = 128;
-
 /// What each task has of its own in its environment.
-const OWN_VARIABLES: [&str; 8] = [
+pub(super) const OWN_VARIABLES: [&str; 8] = [
     TASK_ID,
     "CANFAR_TASK_FILE",
     "CANFAR_TASK_INDEX",
@@ -90,6 +85,9 @@ pub enum Execution {
 pub trait Execute: Send {
     /// Makes one attempt and stays until it ended.
     fn execute(&mut self, attempt: &Attempt<'_>) -> Execution;
+
+    /// Lets go of what it keeps from attempt to attempt, processes above all; gone when this returns.
+    fn let_go(&mut self) {}
 }
 
 /// `--chdir`.
@@ -103,11 +101,25 @@ pub enum WorkFolder {
     Task,
 }
 
+/// In what processes attempts are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// One for each.
+    Own,
+    /// Ones that stay (`--worker`).
+    Workers {
+        /// Started afresh after so many tasks (`--worker-tasks`).
+        tasks: Option<NonZeroU64>,
+    },
+}
+
 /// What all processes of a launch have in common.
 #[derive(Debug)]
 pub struct ProcessSettings {
     /// The command.
     pub template: Template,
+    /// In what processes.
+    pub manner: Manner,
     /// The file of its first word, where that has no placeholder.
     pub program: Option<PathBuf>,
     /// What the tasks share of their environment.
@@ -201,62 +213,13 @@ impl<'a> ProcessSlot<'a> {
         result_file: &Path,
         stdout: &mut Capture,
     ) -> Result<Option<TaskResult>, Failure> {
-        if finished.ended_by == Some(EndedBy::Timeout) {
-            let limit = self.settings.limits.timeout.unwrap_or_default();
-            return Err(Failure {
-                cause: Cause::Timeout,
-                message: format!("stopped after {} (--timeout)", crate::units::duration(limit)),
-            });
+        if let Some(failure) = verdict::failure(finished, self.settings.limits) {
+            return Err(failure);
         }
-        match (finished.end.exit_code, finished.end.signal) {
-            (Some(0), _) => self
-                .settings
-                .result
-                .extract(result_file, stdout)
-                .map_err(|bad| Failure { cause: Cause::Result, message: bad.0 }),
-            (Some(code), _) => Err(Failure { cause: Cause::Exit, message: format!("exit code {code}") }),
-            (None, Some(signal)) => Err(Failure {
-                cause: Cause::Signal,
-                message: format!("killed by {}", crate::units::signal(signal)),
-            }),
-            (None, None) => Err(Failure { cause: Cause::Signal, message: "its end was not seen".into() }),
-        }
-    }
-
-    /// Whether the task was told to end by who tells this process, as Slurm and systemd tell all of a job's processes at
-    /// once: its end may be seen before our own signal is.
-    fn was_told_with_us(&self, finished: &Finished) -> bool {
-        let ProcessEnd { exit_code, signal } = finished.end;
-        let told = signal.or_else(|| exit_code.map(|code| code - SHELLS_SIGNAL));
-        finished.ended_by.is_none()
-            && told.is_some_and(|signal| REQUESTS.contains(&signal))
-            && self.stop.comes_within(SAME_MOMENT)
-    }
-
-    /// Whether an attempt that failed ran out of memory, and what there is to say of it.
-    fn shortage(&self, finished: &Finished, attempt: &Attempt<'_>) -> Option<Failure> {
-        if finished.ended_by.is_some() {
-            return None;
-        }
-        let roster = self.seat.roster();
-        let what = match finished.held.stopped {
-            Some(Shortage { task, in_use, limit }) => {
-                let [task, in_use, limit] = [task, in_use, limit].map(crate::units::bytes);
-                format!("stopped at {task} of memory, with {in_use} of {limit} of the container's in use")
-            }
-            None if roster.was_kernel_killing(&finished.held) => {
-                let limit = crate::units::bytes(roster.limit());
-                format!("memory ran out: the kernel killed a process at the container's limit of {limit}")
-            }
-            None => return None,
-        };
-        roster.ran_short();
-        let advice = if attempt.alone {
-            ", although nothing else ran; start the container with more memory to run it"
-        } else {
-            ""
-        };
-        Some(Failure { cause: Cause::Oom, message: format!("{what}{advice}") })
+        self.settings
+            .result
+            .extract(result_file, stdout)
+            .map_err(|bad| Failure { cause: Cause::Result, message: bad.0 })
     }
 
     fn spawn_failed(
@@ -318,6 +281,7 @@ impl Execute for ProcessSlot<'_> {
                     argv: &argv,
                     environment: Variables { common: &self.common, own: &own },
                     folder: self.folder(),
+                    input: None,
                 },
                 limits: settings.limits,
                 seat: self.seat,
@@ -334,12 +298,15 @@ impl Execute for ProcessSlot<'_> {
         let judged = self.judge(&finished, &result_file, &mut stdout);
         let _ = std::fs::remove_file(&result_file);
         self.ready = self.scratch.renew();
-        if finished.ended_by == Some(EndedBy::Stop) || self.was_told_with_us(&finished) {
+        if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.stop) {
             return Execution::Stopped;
         }
         let (result, failure) = match judged {
             Ok(result) => (result, None),
-            Err(failure) => (None, Some(self.shortage(&finished, attempt).unwrap_or(failure))),
+            Err(failure) => (
+                None,
+                Some(verdict::shortage(&finished, self.seat.roster(), attempt.alone).unwrap_or(failure)),
+            ),
         };
         if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
             self.seat.roster().ended(finished.held.tree_bytes.or(finished.usage.max_rss_bytes));

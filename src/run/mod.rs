@@ -22,3 +22,5 @@ pub mod source;
 pub mod spawn;
 pub mod stop;
 mod stream;
+mod verdict;
+pub mod worker;

@@ -17,6 +17,18 @@ fn rest<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name))
 }
 
+/// CPU time of the children that a process waited for, by the text of its `stat`: the second field is a name in parentheses
+/// that may hold anything.
+#[cfg(target_os = "linux")]
+pub(super) fn time_of_children(stat: &[u8]) -> Option<std::time::Duration> {
+    let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
+    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
+    // The first of them is the third one; in user mode is the 16th, for it in the kernel the next.
+    let user: u64 = fields.nth(16 - 3)?.parse().ok()?;
+    let ticks = user + fields.next()?.parse::<u64>().ok()?;
+    Some(std::time::Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
 /// The children of the process whose folder this is: every thread has its own. One that has ended meanwhile has none.
 pub(super) fn children(process: &Path) -> Vec<i32> {
     let threads = std::fs::read_dir(process.join("task")).into_iter().flatten().flatten();
@@ -35,6 +47,15 @@ pub(super) fn numbers(list: &[u8]) -> Vec<i32> {
 #[cfg(test)]
 mod tests {
     use super::{bytes, numbers, word};
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_time_of_children_stands_behind_ones_own() {
+        let stat = b"7 (a) b) S 1 7 7 0 -1 0 1 0 0 0 11 22 300 50 20 0 1 0 99 1 1";
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        assert_eq!(super::time_of_children(stat).map(|time| time.as_secs_f64()), Some(350.0 / ticks));
+        assert_eq!(super::time_of_children(b"7 (a) S 1"), None);
+    }
 
     #[test]
     fn values_stand_after_their_names() {

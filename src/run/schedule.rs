@@ -19,7 +19,7 @@ use crate::record::rel::rel;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::Guard;
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
-use crate::run::source::{Halt, Source, Turn};
+use crate::run::source::{Halt, Keeps, Source, Turn};
 use crate::run::stop::Stop;
 use crate::threads::pool_of_up_to;
 
@@ -155,7 +155,8 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
 
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
-        while let Some(turn) = self.source.next() {
+        let mut keeps = Keeps::default();
+        while let Some(turn) = self.source.next_for(&mut keeps, || executor.let_go()) {
             // The attendant may be waiting for storage.
             self.heed_deadline();
             if self.stop.signal().is_some() || self.source.halted().is_some() {
@@ -164,6 +165,7 @@ impl Work<'_> {
                 self.take_turn(turn, slot, executor);
             }
         }
+        executor.let_go();
     }
 
     fn take_turn(&self, turn: Turn, slot: usize, executor: &mut dyn Execute) {

@@ -175,6 +175,14 @@ impl SlotScratch {
         Ok(())
     }
 
+    /// Folders within those of this slot, for what lives longer than a task.
+    ///
+    /// # Errors
+    /// When they can't be made.
+    pub fn within(&self, name: &str) -> anyhow::Result<Self> {
+        Self::new(self.root.join(name))
+    }
+
     /// The task's own temporary folder.
     pub fn tmp(&self) -> &Path {
         &self.tmp

@@ -134,7 +134,13 @@ struct State {
     halt: Option<Halt>,
     /// Slots that wait for a change.
     waiting: usize,
+    /// Slots that may keep processes from turn to turn.
+    keeping: usize,
 }
+
+/// Whether a slot may keep something alive from its last turn.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Keeps(bool);
 
 /// The one source of tasks of a launch.
 #[derive(Debug)]
@@ -156,6 +162,7 @@ impl Source {
             shorts: 0,
             halt: None,
             waiting: 0,
+            keeping: 0,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), jobs }
     }
@@ -192,15 +199,31 @@ impl Source {
         state
     }
 
-    /// The next task, once there is one that may start; `None` when there will be none.
+    /// The next task, once there is one that may start; `None` when there will be none. For who keeps nothing from turn to
+    /// turn.
     pub fn next(&self) -> Option<Turn> {
+        self.next_for(&mut Keeps(false), || {}).inspect(|_| self.state().keeping -= 1)
+    }
+
+    /// The same for a slot that may keep processes. It is asked to let go of them where they would be in the way: of a task
+    /// that is to be alone, or of others for their memory while this slot is not needed.
+    pub fn next_for(&self, keeps: &mut Keeps, mut let_go: impl FnMut()) -> Option<Turn> {
         let mut state = self.state();
         loop {
-            match state.look(Instant::now()) {
+            match state.look(Instant::now(), keeps) {
                 Look::Take(turn) => return Some(turn),
                 Look::End => {
                     self.wake(state);
                     return None;
+                }
+                Look::LetGo => {
+                    drop(state);
+                    let_go();
+                    state = self.state();
+                    *keeps = Keeps(false);
+                    state.keeping -= 1;
+                    self.wake(state);
+                    state = self.state();
                 }
                 Look::Wait(time) => state = self.wait(state, time),
             }
@@ -287,12 +310,13 @@ impl Source {
 
 enum Look {
     Take(Turn),
+    LetGo,
     Wait(Option<Duration>),
     End,
 }
 
 impl State {
-    fn look(&mut self, now: Instant) -> Look {
+    fn look(&mut self, now: Instant, keeps: &mut Keeps) -> Look {
         if self.halt.is_some() {
             return Look::End;
         }
@@ -301,7 +325,12 @@ impl State {
             .find(|stage| self.line(*stage).waiting() + self.line(*stage).running > 0);
         let Some(stage) = unfinished else { return Look::End };
         let most = if stage == Stage::Alone { 1 } else { self.limit.min(self.allowed) };
-        if self.running() >= most {
+        let is_idle = self.running() >= most || self.lines.iter().all(|line| line.waiting() == 0);
+        // What runs alone does so in a fresh process, too.
+        if keeps.0 && (is_idle || stage == Stage::Alone) {
+            return Look::LetGo;
+        }
+        if is_idle || (stage == Stage::Alone && self.keeping > 0) {
             return Look::Wait(None);
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
@@ -311,6 +340,8 @@ impl State {
         match line.next(stage, now) {
             Some(turn) => {
                 line.running += 1;
+                self.keeping += usize::from(!keeps.0);
+                *keeps = Keeps(true);
                 Look::Take(turn)
             }
             None => Look::Wait(line.next_retry(now)),
@@ -337,7 +368,7 @@ impl State {
 mod tests {
     use std::time::Duration;
 
-    use super::{Halt, Source, Stage, Staged, Turn};
+    use super::{Halt, Keeps, Source, Stage, Staged, Turn};
 
     fn fresh(position: u32) -> Turn {
         Turn::first(position, Stage::Ordinary)
@@ -367,6 +398,32 @@ mod tests {
         source.over(alone);
         assert_eq!(source.next(), None);
         assert_eq!(source.left(), 0);
+    }
+
+    #[test]
+    fn what_runs_alone_begins_when_no_slot_keeps_anything() {
+        let source = source(&[1, 2], &[], &[3], 2);
+        let (mut first, mut second) = (Keeps::default(), Keeps::default());
+        let one = source.next_for(&mut first, || {}).unwrap();
+        let other = source.next_for(&mut second, || {}).unwrap();
+        source.over(other);
+        let (told, hears) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let turn = source.next_for(&mut second, || told.send(()).unwrap());
+                source.over(turn.unwrap());
+                turn
+            });
+            // The one that still works keeps the other from nothing but what runs alone.
+            source.over(one);
+            let mut lets_go = false;
+            let turn = source.next_for(&mut first, || lets_go = true);
+            let alone = turn.or_else(|| waiting.join().unwrap());
+            turn.into_iter().for_each(|turn| source.over(turn));
+            assert_eq!(alone, Some(Turn::first(3, Stage::Alone)));
+            assert!(lets_go);
+            hears.recv().unwrap();
+        });
     }
 
     #[test]

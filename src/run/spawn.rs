@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -28,6 +28,8 @@ pub struct Program<'a> {
     pub environment: Variables<'a>,
     /// Its working directory, where that is not ours.
     pub folder: Option<&'a Path>,
+    /// What it reads from standard input; nothing if `None`.
+    pub input: Option<BorrowedFd<'a>>,
 }
 
 /// An environment: lines `NAME=value`, no name twice.
@@ -98,7 +100,7 @@ impl From<io::Error> for SpawnError {
 /// What all processes of a launch are started with.
 #[derive(Debug)]
 pub struct Starter {
-    /// Their standard input: `/dev/null`.
+    /// The standard input of those that are given none: `/dev/null`.
     nothing: File,
 }
 
@@ -124,6 +126,10 @@ impl Starter {
         }
     }
 
+    fn input<'a>(&'a self, program: Program<'a>) -> BorrowedFd<'a> {
+        program.input.unwrap_or(self.nothing.as_fd())
+    }
+
     fn by_posix_spawn(&self, program: Program<'_>) -> io::Result<Started> {
         let argv = program.argv.iter().map(|word| CString::new(word.clone().into_vec()));
         let argv = argv.collect::<Result<Vec<_>, _>>()?;
@@ -131,7 +137,7 @@ impl Starter {
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
         let mut descriptors = PosixSpawnFileActions::init()?;
-        descriptors.add_dup2(self.nothing.as_raw_fd(), 0)?;
+        descriptors.add_dup2(self.input(program).as_raw_fd(), 0)?;
         descriptors.add_dup2(stdout_theirs.as_raw_fd(), 1)?;
         descriptors.add_dup2(stderr_theirs.as_raw_fd(), 2)?;
         let pid = posix_spawn(program.file, &descriptors, &attributes()?, &argv, &environment)?;
@@ -148,7 +154,7 @@ impl Starter {
         command.env_clear().envs(program.environment.pairs()).process_group(0);
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
-        command.stdin(self.nothing.try_clone()?).stdout(stdout_theirs).stderr(stderr_theirs);
+        command.stdin(self.input(program).try_clone_to_owned()?).stdout(stdout_theirs).stderr(stderr_theirs);
         if let Some(folder) = program.folder {
             command.current_dir(folder);
         }
@@ -189,7 +195,7 @@ mod tests {
         let own = [variable("B", OsStr::new("")).unwrap()];
         let argv = ["sh", "-c", script].map(OsString::from);
         let environment = Variables { common: &common, own: &own };
-        let program = Program { file: OsStr::new(file), argv: &argv, environment, folder };
+        let program = Program { file: OsStr::new(file), argv: &argv, environment, folder, input: None };
         let started = Starter::new().unwrap().start(program).unwrap();
         let mut text = String::new();
         std::fs::File::from(started.stdout).read_to_string(&mut text).unwrap();
@@ -215,7 +221,8 @@ mod tests {
         let environment = Variables { common: &[], own: &[] };
         for (file, word) in [("/nowhere/x", "x"), ("nowhere", "x"), ("/bin/sh", "a\0b"), ("sh", "a\0b")] {
             let argv = [OsString::from(word)];
-            let program = Program { file: OsStr::new(file), argv: &argv, environment, folder: None };
+            let program =
+                Program { file: OsStr::new(file), argv: &argv, environment, folder: None, input: None };
             assert!(matches!(starter.start(program), Err(SpawnError::Impossible(_))), "{file} {word:?}");
         }
     }

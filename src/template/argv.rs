@@ -43,17 +43,29 @@ impl Template {
     /// No words; a NUL byte; a program that is empty or begins or ends with a quote, which quoting leaves behind that
     /// a launch took apart.
     pub fn from_argv(words: &[OsString]) -> Result<Template, TemplateError> {
-        let program = words.first().ok_or(TemplateError::NoCommand)?;
-        if let Some(place) = words.iter().position(|word| word.as_bytes().contains(&0)) {
-            return Err(TemplateError::NulInWord { place: place + 1 });
-        }
-        check_program(program)?;
-        let mut argv: Vec<Word> = words.iter().map(|word| Word::parse(word.as_bytes())).collect();
+        let mut argv = parse(words)?;
         if argv.iter().all(|word| matches!(word, Word::Literal(_))) {
             argv.push(Word::from(Token::Path));
         }
+        Ok(Template::from_words(argv))
+    }
+
+    /// Reads the argument list of a worker, which is started before it is given files: nothing is appended.
+    ///
+    /// # Errors
+    /// Those of [`Template::from_argv`]; a placeholder that stands for something of a file.
+    pub fn of_worker(words: &[OsString]) -> Result<Template, TemplateError> {
+        let argv = parse(words)?;
+        let of_a_file = argv.iter().flat_map(Word::tokens).find(|token| token.is_of_a_file());
+        match of_a_file {
+            Some(token) => Err(TemplateError::FileOfWorker { token }),
+            None => Ok(Template::from_words(argv)),
+        }
+    }
+
+    fn from_words(argv: Vec<Word>) -> Template {
         let literal = argv.iter().filter_map(Word::literal).map(OsStr::to_os_string).collect();
-        Ok(Template { argv, literal })
+        Template { argv, literal }
     }
 
     pub(super) fn from_parts(argv: Vec<Word>, literal: Vec<OsString>) -> Template {
@@ -63,6 +75,12 @@ impl Template {
     /// The argument list for one task, the program first.
     pub fn render(&self, place: &TaskPlace) -> Vec<OsString> {
         self.argv.iter().map(|word| word.render(place)).collect()
+    }
+
+    /// The argument list of a worker, the program first.
+    pub fn render_for_worker(&self, slot: usize, replica: u32) -> Vec<OsString> {
+        let nothing = OsStr::new("");
+        self.render(&TaskPlace { path: nothing, rel: nothing, index: 0, slot, replica })
     }
 
     /// The program, unless a placeholder is part of it: then it can be looked for before the first task starts.
@@ -89,6 +107,15 @@ impl Template {
     pub fn words(&self) -> &[OsString] {
         &self.literal
     }
+}
+
+fn parse(words: &[OsString]) -> Result<Vec<Word>, TemplateError> {
+    let program = words.first().ok_or(TemplateError::NoCommand)?;
+    if let Some(place) = words.iter().position(|word| word.as_bytes().contains(&0)) {
+        return Err(TemplateError::NulInWord { place: place + 1 });
+    }
+    check_program(program)?;
+    Ok(words.iter().map(|word| Word::parse(word.as_bytes())).collect())
 }
 
 fn check_program(program: &OsStr) -> Result<(), TemplateError> {
@@ -137,6 +164,17 @@ impl Word {
             Word::Literal(text) => Some(text),
             Word::Pieces(_) => None,
         }
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = Token> {
+        let pieces = match self {
+            Word::Literal(_) => &[][..],
+            Word::Pieces(pieces) => pieces,
+        };
+        pieces.iter().filter_map(|piece| match piece {
+            Piece::Token(token) => Some(*token),
+            Piece::Text(_) => None,
+        })
     }
 
     fn render(&self, place: &TaskPlace) -> OsString {
@@ -235,6 +273,19 @@ mod tests {
         assert_eq!(render(&["x"]), ["x", "/data/n1/a b.fits.fz"]);
         assert_eq!(render(&["x", "{{}}", "{a}"]), ["x", "{}", "{a}", "/data/n1/a b.fits.fz"]);
         assert_eq!(render(&["x", "{index}"]), ["x", "7"]);
+    }
+
+    #[test]
+    fn a_worker_gets_no_path_and_what_is_of_a_file_is_refused() {
+        let place = place();
+        let render = |words: &[&str]| Template::of_worker(&os(words)).map(|template| template.render(&place));
+        assert_eq!(render(&["x", "-s{slot}", "{replica}", "{{}}"]).unwrap(), os(&["x", "-s2", "12", "{}"]));
+        assert_eq!(render(&["x"]).unwrap(), os(&["x"]));
+        for token in Token::ALL {
+            let is_refused = render(&["x", &format!("a{token}")]).is_err();
+            assert_eq!(is_refused, ![Token::Slot, Token::Replica].contains(&token), "{token}");
+        }
+        assert!(render(&["x", "{index}"]).unwrap_err().to_string().contains("request"));
     }
 
     #[test]

@@ -39,6 +39,15 @@ pub enum TemplateError {
         /// The place of the word, from 1.
         place: usize,
     },
+    /// A placeholder of a file in the command of a worker.
+    #[error(
+        "{token} is something of one file, and a worker (--worker) is started before it is given any: take it out. The \
+         worker reads each file's path from its standard input, one request a line. {{slot}} and {{replica}} can be used"
+    )]
+    FileOfWorker {
+        /// The placeholder.
+        token: Token,
+    },
     /// The script has a NUL byte in it.
     #[error("the shell command has a NUL byte in it, which can't be handed to a shell: take it out")]
     NulInScript,

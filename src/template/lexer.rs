@@ -26,6 +26,8 @@ pub(super) struct Lexed {
     pub(super) script: Vec<u8>,
     /// The placeholders that are `$2`, `$3`, ... in it.
     pub(super) parameters: Vec<Token>,
+    /// Whether `{}`, which is `$1`, is one.
+    pub(super) uses_path: bool,
     /// The words that say by themselves what they are.
     pub(super) words: Vec<OsString>,
 }
@@ -54,6 +56,7 @@ pub(super) struct Lexer<'a> {
     copied: usize,
     script: Vec<u8>,
     parameters: Vec<Token>,
+    uses_path: bool,
     last: Option<word::Found>,
     last_in_loop: Option<word::Found>,
     in_loop: bool,
@@ -86,7 +89,7 @@ pub(super) fn lex(source: &[u8]) -> Result<Lexed> {
 
 impl Lexed {
     fn unchanged(source: &[u8], words: Vec<OsString>) -> Lexed {
-        Lexed { script: source.to_vec(), parameters: Vec::new(), words }
+        Lexed { script: source.to_vec(), parameters: Vec::new(), uses_path: false, words }
     }
 }
 
@@ -103,6 +106,7 @@ impl<'a> Lexer<'a> {
             copied: 0,
             script: Vec::with_capacity(source.len() + 16),
             parameters: Vec::new(),
+            uses_path: false,
             last: None,
             last_in_loop: None,
             in_loop: false,
@@ -114,7 +118,8 @@ impl<'a> Lexer<'a> {
 
     fn finish(mut self) -> Lexed {
         self.script.extend_from_slice(&self.source[self.copied..]);
-        Lexed { script: self.script, parameters: self.parameters, words: self.words }
+        let Self { script, parameters, uses_path, words, .. } = self;
+        Lexed { script, parameters, uses_path, words }
     }
 
     /// What is still to be read.
@@ -360,6 +365,7 @@ impl<'a> Lexer<'a> {
     /// Which positional parameter stands for a token: 1 is the path, the others follow as they come.
     fn number(&mut self, token: Token) -> usize {
         if token == Token::Path {
+            self.uses_path = true;
             return 1;
         }
         let place = self.parameters.iter().position(|known| *known == token).unwrap_or_else(|| {

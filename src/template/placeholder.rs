@@ -84,6 +84,11 @@ impl Token {
         }
     }
 
+    /// Whether it stands for something of one file, and not only of where tasks run.
+    pub(super) const fn is_of_a_file(self) -> bool {
+        !matches!(self, Token::Slot | Token::Replica)
+    }
+
     /// Appends what the token stands for.
     pub(super) fn append(self, place: &TaskPlace, out: &mut Vec<u8>) {
         let path = place.path.as_bytes();

@@ -27,25 +27,46 @@ impl Template {
     /// # Errors
     /// The above; a script that is blank, has a NUL byte, or opens something that it never closes.
     pub fn from_shell(script: &OsStr) -> Result<Template, TemplateError> {
-        let source = script.as_bytes();
-        if source.contains(&0) {
-            return Err(TemplateError::NulInScript);
-        }
-        if source.iter().all(u8::is_ascii_whitespace) {
-            return Err(TemplateError::EmptyScript);
-        }
-        let Lexed { mut script, parameters, words } = lexer::lex(source)?;
-        if matches!(script.first(), Some(b'-' | b'+')) {
-            // Else the shell would take it for an option.
-            script.insert(0, b' ');
-        }
-        let literal = |text: &str| Word::Literal(OsString::from(text));
-        let mut argv = vec![literal("/bin/sh"), literal("-c"), Word::Literal(OsString::from_vec(script))];
-        argv.push(literal("sh"));
-        argv.push(Word::from(Token::Path));
-        argv.extend(parameters.into_iter().map(Word::from));
-        Ok(Template::from_parts(argv, words))
+        let lexed = read(script)?;
+        Ok(of(lexed, Word::from(Token::Path)))
     }
+
+    /// Reads the shell command line of a worker, which is started before it is given files: `$1` is empty.
+    ///
+    /// # Errors
+    /// Those of [`Template::from_shell`]; a placeholder that stands for something of a file.
+    pub fn of_worker_in_shell(script: &OsStr) -> Result<Template, TemplateError> {
+        let lexed = read(script)?;
+        let path = lexed.uses_path.then_some(Token::Path);
+        match path.into_iter().chain(lexed.parameters.iter().copied()).find(|token| token.is_of_a_file()) {
+            Some(token) => Err(TemplateError::FileOfWorker { token }),
+            None => Ok(of(lexed, Word::Literal(OsString::new()))),
+        }
+    }
+}
+
+fn read(script: &OsStr) -> Result<Lexed, TemplateError> {
+    let source = script.as_bytes();
+    if source.contains(&0) {
+        return Err(TemplateError::NulInScript);
+    }
+    if source.iter().all(u8::is_ascii_whitespace) {
+        return Err(TemplateError::EmptyScript);
+    }
+    lexer::lex(source)
+}
+
+fn of(lexed: Lexed, path: Word) -> Template {
+    let Lexed { mut script, parameters, words, .. } = lexed;
+    if matches!(script.first(), Some(b'-' | b'+')) {
+        // Else the shell would take it for an option.
+        script.insert(0, b' ');
+    }
+    let literal = |text: &str| Word::Literal(OsString::from(text));
+    let mut argv = vec![literal("/bin/sh"), literal("-c"), Word::Literal(OsString::from_vec(script))];
+    argv.extend([literal("sh"), path]);
+    argv.extend(parameters.into_iter().map(Word::from));
+    Template::from_parts(argv, words)
 }
 
 #[cfg(test)]
@@ -63,6 +84,17 @@ mod tests {
 
     fn error(source: &str) -> TemplateError {
         Template::from_shell(OsStr::new(source)).expect_err(source)
+    }
+
+    #[test]
+    fn a_workers_script_gets_no_path_and_what_is_of_a_file_is_refused() {
+        let of_worker = |script: &str| Template::of_worker_in_shell(OsStr::new(script));
+        let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 3, replica: 1 };
+        let argv = of_worker("exec w {slot}").unwrap().render(&place);
+        assert_eq!(argv[2..], ["exec w \"${2}\"", "sh", "", "3"]);
+        for script in ["w {}", "w {/}", "w {index}"] {
+            assert!(matches!(of_worker(script), Err(TemplateError::FileOfWorker { .. })), "{script}");
+        }
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! What the end of a process says about the task that it was at.
+
+use std::time::Duration;
+
+use crate::outcome::{Cause, Failure, ProcessEnd};
+use crate::run::attendance::{EndedBy, Limits};
+use crate::run::child::Finished;
+use crate::run::memory::{Roster, Shortage};
+use crate::run::stop::{REQUESTS, Stop};
+
+/// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
+const SAME_MOMENT: Duration = Duration::from_secs(1);
+
+/// A shell whose command was ended by a signal exits with its number and this.
+const SHELLS_SIGNAL: i32 = 128;
+
+/// Why the task failed; `None` after exit code 0.
+pub(super) fn failure(finished: &Finished, limits: Limits) -> Option<Failure> {
+    if finished.ended_by == Some(EndedBy::Timeout) {
+        return Some(timeout(limits));
+    }
+    let (cause, message) = match (finished.end.exit_code, finished.end.signal) {
+        (Some(0), _) => return None,
+        (Some(code), _) => (Cause::Exit, format!("exit code {code}")),
+        (None, Some(signal)) => (Cause::Signal, format!("killed by {}", crate::units::signal(signal))),
+        (None, None) => (Cause::Signal, "its end was not seen".into()),
+    };
+    Some(Failure { cause, message })
+}
+
+fn timeout(limits: Limits) -> Failure {
+    let limit = crate::units::duration(limits.timeout.unwrap_or_default());
+    Failure { cause: Cause::Timeout, message: format!("stopped after {limit} (--timeout)") }
+}
+
+/// Whether the task was told to end by who tells this process, as Slurm and systemd tell all of a job's processes at
+/// once: its end may be seen before our own signal is.
+pub(super) fn was_told_with_us(finished: &Finished, stop: &Stop) -> bool {
+    let ProcessEnd { exit_code, signal } = finished.end;
+    let told = signal.or_else(|| exit_code.map(|code| code - SHELLS_SIGNAL));
+    finished.ended_by.is_none()
+        && told.is_some_and(|signal| REQUESTS.contains(&signal))
+        && stop.comes_within(SAME_MOMENT)
+}
+
+/// Whether an attempt that failed, perhaps `alone`, ran out of memory, and what there is to say of it.
+pub(super) fn shortage(finished: &Finished, roster: &Roster, alone: bool) -> Option<Failure> {
+    if finished.ended_by.is_some() {
+        return None;
+    }
+    let what = match finished.held.stopped {
+        Some(Shortage { task, in_use, limit }) => {
+            let [task, in_use, limit] = [task, in_use, limit].map(crate::units::bytes);
+            format!("stopped at {task} of memory, with {in_use} of {limit} of the container's in use")
+        }
+        None if roster.was_kernel_killing(&finished.held) => {
+            let limit = crate::units::bytes(roster.limit());
+            format!("memory ran out: the kernel killed a process at the container's limit of {limit}")
+        }
+        None => return None,
+    };
+    roster.ran_short();
+    let advice = if alone {
+        ", although nothing else ran; start the container with more memory to run it"
+    } else {
+        ""
+    };
+    Some(Failure { cause: Cause::Oom, message: format!("{what}{advice}") })
+}

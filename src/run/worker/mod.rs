@@ -1,0 +1,10 @@
+//! Warm workers: processes that stay, read one request a task from standard input and answer on standard output.
+
+mod answers;
+mod live;
+mod meter;
+mod protocol;
+mod slot;
+
+pub use protocol::write_request;
+pub use slot::{Crew, WorkerSlot};

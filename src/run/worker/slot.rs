@@ -1,0 +1,387 @@
+//! One slot whose tasks are done by workers, one worker at a time: started when needed, replaced when it died.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
+use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
+use crate::run::attendance::EndedBy;
+use crate::run::child::Finished;
+use crate::run::environment::TASK_ID;
+use crate::run::execute::{
+    Attempt, Execute, Executed, Execution, OWN_VARIABLES, ProcessSettings, WorkFolder,
+};
+use crate::run::memory::{Held, Roster, Seat};
+use crate::run::result::ResultKind;
+use crate::run::scratch::{Scratch, SlotScratch};
+use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
+use crate::run::stop::Stop;
+use crate::run::verdict;
+use crate::run::worker::answers::Answer;
+use crate::run::worker::live::{Live, Reply, Said};
+use crate::run::worker::protocol::{error_of, write_request};
+
+/// Pauses before a worker is started again that died before it took a task, although another one has taken some.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// Python keeps what is printed to a pipe until there is much of it, unless this is set: then no answer would come.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
+
+/// At most so much of a dead worker's standard error is looked at.
+const LAST_WORDS: usize = 2048;
+
+/// What the workers of a launch have in common.
+#[derive(Debug, Default)]
+pub struct Crew {
+    /// Whether one of them ever took a task: then it is no fault of the command when another one does not.
+    took: AtomicBool,
+}
+
+/// Asks its worker for each attempt.
+#[derive(Debug)]
+pub struct WorkerSlot<'a> {
+    settings: &'a ProcessSettings,
+    tasks: Option<NonZeroU64>,
+    crew: &'a Crew,
+    starter: &'a Starter,
+    stop: &'a Stop,
+    slot: usize,
+    seat: Seat<'a>,
+    scratch: SlotScratch,
+    /// The worker's own temporary folder.
+    home: SlotScratch,
+    common: Vec<CString>,
+    worker: Option<Live>,
+    /// Workers started so far.
+    started: u64,
+    request: Vec<u8>,
+    /// Whether the temporary folder is empty again. What is wrong with it is no fault of the attempt before.
+    ready: anyhow::Result<()>,
+}
+
+impl<'a> WorkerSlot<'a> {
+    /// For slot 1..=jobs, with a worker that is started afresh after so many tasks.
+    ///
+    /// # Errors
+    /// When its temporary folders can't be made.
+    #[expect(clippy::too_many_arguments, reason = "a slot stands where all of them meet")]
+    pub fn new(
+        settings: &'a ProcessSettings,
+        tasks: Option<NonZeroU64>,
+        crew: &'a Crew,
+        starter: &'a Starter,
+        stop: &'a Stop,
+        roster: &'a Roster,
+        scratch: &Scratch,
+        slot: usize,
+    ) -> anyhow::Result<Self> {
+        let scratch = scratch.slot(slot)?;
+        let home = scratch.within("worker")?;
+        let mut common = settings.environment.lines(&OWN_VARIABLES);
+        if settings.environment.get(UNBUFFERED).is_none() {
+            common.extend(variable(UNBUFFERED, OsStr::new("1")).ok());
+        }
+        Ok(Self {
+            settings,
+            tasks,
+            crew,
+            starter,
+            stop,
+            slot,
+            seat: roster.seat(slot),
+            scratch,
+            home,
+            common,
+            worker: None,
+            started: 0,
+            request: Vec::new(),
+            ready: Ok(()),
+        })
+    }
+
+    /// Starts a worker, in an empty folder of its own.
+    fn start(&mut self) -> Result<Live, Execution> {
+        self.home.renew().map_err(|error| Execution::CannotStart(format!("{error:#}")))?;
+        self.started += 1;
+        let settings = self.settings;
+        let argv = settings.template.render_for_worker(self.slot, settings.replica.id());
+        let file = settings.program.as_ref().map(|program| program.as_os_str());
+        let file = file.or(argv.first().map(OsString::as_os_str)).unwrap_or_default();
+        let name = format!(
+            "{}.w{}.{}.{}.{}",
+            settings.run,
+            self.slot,
+            settings.replica.id(),
+            settings.launch,
+            self.started
+        );
+        let id = settings.environment.task_id(&name);
+        let slot = OsString::from(self.slot.to_string());
+        let own = [(TASK_ID, &*id), ("CANFAR_TASK_SLOT", &*slot), ("TMPDIR", self.home.tmp().as_os_str())];
+        let own: std::io::Result<Vec<CString>> =
+            own.into_iter().map(|(name, value)| variable(name, value)).collect();
+        let start = |own: Vec<CString>| {
+            let program = Program {
+                file,
+                argv: &argv,
+                environment: Variables { common: &self.common, own: &own },
+                folder: match &settings.work_folder {
+                    WorkFolder::Fixed(folder) => Some(folder),
+                    WorkFolder::Inherited | WorkFolder::Task => None,
+                },
+                input: None,
+            };
+            Live::start(self.starter, program, id, settings.limits.grace, settings.result.max_bytes)
+        };
+        own.map_err(SpawnError::from).and_then(start).map_err(|error| match error {
+            SpawnError::Short(error) => Execution::Short(error),
+            SpawnError::Impossible(error) => {
+                Execution::CannotStart(format!("can't start the worker {}: {error}", file.display()))
+            }
+        })
+    }
+
+    /// Whether a worker has done what it was to do, or can do no more.
+    fn is_spent(&self, worker: &Live) -> bool {
+        !worker.can_be_asked() || self.tasks.is_some_and(|tasks| worker.served >= tasks.get())
+    }
+
+    /// Asks until a worker took the request: who did not take it is not to blame, nor is the task.
+    fn attempt(&mut self, attempt: &Attempt<'_>, begun: Instant) -> Execution {
+        let until = self.settings.limits.timeout.and_then(|timeout| begun.checked_add(timeout));
+        let mut said = Said::new(self.scratch.root());
+        let mut pauses = PAUSES.iter();
+        loop {
+            let kills_before = self.seat.roster().kills();
+            let mut worker = match self.worker.take() {
+                Some(worker) => worker,
+                None => match self.start() {
+                    Ok(worker) => worker,
+                    Err(execution) => return execution,
+                },
+            };
+            self.seat.enter(worker.pid(), kills_before);
+            let reply = worker.ask(&self.request, until, self.stop, &mut said);
+            let failure = match reply {
+                Reply::Answer(Answer::Endless) => format!(
+                    "the answer is larger than --max-result ({} bytes); the worker was started afresh",
+                    self.settings.result.max_bytes
+                ),
+                Reply::Answer(answer) => return self.answered(worker, answer, begun, said),
+                Reply::OutOfStep(how) => {
+                    format!(
+                        "the worker answered more than once: {how}. It has to answer each request with one line; it was started afresh"
+                    )
+                }
+                Reply::Nothing => return self.ended(worker, attempt, begun, said),
+                Reply::NotTaken => match self.not_taken(worker, attempt, begun, said, &mut pauses) {
+                    Ok(kept) => {
+                        said = kept;
+                        continue;
+                    }
+                    Err(execution) => return execution,
+                },
+            };
+            worker.kill();
+            let finished = worker.end(self.stop, self.seat, &mut said);
+            let failure = Failure { cause: Cause::Result, message: failure };
+            return self.made(
+                Finished { end: ProcessEnd::default(), ..finished },
+                Some(failure),
+                begun,
+                said,
+            );
+        }
+    }
+
+    /// What comes of an answer, the worker being ready for the next request.
+    fn answered(&mut self, mut worker: Live, answer: Answer, begun: Instant, mut said: Said) -> Execution {
+        self.crew.took.store(true, Ordering::Relaxed);
+        worker.served += 1;
+        let now = Instant::now();
+        let usage = Usage {
+            duration_s: now.duration_since(begun).as_secs_f64(),
+            cpu_s: worker.meter.cpu(now).as_secs_f64(),
+            max_rss_bytes: worker.meter.peak(),
+        };
+        let held = self.seat.leave();
+        if self.is_spent(&worker) {
+            // It may end while the task is recorded.
+            worker.close_input();
+        }
+        self.worker = Some(worker);
+        let judged = match answer {
+            Answer::Object(result) => self.judge(result, &mut said),
+            Answer::Refused(why) => Err(Failure { cause: Cause::Result, message: why }),
+            Answer::Endless => Ok(None),
+        };
+        self.seat.roster().ended(held.tree_bytes.or(usage.max_rss_bytes));
+        let (result, failure) = match judged {
+            Ok(result) => (result, None),
+            Err(failure) => (None, Some(failure)),
+        };
+        Execution::Made(Box::new(Executed {
+            failure,
+            end: ProcessEnd::default(),
+            usage: usage.rounded(),
+            tree_bytes: held.tree_bytes,
+            result,
+            stdout: said.stdout,
+            stderr: said.stderr,
+            left_processes: 0,
+        }))
+    }
+
+    /// The result in an answer. An error is said as a command would say it: as the last of its standard error.
+    fn judge(&self, answer: TaskResult, said: &mut Said) -> Result<Option<TaskResult>, Failure> {
+        if let Some(error) = error_of(&answer) {
+            said.stderr.push(error.as_bytes());
+            said.stderr.push(b"\n");
+            return Err(Failure {
+                cause: Cause::Exit,
+                message: "the worker answered with an error".to_owned(),
+            });
+        }
+        if uses_reserved_key(&answer) {
+            let message = format!("the answer has the key {RESERVED:?}, which is canfar-run's own");
+            return Err(Failure { cause: Cause::Result, message });
+        }
+        Ok((self.settings.result.kind != ResultKind::None).then_some(answer))
+    }
+
+    /// What comes of a worker that ended at its task.
+    fn ended(
+        &mut self,
+        mut worker: Live,
+        attempt: &Attempt<'_>,
+        begun: Instant,
+        mut said: Said,
+    ) -> Execution {
+        self.crew.took.store(true, Ordering::Relaxed);
+        let mistaken = worker.take_mistaken();
+        let finished = worker.end(self.stop, self.seat, &mut said);
+        let mut failure = match finished.ended_by {
+            Some(EndedBy::Owner) => Failure {
+                cause: Cause::Result,
+                message: "the worker closed its standard input or output and gave no answer".to_owned(),
+            },
+            _ => verdict::failure(&finished, self.settings.limits).unwrap_or_else(no_answer),
+        };
+        if let Some(error) = mistaken {
+            failure.message +=
+                &format!("; a line that looks like an answer is taken as log, since it is no JSON: {error}");
+        }
+        self.failed(finished, failure, attempt, begun, said)
+    }
+
+    fn failed(
+        &self,
+        finished: Finished,
+        failure: Failure,
+        attempt: &Attempt<'_>,
+        begun: Instant,
+        said: Said,
+    ) -> Execution {
+        if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.stop) {
+            return Execution::Stopped;
+        }
+        let failure = verdict::shortage(&finished, self.seat.roster(), attempt.alone).unwrap_or(failure);
+        self.made(finished, Some(failure), begun, said)
+    }
+
+    fn made(&self, finished: Finished, failure: Option<Failure>, begun: Instant, said: Said) -> Execution {
+        let Held { tree_bytes, .. } = finished.held;
+        if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
+            self.seat.roster().ended(tree_bytes.or(finished.usage.max_rss_bytes));
+        }
+        let usage = Usage { duration_s: begun.elapsed().as_secs_f64(), ..finished.usage };
+        Execution::Made(Box::new(Executed {
+            failure,
+            end: finished.end,
+            usage: usage.rounded(),
+            tree_bytes,
+            result: None,
+            stdout: said.stdout,
+            stderr: said.stderr,
+            left_processes: finished.left_processes,
+        }))
+    }
+
+    /// What comes of a request that was not read: another worker may be asked, for which what was said so far is given
+    /// back, or none. A worker that had answered before may end when it likes.
+    fn not_taken(
+        &self,
+        worker: Live,
+        attempt: &Attempt<'_>,
+        begun: Instant,
+        mut said: Said,
+        pauses: &mut std::slice::Iter<'_, Duration>,
+    ) -> Result<Said, Execution> {
+        let is_first = worker.served == 0;
+        let finished = worker.end(self.stop, self.seat, &mut said);
+        let is_short =
+            finished.held.stopped.is_some() || self.seat.roster().was_kernel_killing(&finished.held);
+        let by_us = matches!(finished.ended_by, Some(EndedBy::Stop | EndedBy::Timeout));
+        if is_short || by_us || verdict::was_told_with_us(&finished, self.stop) {
+            let mut failure = verdict::failure(&finished, self.settings.limits).unwrap_or_else(no_answer);
+            failure.message += "; the worker had not read the request by then";
+            return Err(self.failed(finished, failure, attempt, begun, said));
+        }
+        if !is_first {
+            return Ok(said);
+        }
+        match pauses.next().filter(|_| self.crew.took.load(Ordering::Relaxed)) {
+            Some(pause) if self.stop.comes_within(*pause) => Err(Execution::Stopped),
+            Some(_) => Ok(said),
+            None => Err(Execution::CannotStart(self.last_words(&finished, &mut said))),
+        }
+    }
+
+    fn last_words(&self, finished: &Finished, said: &mut Said) -> String {
+        let how = match finished.ended_by {
+            Some(_) => "closed its standard input or output".to_owned(),
+            None => match verdict::failure(finished, self.settings.limits) {
+                Some(failure) => format!("ended ({})", failure.message),
+                None => "ended (exit code 0)".to_owned(),
+            },
+        };
+        let mut text = format!("the worker {how} before it read its first request");
+        let tail = said.stderr.tail(LAST_WORDS).unwrap_or_default();
+        match last_line(Some(&String::from_utf8_lossy(&tail))) {
+            Some(line) => text += &format!(": {}", crate::units::printable(line)),
+            None => text += ", a line of JSON on its standard input, and said nothing",
+        }
+        text
+    }
+}
+
+fn no_answer() -> Failure {
+    Failure { cause: Cause::Result, message: "the worker exited with code 0 and gave no answer".to_owned() }
+}
+
+impl Execute for WorkerSlot<'_> {
+    fn execute(&mut self, attempt: &Attempt<'_>) -> Execution {
+        if let Err(error) = std::mem::replace(&mut self.ready, Ok(())) {
+            return Execution::CannotStart(format!("{error:#}"));
+        }
+        if self.worker.as_ref().is_some_and(|worker| self.is_spent(worker)) {
+            self.let_go();
+        }
+        let tmpdir = self.scratch.tmp().as_os_str();
+        write_request(&mut self.request, attempt.path, attempt.index, attempt.number, tmpdir);
+        let execution = self.attempt(attempt, Instant::now());
+        self.ready = self.scratch.renew();
+        execution
+    }
+
+    fn let_go(&mut self) {
+        if let Some(mut worker) = self.worker.take() {
+            worker.release(self.settings.limits.grace);
+            // It has no task whose output this could be.
+            worker.end(self.stop, self.seat, &mut Said::new(self.scratch.root()));
+        }
+    }
+}
