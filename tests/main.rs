@@ -32,3 +32,4 @@ mod storage;
 mod support;
 mod tasks;
 mod together;
+mod worker;

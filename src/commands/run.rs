@@ -188,7 +188,8 @@ fn print_requests<'a>(
     let mut line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
     line.extend_from_slice(b" << 'REQUESTS'\n");
     out.write_all(&line)?;
-    let folder = config.scratch.first().map_or(Path::new("/tmp"), PathBuf::as_path);
+    let folder =
+        config.scratch.iter().find(|folder| folder.is_dir()).map_or(Path::new("/tmp"), PathBuf::as_path);
     for (index, entry) in tasks {
         write_request(&mut line, &entry.path, index, 1, folder.as_os_str());
         out.write_all(&line)?;
