@@ -34,7 +34,7 @@ pub struct Spec<'a> {
 }
 
 /// How it went.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Finished {
     /// How the process ended.
     pub end: ProcessEnd,
