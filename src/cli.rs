@@ -270,7 +270,7 @@ pub struct TaskArgs {
     #[arg(long, value_name = "N|auto|inherit", default_value = "auto", value_parser = parse_threads, allow_negative_numbers = true, hide_short_help = true)]
     pub threads: Threads,
     /// Keep jobs within the container's memory: so much for each, such as 4G (4 GiB) [default: measured]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, allow_negative_numbers = true, hide_short_help = true)]
     pub memory_per_task: Option<u64>,
     /// Longest time for one attempt, such as 90s or 1h30m [default: none]
     #[arg(long, value_name = "DURATION", value_parser = parse_max_timeout, allow_negative_numbers = true)]
