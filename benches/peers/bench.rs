@@ -1,0 +1,147 @@
+//! Where everything is: the program that is measured, its peers, the data, and how much of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+const PROGRAMS: [&str; 6] = ["answer", "floor", "found", "spawn_loop", "stamp", "true"];
+
+/// How much work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Size {
+    /// As the goals say, at least five rounds.
+    #[default]
+    Full,
+    /// A tenth, once: to see that it works.
+    Tenth,
+}
+
+/// What all rows need.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    size: Size,
+    /// The static release binary.
+    binary: PathBuf,
+    /// Python with astropy, sep and canfar.
+    python: PathBuf,
+    /// Kept from one time to the next: what takes long to make.
+    data: PathBuf,
+    has_workers: bool,
+}
+
+impl Bench {
+    pub(crate) fn new(size: Size) -> Result<Self> {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), PathBuf::from);
+        let from_environment =
+            |name: &str, default: PathBuf| std::env::var_os(name).map_or(default, PathBuf::from);
+        let release = format!("{}-unknown-linux-musl/release/canfar-run", std::env::consts::ARCH);
+        let binary = from_environment("CANFAR_RUN_BENCH_BINARY", target.join(release));
+        let python = from_environment("CANFAR_RUN_TEST_PYTHON", target.join("test-python/bin/python"));
+        let data = from_environment("CANFAR_RUN_BENCH_DIR", target.join("bench-data"));
+        std::fs::create_dir_all(data.join("scratch"))
+            .with_context(|| format!("creating {}", data.display()))?;
+        let help = Command::new(&binary)
+            .arg("--help")
+            .output()
+            .with_context(|| format!("{} can't be started: benches/run builds it", binary.display()))?;
+        let has_workers = String::from_utf8_lossy(&help.stdout).contains("--worker");
+        let bench = Self { size, binary, python, data, has_workers };
+        PROGRAMS.iter().try_for_each(|name| bench.compile(name))?;
+        Ok(bench)
+    }
+
+    fn compile(&self, name: &str) -> Result<()> {
+        let program = self.program(name);
+        std::fs::create_dir_all(self.data("programs"))?;
+        let source = repository(&format!("benches/programs/{name}.c"));
+        let mut cc = Command::new("cc");
+        cc.args(["-O2", "-Wall", "-static", "-o"]).arg(&program).arg(&source);
+        let made = cc.output().context("cc can't be started: install a C compiler")?;
+        ensure!(made.status.success(), "{}: {}", source.display(), String::from_utf8_lossy(&made.stderr));
+        Ok(())
+    }
+
+    /// So much work, or a tenth of it.
+    pub(crate) fn size(&self, full: u64) -> u64 {
+        match self.size {
+            Size::Full => full,
+            Size::Tenth => (full / 10).max(1),
+        }
+    }
+
+    /// How often each contestant runs, after once to warm up.
+    pub(crate) fn rounds(&self) -> usize {
+        match self.size {
+            Size::Full => 5,
+            Size::Tenth => 1,
+        }
+    }
+
+    /// A launch of a replica, with two tasks at a time.
+    pub(crate) fn replica(&self, id: u64, count: u64) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(["--jobs", "2", "--replica-id", &id.to_string(), "--replica-count", &count.to_string()]);
+        command
+    }
+
+    /// A subcommand of it.
+    pub(crate) fn subcommand(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg(name);
+        command
+    }
+
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// A script of `benches/programs`.
+    pub(crate) fn python(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(repository(&format!("benches/programs/{script}.py")));
+        command
+    }
+
+    /// A compiled program of `benches/programs`.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.data("programs").join(name)
+    }
+
+    /// What is kept from one time to the next.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+
+    /// A path where nothing is: what an earlier round left there is removed.
+    pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf> {
+        let path = self.data.join("scratch").join(name);
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {}", path.display()))
+            }
+            _ => Ok(path),
+        }
+    }
+
+    /// Whether the binary knows `--worker`.
+    pub(crate) fn has_workers(&self) -> bool {
+        self.has_workers
+    }
+}
+
+/// A path of the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The name of a peer as it is installed here.
+pub(crate) fn installed(names: &[&'static str]) -> Result<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        names.iter().find(|name| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
+    let Some(name) = found else { bail!("{} is not installed: benches/run does that", names.join(" or ")) };
+    Ok(name)
+}

@@ -1,0 +1,157 @@
+//! What is worked on: lists, trees, images and finished runs, made once and kept. What canfar-run can write, it writes.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::bench::Bench;
+use crate::timed;
+
+/// Makes what is not there yet; a mark beside it says that it is whole.
+fn kept(bench: &Bench, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let (path, mark) = (bench.data(name), bench.data(&format!("{name}.whole")));
+    if !mark.exists() {
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path)?;
+        }
+        std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        make(&path).with_context(|| format!("making {}", path.display()))?;
+        File::create(&mark)?;
+    }
+    Ok(path)
+}
+
+/// A list of so many paths as of a survey; nothing is there.
+pub(crate) fn list(bench: &Bench, entries: u64) -> Result<PathBuf> {
+    kept(bench, &format!("list-{entries}.txt"), |path| {
+        let mut out = BufWriter::new(File::create(path)?);
+        for entry in 0..entries {
+            let night = entry / 1000;
+            writeln!(out, "/arc/projects/survey/data/night_{night:04}/obs_{entry:08}.fits")?;
+        }
+        Ok(out.flush()?)
+    })
+}
+
+/// Folders with so many entries each, every `matching`-th of them a `.fits`, of different sizes without content.
+pub(crate) fn tree(bench: &Bench, folders: u64, entries: u64, matching: u64) -> Result<PathBuf> {
+    kept(bench, &format!("tree-{folders}-{entries}-{matching}"), |path| {
+        for folder in 0..folders {
+            let folder = path.join(format!("night_{folder:04}"));
+            std::fs::create_dir_all(&folder)?;
+            for entry in 0..entries {
+                let extension = if entry % matching == 0 { "fits" } else { "txt" };
+                let file = File::create(folder.join(format!("obs_{entry:05}.{extension}")))?;
+                file.set_len(2880 * (entry % 100))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Small FITS images, as the demo draws them.
+pub(crate) fn sky(bench: &Bench, files: u64) -> Result<PathBuf> {
+    kept(bench, &format!("sky-{files}"), |path| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut make = Command::new(cargo);
+        make.args(["run", "--quiet", "--locked", "--profile", "bench", "--example", "make_sky", "--"]);
+        make.arg(path).arg(bench.data("truth.json")).arg(files.to_string());
+        timed::quiet(bench, &mut make).map(drop)
+    })
+}
+
+/// A finished run by so many replicas, each task with a small result.
+pub(crate) fn finished(bench: &Bench, replicas: u64, tasks: u64) -> Result<PathBuf> {
+    kept(bench, &format!("run-{replicas}-{tasks}"), |path| {
+        for id in 1..=replicas {
+            timed::quiet(bench, &mut launch(bench, path, (id, replicas), tasks)?)?;
+        }
+        Ok(())
+    })
+}
+
+/// The launch of [`finished`].
+pub(crate) fn launch(bench: &Bench, results: &Path, (id, count): (u64, u64), tasks: u64) -> Result<Command> {
+    let mut launch = bench.replica(id, count);
+    launch.arg("--files-from").arg(list(bench, tasks)?).arg("-o").arg(results).arg("--quiet");
+    let program = if bench.has_workers() { "answer" } else { "found" };
+    launch.args(bench.has_workers().then_some("--worker")).arg("--").arg(bench.program(program));
+    Ok(launch)
+}
+
+/// A list that a launch has frozen for so many replicas and a command, and nothing else; `inputs` are its options.
+pub(crate) fn frozen(
+    bench: &Bench,
+    name: &str,
+    replicas: u64,
+    inputs: &[&str],
+    command: &[&Path],
+) -> Result<PathBuf> {
+    kept(bench, name, |path| {
+        let mut launch = bench.replica(replicas, replicas);
+        launch.args(inputs).arg("-o").arg(path).args(["--deadline", "0s", "--"]).args(command);
+        // Its share is left over, which is 3.
+        timed::run(bench, &mut launch, [Path::new("/dev/null"); 2], &[3])?;
+        Ok(())
+    })
+}
+
+/// Results files as Python's `json.dump` writes them, about 340 bytes a record.
+pub(crate) fn foreign(bench: &Bench, files: u64, records: u64) -> Result<PathBuf> {
+    kept(bench, &format!("foreign-{files}-{records}"), |path| {
+        std::fs::create_dir_all(path)?;
+        for id in 1..=files {
+            let mut out = BufWriter::new(File::create(path.join(format!("container_{id}_results.json")))?);
+            out.write_all(b"[")?;
+            for record in records * (id - 1) / files..records * id / files {
+                out.write_all(if record == records * (id - 1) / files { b"" } else { b", " })?;
+                foreign_record(&mut out, record)?;
+            }
+            out.write_all(b"]")?;
+            out.flush()?;
+        }
+        Ok(())
+    })
+}
+
+fn foreign_record(out: &mut impl Write, record: u64) -> Result<()> {
+    let (stars, phase) = (record % 977, record as f64 / 1e7);
+    write!(
+        out,
+        r#"{{"file": "obs_{record:08}.fits", "stars_detected": {stars}, "background": {:.6}, "noise": {:.6}, "#,
+        512.25 + phase,
+        4.75 + phase
+    )?;
+    write!(
+        out,
+        r#""width": 1024, "height": 1024, "ra": {:.9}, "dec": {:.9}, "filter": "r", "#,
+        phase, -phase
+    )?;
+    write!(out, r#""exposure": 60.0, "seeing": [{:.6}, {:.6}, {:.6}], "#, phase, phase + 1.0, phase + 2.0)?;
+    write!(
+        out,
+        r#""flags": {{"saturated": false, "trailed": null}}, "observer": "the survey of the northern sky"}}"#
+    )?;
+    Ok(())
+}
+
+/// The results files in a folder.
+pub(crate) fn results_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+    let named = |path: &PathBuf| path.to_string_lossy().ends_with("_results.json");
+    let is_replica = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"container_"))
+    };
+    Ok(entries.into_iter().map(|entry| entry.path()).filter(|path| named(path) && is_replica(path)).collect())
+}
+
+/// The files in a folder, sorted.
+pub(crate) fn images(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}

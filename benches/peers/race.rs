@@ -1,0 +1,162 @@
+//! Contestants that take turns, and what their figures are held against.
+
+use anyhow::{Context, Result};
+
+use crate::bench::Bench;
+use crate::timed::Sample;
+
+/// Runs once and says what was measured; what comes before and after is its own, and not counted.
+type Turn<'b> = Box<dyn Fn() -> Result<Sample> + 'b>;
+
+/// One way to do the work.
+pub(crate) struct Contestant<'b> {
+    pub(crate) name: &'static str,
+    /// How much of it, so that those that do less compare: their seconds are divided by it.
+    pub(crate) work: u64,
+    turn: Turn<'b>,
+}
+
+/// What is promised. Names are those of contestants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal {
+    /// The first takes at most so many times the seconds of the second, for the same work.
+    AtMost(&'static str, f64, &'static str),
+    /// The first is at least so many times faster than the second.
+    Faster(&'static str, f64, &'static str),
+    /// At most so many seconds.
+    Seconds(&'static str, f64),
+    /// At least so much work a second.
+    Rate(&'static str, f64),
+    /// At most so many bytes.
+    Peak(&'static str, u64),
+    /// The first takes at most so many bytes more than the second.
+    PeakOver(&'static str, u64, &'static str),
+}
+
+/// A row: who runs, and what is promised.
+pub(crate) struct Race<'b> {
+    pub(crate) contestants: Vec<Contestant<'b>>,
+    pub(crate) goals: Vec<Goal>,
+    check: Option<Check<'b>>,
+    rounds: Rounds,
+}
+
+/// Whether all did the same: what they left is compared after they warmed up.
+type Check<'b> = Box<dyn Fn() -> Result<()> + 'b>;
+
+/// How often all take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounds {
+    /// Once to warm up, then as often as medians need.
+    Several,
+    /// What takes minutes and does not vary.
+    One,
+}
+
+/// A contestant's figures.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) name: &'static str,
+    pub(crate) work: u64,
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl<'b> Race<'b> {
+    pub(crate) fn new(goals: impl Into<Vec<Goal>>) -> Self {
+        Self { contestants: Vec::new(), goals: goals.into(), check: None, rounds: Rounds::Several }
+    }
+
+    pub(crate) fn with(
+        mut self,
+        name: &'static str,
+        work: u64,
+        turn: impl Fn() -> Result<Sample> + 'b,
+    ) -> Self {
+        self.contestants.push(Contestant { name, work, turn: Box::new(turn) });
+        self
+    }
+
+    /// What to compare; an error when that is not the same.
+    pub(crate) fn checked(mut self, check: impl Fn() -> Result<()> + 'b) -> Self {
+        self.check = Some(Box::new(check));
+        self
+    }
+
+    pub(crate) fn once(mut self) -> Self {
+        self.rounds = Rounds::One;
+        self
+    }
+
+    /// All take turns.
+    pub(crate) fn run(&self, bench: &Bench) -> Result<Vec<Figures>> {
+        let mut figures: Vec<Figures> = self
+            .contestants
+            .iter()
+            .map(|contestant| Figures { name: contestant.name, work: contestant.work, samples: Vec::new() })
+            .collect();
+        let rounds = if self.rounds == Rounds::One { 0..=0 } else { 0..=bench.rounds() };
+        for round in rounds {
+            for (contestant, figures) in self.contestants.iter().zip(&mut figures) {
+                let sample = (contestant.turn)().with_context(|| format!("measuring {}", contestant.name))?;
+                if round > 0 || self.rounds == Rounds::One {
+                    figures.samples.push(sample);
+                }
+            }
+            if let Some(check) = self.check.as_ref().filter(|_| round == 0) {
+                check()?;
+            }
+        }
+        Ok(figures)
+    }
+}
+
+impl Figures {
+    pub(crate) fn seconds(&self) -> f64 {
+        median(self.samples.iter().map(|sample| sample.seconds))
+    }
+
+    /// Bytes, the most of all rounds.
+    pub(crate) fn peak(&self) -> u64 {
+        self.samples.iter().map(|sample| sample.peak).max().unwrap_or(0)
+    }
+
+    fn pace(&self, round: usize) -> f64 {
+        self.samples[round].seconds / self.work as f64
+    }
+}
+
+impl Goal {
+    /// The figure that counts: a ratio (median over rounds), seconds, work a second, or bytes; and whether it will do.
+    /// `None` when a contestant did not take part.
+    pub(crate) fn judge(&self, all: &[Figures]) -> Option<(f64, bool)> {
+        let of = |name: &str| all.iter().find(|figures| figures.name == name);
+        let ratio = |one: &Figures, other: &Figures| {
+            median((0..one.samples.len()).map(|round| one.pace(round) / other.pace(round)))
+        };
+        Some(match *self {
+            Self::AtMost(one, limit, other) => at_most(ratio(of(one)?, of(other)?), limit),
+            Self::Faster(one, limit, other) => at_least(ratio(of(other)?, of(one)?), limit),
+            Self::Seconds(one, limit) => at_most(of(one)?.seconds(), limit),
+            Self::Rate(one, limit) => at_least(of(one)?.work as f64 / of(one)?.seconds(), limit),
+            Self::Peak(one, limit) => at_most(of(one)?.peak() as f64, limit as f64),
+            Self::PeakOver(one, limit, other) => {
+                at_most(of(one)?.peak() as f64 - of(other)?.peak() as f64, limit as f64)
+            }
+        })
+    }
+}
+
+fn at_most(figure: f64, limit: f64) -> (f64, bool) {
+    (figure, figure <= limit)
+}
+
+fn at_least(figure: f64, limit: f64) -> (f64, bool) {
+    (figure, figure >= limit)
+}
+
+/// The one in the middle; of an even number the lower.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,100 @@
+//! Finding the files. Ours is `--dry-run`, which finds and sorts them, prints a command for each, and writes nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use super::OURS;
+use crate::bench::{Bench, installed};
+use crate::data;
+use crate::race::{Goal, Race};
+use crate::timed::{self, Sample};
+
+/// What comes before each path in ours.
+const COMMAND: &str = "true ";
+
+const FOLDERS: u64 = 200;
+
+pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
+    let tree = data::tree(bench, bench.size(FOLDERS), 1000, 2)?;
+    let fd = installed(&["fdfind", "fd"])?;
+    let pattern = format!("{}/**/*.fits", tree.display());
+    let goals = [Goal::AtMost(OURS, 1.2, "find"), Goal::Faster(OURS, 2.0, "sorted(glob)")];
+    let (finds, fds) = (find(&tree), (tree.clone(), fd));
+    let listed = move |name: &'static str, mut command: Command| {
+        timed::run(bench, &mut command, [Path::new("/dev/null"), &bench.data("scratch").join(name)], &[0])
+    };
+    let dry = tree.clone();
+    Ok(Race::new(goals)
+        .with(OURS, 1, move || listed(OURS, dry_run(bench, &dry)))
+        .with("find", 1, move || listed("find", again(&finds)))
+        .with("fd", 1, move || {
+            let mut command = Command::new(fds.1);
+            command.args(["--type", "f", "--glob", "*.fits"]).arg(&fds.0);
+            listed("fd", command)
+        })
+        .with("sorted(glob)", 1, move || {
+            let mut command = bench.python("glob_files");
+            command.arg(&pattern);
+            listed("sorted(glob)", command)
+        })
+        .checked(move || same(bench, &["find", "fd", "sorted(glob)"])))
+}
+
+/// Each directory read takes 2 ms more, in whichever thread: strace delays them, and sees no other call.
+pub(crate) fn slow(bench: &Bench) -> Result<Race<'_>> {
+    let tree = data::tree(bench, bench.size(FOLDERS), 1000, 2)?;
+    let finds = find(&tree);
+    let slowly = move |name: &'static str, command: &Command| {
+        let mut slow = Command::new("strace");
+        slow.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=getdents64"]);
+        slow.args(["-e", "inject=getdents64:delay_enter=2000"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        timed::run(bench, &mut slow, [Path::new("/dev/null"), &bench.data("scratch").join(name)], &[0])
+    };
+    Ok(Race::new([Goal::Faster(OURS, 6.0, "find")])
+        .with(OURS, 1, move || slowly(OURS, &dry_run(bench, &tree)))
+        .with("find", 1, move || slowly("find", &finds))
+        .checked(move || same(bench, &["find"])))
+}
+
+/// All of them, in one folder's worth of threads or more.
+pub(crate) fn ours(bench: &Bench, folders: u64) -> Result<Sample> {
+    timed::quiet(bench, &mut dry_run(bench, &data::tree(bench, folders, 1000, 2)?))
+}
+
+fn dry_run(bench: &Bench, tree: &Path) -> Command {
+    let mut command = bench.replica(1, 1);
+    command.arg("--dry-run").arg("--input").arg(tree.join("**/*.fits")).args(["--", COMMAND.trim_end()]);
+    command
+}
+
+fn find(tree: &Path) -> Command {
+    let mut command = Command::new("find");
+    command.arg(tree).args(["-type", "f", "-name", "*.fits"]);
+    command
+}
+
+/// The same words, for another turn.
+fn again(command: &Command) -> Command {
+    let mut another = Command::new(command.get_program());
+    another.args(command.get_args());
+    another
+}
+
+fn same(bench: &Bench, peers: &[&str]) -> Result<()> {
+    let listed = |name: &str| -> Result<Vec<PathBuf>> {
+        let text = std::fs::read_to_string(bench.data("scratch").join(name))?;
+        let path = |line: &str| PathBuf::from(line.strip_prefix(COMMAND).unwrap_or(line));
+        let mut paths: Vec<PathBuf> = text.lines().map(path).collect();
+        paths.sort();
+        Ok(paths)
+    };
+    let ours = listed(OURS)?;
+    for peer in peers {
+        ensure!(!ours.is_empty() && ours == listed(peer)?, "{peer} lists other files than canfar-run");
+    }
+    Ok(())
+}
