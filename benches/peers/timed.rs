@@ -1,4 +1,6 @@
 //! Runs one command to its end: how long it took, and its largest resident memory.
+//!
+//! The kernel counts a process as large as the one that started it was, so this one has to stay small.
 
 use std::fs::File;
 use std::path::Path;
