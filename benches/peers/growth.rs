@@ -45,7 +45,7 @@ fn cold(bench: &Bench) -> [Growing; 6] {
             unit: "tasks",
             run: |bench, n| dispatch::ours(bench, n, "true"),
         },
-        Growing { name: "discovery", least: 10, unit: "folders", run: discovery::ours },
+        Growing { name: "discovery", least: 10, unit: "folders", run: discovery::folders },
         Growing { name: "start", least: 10_000, unit: "entries", run: start::ours },
         Growing {
             name: "merge, Python's files",

@@ -1,4 +1,5 @@
-//! Finding the files. Ours is `--dry-run`, which finds and sorts them, prints a command for each, and writes nothing.
+//! Finding the files. Ours is `--dry-run` of share 1 of 512, which finds and sorts all of them, prints the commands of
+//! its share, and writes nothing; what is compared with the peers' is that of all shares.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +17,8 @@ const COMMAND: &str = "true ";
 
 const FOLDERS: u64 = 200;
 
+const SHARES: u64 = 512;
+
 pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
     let tree = data::tree(bench, bench.size(FOLDERS), 1000, 2)?;
     let fd = installed(&["fdfind", "fd"])?;
@@ -27,7 +30,7 @@ pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
     };
     let dry = tree.clone();
     Ok(Race::new(goals)
-        .with(OURS, 1, move || listed(OURS, dry_run(bench, &dry)))
+        .with(OURS, 1, move || ours(bench, &dry))
         .with("find", 1, move || listed("find", again(&finds)))
         .with("fd", 1, move || {
             let mut command = Command::new(fds.1);
@@ -39,13 +42,13 @@ pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
             command.arg(&pattern);
             listed("sorted(glob)", command)
         })
-        .checked(move || same(bench, &["find", "fd", "sorted(glob)"])))
+        .checked(move || same(bench, &tree, &["find", "fd", "sorted(glob)"])))
 }
 
 /// Each directory read takes 2 ms more, in whichever thread: strace delays them, and sees no other call.
 pub(crate) fn slow(bench: &Bench) -> Result<Race<'_>> {
     let tree = data::tree(bench, bench.size(FOLDERS), 1000, 2)?;
-    let finds = find(&tree);
+    let (finds, checked) = (find(&tree), tree.clone());
     let slowly = move |name: &'static str, command: &Command| {
         let mut slow = Command::new("strace");
         slow.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=getdents64"]);
@@ -55,18 +58,22 @@ pub(crate) fn slow(bench: &Bench) -> Result<Race<'_>> {
         timed::run(bench, &mut slow, [Path::new("/dev/null"), &bench.data("scratch").join(name)], &[0])
     };
     Ok(Race::new([Goal::Faster(OURS, 6.0, "find")])
-        .with(OURS, 1, move || slowly(OURS, &dry_run(bench, &tree)))
+        .with(OURS, 1, move || slowly(OURS, &dry_run(bench, &tree, SHARES)))
         .with("find", 1, move || slowly("find", &finds))
-        .checked(move || same(bench, &["find"])))
+        .checked(move || same(bench, &checked, &["find"])))
 }
 
 /// Found in so many folders.
-pub(crate) fn ours(bench: &Bench, folders: u64) -> Result<Sample> {
-    timed::quiet(bench, &mut dry_run(bench, &data::tree(bench, folders, 1000, 2)?))
+pub(crate) fn folders(bench: &Bench, folders: u64) -> Result<Sample> {
+    ours(bench, &data::tree(bench, folders, 1000, 2)?)
 }
 
-fn dry_run(bench: &Bench, tree: &Path) -> Command {
-    let mut command = bench.replica(1, 1);
+fn ours(bench: &Bench, tree: &Path) -> Result<Sample> {
+    timed::quiet(bench, &mut dry_run(bench, tree, SHARES))
+}
+
+fn dry_run(bench: &Bench, tree: &Path, shares: u64) -> Command {
+    let mut command = bench.replica(1, shares);
     command.arg("--dry-run").arg("--input").arg(tree.join("**/*.fits")).args(["--", COMMAND.trim_end()]);
     command
 }
@@ -85,8 +92,10 @@ fn again(command: &Command) -> Command {
 }
 
 /// Compared by other processes: the largest size of this one would count as that of those it starts.
-fn same(bench: &Bench, peers: &[&str]) -> Result<()> {
+fn same(bench: &Bench, tree: &Path, peers: &[&str]) -> Result<()> {
     const COMPARE: &str = r#"set -e; sed "s/^$3//" "$1" | sort > "$1.sorted"; test -s "$1.sorted"; sort "$2" | cmp - "$1.sorted""#;
+    let all = bench.data("scratch").join(OURS);
+    timed::run(bench, &mut dry_run(bench, tree, 1), [Path::new("/dev/null"), &all], &[0])?;
     for peer in peers {
         let mut compare = Command::new("sh");
         let [ours, theirs] = [OURS, peer].map(|name| bench.data("scratch").join(name));
