@@ -107,6 +107,9 @@ fn rules(config: &RunConfig) -> Rules<'_> {
     }
 }
 
+/// So much of a dry run is printed at a time, bytes.
+const PRINTED_AT_ONCE: usize = 64 * 1024;
+
 /// Prints the commands of this replica's share. Uses the run's list if there is one, and writes nothing.
 fn dry_run(
     config: &RunConfig,
@@ -114,6 +117,8 @@ fn dry_run(
     stop: &Stop,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
+    // Standard output writes each line on its own.
+    let mut out = BufWriter::with_capacity(PRINTED_AT_ONCE, out);
     let layout = Layout::new(&config.results_dir);
     let list = InputList::open(&layout)?;
     let replica = config.identity.replica;
@@ -148,8 +153,8 @@ fn dry_run(
     let tasks = share.iter().zip(&entries);
     let what = if config.manner == Manner::Own { "command" } else { "request" };
     match config.manner {
-        Manner::Own => print_commands(config, tasks, rel, out),
-        Manner::Workers { .. } => print_requests(config, tasks, out),
+        Manner::Own => print_commands(config, tasks, rel, &mut out),
+        Manner::Workers { .. } => print_requests(config, tasks, &mut out),
     }
     .context("can't print the commands")?;
     out.flush().context("can't print the commands")?;

@@ -6,7 +6,7 @@ use super::error::DiscoverError;
 use crate::threads::pool_of_up_to;
 
 /// More than there are cores: what is waited for is a file server's answer, a millisecond a call on shared storage.
-const THREADS: usize = 16;
+pub(super) const THREADS: usize = 16;
 
 pub(super) fn pool() -> Result<ThreadPool, DiscoverError> {
     let build = |threads| {

@@ -1,13 +1,20 @@
 //! How many bytes each entry has, for shares of equal size.
 
-use std::io::ErrorKind;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, open, statat};
 use walkdir::WalkDir;
 
 use super::error::DiscoverError;
-use super::pool::pool;
+use super::pool::{THREADS, pool};
+
+/// Neighbours in a list that one thread looks at, at most.
+const NEIGHBOURS: usize = 256;
 
 /// The bytes of each entry, in the order given: of a file (links followed), or of all regular files below a directory
 /// (links in it not followed, what may not be read not counted).
@@ -21,21 +28,69 @@ pub fn sizes<P: AsRef<Path> + Sync>(
     keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<u64>, DiscoverError> {
     let mut sizes = vec![0; entries.len()];
-    let places = sizes.par_iter_mut().zip(entries);
+    // A few for each thread, however few there are: on shared storage an answer may take a millisecond.
+    let neighbours = (entries.len() / (4 * THREADS)).clamp(1, NEIGHBOURS);
+    let places = sizes.par_chunks_mut(neighbours).zip(entries.par_chunks(neighbours));
     pool()?.install(|| {
-        places.try_for_each(|(place, entry)| {
-            *place = size(entry.as_ref(), keep_going)?;
-            Ok(())
+        places.try_for_each(|(places, entries)| {
+            let mut looker = Looker::default();
+            places.iter_mut().zip(entries).try_for_each(|(place, entry)| {
+                *place = size(entry.as_ref(), &mut looker, keep_going)?;
+                Ok(())
+            })
         })
     })?;
     Ok(sizes)
 }
 
-fn size(entry: &Path, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<u64, DiscoverError> {
+fn size<'e>(
+    entry: &'e Path,
+    looker: &mut Looker<'e>,
+    keep_going: &(dyn Fn() -> bool + Sync),
+) -> Result<u64, DiscoverError> {
     go_on(keep_going)?;
-    let metadata =
-        std::fs::metadata(entry).map_err(|cause| DiscoverError::Size { path: entry.to_path_buf(), cause })?;
-    if metadata.is_dir() { size_below(entry, keep_going) } else { Ok(metadata.len()) }
+    match looker.look(entry) {
+        Ok((FileType::Directory, _)) => size_below(entry, keep_going),
+        Ok((_, bytes)) => Ok(bytes),
+        Err(cause) => Err(DiscoverError::Size { path: entry.to_path_buf(), cause }),
+    }
+}
+
+/// Looks at entries one after the other. Most lie in the folder of the one before: from there the way is short.
+#[derive(Debug, Default)]
+struct Looker<'a> {
+    folder: &'a [u8],
+    /// The folder, once there was more than one entry of it.
+    open: Option<OwnedFd>,
+}
+
+impl<'a> Looker<'a> {
+    /// What an entry is, links followed, and its bytes.
+    fn look(&mut self, entry: &'a Path) -> io::Result<(FileType, u64)> {
+        let path = entry.as_os_str().as_bytes();
+        let (folder, name) = path.split_at(memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1));
+        if folder != self.folder {
+            *self = Self { folder, open: None };
+        } else if self.open.is_none() {
+            self.open = open_folder(folder);
+        }
+        let stat = match &self.open {
+            Some(open) if !name.is_empty() => statat(open, name, AtFlags::empty())?,
+            _ => statat(CWD, path, AtFlags::empty())?,
+        };
+        Ok((FileType::from_raw_mode(stat.st_mode), stat.st_size.try_into().unwrap_or(0)))
+    }
+}
+
+/// Without a right to list it, which is not needed.
+#[cfg(target_os = "linux")]
+fn open_folder(folder: &[u8]) -> Option<OwnedFd> {
+    open(OsStr::from_bytes(folder), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_folder(folder: &[u8]) -> Option<OwnedFd> {
+    open(OsStr::from_bytes(folder), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 fn size_below(folder: &Path, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<u64, DiscoverError> {
@@ -62,7 +117,7 @@ fn size_below(folder: &Path, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<u
 
 /// Not allowed, or gone since it was listed.
 fn is_passed_over(error: &walkdir::Error) -> bool {
-    let kind = error.io_error().map(std::io::Error::kind);
+    let kind = error.io_error().map(io::Error::kind);
     matches!(kind, Some(ErrorKind::PermissionDenied | ErrorKind::NotFound))
 }
 
