@@ -27,7 +27,6 @@ pub(crate) struct Bench {
     python: PathBuf,
     /// Kept from one time to the next: what takes long to make.
     data: PathBuf,
-    has_workers: bool,
 }
 
 impl Bench {
@@ -41,12 +40,8 @@ impl Bench {
         let data = from_environment("CANFAR_RUN_BENCH_DIR", target.join("bench-data"));
         std::fs::create_dir_all(data.join("scratch"))
             .with_context(|| format!("creating {}", data.display()))?;
-        let help = Command::new(&binary)
-            .arg("--help")
-            .output()
-            .with_context(|| format!("{} can't be started: benches/run builds it", binary.display()))?;
-        let has_workers = String::from_utf8_lossy(&help.stdout).contains("--worker");
-        let bench = Self { size, binary, python, data, has_workers };
+        ensure!(binary.is_file(), "{} is not there: benches/run builds it", binary.display());
+        let bench = Self { size, binary, python, data };
         PROGRAMS.iter().try_for_each(|name| bench.compile(name))?;
         Ok(bench)
     }
@@ -124,11 +119,6 @@ impl Bench {
             }
             _ => Ok(path),
         }
-    }
-
-    /// Whether the binary knows `--worker`.
-    pub(crate) fn has_workers(&self) -> bool {
-        self.has_workers
     }
 }
 

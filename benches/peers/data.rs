@@ -77,8 +77,7 @@ pub(crate) fn finished(bench: &Bench, replicas: u64, tasks: u64) -> Result<PathB
 pub(crate) fn launch(bench: &Bench, results: &Path, (id, count): (u64, u64), tasks: u64) -> Result<Command> {
     let mut launch = bench.replica(id, count);
     launch.arg("--files-from").arg(list(bench, tasks)?).arg("-o").arg(results).arg("--quiet");
-    let program = if bench.has_workers() { "answer" } else { "found" };
-    launch.args(bench.has_workers().then_some("--worker")).arg("--").arg(bench.program(program));
+    launch.args(["--worker", "--"]).arg(bench.program("answer"));
     Ok(launch)
 }
 

@@ -23,22 +23,17 @@ struct Growing {
 }
 
 pub(crate) fn print(bench: &Bench, out: &mut dyn Write) -> Result<()> {
-    let warm = Growing {
-        name: "dispatch to workers",
-        least: 10_000,
-        unit: "tasks",
-        run: |bench, tasks| workers::dispatch(bench, tasks, "0"),
-    };
-    for growing in cold(bench).iter().chain(bench.has_workers().then_some(&warm)) {
-        row(bench, growing, out)?;
-    }
-    Ok(())
+    all().iter().try_for_each(|growing| row(bench, growing, out))
 }
 
-/// Without workers a process is started for each record that resume is to find, so there are fewer.
-fn cold(bench: &Bench) -> [Growing; 6] {
-    let records = if bench.has_workers() { 10_000 } else { 1_000 };
+fn all() -> [Growing; 7] {
     [
+        Growing {
+            name: "dispatch to workers",
+            least: 10_000,
+            unit: "tasks",
+            run: |bench, n| workers::dispatch(bench, n, "0"),
+        },
         Growing {
             name: "dispatch",
             least: 500,
@@ -48,12 +43,12 @@ fn cold(bench: &Bench) -> [Growing; 6] {
         Growing { name: "discovery", least: 10, unit: "folders", run: discovery::folders },
         Growing { name: "start", least: 10_000, unit: "entries", run: start::ours },
         Growing {
-            name: "merge, Python's files",
+            name: "merge",
             least: 50_000,
             unit: "records",
-            run: |bench, n| merge::merge(bench, &data::foreign(bench, 100, n)?, 3),
+            run: |bench, n| merge::merge(bench, &data::finished(bench, 100, n)?, 0),
         },
-        Growing { name: "resume", least: records, unit: "records", run: resume::ours },
+        Growing { name: "resume", least: 10_000, unit: "records", run: resume::ours },
         Growing { name: "plan", least: 10_000, unit: "files", run: plan::found },
     ]
 }

@@ -1,7 +1,7 @@
 //! `run`: this replica's share, from the list to the results file.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 
-use super::dispatch::all_ok;
 use super::workers;
 use crate::bench::Bench;
 use crate::data;
@@ -11,11 +10,10 @@ use crate::timed::Sample;
 
 const BYTES: &str = "10240";
 const FEW: u64 = 100;
-const MANY_COLD: u64 = 20_000;
-const MANY_WARM: u64 = 1_000_000;
+const MANY: u64 = 1_000_000;
 
 pub(crate) fn tasks(bench: &Bench) -> Result<Race<'_>> {
-    let many = bench.size(if bench.has_workers() { MANY_WARM } else { MANY_COLD });
+    let many = bench.size(MANY);
     let list = std::fs::metadata(data::list(bench, many)?).context("the list")?.len();
     Ok(Race::new([Goal::PeakOver("many", list + 32 * many, "few")])
         .with("few", FEW, move || ours(bench, FEW))
@@ -23,13 +21,7 @@ pub(crate) fn tasks(bench: &Bench) -> Result<Race<'_>> {
         .once())
 }
 
-/// To workers, where there are any: a process for each would take long.
+/// To workers: a process for each would take long.
 fn ours(bench: &Bench, tasks: u64) -> Result<Sample> {
-    if bench.has_workers() {
-        return workers::dispatch(bench, tasks, BYTES);
-    }
-    let mut launch = bench.replica(1, 1);
-    launch.arg("--files-from").arg(data::list(bench, tasks)?).arg("-o").arg(bench.fresh("results")?);
-    launch.args(["--json", "--"]).arg(bench.program("found")).arg(BYTES).arg("{}");
-    all_ok(bench, &mut launch, tasks)
+    workers::dispatch(bench, tasks, BYTES)
 }

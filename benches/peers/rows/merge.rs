@@ -70,19 +70,12 @@ pub(crate) fn large(bench: &Bench) -> Result<Race<'_>> {
         Goal::Peak(LARGE, memory),
         Goal::Peak(FOREIGN_LARGE, memory),
     ];
-    let mut race = Race::new(goals).with(FOREIGN, few, move || merge(bench, &small, 3)).with(
-        FOREIGN_LARGE,
-        many,
-        move || merge(bench, &foreign, 3),
-    );
-    // A process for each of ten million tasks would take hours.
-    if bench.has_workers() {
-        let (small, own) = (data::finished(bench, 100, few)?, data::finished(bench, 512, many)?);
-        race = race
-            .with(OURS, few, move || merge(bench, &small, 0))
-            .with(LARGE, many, move || merge(bench, &own, 0));
-    }
-    Ok(race)
+    let (own_small, own) = (data::finished(bench, 100, few)?, data::finished(bench, 512, many)?);
+    Ok(Race::new(goals)
+        .with(OURS, few, move || merge(bench, &own_small, 0))
+        .with(LARGE, many, move || merge(bench, &own, 0))
+        .with(FOREIGN, few, move || merge(bench, &small, 3))
+        .with(FOREIGN_LARGE, many, move || merge(bench, &foreign, 3)))
 }
 
 /// Merges in the directory itself, as people do; without a list of inputs it ends with 3.

@@ -19,19 +19,15 @@ pub(crate) fn analysis(bench: &Bench) -> Result<Race<'_>> {
     let sky = data::sky(bench, files)?;
     let pattern = format!("{}/*.fits", sky.display());
     let goals = [Goal::AtMost(WARM, 0.6, "documented loop"), Goal::Faster(WARM, 5.0, "parallel")];
-    let mut race = Race::new(goals);
-    if bench.has_workers() {
-        let pattern = pattern.clone();
-        race = race.with(WARM, files, move || {
-            analyse(bench, &pattern, files, &["--worker"], &bench.python("worker"))
-        });
-    }
-    let cold = pattern.clone();
-    race = race.with(OURS, files, move || analyse(bench, &cold, files, &[], &script(bench)));
-    race = race.with("documented loop", files, move || {
+    let (warm, cold) = (pattern.clone(), pattern.clone());
+    let race = Race::new(goals);
+    let race = race
+        .with(WARM, files, move || analyse(bench, &warm, files, &["--worker"], &bench.python("worker")))
+        .with(OURS, files, move || analyse(bench, &cold, files, &[], &script(bench)));
+    let race = race.with("documented loop", files, move || {
         timed::quiet(bench, bench.python("loop").arg(&pattern).arg(bench.fresh("loop.json")?))
     });
-    race = race.with("parallel", files, move || {
+    let race = race.with("parallel", files, move || {
         let mut command = Command::new("parallel");
         command.arg("-j2").arg(script(bench).get_program()).args(script(bench).get_args()).arg(":::");
         timed::quiet(bench, command.args(data::images(&sky)?))
@@ -60,11 +56,7 @@ fn analyse(bench: &Bench, pattern: &str, files: u64, options: &[&str], command: 
 
 pub(crate) fn answers(bench: &Bench) -> Result<Race<'_>> {
     let tasks = bench.size(100_000);
-    let race = Race::new([Goal::Rate(WARM, 20_000.0)]);
-    if !bench.has_workers() {
-        return Ok(race);
-    }
-    Ok(race.with(WARM, tasks, move || dispatch(bench, tasks, "0")))
+    Ok(Race::new([Goal::Rate(WARM, 20_000.0)]).with(WARM, tasks, move || dispatch(bench, tasks, "0")))
 }
 
 /// So many tasks to workers that answer at once, after so many bytes of log.
