@@ -50,7 +50,7 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
     version,
     styles = STYLES,
     args_conflicts_with_subcommands = true,
-    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|resume|reset|completions|man> ...",
+    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|status|merge|resume|reset|completions|man> ...",
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}"),
     max_term_width = 120
@@ -78,6 +78,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Combine all replicas' results into one file, with proof of completeness
     Merge(MergeArgs),
+    /// Show how far every replica is, and what to type for what nobody is at
+    Status(StatusArgs),
     /// Finish what is unfinished of a run, with any number of containers
     #[command(override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR")]
     Resume(Box<ResumeArgs>),
@@ -469,6 +471,32 @@ pub struct MergeArgs {
     #[arg(short, long)]
     pub quiet: bool,
     /// Colours in messages
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as typed")]
+pub struct StatusArgs {
+    /// The run's results directory
+    #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// A row for every replica [without it, beyond 20 replicas: those that need attention, and the slowest]
+    #[arg(short, long)]
+    pub all: bool,
+    /// Show it again and again, until the run is complete
+    ///
+    /// On a terminal it is redrawn in place, elsewhere printed again when something changed. Ctrl-C ends it.
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Wait until nobody is at work: exits 0 if the run is complete, 1 if some files failed, 3 if files are left
+    #[arg(long)]
+    pub wait: bool,
+    /// As one JSON object (with --watch one a line)
+    #[arg(long)]
+    pub json: bool,
+    /// Colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 }

@@ -5,3 +5,4 @@ pub mod plan;
 pub mod reset;
 pub mod resume;
 pub mod run;
+pub mod status;

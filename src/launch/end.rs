@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::config::Verbosity;
-use crate::event::{Event, StopReason, Stopped};
+use crate::event::{Event, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
 use crate::launch::{Launcher, Prepared};
 use crate::record::history::Standing;
@@ -169,6 +169,7 @@ impl Launcher<'_> {
             Ok(_) => halt,
             Err(error) => Some(graver(halt, Halt::CannotWrite(format!("{error:#}")))),
         };
+        journal.add(&Event::Alive(Totals { left, ..Totals::default() }.with(history.standing())));
         if let Ok(results) = written {
             journal.add(&Event::ResultsWritten(results));
         }
