@@ -337,6 +337,12 @@ pub struct ResultArgs {
     /// Which tasks' output is kept
     #[arg(long, value_name = "WHICH", default_value = "failed", hide_short_help = true)]
     pub logs: KeepLogs,
+    /// Merge at the end if the whole run is complete, as `canfar-run merge` does [default: false]
+    ///
+    /// At least the replica that finishes last finds it complete. It exits as both would: 1 if a file of any replica
+    /// failed.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub merge: Option<bool>,
     /// Go on in a results directory although the command differs [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub accept_changed_command: Option<bool>,

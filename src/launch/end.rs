@@ -34,6 +34,14 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Adds how what was done afterwards ended.
+    pub fn then(&mut self, code: ExitCode) {
+        self.code = self.code.or(code);
+        if let Some(summary) = &mut self.summary {
+            summary.exit = self.code.number();
+        }
+    }
+
     /// Prints the summary, if it was asked for; gives what to exit with.
     pub fn told(&self, is_asked_for: bool, console: &Console, out: &mut dyn Write) -> ExitCode {
         self.summary
