@@ -207,9 +207,8 @@ fn reasons(figures: &Figures, form: Form) -> Vec<String> {
     let waiting: Vec<u32> = ids(figures, State::Waiting);
     if !waiting.is_empty() {
         lines.push(format!(
-            "{} never started: nothing is there of {}. The container waits, or ended before it could write: ask the platform",
-            named(&waiting),
-            if waiting.len() == 1 { "it" } else { "them" }
+            "{} never started, or ended before anything could be written: ask the platform",
+            named(&waiting)
         ));
     }
     let told =
