@@ -164,15 +164,12 @@ fn give(
 ) -> anyhow::Result<bool> {
     let mut are_whole = true;
     for line in lines::parse_part((lines, offset)) {
-        match line {
-            Ok((line, offset)) => {
-                journal::refuse_other_version(path, line.members.v, offset)?;
-                take(Some(&line));
-            }
-            Err(_) => {
-                are_whole = false;
-                take(None);
-            }
+        if let Ok((line, offset)) = line {
+            journal::refuse_other_version(path, line.members.v, offset)?;
+            take(Some(&line));
+        } else {
+            are_whole = false;
+            take(None);
         }
     }
     Ok(are_whole)

@@ -68,9 +68,8 @@ impl Ledger {
             }
             ("start", Some(index)) => _ = self.running.insert(index),
             ("attempt" | "not_started" | "interrupted", Some(index)) => {
-                if !self.running.remove(&index) {
-                    self.unseen = self.unseen.saturating_sub(1);
-                }
+                let is_of_before = !self.running.remove(&index);
+                self.unseen = self.unseen.saturating_sub(u64::from(is_of_before));
             }
             ("end", Some(_)) => self.take_end(members.status, members.replaces),
             _ => {}

@@ -198,10 +198,9 @@ impl Launch {
         }
         match life_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
             Life::GoesOn(_) => End::AtWork,
-            Life::Over => End::Died,
             // Where nobody can tell how old it is, it is watched first.
             Life::Unclear(_) if self.quiet_for(at.now) < QUIET => End::AtWork,
-            Life::Unclear(_) => End::Died,
+            Life::Over | Life::Unclear(_) => End::Died,
         }
     }
 
