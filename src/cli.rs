@@ -79,6 +79,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Combine all replicas' results into one file, with proof of completeness
     Merge(MergeArgs),
+    /// Show how far every replica is, and what to type for what nobody is at
+    Status(StatusArgs),
     /// Finish what is unfinished of a run, with any number of containers
     #[command(override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR")]
     Resume(Box<ResumeArgs>),
@@ -341,6 +343,12 @@ pub struct ResultArgs {
     /// Which tasks' output is kept
     #[arg(long, value_name = "WHICH", default_value = "failed", hide_short_help = true)]
     pub logs: KeepLogs,
+    /// Merge at the end if the whole run is complete, as `canfar-run merge` does [default: false]
+    ///
+    /// At least the replica that finishes last finds it complete. It exits as both would: 1 if a file of any replica
+    /// failed.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub merge: Option<bool>,
     /// Go on in a results directory although the command differs [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub accept_changed_command: Option<bool>,
@@ -475,6 +483,32 @@ pub struct MergeArgs {
     #[arg(short, long)]
     pub quiet: bool,
     /// Colours in messages
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as typed")]
+pub struct StatusArgs {
+    /// The run's results directory
+    #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// A row for every replica [without it, beyond 20 replicas: those that need attention, and the slowest]
+    #[arg(short, long)]
+    pub all: bool,
+    /// Show it again and again, until the run is complete
+    ///
+    /// On a terminal it is redrawn in place, elsewhere printed again when something changed. Ctrl-C ends it.
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Wait until nobody is at work: exits 0 if the run is complete, 1 if some files failed, 3 if files are left
+    #[arg(long)]
+    pub wait: bool,
+    /// As one JSON object (with --watch one a line)
+    #[arg(long)]
+    pub json: bool,
+    /// Colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 }

@@ -140,9 +140,12 @@ pub struct TaskEnded {
     pub status: Status,
     /// Why it failed.
     pub cause: Option<Cause>,
+    /// Whether its record takes the place of a failure's, or of a loss: who reads only the end of a journal counts by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
 }
 
-/// How far a launch is.
+/// How far a launch is: written when it has read what earlier ones left, every 10 s, and before its last words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Tasks of the share with an ok record, of this and earlier launches.

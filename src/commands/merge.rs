@@ -1,7 +1,7 @@
 //! `merge`: results files and journals of many replicas into one file, with proof of completeness.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -9,7 +9,9 @@ use crate::cli::MergeArgs;
 use crate::config::Verbosity;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::merge::{Directory, Format, Proof, Summary, Targets, partial_name, survey, write, write_missing};
+use crate::merge::{
+    Directory, Format, Proof, Summary, Survey, Targets, partial_name, survey, write, write_missing,
+};
 use crate::record::layout::{Layout, ResultsName};
 use crate::report;
 use crate::report::console::Console;
@@ -43,20 +45,45 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     if let Some(missing) = &missing {
         write_missing(&survey, missing, args.null)?;
     }
-    let results = write(&mut survey, &targets)?;
+    let (results, code) = write_and_tell(&mut survey, &targets, &console)?;
+    if args.json {
+        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &results))?;
+        out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
+    }
+    Ok(code)
+}
+
+/// Merges a run as `merge RESULTS_DIR` does.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn whole(layout: &Layout, console: &Console) -> anyhow::Result<ExitCode> {
+    let targets = Targets {
+        results: layout.merged("final_results.json"),
+        failed: layout.merged("final_failed.json"),
+        summary: layout.merged("final_summary.json"),
+        allow_missing: false,
+    };
+    let mut survey = survey(vec![Directory::open(layout.root())?], Format::of(&targets.results))?;
+    Ok(write_and_tell(&mut survey, &targets, console)?.1)
+}
+
+/// Where the results are, and what to exit with.
+fn write_and_tell(
+    survey: &mut Survey,
+    targets: &Targets,
+    console: &Console,
+) -> anyhow::Result<(PathBuf, ExitCode)> {
+    let results = write(survey, targets)?;
     let is_final = targets.is_final(&survey.proof);
-    report::merge::say(&console, &survey.proof, &results, &targets.failed, is_final);
+    report::merge::say(console, &survey.proof, &results, &targets.failed, is_final);
     if !is_final && targets.results.exists() {
         console.warn(&format!(
             "{} is there from an earlier merge and was left as it was",
             targets.results.display()
         ));
     }
-    if args.json {
-        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &results))?;
-        out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
-    }
-    Ok(exit_code(&survey.proof, is_final))
+    Ok((results, exit_code(&survey.proof, is_final)))
 }
 
 /// Refuses to write over what a merge reads, or two things under one name.

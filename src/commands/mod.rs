@@ -1,8 +1,10 @@
 //! One file a subcommand: each wires the steps together, the work is elsewhere.
 
 pub mod logs;
+mod last;
 pub mod merge;
 pub mod plan;
 pub mod reset;
 pub mod resume;
 pub mod run;
+pub mod status;

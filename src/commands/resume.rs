@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 
 use crate::cli::Shares;
+use crate::commands::last::merge_if_last;
 use crate::config::{RunConfig, Verbosity, refuse_fixed};
 use crate::environment::Environment;
 use crate::event::StopReason;
@@ -318,7 +319,11 @@ impl Resume<'_> {
 
     /// Says how it went and gives the exit code.
     fn close(&self, tally: Tally, out: &mut dyn Write) -> ExitCode {
-        let code = self.code(&tally);
+        self.console.end_copy();
+        let mut code = self.code(&tally);
+        if self.config.merge {
+            code = code.or(merge_if_last(self.layout, &self.me, self.console, self.stop));
+        }
         let container = self.config.identity.replica;
         let summary = ResumeSummary {
             run: self.list.header().run.clone(),
@@ -333,7 +338,6 @@ impl Resume<'_> {
             wall_s: (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             exit: code.number(),
         };
-        self.console.end_copy();
         if let (Some(signal), true) = (self.stop.signal(), summary.shares.is_empty()) {
             self.console.warn(&format!("stopped by {} before any share began", units::signal(signal)));
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 
+use crate::commands::last::merge_if_last;
 use crate::config::{Given, RunConfig, Verbosity};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
@@ -232,13 +233,17 @@ fn live(
     let launcher = Launcher { config, console, layout: &layout, list: &list, stop, descendants };
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
-    let ended = match launcher.look(&share)? {
+    let mut ended = match launcher.look(&share)? {
         Before::Done(standing) => {
             launcher.say_nothing_to_do(&share);
             launcher.close(standing, None, None, begun)
         }
         left => launcher.launch(share, left, &me, command_files, &listener, begun)?,
     };
+    // What a newer launch took over is that one's to finish.
+    if config.merge && ended.summary.is_some() {
+        ended.then(merge_if_last(&layout, &me, console, stop));
+    }
     Ok(ended.told(config.json, console, out))
 }
 

@@ -12,7 +12,7 @@ use crate::text::OsText;
 
 /// Options about tasks and their results that stay as they were unless something else is said. What is about a container
 /// (how many tasks at a time, its disks, its time) is its own.
-pub(super) const LASTING: [&str; 12] = [
+pub(super) const LASTING: [&str; 13] = [
     "timeout",
     "grace",
     "retries",
@@ -25,6 +25,7 @@ pub(super) const LASTING: [&str; 12] = [
     "result",
     "max-result",
     "logs",
+    "merge",
 ];
 
 /// Options that say what a run is.

@@ -102,6 +102,8 @@ pub struct RunConfig {
     pub keep_logs: KeepLogs,
     /// Whether another command than the run's is accepted.
     pub accept_changed_command: bool,
+    /// Whether a run that is complete at the end is merged.
+    pub merge: bool,
     /// Whether commands are printed only.
     pub is_dry: bool,
     /// How much is said.
@@ -174,6 +176,7 @@ impl RunConfig {
             scratch,
             result: ResultRule { kind: args.results.result, max_bytes: args.results.max_result },
             keep_logs: args.results.logs,
+            merge: args.results.merge.unwrap_or(false),
             accept_changed_command: args.results.accept_changed_command.unwrap_or(false),
             is_dry: args.dry_run.unwrap_or(false),
             verbosity,

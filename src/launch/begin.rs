@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::CannotWrite;
 use crate::config::Verbosity;
-use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
+use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
 use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
@@ -194,6 +194,8 @@ impl Launcher<'_> {
         }
         let tasks = due.len();
         let source = Source::new(due.tasks, jobs);
+        // Where it can't be written, the first task finds out.
+        let _ = recorder.give_sign(Totals { left: source.left(), ..Totals::default() });
         Ok(Prepared { recorder, share, entries, source, tasks, jobs, roster, died_before, settings, scratch })
     }
 

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::config::Verbosity;
-use crate::event::{Event, StopReason, Stopped};
+use crate::event::{Event, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
 use crate::launch::{Launcher, Prepared};
 use crate::record::history::Standing;
@@ -34,6 +34,14 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Adds how what was done afterwards ended.
+    pub fn then(&mut self, code: ExitCode) {
+        self.code = self.code.or(code);
+        if let Some(summary) = &mut self.summary {
+            summary.exit = self.code.number();
+        }
+    }
+
     /// Prints the summary, if it was asked for; gives what to exit with.
     pub fn told(&self, is_asked_for: bool, console: &Console, out: &mut dyn Write) -> ExitCode {
         self.summary
@@ -169,6 +177,7 @@ impl Launcher<'_> {
             Ok(_) => halt,
             Err(error) => Some(graver(halt, Halt::CannotWrite(format!("{error:#}")))),
         };
+        journal.add(&Event::Alive(Totals { left, ..Totals::default() }.with(history.standing())));
         if let Ok(results) = written {
             journal.add(&Event::ResultsWritten(results));
         }

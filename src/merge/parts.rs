@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use crate::provenance::Process;
 use crate::record::history::{History, LastLaunch};
 use crate::record::inputs::InputList;
-use crate::record::launches::last_launches;
+use crate::record::launches::{fingerprint, last_launches};
 use crate::record::layout::{Layout, ResultsName};
 use crate::record::lease::now_at_file_server;
 use crate::record::regular;
@@ -31,6 +31,8 @@ pub struct Directory {
     pub(super) parts: Vec<Part>,
     /// Replicas at work, as far as can be told at once.
     at_work: BTreeSet<u32>,
+    /// What tells the journals, as they were before any was read, from others and from later ones.
+    pub(super) journals: String,
     /// Whether there are journals, of whatever replica.
     pub(super) has_journals: bool,
 }
@@ -88,10 +90,11 @@ impl Directory {
                 root.display()
             );
         }
+        let journals = fingerprint(&layout)?;
         let launches = last_launches(&layout)?;
         let at_work = at_work(&layout, &launches);
         let has_journals = !launches.is_empty();
-        let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, has_journals };
+        let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, journals, has_journals };
         let begun = (1..).zip(&directory.shares);
         let begun = begun.filter_map(|(number, share)| Some((number, *launches.get(&number)?, share)));
         let mut parts = Crew::gather().map(begun.collect(), |(number, last, share)| {

@@ -37,6 +37,8 @@ pub struct Proof {
     pub problems: Vec<String>,
     /// Failures by cause and last line, most first.
     pub failures: Vec<FailureGroup>,
+    /// For one run: the journals it was made of, in 16 digits that change when any of them grows or one is added.
+    pub journals: Option<String>,
 }
 
 /// A replica that has files without a record.

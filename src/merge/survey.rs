@@ -297,6 +297,9 @@ impl Survey {
             self.proof.failed += failed;
         }
         let proof = &mut self.proof;
+        if let ([directory], true) = (self.directories.as_slice(), proof.proven) {
+            proof.journals = Some(directory.journals.clone());
+        }
         proof.complete = proof.proven && proof.missing == 0 && proof.broken.is_empty();
         self.warn_of_gaps();
     }

@@ -76,6 +76,14 @@ impl Standing {
     }
 }
 
+impl Totals {
+    /// With how the tasks of a share stand.
+    #[must_use]
+    pub fn with(self, standing: Standing) -> Self {
+        Self { ok: standing.ok, failed: standing.failed + standing.lost, ..self }
+    }
+}
+
 /// One launch of a replica.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -256,7 +264,7 @@ impl History {
                 launch.results = None;
                 if let (Some(status), Some(span)) = (line.status, *record) {
                     launch.ok += u64::from(status == Status::Ok);
-                    let ended = TaskEnded { index, status, cause: line.cause };
+                    let ended = TaskEnded { index, status, cause: line.cause, replaces: line.replaces };
                     self.note(position, ended, launch.number, span);
                 }
             }

@@ -200,7 +200,7 @@ pub(super) fn before_record(check: &str) -> String {
 }
 
 /// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
-const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
+pub(super) const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
 
 /// The text of a journal's first line.
 ///
@@ -261,7 +261,8 @@ mod tests {
                 std::thread::yield_now();
             }
         });
-        let span = journal.add_end(TaskEnded { index: 0, status: Status::Ok, cause: None }, b"{\"n\":1}");
+        let span = journal
+            .add_end(TaskEnded { index: 0, status: Status::Ok, cause: None, replaces: false }, b"{\"n\":1}");
         journal.commit().unwrap();
         let text = std::fs::read(&path).unwrap();
         let at = usize::try_from(span.offset).unwrap();

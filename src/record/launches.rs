@@ -38,6 +38,24 @@ fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
     Ok(launches)
 }
 
+/// What changes when a journal grows, or one is added or taken away: the first 16 hexadecimal digits of the BLAKE3 of all
+/// their names and lengths.
+///
+/// # Errors
+/// When the folder or a journal can't be looked at.
+pub fn fingerprint(layout: &Layout) -> anyhow::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    for (id, launches) in all_launches(layout)? {
+        for launch in launches {
+            let path = layout.journal(id, launch);
+            let metadata =
+                std::fs::metadata(&path).with_context(|| format!("can't look at {}", path.display()))?;
+            hasher.update(format!("{id} {launch} {}\n", metadata.len()).as_bytes());
+        }
+    }
+    Ok(hasher.finalize().to_hex()[..16].to_owned())
+}
+
 /// The newest launch of every replica that has journals.
 ///
 /// # Errors

@@ -45,6 +45,9 @@ pub struct Members<'a> {
     pub status: Option<Status>,
     /// For `end` and `attempt`.
     pub cause: Option<Cause>,
+    /// For `end`: whether its record takes the place of a failure's.
+    #[serde(default)]
+    pub replaces: bool,
     /// For `attempt`: memory of its largest process, bytes.
     pub max_rss_bytes: Option<u64>,
     /// For `attempt`: memory of all its processes together, bytes.
@@ -208,6 +211,10 @@ impl<'a> Members<'a> {
             b"\"tree_bytes\"" => {
                 self.tree_bytes = serde_json::from_slice(value).ok()?;
                 1 << 8
+            }
+            b"\"replaces\"" => {
+                self.replaces = serde_json::from_slice(value).ok()?;
+                1 << 9
             }
             b"\"check\"" | b"\"record\"" => return None,
             _ => 0,

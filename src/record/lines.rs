@@ -124,9 +124,10 @@ fn parts(block: &[u8], offset: u64) -> Vec<(&[u8], u64)> {
 }
 
 /// A line with where it begins.
-type Parsed<'a> = Result<(ReadLine<'a>, u64), BadLine>;
+pub(super) type Parsed<'a> = Result<(ReadLine<'a>, u64), BadLine>;
 
-fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
+/// Of a part of a journal that begins at a line's first byte; its own place in the file comes second.
+pub(super) fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
     let reader = LineReader::new();
     let mut lines = Vec::new();
     let mut rest = part;
@@ -182,7 +183,7 @@ mod tests {
             journal.add(&Event::Alive(Totals::default()));
             let long = if index == 5000 { 3 * BLOCK } else { 30 };
             let record = format!("{{\"s\":\"\\\\\\\",\\\"check\\\":{}\"}}", "x".repeat(long));
-            journal.add_end(TaskEnded { index, status, cause }, record.as_bytes());
+            journal.add_end(TaskEnded { index, status, cause, replaces: false }, record.as_bytes());
         }
         journal.commit().unwrap();
         std::fs::read(path).unwrap()

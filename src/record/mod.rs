@@ -19,3 +19,4 @@ pub mod rel;
 pub mod results;
 pub mod succession;
 pub mod suspicion;
+pub mod tail;

@@ -75,14 +75,18 @@ fn life(journal: &Path, me: &Process) -> anyhow::Result<Life> {
     if ended_in_order(journal)? {
         return Ok(Life::Over);
     }
-    let begun = first_line(journal).ok().flatten();
-    let who = who(begun.as_ref());
-    let Some(begun) = begun else { return Ok(Life::Unclear(who)) };
-    Ok(match lease::probe(journal, &begun.process, begun.locked, me) {
+    Ok(life_without_end(journal, first_line(journal).ok().flatten().as_ref(), me))
+}
+
+/// What can be said at once of a launch that began so and did not say that it ended.
+pub fn life_without_end(journal: &Path, begun: Option<&LaunchBegun>, me: &Process) -> Life {
+    let who = who(begun);
+    let Some(begun) = begun else { return Life::Unclear(who) };
+    match lease::probe(journal, &begun.process, begun.locked, me) {
         Ok(Writer::Alive) => Life::GoesOn(who),
         Ok(Writer::Gone) => Life::Over,
         Ok(Writer::Unknown) | Err(_) => Life::Unclear(who),
-    })
+    }
 }
 
 /// Begins the next launch of a replica: creates its journal and locks it.

@@ -8,3 +8,5 @@ pub mod merge;
 pub mod plan;
 mod printer;
 pub mod resume;
+pub mod screen;
+pub mod status;

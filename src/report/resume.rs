@@ -93,7 +93,7 @@ fn what_ran(summary: &ResumeSummary) -> String {
 }
 
 /// As `--shares` takes them: `3, 17, 40-42`.
-fn ids_in_words(ids: &[u32]) -> String {
+pub(super) fn ids_in_words(ids: &[u32]) -> String {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     let runs = ids.chunk_by(|one, next| next - one <= 1);

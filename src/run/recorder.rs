@@ -267,8 +267,12 @@ impl Recorder {
             log,
             left_processes: executed.left_processes,
         }));
-        let ended =
-            TaskEnded { index, status, cause: executed.failure.as_ref().map(|failure| failure.cause) };
+        let ended = TaskEnded {
+            index,
+            status,
+            cause: executed.failure.as_ref().map(|failure| failure.cause),
+            replaces: kept.has_failed(index),
+        };
         let span = record.map(|record| kept.journal.add_end(ended, &record));
         kept.commit()?;
         kept.tally.count(executed, span.is_some());
@@ -333,10 +337,17 @@ impl Recorder {
         .map(Some)
     }
 
-    /// How far this launch is; the caller adds what only it knows.
-    pub fn totals(&self) -> Totals {
-        let standing = self.kept().history.standing();
-        Totals { ok: standing.ok, failed: standing.failed + standing.lost, ..Totals::default() }
+    /// Gives a sign of life: what the caller knows, with how the tasks stand at this very place of the journal, since
+    /// readers count from there.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn give_sign(&self, sign: Totals) -> io::Result<Totals> {
+        let mut kept = self.writable()?;
+        let totals = sign.with(kept.history.standing());
+        kept.journal.add(&Event::Alive(totals));
+        kept.commit()?;
+        Ok(totals)
     }
 
     /// What this launch did.
@@ -359,8 +370,9 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written.
     pub fn write_record(&self, index: u64, cause: Cause, record: &[u8]) -> io::Result<()> {
-        let ended = TaskEnded { index, status: Status::Failed, cause: Some(cause) };
         let mut kept = self.writable()?;
+        let replaces = kept.has_failed(index);
+        let ended = TaskEnded { index, status: Status::Failed, cause: Some(cause), replaces };
         let span = kept.journal.add_end(ended, record);
         kept.commit()?;
         kept.history.note_own(ended, self.launch, span);
@@ -400,6 +412,11 @@ fn superseded() -> io::Error {
 }
 
 impl Kept {
+    /// Whether the task counts as failed so far.
+    fn has_failed(&self, index: u64) -> bool {
+        self.history.task(index).is_some_and(|task| task.known.status() == Some(Status::Failed))
+    }
+
     fn commit(&mut self) -> io::Result<()> {
         self.dirty = true;
         self.journal.commit()

@@ -11,7 +11,7 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGTERM;
 
-use crate::event::{Event, Totals};
+use crate::event::Totals;
 use crate::outcome::{Cause, Status};
 use crate::record::inputs::{Entry, InputList};
 use crate::record::lease::SIGN_OF_LIFE;
@@ -336,12 +336,12 @@ impl Work<'_> {
             left: self.source.left(),
             running: self.source.running(),
             memory_bytes: self.guard.and_then(Guard::peak),
-            ..self.recorder.totals()
+            ..Totals::default()
         };
-        if let Err(error) = self.recorder.write(&Event::Alive(totals)) {
-            self.halt_without_journal("write", &error);
+        match self.recorder.give_sign(totals) {
+            Ok(totals) => (self.progress)(totals),
+            Err(error) => self.halt_without_journal("write", &error),
         }
-        (self.progress)(totals);
     }
 }
 

@@ -71,7 +71,7 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                         if is_ok { (Status::Ok, None) } else { (Status::Failed, Some(Cause::Exit)) };
                     journal.commit().unwrap();
                     let begin = std::fs::read(journal.path()).unwrap().len();
-                    journal.add_end(TaskEnded { index, status, cause }, &record);
+                    journal.add_end(TaskEnded { index, status, cause, replaces: false }, &record);
                     journal.commit().unwrap();
                     let line = std::fs::read(journal.path()).unwrap()[begin..].trim_ascii().to_vec();
                     lines.insert(line, Written { index, status, record });

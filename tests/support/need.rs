@@ -26,6 +26,8 @@ pub(crate) enum Component<'a> {
     PrivateMounts,
     /// The right to become another user.
     Root,
+    /// tmux, for a terminal.
+    Tmux,
     /// strace, which injects faults into system calls, on a system that lets it.
     Strace,
 }
@@ -63,6 +65,7 @@ impl Component<'_> {
                 ))
             }
             Component::Slurm => super::Slurm::missing(),
+            Component::Tmux => refusal("tmux", &["-V"]),
             Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
         }
     }

@@ -143,6 +143,11 @@ impl Running<'_> {
         String::from_utf8_lossy(&self.stream("stderr")).into_owned()
     }
 
+    /// What it printed so far on standard output.
+    pub(crate) fn printed(&self) -> String {
+        String::from_utf8_lossy(&self.stream("stdout")).into_owned()
+    }
+
     fn stream(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.streams.path().join(name)).unwrap_or_default()
     }

@@ -1,0 +1,107 @@
+//! `--merge`: whoever finds the run complete when it ends merges it.
+//!
+//! A launch looks at all replicas only after its own records, results file and last words are in place. The run is complete
+//! as soon as every file has a record, whether others are still at work or not. So of all launches that end, the one whose
+//! last record was the last of the run finds it complete, and so may others that ended meanwhile: at least one merges, and
+//! no two can each leave it to the other. If that one dies, any replica that is launched again has nothing to do, looks, and
+//! merges.
+//!
+//! Merges of one run follow one another, behind the sign that keeps lists and `reset` apart too: one that began earlier, and
+//! knows less, is not to write last. Who waited for another one looks at what its merge was made of, and merges again only if
+//! a journal has grown since.
+
+use serde::Deserialize;
+
+use crate::commands::merge;
+use crate::config::Verbosity;
+use crate::exit_code::ExitCode;
+use crate::listing;
+use crate::provenance::Process;
+use crate::record::launches;
+use crate::record::layout::Layout;
+use crate::report::console::{Console, Tone};
+use crate::run::stop::Stop;
+use crate::status::Watcher;
+use crate::units;
+
+/// Merges if the run is complete. Gives what that adds to the exit code: as `merge` would exit, so 1 where any replica's
+/// file failed, 3 where something can't be read and 4 where it can't be written; nothing where others have files left.
+pub(super) fn merge_if_last(layout: &Layout, me: &Process, console: &Console, stop: &Stop) -> ExitCode {
+    if let Some(signal) = stop.signal() {
+        return ExitCode::Signal(signal);
+    }
+    let merged = merge_if_complete(layout, me, &Waiting { console, stop });
+    merged.unwrap_or_else(|error| {
+        let code = match (crate::code_of(&error), stop.signal()) {
+            (ExitCode::CannotWrite, _) => ExitCode::CannotWrite,
+            (_, Some(signal)) => ExitCode::Signal(signal),
+            // That is for wrong usage, and tasks were run.
+            _ => ExitCode::Incomplete,
+        };
+        let again =
+            format!("the results were not merged: `canfar-run merge {}` does it", layout.root().display());
+        console.error(&error.context(again));
+        code
+    })
+}
+
+fn merge_if_complete(layout: &Layout, me: &Process, waiting: &Waiting<'_>) -> anyhow::Result<ExitCode> {
+    let figures = Watcher::open(layout.root())?.look()?;
+    if !figures.complete {
+        let left = units::count(figures.totals.left, "file");
+        let text =
+            format!("not merged: {left} of the run are left, and whoever finishes last merges (--merge)");
+        waiting.console.say(Verbosity::Normal, Tone::Plain, &text);
+        return Ok(ExitCode::Ok);
+    }
+    if let Some(code) = merged_already(layout)? {
+        return Ok(code);
+    }
+    listing::undisturbed(layout, me, waiting, || match merged_already(layout)? {
+        Some(code) => Ok(code),
+        None => merge::whole(layout, waiting.console),
+    })?
+}
+
+/// What the last merge is to be judged by.
+#[derive(Deserialize)]
+struct Merged {
+    results: String,
+    complete: bool,
+    failed: u64,
+    journals: Option<String>,
+}
+
+/// How a merge of the run as it is has ended, if there was one.
+fn merged_already(layout: &Layout) -> anyhow::Result<Option<ExitCode>> {
+    let results = layout.merged("final_results.json");
+    let Ok(summary) = std::fs::read(layout.merged("final_summary.json")) else { return Ok(None) };
+    let Ok(merged) = serde_json::from_slice::<Merged>(&summary) else { return Ok(None) };
+    let is_current = merged.complete
+        && merged.results == units::path(&results)
+        && results.exists()
+        && merged.journals == Some(launches::fingerprint(layout)?);
+    let code = if merged.failed > 0 { ExitCode::TasksFailed } else { ExitCode::Ok };
+    Ok(is_current.then_some(code))
+}
+
+/// Hears that somebody else merges.
+struct Waiting<'a> {
+    console: &'a Console,
+    stop: &'a Stop,
+}
+
+impl listing::Listener for Waiting<'_> {
+    fn keep_going(&self) -> bool {
+        self.stop.signal().is_none()
+    }
+
+    fn waiting_for_list(&self, who: &str) {
+        let text = format!("the results are being merged by {who}: waiting for that");
+        self.console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+
+    fn note(&self, note: &str) {
+        self.console.warn(note);
+    }
+}

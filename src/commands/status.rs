@@ -1,0 +1,142 @@
+//! `status`: how far every replica is, once, again and again, or when all is over. It only reads.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::cli::{Color, StatusArgs};
+use crate::environment::Environment;
+use crate::exit_code::ExitCode;
+use crate::report::screen::{Screen, Size};
+use crate::report::status::{Form, text};
+use crate::run::stop::Stop;
+use crate::status::{Figures, Watcher};
+
+/// Between two looks, at least.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A look takes at most so little of the time, the more there is to look at the seldomer.
+const SHARE: u32 = 20;
+
+/// Where nobody redraws, what only moves on is printed no more often than this.
+const SELDOM: Duration = Duration::from_secs(10);
+
+/// Columns of text that goes nowhere in particular.
+const WIDTH: usize = 120;
+
+/// Shows how far a run is.
+///
+/// # Errors
+/// When there is no run, or its list can't be read, or standard output can't be written.
+pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let root = environment.absolute(&args.dir);
+    let mut watcher = Watcher::open(&root)?;
+    let shown = Shown { args, root: &root };
+    if !args.watch && !args.wait {
+        shown.print(&watcher.look()?, out)?;
+        return Ok(ExitCode::Ok);
+    }
+    let stop = Stop::on_signals().context("can't take over signals")?;
+    let watched = if args.watch && !args.json && Size::of_stdout().is_some() {
+        let mut screen = Screen::begin(out).context(CANNOT)?;
+        watch(args, &mut watcher, &stop, &mut |figures, _| {
+            screen.show(&shown.fitting(figures)).context(CANNOT)
+        })
+    } else {
+        let mut said: Option<(Figures, Instant)> = None;
+        watch(args, &mut watcher, &stop, &mut |figures, is_last| {
+            let is_due = args.watch && said.as_ref().is_none_or(|(before, at)| is_news(figures, before, *at));
+            // What comes at last is printed below.
+            if is_due && !is_last {
+                shown.print(figures, out)?;
+                said = Some((figures.clone(), Instant::now()));
+            }
+            Ok(())
+        })
+    };
+    let figures = watched?;
+    shown.print(&figures, out)?;
+    Ok(match stop.signal() {
+        Some(signal) => ExitCode::Signal(signal),
+        None if args.wait => code(&figures),
+        None => ExitCode::Ok,
+    })
+}
+
+const CANNOT: &str = "can't print the status";
+
+/// What is done with each look; told whether it is the last one.
+type Show<'s> = &'s mut dyn FnMut(&Figures, bool) -> anyhow::Result<()>;
+
+/// Looks until it is over or a signal comes; gives the last look.
+fn watch(args: &StatusArgs, watcher: &mut Watcher, stop: &Stop, show: Show<'_>) -> anyhow::Result<Figures> {
+    loop {
+        let begun = Instant::now();
+        let figures = watcher.look()?;
+        // Who waits is not to wait for containers that may never come.
+        let is_over =
+            if args.wait { !figures.is_at_work() } else { figures.complete && !figures.is_at_work() };
+        show(&figures, is_over)?;
+        if is_over || stop.comes_within(PAUSE.max(begun.elapsed() * SHARE)) {
+            return Ok(figures);
+        }
+    }
+}
+
+/// Whether a look is worth printing where lines stay: a replica in another state at once, progress now and then.
+fn is_news(figures: &Figures, before: &Figures, at: Instant) -> bool {
+    figures.totals.states != before.totals.states
+        || (figures.has_moved_since(before) && at.elapsed() >= SELDOM)
+}
+
+fn code(figures: &Figures) -> ExitCode {
+    match (figures.complete, figures.totals.failed) {
+        (false, _) => ExitCode::Incomplete,
+        (true, 0) => ExitCode::Ok,
+        (true, _) => ExitCode::TasksFailed,
+    }
+}
+
+/// How looks are shown.
+struct Shown<'a> {
+    args: &'a StatusArgs,
+    root: &'a Path,
+}
+
+impl Shown<'_> {
+    fn form(&self, size: Option<Size>) -> Form {
+        let color = match self.args.color {
+            Color::Auto => anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Form { all: self.args.all, color, width: size.map_or(WIDTH, |size| size.columns), most: None }
+    }
+
+    fn print(&self, figures: &Figures, out: &mut dyn Write) -> anyhow::Result<()> {
+        let text = if self.args.json {
+            serde_json::to_string(figures)? + "\n"
+        } else {
+            text(figures, self.root, self.form(Size::of_stdout()))
+        };
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(CANNOT)
+    }
+
+    /// As much as the terminal has room for: a table that is too long loses its last rows first.
+    fn fitting(&self, figures: &Figures) -> String {
+        let size = Size::of_stdout();
+        let mut form = self.form(size);
+        let Some(size) = size else { return text(figures, self.root, form) };
+        for most in (0..=size.rows).rev() {
+            form.most = Some(most);
+            let text = text(figures, self.root, form);
+            if size.rows_of(&text) <= size.rows {
+                return text;
+            }
+        }
+        let text = text(figures, self.root, form);
+        text.lines().take(size.rows).collect::<Vec<_>>().join("\n")
+    }
+}

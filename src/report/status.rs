@@ -1,0 +1,313 @@
+//! How far a run is, as text: a table of replicas, why some are not at work, and what to type for what nobody is at.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::event::StopReason;
+use crate::report::resume::ids_in_words;
+use crate::status::{Figures, ReplicaFigures, State};
+use crate::template::shell_quote;
+use crate::units;
+
+/// Up to so many replicas each has its row.
+const FEW: usize = 20;
+
+/// Of many replicas, so many of those at work that have the most time left are shown.
+const SLOWEST: usize = 3;
+
+/// The client takes no more replicas than this.
+const MOST_CONTAINERS: usize = 512;
+
+/// A list of shares that is longer is not worth typing: `resume` finds them by itself.
+const SHORT_LIST: usize = 40;
+
+/// How it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// Whether every replica has a row, however many there are.
+    pub all: bool,
+    /// Whether states are coloured.
+    pub color: bool,
+    /// Columns; rows of the table are not longer.
+    pub width: usize,
+    /// Rows of the table, and lines about replicas that are not at work, at most; `None` where nothing limits them.
+    pub most: Option<usize>,
+}
+
+/// The whole of it. `root` is the results directory.
+pub fn text(figures: &Figures, root: &Path, form: Form) -> String {
+    let mut lines = vec![headline(figures), states(figures), String::new()];
+    let shown = shown(figures, form);
+    let hidden = figures.replicas.len() - shown.len();
+    if !shown.is_empty() {
+        lines.extend(table(figures, &shown, form));
+        if hidden > 0 {
+            let rest = if shown.iter().all(|row| row.state == State::Running) {
+                "the slowest; --all shows every replica"
+            } else {
+                "what needs attention, and the slowest; --all shows every replica"
+            };
+            lines.push(format!("({rest})"));
+        }
+        lines.push(String::new());
+    }
+    let reasons = reasons(figures, form);
+    if !reasons.is_empty() {
+        lines.extend(reasons);
+        lines.push(String::new());
+    }
+    lines.extend(advice(figures, root));
+    while lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
+    lines.join("\n") + "\n"
+}
+
+fn headline(figures: &Figures) -> String {
+    format!(
+        "run {} in {}: {}, begun {}",
+        figures.run,
+        figures.dir,
+        units::count(figures.files, "file"),
+        figures.created_at
+    )
+}
+
+fn states(figures: &Figures) -> String {
+    if let [only] = figures.replicas.as_slice() {
+        return format!("its only replica: {}", only.state.name());
+    }
+    let count = |state: State| (figures.count(state), state);
+    let counts = State::ALL.map(count).into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, state)| format!("{count} {}", state.name())).collect();
+    format!("{}: {}", units::count(figures.replicas.len() as u64, "replica"), counts.join(", "))
+}
+
+/// The replicas that have a row, in the order of their ids.
+fn shown(figures: &Figures, form: Form) -> Vec<&ReplicaFigures> {
+    let all = figures.replicas.iter();
+    let mut shown: Vec<&ReplicaFigures> = if form.all || figures.replicas.len() <= FEW {
+        all.collect()
+    } else {
+        let needs_attention = |row: &&ReplicaFigures| {
+            matches!(row.state, State::Silent | State::Refused | State::Stopped | State::Unreadable)
+        };
+        let mut shown: Vec<_> = all.clone().filter(needs_attention).take(FEW).collect();
+        let mut at_work: Vec<_> = all.filter(|row| row.state == State::Running).collect();
+        at_work.sort_by(|one, other| time_left(other).total_cmp(&time_left(one)));
+        shown.extend(at_work.into_iter().take(SLOWEST));
+        shown.sort_by_key(|row| row.replica_id);
+        shown
+    };
+    shown.truncate(form.most.unwrap_or(usize::MAX));
+    shown
+}
+
+fn time_left(row: &ReplicaFigures) -> f64 {
+    row.eta_s.unwrap_or(f64::INFINITY)
+}
+
+/// The columns but for the first two and the last: right-aligned.
+const COLUMNS: [&str; 6] = ["ok", "failed", "left", "now", "rate", "time left"];
+
+fn table(figures: &Figures, shown: &[&ReplicaFigures], form: Form) -> Vec<String> {
+    let total = (figures.replicas.len() > 1).then(|| {
+        let totals = &figures.totals;
+        let numbers = [totals.ok, totals.failed, totals.left, totals.running];
+        (String::from("all"), None, cells(numbers, totals.rate_per_s, totals.eta_s), String::new())
+    });
+    let row = |row: &&ReplicaFigures| {
+        let numbers = [row.ok, row.failed, row.left, row.running];
+        let cells = cells(numbers, row.rate_per_s, row.eta_s);
+        (row.replica_id.to_string(), Some(row.state), cells, place(row))
+    };
+    let rows: Vec<_> = shown.iter().map(row).chain(total).collect();
+    let mut widths = COLUMNS.map(str::len);
+    for (_, _, cells, _) in &rows {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    let line = |first: &str, state: &str, cells: [&str; 6], last: &str| {
+        let mut line = format!("{first:>7}  {state:<10}");
+        for (width, cell) in widths.iter().zip(cells) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        line.push_str(&format!("  {last}"));
+        cut(line.trim_end(), form.width)
+    };
+    let mut lines = vec![line("replica", "state", COLUMNS, "session, host")];
+    for (first, state, cells, last) in &rows {
+        let name = state.map_or("", State::name);
+        let text = line(first, name, std::array::from_fn(|column| cells[column].as_str()), last);
+        lines.push(match state.filter(|_| form.color) {
+            Some(state) => coloured(&text, state),
+            None => text,
+        });
+    }
+    lines
+}
+
+fn cells(numbers: [u64; 4], rate: Option<f64>, eta: Option<f64>) -> [String; 6] {
+    let [ok, failed, left, now] = numbers.map(|number| number.to_string());
+    let unknown = || "-".to_owned();
+    [ok, failed, left, now, rate.map_or_else(unknown, self::rate), eta.map_or_else(unknown, about)]
+}
+
+/// Session before host: it is what other commands take.
+fn place(row: &ReplicaFigures) -> String {
+    let parts = [row.session_id.as_deref(), row.host.as_deref()];
+    units::printable(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+}
+
+fn coloured(row: &str, state: State) -> String {
+    let style = match state {
+        State::Done => AnsiColor::Green.on_default(),
+        State::Silent | State::Refused | State::Unreadable => AnsiColor::Red.on_default(),
+        State::Stopped | State::Waiting => AnsiColor::Yellow.on_default(),
+        State::Running => Style::new(),
+    };
+    format!("{style}{row}{style:#}")
+}
+
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let mut cut: String = line.chars().take(width.saturating_sub(1)).collect();
+    cut.push('\u{2026}');
+    cut
+}
+
+/// A rate for people: in the unit in which it is at least one.
+fn rate(per_second: f64) -> String {
+    let (number, unit) = match per_second {
+        1.0.. => (per_second, "s"),
+        _ if per_second * 60.0 >= 1.0 => (per_second * 60.0, "min"),
+        _ => (per_second * 3600.0, "h"),
+    };
+    let digits = usize::from(number < 100.0);
+    format!("{number:.digits$}/{unit}")
+}
+
+/// About how long: the two largest units.
+fn about(seconds: f64) -> String {
+    // To the second: it is an estimate.
+    let time = Duration::try_from_secs_f64(seconds.round()).unwrap_or(Duration::MAX);
+    let text = units::duration(time);
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Why replicas are not at work that have files left, or can't be told of.
+fn reasons(figures: &Figures, form: Form) -> Vec<String> {
+    let most = form.most.unwrap_or(usize::MAX).min(if form.all { usize::MAX } else { FEW });
+    let mut lines: Vec<String> = Vec::new();
+    let waiting: Vec<u32> = ids(figures, State::Waiting);
+    if !waiting.is_empty() {
+        lines.push(format!(
+            "{} never started, or ended before anything could be written: ask the platform",
+            named(&waiting)
+        ));
+    }
+    let told =
+        figures.replicas.iter().filter_map(|row| Some(format!("replica {}: {}", row.replica_id, why(row)?)));
+    let told: Vec<String> = told.collect();
+    let more = told.len().saturating_sub(most);
+    lines.extend(told.into_iter().take(most));
+    if more > 0 {
+        lines.push(format!("and {more} more such replicas"));
+    }
+    lines
+}
+
+fn ids(figures: &Figures, state: State) -> Vec<u32> {
+    let replicas = figures.replicas.iter().filter(|row| row.state == state);
+    replicas.map(|row| row.replica_id).collect()
+}
+
+fn named(ids: &[u32]) -> String {
+    format!("{} {}", if ids.len() == 1 { "replica" } else { "replicas" }, ids_in_words(ids))
+}
+
+fn why(row: &ReplicaFigures) -> Option<String> {
+    let launch = row.launch.unwrap_or_default();
+    let said = row.said.as_deref();
+    match row.state {
+        State::Running | State::Waiting | State::Done => None,
+        State::Unreadable => Some(said.unwrap_or("its journals can't be read").to_owned()),
+        State::Silent => Some(died(row, launch)),
+        State::Refused => {
+            let why = said.or(row.reason.map(stopped_by)).unwrap_or("nothing says why");
+            Some(format!("launch {launch} ended before any task: {why}"))
+        }
+        State::Stopped => {
+            let signal = row.signal.map(units::signal);
+            let why = signal.as_deref().or(said).or(row.reason.map(stopped_by)).unwrap_or("nothing says why");
+            Some(format!("launch {launch} stopped early: {why}"))
+        }
+    }
+}
+
+fn died(row: &ReplicaFigures, launch: u32) -> String {
+    let mut text = format!("launch {launch} died without a word");
+    if let Some(host) = &row.host {
+        text.push_str(&format!(" on host {}", units::printable(host)));
+    }
+    if let Some(age) = row.last_sign_age_s {
+        text.push_str(&format!(", {} ago", about(age)));
+    }
+    if let Some(session) = &row.session_id {
+        text.push_str(&format!("; `canfar events {}` may tell why", units::printable(session)));
+    }
+    if let Some(said) = &row.said {
+        text.push_str(&format!("; it said last: {said}"));
+    }
+    text
+}
+
+fn stopped_by(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Done => "it had run all it was to run",
+        StopReason::Signal => "a signal",
+        StopReason::Deadline => "its --deadline",
+        StopReason::MaxFailures => "its --max-failures",
+        StopReason::CannotWrite => "results could not be written",
+        StopReason::CannotStart => "its command can't be started",
+        StopReason::Short => "the system was short of processes, descriptors or memory",
+        StopReason::Superseded => "a newer launch took over",
+        StopReason::Other => "for what a later version of canfar-run knows",
+    }
+}
+
+/// What to type next.
+fn advice(figures: &Figures, root: &Path) -> Vec<String> {
+    let dir = String::from_utf8_lossy(&shell_quote(&[root.into()])).into_owned();
+    if figures.complete {
+        let kind = if figures.totals.failed > 0 { "complete, with failures" } else { "complete" };
+        return vec![format!("{kind}; `canfar-run merge {dir}` makes one file of it")];
+    }
+    let unowned = &figures.without_owner;
+    if unowned.is_empty() {
+        return Vec::new();
+    }
+    let files: u64 =
+        figures.replicas.iter().filter(|row| row.state != State::Running).map(|row| row.left).sum();
+    let containers = unowned.len().min(MOST_CONTAINERS);
+    let shares = ids_in_words(unowned);
+    // Where others are at work, a launch that looks after these alone has nothing to wait for.
+    let is_worth_it = figures.is_at_work() && shares.len() <= SHORT_LIST;
+    let shares = if is_worth_it { format!(" --shares {shares}") } else { String::new() };
+    let replicas = if containers > 1 { format!("--replicas {containers} ") } else { String::new() };
+    vec![
+        format!(
+            "nobody is at {} with {} left; to finish {}, elsewhere or here:",
+            units::count(unowned.len() as u64, "share"),
+            units::count(files, "file"),
+            if unowned.len() == 1 { "it" } else { "them" }
+        ),
+        format!("  canfar create --name rest {replicas}headless IMAGE -- canfar-run resume{shares} {dir}"),
+        format!("  canfar-run resume{shares} {dir}"),
+    ]
+}

@@ -1,0 +1,187 @@
+//! What is known of a run: plain data, printed as it stands with `--json`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::event::StopReason;
+
+/// How far a run is: the object that `status --json` prints. Members are added in later versions and never change their
+/// meaning within one `v`; what is not known is null.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figures {
+    /// Always `canfar-run status`.
+    pub format: &'static str,
+    /// Major version: 1.
+    pub v: u32,
+    /// Run id.
+    pub run: String,
+    /// The results directory.
+    pub dir: String,
+    /// When the list was published, RFC 3339.
+    pub created_at: String,
+    /// Entries of the list.
+    pub files: u64,
+    /// Whether every file has a record, ok or failed.
+    pub complete: bool,
+    /// All replicas together.
+    pub totals: Totals,
+    /// Replicas that have files without a record and are not at work.
+    pub without_owner: Vec<u32>,
+    /// One for each replica, in the order of their ids.
+    pub replicas: Vec<ReplicaFigures>,
+}
+
+/// All replicas together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Files with an ok record.
+    pub ok: u64,
+    /// Files whose newest record is a failure.
+    pub failed: u64,
+    /// Files without a record.
+    pub left: u64,
+    /// Tasks running now.
+    pub running: u64,
+    /// Tasks that end per second, of all replicas at work whose rate is known.
+    pub rate_per_s: Option<f64>,
+    /// Seconds until the slowest replica at work is through; null while that is not known of each of them, and where files
+    /// are left that nobody is at.
+    pub eta_s: Option<f64>,
+    /// How many replicas are in which state; those that none is in are left out.
+    pub states: BTreeMap<State, u64>,
+}
+
+/// What a replica is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It is at work.
+    Running,
+    /// It died: its journal has no end, and nobody writes it.
+    Silent,
+    /// Its last launch ended at once, before any task: it can't start, or can't write.
+    Refused,
+    /// It ended in order with files left.
+    Stopped,
+    /// Its journals can't be read.
+    Unreadable,
+    /// It never began.
+    Waiting,
+    /// It is not at work, and none of its files is without a record.
+    Done,
+}
+
+impl State {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Silent,
+        Self::Refused,
+        Self::Stopped,
+        Self::Unreadable,
+        Self::Waiting,
+        Self::Done,
+    ];
+
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Silent => "silent",
+            Self::Refused => "refused",
+            Self::Stopped => "stopped",
+            Self::Unreadable => "unreadable",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// One replica: its newest launch, and how its share stands over all of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReplicaFigures {
+    /// Which, from 1.
+    pub replica_id: u32,
+    /// What it is at.
+    pub state: State,
+    /// Entries of its share.
+    pub files: u64,
+    /// Its newest launch, from 1.
+    pub launch: Option<u32>,
+    /// Where that runs or ran.
+    pub host: Option<String>,
+    /// The platform's session id, for `canfar events` and `canfar logs`.
+    pub session_id: Option<String>,
+    /// Its process, in its own PID namespace.
+    pub pid: Option<u32>,
+    /// When it began, by its own clock, RFC 3339.
+    pub started_at: Option<String>,
+    /// Seconds since its journal grew, by the file server's clock, or by that of this host as long as it watches.
+    pub last_sign_age_s: Option<f64>,
+    /// Files with an ok record.
+    pub ok: u64,
+    /// Files whose newest record is a failure.
+    pub failed: u64,
+    /// Files without a record.
+    pub left: u64,
+    /// Tasks running now.
+    pub running: u64,
+    /// Tasks that end per second: over the last minute where at least ten did, else over the launch.
+    pub rate_per_s: Option<f64>,
+    /// Seconds until it has run all that this launch is to run, failed tasks that are run again included.
+    pub eta_s: Option<f64>,
+    /// Why the launch ended, if it ended in order.
+    pub reason: Option<StopReason>,
+    /// The signal, if that was why.
+    pub signal: Option<i32>,
+    /// What its process exited with, if it ended in order.
+    pub exit: Option<i32>,
+    /// What canfar-run itself said last of why the launch ended, or why its journals can't be read.
+    pub said: Option<String>,
+}
+
+impl Figures {
+    /// Whether any replica is at work.
+    pub fn is_at_work(&self) -> bool {
+        self.totals.states.contains_key(&State::Running)
+    }
+
+    /// Replicas in a state.
+    pub fn count(&self, state: State) -> u64 {
+        self.totals.states.get(&state).copied().unwrap_or(0)
+    }
+
+    /// What has to differ for a look to be worth telling where nobody redraws: not how much time went by.
+    pub fn has_moved_since(&self, before: &Self) -> bool {
+        let moves = |figures: &Self| -> Vec<_> {
+            let of_one = |replica: &ReplicaFigures| {
+                (replica.state, replica.launch, replica.ok, replica.failed, replica.running)
+            };
+            figures.replicas.iter().map(of_one).collect()
+        };
+        moves(self) != moves(before)
+    }
+}
+
+impl Totals {
+    pub(super) fn of(replicas: &[ReplicaFigures]) -> Self {
+        let sum = |of: fn(&ReplicaFigures) -> u64| replicas.iter().map(of).sum();
+        let mut states = BTreeMap::new();
+        replicas.iter().for_each(|replica| *states.entry(replica.state).or_default() += 1);
+        let at_work = || replicas.iter().filter(|replica| replica.state == State::Running);
+        let rates: Vec<f64> = at_work().filter_map(|replica| replica.rate_per_s).collect();
+        let is_owned = replicas.iter().all(|replica| replica.left == 0 || replica.state == State::Running);
+        let slowest =
+            at_work().map(|replica| replica.eta_s).try_fold(0.0, |slowest: f64, eta| Some(slowest.max(eta?)));
+        Self {
+            ok: sum(|replica| replica.ok),
+            failed: sum(|replica| replica.failed),
+            left: sum(|replica| replica.left),
+            running: sum(|replica| replica.running),
+            rate_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),
+            eta_s: slowest.filter(|_| is_owned && states.contains_key(&State::Running)),
+            states,
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! One replica, looked at again and again: of its newest journal only what was not read before.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
+
+use crate::event::{StopReason, Stopped};
+use crate::provenance::Process;
+use crate::record::history::{History, LastLaunch};
+use crate::record::layout::Layout;
+use crate::record::lease::QUIET;
+use crate::record::line::ReadLine;
+use crate::record::regular;
+use crate::record::succession::{Life, life_without_end};
+use crate::record::tail::{self, Head};
+use crate::select::Share;
+use crate::status::figures::{ReplicaFigures, State};
+use crate::status::ledger::{Counts, Ledger, SIGNS};
+use crate::units;
+
+/// What all replicas have in common at one look.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) run: &'a str,
+    pub(super) me: &'a Process,
+    /// The file server's clock, for journals that were never seen before; `None` where it can't be asked.
+    pub(super) server_now: Option<SystemTime>,
+    pub(super) now: Instant,
+}
+
+/// A replica, as far as it was looked at.
+#[derive(Debug)]
+pub(super) struct Watched {
+    id: u32,
+    share: Share,
+    launch: Option<Launch>,
+}
+
+/// A replica's newest launch.
+#[derive(Debug)]
+struct Launch {
+    number: u32,
+    path: PathBuf,
+    inode: u64,
+    /// Length of the journal when it was read.
+    length: u64,
+    /// Where to read on.
+    offset: u64,
+    head: Option<Head>,
+    ledger: Ledger,
+    /// When its journal was last seen to have grown, and how old that was then; no age where nobody could tell.
+    grown: (Instant, Option<Duration>),
+    end: End,
+    /// Read as a whole, since its end does not tell all; as long as the journal is so long.
+    exact: Option<(u64, Counts)>,
+    /// What canfar-run said last; as long as the journal is so long.
+    said: Option<(u64, Option<String>)>,
+    /// Why the journal can't be read.
+    trouble: Option<String>,
+}
+
+/// Whether a launch goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    AtWork,
+    InOrder(Stopped),
+    Died,
+}
+
+impl Watched {
+    pub(super) fn new(id: u32, share: Share) -> Self {
+        Self { id, share, launch: None }
+    }
+
+    /// Looks at the newest launch, whose number is `last`.
+    pub(super) fn look(&mut self, last: Option<u32>, at: &Look<'_>) -> ReplicaFigures {
+        if self.launch.as_ref().map(|launch| launch.number) != last {
+            self.launch =
+                last.map(|number| Launch::unread(number, at.layout.journal(self.id, number), at.now));
+        }
+        if let Some(launch) = &mut self.launch {
+            let looked =
+                launch.look(at, &self.share).and_then(|()| launch.complete(self.id, at, &self.share));
+            launch.trouble = looked.err().map(|error| units::printable(&format!("{error:#}")));
+            launch.hear(self.id, at.layout);
+        }
+        self.figures(at.now)
+    }
+
+    fn figures(&self, now: Instant) -> ReplicaFigures {
+        let files = self.share.len();
+        let launch = self.launch.as_ref();
+        let counts = launch.map(Launch::counts).unwrap_or_default();
+        let ok = counts.ok.min(files);
+        let failed = counts.failed.min(files - ok);
+        let left = files - ok - failed;
+        let state =
+            launch.map_or(if left == 0 { State::Done } else { State::Waiting }, |launch| launch.state(left));
+        let process = launch.and_then(|launch| launch.head.as_ref()).map(|head| &head.begun.process);
+        let stop = launch.and_then(|launch| match launch.end {
+            End::InOrder(stop) => Some(stop),
+            End::AtWork | End::Died => None,
+        });
+        let alive = launch.filter(|_| state == State::Running);
+        let rate = alive.and_then(|launch| launch.ledger.rate(launch.head.as_ref(), launch.quiet_for(now)));
+        let due = alive.and_then(|launch| launch.ledger.due);
+        ReplicaFigures {
+            replica_id: self.id,
+            state,
+            files,
+            launch: launch.map(|launch| launch.number),
+            host: process.map(|process| process.host.clone()),
+            session_id: process.and_then(|process| process.session.clone()),
+            pid: process.map(|process| process.pid),
+            started_at: launch.and_then(|launch| Some(launch.head.as_ref()?.t.clone())),
+            last_sign_age_s: launch.and_then(|launch| launch.age(now)).map(|age| round(age.as_secs_f64())),
+            ok,
+            failed,
+            left,
+            running: alive.map_or(0, |launch| launch.ledger.running()),
+            rate_per_s: rate.map(round),
+            eta_s: match (due, rate) {
+                (Some(0), _) => Some(0.0),
+                (Some(due), Some(rate)) => Some((due as f64 / rate).round()),
+                _ => None,
+            },
+            reason: stop.map(|stop| stop.reason),
+            signal: stop.and_then(|stop| stop.signal),
+            exit: stop.map(|stop| stop.exit),
+            said: launch.and_then(Launch::said),
+        }
+    }
+}
+
+fn round(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}
+
+impl Launch {
+    fn unread(number: u32, path: PathBuf, now: Instant) -> Self {
+        Self {
+            number,
+            path,
+            inode: 0,
+            length: 0,
+            offset: 0,
+            head: None,
+            ledger: Ledger::default(),
+            grown: (now, None),
+            end: End::AtWork,
+            exact: None,
+            said: None,
+            trouble: None,
+        }
+    }
+
+    /// Reads what is new, and finds out whether it goes on.
+    fn look(&mut self, at: &Look<'_>, share: &Share) -> anyhow::Result<()> {
+        let path = self.path.clone();
+        let cannot = || format!("can't read the journal {}", path.display());
+        let metadata = std::fs::metadata(&path).with_context(cannot)?;
+        let is_new = self.inode != metadata.ino() || metadata.len() < self.length;
+        if is_new || metadata.len() != self.length || self.trouble.is_some() {
+            let file = regular::open(&path).with_context(cannot)?;
+            self.grown = (at.now, Some(Duration::ZERO));
+            if is_new {
+                self.begin(&file, at).with_context(cannot)?;
+                let modified = metadata.modified().ok();
+                self.grown.1 = at.server_now.zip(modified).map(|(now, then)| age(now, then));
+            }
+            if self.head.is_none() {
+                self.head = tail::head(&file).with_context(cannot)?;
+            }
+            let ledger = &mut self.ledger;
+            let mut take = |line: Option<&ReadLine<'_>>| ledger.take(line, at.run, share);
+            self.offset = tail::read_on(&file, &path, self.offset, &mut take)?;
+            (self.inode, self.length) = (metadata.ino(), metadata.len());
+        }
+        self.end = self.how_it_ended(at);
+        Ok(())
+    }
+
+    /// Finds the place to read from: the last sign of life, and for the rate those shortly before it.
+    fn begin(&mut self, file: &File, at: &Look<'_>) -> std::io::Result<()> {
+        let sign = tail::last_of(file, file.metadata()?.len(), "alive", at.run, SIGNS)?;
+        self.offset = sign.map_or(0, |(offset, _)| offset);
+        (self.head, self.ledger) = (None, Ledger::default());
+        Ok(())
+    }
+
+    fn how_it_ended(&self, at: &Look<'_>) -> End {
+        if let Some(stop) = self.ledger.stop {
+            return End::InOrder(stop);
+        }
+        match life_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
+            Life::GoesOn(_) => End::AtWork,
+            // Where nobody can tell how old it is, it is watched first.
+            Life::Unclear(_) if self.quiet_for(at.now) < QUIET => End::AtWork,
+            Life::Over | Life::Unclear(_) => End::Died,
+        }
+    }
+
+    /// How long the journal has not grown, as far as is known.
+    fn quiet_for(&self, now: Instant) -> Duration {
+        let (seen, age) = self.grown;
+        age.unwrap_or_default() + now.duration_since(seen)
+    }
+
+    fn age(&self, now: Instant) -> Option<Duration> {
+        self.grown.1.map(|_| self.quiet_for(now))
+    }
+
+    /// Reads all journals of the replica where the end of the newest one does not tell how its tasks stand: before its first
+    /// sign of life, and where its container may have died of the task that ran alone.
+    fn complete(&mut self, id: u32, at: &Look<'_>, share: &Share) -> anyhow::Result<()> {
+        if self.exact.is_some_and(|(length, _)| length == self.length) {
+            return Ok(());
+        }
+        self.exact = None;
+        let has_all = self.ledger.has_base || self.number == 1;
+        if has_all && !(self.end == End::Died && self.died_alone(at.run)?) {
+            return Ok(());
+        }
+        let last = if self.end == End::AtWork { LastLaunch::MayLive } else { LastLaunch::Dead };
+        let standing = History::read(at.layout, at.run, id, share.clone(), last)?.standing();
+        let counts = Counts { ok: standing.ok, failed: standing.failed + standing.lost };
+        self.exact = Some((self.length, counts));
+        Ok(())
+    }
+
+    /// Whether the attempt that began last had the container to itself.
+    fn died_alone(&self, run: &str) -> anyhow::Result<bool> {
+        let last = || tail::last_of(&regular::open(&self.path)?, self.length, "start", run, 1);
+        let last = last().with_context(|| format!("can't read the journal {}", self.path.display()))?;
+        Ok(last.is_some_and(|(_, line)| memchr::memmem::find(&line, b"\"alone\":true").is_some()))
+    }
+
+    fn counts(&self) -> Counts {
+        self.exact.map_or(self.ledger.counts, |(_, counts)| counts)
+    }
+
+    fn state(&self, left: u64) -> State {
+        match self.end {
+            _ if self.trouble.is_some() => State::Unreadable,
+            End::AtWork => State::Running,
+            _ if left == 0 => State::Done,
+            End::Died => State::Silent,
+            End::InOrder(stop) if self.was_refused(stop) => State::Refused,
+            End::InOrder(_) => State::Stopped,
+        }
+    }
+
+    /// Whether it ended before any task of it did, for what no task could do anything about.
+    fn was_refused(&self, stop: Stopped) -> bool {
+        let is_at_once = match (self.head.as_ref().and_then(|head| head.sign.as_ref()), self.ledger.due) {
+            (Some(first), Some(due)) => first.totals.left == due,
+            // It did not even get as far as its first sign of life.
+            _ => true,
+        };
+        is_at_once && matches!(stop.reason, StopReason::CannotStart | StopReason::CannotWrite)
+    }
+
+    /// Reads what canfar-run said last of why the launch ended, once.
+    fn hear(&mut self, id: u32, layout: &Layout) {
+        let is_read = self.said.as_ref().is_some_and(|(length, _)| *length == self.length);
+        let has_ended_well = match self.end {
+            End::AtWork => true,
+            End::InOrder(stop) => stop.reason == StopReason::Done,
+            End::Died => false,
+        };
+        if has_ended_well {
+            self.said = None;
+        } else if !is_read {
+            self.said = Some((self.length, last_words(&layout.own_log(id, self.number))));
+        }
+    }
+
+    fn said(&self) -> Option<String> {
+        self.trouble.clone().or_else(|| self.said.as_ref().and_then(|(_, said)| said.clone()))
+    }
+}
+
+fn age(now: SystemTime, then: SystemTime) -> Duration {
+    // Written after `now` was asked for, it seems to come from the future.
+    now.duration_since(then).unwrap_or_else(|early| early.duration())
+}
+
+/// How the lines begin that tell why a launch ended.
+const REASONS: [&str; 3] = ["stopped early: ", "canfar-run: error: ", "canfar-run: warning: "];
+
+/// The last line of what a launch said that is about its end.
+fn last_words(own_log: &Path) -> Option<String> {
+    const ENOUGH: u64 = 16 * 1024;
+    let file = regular::open(own_log).ok()?;
+    let text = tail::end_of(&file, ENOUGH).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line =
+        text.lines().rev().find_map(|line| REASONS.iter().find_map(|begin| line.strip_prefix(begin)))?;
+    Some(units::printable(line))
+}

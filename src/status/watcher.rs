@@ -1,0 +1,109 @@
+//! A run, looked at again and again: what is known of each journal is kept, and only what was added to it is read.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+use crate::provenance::Process;
+use crate::record::inputs::{Header, InputList};
+use crate::record::launches::last_launches;
+use crate::record::layout::Layout;
+use crate::record::lease::now_at_file_server;
+use crate::status::figures::{Figures, ReplicaFigures, State, Totals};
+use crate::status::replica::{Look, Watched};
+use crate::threads::Crew;
+use crate::units;
+
+/// A run that is looked at.
+#[derive(Debug)]
+pub struct Watcher {
+    layout: Layout,
+    /// Without its blocks, which may be many.
+    header: Header,
+    /// The list's inode: another one is another run.
+    list: u64,
+    replicas: Vec<Watched>,
+    me: Process,
+    crew: Crew,
+    has_looked: bool,
+}
+
+impl Watcher {
+    /// Of the run in a results directory.
+    ///
+    /// # Errors
+    /// When there is none, or its list can't be read.
+    pub fn open(root: &Path) -> anyhow::Result<Self> {
+        let layout = Layout::new(root);
+        let Some(list) = InputList::open(&layout)? else {
+            let hint = if layout.listing().exists() {
+                "; its files are being listed: look again when that is done"
+            } else {
+                ": is it the directory given with --results-dir? A run is there once its first replica has listed the files"
+            };
+            bail!("{} holds no run (no inputs.jsonl){hint}", root.display());
+        };
+        let shares = list.shares()?;
+        let header = Header { blocks: Vec::new(), ..list.header().clone() };
+        Ok(Self {
+            list: inode(&layout)?,
+            layout,
+            header,
+            replicas: (1..).zip(shares).map(|(id, share)| Watched::new(id, share)).collect(),
+            me: Process::current(None),
+            crew: Crew::gather(),
+            has_looked: false,
+        })
+    }
+
+    /// How far the run is now.
+    ///
+    /// # Errors
+    /// When the folder of journals can't be read, or another run took this one's place.
+    pub fn look(&mut self) -> anyhow::Result<Figures> {
+        if self.has_looked && inode(&self.layout)? != self.list {
+            bail!("the run {} in {} was moved away meanwhile", self.header.run, self.layout.root().display());
+        }
+        let launches = last_launches(&self.layout)?;
+        let look = Look {
+            layout: &self.layout,
+            run: &self.header.run,
+            me: &self.me,
+            // Later on this host's own clock tells what has not grown since.
+            server_now: now_at_file_server(self.layout.root()),
+            now: Instant::now(),
+        };
+        let replicas =
+            (1..).zip(&mut self.replicas).map(|(id, replica)| (launches.get(&id).copied(), replica));
+        let replicas = self.crew.map(replicas.collect(), |(last, replica)| replica.look(last, &look));
+        self.has_looked = true;
+        Ok(self.figures(replicas))
+    }
+
+    fn figures(&self, replicas: Vec<ReplicaFigures>) -> Figures {
+        let totals = Totals::of(&replicas);
+        let is_unowned = |replica: &&ReplicaFigures| replica.left > 0 && replica.state != State::Running;
+        Figures {
+            format: "canfar-run status",
+            v: 1,
+            run: self.header.run.clone(),
+            dir: units::path(self.layout.root()),
+            created_at: self.header.created_at.clone(),
+            files: self.header.count,
+            complete: totals.left == 0 && !totals.states.contains_key(&State::Unreadable),
+            totals,
+            without_owner: replicas.iter().filter(is_unowned).map(|replica| replica.replica_id).collect(),
+            replicas,
+        }
+    }
+}
+
+fn inode(layout: &Layout) -> anyhow::Result<u64> {
+    let path = layout.inputs();
+    let metadata = std::fs::metadata(&path).with_context(|| {
+        format!("the input list {} is gone: was the run moved away (`canfar-run reset`)?", path.display())
+    })?;
+    Ok(metadata.ino())
+}
