@@ -13,6 +13,7 @@ use crate::merge::{Directory, Format, Proof, Summary, Targets, partial_name, sur
 use crate::record::layout::{Layout, ResultsName};
 use crate::report;
 use crate::report::console::Console;
+use crate::units;
 
 /// Merges one or more results directories.
 ///
@@ -45,7 +46,8 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     }
     let results = write(&mut survey, &targets)?;
     let is_final = targets.is_final(&survey.proof);
-    report::merge::say(&console, &survey.proof, &results, &targets.failed, is_final);
+    let dirs: Vec<String> = roots.iter().map(units::path).collect();
+    report::merge::say(&console, &survey.proof, &survey.effort, &targets, &results, &dirs);
     if !is_final && targets.results.exists() {
         console.warn(&format!(
             "{} is there from an earlier merge and was left as it was",
@@ -53,7 +55,7 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
         ));
     }
     if args.json {
-        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &results))?;
+        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &survey.effort, &results))?;
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
     }
     Ok(exit_code(&survey.proof, is_final))
