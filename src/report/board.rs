@@ -100,7 +100,7 @@ impl Board {
         if let Some(per_second) = per_second {
             let left = Duration::try_from_secs_f64((self.share - done) as f64 / per_second);
             let left = about(left.unwrap_or(Duration::MAX));
-            line.push_str(&format!(", {}, about {left} left", rate(per_second)));
+            line.push_str(&format!(", {}, {left} left", rate(per_second)));
         }
         line
     }

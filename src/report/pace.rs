@@ -70,10 +70,10 @@ pub(super) fn about(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..10 => "a few seconds".to_owned(),
-        10..90 => format!("{}s", (seconds + 5) / 10 * 10),
-        90..5400 => format!("{} min", (seconds + 30) / 60),
-        5400..172_800 => format!("{}h", (seconds + 1800) / 3600),
-        _ => format!("{} days", (seconds + 43_200) / 86_400),
+        10..90 => format!("about {}s", (seconds + 5) / 10 * 10),
+        90..5400 => format!("about {} min", (seconds + 30) / 60),
+        5400..172_800 => format!("about {}h", (seconds + 1800) / 3600),
+        _ => format!("about {} days", (seconds + 43_200) / 86_400),
     }
 }
 
@@ -111,9 +111,13 @@ mod tests {
         {
             assert_eq!(rate(per_second), text);
         }
-        for (seconds, text) in
-            [(4, "a few seconds"), (44, "40s"), (200, "3 min"), (9000, "3h"), (200_000, "2 days")]
-        {
+        for (seconds, text) in [
+            (4, "a few seconds"),
+            (44, "about 40s"),
+            (200, "about 3 min"),
+            (9000, "about 3h"),
+            (200_000, "about 2 days"),
+        ] {
             assert_eq!(about(Duration::from_secs(seconds)), text);
         }
     }

@@ -2,12 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::termios::{tcgetpgrp, tcgetwinsize};
-use unicode_width::UnicodeWidthStr;
 
 use crate::cli::Color;
 use crate::report::printer::{Page, Picture};
@@ -39,63 +37,61 @@ fn is_in_foreground() -> bool {
     tcgetpgrp(std::io::stderr()).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
-/// Who has not drawn for so long was stopped (Ctrl-Z), and others have written since: where the picture is nobody knows.
-const LOST: Duration = Duration::from_secs(3);
+/// What clears from the cursor on.
+const CLEAR: &[u8] = b"\x1b[J";
 
 /// Standard error.
+// The cursor stays at the beginning of a picture. So it is found again after the terminal became narrower, and who else
+// writes there need not know of it: what comes from the cursor on is nothing that must stay.
 #[derive(Debug)]
 pub(super) struct Screen {
     color: ColorChoice,
-    /// Widths of the lines of the picture that is to be seen, the cursor being at the end of the last one.
-    drawn: Vec<usize>,
-    /// When something was written last.
-    written: Instant,
+    /// Whether another one of us may draw there.
+    is_shared: bool,
+    /// Whether a picture is to be seen.
+    is_drawn: bool,
 }
 
 impl Screen {
     /// With colours or not.
     pub(super) fn new(color: Color) -> Self {
+        let able = AutoStream::choice(&std::io::stderr());
         let color = match color {
-            Color::Auto => AutoStream::choice(&std::io::stderr()),
+            Color::Auto => able,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Self { color, drawn: Vec::new(), written: Instant::now() }
-    }
-
-    /// What takes the picture away. A terminal that became narrower has broken its lines.
-    fn wipe(&mut self, columns: usize) -> String {
-        let rows: usize = self.drawn.drain(..).map(|width| width.div_ceil(columns.max(1)).max(1)).sum();
-        match rows {
-            0 => String::new(),
-            _ => format!("\r{}\x1b[J", "\x1b[A".repeat(rows - 1)),
-        }
-    }
-
-    fn draw(&mut self, picture: &dyn Picture, (columns, rows): (usize, usize)) -> String {
-        // Half is for the lines. In the last column some terminals break the line, others do not.
-        let lines = picture.lines(columns.saturating_sub(1), (rows / 2).max(1));
-        self.drawn = lines.iter().map(|line| line.width()).collect();
-        lines.join("\n")
+        let is_shared = able != ColorChoice::Never && std::io::stderr().is_terminal();
+        Self { color, is_shared, is_drawn: false }
     }
 
     fn page(&mut self, lines: &[String], picture: Option<&dyn Picture>) -> Vec<u8> {
         let mut page = Vec::new();
-        let size = size().unwrap_or((80, 24));
         let is_ours = picture.is_none() || is_in_foreground();
-        if !is_ours || self.written.elapsed() > LOST {
-            self.drawn.clear();
+        if std::mem::take(&mut self.is_drawn) && is_ours {
+            page.push(b'\r');
+            page.extend_from_slice(CLEAR);
+        } else if self.is_shared {
+            page.extend_from_slice(CLEAR);
         }
-        page.extend_from_slice(self.wipe(size.0).as_bytes());
         let mut text = AutoStream::new(&mut page, self.color);
         // A vector takes everything.
         lines.iter().for_each(|line| _ = writeln!(text, "{line}"));
         drop(text);
-        if let Some(picture) = picture.filter(|_| is_ours) {
-            page.extend_from_slice(self.draw(picture, size).as_bytes());
+        if let (Some(picture), Some(size)) = (picture.filter(|_| is_ours), size()) {
+            page.extend_from_slice(drawn(picture, size).as_bytes());
+            self.is_drawn = true;
         }
         page
     }
+}
+
+/// A picture, and the way back to its beginning.
+fn drawn(picture: &dyn Picture, (columns, rows): (usize, usize)) -> String {
+    // Half is for the lines. In the last column some terminals break the line, others do not.
+    let lines = picture.lines(columns.saturating_sub(1), (rows / 2).max(1));
+    let up = "\x1b[A".repeat(lines.len().saturating_sub(1));
+    format!("{}\r{up}", lines.join("\n"))
 }
 
 impl Page for Screen {
@@ -103,20 +99,5 @@ impl Page for Screen {
         let page = self.page(lines, picture);
         // Nobody can be told when standard error is gone.
         let _ = std::io::stderr().lock().write_all(&page);
-        self.written = Instant::now();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Screen;
-    use crate::cli::Color;
-
-    #[test]
-    fn as_many_rows_are_wiped_as_a_narrower_terminal_made_of_the_picture() {
-        let mut screen = Screen::new(Color::Never);
-        screen.drawn = vec![30, 8, 0];
-        assert_eq!(screen.wipe(20), "\r\x1b[A\x1b[A\x1b[A\x1b[J");
-        assert_eq!(screen.wipe(20), "");
     }
 }

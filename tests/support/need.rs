@@ -28,6 +28,8 @@ pub(crate) enum Component<'a> {
     Root,
     /// strace, which injects faults into system calls, on a system that lets it.
     Strace,
+    /// tmux, a terminal that can be looked at.
+    Tmux,
 }
 
 impl Component<'_> {
@@ -64,6 +66,7 @@ impl Component<'_> {
             }
             Component::Slurm => super::Slurm::missing(),
             Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
+            Component::Tmux => refusal("tmux", &["-V"]),
         }
     }
 }
