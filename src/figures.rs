@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn sums_of_launches_know_the_slowest_of_all_and_how_much_of_the_cpus_was_used() {
         let mut sum = Figures::default();
-        for index in 0..9 {
-            sum.add(&one(index, [4.0, 8.0, 2.0][index as usize % 3]));
+        for (index, seconds) in (0..9).zip([4.0, 8.0, 2.0].into_iter().cycle()) {
+            sum.add(&one(index, seconds));
         }
         let slowest: Vec<u64> = sum.slowest.iter().map(|slow| slow.index).collect();
         assert_eq!((sum.attempts, sum.launches, slowest), (9, 9, vec![1, 4, 7]));

@@ -28,11 +28,10 @@ pub(super) fn progress_of(
         std::io::stderr().is_terminal() && !is_dumb
     };
     match asked {
-        _ if verbosity == Verbosity::Quiet => (Progress::Nothing, None),
         cli::Progress::None => (Progress::Nothing, None),
-        cli::Progress::Plain => (Progress::Lines, None),
+        _ if verbosity == Verbosity::Quiet => (Progress::Nothing, None),
         cli::Progress::Auto | cli::Progress::Bar if can_draw() => (Progress::Bar, None),
-        cli::Progress::Auto => (Progress::Lines, None),
+        cli::Progress::Auto | cli::Progress::Plain => (Progress::Lines, None),
         cli::Progress::Bar => {
             let note = "--progress bar: standard error is no terminal that a bar can be drawn on; lines tell how far it is";
             (Progress::Lines, Some(note.to_owned()))

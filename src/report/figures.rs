@@ -40,7 +40,7 @@ pub(super) fn cpu_time(figures: &Figures) -> String {
     match figures.efficiency() {
         Some(part) => {
             let cpus = figures.cpu_available_s / figures.wall_s;
-            let cpus = format!("{:.1}", cpus);
+            let cpus = format!("{cpus:.1}");
             let cpus = cpus.trim_end_matches('0').trim_end_matches('.');
             let unit = if cpus == "1" { "CPU" } else { "CPUs" };
             format!("{time}, {:.0} % of {cpus} {unit}", part * 100.0)

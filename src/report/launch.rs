@@ -25,9 +25,10 @@ const SHOWN_LINES: usize = 3;
 /// Kinds of failures that the summary shows.
 const SHOWN_GROUPS: usize = 10;
 
-/// Lines that tell how far it is come after a twentieth of the time so far, within these: a minute has hardly any, and a
-/// fortnight some hundreds.
-const PROGRESS: (u32, Duration, Duration) = (20, Duration::from_secs(30), Duration::from_hours(1));
+/// How long no line tells how far it is, after so much time: a minute has hardly any, a fortnight some hundreds.
+fn pause(elapsed: Duration) -> Duration {
+    (elapsed / 20).clamp(Duration::from_secs(30), Duration::from_hours(1))
+}
 
 /// Says how a launch goes.
 #[derive(Debug)]
@@ -69,10 +70,9 @@ impl<'a> LaunchReport<'a> {
     /// Tells how far it is, if it is time to.
     pub fn progress(&self, totals: Totals) {
         let line = self.board.line(totals.running);
-        let (part, least, most) = PROGRESS;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let pause = (self.begun.elapsed() / part).clamp(least, most);
-        if self.progress == Progress::Lines && state.said_progress.elapsed() >= pause {
+        let is_due = state.said_progress.elapsed() >= pause(self.begun.elapsed());
+        if self.progress == Progress::Lines && is_due {
             state.said_progress = Instant::now();
             drop(state);
             self.console.say(Verbosity::Normal, Tone::Plain, &line);
@@ -312,4 +312,26 @@ fn resume_line(summary: &Summary) -> String {
         line.push_str(&format!(" --shares {}", summary.replica_id));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::pause;
+
+    #[test]
+    fn lines_of_progress_are_few_in_a_minute_and_in_a_fortnight() {
+        for (seconds, most) in [(10, 0), (60, 2), (600, 20), (14 * 86_400, 450)] {
+            let mut said = Duration::ZERO;
+            let signs = (10..=seconds).step_by(10).map(Duration::from_secs);
+            let lines = signs.filter(|now| {
+                let is_due = now.saturating_sub(said) >= pause(*now);
+                said = if is_due { *now } else { said };
+                is_due
+            });
+            let lines = lines.count();
+            assert!(lines <= most && (seconds < 60 || lines > 0), "{lines} in {seconds}s");
+        }
+    }
 }

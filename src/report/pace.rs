@@ -100,8 +100,8 @@ mod tests {
     fn nothing_is_told_of_too_few_ends() {
         let begun = Instant::now();
         let pace = Pace::new(begun);
-        assert_eq!(pace.per_second(begun + Duration::from_secs(60), 2), None);
-        assert_eq!(pace.per_second(begun + Duration::from_secs(60), 6), Some(0.1));
+        assert_eq!(pace.per_second(begun + Duration::from_mins(1), 2), None);
+        assert_eq!(pace.per_second(begun + Duration::from_mins(1), 6), Some(0.1));
     }
 
     #[test]

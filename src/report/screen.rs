@@ -74,10 +74,10 @@ impl Screen {
         } else if self.is_shared {
             page.extend_from_slice(CLEAR);
         }
-        let mut text = AutoStream::new(&mut page, self.color);
-        // A vector takes everything.
-        lines.iter().for_each(|line| _ = writeln!(text, "{line}"));
-        drop(text);
+        for line in lines {
+            // A vector takes everything.
+            let _ = writeln!(AutoStream::new(&mut page, self.color), "{line}");
+        }
         if let (Some(picture), Some(size)) = (picture.filter(|_| is_ours), size()) {
             page.extend_from_slice(drawn(picture, size).as_bytes());
             self.is_drawn = true;
