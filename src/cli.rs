@@ -357,8 +357,10 @@ pub struct ResultArgs {
 /// `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Progress {
-    /// Plain lines.
+    /// A bar on a terminal, else plain lines.
     Auto,
+    /// A bar.
+    Bar,
     /// Plain lines.
     Plain,
     /// None.
@@ -386,7 +388,7 @@ pub struct MessageArgs {
     /// Failures and errors only [default: false]
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub quiet: Option<bool>,
-    /// Lines that tell how far it is
+    /// What tells how far it is: a bar, or a line now and then [auto: a bar on a terminal]
     #[arg(long, value_name = "HOW", default_value = "auto", hide_short_help = true)]
     pub progress: Progress,
     /// Colours in messages

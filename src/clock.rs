@@ -7,6 +7,12 @@ pub fn now() -> String {
     format(Timestamp::now())
 }
 
+/// So long ago, in the same form; now, where the clock has no such time.
+pub fn ago(time: std::time::Duration) -> String {
+    let now = Timestamp::now();
+    format(now.checked_sub(time).unwrap_or(now))
+}
+
 /// One instant in the form of [`now`].
 pub fn format(at: Timestamp) -> String {
     format!("{at:.3}")

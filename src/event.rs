@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::figures::Figures;
 use crate::outcome::{Cause, ProcessEnd, Status, Usage};
 use crate::provenance::NamedFile;
 use crate::provenance::Process;
@@ -198,7 +199,7 @@ pub enum StopReason {
 }
 
 /// A launch that ended in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stopped {
     /// Why.
     pub reason: StopReason,
@@ -206,6 +207,9 @@ pub struct Stopped {
     pub signal: Option<i32>,
     /// What the process exits with.
     pub exit: i32,
+    /// What its attempts used; left out where none could begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Box<Figures>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

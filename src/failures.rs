@@ -19,6 +19,8 @@ pub struct Group {
     pub count: u64,
     /// The path of one of them.
     pub example: String,
+    /// The index of that in its list, where it has one.
+    pub example_index: Option<u64>,
 }
 
 /// All kinds so far; memory is bounded.
@@ -27,7 +29,7 @@ pub struct Groups(BTreeMap<(Cause, String), Group>);
 
 impl Groups {
     /// Counts the failure of the file at `path`, of which `last_words` were the last.
-    pub fn count(&mut self, cause: Cause, last_words: &str, path: &str) {
+    pub fn count(&mut self, cause: Cause, last_words: &str, path: &str, index: Option<u64>) {
         let mut last_line = match cause {
             // Each of them says other sizes, and what they were last busy with is not why.
             Cause::Oom => "needs more memory than the container has".to_owned(),
@@ -41,6 +43,7 @@ impl Groups {
             last_line: last_line.clone(),
             count: 0,
             example: crate::units::printable(path),
+            example_index: index,
         };
         self.0.entry((cause, last_line.clone())).or_insert_with(group).count += 1;
     }
@@ -67,7 +70,7 @@ mod tests {
     fn all_that_ran_out_of_memory_is_one_kind() {
         let mut groups = Groups::default();
         for size in 0..9 {
-            groups.count(Cause::Oom, &format!("stopped at {size} MiB"), "/data/a.fits");
+            groups.count(Cause::Oom, &format!("stopped at {size} MiB"), "/data/a.fits", None);
         }
         assert_eq!(groups.sorted().len(), 1);
     }
@@ -76,9 +79,9 @@ mod tests {
     fn kinds_are_counted_most_frequent_first_and_their_number_is_bounded() {
         let mut groups = Groups::default();
         for number in 0..2000 {
-            groups.count(Cause::Exit, &format!("message {number}"), "/data/a.fits");
+            groups.count(Cause::Exit, &format!("message {number}"), "/data/a.fits", None);
         }
-        groups.count(Cause::Signal, "one more", "/data/a.fits");
+        groups.count(Cause::Signal, "one more", "/data/a.fits", None);
         let sorted = groups.sorted();
         assert_eq!((sorted.len(), sorted[0].count), (1002, 1000));
         assert_eq!(sorted[0].last_line, "(many different messages)");

@@ -26,6 +26,7 @@ mod processes;
 mod reset;
 mod resume;
 mod resuming;
+mod screen;
 mod shares;
 mod shell_injection;
 mod single;

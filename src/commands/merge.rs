@@ -15,6 +15,7 @@ use crate::merge::{
 use crate::record::layout::{Layout, ResultsName};
 use crate::report;
 use crate::report::console::Console;
+use crate::units;
 
 /// Merges one or more results directories.
 ///
@@ -45,9 +46,10 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     if let Some(missing) = &missing {
         write_missing(&survey, missing, args.null)?;
     }
-    let (results, code) = write_and_tell(&mut survey, &targets, &console)?;
+    let dirs: Vec<String> = roots.iter().map(units::path).collect();
+    let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console)?;
     if args.json {
-        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &results))?;
+        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &survey.effort, &results))?;
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
     }
     Ok(code)
@@ -65,18 +67,19 @@ pub(super) fn whole(layout: &Layout, console: &Console) -> anyhow::Result<ExitCo
         allow_missing: false,
     };
     let mut survey = survey(vec![Directory::open(layout.root())?], Format::of(&targets.results))?;
-    Ok(write_and_tell(&mut survey, &targets, console)?.1)
+    Ok(write_and_tell(&mut survey, &targets, &[units::path(layout.root())], console)?.1)
 }
 
 /// Where the results are, and what to exit with.
 fn write_and_tell(
     survey: &mut Survey,
     targets: &Targets,
+    dirs: &[String],
     console: &Console,
 ) -> anyhow::Result<(PathBuf, ExitCode)> {
     let results = write(survey, targets)?;
     let is_final = targets.is_final(&survey.proof);
-    report::merge::say(console, &survey.proof, &results, &targets.failed, is_final);
+    report::merge::say(console, &survey.proof, &survey.effort, targets, &results, dirs);
     if !is_final && targets.results.exists() {
         console.warn(&format!(
             "{} is there from an earlier merge and was left as it was",

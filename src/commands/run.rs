@@ -11,6 +11,7 @@ use crate::commands::last::merge_if_last;
 use crate::config::{Given, RunConfig, Verbosity};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
+use crate::figures::Told;
 use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
 use crate::provenance::Process;
@@ -271,6 +272,7 @@ fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> 
         wall_s: 0.0,
         cpu_s: 0.0,
         max_rss_bytes: None,
+        figures: Told::default(),
         failures: Vec::new(),
         reason: StopReason::Done,
         results_dir: units::path(&config.results_dir),

@@ -9,7 +9,7 @@ use anyhow::Context;
 use crate::cli::{Color, StatusArgs};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::report::screen::{Screen, Size};
+use crate::report::redraw::{Screen, Size};
 use crate::report::status::{Form, text};
 use crate::run::stop::Stop;
 use crate::status::{Figures, Watcher};

@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::fs::{Access, access};
 
-use crate::cli::{Color, InputArgs, Progress, Rerun, RunArgs, TaskArgs};
+use crate::cli::{Color, InputArgs, Rerun, RunArgs, TaskArgs};
 use crate::config::identity::{Identity, identify};
 use crate::config::layers::Layered;
 use crate::config::mistyped::lost_quotes;
+use crate::config::progress::{Progress, progress_of};
 use crate::config::resources::Resources;
 use crate::environment::Environment;
 use crate::record::inputs::{Command, Settings, Source};
@@ -108,8 +109,8 @@ pub struct RunConfig {
     pub is_dry: bool,
     /// How much is said.
     pub verbosity: Verbosity,
-    /// Whether lines tell how far it is.
-    pub says_progress: bool,
+    /// What tells how far it is.
+    pub progress: Progress,
     /// Whether messages are coloured.
     pub color: Color,
     /// Whether the summary goes to stdout as JSON.
@@ -155,6 +156,7 @@ impl RunConfig {
             (false, true) => Verbosity::Quiet,
             (false, false) => Verbosity::Normal,
         };
+        let (progress, note) = progress_of(messages.progress, verbosity, environment);
         let scratch = scratch_of(args.tasks.tmp_dir.as_deref(), &results_dir, environment)?;
         Ok(Self {
             given,
@@ -180,10 +182,10 @@ impl RunConfig {
             accept_changed_command: args.results.accept_changed_command.unwrap_or(false),
             is_dry: args.dry_run.unwrap_or(false),
             verbosity,
-            says_progress: messages.progress != Progress::None && verbosity > Verbosity::Quiet,
+            progress,
             color: messages.color,
             json: messages.json.unwrap_or(false),
-            warnings: warnings_of(&command, &template, resources.notes),
+            warnings: warnings_of(&command, &template, resources.notes.into_iter().chain(note)),
             options: layered.options,
             settings: layered.settings,
             session: environment.get(SESSION).map(|session| session.to_string_lossy().into_owned()),
@@ -318,7 +320,11 @@ const SESSION: &str = "skaha_sessionid";
 const SHELL_WORDS: [&str; 8] = ["|", ">", ">>", "<", "&&", "||", ";", "2>"];
 
 /// With `notes` at the end.
-fn warnings_of(command: &Command, template: &Template, notes: Vec<String>) -> Vec<String> {
+fn warnings_of(
+    command: &Command,
+    template: &Template,
+    notes: impl IntoIterator<Item = String>,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     if template.puts_names_into_shell_code() {
         warnings.push("the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}".to_owned());

@@ -174,7 +174,12 @@ impl Launcher<'_> {
             Ok(ready) => ready,
             Err(error) => {
                 let exit = ExitCode::Usage.number();
-                journal.add(&Event::Stop(Stopped { reason: StopReason::CannotStart, signal: None, exit }));
+                journal.add(&Event::Stop(Stopped {
+                    reason: StopReason::CannotStart,
+                    signal: None,
+                    exit,
+                    figures: None,
+                }));
                 // The error at hand is the one to be told.
                 let _ = journal.commit();
                 return Err(error);
@@ -320,7 +325,7 @@ impl Launcher<'_> {
             .context(CannotWrite)
     }
 
-    fn memory_limit(&self) -> Option<u64> {
+    pub(super) fn memory_limit(&self) -> Option<u64> {
         self.config.memory.as_ref().map(MemoryGroup::limit)
     }
 

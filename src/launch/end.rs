@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::clock;
 use crate::config::Verbosity;
 use crate::event::{Event, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
+use crate::figures::Figures;
 use crate::launch::{Launcher, Prepared};
 use crate::record::history::Standing;
 use crate::record::results;
@@ -72,6 +74,7 @@ pub fn told(
 pub struct LaunchEnd {
     number: u32,
     tally: Tally,
+    figures: Figures,
     failures: Vec<FailureGroup>,
     /// Tasks that were to run and did not end.
     left: u64,
@@ -80,12 +83,14 @@ pub struct LaunchEnd {
 impl Launcher<'_> {
     /// Runs all there is to run and ends the launch.
     pub fn carry_out(&self, prepared: Prepared, begun: Instant) -> Ended {
-        let report = LaunchReport::new(self.console, self.config.says_progress, prepared.share.len());
+        let Prepared { share, tasks, jobs, .. } = &prepared;
+        let report = LaunchReport::new(self.console, self.config.progress, share.len(), *tasks, *jobs);
         if let Err(error) = self.work_off(&prepared, &report, begun) {
             prepared.source.halt(Halt::CannotStart(format!("{error:#}")));
         }
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
+        report.over();
         let Prepared { recorder, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
             source.halt(Halt::Signal(signal));
@@ -127,7 +132,7 @@ impl Launcher<'_> {
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
             journal: self.layout.journal(self.id(), recorder.launch()),
             watch: report,
-            progress: &|totals| report.progress(totals, &recorder.tally()),
+            progress: &|totals| report.progress(totals),
         };
         match &guard {
             Some(guard) => guard
@@ -154,7 +159,8 @@ impl Launcher<'_> {
         left: u64,
         begun: Instant,
     ) -> Ended {
-        let (mut journal, history, tally) = recorder.into_parts();
+        let (mut journal, history, tally, used) = recorder.into_parts();
+        let figures = self.figures(used, begun);
         let successor = self.layout.successor(self.id(), journal.launch());
         let is_superseded = || halt == Some(Halt::Superseded) || successor.exists();
         let leave_it = || {
@@ -188,13 +194,30 @@ impl Launcher<'_> {
                 _ => None,
             },
             exit: exit_code(history.standing(), left, halt.as_ref()).number(),
+            figures: Some(Box::new(figures.clone())),
         }));
         let halt = match journal.commit().and_then(|()| journal.sync()) {
             Err(error) => Some(graver(halt, Halt::CannotWrite(format!("can't write the journal: {error}")))),
             Ok(()) => halt,
         };
-        let launch = LaunchEnd { number: journal.launch(), tally, failures: report.failures(), left };
+        let launch =
+            LaunchEnd { number: journal.launch(), tally, figures, failures: report.failures(), left };
         self.close(history.standing(), Some(launch), halt.as_ref(), begun)
+    }
+
+    /// What the attempts of this launch used, with what there was for them.
+    fn figures(&self, used: Figures, begun: Instant) -> Figures {
+        let wall = begun.elapsed();
+        Figures {
+            launches: 1,
+            begun_at: Some(clock::ago(wall)),
+            ended_at: Some(clock::now()),
+            wall_s: wall.as_secs_f64(),
+            cpu_available_s: wall.as_secs_f64() * self.config.cpus,
+            jobs: self.config.jobs,
+            memory_limit_bytes: self.memory_limit(),
+            ..used
+        }
     }
 
     /// Says the closing summary.
@@ -206,8 +229,9 @@ impl Launcher<'_> {
         begun: Instant,
     ) -> Ended {
         let number = launch.as_ref().map(|launch| launch.number);
-        let LaunchEnd { tally, failures, left, .. } = launch.unwrap_or_default();
+        let LaunchEnd { tally, figures, failures, left, .. } = launch.unwrap_or_default();
         let code = exit_code(standing, left, halt);
+        let told = figures.told();
         let replica = self.config.identity.replica;
         let Standing { files, ok, lost, .. } = standing;
         let summary = Summary {
@@ -225,14 +249,15 @@ impl Launcher<'_> {
             without_result: tally.without_result,
             non_finite: tally.non_finite,
             wall_s: round(begun.elapsed()),
-            cpu_s: (tally.cpu_s * 1000.0).round() / 1000.0,
+            cpu_s: told.cpu_s,
             max_rss_bytes: tally.peak_bytes,
+            figures: told,
             failures,
             reason: reason(halt),
             results_dir: units::path(self.layout.root()),
             exit: code.number(),
         };
-        say_summary(self.console, &summary, halt.map(|halt| self.say_halt(halt)).as_deref());
+        say_summary(self.console, &summary, &figures, halt.map(|halt| self.say_halt(halt)).as_deref());
         Ended { code, summary: Some(summary) }
     }
 

@@ -4,6 +4,7 @@
 
 mod bits;
 mod csv_table;
+mod effort;
 mod output;
 mod parts;
 mod proof;
@@ -12,6 +13,7 @@ mod steps;
 mod survey;
 mod write;
 
+pub use effort::Effort;
 pub use output::{Format, partial_name};
 pub use parts::Directory;
 pub use proof::{Broken, FailureGroup, MissingReplica, Proof, ReplicaState, Summary};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::merge::effort::{Effort, EffortTold};
 use crate::outcome::Cause;
 
 /// What a merge found.
@@ -99,6 +100,8 @@ pub struct FailureGroup {
     pub files: u64,
     /// One of them.
     pub example: String,
+    /// Its index in its list, if it has one.
+    pub example_index: Option<u64>,
 }
 
 /// What `final_summary.json` holds, and `merge --json` prints.
@@ -115,17 +118,20 @@ pub struct Summary<'a> {
     /// What was found.
     #[serde(flatten)]
     proof: &'a Proof,
+    /// What the launches used.
+    figures: EffortTold,
 }
 
 impl<'a> Summary<'a> {
-    /// Of a merge that wrote its results to `results`.
-    pub fn of(proof: &'a Proof, results: &std::path::Path) -> Self {
+    /// Of a merge that wrote its results to `results`, of launches that used so much.
+    pub fn of(proof: &'a Proof, effort: &Effort, results: &std::path::Path) -> Self {
         Self {
             format: "canfar-run summary",
             v: 1,
             created_at: crate::clock::now(),
             results: crate::units::path(results),
             proof,
+            figures: effort.told(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::merge::bits::Bits;
 use crate::merge::csv_table::Columns;
+use crate::merge::effort::{Effort, effort};
 use crate::merge::output::Format;
 use crate::merge::parts::{Directory, Part, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
@@ -49,6 +50,8 @@ pub struct Survey {
     pub(super) columns: Option<Columns>,
     /// What was found.
     pub proof: Proof,
+    /// What the launches used.
+    pub effort: Effort,
 }
 
 /// Reads everything once.
@@ -61,6 +64,7 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
         left_out: vec![HashSet::new(); directories.len()],
         columns: (format == Format::Csv).then(Columns::default),
         proof: Proof::default(),
+        effort: effort(&directories),
         directories,
     };
     for number in 0..survey.directories.len() {

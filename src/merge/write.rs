@@ -11,7 +11,7 @@ use crate::CannotWrite;
 use crate::failures::{Group, Groups};
 use crate::merge::output::{Output, partial_name};
 use crate::merge::parts::Part;
-use crate::merge::proof::{FailureGroup, Proof};
+use crate::merge::proof::{FailureGroup, Proof, Summary};
 use crate::merge::reading::{Item, Take};
 use crate::merge::steps::{Joined, Step};
 use crate::merge::survey::Survey;
@@ -71,7 +71,7 @@ pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> 
         // An earlier, incomplete merge is no longer worth a look.
         let _ = std::fs::remove_file(partial_name(&targets.results));
     }
-    write_summary(&survey.proof, &path, &targets.summary)?;
+    write_summary(&Summary::of(&survey.proof, &survey.effort, &path), &targets.summary)?;
     for target in [&targets.results, &partial_name(&targets.results), &targets.failed, &targets.summary] {
         remove_leftovers(target, ABANDONED);
     }
@@ -163,6 +163,7 @@ struct Failures {
 #[derive(Default, Deserialize)]
 struct FailureMeta {
     path: Option<String>,
+    index: Option<u64>,
     cause: Option<Cause>,
     message: Option<String>,
     stderr_tail: Option<String>,
@@ -186,7 +187,12 @@ impl Failures {
         let cause = meta.cause.unwrap_or(Cause::Exit);
         let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
         let path = meta.path.unwrap_or_default();
-        self.groups.count(cause, last_line(meta.stderr_tail.as_deref()).unwrap_or(&message), &path);
+        self.groups.count(
+            cause,
+            last_line(meta.stderr_tail.as_deref()).unwrap_or(&message),
+            &path,
+            meta.index,
+        );
         Ok(())
     }
 
@@ -199,20 +205,21 @@ impl Failures {
             let put = array.finish().and_then(|(file, _)| file.replace());
             put.with_context(|| format!("can't write {}", path.display())).context(CannotWrite)?;
         }
-        let told = |Group { cause, last_line, count, example }| FailureGroup {
+        let told = |Group { cause, last_line, count, example, example_index }| FailureGroup {
             cause,
             last_line,
             files: count,
             example,
+            example_index,
         };
         Ok(groups.sorted().into_iter().map(told).collect())
     }
 }
 
-fn write_summary(proof: &Proof, results: &Path, path: &Path) -> anyhow::Result<()> {
+fn write_summary(summary: &Summary<'_>, path: &Path) -> anyhow::Result<()> {
     let write = || -> anyhow::Result<()> {
         let mut file = AtomicFile::create(path)?;
-        serde_json::to_writer_pretty(&mut file, &super::proof::Summary::of(proof, results))?;
+        serde_json::to_writer_pretty(&mut file, summary)?;
         file.write_all(b"\n")?;
         Ok(file.replace()?)
     };

@@ -18,7 +18,7 @@ pub fn launches_of(layout: &Layout, replica_id: u32) -> anyhow::Result<Vec<u32>>
 ///
 /// # Errors
 /// When the folder can't be read.
-fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
+pub fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
     let folder = layout.journals();
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,

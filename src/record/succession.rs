@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::event::{LaunchBegun, ResultsWritten};
+use crate::event::{LaunchBegun, ResultsWritten, Stopped};
 use crate::provenance::Process;
 use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
@@ -205,6 +205,16 @@ pub fn last_words(journal: &Path, run: &str) -> anyhow::Result<Option<ResultsWri
         return Ok(None);
     }
     Ok(serde_json::from_slice(&written).ok())
+}
+
+/// How a launch of `run` ended in order, by the last line of its journal; `None` where it did not.
+///
+/// # Errors
+/// When it can't be read.
+pub fn stop_of(journal: &Path, run: &str) -> anyhow::Result<Option<Stopped>> {
+    let [_, stop] = last_lines(journal)?;
+    let is_ours = kind_of(&stop).is_some_and(|line| line.is("stop") && line.run == run);
+    Ok(is_ours.then(|| serde_json::from_slice(&stop).ok()).flatten())
 }
 
 /// What a line is.

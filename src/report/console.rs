@@ -3,13 +3,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
 use crate::cli::Color;
 use crate::config::Verbosity;
-use crate::report::printer::Printer;
+use crate::report::printer::{Picture, Printer};
+use crate::report::screen::{Claim, Screen};
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ impl Tone {
 pub struct Console {
     verbosity: Verbosity,
     printer: Printer,
+    /// Held as long as a picture is shown.
+    claim: Mutex<Option<Claim>>,
     copy: Mutex<Copy>,
 }
 
@@ -54,16 +57,8 @@ enum Copy {
 impl Console {
     /// One that says what `verbosity` allows.
     pub fn new(verbosity: Verbosity, color: Color) -> Self {
-        let color = match color {
-            Color::Auto => anstream::ColorChoice::Auto,
-            Color::Always => anstream::ColorChoice::Always,
-            Color::Never => anstream::ColorChoice::Never,
-        };
-        let printer = Printer::new(move |line| {
-            // Nobody can be told when standard error is gone.
-            let _ = writeln!(anstream::AutoStream::new(std::io::stderr().lock(), color), "{line}");
-        });
-        Self { verbosity, printer, copy: Mutex::new(Copy::Waiting(Vec::new())) }
+        let printer = Printer::new(Screen::new(color));
+        Self { verbosity, printer, claim: Mutex::new(None), copy: Mutex::new(Copy::Waiting(Vec::new())) }
     }
 
     /// How much is said.
@@ -104,6 +99,21 @@ impl Console {
             Copy::Open(file) => _ = file.write_all(format!("{text}\n").as_bytes()),
             Copy::Closed => {}
         }
+    }
+
+    /// Shows a picture below the lines; `false` where that can't be.
+    pub(super) fn show(&self, picture: Arc<dyn Picture>) -> bool {
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if claim.is_none() {
+            *claim = Claim::take();
+        }
+        claim.is_some() && self.printer.show(picture)
+    }
+
+    /// Takes it away.
+    pub(super) fn hide(&self) {
+        self.printer.hide();
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Says something odd that is no failure.

@@ -1,36 +1,43 @@
 //! What a launch says while it runs, and its closing summary.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::Verbosity;
+use crate::config::{Progress, Verbosity};
 use crate::event::{StopReason, Totals};
 use crate::failures::{Group, Groups};
+use crate::figures::{Figures, Told};
 use crate::outcome::Cause;
 use crate::outcome::last_words;
+use crate::report::board::Board;
 use crate::report::console::{Console, Tone};
-use crate::run::recorder::{Ended, Next, Tally, Watch};
+use crate::report::figures::{self, seconds};
+use crate::report::groups;
+use crate::run::execute::Attempt;
+use crate::run::recorder::{Ended, Next, Watch};
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.
-const SHOWN_LINES: usize = 5;
+const SHOWN_LINES: usize = 3;
 
 /// Kinds of failures that the summary shows.
 const SHOWN_GROUPS: usize = 10;
 
-/// Lines that tell how far it is come this often.
-const PROGRESS_EVERY: Duration = Duration::from_secs(30);
+/// How long no line tells how far it is, after so much time: a minute has hardly any, a fortnight some hundreds.
+fn pause(elapsed: Duration) -> Duration {
+    (elapsed / 20).clamp(Duration::from_secs(30), Duration::from_hours(1))
+}
 
 /// Says how a launch goes.
 #[derive(Debug)]
 pub struct LaunchReport<'a> {
     console: &'a Console,
-    says_progress: bool,
+    /// How it is told how far it is.
+    progress: Progress,
     begun: Instant,
-    /// Entries of the share.
-    share: u64,
+    board: Arc<Board>,
     state: Mutex<State>,
 }
 
@@ -41,75 +48,102 @@ struct State {
 }
 
 impl<'a> LaunchReport<'a> {
-    /// Of a launch that begins now, with a share of so many entries.
-    pub fn new(console: &'a Console, says_progress: bool, share: u64) -> Self {
+    /// Of a launch that begins now, `tasks` of a share of so many entries, `jobs` at a time.
+    pub fn new(console: &'a Console, wanted: Progress, share: u64, tasks: u64, jobs: usize) -> Self {
         let begun = Instant::now();
         let state = State { said_progress: begun, failures: Groups::default() };
-        Self { console, says_progress, begun, share, state: Mutex::new(state) }
+        let lines = || Arc::new(Board::new(share, tasks, 0));
+        let (progress, board) = match wanted {
+            Progress::Bar => {
+                let board = Arc::new(Board::new(share, tasks, jobs));
+                if console.show(Arc::clone(&board) as _) {
+                    (Progress::Bar, board)
+                } else {
+                    (Progress::Lines, lines())
+                }
+            }
+            other => (other, lines()),
+        };
+        Self { console, progress, begun, board, state: Mutex::new(state) }
     }
 
     /// Tells how far it is, if it is time to.
-    pub fn progress(&self, totals: Totals, tally: &Tally) {
+    pub fn progress(&self, totals: Totals) {
+        let line = self.board.line(totals.running);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.says_progress || state.said_progress.elapsed() < PROGRESS_EVERY {
-            return;
+        let is_due = state.said_progress.elapsed() >= pause(self.begun.elapsed());
+        if self.progress == Progress::Lines && is_due {
+            state.said_progress = Instant::now();
+            drop(state);
+            self.console.say(Verbosity::Normal, Tone::Plain, &line);
         }
-        state.said_progress = Instant::now();
-        drop(state);
-        let ended = tally.ok + tally.failed;
-        let rate = ended as f64 / self.begun.elapsed().as_secs_f64();
-        let mut line = format!("{} of {} done", self.share - totals.left.min(self.share), self.share);
-        if tally.failed > 0 {
-            line.push_str(&format!(", {} failed", tally.failed));
+    }
+
+    /// Nothing runs any more: from here on there are only lines.
+    pub fn over(&self) {
+        if self.progress == Progress::Bar {
+            self.console.hide();
         }
-        line.push_str(&format!(", {} running", totals.running));
-        if ended > 0 {
-            let left = Duration::try_from_secs_f64(totals.left as f64 / rate).unwrap_or(Duration::MAX);
-            line.push_str(&format!(", {rate:.2}/s, about {} left", units::duration(left)));
-        }
-        self.console.say(Verbosity::Normal, Tone::Plain, &line);
     }
 
     /// Failures so far, by cause and last line, most tasks first.
     pub fn failures(&self) -> Vec<FailureGroup> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |Group { cause, last_line, count, example }| FailureGroup {
+        let told = |Group { cause, last_line, count, example, example_index }| FailureGroup {
             cause,
             last_line,
             tasks: count,
             example,
+            example_index,
         };
         state.failures.sorted().into_iter().map(told).collect()
+    }
+
+    fn verbose(&self, text: impl FnOnce() -> String) {
+        if self.console.verbosity() >= Verbosity::Verbose {
+            self.console.say(Verbosity::Verbose, Tone::Plain, &text());
+        }
     }
 }
 
 impl Watch for LaunchReport<'_> {
+    fn begun(&self, slot: usize, attempt: &Attempt<'_>) {
+        self.board.begun(slot, attempt.path);
+    }
+
+    fn left(&self, slot: usize) {
+        self.board.left(slot);
+    }
+
     fn ended(&self, ended: &Ended<'_>) {
-        let name = units::path(ended.attempt.path);
-        let took =
-            units::duration(Duration::try_from_secs_f64(ended.executed.usage.duration_s).unwrap_or_default());
+        if ended.next == Next::Nothing {
+            self.board.ended(ended.executed.failure.is_some());
+        }
+        let name = || units::path(ended.attempt.path);
+        let took = || seconds(ended.executed.usage.duration_s);
         if ended.executed.left_processes > 0 {
             let left = units::plural(
                 u64::from(ended.executed.left_processes),
                 "process that it left behind was",
                 "processes that it left behind were",
             );
-            self.console.say(Verbosity::Verbose, Tone::Plain, &format!("{name}: {left} killed"));
+            self.verbose(|| format!("{}: {left} killed", name()));
         }
         let Some(failure) = &ended.executed.failure else {
-            return self.console.say(Verbosity::Verbose, Tone::Plain, &format!("ok: {name} ({took})"));
+            return self.verbose(|| format!("ok: {} ({})", name(), took()));
         };
         let last = last_words(failure, ended.stderr_tail);
         if ended.next == Next::Nothing {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.failures.count(failure.cause, last, &ended.attempt.path.to_string_lossy());
+            let path = ended.attempt.path.to_string_lossy();
+            state.failures.count(failure.cause, last, &path, Some(ended.attempt.index));
         }
         let kind = match ended.next {
             Next::Nothing => "failed",
             Next::Retry(_) => "failed, will be tried again",
             Next::Alone => "will run again alone at the end",
         };
-        let mut text = format!("{kind}: {name}: {} ({took})", failure.message);
+        let mut text = format!("{kind}: {}: {} ({})", name(), failure.message, took());
         let tail: Vec<&str> = ended.stderr_tail.unwrap_or_default().lines().collect();
         for line in &tail[tail.len().saturating_sub(SHOWN_LINES)..] {
             text.push_str("\n    | ");
@@ -158,6 +192,8 @@ pub struct Summary {
     pub cpu_s: f64,
     /// Largest resident memory of any attempt's process, bytes.
     pub max_rss_bytes: Option<u64>,
+    /// What this launch's attempts used.
+    pub figures: Told,
     /// Failures of this launch.
     pub failures: Vec<FailureGroup>,
     /// Why it ended.
@@ -179,10 +215,12 @@ pub struct FailureGroup {
     pub tasks: u64,
     /// One of them.
     pub example: String,
+    /// Its index in the list.
+    pub example_index: Option<u64>,
 }
 
 /// Says the closing summary.
-pub fn say_summary(console: &Console, summary: &Summary, why: Option<&str>) {
+pub fn say_summary(console: &Console, summary: &Summary, figures: &Figures, why: Option<&str>) {
     let Summary { files, ok, failed, not_run, .. } = summary;
     let tone = if *failed == 0 && *not_run == 0 { Tone::Good } else { Tone::Bad };
     let mut text = format!(
@@ -197,17 +235,12 @@ pub fn say_summary(console: &Console, summary: &Summary, why: Option<&str>) {
     if *not_run > 0 {
         text.push_str(&format!(", {not_run} not run"));
     }
-    let wall = Duration::try_from_secs_f64(summary.wall_s).unwrap_or_default();
-    let cpu = Duration::try_from_secs_f64(summary.cpu_s).unwrap_or_default();
-    text.push_str(&format!(" (in {}, CPU time {}", units::duration(wall), units::duration(cpu)));
-    if let Some(peak) = summary.max_rss_bytes {
-        text.push_str(&format!(", largest task {} of memory", units::bytes(peak)));
-    }
-    text.push(')');
+    text.push_str(&format!(" (in {}, {})", seconds(summary.wall_s), figures::cpu_time(figures)));
     console.say(if tone == Tone::Good { Verbosity::Normal } else { Verbosity::Quiet }, tone, &text);
-    for FailureGroup { cause, last_line, tasks, example } in summary.failures.iter().take(SHOWN_GROUPS) {
-        let line =
-            format!("  {}: {}: {last_line} (such as {example})", units::count(*tasks, "file"), cause.name());
+    for FailureGroup { cause, last_line, tasks, example, example_index } in
+        summary.failures.iter().take(SHOWN_GROUPS)
+    {
+        let line = groups::line(*tasks, *cause, last_line, example, *example_index);
         console.say(Verbosity::Quiet, Tone::Bad, &line);
     }
     if let Some(more) = summary.failures.len().checked_sub(SHOWN_GROUPS).filter(|more| *more > 0) {
@@ -215,7 +248,9 @@ pub fn say_summary(console: &Console, summary: &Summary, why: Option<&str>) {
             format!("  and {} more", units::plural(more as u64, "kind of failure", "kinds of failures"));
         console.say(Verbosity::Quiet, Tone::Bad, &line);
     }
+    figures::say(console, figures);
     say_notes(console, summary, why);
+    say_what_to_do(console, summary);
 }
 
 fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
@@ -235,17 +270,16 @@ fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
     if let Some(why) = why {
         console.say(Verbosity::Quiet, Tone::Warning, &format!("stopped early: {why}"));
     }
+}
+
+/// What to type next, last, where it is looked for.
+fn say_what_to_do(console: &Console, summary: &Summary) {
     let say = |text: &str| console.say(Verbosity::Quiet, Tone::Plain, text);
     if matches!(summary.reason, StopReason::CannotStart) {
         return;
     }
-    if summary.not_run > 0 {
-        say("Launch the same line again to run the rest; what is done is not run again.");
-    } else if summary.failed > summary.lost {
-        say("Launch the same line again to run the failed ones again.");
-    }
     if summary.failures.iter().any(|group| group.cause == Cause::Oom) {
-        say("What ran out of memory needs a container with more of it; the same --results-dir is right.");
+        say(groups::MORE_MEMORY);
     }
     if summary.lost > 0 {
         let lost = units::plural(
@@ -254,5 +288,50 @@ fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
             "files were running alone when their container died and are",
         );
         say(&format!("{lost} not run again, unless with --rerun all (and more memory, if that was why)."));
+    }
+    if !summary.failures.is_empty() {
+        say(&groups::how_to_see(&summary.results_dir));
+    }
+    if summary.not_run > 0 {
+        say(&format!(
+            "Launch the same line again to run the rest, what is done is not run again; or: {}",
+            resume_line(summary)
+        ));
+    } else if summary.failed > summary.lost {
+        say(&format!(
+            "Launch the same line again to run just the failed ones again; or: {}",
+            resume_line(summary)
+        ));
+    }
+}
+
+/// What runs the rest of this share, and none of those that others may begin yet.
+fn resume_line(summary: &Summary) -> String {
+    let mut line = format!("canfar-run resume {}", groups::quoted(&summary.results_dir));
+    if summary.replica_count > 1 {
+        line.push_str(&format!(" --shares {}", summary.replica_id));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::pause;
+
+    #[test]
+    fn lines_of_progress_are_few_in_a_minute_and_in_a_fortnight() {
+        for (seconds, most) in [(10, 0), (60, 2), (600, 20), (14 * 86_400, 450)] {
+            let mut said = Duration::ZERO;
+            let signs = (10..=seconds).step_by(10).map(Duration::from_secs);
+            let lines = signs.filter(|now| {
+                let is_due = now.saturating_sub(said) >= pause(*now);
+                said = if is_due { *now } else { said };
+                is_due
+            });
+            let lines = lines.count();
+            assert!(lines <= most && (seconds < 60 || lines > 0), "{lines} in {seconds}s");
+        }
     }
 }

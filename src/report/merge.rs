@@ -3,16 +3,26 @@
 use std::path::Path;
 
 use crate::config::Verbosity;
-use crate::merge::{MissingReplica, Proof, ReplicaState};
+use crate::figures::Figures;
+use crate::merge::{Effort, MissingReplica, Proof, ReplicaState, Targets};
+use crate::outcome::Cause;
 use crate::report::console::{Console, Tone};
-use crate::template::shell_quote;
+use crate::report::{figures, groups};
 use crate::units;
 
 /// Replicas, files and problems are named up to so many.
 const NAMED: usize = 20;
 
-/// Says what was found and where it was written.
-pub fn say(console: &Console, proof: &Proof, results: &Path, failed: &Path, is_final: bool) {
+/// Says what was found in `dirs` and where it was written.
+pub fn say(
+    console: &Console,
+    proof: &Proof,
+    effort: &Effort,
+    targets: &Targets,
+    results: &Path,
+    dirs: &[String],
+) {
+    let is_final = targets.is_final(proof);
     let is_bad = proof.missing > 0 || proof.failed > 0 || !proof.broken.is_empty();
     let (level, tone) = match (is_bad, proof.complete) {
         (true, _) => (Verbosity::Quiet, Tone::Bad),
@@ -21,21 +31,68 @@ pub fn say(console: &Console, proof: &Proof, results: &Path, failed: &Path, is_f
     };
     console.say(level, tone, &headline(proof));
     say_first(console, &proof.failures, "kinds of failure", |group| {
-        format!(
-            "  {}: {}: {} (such as {})",
-            units::count(group.files, "file"),
-            group.cause.name(),
-            group.last_line,
-            group.example
-        )
+        // An index is one of a list: with several nobody could tell of which.
+        let index = group.example_index.filter(|_| dirs.len() == 1);
+        groups::line(group.files, group.cause, &group.last_line, &group.example, index)
     });
     say_missing(console, proof, is_final);
     say_oddities(console, proof);
+    say_effort(console, effort);
     if !proof.failures.is_empty() {
-        console.say(Verbosity::Normal, Tone::Plain, &format!("failures: {}", units::path(failed)));
+        say_failures(console, proof, &targets.failed, dirs);
     }
     let kind = if is_final { "results" } else { "incomplete results" };
     console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {}", units::path(results)));
+}
+
+fn say_effort(console: &Console, Effort { figures, untold }: &Effort) {
+    if figures.attempts == 0 {
+        return;
+    }
+    let mut text = units::plural(figures.launches, "launch", "launches");
+    if let Some(span) = span(figures) {
+        text.push_str(&format!(" within {span}"));
+    }
+    text.push_str(&format!(", {}", figures::cpu_time(figures)));
+    if figures.launches > 1 {
+        text.push_str(" each");
+    }
+    if *untold > 0 {
+        text.push_str(&format!("; {untold} more did not tell what they used: they died, or are at work"));
+    }
+    console.say(Verbosity::Normal, Tone::Plain, &text);
+    figures::say(console, figures);
+}
+
+/// From the first beginning to the last end.
+fn span(figures: &Figures) -> Option<String> {
+    let at = |text: &Option<String>| text.as_deref()?.parse::<jiff::Timestamp>().ok();
+    let span = at(&figures.ended_at)?.duration_since(at(&figures.begun_at)?);
+    Some(units::duration(span.try_into().ok()?))
+}
+
+/// What failed, where it is told, and what to type next.
+fn say_failures(console: &Console, proof: &Proof, failed: &Path, dirs: &[String]) {
+    let say = |level, text: &str| console.say(level, Tone::Plain, text);
+    say(Verbosity::Normal, &format!("failures: {}", units::path(failed)));
+    dirs.iter().for_each(|dir| say(Verbosity::Quiet, &groups::how_to_see(dir)));
+    let causes = || proof.failures.iter().map(|group| group.cause);
+    if causes().any(|cause| cause == Cause::Oom) {
+        say(Verbosity::Quiet, groups::MORE_MEMORY);
+    }
+    // What is missing is run by the same line, which was said.
+    let is_all = proof.missing == 0 && proof.broken.is_empty();
+    if is_all && causes().any(|cause| cause != Cause::Lost) {
+        let lines: Vec<String> =
+            dirs.iter().map(|dir| format!("canfar-run resume {}", groups::quoted(dir))).collect();
+        say(
+            Verbosity::Quiet,
+            &format!("To run just the failed ones again: {}, then merge again", lines.join("; ")),
+        );
+    }
+    if causes().any(|cause| cause == Cause::Lost) {
+        say(Verbosity::Quiet, "What is lost runs again only with --rerun all.");
+    }
 }
 
 /// Says a line for each of the first few, and how many more there are.
@@ -100,7 +157,7 @@ fn idle_in(proof: &Proof) -> Vec<String> {
     let idle = proof.missing_replicas.iter().filter(|replica| replica.state != ReplicaState::Running);
     let mut dirs: Vec<&str> = idle.map(|replica| replica.results_dir.as_str()).collect();
     dirs.dedup();
-    dirs.into_iter().map(|dir| String::from_utf8_lossy(&shell_quote(&[dir.into()])).into_owned()).collect()
+    dirs.into_iter().map(groups::quoted).collect()
 }
 
 fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {

@@ -1,12 +1,18 @@
 //! What people and scripts are shown: text and JSON, to a given place. Where the data comes from is not known here.
 
+mod advice;
+mod board;
 pub mod console;
+mod figures;
+mod groups;
 pub mod imbalance;
 pub mod launch;
 pub mod logs;
 pub mod merge;
+mod pace;
 pub mod plan;
 mod printer;
+pub mod redraw;
 pub mod resume;
-pub mod screen;
+mod screen;
 pub mod status;

@@ -1,10 +1,10 @@
-//! A thread that prints lines, so that nobody has to wait for whoever reads them: a stalled reader would otherwise hold up
-//! the tasks, and the stopping.
+//! A thread that prints lines, and a picture below them, so that nobody has to wait for whoever reads them: a stalled
+//! reader would otherwise hold up the tasks, and the stopping.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lines that wait to be printed; beyond, they are left out and counted.
 const MOST_LINES: usize = 1024;
@@ -15,8 +15,20 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// How long the end waits for what is not printed yet.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Prints a line.
-type Print = dyn Fn(&str) + Send + Sync;
+/// A picture is drawn anew this often, and lines that come between are printed with it: neither flickers.
+const REDRAW: Duration = Duration::from_millis(250);
+
+/// What is seen below the lines as long as it is shown.
+pub(super) trait Picture: Send + Sync {
+    /// Its lines, none wider than `width` columns, and at most `height` of them.
+    fn lines(&self, width: usize, height: usize) -> Vec<String>;
+}
+
+/// Where lines are printed, and pictures drawn where that can be.
+pub(super) trait Page: Send {
+    /// Takes away the picture that is there, prints these lines, and draws this one.
+    fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>);
+}
 
 /// Prints lines in the order they are given. When dropped, it waits for the last one, but not for long.
 pub(super) struct Printer {
@@ -26,7 +38,7 @@ pub(super) struct Printer {
 }
 
 struct Shared {
-    print: Box<Print>,
+    page: Mutex<Box<dyn Page>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -34,6 +46,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     lines: VecDeque<String>,
+    picture: Option<Arc<dyn Picture>>,
+    /// When the picture was drawn last; `None` where none is to be seen.
+    drawn: Option<Instant>,
     /// Lines left out since the last one that found room.
     left_out: u64,
     /// Whether somebody waited in vain, and nothing was printed since: then nobody else waits.
@@ -45,6 +60,23 @@ struct State {
 impl State {
     fn is_full(&self) -> bool {
         self.lines.len() >= MOST_LINES
+    }
+
+    /// Whether all is printed, and no picture is to be seen that should not be.
+    fn is_settled(&self) -> bool {
+        !self.is_printing && self.lines.is_empty() && (self.drawn.is_none() || self.picture.is_some())
+    }
+
+    /// How long there is nothing to do; `None` until something changes.
+    fn rest(&self) -> Option<Duration> {
+        let until_drawn = self.drawn.map(|drawn| REDRAW.saturating_sub(drawn.elapsed()));
+        match (&self.picture, until_drawn) {
+            // Whoever says so much is not kept waiting for the sake of the picture.
+            _ if self.lines.len() >= MOST_LINES / 2 => Some(Duration::ZERO),
+            (Some(_), Some(time)) => Some(time),
+            (Some(_), None) | (None, Some(_)) => Some(Duration::ZERO),
+            (None, None) => (!self.lines.is_empty()).then_some(Duration::ZERO),
+        }
     }
 
     fn tell_what_is_left_out(&mut self) {
@@ -63,32 +95,48 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn print(&self, lines: &[String], picture: Option<&dyn Picture>) {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner).show(lines, picture);
+    }
+
     fn print_all(&self) {
         let mut state = self.state();
         loop {
-            let Some(line) = state.lines.pop_front() else {
-                if state.is_closed {
-                    return;
+            state = match state.rest() {
+                Some(Duration::ZERO) => self.print_what_there_is(state),
+                None if state.is_closed => return,
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(time) => {
+                    let waited = self.changed.wait_timeout(state, time);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
                 }
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
             };
-            state.is_printing = true;
-            drop(state);
-            (self.print)(&line);
-            state = self.state();
-            state.is_printing = false;
-            state.is_stalled = false;
-            self.changed.notify_all();
         }
+    }
+
+    fn print_what_there_is<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        let lines: Vec<String> = state.lines.drain(..).collect();
+        let picture = state.picture.clone();
+        state.is_printing = true;
+        drop(state);
+        self.print(&lines, picture.as_deref());
+        let mut state = self.state();
+        state.drawn = picture.map(|_| Instant::now());
+        state.is_printing = false;
+        state.is_stalled = false;
+        self.changed.notify_all();
+        state
     }
 }
 
 impl Printer {
-    /// Has lines printed by `print`.
-    pub(super) fn new(print: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        let shared =
-            Arc::new(Shared { print: Box::new(print), state: Mutex::default(), changed: Condvar::new() });
+    /// Has lines printed on `page`.
+    pub(super) fn new(page: impl Page + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            page: Mutex::new(Box::new(page)),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let printing = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("printer".into()).spawn(move || printing.print_all());
         Self { shared, has_thread: thread.is_ok() }
@@ -97,7 +145,7 @@ impl Printer {
     /// Prints a line soon, or leaves it out.
     pub(super) fn put(&self, line: String) {
         if !self.has_thread {
-            return (self.shared.print)(&line);
+            return self.shared.print(&[line], None);
         }
         let mut state = self.shared.state();
         if state.is_full() && !state.is_stalled {
@@ -113,18 +161,36 @@ impl Printer {
             self.shared.changed.notify_all();
         }
     }
+
+    /// Shows a picture below the lines from now on; whether there is who draws it.
+    pub(super) fn show(&self, picture: Arc<dyn Picture>) -> bool {
+        if self.has_thread {
+            self.shared.state().picture = Some(picture);
+            self.shared.changed.notify_all();
+        }
+        self.has_thread
+    }
+
+    /// Takes the picture away, and waits until it is, but not for long.
+    pub(super) fn hide(&self) {
+        let mut state = self.shared.state();
+        if state.picture.take().is_some() {
+            self.shared.changed.notify_all();
+            drop(self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.is_settled()));
+        }
+    }
 }
 
 impl Drop for Printer {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.tell_what_is_left_out();
+        state.picture = None;
         state.is_closed = true;
         self.shared.changed.notify_all();
         if self.has_thread {
-            let is_busy = |state: &mut State| state.is_printing || !state.lines.is_empty();
             // Whoever has not read by then is not told.
-            drop(self.shared.changed.wait_timeout_while(state, FAREWELL, is_busy));
+            drop(self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.is_settled()));
         }
     }
 }
@@ -137,47 +203,88 @@ impl fmt::Debug for Printer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Condvar, Mutex};
 
-    use super::{MOST_LINES, Printer};
+    use super::{MOST_LINES, Page, Picture, Printer};
+
+    /// Keeps what is shown.
+    #[derive(Clone, Default)]
+    struct Sheet(Arc<(Mutex<Shown>, Condvar)>);
+
+    #[derive(Default)]
+    struct Shown {
+        lines: Vec<String>,
+        picture: Option<Vec<String>>,
+    }
+
+    impl Page for Sheet {
+        fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>) {
+            let (shown, changed) = &*self.0;
+            let mut shown = shown.lock().unwrap();
+            shown.lines.extend_from_slice(lines);
+            shown.picture = picture.map(|picture| picture.lines(80, 20));
+            changed.notify_all();
+        }
+    }
+
+    struct Still(&'static str);
+
+    impl Picture for Still {
+        fn lines(&self, _: usize, _: usize) -> Vec<String> {
+            vec![self.0.to_owned()]
+        }
+    }
 
     #[test]
     fn lines_are_printed_in_order_and_all_of_them_before_the_end() {
-        let printed = Arc::new(Mutex::new(Vec::new()));
-        let to = Arc::clone(&printed);
-        let printer = Printer::new(move |line| to.lock().unwrap().push(line.to_owned()));
+        let sheet = Sheet::default();
+        let printer = Printer::new(sheet.clone());
         let lines: Vec<String> = (0..3 * MOST_LINES).map(|number| number.to_string()).collect();
         lines.iter().for_each(|line| printer.put(line.clone()));
         drop(printer);
-        assert_eq!(*printed.lock().unwrap(), lines);
+        assert_eq!(sheet.0.0.lock().unwrap().lines, lines);
     }
 
     #[test]
     fn a_stalled_reader_holds_nobody_up_and_is_told_how_much_it_missed() {
-        let printed = Arc::new(Mutex::new(Vec::new()));
-        let to = Arc::clone(&printed);
-        let printer = Printer::new(move |line| to.lock().unwrap().push(line.to_owned()));
-        let stall = printed.lock().unwrap();
+        let sheet = Sheet::default();
+        let printer = Printer::new(sheet.clone());
+        let stall = sheet.0.0.lock().unwrap();
         (0..10 * MOST_LINES).for_each(|number| printer.put(number.to_string()));
         drop(stall);
         drop(printer);
-        let printed = printed.lock().unwrap();
-        let (notice, lines) = printed.split_last().unwrap();
-        // One may have been taken off the queue before it was full.
+        let shown = sheet.0.0.lock().unwrap();
+        let (notice, lines) = shown.lines.split_last().unwrap();
+        // Some may have been taken off the queue before it was full.
         let kept = lines.len();
-        assert!((MOST_LINES..=MOST_LINES + 1).contains(&kept), "{kept}");
+        assert!((MOST_LINES..=2 * MOST_LINES).contains(&kept), "{kept}");
         assert!(lines.iter().enumerate().all(|(number, line)| *line == number.to_string()));
         assert!(notice.contains(&format!("in time: {};", 10 * MOST_LINES - kept)), "{notice}");
     }
 
     #[test]
     fn the_end_does_not_wait_for_a_reader_that_never_comes() {
-        let never = Arc::new(Mutex::new(()));
-        let held = Arc::clone(&never);
-        let guard = never.lock().unwrap();
-        let printer = Printer::new(move |_| drop(held.lock().unwrap()));
+        let sheet = Sheet::default();
+        let guard = sheet.0.0.lock().unwrap();
+        let printer = Printer::new(sheet.clone());
         printer.put("line".to_owned());
         drop(printer);
         drop(guard);
+    }
+
+    #[test]
+    fn a_picture_stays_below_the_lines_until_it_is_hidden() {
+        let sheet = Sheet::default();
+        let (shown, changed) = &*sheet.0;
+        let printer = Printer::new(sheet.clone());
+        assert!(printer.show(Arc::new(Still("so far"))));
+        printer.put("one".to_owned());
+        let seen = |shown: &mut Shown| shown.picture.is_none() || shown.lines != ["one"];
+        drop(changed.wait_while(shown.lock().unwrap(), seen).unwrap());
+        printer.hide();
+        assert_eq!(shown.lock().unwrap().picture, None);
+        printer.put("two".to_owned());
+        drop(printer);
+        assert_eq!(shown.lock().unwrap().lines, ["one", "two"]);
     }
 }

@@ -1,87 +1,103 @@
-//! A terminal that shows one text, redrawn in place. It has its own screen while it does, so that nothing that stood there
-//! is lost, and nothing scrolls.
+//! Standard error as a page: lines one after the other and, on a terminal of our own, a picture below them.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
+use std::os::fd::OwnedFd;
 
-/// Where nobody says how large the terminal is.
-const USUAL: Size = Size { columns: 80, rows: 24 };
+use anstream::{AutoStream, ColorChoice};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::termios::{tcgetpgrp, tcgetwinsize};
 
-/// How large a terminal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
-    /// Characters in a line.
-    pub columns: usize,
-    /// Lines.
-    pub rows: usize,
+use crate::cli::Color;
+use crate::report::printer::{Page, Picture};
+
+/// Where we are a terminal's only one to draw: held as long as we draw.
+#[derive(Debug)]
+pub(super) struct Claim(#[expect(dead_code, reason = "the lock goes with it")] OwnedFd);
+
+impl Claim {
+    /// Claims the terminal that standard error is; `None` where it is none, has no size, we are in the background, or
+    /// another one draws there.
+    pub(super) fn take() -> Option<Self> {
+        let is_ours = std::io::stderr().is_terminal() && size().is_some() && is_in_foreground();
+        // What is inherited is one open file for all that were started there, and so is a lock on that.
+        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = is_ours.then(|| open("/dev/stderr", flags, Mode::empty()).ok()).flatten()?;
+        flock(&terminal, FlockOperation::NonBlockingLockExclusive).is_ok().then_some(Self(terminal))
+    }
 }
 
-impl Size {
-    /// Of the terminal that standard output goes to; `None` where it is none.
-    pub fn of_stdout() -> Option<Self> {
-        let stdout = io::stdout();
-        if !stdout.is_terminal() {
-            return None;
-        }
-        let told =
-            rustix::termios::tcgetwinsize(stdout).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
-        let of =
-            |told: rustix::termios::Winsize| Self { columns: told.ws_col.into(), rows: told.ws_row.into() };
-        Some(told.map_or(USUAL, of))
-    }
+/// Columns and rows.
+fn size() -> Option<(usize, usize)> {
+    let size = tcgetwinsize(std::io::stderr()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
+}
 
-    /// How many rows a text takes.
-    pub fn rows_of(self, text: &str) -> usize {
-        let rows = |line: &str| {
-            anstream::adapter::strip_str(line).to_string().chars().count().div_ceil(self.columns)
+/// Whether the terminal is not just being used by another one, such as a shell that was given back to.
+fn is_in_foreground() -> bool {
+    tcgetpgrp(std::io::stderr()).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+/// What clears from the cursor on.
+const CLEAR: &[u8] = b"\x1b[J";
+
+/// Standard error.
+// The cursor stays at the beginning of a picture. So it is found again after the terminal became narrower, and who else
+// writes there need not know of it: what comes from the cursor on is nothing that must stay.
+#[derive(Debug)]
+pub(super) struct Screen {
+    color: ColorChoice,
+    /// Whether another one of us may draw there.
+    is_shared: bool,
+    /// Whether a picture is to be seen.
+    is_drawn: bool,
+}
+
+impl Screen {
+    /// With colours or not.
+    pub(super) fn new(color: Color) -> Self {
+        let able = AutoStream::choice(&std::io::stderr());
+        let color = match color {
+            Color::Auto => able,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
         };
-        text.lines().map(|line| rows(line).max(1)).sum()
+        let is_shared = able != ColorChoice::Never && std::io::stderr().is_terminal();
+        Self { color, is_shared, is_drawn: false }
+    }
+
+    fn page(&mut self, lines: &[String], picture: Option<&dyn Picture>) -> Vec<u8> {
+        let mut page = Vec::new();
+        let is_ours = picture.is_none() || is_in_foreground();
+        if std::mem::take(&mut self.is_drawn) && is_ours {
+            page.push(b'\r');
+            page.extend_from_slice(CLEAR);
+        } else if self.is_shared {
+            page.extend_from_slice(CLEAR);
+        }
+        for line in lines {
+            // A vector takes everything.
+            let _ = writeln!(AutoStream::new(&mut page, self.color), "{line}");
+        }
+        if let (Some(picture), Some(size)) = (picture.filter(|_| is_ours), size()) {
+            page.extend_from_slice(drawn(picture, size).as_bytes());
+            self.is_drawn = true;
+        }
+        page
     }
 }
 
-/// Standard output, as a screen of its own. When dropped, the terminal is as it was.
-pub struct Screen<'w> {
-    out: &'w mut dyn Write,
+/// A picture, and the way back to its beginning.
+fn drawn(picture: &dyn Picture, (columns, rows): (usize, usize)) -> String {
+    // Half is for the lines. In the last column some terminals break the line, others do not.
+    let lines = picture.lines(columns.saturating_sub(1), (rows / 2).max(1));
+    let up = "\x1b[A".repeat(lines.len().saturating_sub(1));
+    format!("{}\r{up}", lines.join("\n"))
 }
 
-impl<'w> Screen<'w> {
-    /// Begins to use the terminal behind `out`.
-    ///
-    /// # Errors
-    /// When it can't be written to.
-    pub fn begin(out: &'w mut dyn Write) -> io::Result<Self> {
-        // Another screen, without a cursor.
-        out.write_all(b"\x1b[?1049h\x1b[?25l")?;
-        Ok(Self { out })
-    }
-
-    /// Shows a text in place of what is there.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    pub fn show(&mut self, text: &str) -> io::Result<()> {
-        let mut frame = String::from("\x1b[H");
-        // What a line had more before is wiped off, and at last what there were more lines.
-        let lines: Vec<String> = text.lines().map(|line| format!("{line}\x1b[K")).collect();
-        frame.push_str(&lines.join("\r\n"));
-        frame.push_str("\x1b[J");
-        self.out.write_all(frame.as_bytes())?;
-        self.out.flush()
-    }
-}
-
-impl Drop for Screen<'_> {
-    fn drop(&mut self) {
-        let _ = self.out.write_all(b"\x1b[?25h\x1b[?1049l").and_then(|()| self.out.flush());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Size;
-
-    #[test]
-    fn long_lines_take_several_rows_and_colours_none() {
-        let size = Size { columns: 4, rows: 9 };
-        assert_eq!(size.rows_of("1234\n\n12345\n\x1b[31m1234\x1b[0m\n"), 5);
+impl Page for Screen {
+    fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>) {
+        let page = self.page(lines, picture);
+        // Nobody can be told when standard error is gone.
+        let _ = std::io::stderr().lock().write_all(&page);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
+use crate::figures::Figures;
 use crate::outcome::{Cause, Status};
 use crate::record::history::History;
 use crate::record::item::{self, Meta};
@@ -47,8 +48,6 @@ pub struct Tally {
     pub without_result: u64,
     /// NaN and Infinity that became null.
     pub non_finite: u64,
-    /// CPU time of all attempts, seconds.
-    pub cpu_s: f64,
     /// Largest resident memory of any attempt's process, bytes.
     pub peak_bytes: Option<u64>,
 }
@@ -90,6 +89,10 @@ pub enum OutputKept {
 
 /// Who is told as things happen. Nobody else prints.
 pub trait Watch: Sync {
+    /// An attempt begins in a slot, 1..=jobs, and is in the journal.
+    fn begun(&self, slot: usize, attempt: &Attempt<'_>);
+    /// Nothing runs in a slot any more.
+    fn left(&self, slot: usize);
     /// An attempt ended and is in the journal.
     fn ended(&self, ended: &Ended<'_>);
     /// Only so many tasks at a time can be attended to.
@@ -113,6 +116,7 @@ struct Kept {
     journal: Journal,
     history: History,
     tally: Tally,
+    figures: Figures,
     dirty: bool,
     succession: Succession,
 }
@@ -137,8 +141,14 @@ impl Recorder {
         replica: Replica,
     ) -> Self {
         let launch = journal.launch();
-        let kept =
-            Kept { journal, history, tally: Tally::default(), dirty: true, succession: Succession::Unknown };
+        let kept = Kept {
+            journal,
+            history,
+            tally: Tally::default(),
+            figures: Figures::default(),
+            dirty: true,
+            succession: Succession::Unknown,
+        };
         Self {
             kept: Mutex::new(kept),
             successor,
@@ -276,6 +286,7 @@ impl Recorder {
         let span = record.map(|record| kept.journal.add_end(ended, &record));
         kept.commit()?;
         kept.tally.count(executed, span.is_some());
+        kept.figures.count(index, attempt.path, executed.usage, executed.tree_bytes);
         if let Some(span) = span {
             kept.history.note_own(ended, self.launch, span);
         }
@@ -400,10 +411,10 @@ impl Recorder {
     }
 
     /// What is left when nothing runs any more.
-    pub fn into_parts(self) -> (Journal, History, Tally) {
-        let Kept { journal, history, tally, .. } =
+    pub fn into_parts(self) -> (Journal, History, Tally, Figures) {
+        let Kept { journal, history, tally, figures, .. } =
             self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (journal, history, tally)
+        (journal, history, tally, figures)
     }
 }
 
@@ -433,7 +444,6 @@ impl Executed {
 impl Tally {
     fn count(&mut self, executed: &Executed, is_last: bool) {
         self.attempts += 1;
-        self.cpu_s += executed.usage.cpu_s;
         self.peak_bytes = self.peak_bytes.max(executed.usage.max_rss_bytes);
         if !is_last {
             return;

@@ -184,7 +184,10 @@ impl Work<'_> {
             alone: turn.is_alone(),
         };
         let started_at = crate::clock::now();
-        match executor.execute(&attempt) {
+        self.watch.begun(slot, &attempt);
+        let execution = executor.execute(&attempt);
+        self.watch.left(slot);
+        match execution {
             Execution::Stopped => self.interrupted(turn, index),
             Execution::CannotStart(why) => {
                 self.source.halt(Halt::CannotStart(why));

@@ -82,7 +82,12 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                     journal.add(&Event::ResultsWritten(ResultsWritten { records: 1, bytes: 1, blake3 }));
                 }
                 Step::Stop => {
-                    journal.add(&Event::Stop(Stopped { reason: StopReason::Done, signal: None, exit: 0 }));
+                    journal.add(&Event::Stop(Stopped {
+                        reason: StopReason::Done,
+                        signal: None,
+                        exit: 0,
+                        figures: None,
+                    }));
                 }
             }
         }

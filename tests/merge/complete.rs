@@ -81,7 +81,7 @@ fn failures_are_in_a_file_of_their_own_and_told_by_cause_and_last_line() {
     assert_eq!(summary(&dir)["complete"], true);
     assert_eq!(
         summary(&dir)["failures"][0],
-        json!({"cause": "exit", "last_line": "no stars", "files": 3, "example": dir.path("data/001.fits")})
+        json!({"cause": "exit", "last_line": "no stars", "files": 3, "example": dir.path("data/001.fits"), "example_index": 1})
     );
 
     let failed = records(&dir, "out/final_failed.json");

@@ -143,7 +143,12 @@ impl WrittenLaunch<'_> {
         self.journal
             .add(&Event::ResultsWritten(results::prepare(&run.layout, id, &history).unwrap().put().unwrap()));
         let exit = i32::from(history.standing().ok < history.share().len());
-        self.journal.add(&Event::Stop(Stopped { reason: StopReason::Done, signal: None, exit }));
+        self.journal.add(&Event::Stop(Stopped {
+            reason: StopReason::Done,
+            signal: None,
+            exit,
+            figures: None,
+        }));
         self.commit();
     }
 }

@@ -9,6 +9,7 @@ mod need;
 mod process;
 mod run;
 mod slurm;
+mod terminal;
 mod tree;
 mod wait;
 
@@ -19,5 +20,6 @@ pub(crate) use need::{Component, example, python, require};
 pub(crate) use process::Process;
 pub(crate) use run::{Run, Running, at_once};
 pub(crate) use slurm::{Job, Slurm};
+pub(crate) use terminal::Terminal;
 pub(crate) use tree::Tree;
 pub(crate) use wait::{DEADLINE, wait_until};

@@ -30,6 +30,8 @@ pub(crate) enum Component<'a> {
     Tmux,
     /// strace, which injects faults into system calls, on a system that lets it.
     Strace,
+    /// tmux, a terminal that can be looked at.
+    Tmux,
 }
 
 impl Component<'_> {
@@ -67,6 +69,7 @@ impl Component<'_> {
             Component::Slurm => super::Slurm::missing(),
             Component::Tmux => refusal("tmux", &["-V"]),
             Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
+            Component::Tmux => refusal("tmux", &["-V"]),
         }
     }
 }

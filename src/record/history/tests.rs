@@ -223,5 +223,5 @@ fn words_of_a_later_version_do_not_make_lines_unreadable() {
     assert_eq!(history.task(11).unwrap().known, Known::Failed);
     assert_eq!(history.task(12).unwrap().known, Known::Nothing);
     assert!(history.suspects.is_empty());
-    assert_eq!(history.launches[0].stop.unwrap().exit, 3);
+    assert_eq!(history.launches[0].stop.as_ref().unwrap().exit, 3);
 }

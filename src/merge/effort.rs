@@ -1,0 +1,54 @@
+//! What the launches of the merged runs used, by their own last words: no record is read for it.
+
+use serde::Serialize;
+
+use crate::figures::{Figures, Told};
+use crate::merge::parts::Directory;
+use crate::record::launches::all_launches;
+use crate::record::succession::stop_of;
+use crate::threads::Crew;
+
+/// What was used.
+#[derive(Debug, Default)]
+pub struct Effort {
+    /// By launches that ended in order, and said so.
+    pub figures: Figures,
+    /// Launches that did not: they died, or are at work.
+    pub untold: u64,
+}
+
+/// The same as it is printed.
+#[derive(Debug, Serialize)]
+pub(super) struct EffortTold {
+    #[serde(flatten)]
+    told: Told,
+    /// Launches that are not counted in.
+    launches_untold: u64,
+}
+
+/// Asks all launches. What can't be read is not counted in: it is told elsewhere, if it matters.
+pub(super) fn effort(directories: &[Directory]) -> Effort {
+    let mut effort = Effort::default();
+    for directory in directories {
+        let (Some(run), Ok(launches)) = (directory.run(), all_launches(&directory.layout)) else { continue };
+        let journals: Vec<_> = launches
+            .into_iter()
+            .flat_map(|(id, launches)| launches.into_iter().map(move |launch| (id, launch)))
+            .map(|(id, launch)| directory.layout.journal(id, launch))
+            .collect();
+        let stops = Crew::gather().map(journals, |journal| stop_of(&journal, run).ok().flatten());
+        for stop in stops {
+            match stop {
+                Some(stop) => stop.figures.iter().for_each(|figures| effort.figures.add(figures)),
+                None => effort.untold += 1,
+            }
+        }
+    }
+    effort
+}
+
+impl Effort {
+    pub(super) fn told(&self) -> EffortTold {
+        EffortTold { told: self.figures.told(), launches_untold: self.untold }
+    }
+}

@@ -1,0 +1,83 @@
+//! What is said of what tasks used: times, memory, the slowest, and what follows from that.
+
+use std::time::Duration;
+
+use crate::config::Verbosity;
+use crate::figures::{Figures, Slow};
+use crate::report::advice;
+use crate::report::console::{Console, Tone};
+use crate::spread::Quantiles;
+use crate::units;
+
+/// Which tasks are slow: they took so many times as long as half of all, of at least so many, and at least so many seconds.
+const SLOW: (f64, u64, f64) = (4.0, 10, 5.0);
+
+/// Says it. Whoever wants a line for every task wants the slowest in any case.
+pub(super) fn say(console: &Console, figures: &Figures) {
+    let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
+    if figures.attempts < 2 {
+        return;
+    }
+    if let Some(times) = figures.duration_s.quantiles() {
+        say(&each(times, figures.memory_bytes.quantiles()));
+        let is_all = console.verbosity() == Verbosity::Verbose;
+        let slow: Vec<String> = figures
+            .slowest
+            .iter()
+            .filter(|slow| is_all || is_slow(slow, figures, times))
+            .map(slow_one)
+            .collect();
+        if !slow.is_empty() {
+            say(&format!("slowest: {}", slow.join(", ")));
+        }
+    }
+    advice::lines(figures).iter().for_each(|line| say(line));
+}
+
+/// Such as `CPU time 40m, 83 % of 4 CPUs`.
+pub(super) fn cpu_time(figures: &Figures) -> String {
+    let time = format!("CPU time {}", seconds(figures.cpu_s));
+    match figures.efficiency() {
+        Some(part) => {
+            let cpus = figures.cpu_available_s / figures.wall_s;
+            let cpus = format!("{cpus:.1}");
+            let cpus = cpus.trim_end_matches('0').trim_end_matches('.');
+            let unit = if cpus == "1" { "CPU" } else { "CPUs" };
+            format!("{time}, {:.0} % of {cpus} {unit}", part * 100.0)
+        }
+        None => time,
+    }
+}
+
+pub(super) fn seconds(seconds: f64) -> String {
+    units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+fn each(times: Quantiles, memory: Option<Quantiles>) -> String {
+    let mut text = format!(
+        "each task: {} (median), {} (95 %), {} (longest)",
+        seconds(times.median),
+        seconds(times.p95),
+        seconds(times.max)
+    );
+    if let Some(Quantiles { median, p95, max }) = memory {
+        let [median, p95, max] = [median, p95, max].map(bytes);
+        text.push_str(&format!("; memory {median} (median), {p95} (95 %), {max} (largest)"));
+    }
+    text
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what was counted were bytes")]
+fn bytes(count: f64) -> String {
+    units::bytes(count as u64)
+}
+
+fn is_slow(slow: &Slow, figures: &Figures, times: Quantiles) -> bool {
+    let (factor, tasks, least) = SLOW;
+    figures.attempts >= tasks && slow.duration_s >= least && slow.duration_s >= factor * times.median
+}
+
+fn slow_one(slow: &Slow) -> String {
+    // It comes from a journal when merged.
+    format!("{} ({}, task {})", units::printable(&slow.path), seconds(slow.duration_s), slow.index)
+}

@@ -1,0 +1,28 @@
+//! What is said of failures: a line for each kind, and how to learn more of them and run them again.
+
+use crate::outcome::Cause;
+use crate::template::shell_quote;
+use crate::units;
+
+/// Such as `  37 files: exit: KeyError: 'CRVAL1' (such as /data/a.fits, task 17)`.
+pub(super) fn line(files: u64, cause: Cause, last_line: &str, example: &str, index: Option<u64>) -> String {
+    let task = index.map(|index| format!(", task {index}")).unwrap_or_default();
+    format!("  {}: {}: {last_line} (such as {example}{task})", units::count(files, "file"), cause.name())
+}
+
+/// How to see what failed tasks of a run printed.
+pub(super) fn how_to_see(results_dir: &str) -> String {
+    format!(
+        "What they printed: canfar-run logs {} --failed (or a task's number in place of --failed)",
+        quoted(results_dir)
+    )
+}
+
+/// What to do about [`Cause::Oom`].
+pub(super) const MORE_MEMORY: &str =
+    "What ran out of memory needs a container with more of it; the same --results-dir is right.";
+
+/// A path as a shell takes it.
+pub(super) fn quoted(path: &str) -> String {
+    String::from_utf8_lossy(&shell_quote(&[path.into()])).into_owned()
+}
