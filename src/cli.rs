@@ -11,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::is_fixed;
 use crate::discover::EntryType;
+use crate::record::logs::Stream;
 use crate::run::recorder::KeepLogs;
 use crate::run::result::ResultKind;
 use crate::run::schedule::MaxFailures;
@@ -50,7 +51,7 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
     version,
     styles = STYLES,
     args_conflicts_with_subcommands = true,
-    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|resume|reset|completions|man> ...",
+    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|resume|logs|reset|completions|man> ...",
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}"),
     max_term_width = 120
@@ -81,6 +82,11 @@ pub enum Command {
     /// Finish what is unfinished of a run, with any number of containers
     #[command(override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR")]
     Resume(Box<ResumeArgs>),
+    /// Print what tasks printed, as far as it was kept: `canfar-run logs results obs_0417.fits`
+    #[command(
+        override_usage = "canfar-run logs [OPTIONS] [RESULTS_DIR] TASK\n       canfar-run logs [OPTIONS] --failed [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
+    )]
+    Logs(LogsArgs),
     /// Move a run aside (into `previous/`), so that a new one can begin
     Reset(ResetArgs),
     /// Print a completion script for a shell
@@ -511,6 +517,23 @@ pub struct ResumeArgs {
     /// All of `run`.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Options of `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The run's directory (`results` if left out), and the task: its index in the list, its path or its base name
+    #[arg(value_name = "[RESULTS_DIR] TASK", num_args = 0..=2)]
+    pub words: Vec<OsString>,
+    /// Of all tasks that failed
+    #[arg(long)]
+    pub failed: bool,
+    /// Just the bytes of one stream of the newest attempt, without headings
+    #[arg(long, value_name = "STREAM", conflicts_with = "failed")]
+    pub only: Option<Stream>,
+    /// What canfar-run itself said in the launches of a replica
+    #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only"], value_parser = clap::value_parser!(u32).range(1..))]
+    pub replica: Option<u32>,
 }
 
 /// Options of `reset`.

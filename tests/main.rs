@@ -15,6 +15,7 @@ mod help;
 mod json_parity;
 mod launch_path;
 mod limits;
+mod logs;
 mod merge;
 mod names;
 mod odd_tasks;

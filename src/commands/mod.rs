@@ -1,5 +1,6 @@
 //! One file a subcommand: each wires the steps together, the work is elsewhere.
 
+pub mod logs;
 pub mod merge;
 pub mod plan;
 pub mod reset;

@@ -5,13 +5,15 @@
 //! line end.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::event::LogSpan;
 use crate::record::layout::Layout;
+use crate::record::regular;
 use crate::text::PathText;
 
 /// The first line of an entry.
@@ -103,5 +105,83 @@ impl Write for Counted<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// One of the two streams of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Stdout => "standard output",
+            Self::Stderr => "standard error",
+        }
+    }
+}
+
+/// An entry of a packed log, to be read.
+#[derive(Debug)]
+pub struct KeptOutput {
+    file: File,
+    head: LogHead,
+    /// Where standard output begins.
+    body: u64,
+}
+
+impl KeptOutput {
+    /// The output of an attempt that lies at `span` in the log at `path`.
+    ///
+    /// # Errors
+    /// When it can't be read, or something else lies there.
+    pub fn open(path: &Path, span: &LogSpan, index: u64, attempt: u32) -> anyhow::Result<Self> {
+        let cannot = || format!("can't read the log {}", path.display());
+        let mut file = regular::open(path).with_context(cannot)?;
+        file.seek(SeekFrom::Start(span.offset)).with_context(cannot)?;
+        let mut first = Vec::new();
+        BufReader::new(&file).take(span.bytes).read_until(b'\n', &mut first).with_context(cannot)?;
+        let head = serde_json::from_slice::<LogHead>(&first).ok().filter(|head| {
+            let bytes =
+                head.stdout.checked_add(head.stderr).and_then(|sum| sum.checked_add(first.len() as u64 + 1));
+            (head.index, head.attempt, bytes) == (index, attempt, Some(span.bytes))
+        });
+        let length = file.metadata().with_context(cannot)?.len();
+        ensure!(
+            head.is_some() && span.offset.checked_add(span.bytes).is_some_and(|end| end <= length),
+            "the log {} does not hold attempt {attempt} of task {index} at byte {}, where the journal says it lies: it was cut or edited",
+            path.display(),
+            span.offset
+        );
+        let head = head.context("no entry")?;
+        Ok(Self { file, head, body: span.offset + first.len() as u64 })
+    }
+
+    /// Length of a stream, bytes.
+    pub fn bytes(&self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Stdout => self.head.stdout,
+            Stream::Stderr => self.head.stderr,
+        }
+    }
+
+    /// A stream from its beginning.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn read(&mut self, stream: Stream) -> io::Result<impl Read + '_> {
+        let begin = match stream {
+            Stream::Stdout => self.body,
+            Stream::Stderr => self.body + self.head.stdout,
+        };
+        self.file.seek(SeekFrom::Start(begin))?;
+        let bytes = self.bytes(stream);
+        Ok((&mut self.file).take(bytes))
     }
 }

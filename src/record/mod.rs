@@ -1,6 +1,7 @@
 //! What is kept in a results directory: its formats, with reader beside writer, and who may write.
 
 pub mod atomic_file;
+pub mod attempts;
 pub mod command_files;
 pub mod history;
 pub mod inputs;

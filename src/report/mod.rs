@@ -3,6 +3,7 @@
 pub mod console;
 pub mod imbalance;
 pub mod launch;
+pub mod logs;
 pub mod merge;
 pub mod plan;
 mod printer;

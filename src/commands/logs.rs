@@ -1,0 +1,246 @@
+//! `logs`: what tasks printed, as far as it was kept, and what canfar-run itself said.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::cli::LogsArgs;
+use crate::environment::Environment;
+use crate::exit_code::ExitCode;
+use crate::record::attempts::{PastAttempt, attempts_of};
+use crate::record::history::{History, Known, LastLaunch};
+use crate::record::inputs::InputList;
+use crate::record::launches::{last_launches, launches_of};
+use crate::record::layout::Layout;
+use crate::record::logs::{KeptOutput, Stream};
+use crate::record::regular;
+use crate::report::logs::{self as report, Told};
+use crate::select::Share;
+use crate::text::base_name;
+use crate::units;
+
+/// So many entries of one name are shown.
+const EXAMPLES: usize = 5;
+
+/// Prints what was asked for.
+///
+/// # Errors
+/// When there is no such task, or something can't be read or printed.
+pub fn run(args: &LogsArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let asked = Asked::of(args, environment)?;
+    let printed = match asked {
+        Asked::Replica(layout, replica) => own_words(&layout, replica, out),
+        Asked::Failed(layout) => Run::open(&layout)?.failed(out),
+        Asked::Task(layout, task) => Run::open(&layout)?.task(&task, environment, args.only, out),
+    };
+    match printed.and_then(|()| Ok(out.flush()?)) {
+        // Who looks at the first lines only has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::Ok),
+        printed => printed.map(|()| ExitCode::Ok),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// What is to be shown, of which run.
+enum Asked {
+    Task(Layout, OsString),
+    Failed(Layout),
+    Replica(Layout, u32),
+}
+
+impl Asked {
+    fn of(args: &LogsArgs, environment: &Environment) -> anyhow::Result<Self> {
+        let layout = |dir: &OsStr| Layout::new(environment.absolute(Path::new(dir)));
+        let default = OsStr::new("results");
+        let names_no_task = args.failed || args.replica.is_some();
+        let (dir, task) = match args.words.as_slice() {
+            [] => (default, None),
+            [dir] if names_no_task => (dir.as_os_str(), None),
+            [dir] if layout(dir).inputs().exists() => (dir.as_os_str(), None),
+            [task] => (default, Some(task)),
+            [dir, task, ..] => (dir.as_os_str(), Some(task)),
+        };
+        let layout = layout(dir);
+        match (task, args.replica) {
+            (None, Some(replica)) => Ok(Self::Replica(layout, replica)),
+            (None, None) if args.failed => Ok(Self::Failed(layout)),
+            (Some(task), None) if !args.failed => Ok(Self::Task(layout, task.clone())),
+            (Some(_), _) => bail!("--failed and --replica say which output is meant: leave the task out"),
+            (None, _) => bail!(
+                "which task? Give its index, path or base name after {}; --failed shows all that failed",
+                layout.root().display()
+            ),
+        }
+    }
+}
+
+/// A run whose tasks are looked for.
+struct Run<'a> {
+    layout: &'a Layout,
+    list: InputList,
+    /// Of all replicas.
+    shares: Vec<Share>,
+}
+
+impl<'a> Run<'a> {
+    fn open(layout: &'a Layout) -> anyhow::Result<Self> {
+        let Some(list) = InputList::open(layout)? else {
+            bail!(
+                "{} holds no run (inputs.jsonl): give the directory of --results-dir before the task",
+                layout.root().display()
+            );
+        };
+        let shares = list.shares()?;
+        Ok(Self { layout, list, shares })
+    }
+
+    fn id(&self) -> &str {
+        &self.list.header().run
+    }
+
+    fn task(
+        &self,
+        task: &OsStr,
+        environment: &Environment,
+        only: Option<Stream>,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let (index, path) = self.find(task, environment)?;
+        let shares = (1..).zip(&self.shares);
+        let (replica, share) = shares
+            .into_iter()
+            .find(|(_, share)| share.position_of(index).is_some())
+            .with_context(|| format!("no replica has task {index}"))?;
+        let attempts = attempts_of(self.layout, self.id(), replica, |other| other == index)?;
+        if let Some(stream) = only {
+            return self.newest(replica, &attempts, stream, &path, out);
+        }
+        let told = |attempt| Told { index, path: &path, replica, attempt };
+        for attempt in &attempts {
+            self.show(&told(attempt), out)?;
+        }
+        if attempts.is_empty() {
+            let history = History::read(self.layout, self.id(), replica, share.clone(), LastLaunch::MayLive)?;
+            let known = history.task(index).map_or(Known::Nothing, |note| note.known);
+            report::no_attempt(index, &path, replica, known, out)?;
+        }
+        Ok(())
+    }
+
+    /// The one entry that a word means: by index, by path, or by base name.
+    fn find(&self, task: &OsStr, environment: &Environment) -> anyhow::Result<(u64, OsString)> {
+        let count = self.list.header().count;
+        let by_index = task.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|index| *index < count);
+        let absolute = environment.absolute(Path::new(task));
+        let (mut exact, mut namesakes, mut others) = (None, Vec::new(), 0_u64);
+        let wanted = by_index.map_or(0..count, |index| index..index + 1);
+        self.list.read(wanted, |index, entry| {
+            if by_index.is_some() || entry.path == task || entry.path == absolute.as_os_str() {
+                exact.get_or_insert((index, entry.path));
+            } else if base_name(&entry.path) == task {
+                if namesakes.len() < EXAMPLES {
+                    namesakes.push((index, entry.path));
+                } else {
+                    others += 1;
+                }
+            }
+            Ok(())
+        })?;
+        match (exact, namesakes.len()) {
+            (Some(found), _) => Ok(found),
+            (None, 1) => Ok(namesakes.remove(0)),
+            (None, 0) => bail!(
+                "no entry of the list in {} has the index, path or base name {}: it has {}, from index 0",
+                self.layout.root().display(),
+                units::path(task),
+                units::plural(count, "entry", "entries"),
+            ),
+            (None, _) => bail!("{}", report::several(task, &namesakes, others)),
+        }
+    }
+
+    fn failed(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        for replica in last_launches(self.layout)?.into_keys() {
+            let Some(share) = (replica as usize).checked_sub(1).and_then(|at| self.shares.get(at)) else {
+                continue;
+            };
+            let history = History::read(self.layout, self.id(), replica, share.clone(), LastLaunch::MayLive)?;
+            let has_failed = |index: u64| {
+                history.task(index).is_some_and(|note| matches!(note.known, Known::Failed | Known::Lost))
+            };
+            let mut attempts = attempts_of(self.layout, self.id(), replica, has_failed)?;
+            attempts.sort_by_key(|attempt| attempt.ended.index);
+            let failed = history.tasks().map(|(index, _)| index).filter(|index| has_failed(*index));
+            let mut rest = attempts.as_slice();
+            self.list.read(failed, |index, entry| {
+                let own = rest.iter().take_while(|attempt| attempt.ended.index == index).count();
+                let (own, others) = rest.split_at(own);
+                rest = others;
+                if own.is_empty() {
+                    report::no_attempt(index, &entry.path, replica, Known::Lost, out)?;
+                }
+                own.iter().try_for_each(|attempt| {
+                    self.show(&Told { index, path: &entry.path, replica, attempt }, out)
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    fn output(&self, replica: u32, attempt: &PastAttempt) -> anyhow::Result<Option<KeptOutput>> {
+        let Some(span) = &attempt.ended.log else { return Ok(None) };
+        // By the name that we give, not by the one that the journal says: that may have been edited.
+        let path = self.layout.log(replica, attempt.launch);
+        KeptOutput::open(&path, span, attempt.ended.index, attempt.ended.attempt).map(Some)
+    }
+
+    fn show(&self, told: &Told<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+        report::attempt(told, self.output(told.replica, told.attempt)?, out)
+    }
+
+    fn newest(
+        &self,
+        replica: u32,
+        attempts: &[PastAttempt],
+        stream: Stream,
+        path: &OsStr,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let newest = attempts.iter().rev().find(|attempt| attempt.ended.log.is_some());
+        let output = newest.map(|attempt| self.output(replica, attempt)).transpose()?.flatten();
+        let Some(mut output) = output else {
+            bail!(
+                "no output of {} is kept: it printed none, has not ended, or --logs (failed, if nothing else was said) did not ask for it",
+                units::path(path)
+            );
+        };
+        io::copy(&mut output.read(stream)?, out)?;
+        Ok(())
+    }
+}
+
+/// Prints what canfar-run said in each launch of a replica.
+fn own_words(layout: &Layout, replica: u32, out: &mut dyn Write) -> anyhow::Result<()> {
+    let launches = launches_of(layout, replica)?;
+    if launches.is_empty() {
+        bail!("replica {replica} has not begun in {}: there is no journal of it", layout.root().display());
+    }
+    for launch in launches {
+        let path = layout.own_log(replica, launch);
+        match regular::open(&path) {
+            Ok(mut file) => {
+                report::own_words(replica, launch, out)?;
+                io::copy(&mut file, out)?;
+            }
+            // It had nothing to say, or no room to keep it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! How kept output is shown: a heading for each attempt, then its two streams apart.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use crate::event::AttemptEnded;
+use crate::outcome::Status;
+use crate::record::attempts::PastAttempt;
+use crate::record::history::Known;
+use crate::record::logs::{KeptOutput, Stream};
+use crate::units;
+
+/// An attempt, and whose it was.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The task's index in the list.
+    pub index: u64,
+    /// Its entry.
+    pub path: &'a OsStr,
+    /// The replica that made it.
+    pub replica: u32,
+    /// It.
+    pub attempt: &'a PastAttempt,
+}
+
+/// Prints an attempt with its output, where there is some.
+///
+/// # Errors
+/// When the log can't be read or `out` can't be written.
+pub fn attempt(told: &Told<'_>, output: Option<KeptOutput>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let PastAttempt { launch, ended } = told.attempt;
+    writeln!(
+        out,
+        "==> {} (index {}): attempt {}, replica {}, launch {launch}: {} after {}",
+        units::path(told.path),
+        told.index,
+        ended.attempt,
+        told.replica,
+        how(ended),
+        units::duration(Duration::try_from_secs_f64(ended.usage.duration_s).unwrap_or_default())
+    )?;
+    let Some(mut output) = output else {
+        writeln!(out, "    no output is kept: it printed none, or --logs did not ask for it")?;
+        return Ok(());
+    };
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        if output.bytes(stream) > 0 {
+            writeln!(out, "--- {}", stream.words())?;
+            copy_with_line_end(&mut output.read(stream)?, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn how(ended: &AttemptEnded) -> String {
+    let cause = ended.cause.map_or("failed", crate::outcome::Cause::name);
+    match (ended.status, ended.end.exit_code, ended.end.signal) {
+        (Status::Ok, ..) => "ok".to_owned(),
+        (Status::Failed, Some(0), _) | (Status::Failed, None, None) => format!("failed ({cause})"),
+        (Status::Failed, Some(code), _) => format!("failed ({cause}, exit code {code})"),
+        (Status::Failed, None, Some(signal)) => format!("failed ({cause}, {})", units::signal(signal)),
+    }
+}
+
+/// So that the next heading begins a line.
+fn copy_with_line_end(from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()> {
+    let (mut buffer, mut last) = (vec![0; 64 * 1024], b'\n');
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                out.write_all(&buffer[..count])?;
+                last = buffer[count - 1];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if last == b'\n' { Ok(()) } else { out.write_all(b"\n") }
+}
+
+/// Tells why there is nothing to show of a task.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn no_attempt(
+    index: u64,
+    path: &OsStr,
+    replica: u32,
+    known: Known,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let why = match known {
+        Known::Lost => "the container died while it ran alone, and its output with it",
+        Known::Nothing | Known::Ok | Known::Failed => "no attempt has ended",
+    };
+    writeln!(out, "==> {} (index {index}), replica {replica}: {why}", units::path(path))
+}
+
+/// The heading of what canfar-run itself said in a launch.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn own_words(replica: u32, launch: u32, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "==> replica {replica}, launch {launch}")
+}
+
+/// Says that a name is that of several entries.
+pub fn several(name: &OsStr, namesakes: &[(u64, OsString)], others: u64) -> String {
+    let mut text = format!(
+        "{} entries are called {}; give the index or the path of one:",
+        namesakes.len() as u64 + others,
+        units::path(name)
+    );
+    for (index, path) in namesakes {
+        text.push_str(&format!("\n  {index}  {}", units::path(path)));
+    }
+    if others > 0 {
+        text.push_str(&format!("\n  and {others} more"));
+    }
+    text
+}

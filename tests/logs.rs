@@ -1,0 +1,139 @@
+//! `logs`: every attempt of a task, its streams apart, by index, path or base name.
+
+use crate::support::{Dir, Ended};
+
+/// Three tasks of two replicas: the first always fails, the second succeeds at its second attempt, the third at once.
+fn a_run() -> Dir {
+    let dir = Dir::with_inputs(3);
+    let script = "echo \"out $CANFAR_TASK_ATTEMPT of $1\"; printf 'err %s' \"$CANFAR_TASK_ATTEMPT\" >&2
+case \"$1\" in */000.fits) exit 3;; */001.fits) test \"$CANFAR_TASK_ATTEMPT\" = 2;; esac";
+    let launch = |id| {
+        dir.launch().replica(id, 2).args(["--retries", "1", "--retry-delay", "0", "--logs", "all", "-j1"])
+    };
+    launch(1).sh(script).run().exits(1);
+    launch(2).sh(script).run().exits(0);
+    dir
+}
+
+fn logs(dir: &Dir, words: &[&str]) -> Ended {
+    dir.canfar_run().arg("logs").args(words).run()
+}
+
+/// Without times.
+fn redacted(text: &str) -> String {
+    let redact = |line: &str| match (line.starts_with("==> "), line.split_once(" after ")) {
+        (true, Some((before, _))) => before.to_owned(),
+        _ => line.to_owned(),
+    };
+    text.lines().map(redact).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_attempt_of_a_task_is_shown_with_its_streams_apart() {
+    let dir = a_run();
+    let path = dir.path("data/001.fits").display().to_string();
+    let expected = format!(
+        "==> {path} (index 1): attempt 1, replica 1, launch 1: failed (exit, exit code 1)
+--- standard output
+out 1 of {path}
+--- standard error
+err 1
+==> {path} (index 1): attempt 2, replica 1, launch 1: ok
+--- standard output
+out 2 of {path}
+--- standard error
+err 2"
+    );
+    for task in ["1", &path, "data/001.fits", "001.fits"] {
+        let shown = logs(&dir, &["out", task]);
+        assert_eq!(redacted(&shown.exits(0).printed()), expected, "{task}");
+    }
+}
+
+#[test]
+fn one_stream_comes_byte_for_byte_from_the_newest_attempt() {
+    let dir = a_run();
+    assert_eq!(logs(&dir, &["--only", "stderr", "out", "1"]).exits(0).printed(), "err 2");
+    let path = dir.path("data/002.fits").display().to_string();
+    assert_eq!(
+        logs(&dir, &["out", "2", "--only", "stdout"]).exits(0).printed(),
+        format!("out 1 of {path}\n")
+    );
+}
+
+#[test]
+fn all_that_failed_are_shown_and_no_others() {
+    let dir = a_run();
+    let shown = logs(&dir, &["--failed", "out"]).exits(0).printed();
+    let heads: Vec<&str> = shown.lines().filter(|line| line.starts_with("==> ")).collect();
+    assert_eq!(heads.len(), 2, "{shown}");
+    assert!(
+        heads.iter().all(|head| head.contains("000.fits (index 0)") && head.contains("exit code 3")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_canfar_run_said_is_shown_for_every_launch_of_a_replica() {
+    let dir = a_run();
+    dir.launch().replica(1, 2).arg("--accept-changed-command").sh("exit 3").run().exits(1);
+    let shown = logs(&dir, &["--replica", "1", "out"]).exits(0).printed();
+    assert!(
+        shown.contains("==> replica 1, launch 1\n") && shown.contains("==> replica 1, launch 2\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("000.fits") && shown.contains("exit code 3"), "{shown}");
+    let refused = logs(&dir, &["--replica", "7", "out"]).exits(2).stderr;
+    assert!(refused.contains("replica 7 has not begun in"), "{refused}");
+}
+
+#[test]
+fn a_name_of_several_entries_is_told_with_their_indices() {
+    let dir = Dir::new();
+    ["a/x.fits", "b/x.fits"].iter().for_each(|name| _ = dir.write(format!("data/{name}"), ""));
+    dir.canfar_run().args(["-i", "data", "-o", "out"]).sh("exit 1").run().exits(1);
+    let refused = logs(&dir, &["out", "x.fits"]).exits(2).stderr;
+    assert!(refused.contains("2 entries are called x.fits; give the index or the path of one:"), "{refused}");
+    assert!(
+        refused.contains("  0  ") && refused.contains("  1  ") && refused.contains("data/b/x.fits"),
+        "{refused}"
+    );
+    logs(&dir, &["out", "data/b/x.fits"]).exits(0);
+}
+
+#[test]
+fn what_is_not_there_is_said_with_what_to_do() {
+    let dir = a_run();
+    for (words, said) in [
+        (&["out", "nothing.fits"][..], "no entry of the list in"),
+        (&["out", "3"], "it has 3 entries, from index 0"),
+        (&["out"], "which task?"),
+        (&["1"], "holds no run (inputs.jsonl)"),
+        (&["--failed", "out", "1"], "leave the task out"),
+    ] {
+        let refused = logs(&dir, words).exits(2).stderr;
+        assert!(refused.contains(said), "{words:?}: {refused}");
+    }
+}
+
+#[test]
+fn output_that_was_not_kept_is_not_shown_as_empty() {
+    let dir = Dir::with_inputs(1);
+    dir.launch().sh("echo fine").run().exits(0);
+    let shown = logs(&dir, &["out", "0"]).exits(0).printed();
+    assert!(shown.contains(": ok after ") && shown.contains("no output is kept"), "{shown}");
+    let refused = logs(&dir, &["out", "0", "--only", "stdout"]).exits(2).stderr;
+    assert!(refused.contains("no output of") && refused.contains("--logs"), "{refused}");
+}
+
+#[test]
+fn a_log_that_was_cut_or_edited_is_named_and_never_shown_as_another_tasks() {
+    let dir = a_run();
+    let whole = dir.bytes("out/logs/1.1.log");
+    dir.write("out/logs/1.1.log", &whole[..whole.len() - 10]);
+    let refused = logs(&dir, &["out", "1"]).exits(2).stderr;
+    assert!(refused.contains("logs/1.1.log does not hold attempt 2 of task 1"), "{refused}");
+    let edited = String::from_utf8(whole).unwrap().replace("\"index\":1", "\"index\":2");
+    dir.write("out/logs/1.1.log", edited);
+    assert!(logs(&dir, &["out", "1"]).exits(2).stderr.contains("does not hold attempt 1 of task 1"));
+}
