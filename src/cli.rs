@@ -51,7 +51,7 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
     version,
     styles = STYLES,
     args_conflicts_with_subcommands = true,
-    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|resume|logs|reset|completions|man> ...",
+    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|status|resume|logs|report|reset|completions|man> ...",
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}"),
     max_term_width = 120
@@ -82,7 +82,7 @@ pub enum Command {
     /// Finish what is unfinished of a run, with any number of containers
     #[command(override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR")]
     Resume(Box<ResumeArgs>),
-    /// Print what tasks printed, as far as it was kept: `canfar-run logs results obs_0417.fits`
+    /// Print what tasks printed, as far as it was kept
     #[command(
         override_usage = "canfar-run logs [OPTIONS] [RESULTS_DIR] TASK\n       canfar-run logs [OPTIONS] --failed [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
     )]
