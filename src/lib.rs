@@ -4,6 +4,7 @@
 //! Data flows one way: `cli` → `config` → `discover`, `listing` → `select` → `run` → `record` → `merge` / `report`.
 //! Only `commands` sees them all.
 
+pub mod chronicle;
 pub mod cli;
 pub mod clock;
 pub mod commands;
