@@ -149,6 +149,7 @@ fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::R
     match cli.command {
         Some(Command::Merge(args)) => commands::merge::run(&args, environment, out),
         Some(Command::Logs(args)) => commands::logs::run(&args, environment, out),
+        Some(Command::Report(args)) => commands::report::run(&args, environment, out),
         Some(Command::Reset(args)) => commands::reset::run(&args, environment),
         Some(Command::Completions { shell }) => {
             // In memory first: what writes it panics where it can't write.

@@ -3,6 +3,7 @@
 pub mod logs;
 pub mod merge;
 pub mod plan;
+pub mod report;
 pub mod reset;
 pub mod resume;
 pub mod run;
