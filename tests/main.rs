@@ -22,6 +22,7 @@ mod odd_tasks;
 mod options;
 mod plan;
 mod processes;
+mod report;
 mod reset;
 mod resume;
 mod resuming;

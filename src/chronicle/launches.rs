@@ -9,7 +9,8 @@ use crate::event::{LaunchBegun, Stopped};
 use crate::outcome::{Cause, Status};
 use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
-use crate::record::lines::{self, ReadLine};
+use crate::record::line::ReadLine;
+use crate::record::lines;
 
 /// How a launch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

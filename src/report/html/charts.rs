@@ -1,6 +1,7 @@
 //! Charts as SVG: distributions, and time against size. Their colours stand for those that the page's style sheet gives.
 
 use plotters::coord::Shift;
+use plotters::coord::combinators::LogCoord;
 use plotters::prelude::*;
 
 /// Drawn at this size, in pixels; the page scales it.
@@ -24,6 +25,8 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) struct Axis<'a> {
     /// Its name, with the unit.
     pub(super) name: &'a str,
+    /// Powers of this have a mark.
+    pub(super) base: f64,
     /// A value for people.
     pub(super) label: &'a dyn Fn(f64) -> String,
 }
@@ -47,7 +50,7 @@ pub(super) fn histogram(values: &[Value], axis: &Axis<'_>) -> Option<String> {
             .margin(8)
             .x_label_area_size(42)
             .y_label_area_size(56)
-            .build_cartesian_2d((range.0..range.1).log_scale(), 0..highest + highest / 20 + 1)?;
+            .build_cartesian_2d(log_scale(range, axis), 0..highest + highest / 20 + 1)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -94,7 +97,7 @@ pub(super) fn scatter(points: &[(f64, Value)], x: &Axis<'_>, y: &Axis<'_>) -> Op
             .margin(8)
             .x_label_area_size(42)
             .y_label_area_size(56)
-            .build_cartesian_2d((x_range.0..x_range.1).log_scale(), (y_range.0..y_range.1).log_scale())?;
+            .build_cartesian_2d(log_scale(x_range, x), log_scale(y_range, y))?;
         chart
             .configure_mesh()
             .bold_line_style(GRID)
@@ -123,6 +126,10 @@ pub(super) fn scatter(points: &[(f64, Value)], x: &Axis<'_>, y: &Axis<'_>) -> Op
         }))?;
         Ok(())
     })
+}
+
+fn log_scale(range: (f64, f64), axis: &Axis<'_>) -> LogCoord<f64> {
+    (range.0..range.1).log_scale().base(axis.base).into()
 }
 
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;

@@ -39,7 +39,7 @@ fn kind_of(chronicle: &Chronicle, place: usize, kind: &Kind) -> Markup {
                 bdi.line { (kind.line) }
             }
             p { button type="button" data-kind=(place) { "Show " (files(kind.count)) " in the table" } }
-            @for example in &kind.examples { (example_of(chronicle, example)) }
+            @for (place, example) in kind.examples.iter().enumerate() { (example_of(chronicle, example, place == 0)) }
             @if kind.count > kind.examples.len() as u64 && !kind.examples.is_empty() {
                 p.more { (grouped(kind.count - kind.examples.len() as u64)) " more of this kind" }
             }
@@ -51,16 +51,16 @@ fn files(count: u64) -> String {
     if count == 1 { "this file".to_owned() } else { format!("these {} files", grouped(count)) }
 }
 
-fn example_of(chronicle: &Chronicle, example: &Example) -> Markup {
+fn example_of(chronicle: &Chronicle, example: &Example, is_open: bool) -> Markup {
     let at = usize::try_from(example.index).ok();
     let path = at.and_then(|at| chronicle.entries.get(at)).map(|entry| units::path(&entry.path));
     let replica = at.and_then(|at| chronicle.tasks.get(at)).map_or(0, |task| task.replica);
     let log = |title: &str, text: &str| {
-        html! { h4 { (title) } pre tabindex="0" { bdi { (printable_lines(text)) } } }
+        html! { p.title { (title) } pre tabindex="0" { bdi { (printable_lines(text)) } } }
     };
     html! {
-        article.example {
-            h3 { bdi { (path.unwrap_or_default()) } }
+        details.example open[is_open] {
+            summary { bdi { (path.unwrap_or_default()) } }
             p { "Task " (example.index) ", replica " (replica) ": " (units::printable(&example.message)) }
             @if let Some(tail) = example.stderr_tail.as_deref().filter(|tail| !tail.trim().is_empty()) {
                 (log("End of standard error", tail))

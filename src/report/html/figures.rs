@@ -11,9 +11,9 @@ use crate::units;
 const LEAST_S: f64 = 0.001;
 
 pub(super) fn section(chronicle: &Chronicle) -> Markup {
-    let duration = Axis { name: "duration", label: &seconds };
-    let memory = Axis { name: "memory of the largest process", label: &bytes };
-    let size = Axis { name: "size of the input", label: &bytes };
+    let duration = Axis { name: "duration", base: 10.0, label: &seconds };
+    let memory = Axis { name: "memory of the largest process", base: 2.0, label: &bytes };
+    let size = Axis { name: "size of the input", base: 2.0, label: &bytes };
     let durations = values(chronicle, |task| Some(task.usage?.duration_s.max(LEAST_S)));
     let memories = values(chronicle, |task| task.usage?.max_rss_bytes.map(|bytes| bytes.max(1) as f64));
     let against: Vec<(f64, Value)> = chronicle

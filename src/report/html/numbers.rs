@@ -81,7 +81,16 @@ pub(super) fn duration(ms: i64) -> String {
 
 /// Seconds for people.
 pub(super) fn seconds(seconds: f64) -> String {
-    Duration::try_from_secs_f64(seconds).map_or_else(|_| "–".to_owned(), units::duration)
+    match seconds {
+        // Below, two digits of a second say too little.
+        0.000_001..0.1 => format!("{} ms", rounded(seconds * 1000.0)),
+        _ => Duration::try_from_secs_f64(seconds).map_or_else(|_| "–".to_owned(), units::duration),
+    }
+}
+
+/// With one digit behind the point where it is small.
+fn rounded(number: f64) -> f64 {
+    if number < 10.0 { (number * 10.0).round() / 10.0 } else { number.round() }
 }
 
 /// `100,000`.
