@@ -89,6 +89,8 @@ pub enum Command {
         override_usage = "canfar-run logs [OPTIONS] [RESULTS_DIR] TASK\n       canfar-run logs [OPTIONS] --failed [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
     )]
     Logs(LogsArgs),
+    /// Make one HTML page about a run: numbers, timeline, distributions, failures, all tasks
+    Report(ReportArgs),
     /// Move a run aside (into `previous/`), so that a new one can begin
     Reset(ResetArgs),
     /// Print a completion script for a shell
@@ -570,6 +572,17 @@ pub struct LogsArgs {
     /// What canfar-run itself said in the launches of a replica
     #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only"], value_parser = clap::value_parser!(u32).range(1..))]
     pub replica: Option<u32>,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The results directory
+    #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Where the page goes; `-` prints it [default: `report.html` in the results directory]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of `reset`.

@@ -23,6 +23,15 @@ pub struct Group {
     pub example_index: Option<u64>,
 }
 
+/// The line that failures of one kind share: how that of the file at `path` ended, of which `last_words` were the last.
+pub fn kind(cause: Cause, last_words: &str, path: &str) -> String {
+    match cause {
+        // Each of them says other sizes, and what they were last busy with is not why.
+        Cause::Oom => "needs more memory than the container has".to_owned(),
+        _ => reason_line(last_words, path),
+    }
+}
+
 /// All kinds so far; memory is bounded.
 #[derive(Debug, Default)]
 pub struct Groups(BTreeMap<(Cause, String), Group>);
@@ -30,11 +39,7 @@ pub struct Groups(BTreeMap<(Cause, String), Group>);
 impl Groups {
     /// Counts the failure of the file at `path`, of which `last_words` were the last.
     pub fn count(&mut self, cause: Cause, last_words: &str, path: &str, index: Option<u64>) {
-        let mut last_line = match cause {
-            // Each of them says other sizes, and what they were last busy with is not why.
-            Cause::Oom => "needs more memory than the container has".to_owned(),
-            _ => reason_line(last_words, path),
-        };
+        let mut last_line = kind(cause, last_words, path);
         if self.0.len() >= MOST_GROUPS && !self.0.contains_key(&(cause, last_line.clone())) {
             "(many different messages)".clone_into(&mut last_line);
         }

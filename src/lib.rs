@@ -4,6 +4,7 @@
 //! Data flows one way: `cli` → `config` → `discover`, `listing` → `select` → `run` → `record` → `merge` / `report`.
 //! Only `commands` sees them all.
 
+pub mod chronicle;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -152,6 +153,7 @@ fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::R
         Some(Command::Merge(args)) => commands::merge::run(&args, environment, out),
         Some(Command::Logs(args)) => commands::logs::run(&args, environment, out),
         Some(Command::Status(args)) => commands::status::run(&args, environment, out),
+        Some(Command::Report(args)) => commands::report::run(&args, environment, out),
         Some(Command::Reset(args)) => commands::reset::run(&args, environment),
         Some(Command::Completions { shell }) => {
             // In memory first: what writes it panics where it can't write.

@@ -23,6 +23,7 @@ mod odd_tasks;
 mod options;
 mod plan;
 mod processes;
+mod report;
 mod reset;
 mod resume;
 mod resuming;

@@ -1,9 +1,10 @@
 //! One file a subcommand: each wires the steps together, the work is elsewhere.
 
-pub mod logs;
 mod last;
+pub mod logs;
 pub mod merge;
 pub mod plan;
+pub mod report;
 pub mod reset;
 pub mod resume;
 pub mod run;

@@ -30,4 +30,4 @@ pub use name_pattern::NamePattern;
 pub use path_pattern::fixed_part;
 pub use patient::Patient;
 pub use search::{EntryType, Found, Note, Search};
-pub use sizes::sizes;
+pub use sizes::{sizes, sizes_where_told};

@@ -27,20 +27,42 @@ pub fn sizes<P: AsRef<Path> + Sync>(
     entries: &[P],
     keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<u64>, DiscoverError> {
-    let mut sizes = vec![0; entries.len()];
+    ask_all(entries, |entry, looker| size(entry, looker, keep_going))
+}
+
+/// The same where only some entries may be files: `None` for what can't be looked at, and for what `keep_going` did not
+/// leave the time to look at. A relative entry is no file, but a name.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn sizes_where_told<P: AsRef<Path> + Sync>(
+    entries: &[P],
+    keep_going: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<Option<u64>>, DiscoverError> {
+    ask_all(entries, |entry, looker| {
+        Ok(entry.is_absolute().then(|| size(entry, looker, keep_going).ok()).flatten())
+    })
+}
+
+/// What `ask` answers for each entry, many asked at a time.
+fn ask_all<'e, P: AsRef<Path> + Sync, T: Clone + Default + Send>(
+    entries: &'e [P],
+    ask: impl Fn(&'e Path, &mut Looker<'e>) -> Result<T, DiscoverError> + Sync,
+) -> Result<Vec<T>, DiscoverError> {
+    let mut answers = vec![T::default(); entries.len()];
     // A few for each thread, however few there are: on shared storage an answer may take a millisecond.
     let neighbours = (entries.len() / (4 * THREADS)).clamp(1, NEIGHBOURS);
-    let places = sizes.par_chunks_mut(neighbours).zip(entries.par_chunks(neighbours));
+    let places = answers.par_chunks_mut(neighbours).zip(entries.par_chunks(neighbours));
     pool()?.install(|| {
         places.try_for_each(|(places, entries)| {
             let mut looker = Looker::default();
             places.iter_mut().zip(entries).try_for_each(|(place, entry)| {
-                *place = size(entry.as_ref(), &mut looker, keep_going)?;
+                *place = ask(entry.as_ref(), &mut looker)?;
                 Ok(())
             })
         })
     })?;
-    Ok(sizes)
+    Ok(answers)
 }
 
 fn size<'e>(
@@ -150,6 +172,15 @@ mod tests {
         let missing = dir.path().join("gone.fits");
         let error = sizes(std::slice::from_ref(&missing), &|| true).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot tell the size of {}: ", missing.display())), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_file_has_no_size_where_not_all_need_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("f"), [0; 3]).unwrap();
+        let entries = [dir.path().join("gone"), dir.path().join("f"), "Cargo.toml".into()];
+        assert_eq!(sizes_where_told(&entries, &|| true).unwrap(), [None, Some(3), None]);
+        assert_eq!(sizes_where_told(&entries, &|| false).unwrap(), [None; 3]);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+/// The page that `report` writes where it is not told another place.
+pub const REPORT: &str = "report.html";
+
 /// A results directory: one run's files.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -83,7 +86,7 @@ impl Layout {
             |rest: &str| matches!(rest.strip_prefix("partial.").unwrap_or(rest), "json" | "jsonl" | "csv");
         let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
         matches!(name, "inputs.jsonl" | "inputs.listing" | "journal" | "logs" | "claims")
-            || matches!(name, "final_failed.json" | "final_summary.json")
+            || matches!(name, "final_failed.json" | "final_summary.json" | REPORT)
             || name.strip_prefix("final_results.").is_some_and(is_merged)
             || later_list.is_some_and(is_number)
             || ResultsName::parse(OsStr::new(name)).is_some()
@@ -158,6 +161,7 @@ mod tests {
             "final_results.csv",
             "final_results.partial.json",
             "final_summary.json",
+            "report.html",
             "inputs.2.jsonl",
             ".container_1_results.json.aB3xYz.tmp",
         ] {

@@ -184,4 +184,20 @@ impl KeptOutput {
         let bytes = self.bytes(stream);
         Ok((&mut self.file).take(bytes))
     }
+
+    /// The last bytes of a stream, at most so many.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn end(&mut self, stream: Stream, most: u64) -> io::Result<Vec<u8>> {
+        let bytes = self.bytes(stream);
+        let begin = match stream {
+            Stream::Stdout => self.body,
+            Stream::Stderr => self.body + self.head.stdout,
+        };
+        self.file.seek(SeekFrom::Start(begin + bytes.saturating_sub(most)))?;
+        let mut end = Vec::new();
+        (&mut self.file).take(bytes.min(most)).read_to_end(&mut end)?;
+        Ok(end)
+    }
 }

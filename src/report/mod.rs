@@ -5,6 +5,7 @@ mod board;
 pub mod console;
 mod figures;
 mod groups;
+pub mod html;
 pub mod imbalance;
 pub mod launch;
 pub mod logs;

@@ -64,7 +64,7 @@ struct Launch {
 }
 
 /// Whether a launch goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum End {
     AtWork,
     InOrder(Stopped),
@@ -101,7 +101,7 @@ impl Watched {
         let state =
             launch.map_or(if left == 0 { State::Done } else { State::Waiting }, |launch| launch.state(left));
         let process = launch.and_then(|launch| launch.head.as_ref()).map(|head| &head.begun.process);
-        let stop = launch.and_then(|launch| match launch.end {
+        let stop = launch.and_then(|launch| match &launch.end {
             End::InOrder(stop) => Some(stop),
             End::AtWork | End::Died => None,
         });
@@ -193,8 +193,8 @@ impl Launch {
     }
 
     fn how_it_ended(&self, at: &Look<'_>) -> End {
-        if let Some(stop) = self.ledger.stop {
-            return End::InOrder(stop);
+        if let Some(stop) = &self.ledger.stop {
+            return End::InOrder(stop.clone());
         }
         match life_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
             Life::GoesOn(_) => End::AtWork,
@@ -244,7 +244,7 @@ impl Launch {
     }
 
     fn state(&self, left: u64) -> State {
-        match self.end {
+        match &self.end {
             _ if self.trouble.is_some() => State::Unreadable,
             End::AtWork => State::Running,
             _ if left == 0 => State::Done,
@@ -255,7 +255,7 @@ impl Launch {
     }
 
     /// Whether it ended before any task of it did, for what no task could do anything about.
-    fn was_refused(&self, stop: Stopped) -> bool {
+    fn was_refused(&self, stop: &Stopped) -> bool {
         let is_at_once = match (self.head.as_ref().and_then(|head| head.sign.as_ref()), self.ledger.due) {
             (Some(first), Some(due)) => first.totals.left == due,
             // It did not even get as far as its first sign of life.
@@ -267,7 +267,7 @@ impl Launch {
     /// Reads what canfar-run said last of why the launch ended, once.
     fn hear(&mut self, id: u32, layout: &Layout) {
         let is_read = self.said.as_ref().is_some_and(|(length, _)| *length == self.length);
-        let has_ended_well = match self.end {
+        let has_ended_well = match &self.end {
             End::AtWork => true,
             End::InOrder(stop) => stop.reason == StopReason::Done,
             End::Died => false,

@@ -173,10 +173,10 @@ canfar-run: error: invalid value '1e30' for '--timeout <DURATION>': write a numb
 For more information, try '--help'.
 "),
         case(&["merg", "out"], r#"
-canfar-run: error: there is no subcommand "merg", only run, plan, merge, status, resume, logs, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
+canfar-run: error: there is no subcommand "merg", only run, plan, merge, status, resume, logs, report, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
 "#),
         case(&["python", "analyze.py"], r#"
-canfar-run: error: there is no subcommand "python", only run, plan, merge, status, resume, logs, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
+canfar-run: error: there is no subcommand "python", only run, plan, merge, status, resume, logs, report, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
 "#),
         case(&["--jobs", "2", "run", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: unexpected argument 'run' found

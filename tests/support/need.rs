@@ -8,6 +8,8 @@ use super::container;
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Component<'a> {
+    /// Chromium, driven from Python.
+    Browser,
     /// faketime, to have another clock.
     Faketime,
     /// The right to have another host name, and `unshare` for that.
@@ -38,6 +40,8 @@ impl Component<'_> {
     /// Why it can't be had here; `None` when it can.
     fn missing(self) -> Option<String> {
         match self {
+            Component::Browser => refusal("/usr/bin/chromium", &["--version"])
+                .or_else(|| Component::Python("playwright.sync_api").missing()),
             Component::Containers => container::why_none(),
             Component::Example(name) => {
                 let path = example(name);

@@ -1,0 +1,193 @@
+//! The data that the page's scripts draw and search: JSON, a column for each thing that is known, so that a task costs
+//! some 80 bytes.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::chronicle::{Chronicle, State, Stretch, StretchEnd, Task};
+use crate::units;
+
+#[derive(Serialize)]
+struct Data<'a> {
+    /// What times are counted from, milliseconds since 1970.
+    begun: i64,
+    /// Of every task its folder's place in `folders`, and its name in that.
+    folders: Vec<String>,
+    folder: Vec<u32>,
+    name: Vec<String>,
+    /// One digit a task: 0 ok, 1 failed, 2 running, 3 missing.
+    state: String,
+    /// Kinds of failure (cause, line), and of every task the place of its own, -1 for none.
+    kinds: Vec<(&'static str, &'a str)>,
+    kind: Vec<i64>,
+    replica: Vec<u32>,
+    attempts: Vec<u32>,
+    /// Milliseconds.
+    start: Vec<Option<i64>>,
+    duration: Vec<Option<i64>>,
+    cpu: Vec<Option<i64>>,
+    /// KiB.
+    memory: Vec<Option<u64>>,
+    /// Bytes.
+    size: Vec<Option<u64>>,
+    launches: Vec<LaunchBar>,
+    stretches: Stretches,
+}
+
+/// Replica, slots, begin, end.
+type LaunchBar = (u32, u32, i64, i64);
+
+/// All attempts by replica, slot and time. Of the first three columns, each value is the difference to the one before.
+#[derive(Serialize)]
+struct Stretches {
+    task: Vec<i64>,
+    replica: Vec<i64>,
+    begin: Vec<i64>,
+    slot: Vec<u32>,
+    duration: Vec<i64>,
+    /// One digit each: 0 ok, 1 failed, 2 running, 3 cut.
+    end: String,
+}
+
+/// Writes it so that it can stand in a script element, whatever names hold.
+pub(super) fn write(chronicle: &Chronicle, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(Guarded(out), &Data::of(chronicle)).map_err(io::Error::from)
+}
+
+/// Writes `<` as an escape: no text in JSON can then end, or begin, an element.
+struct Guarded<'a>(&'a mut dyn Write);
+
+impl Write for Guarded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for (number, part) in bytes.split(|byte| *byte == b'<').enumerate() {
+            if number > 0 {
+                self.0.write_all(b"\\u003c")?;
+            }
+            self.0.write_all(part)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<'a> Data<'a> {
+    fn of(chronicle: &'a Chronicle) -> Self {
+        let begun = chronicle.times().map_or(0, |times| times.0);
+        let tasks = &chronicle.tasks;
+        let (folders, folder, name) = names(chronicle);
+        Self {
+            begun,
+            folders,
+            folder,
+            name,
+            state: tasks.iter().map(|task| state_digit(task.state)).collect(),
+            kinds: chronicle.kinds.iter().map(|kind| (kind.cause.name(), kind.line.as_str())).collect(),
+            kind: tasks.iter().map(|task| task.kind.map_or(-1, i64::from)).collect(),
+            replica: tasks.iter().map(|task| task.replica).collect(),
+            attempts: tasks.iter().map(|task| task.attempts).collect(),
+            start: tasks.iter().map(|task| task.begun_ms.map(|ms| ms - begun)).collect(),
+            duration: of_usage(tasks, |task| Some(millis(task.usage?.duration_s))),
+            cpu: of_usage(tasks, |task| Some(millis(task.usage?.cpu_s))),
+            memory: tasks.iter().map(|task| Some(task.usage?.max_rss_bytes? / 1024)).collect(),
+            size: tasks.iter().map(|task| task.size).collect(),
+            launches: launches(chronicle, begun),
+            stretches: Stretches::of(&chronicle.stretches, begun),
+        }
+    }
+}
+
+fn of_usage(tasks: &[Task], of: impl Fn(&Task) -> Option<i64>) -> Vec<Option<i64>> {
+    tasks.iter().map(of).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "no attempt takes that long, and it saturates")]
+fn millis(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
+fn launches(chronicle: &Chronicle, begun: i64) -> Vec<LaunchBar> {
+    let bar = |launch: &crate::chronicle::Launch| {
+        (launch.replica, launch.slots, launch.begun_ms - begun, launch.last_ms - begun)
+    };
+    chronicle.launches.iter().map(bar).collect()
+}
+
+fn state_digit(state: State) -> char {
+    match state {
+        State::Ok => '0',
+        State::Failed => '1',
+        State::Running => '2',
+        State::Missing => '3',
+    }
+}
+
+/// Many files lie in few folders.
+fn names(chronicle: &Chronicle) -> (Vec<String>, Vec<u32>, Vec<String>) {
+    let (mut folders, mut folder, mut name) = (Vec::new(), Vec::new(), Vec::new());
+    let mut places: HashMap<String, u32> = HashMap::new();
+    for entry in &chronicle.entries {
+        let path = units::path(&entry.path);
+        let begin = path.trim_end_matches('/').rfind('/').map_or(0, |slash| slash + 1);
+        let (before, base) = path.split_at(begin);
+        let place = places.get(before).copied().unwrap_or_else(|| {
+            let place = u32::try_from(folders.len()).unwrap_or(u32::MAX);
+            folders.push(before.to_owned());
+            places.insert(before.to_owned(), place);
+            place
+        });
+        folder.push(place);
+        name.push(base.to_owned());
+    }
+    (folders, folder, name)
+}
+
+impl Stretches {
+    fn of(stretches: &[Stretch], begun: i64) -> Self {
+        let index = |one: &Stretch| i64::try_from(one.index).unwrap_or(i64::MAX);
+        Self {
+            task: differences(stretches.iter().map(index)),
+            replica: differences(stretches.iter().map(|one| i64::from(one.replica))),
+            begin: differences(stretches.iter().map(|one| one.begun_ms - begun)),
+            slot: stretches.iter().map(|one| one.slot).collect(),
+            duration: stretches.iter().map(|one| one.ms).collect(),
+            end: stretches.iter().map(|one| end_digit(one.end)).collect(),
+        }
+    }
+}
+
+fn end_digit(end: StretchEnd) -> char {
+    match end {
+        StretchEnd::Ok => '0',
+        StretchEnd::Failed => '1',
+        StretchEnd::Running => '2',
+        StretchEnd::Cut => '3',
+    }
+}
+
+fn differences(values: impl Iterator<Item = i64>) -> Vec<i64> {
+    let mut before = 0;
+    values.map(|value| value - std::mem::replace(&mut before, value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    #[test]
+    fn no_text_can_end_the_element_it_stands_in() {
+        let mut out = Vec::new();
+        super::Guarded(&mut out).write_all(b"[\"</script><!--\",\"<\"]").unwrap();
+        assert_eq!(out, b"[\"\\u003c/script>\\u003c!--\",\"\\u003c\"]");
+        assert_eq!(serde_json::from_slice::<[String; 2]>(&out).unwrap(), ["</script><!--", "<"]);
+    }
+
+    #[test]
+    fn columns_that_grow_are_written_as_differences() {
+        assert_eq!(super::differences([5, 7, 7, 2].into_iter()), [5, 2, 0, -5]);
+    }
+}

@@ -1,0 +1,104 @@
+//! The charts of the page with what they show in words.
+
+use maud::{Markup, PreEscaped, html};
+
+use super::charts::{Axis, Value, histogram, scatter};
+use super::numbers::{grouped, seconds};
+use crate::chronicle::{Chronicle, State, Task};
+use crate::units;
+
+/// Durations below are told as this: no clock here tells more, and a logarithm needs something.
+const LEAST_S: f64 = 0.001;
+
+pub(super) fn section(chronicle: &Chronicle) -> Markup {
+    let duration = Axis { name: "duration", base: 10.0, label: &seconds };
+    let memory = Axis { name: "memory of the largest process", base: 2.0, label: &bytes };
+    let size = Axis { name: "size of the input", base: 2.0, label: &bytes };
+    let durations = values(chronicle, |task| Some(task.usage?.duration_s.max(LEAST_S)));
+    let memories = values(chronicle, |task| task.usage?.max_rss_bytes.map(|bytes| bytes.max(1) as f64));
+    let against: Vec<(f64, Value)> = chronicle
+        .tasks
+        .iter()
+        .filter_map(|task| {
+            let value = task.usage?.duration_s.max(LEAST_S);
+            Some((task.size.filter(|size| *size > 0)? as f64, (value, task.state == State::Failed)))
+        })
+        .collect();
+    html! {
+        section aria-labelledby="charts-title" {
+            h2 #charts-title { "Distributions" }
+            p.legend { span.swatch.ok {} " ok " span.swatch.failed {} " failed; axes are logarithmic" }
+            div.charts {
+                (figure("Duration", histogram(&durations, &duration), &in_words(&durations, &seconds)))
+                (figure("Memory", histogram(&memories, &memory), &in_words(&memories, &bytes)))
+                (figure("Duration against input size", scatter(&against, &size, &duration), &pairs_in_words(&against)))
+            }
+        }
+    }
+}
+
+fn figure(title: &str, svg: Option<String>, words: &str) -> Markup {
+    html! {
+        figure {
+            h3 { (title) }
+            @if let Some(svg) = svg {
+                div.chart role="img" aria-label={ (title) ": " (words) } { (PreEscaped(svg)) }
+            } @else {
+                p.none { "There is nothing to draw." }
+            }
+            figcaption { (words) }
+        }
+    }
+}
+
+fn values(chronicle: &Chronicle, of: impl Fn(&Task) -> Option<f64>) -> Vec<Value> {
+    chronicle.tasks.iter().filter_map(|task| Some((of(task)?, task.state == State::Failed))).collect()
+}
+
+fn in_words(values: &[Value], label: &dyn Fn(f64) -> String) -> String {
+    let mut sorted: Vec<f64> = values.iter().map(|value| value.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let at = |percent: usize| sorted.get((sorted.len().saturating_sub(1) * percent).div_ceil(100)).copied();
+    match (at(0), at(50), at(95), at(100)) {
+        (Some(least), Some(median), Some(most), Some(greatest)) => format!(
+            "{} {}: least {}, median {}, 95 % up to {}, greatest {}",
+            grouped(sorted.len() as u64),
+            if sorted.len() == 1 { "task" } else { "tasks" },
+            label(least),
+            label(median),
+            label(most),
+            label(greatest)
+        ),
+        _ => "No task has told it.".to_owned(),
+    }
+}
+
+fn pairs_in_words(pairs: &[(f64, Value)]) -> String {
+    if pairs.is_empty() {
+        return "No input has a size that is known (they are no files, are gone, or storage did not answer in time)."
+            .to_owned();
+    }
+    let logs: Vec<(f64, f64)> = pairs.iter().map(|(size, (time, _))| (size.ln(), time.ln())).collect();
+    let count = logs.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| logs.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|log| log.0), mean(|log| log.1));
+    let sum = |of: &dyn Fn(&(f64, f64)) -> f64| logs.iter().map(of).sum::<f64>();
+    let (xx, yy) = (sum(&|log| (log.0 - x).powi(2)), sum(&|log| (log.1 - y).powi(2)));
+    let together = sum(&|log| (log.0 - x) * (log.1 - y)) / (xx * yy).sqrt();
+    let files =
+        format!("{} {}", grouped(pairs.len() as u64), if pairs.len() == 1 { "file" } else { "files" });
+    if together.is_finite() {
+        format!("{files}; correlation of the logarithms {together:.2} (1: time follows size, 0: it does not)")
+    } else {
+        format!("{files}, all of one size or one duration")
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes of an axis are positive and whole"
+)]
+fn bytes(value: f64) -> String {
+    units::bytes(value.round() as u64)
+}

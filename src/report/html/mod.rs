@@ -1,0 +1,12 @@
+//! One HTML page about a run, with all it needs within it: no script, style or font is asked of anybody.
+
+mod charts;
+mod data;
+mod failures;
+mod figures;
+mod numbers;
+mod page;
+mod provenance;
+mod replicas;
+
+pub use page::write;

@@ -1,0 +1,159 @@
+//! The page: what is told without scripts, then the data, then the scripts that make the timeline and the table of tasks.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::numbers::{self, Times, grouped};
+use super::{data, failures, figures, provenance, replicas};
+use crate::chronicle::{Chronicle, Counts};
+
+const STYLE: &str = include_str!("report.css");
+
+/// In the order they need each other.
+const SCRIPTS: [&str; 4] =
+    [include_str!("data.js"), include_str!("timeline.js"), include_str!("table.js"), include_str!("page.js")];
+
+/// Nothing is loaded from anywhere, and what is within the page sends nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// The number of odd things that are named.
+const PROBLEMS: usize = 50;
+
+/// Writes the page about the run in `root`.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write(chronicle: &Chronicle, root: &Path, out: &mut dyn Write) -> io::Result<()> {
+    let counts = chronicle.counts();
+    let title = format!("Run {}: {}", chronicle.header.run, standing(chronicle, counts));
+    let before = html! {
+        (PreEscaped("<head>"))
+        meta charset="utf-8";
+        meta http-equiv="Content-Security-Policy" content=(POLICY);
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="light dark";
+        meta name="generator" content={ "canfar-run " (env!("CARGO_PKG_VERSION")) };
+        title { (title) }
+        style { (PreEscaped(STYLE)) }
+        (PreEscaped("</head><body>"))
+        (body(chronicle, counts, root))
+        // It is read last: the page is seen before its data is there.
+        (PreEscaped("<script type=\"application/json\" id=\"data\">"))
+    };
+    write!(out, "{}<html lang=\"en\">{}", DOCTYPE.into_string(), before.into_string())?;
+    data::write(chronicle, out)?;
+    out.write_all(b"</script>")?;
+    for script in SCRIPTS {
+        write!(out, "<script>\n{script}</script>")?;
+    }
+    out.write_all(b"</body></html>\n")
+}
+
+/// How the run stands, in a few words.
+fn standing(chronicle: &Chronicle, counts: Counts) -> String {
+    let missing = counts.missing + counts.running;
+    let failed =
+        if counts.failed > 0 { format!(", {} failed", grouped(counts.failed)) } else { String::new() };
+    match (chronicle.is_in_progress(), missing) {
+        (true, _) => {
+            format!("in progress, {} of {} done", grouped(counts.ok + counts.failed), grouped(counts.files))
+        }
+        (false, 0) => format!("complete{failed}"),
+        (false, missing) => format!("incomplete, {} missing{failed}", grouped(missing)),
+    }
+}
+
+fn body(chronicle: &Chronicle, counts: Counts, root: &Path) -> Markup {
+    let times = Times::of(chronicle);
+    html! {
+        a.skip href="#tasks-title" { "Skip to the table of tasks" }
+        header {
+            h1 { "Run " code { (chronicle.header.run) } }
+            p.standing data-standing { (standing(chronicle, counts)) }
+            p.made {
+                "As of " (crate::clock::now()) @if chronicle.is_in_progress() { "; the run goes on, so make this report again later" }
+            }
+            button #theme type="button" hidden { "Dark colours" }
+        }
+        nav aria-label="Parts of this page" {
+            ul {
+                @for (id, name) in [("numbers", "Numbers"), ("timeline", "Where time went"), ("charts", "Distributions"), ("failures", "Failures"), ("tasks", "Tasks"), ("provenance", "Provenance")] {
+                    li { a href={ "#" (id) "-title" } { (name) } }
+                }
+            }
+        }
+        main {
+            (numbers::section(chronicle, counts, &times))
+            (problems(chronicle))
+            (replicas::section(chronicle, &times))
+            (figures::section(chronicle))
+            (failures::section(chronicle))
+            (tasks())
+            (provenance::section(chronicle, root))
+        }
+        footer { p { "Made by canfar-run " (env!("CARGO_PKG_VERSION")) " from the list and the journals of the run." } }
+    }
+}
+
+fn problems(chronicle: &Chronicle) -> Markup {
+    let problems = &chronicle.problems;
+    html! {
+        @if !problems.is_empty() {
+            section aria-labelledby="problems-title" {
+                h2 #problems-title { "Passed over" }
+                ul { @for problem in problems.iter().take(PROBLEMS) { li { bdi { (crate::units::printable(problem)) } } } }
+                @if problems.len() > PROBLEMS { p { "And " (grouped((problems.len() - PROBLEMS) as u64)) " more." } }
+            }
+        }
+    }
+}
+
+/// The table's columns: how the script calls them, and people.
+const COLUMNS: [(&str, &str); 11] = [
+    ("index", "#"),
+    ("file", "File"),
+    ("state", "Status"),
+    ("kind", "Reason"),
+    ("replica", "Replica"),
+    ("attempts", "Attempts"),
+    ("start", "Began"),
+    ("duration", "Duration"),
+    ("cpu", "CPU time"),
+    ("memory", "Memory"),
+    ("size", "Size"),
+];
+
+/// Filled by the page's script.
+fn tasks() -> Markup {
+    html! {
+        section aria-labelledby="tasks-title" {
+            h2 #tasks-title tabindex="-1" { "Tasks" }
+            noscript { p { "The table of tasks and the timeline need JavaScript; nothing is loaded from anywhere." } }
+            form #filters role="search" aria-label="Tasks" hidden {
+                label { "Search " input #search type="search" autocomplete="off" spellcheck="false" placeholder="name or reason"; }
+                label { "Status " select #by-state {
+                    @for (value, name) in [("", "all"), ("0", "ok"), ("1", "failed"), ("2", "running"), ("3", "missing")] {
+                        option value=(value) { (name) }
+                    }
+                } }
+                label { "Reason " select #by-kind { option value="" { "all" } } }
+                label { "Replica " input #by-replica type="number" min="1" inputmode="numeric"; }
+                button type="reset" { "Clear" }
+            }
+            p #shown role="status" aria-live="polite" { "Loading …" }
+            div #tasks.scroll tabindex="0" role="region" aria-labelledby="tasks-title" hidden {
+                table aria-describedby="shown" {
+                    thead { tr {
+                        @for (key, name) in COLUMNS {
+                            th scope="col" data-column=(key) { button type="button" { (name) } }
+                        }
+                    } }
+                    tbody {}
+                }
+            }
+            p #print-note hidden {}
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Where the results come from: the run's command, inputs and options, and who ran it when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::Path;
+
+use maud::{Markup, html};
+
+use super::numbers::{grouped, time};
+use super::replicas;
+use crate::chronicle::{Chronicle, Launch};
+use crate::discover::EntryType;
+use crate::record::inputs::{Command, Header, Source};
+use crate::template::shell_quote;
+use crate::text::OsText;
+use crate::units;
+
+pub(super) fn section(chronicle: &Chronicle, root: &Path) -> Markup {
+    let header = &chronicle.header;
+    html! {
+        section aria-labelledby="provenance-title" {
+            h2 #provenance-title { "Provenance" }
+            dl.facts {
+                (fact("Run", &html! { code { (header.run) } }))
+                (fact("Results directory", &html! { code { bdi { (units::path(root)) } } }))
+                (fact("Command", &html! { code.command { bdi { (command(&header.command)) } } }))
+                @if let Some(cwd) = &header.settings.cwd { (fact("Working directory", &code(cwd))) }
+                (source(&header.source))
+                (fact("Strategy", &html! { (header.strategy.name()) ", " (units::count(u64::from(header.replica_count), "replica")) }))
+                (fact("Files", &html! { (grouped(header.count)) ", list BLAKE3 " code.hash { (header.blake3) } }))
+                @if !header.unreadable.is_empty() { (fact("Unreadable directories", &list(&header.unreadable))) }
+                (fact("List made", &html! { (header.created_at) " by " (units::printable(&header.created_by.to_string())) ", canfar-run " (units::printable(&header.created_by.version)) }))
+                @if !header.settings.options.is_empty() { (fact("Options", &options(header))) }
+                @if !header.settings.env.is_empty() { (fact("Variables", &variables(&header.settings.env))) }
+                @for file in &header.command_files {
+                    (fact("File of the command", &html! { (code(&file.name)) " BLAKE3 " code.hash { (file.blake3) } }))
+                }
+                (fact("Versions", &html! { (told(&chronicle.launches, |launch| Some(launch.begun.as_ref()?.process.version.clone()))) }))
+                (fact("Hosts", &html! { (told(&chronicle.launches, |launch| Some(launch.begun.as_ref()?.process.host.clone()))) }))
+            }
+            details {
+                summary { "All launches: " (grouped(chronicle.launches.len() as u64)) }
+                (launches(&chronicle.launches))
+            }
+        }
+    }
+}
+
+fn fact(name: &str, value: &Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+fn code(text: &OsText) -> Markup {
+    html! { code { bdi { (units::path(&text.0)) } } }
+}
+
+fn list(texts: &[OsText]) -> Markup {
+    html! { ul { @for text in texts { li { (code(text)) } } } }
+}
+
+fn command(command: &Command) -> String {
+    match command {
+        Command::Argv(words) => {
+            let words: Vec<OsString> = words.iter().map(|word| word.0.clone()).collect();
+            units::printable(&String::from_utf8_lossy(&shell_quote(&words)))
+        }
+        Command::Shell(line) => format!("--shell {}", units::path(&line.0)),
+    }
+}
+
+fn source(source: &Source) -> Markup {
+    match source {
+        Source::Patterns { patterns, cwd, exclude, entry_type } => html! {
+            (fact("Patterns", &list(patterns)))
+            @if let Some(cwd) = cwd { (fact("Relative to", &code(cwd))) }
+            @if !exclude.is_empty() { (fact("Left out", &list(exclude))) }
+            @if *entry_type == EntryType::Dir { (fact("Kind", &html! { "directories" })) }
+        },
+        Source::FilesFrom { file, null } => {
+            fact("List given", &html! { (code(file)) @if *null { " (NUL-separated)" } })
+        }
+    }
+}
+
+fn options(header: &Header) -> Markup {
+    html! { ul { @for (name, value) in &header.settings.options { li { code { "--" (name) " " bdi { (units::path(&value.0)) } } } } } }
+}
+
+fn variables(env: &BTreeMap<String, String>) -> Markup {
+    html! { ul { @for (name, value) in env { li { code { bdi { (units::printable(name)) "=" (units::printable(value)) } } } } } }
+}
+
+/// What launches say of themselves, each once.
+fn told(launches: &[Launch], of: impl Fn(&Launch) -> Option<String>) -> String {
+    let all: BTreeSet<String> = launches.iter().filter_map(of).collect();
+    const NAMED: usize = 12;
+    let mut text = all.iter().take(NAMED).map(|one| units::printable(one)).collect::<Vec<_>>().join(", ");
+    if all.len() > NAMED {
+        text.push_str(&format!(" and {} more (below)", all.len() - NAMED));
+    }
+    text
+}
+
+fn launches(launches: &[Launch]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Launches" {
+            table {
+                thead { tr {
+                    @for name in ["Replica", "Launch", "Began", "Last sign", "Ended", "Session", "Host", "Process", "Version", "Jobs", "CPUs", "Memory", "Options"] {
+                        th scope="col" { (name) }
+                    }
+                } }
+                tbody { @for launch in launches { (launch_row(launch)) } }
+            }
+        }
+    }
+}
+
+fn launch_row(launch: &Launch) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (launch.replica) }
+            td { (launch.number) }
+            td { (time(launch.begun_ms)) } td { (time(launch.last_ms)) }
+            td { (replicas::end(&launch.end)) }
+            @if let Some(begun) = &launch.begun {
+                td { (units::printable(begun.process.session.as_deref().unwrap_or("–"))) }
+                td { bdi { (units::printable(&begun.process.host)) } }
+                td { (begun.process.pid) } td { (units::printable(&begun.process.version)) }
+                td { (begun.jobs) } td { (begun.limits.cpus) }
+                td { (begun.limits.memory_bytes.map_or_else(|| "no limit".to_owned(), units::bytes)) }
+                td.options { @for (name, value) in &begun.options { code { "--" (units::printable(name)) " " bdi { (units::printable(&value.to_string())) } } " " } }
+            } @else {
+                td colspan="8" { "its first line can't be read" }
+            }
+        }
+    }
+}
