@@ -112,7 +112,12 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
     if stops {
         journal.add(&sign(&known, 0));
         journal.add(&Event::ResultsWritten(ResultsWritten { records: 0, bytes: 0, blake3: String::new() }));
-        journal.add(&Event::Stop(Stopped { reason: StopReason::Deadline, signal: None, exit: 3 }));
+        journal.add(&Event::Stop(Stopped {
+            reason: StopReason::Deadline,
+            signal: None,
+            exit: 3,
+            figures: None,
+        }));
     }
     journal.commit().unwrap();
 }

@@ -32,8 +32,6 @@ pub(crate) enum Component<'a> {
     Tmux,
     /// strace, which injects faults into system calls, on a system that lets it.
     Strace,
-    /// tmux, a terminal that can be looked at.
-    Tmux,
 }
 
 impl Component<'_> {
@@ -73,7 +71,6 @@ impl Component<'_> {
             Component::Slurm => super::Slurm::missing(),
             Component::Tmux => refusal("tmux", &["-V"]),
             Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
-            Component::Tmux => refusal("tmux", &["-V"]),
         }
     }
 }
