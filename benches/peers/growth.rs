@@ -46,7 +46,7 @@ fn all() -> [Growing; 7] {
             name: "merge",
             least: 50_000,
             unit: "records",
-            run: |bench, n| merge::merge(bench, &data::finished(bench, 100, n)?, 0),
+            run: |bench, n| merge::merge(bench, &data::finished(bench, 100, n)?),
         },
         Growing { name: "resume", least: 10_000, unit: "records", run: resume::ours },
         Growing { name: "plan", least: 10_000, unit: "files", run: plan::found },
