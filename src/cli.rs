@@ -134,7 +134,7 @@ pub struct InputArgs {
     ///
     /// Without a `/` a glob is about base names, with one about whole paths. A directory that matches is left out with all
     /// below it. [default: none]
-    #[arg(long, value_name = "GLOB", num_args = 1.., action = ArgAction::Append)]
+    #[arg(long, value_name = "GLOB", num_args = 1.., action = ArgAction::Append, hide_short_help = true)]
     pub exclude: Vec<OsString>,
     /// What to match: Measurement Sets and Zarr stores are directories
     #[arg(long = "type", value_name = "KIND", default_value = "file", hide_short_help = true)]
@@ -308,7 +308,7 @@ pub struct TaskArgs {
     /// Run by /bin/sh. Placeholders become quoted parameters: no file name ever becomes shell text. [default: none]
     #[arg(long, value_name = "STRING")]
     pub shell: Option<OsString>,
-    /// COMMAND is a warm worker: started once a job, it gets one file a line as JSON, and answers so [default: false]
+    /// COMMAND is started once a job and gets each file as a line of JSON [default: false]
     ///
     /// It stays. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":
     /// ...}, and answers with one line on standard output: a JSON object, which is the result, or {"error": "..."}. Other
