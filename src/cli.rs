@@ -308,7 +308,7 @@ pub struct TaskArgs {
     /// Run by /bin/sh. Placeholders become quoted parameters: no file name ever becomes shell text. [default: none]
     #[arg(long, value_name = "STRING")]
     pub shell: Option<OsString>,
-    /// COMMAND is started once a job and gets each file as a line of JSON [default: false]
+    /// COMMAND is started once a job and gets files as JSON [default: false]
     ///
     /// It stays. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":
     /// ...}, and answers with one line on standard output: a JSON object, which is the result, or {"error": "..."}. Other
