@@ -108,7 +108,7 @@ impl Kinds {
     pub(super) fn add(&mut self, failure: Failure) -> u32 {
         let mut key = (failure.cause, failure.line);
         if self.kinds.len() >= MOST_KINDS && !self.places.contains_key(&key) {
-            key.1 = "(many different messages)".to_owned();
+            "(many different messages)".clone_into(&mut key.1);
         }
         let place = *self.places.entry(key.clone()).or_insert_with(|| {
             self.kinds.push(Kind { cause: key.0, line: key.1, count: 0, examples: Vec::new() });

@@ -128,7 +128,7 @@ fn names_of_any_kind_stay_text() {
     assert_eq!(rows.len(), names.len());
     for (row, (_, shown)) in rows.iter().zip(names) {
         // A name is what comes after the last slash.
-        assert_eq!(row[1], shown.rsplit_once("/").map_or(shown, |(_, base)| base), "{row}");
+        assert_eq!(row[1], shown.rsplit_once('/').map_or(shown, |(_, base)| base), "{row}");
     }
     assert_eq!([&seen["searched"], &seen["failed"]], ["1 of 7 tasks", "6 of 7 tasks"]);
 }

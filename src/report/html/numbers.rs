@@ -108,12 +108,8 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// Milliseconds since 1970 for people and machines: `2026-11-26 12:00:05 UTC`.
 pub(super) fn time(ms: i64) -> Markup {
-    match jiff::Timestamp::from_millisecond(ms) {
-        Ok(at) => {
-            html! { time datetime=(crate::clock::format(at)) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
-        }
-        Err(_) => html! { "–" },
-    }
+    let Ok(at) = jiff::Timestamp::from_millisecond(ms) else { return html! { "–" } };
+    html! { time datetime=(crate::clock::format(at)) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
 }
 
 #[cfg(test)]

@@ -92,8 +92,8 @@ fn variables(env: &BTreeMap<String, String>) -> Markup {
 
 /// What launches say of themselves, each once.
 fn told(launches: &[Launch], of: impl Fn(&Launch) -> Option<String>) -> String {
-    let all: BTreeSet<String> = launches.iter().filter_map(of).collect();
     const NAMED: usize = 12;
+    let all: BTreeSet<String> = launches.iter().filter_map(of).collect();
     let mut text = all.iter().take(NAMED).map(|one| units::printable(one)).collect::<Vec<_>>().join(", ");
     if all.len() > NAMED {
         text.push_str(&format!(" and {} more (below)", all.len() - NAMED));
