@@ -27,8 +27,17 @@ const STYLES: Styles = Styles::styled()
 const EXAMPLE: &str = "\
 Example, as the command of 100 containers:
   canfar-run -i '/arc/projects/sky/*.fits' -o /arc/projects/sky/results -- python analyze.py {}
-and when they have ended:
-  canfar-run merge /arc/projects/sky/results";
+Then, each with that directory: status (how far), logs --failed (why), resume (the rest), merge";
+
+const EXAMPLES: &str = "\
+Example, as the command of 100 containers:
+  canfar-run -i '/arc/projects/sky/*.fits' -o /arc/projects/sky/results -- python analyze.py {}
+While they run and afterwards:
+  canfar-run status /arc/projects/sky/results          how far it is, and what to type next
+  canfar-run logs --failed /arc/projects/sky/results   which files failed, why, and what they printed
+  canfar-run resume /arc/projects/sky/results          run what is missing or failed, and only that
+  canfar-run merge /arc/projects/sky/results           one file of all results, proven complete
+  canfar-run report /arc/projects/sky/results          one HTML page about it";
 
 const MORE_HELP: &str = "\
 Options can also be given as CANFAR_RUN_<NAME> (CANFAR_RUN_JOBS=4) or in a TOML job file (jobs = 4);
@@ -53,7 +62,7 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
     args_conflicts_with_subcommands = true,
     override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|status|resume|logs|report|reset|completions|man> ...",
     after_help = EXAMPLE,
-    after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}"),
+    after_long_help = format!("{EXAMPLES}\n\n{MORE_HELP}"),
     max_term_width = 120
 )]
 pub struct Cli {
@@ -72,21 +81,24 @@ pub enum Command {
     #[command(
         override_usage = "canfar-run run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...",
         after_help = EXAMPLE,
-        after_long_help = format!("{EXAMPLE}\n\n{MORE_HELP}")
+        after_long_help = format!("{EXAMPLES}\n\n{MORE_HELP}")
     )]
     Run(Box<RunArgs>),
     /// Show who gets what, for every replica; runs and writes nothing
+    #[command(
+        override_usage = "canfar-run plan [OPTIONS] --input PATTERN... --replica-count N\n       canfar-run plan --results-dir DIR"
+    )]
     Plan(PlanArgs),
     /// Combine all replicas' results into one file, with proof of completeness
     Merge(MergeArgs),
-    /// Show how far every replica is, and what to type for what nobody is at
+    /// Show how far a run and each of its replicas are, and what to type next
     Status(StatusArgs),
-    /// Finish what is unfinished of a run, with any number of containers
+    /// Run what is missing or failed of a run, and only that, with any number of containers
     #[command(override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR")]
     Resume(Box<ResumeArgs>),
     /// Print what tasks printed, as far as it was kept
     #[command(
-        override_usage = "canfar-run logs [OPTIONS] [RESULTS_DIR] TASK\n       canfar-run logs [OPTIONS] --failed [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
+        override_usage = "canfar-run logs [--only STREAM] [RESULTS_DIR] TASK\n       canfar-run logs --failed [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
     )]
     Logs(LogsArgs),
     /// Make one HTML page about a run: numbers, timeline, distributions, failures, all tasks
@@ -549,7 +561,7 @@ pub struct ResumeArgs {
     /// The run's results directory
     #[arg(value_name = "RESULTS_DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
-    /// Only these shares, such as 3,17,40-42 [default: all that are unfinished]
+    /// Only these replicas' shares, such as 3,17,40-42 [default: all with missing or failed files]
     #[arg(long, value_name = "LIST", value_parser = parse_shares, help_heading = "Share")]
     pub shares: Option<Shares>,
     /// All of `run`.
@@ -563,10 +575,10 @@ pub struct LogsArgs {
     /// The run's directory (`results` if left out), and the task: its index in the list, its path or its base name
     #[arg(value_name = "[RESULTS_DIR] TASK", num_args = 0..=2)]
     pub words: Vec<OsString>,
-    /// Of all tasks that failed
+    /// Of all tasks that failed: which, why, and what each attempt printed
     #[arg(long)]
     pub failed: bool,
-    /// Just the bytes of one stream of the newest attempt, without headings
+    /// Just the bytes of one stream of a task's newest attempt whose output is kept, without headings
     #[arg(long, value_name = "STREAM", conflicts_with = "failed")]
     pub only: Option<Stream>,
     /// What canfar-run itself said in the launches of a replica

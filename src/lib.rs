@@ -10,6 +10,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod discover;
+pub mod entries;
 pub mod environment;
 pub mod event;
 pub mod exit_code;

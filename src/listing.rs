@@ -1,6 +1,6 @@
 //! The run's list: the one that is there, or a new one, made by one replica while the others wait for it.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::{self, Patient, Search};
+use crate::entries::{Entries, Entry};
 use crate::provenance::Process;
-use crate::record::inputs::{self, Entry, InputList, Origin, Source};
+use crate::record::inputs::{self, InputList, Origin, Source};
 use crate::record::layout::Layout;
 use crate::record::lease::{self, QUIET, SIGN_OF_LIFE, Watched, Writer};
 use crate::record::results;
@@ -19,7 +20,7 @@ use crate::record::results;
 #[derive(Debug)]
 pub struct Listed {
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// Directories that could not be read.
     pub unreadable: Vec<PathBuf>,
     /// What people should know about how it was listed.
@@ -45,7 +46,7 @@ pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
 /// # Errors
 /// When a pattern matches nothing, a directory can't be listed (but for want of permission), or a list can't be read.
 pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<Listed> {
-    let (paths, unreadable, notes) = match source {
+    let (mut entries, unreadable, notes) = match source {
         Source::Patterns { patterns, cwd, exclude, entry_type } => {
             let search = Search {
                 patterns: patterns.iter().map(|pattern| pattern.0.clone()).collect(),
@@ -56,17 +57,19 @@ pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
                 results_dir: rules.results_dir.to_owned(),
             };
             let found = discover::find(&search, keep_going)?;
-            let paths = found.paths.into_iter().map(PathBuf::into_os_string).collect();
-            (paths, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
+            let entries = found.paths.iter().map(|path| Entry { path: path.as_os_str(), size: None });
+            (Entries::of(entries)?, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
         Source::FilesFrom { file, null } => {
             let (entries, notes) = given(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;
             (entries, Vec::new(), notes)
         }
     };
-    let sizes = if rules.with_sizes { discover::sizes(&paths, keep_going)? } else { Vec::new() };
-    let mut sizes = sizes.into_iter();
-    let entries = paths.into_iter().map(|path| Entry { path, size: sizes.next() }).collect();
+    if rules.with_sizes {
+        let paths: Vec<&OsStr> = entries.iter().map(|entry| entry.path).collect();
+        let sizes = discover::sizes(&paths, keep_going)?;
+        entries.set_sizes(sizes);
+    }
     Ok(Listed { entries, unreadable, notes })
 }
 
@@ -75,7 +78,7 @@ fn given(
     null: bool,
     allow_empty: bool,
     keep_going: KeepGoing<'_>,
-) -> anyhow::Result<(Vec<OsString>, Vec<String>)> {
+) -> anyhow::Result<(Entries, Vec<String>)> {
     let is_stdin = file.as_os_str() == "-";
     let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
     let opened = if is_stdin { Patient::standard_input(keep_going) } else { Patient::open(file, keep_going) };

@@ -106,7 +106,7 @@ fn what_is_not_there_is_said_with_what_to_do() {
     let dir = a_run();
     for (words, said) in [
         (&["out", "nothing.fits"][..], "no entry of the list in"),
-        (&["out", "3"], "it has 3 entries, from index 0"),
+        (&["out", "3"], "it has 3 entries, with the indices 0 to 2"),
         (&["out"], "which task?"),
         (&["1"], "holds no run (inputs.jsonl)"),
         (&["--failed", "out", "1"], "leave the task out"),
@@ -123,7 +123,24 @@ fn output_that_was_not_kept_is_not_shown_as_empty() {
     let shown = logs(&dir, &["out", "0"]).exits(0).printed();
     assert!(shown.contains(": ok after ") && shown.contains("no output is kept"), "{shown}");
     let refused = logs(&dir, &["out", "0", "--only", "stdout"]).exits(2).stderr;
-    assert!(refused.contains("no output of") && refused.contains("--logs"), "{refused}");
+    assert!(refused.contains("no output of") && refused.contains("--logs all"), "{refused}");
+}
+
+#[test]
+fn output_of_an_attempt_that_was_not_the_last_is_shown_with_a_word_about_it() {
+    let dir = Dir::with_inputs(1);
+    let script = "printf 'out %s' \"$CANFAR_TASK_ATTEMPT\"; test \"$CANFAR_TASK_ATTEMPT\" = 2";
+    dir.launch().args(["--retries", "1", "--retry-delay", "0"]).sh(script).run().exits(0);
+    let shown = logs(&dir, &["out", "0", "--only", "stdout"]).exits(0);
+    assert!(shown.stderr.contains("attempt 1, launch 1 (failed (exit, exit code 1)); attempt 2"), "{shown}");
+    assert_eq!(shown.printed(), "out 1");
+}
+
+#[test]
+fn a_name_that_was_not_written_out_is_answered_with_those_that_begin_so() {
+    let dir = a_run();
+    let refused = logs(&dir, &["out", "001."]).exits(2).stderr;
+    assert!(refused.contains("these begin so:\n  1  ") && refused.contains("data/001.fits"), "{refused}");
 }
 
 #[test]

@@ -67,16 +67,22 @@ pub(crate) fn sky(bench: &Bench, files: u64) -> Result<PathBuf> {
 pub(crate) fn finished(bench: &Bench, replicas: u64, tasks: u64) -> Result<PathBuf> {
     kept(bench, &format!("run-{replicas}-{tasks}"), |path| {
         for id in 1..=replicas {
-            timed::quiet(bench, &mut launch(bench, path, (id, replicas), tasks)?)?;
+            timed::quiet(bench, &mut launch(bench, path, (id, replicas), tasks, &[])?)?;
         }
         Ok(())
     })
 }
 
-/// The launch of [`finished`].
-pub(crate) fn launch(bench: &Bench, results: &Path, (id, count): (u64, u64), tasks: u64) -> Result<Command> {
+/// The launch of [`finished`], with more options.
+pub(crate) fn launch(
+    bench: &Bench,
+    results: &Path,
+    (id, count): (u64, u64),
+    tasks: u64,
+    options: &[&str],
+) -> Result<Command> {
     let mut launch = bench.replica(id, count);
-    launch.arg("--files-from").arg(list(bench, tasks)?).arg("-o").arg(results).arg("--quiet");
+    launch.arg("--files-from").arg(list(bench, tasks)?).arg("-o").arg(results).arg("--quiet").args(options);
     launch.args(["--worker", "--"]).arg(bench.program("answer"));
     Ok(launch)
 }

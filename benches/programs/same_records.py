@@ -6,7 +6,8 @@ import sys
 
 def records(name):
     with open(name) as f:
-        loaded = json.load(f)
+        # jq writes 1.0 as 1.
+        loaded = json.load(f, parse_int=float)
     keys = sys.argv[3:]
     if keys:
         loaded = [{key: record[key] for key in keys} for record in loaded]

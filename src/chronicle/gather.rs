@@ -10,12 +10,14 @@ use crate::chronicle::launches::{Launch, LaunchEnd, Stretch};
 use crate::chronicle::replica::{Replica, Told};
 use crate::chronicle::task::{State, Task};
 use crate::discover::sizes_where_told;
+use crate::entries::Entries;
 use crate::provenance::Process;
-use crate::record::inputs::{Entry, Header, InputList};
+use crate::record::inputs::{Header, InputList};
 use crate::record::launches::last_launches;
 use crate::record::layout::{Layout, ResultsName};
 use crate::record::lease::now_at_file_server;
 use crate::record::succession::is_at_work;
+use crate::select::Share;
 use crate::threads::Crew;
 use crate::units;
 
@@ -28,7 +30,7 @@ pub struct Chronicle {
     /// What the run is.
     pub header: Header,
     /// Its list.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// What became of each entry.
     pub tasks: Vec<Task>,
     /// Kinds of failure, the most frequent first.
@@ -60,11 +62,7 @@ pub fn gather(layout: &Layout) -> anyhow::Result<Chronicle> {
     let list = open(layout)?;
     let header = list.header().clone();
     let shares = list.shares()?;
-    let mut entries = Vec::with_capacity(usize::try_from(header.count)?);
-    list.read(0..header.count, |_, entry| {
-        entries.push(entry);
-        Ok(())
-    })?;
+    let entries = list.entries(&Share::Range(0..header.count))?;
     let last = last_launches(layout)?;
     let (me, now) = (Process::current(None), now_at_file_server(layout.root()));
     let replicas = (1..).zip(&shares).map(|(id, share)| Replica {
@@ -151,14 +149,15 @@ impl Chronicle {
     /// Storage that is slow, or gone, costs a chart and no more.
     fn ask_for_sizes(&mut self) {
         let begun = Instant::now();
-        let is_wanted = |(task, entry): (&Task, &Entry)| task.usage.is_some() && entry.size.is_none();
-        let mut places: Vec<usize> = (0..self.tasks.len()).collect();
-        places.retain(|place| is_wanted((&self.tasks[*place], &self.entries[*place])));
-        let paths: Vec<&Path> = places.iter().map(|place| Path::new(&self.entries[*place].path)).collect();
-        let asked = sizes_where_told(&paths, &|| begun.elapsed() < PATIENCE).unwrap_or_default();
-        for (task, entry) in self.tasks.iter_mut().zip(&self.entries) {
+        let (mut places, mut paths) = (Vec::new(), Vec::new());
+        for (place, (task, entry)) in self.tasks.iter_mut().zip(self.entries.iter()).enumerate() {
             task.size = entry.size;
+            if task.usage.is_some() && entry.size.is_none() {
+                places.push(place);
+                paths.push(Path::new(entry.path));
+            }
         }
+        let asked = sizes_where_told(&paths, &|| begun.elapsed() < PATIENCE).unwrap_or_default();
         places.into_iter().zip(asked).for_each(|(place, size)| self.tasks[place].size = size);
     }
 

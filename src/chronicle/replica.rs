@@ -3,8 +3,8 @@
 use crate::chronicle::failures::OfReplica;
 use crate::chronicle::launches::{self, Launch, Stretch, StretchEnd};
 use crate::chronicle::task::{Meta, State, Task, millis};
+use crate::entries::Entries;
 use crate::record::history::{History, Known, LastLaunch};
-use crate::record::inputs::Entry;
 use crate::record::layout::Layout;
 use crate::record::records::Records;
 use crate::select::Share;
@@ -26,7 +26,7 @@ pub(super) struct Replica<'a> {
     pub(super) run: &'a str,
     pub(super) id: u32,
     pub(super) share: &'a Share,
-    pub(super) entries: &'a [Entry],
+    pub(super) entries: &'a Entries,
     pub(super) is_at_work: bool,
 }
 
@@ -84,7 +84,7 @@ impl Replica<'_> {
             task.usage = meta.as_ref().filter(|_| task.begun_ms.is_some()).map(|meta| meta.usage);
             if task.state == State::Failed {
                 let path = usize::try_from(index).ok().and_then(|at| self.entries.get(at));
-                let path = path.map(|entry| units::path(&entry.path)).unwrap_or_default();
+                let path = path.map(|entry| units::path(entry.path)).unwrap_or_default();
                 failures.add(index, &path, meta, self.id);
             }
             tasks.push((index, task));

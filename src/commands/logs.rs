@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::cli::LogsArgs;
+use crate::cli::{Color, LogsArgs};
+use crate::config::Verbosity;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::record::attempts::{PastAttempt, attempts_of};
@@ -16,6 +17,7 @@ use crate::record::launches::{last_launches, launches_of};
 use crate::record::layout::Layout;
 use crate::record::logs::{KeptOutput, Stream};
 use crate::record::regular;
+use crate::report::console::Console;
 use crate::report::logs::{self as report, Told};
 use crate::select::Share;
 use crate::text::base_name;
@@ -138,28 +140,26 @@ impl<'a> Run<'a> {
         let by_index = task.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|index| *index < count);
         let absolute = environment.absolute(Path::new(task));
         let (mut exact, mut namesakes, mut others) = (None, Vec::new(), 0_u64);
+        let mut begin_so = Vec::new();
         let wanted = by_index.map_or(0..count, |index| index..index + 1);
         self.list.read(wanted, |index, entry| {
             if by_index.is_some() || entry.path == task || entry.path == absolute.as_os_str() {
-                exact.get_or_insert((index, entry.path));
-            } else if base_name(&entry.path) == task {
+                exact.get_or_insert((index, entry.path.to_owned()));
+            } else if base_name(entry.path) == task {
                 if namesakes.len() < EXAMPLES {
-                    namesakes.push((index, entry.path));
+                    namesakes.push((index, entry.path.to_owned()));
                 } else {
                     others += 1;
                 }
+            } else if begin_so.len() < EXAMPLES && begins_with(entry.path, task) {
+                begin_so.push((index, entry.path.to_owned()));
             }
             Ok(())
         })?;
         match (exact, namesakes.len()) {
             (Some(found), _) => Ok(found),
             (None, 1) => Ok(namesakes.remove(0)),
-            (None, 0) => bail!(
-                "no entry of the list in {} has the index, path or base name {}: it has {}, from index 0",
-                self.layout.root().display(),
-                units::path(task),
-                units::plural(count, "entry", "entries"),
-            ),
+            (None, 0) => bail!("{}", report::nobody(task, self.layout.root(), count, &begin_so)),
             (None, _) => bail!("{}", report::several(task, &namesakes, others)),
         }
     }
@@ -182,10 +182,10 @@ impl<'a> Run<'a> {
                 let (own, others) = rest.split_at(own);
                 rest = others;
                 if own.is_empty() {
-                    report::no_attempt(index, &entry.path, replica, Known::Lost, out)?;
+                    report::no_attempt(index, entry.path, replica, Known::Lost, out)?;
                 }
                 own.iter().try_for_each(|attempt| {
-                    self.show(&Told { index, path: &entry.path, replica, attempt }, out)
+                    self.show(&Told { index, path: entry.path, replica, attempt }, out)
                 })
             })?;
         }
@@ -211,17 +211,26 @@ impl<'a> Run<'a> {
         path: &OsStr,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
-        let newest = attempts.iter().rev().find(|attempt| attempt.ended.log.is_some());
+        let kept = attempts.iter().rposition(|attempt| attempt.ended.log.is_some());
+        let newest = kept.map(|place| &attempts[place]);
         let output = newest.map(|attempt| self.output(replica, attempt)).transpose()?.flatten();
-        let Some(mut output) = output else {
-            bail!(
-                "no output of {} is kept: it printed none, has not ended, or --logs (failed, if nothing else was said) did not ask for it",
-                units::path(path)
-            );
+        let (Some(newest), Some(mut output)) = (newest, output) else {
+            let why =
+                attempts.last().map_or("it has not ended yet", |last| report::not_kept(last.ended.status));
+            bail!("no output of {} is kept: {why}", units::path(path));
         };
+        if let Some(last) = attempts.last().filter(|last| *last != newest) {
+            let console = Console::new(Verbosity::Normal, Color::Auto);
+            console.warn(&report::is_older(newest, last));
+        }
         io::copy(&mut output.read(stream)?, out)?;
         Ok(())
     }
+}
+
+/// Whether a base name begins with a word, as where its extension was left out.
+fn begins_with(path: &OsStr, word: &OsStr) -> bool {
+    !word.is_empty() && base_name(path).as_encoded_bytes().starts_with(word.as_encoded_bytes())
 }
 
 /// Prints what canfar-run said in each launch of a replica.

@@ -8,10 +8,11 @@ use anyhow::{Context, bail};
 use crate::cli::PlanArgs;
 use crate::config::{Given, replica_count, source_of};
 use crate::discover;
+use crate::entries::Entries;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::listing::{self, Rules};
-use crate::record::inputs::{Entry, InputList, Source};
+use crate::record::inputs::{InputList, Source};
 use crate::record::layout::Layout;
 use crate::report::console::Console;
 use crate::report::plan::{Plan, advice, table};
@@ -20,7 +21,7 @@ use crate::units;
 
 /// A list to plan with.
 struct Listed {
-    entries: Vec<Entry>,
+    entries: Entries,
     sizes: Vec<u64>,
     strategy: Strategy,
     replicas: NonZeroU32,
@@ -107,11 +108,11 @@ fn from_run(
 }
 
 /// The sizes of all entries; none where they are not all files, as in a list of target names.
-fn sizes_of(entries: &[Entry]) -> anyhow::Result<Vec<u64>> {
+fn sizes_of(entries: &Entries) -> anyhow::Result<Vec<u64>> {
     if let Some(known) = entries.iter().map(|entry| entry.size).collect::<Option<Vec<u64>>>() {
         return Ok(known);
     }
-    let paths: Vec<_> = entries.iter().map(|entry| &entry.path).collect();
+    let paths: Vec<_> = entries.iter().map(|entry| entry.path).collect();
     match discover::sizes(&paths, &|| true) {
         Ok(sizes) => Ok(sizes),
         Err(discover::DiscoverError::Size { .. }) => Ok(Vec::new()),

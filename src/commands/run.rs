@@ -1,6 +1,6 @@
 //! `run`: this replica's share, from the list to the results file.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::commands::last::merge_if_last;
 use crate::config::{Given, RunConfig, Verbosity};
+use crate::entries::{Entries, Entry};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
 use crate::figures::Told;
@@ -16,7 +17,7 @@ use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
 use crate::provenance::Process;
 use crate::record::command_files;
-use crate::record::inputs::{Entry, InputList, Origin, Source};
+use crate::record::inputs::{InputList, Origin, Source};
 use crate::record::layout::Layout;
 use crate::record::succession;
 use crate::report::console::{Console, Tone};
@@ -137,10 +138,8 @@ fn dry_run(
             listed.notes.iter().for_each(|note| console.warn(note));
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
             let share = crate::select::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
-            let mine = share
-                .iter()
-                .filter_map(|index| listed.entries.get(usize::try_from(index).ok()?).cloned())
-                .collect();
+            let mine = share.iter().filter_map(|index| listed.entries.get(usize::try_from(index).ok()?));
+            let mine = Entries::of(mine)?;
             (share, mine)
         }
         (None, None) => anyhow::bail!(
@@ -149,10 +148,10 @@ fn dry_run(
         ),
     };
     let source = list.as_ref().map(|list| &list.header().source).or(source(config));
-    let rel = |entry: &Entry| {
-        source.map_or(entry.path.clone(), |source| crate::record::rel::rel(source, &entry.path).to_owned())
+    let rel = |path: &OsStr| {
+        source.map_or(path.to_owned(), |source| crate::record::rel::rel(source, path).to_owned())
     };
-    let tasks = share.iter().zip(&entries);
+    let tasks = share.iter().zip(entries.iter());
     let what = if config.manner == Manner::Own { "command" } else { "request" };
     match config.manner {
         Manner::Own => print_commands(config, tasks, rel, &mut out),
@@ -170,15 +169,15 @@ fn dry_run(
 
 fn print_commands<'a>(
     config: &RunConfig,
-    tasks: impl Iterator<Item = (u64, &'a Entry)>,
-    rel: impl Fn(&Entry) -> OsString,
+    tasks: impl Iterator<Item = (u64, Entry<'a>)>,
+    rel: impl Fn(&OsStr) -> OsString,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for (position, (index, entry)) in tasks.enumerate() {
-        let rel = rel(entry);
+        let rel = rel(entry.path);
         let slot = position % config.jobs + 1;
         let replica = config.identity.replica.id();
-        let place = TaskPlace { path: &entry.path, rel: &rel, index, slot, replica };
+        let place = TaskPlace { path: entry.path, rel: &rel, index, slot, replica };
         let mut line = shell_quote(&config.template.render(&place));
         line.push(b'\n');
         out.write_all(&line)?;
@@ -189,7 +188,7 @@ fn print_commands<'a>(
 /// What a shell can run as it stands: one worker with all requests. No line of JSON ends them early.
 fn print_requests<'a>(
     config: &RunConfig,
-    tasks: impl Iterator<Item = (u64, &'a Entry)>,
+    tasks: impl Iterator<Item = (u64, Entry<'a>)>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
@@ -198,7 +197,7 @@ fn print_requests<'a>(
     let folder =
         config.scratch.iter().find(|folder| folder.is_dir()).map_or(Path::new("/tmp"), PathBuf::as_path);
     for (index, entry) in tasks {
-        write_request(&mut line, &entry.path, index, 1, folder.as_os_str());
+        write_request(&mut line, entry.path, index, 1, folder.as_os_str());
         out.write_all(&line)?;
     }
     out.write_all(b"REQUESTS\n")

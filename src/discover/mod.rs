@@ -1,12 +1,12 @@
 //! Finding the input files of a run: patterns, directories and plain paths become one sorted list without repeats.
 
 mod ask;
-mod entries;
 mod error;
 mod exclude;
 mod explain;
 mod find;
 mod folder;
+mod given;
 mod ground;
 mod harvest;
 mod name_pattern;
@@ -23,9 +23,9 @@ mod sizes;
 mod target;
 mod walk;
 
-pub use entries::{Entries, read_entries};
 pub use error::{DiscoverError, NoMatch, Unmatched};
 pub use find::find;
+pub use given::{Given, read_entries};
 pub use name_pattern::NamePattern;
 pub use path_pattern::fixed_part;
 pub use patient::Patient;

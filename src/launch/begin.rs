@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::CannotWrite;
 use crate::config::Verbosity;
+use crate::entries::Entries;
 use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
 use crate::launch::caution::{Caution, after_deaths, died_before};
@@ -18,7 +19,6 @@ use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{ABANDONED, remove_leftovers};
 use crate::record::command_files;
 use crate::record::history::{History, Known, LastLaunch, Standing};
-use crate::record::inputs::Entry;
 use crate::record::item;
 use crate::record::journal::Journal;
 use crate::record::launches::launches_of;
@@ -42,7 +42,7 @@ use crate::units;
 pub struct Prepared {
     pub(super) recorder: Recorder,
     pub(super) share: Share,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Entries,
     pub(super) source: Source,
     pub(super) tasks: u64,
     /// Tasks at a time, at most.
@@ -151,7 +151,7 @@ impl Launcher<'_> {
         mut journal: Journal,
         begun: &LaunchBegun,
         share: Share,
-        entries: Vec<Entry>,
+        entries: Entries,
         before: Before,
     ) -> anyhow::Result<Prepared> {
         // At once, so that others see who is here.
@@ -208,7 +208,7 @@ impl Launcher<'_> {
     fn get_ready(
         &self,
         share: &Share,
-        entries: &[Entry],
+        entries: &Entries,
         before: Option<History>,
     ) -> anyhow::Result<(History, Due, Option<Scratch>)> {
         let read = || History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead);
@@ -242,7 +242,7 @@ impl Launcher<'_> {
     }
 
     /// What is to be run, in the order it is to start.
-    fn due(&self, history: &History, entries: &[Entry]) -> Due {
+    fn due(&self, history: &History, entries: &Entries) -> Due {
         let mut due = Due::of(history, self.config.rerun);
         if self.list.header().strategy.needs_sizes() {
             // Largest first; stable, so that equal sizes keep the list's order.
@@ -303,20 +303,20 @@ impl Launcher<'_> {
         &self,
         recorder: &Recorder,
         share: &Share,
-        entries: &[Entry],
+        entries: &Entries,
         index: u64,
         attempts: u32,
     ) -> anyhow::Result<()> {
         let position = share.position_of(index).and_then(|position| usize::try_from(position).ok());
         let Some(entry) = position.and_then(|position| entries.get(position)) else { return Ok(()) };
-        let name = units::path(&entry.path);
+        let name = units::path(entry.path);
         self.console.say(Verbosity::Quiet, Tone::Bad, &format!("lost: {name}: the container died while it ran alone; it is not run again unless asked for (--rerun all)"));
         let record = item::lost(
             self.run_id(),
             self.config.identity.replica,
             recorder.launch(),
             index,
-            &entry.path,
+            entry.path,
             attempts,
         );
         recorder

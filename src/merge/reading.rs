@@ -270,7 +270,7 @@ fn lost_record(
     let list = directory.list.as_ref().context("a run without a list")?;
     let mut path = std::ffi::OsString::new();
     list.read(std::iter::once(index), |_, entry| {
-        path = entry.path;
+        entry.path.clone_into(&mut path);
         Ok(())
     })?;
     let replica = Replica::new(replica_id, list.header().replica_count)?;

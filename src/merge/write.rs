@@ -246,7 +246,7 @@ pub fn write_missing(survey: &Survey, path: &Path, null: bool) -> anyhow::Result
         list.read((0..list.header().count).filter(is_wanted), |_, entry| {
             let bytes = entry.path.as_bytes();
             if !null && (bytes.contains(&b'\n') || bytes.ends_with(b"\r")) {
-                bail!("a name with a line end can't be told in {}: give --null too, and again to --files-from: {}", path.display(), units::path(&entry.path));
+                bail!("a name with a line end can't be told in {}: give --null too, and again to --files-from: {}", path.display(), units::path(entry.path));
             }
             written += 1;
             file.write_all(bytes)

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::discover::EntryType;
+use crate::entries::{Entries, Entry};
 use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{AtomicFile, Published};
 use crate::record::layout::Layout;
@@ -147,15 +148,6 @@ pub struct Origin {
     pub settings: Settings,
 }
 
-/// One entry of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// A path, or whatever a given list names.
-    pub path: OsString,
-    /// Its size in bytes, where the strategy needs it.
-    pub size: Option<u64>,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Line {
     #[serde(flatten)]
@@ -176,12 +168,12 @@ fn draw_run_id() -> String {
 pub fn publish(
     layout: &Layout,
     origin: Origin,
-    entries: &[Entry],
+    entries: &Entries,
     unreadable: &[std::path::PathBuf],
     me: &Process,
 ) -> anyhow::Result<Published> {
     let path = layout.inputs();
-    let (lines, blocks) = encode(entries)?;
+    let encoded = Encoded::of(entries)?;
     let header = Header {
         format: FORMAT.to_owned(),
         v: VERSION,
@@ -193,36 +185,57 @@ pub fn publish(
         command_files: origin.command_files,
         settings: origin.settings,
         count: entries.len() as u64,
-        bytes: lines.len() as u64,
-        blake3: blake3::hash(&lines).to_hex().to_string(),
+        bytes: encoded.bytes,
+        blake3: encoded.blake3,
         unreadable: unreadable.iter().map(|path| OsText::from(path.as_os_str())).collect(),
         created_by: me.clone(),
         created_at: crate::clock::now(),
         block_entries: BLOCK,
-        blocks,
+        blocks: encoded.blocks,
     };
-    let write = || -> io::Result<Published> {
+    let write = || -> anyhow::Result<Published> {
         let mut file = AtomicFile::create(&path)?;
         file.write_all(&sealed(serde_json::to_vec(&header)?))?;
-        file.write_all(&lines)?;
-        file.publish()
+        encode(entries, |block| Ok(file.write_all(block)?))?;
+        Ok(file.publish()?)
     };
     write().with_context(|| format!("can't write the input list {}", path.display()))
 }
 
-fn encode(entries: &[Entry]) -> anyhow::Result<(Vec<u8>, Vec<Block>)> {
+/// Gives the lines of all entries to `take`, a block at a time: together they are as long as the list.
+fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut lines = Vec::new();
-    let mut blocks = Vec::new();
-    for block in entries.chunks(usize::try_from(BLOCK)?) {
-        let start = lines.len();
-        for entry in block {
-            let line = Line { path: PathText::exact(&entry.path), size: entry.size };
+    let mut entries = entries.iter().peekable();
+    while entries.peek().is_some() {
+        lines.clear();
+        for entry in entries.by_ref().take(usize::try_from(BLOCK)?) {
+            let line = Line { path: PathText::exact(entry.path), size: entry.size };
             serde_json::to_writer(&mut lines, &line)?;
             lines.push(b'\n');
         }
-        blocks.push(Block { offset: start as u64, check: checksum(&lines[start..]) });
+        take(&lines)?;
     }
-    Ok((lines, blocks))
+    Ok(())
+}
+
+/// What the header has to say of the lines, which come after it.
+struct Encoded {
+    bytes: u64,
+    blake3: String,
+    blocks: Vec<Block>,
+}
+
+impl Encoded {
+    fn of(entries: &Entries) -> anyhow::Result<Self> {
+        let (mut bytes, mut digest, mut blocks) = (0, blake3::Hasher::new(), Vec::new());
+        encode(entries, |lines| {
+            blocks.push(Block { offset: bytes, check: checksum(lines) });
+            digest.update(lines);
+            bytes += lines.len() as u64;
+            Ok(())
+        })?;
+        Ok(Self { bytes, blake3: digest.finalize().to_hex().to_string(), blocks })
+    }
 }
 
 /// The header line: what it says with a checksum of that as its last member.
@@ -354,12 +367,12 @@ impl InputList {
     ///
     /// # Errors
     /// When the list can't be read or is damaged.
-    pub fn entries(&self, share: &Share) -> anyhow::Result<Vec<Entry>> {
-        let mut entries = Vec::with_capacity(usize::try_from(share.len())?);
-        self.read(share.iter(), |_, entry| {
-            entries.push(entry);
-            Ok(())
-        })?;
+    pub fn entries(&self, share: &Share) -> anyhow::Result<Entries> {
+        let count = share.len().min(self.header.count);
+        let bytes = u128::from(self.header.bytes) * u128::from(count) / u128::from(self.header.count.max(1));
+        let mut entries = Entries::with_capacity(usize::try_from(count)?, usize::try_from(bytes)?);
+        self.read(share.iter(), |_, entry| Ok(entries.push(entry)?))?;
+        entries.shrink();
         Ok(entries)
     }
 
@@ -370,10 +383,11 @@ impl InputList {
     pub fn read(
         &self,
         wanted: impl Iterator<Item = u64>,
-        mut take: impl FnMut(u64, Entry) -> anyhow::Result<()>,
+        mut take: impl FnMut(u64, Entry<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         self.read_lines(wanted, |index, line| {
-            take(index, parse_line(line, index).with_context(|| self.unusable())?)
+            let (path, size) = parse_line(line, index).with_context(|| self.unusable())?;
+            take(index, Entry { path: &path, size })
         })
     }
 
@@ -486,11 +500,11 @@ fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn parse_line(line: &[u8], index: u64) -> anyhow::Result<Entry> {
+fn parse_line(line: &[u8], index: u64) -> anyhow::Result<(OsString, Option<u64>)> {
     let line: Line =
         serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
     let path = line.path.bytes().map_err(|error| anyhow::anyhow!("entry {index}: {error}"))?;
-    Ok(Entry { path, size: line.size })
+    Ok((path, line.size))
 }
 
 /// The size alone, without memory for the path: all lines are asked for it where shares go by size.
@@ -509,18 +523,21 @@ fn parse_size(line: &[u8], index: u64) -> anyhow::Result<u64> {
 mod tests {
     use crate::provenance::Process;
 
-    use super::{BLOCK, Command, Entry, InputList, Origin, Source, publish};
+    use super::{BLOCK, Command, InputList, Origin, Source, publish};
+    use crate::entries::{Entries, Entry};
     use crate::record::atomic_file::Published;
     use crate::record::layout::Layout;
     use crate::replica::Replica;
     use crate::select::Strategy;
     use crate::text::OsText;
 
-    fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layout, Vec<Entry>) {
+    fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layout, Entries) {
         let layout = Layout::new(folder);
-        let entries: Vec<Entry> = (0..count)
-            .map(|index| Entry { path: format!("/data/{index:07}").into(), size: Some(index % 7) })
-            .collect();
+        let mut entries = Entries::default();
+        for index in 0..count {
+            let path = format!("/data/{index:07}");
+            entries.push(Entry { path: path.as_ref(), size: Some(index % 7) }).unwrap();
+        }
         let origin = Origin {
             source: Source::FilesFrom { file: OsText("-".into()), null: false },
             strategy,
@@ -541,9 +558,9 @@ mod tests {
             let list = InputList::open(&layout).unwrap().unwrap();
             for id in 1..=3 {
                 let share = list.share_of(Replica::new(id, 3).unwrap()).unwrap();
-                let expected: Vec<&Entry> =
-                    share.iter().map(|index| &entries[usize::try_from(index).unwrap()]).collect();
-                assert_eq!(list.entries(&share).unwrap().iter().collect::<Vec<_>>(), expected);
+                let expected =
+                    share.iter().map(|index| entries.get(usize::try_from(index).unwrap()).unwrap());
+                assert_eq!(list.entries(&share).unwrap(), Entries::of(expected).unwrap());
             }
         }
     }
@@ -553,7 +570,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (layout, entries) = published(folder.path(), Strategy::Even, 20);
         let whole = std::fs::read(layout.inputs()).unwrap();
-        let read = || -> anyhow::Result<Vec<Entry>> {
+        let read = || -> anyhow::Result<Entries> {
             let list = InputList::open(&layout)?.expect("it is there");
             list.entries(&crate::select::Share::Range(0..list.header().count))
         };

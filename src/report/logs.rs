@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::event::AttemptEnded;
@@ -41,7 +42,7 @@ pub fn attempt(told: &Told<'_>, output: Option<KeptOutput>, out: &mut dyn Write)
         units::duration(Duration::try_from_secs_f64(ended.usage.duration_s).unwrap_or_default())
     )?;
     let Some(mut output) = output else {
-        writeln!(out, "    no output is kept: it printed none, or --logs did not ask for it")?;
+        writeln!(out, "    no output is kept: {}", not_kept(ended.status))?;
         return Ok(());
     };
     for stream in [Stream::Stdout, Stream::Stderr] {
@@ -51,6 +52,14 @@ pub fn attempt(told: &Told<'_>, output: Option<KeptOutput>, out: &mut dyn Write)
         }
     }
     Ok(())
+}
+
+/// Why an attempt that ended has no kept output.
+pub fn not_kept(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "it printed none, or the run keeps that of failed tasks only (--logs all keeps all)",
+        Status::Failed => "it printed none, or --logs none was given",
+    }
 }
 
 fn how(ended: &AttemptEnded) -> String {
@@ -106,6 +115,45 @@ pub fn own_words(replica: u32, launch: u32, out: &mut dyn Write) -> io::Result<(
     writeln!(out, "==> replica {replica}, launch {launch}")
 }
 
+/// Says that no entry of a list has such an index, path or base name, and which come near.
+pub fn nobody(task: &OsStr, root: &Path, count: u64, begin_so: &[(u64, OsString)]) -> String {
+    let mut text = format!(
+        "no entry of the list in {} has the index, path or base name {}",
+        root.display(),
+        units::path(task)
+    );
+    if begin_so.is_empty() {
+        text.push_str(&format!(": it has {}", units::plural(count, "entry", "entries")));
+        if count > 0 {
+            text.push_str(&format!(", with the indices 0 to {}", count - 1));
+        }
+    } else {
+        text.push_str("; these begin so:");
+        push_entries(&mut text, begin_so);
+    }
+    text
+}
+
+/// Says that the output shown is not of the last attempt.
+pub fn is_older(shown: &PastAttempt, last: &PastAttempt) -> String {
+    format!(
+        "this is of attempt {}, launch {} ({}); attempt {}, launch {} came later ({}), and no output of it is kept: {}",
+        shown.ended.attempt,
+        shown.launch,
+        how(&shown.ended),
+        last.ended.attempt,
+        last.launch,
+        how(&last.ended),
+        not_kept(last.ended.status)
+    )
+}
+
+fn push_entries(text: &mut String, entries: &[(u64, OsString)]) {
+    for (index, path) in entries {
+        text.push_str(&format!("\n  {index}  {}", units::path(path)));
+    }
+}
+
 /// Says that a name is that of several entries.
 pub fn several(name: &OsStr, namesakes: &[(u64, OsString)], others: u64) -> String {
     let mut text = format!(
@@ -113,9 +161,7 @@ pub fn several(name: &OsStr, namesakes: &[(u64, OsString)], others: u64) -> Stri
         namesakes.len() as u64 + others,
         units::path(name)
     );
-    for (index, path) in namesakes {
-        text.push_str(&format!("\n  {index}  {}", units::path(path)));
-    }
+    push_entries(&mut text, namesakes);
     if others > 0 {
         text.push_str(&format!("\n  and {others} more"));
     }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 
-use crate::record::inputs::Entry;
+use crate::entries::Entries;
 use crate::select::{Imbalance, Share, Strategy, loads, shares};
 use crate::units;
 
@@ -65,7 +65,7 @@ pub struct Comparison {
 impl Plan {
     /// Works out who gets what. `sizes` is empty where they are not known; then `size` can't be compared.
     pub fn new(
-        entries: &[Entry],
+        entries: &Entries,
         sizes: &[u64],
         strategy: Strategy,
         replicas: NonZeroU32,
@@ -94,10 +94,10 @@ impl Plan {
     }
 }
 
-fn row(replica_id: u32, share: &Share, entries: &[Entry], sizes: &[u64]) -> Row {
+fn row(replica_id: u32, share: &Share, entries: &Entries, sizes: &[u64]) -> Row {
     let name = |index: Option<u64>| {
         let index = usize::try_from(index?).ok()?;
-        Some(units::path(&entries.get(index)?.path))
+        Some(units::path(entries.get(index)?.path))
     };
     Row {
         replica_id,
@@ -123,7 +123,7 @@ fn compare(strategy: Strategy, of_all: &[Share], sizes: &[u64]) -> Comparison {
 }
 
 /// The plan as text.
-pub fn table(plan: &Plan, entries: &[Entry]) -> String {
+pub fn table(plan: &Plan, entries: &Entries) -> String {
     let common = common_folder(entries);
     let mut text = String::new();
     // Writing to a String does not fail.
@@ -133,10 +133,10 @@ pub fn table(plan: &Plan, entries: &[Entry]) -> String {
 
 /// The folder all entries lie in, with a slash at its end; empty where there is none. Entries found by patterns are
 /// sorted, but given ones need not be.
-fn common_folder(entries: &[Entry]) -> String {
-    let Some(first) = entries.first() else { return String::new() };
-    let mut length = folder_length(&first.path);
-    for entry in entries {
+fn common_folder(entries: &Entries) -> String {
+    let Some(first) = entries.get(0) else { return String::new() };
+    let mut length = folder_length(first.path);
+    for entry in entries.iter() {
         let bytes = entry.path.as_bytes();
         while length > 0 && !bytes.starts_with(&first.path.as_bytes()[..length]) {
             length = first.path.as_bytes()[..length - 1]

@@ -281,13 +281,27 @@ fn stopped_by(reason: StopReason) -> &'static str {
     }
 }
 
-/// What to type next.
+/// What to type next. Failures run again with what is missing, so that is said where nothing else is.
 fn advice(figures: &Figures, root: &Path) -> Vec<String> {
     let dir = String::from_utf8_lossy(&shell_quote(&[root.into()])).into_owned();
+    let mut lines = unowned(figures, &dir);
     if figures.complete {
-        let kind = if figures.totals.failed > 0 { "complete, with failures" } else { "complete" };
-        return vec![format!("{kind}; `canfar-run merge {dir}` makes one file of it")];
+        lines.push(format!("complete; one file of all results: canfar-run merge {dir}"));
     }
+    if figures.totals.failed > 0 {
+        lines.push(format!(
+            "why {} failed: canfar-run logs --failed {dir}",
+            units::count(figures.totals.failed, "file")
+        ));
+        if figures.complete {
+            lines.push(format!("to run just the failed ones again: canfar-run resume {dir}"));
+        }
+    }
+    lines
+}
+
+/// What to type for what nobody is at.
+fn unowned(figures: &Figures, dir: &str) -> Vec<String> {
     let unowned = &figures.without_owner;
     if unowned.is_empty() {
         return Vec::new();

@@ -11,9 +11,10 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGTERM;
 
+use crate::entries::Entries;
 use crate::event::Totals;
 use crate::outcome::{Cause, Status};
-use crate::record::inputs::{Entry, InputList};
+use crate::record::inputs::InputList;
 use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
@@ -93,7 +94,7 @@ pub struct Work<'a> {
     /// The list, for `{rel}`.
     pub list: &'a InputList,
     /// The entries of the share, in its order.
-    pub entries: &'a [Entry],
+    pub entries: &'a Entries,
     /// The index in the list of each.
     pub share: &'a crate::select::Share,
     /// Where tasks come from.
@@ -177,8 +178,8 @@ impl Work<'_> {
             Err(error) => return self.cannot_write(turn, &error),
         };
         let attempt = Attempt {
-            path: &entry.path,
-            rel: rel(&self.list.header().source, &entry.path),
+            path: entry.path,
+            rel: rel(&self.list.header().source, entry.path),
             index,
             number,
             alone: turn.is_alone(),

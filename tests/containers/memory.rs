@@ -65,6 +65,7 @@ fn hogs(dir: &Dir, cpus: u32, mib: u64) -> Container<'_> {
 }
 
 const HOG: [&str; 3] = ["--", "hog", "{}"];
+const WARM_HOGS: [&str; 3] = ["--worker", "--", "hog"];
 
 /// Causes of failure by index, as the last word of all launches has it.
 fn causes(dir: &Dir, launches: usize) -> BTreeMap<u64, String> {
@@ -81,9 +82,9 @@ fn one_that_takes_memory_steadily_fails_as_oom_before_the_kernel_kills_anybody()
     if !require(Component::Containers) {
         return;
     }
-    for jobs in [&[][..], &["-j", "4"]] {
+    for (jobs, command) in [(&[][..], HOG), (&["-j", "4"], HOG), (&["-j", "2"], WARM_HOGS)] {
         let dir = twenty_and(Hunger::STEADY);
-        let (ended, kills) = hogs(&dir, 2, ROOMY).args(jobs).args(HOG).start().wait_and_count();
+        let (ended, kills) = hogs(&dir, 2, ROOMY).args(jobs).args(command).start().wait_and_count();
         let ended = ended.exits(1);
         assert_eq!(kills, 0, "{ended}");
         assert_eq!(causes(&dir, 1), [(BAD as u64, "oom".to_owned())].into(), "{ended}");
@@ -159,13 +160,16 @@ fn a_task_that_the_kernel_killed_is_run_again_alone_without_spending_a_retry() {
     }
     // One that is too large beside another, and one that is too large for the container.
     let large = Hunger::at_once(percent(SMALL, 60), 300);
-    for (hungers, failures) in [
-        (vec![large; 2], BTreeMap::new()),
-        (vec![Hunger::MODEST, Hunger::SUDDEN, Hunger::MODEST], [(1, "oom".to_owned())].into()),
+    let sudden = vec![Hunger::MODEST, Hunger::SUDDEN, Hunger::MODEST];
+    for (hungers, command, failures) in [
+        (vec![large; 2], HOG, BTreeMap::new()),
+        (sudden.clone(), HOG, [(1, "oom".to_owned())].into()),
+        (sudden, WARM_HOGS, [(1, "oom".to_owned())].into()),
     ] {
         let was_killed = |_| {
             let dir = tasks(hungers.clone());
-            let (ended, kills) = hogs(&dir, 2, SMALL).args(["-j", "3"]).args(HOG).start().wait_and_count();
+            let (ended, kills) =
+                hogs(&dir, 2, SMALL).args(["-j", "3"]).args(command).start().wait_and_count();
             let ended = ended.exits(i32::from(!failures.is_empty()));
             assert_eq!(causes(&dir, 1), failures, "{ended}");
             assert_eq!(dir.results(1).len(), hungers.len() - failures.len(), "{ended}");

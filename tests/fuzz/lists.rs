@@ -1,10 +1,11 @@
 //! Damaged lists of inputs: refused, or read as they were written.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
+use canfar_run::entries::{Entries, Entry};
 use canfar_run::provenance::Process;
-use canfar_run::record::inputs::{Command, Entry, InputList, Origin, Settings, Source, publish};
+use canfar_run::record::inputs::{Command, InputList, Origin, Settings, Source, publish};
 use canfar_run::record::layout::Layout;
 use canfar_run::select::{Share, Strategy as Sharing};
 use proptest::collection::vec;
@@ -24,8 +25,8 @@ fn case() -> impl Strategy<Value = Case> {
 fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
-    let entries: Vec<Entry> =
-        entries.into_iter().map(|(path, size)| Entry { path: OsString::from_vec(path), size }).collect();
+    let entries = entries.iter().map(|(path, size)| Entry { path: OsStr::from_bytes(path), size: *size });
+    let entries = Entries::of(entries).unwrap();
     let origin = Origin {
         source: Source::FilesFrom { file: "-".into(), null: false },
         strategy,
@@ -44,7 +45,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
     };
     let before = read().unwrap();
     prop_assert_eq!(&before.1, &entries);
-    prop_assert_eq!(before.2.iter().map(Vec::len).sum::<usize>(), entries.len());
+    prop_assert_eq!(before.2.iter().map(Entries::len).sum::<usize>(), entries.len());
     let mut text = std::fs::read(layout.inputs()).unwrap();
     damages.iter().for_each(|damage| damage.apply(&mut text));
     std::fs::write(layout.inputs(), &text).unwrap();

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use canfar_run::entries::{Entries, Entry};
 use canfar_run::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
 use canfar_run::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::provenance::Process;
 use canfar_run::record::history::{History, LastLaunch};
-use canfar_run::record::inputs::{self, Command, Entry, InputList, Origin, Source};
+use canfar_run::record::inputs::{self, Command, InputList, Origin, Source};
 use canfar_run::record::item::{self, Meta, TaskResult};
 use canfar_run::record::journal::Journal;
 use canfar_run::record::layout::Layout;
@@ -26,9 +27,12 @@ impl WrittenRun {
     pub(crate) fn new(root: &Path, paths: Vec<PathBuf>, strategy: Strategy, replica_count: u32) -> Self {
         let layout = Layout::new(root);
         std::fs::create_dir_all(layout.journals()).unwrap();
-        let size = |path: &PathBuf| path.as_os_str().len() as u64 * 7 % 13;
-        let entry =
-            |path: &PathBuf| Entry { path: path.into(), size: strategy.needs_sizes().then(|| size(path)) };
+        let size = |path: &Path| path.as_os_str().len() as u64 * 7 % 13;
+        let mut entries = Entries::default();
+        for path in &paths {
+            let size = strategy.needs_sizes().then(|| size(path));
+            entries.push(Entry { path: path.as_os_str(), size }).unwrap();
+        }
         let origin = Origin {
             source: Source::FilesFrom { file: "/list".into(), null: false },
             strategy,
@@ -37,7 +41,6 @@ impl WrittenRun {
             command_files: Vec::new(),
             settings: inputs::Settings::default(),
         };
-        let entries: Vec<Entry> = paths.iter().map(entry).collect();
         inputs::publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
         let list = InputList::open(&layout).unwrap().unwrap();
         Self { layout, list, paths }

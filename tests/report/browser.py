@@ -87,6 +87,10 @@ def status_after(page, action):
     return page.inner_text("#shown")
 
 
+def cleared(page):
+    return status_after(page, lambda: page.click("#filters button[type=reset]"))
+
+
 def sorted_by(page, column):
     page.click(f"th[data-column={column}] button")
     return {"sorts": page.evaluate(SORTS), "rows": page.evaluate(ROWS)}
@@ -155,9 +159,9 @@ def main():
         seen["duration"] = [sorted_by(page, "duration"), sorted_by(page, "duration")]
         seen["times"] = page.evaluate(TIMED)
         seen["searched"] = status_after(page, lambda: page.fill("#search", word))
-        seen["cleared"] = status_after(page, lambda: page.click("#filters button[type=reset]"))
+        seen["cleared"] = cleared(page)
         seen["failed"] = status_after(page, lambda: page.select_option("#by-state", "1"))
-        page.click("#filters button[type=reset]")
+        cleared(page)
         # Where nothing was clicked yet, the first key leads to the beginning.
         fresh = opened(browser, report, seen)
         seen["keyboard"] = by_keyboard(fresh)
@@ -165,7 +169,7 @@ def main():
         page.bring_to_front()
         if page.locator("[data-kind]").count() > 0:
             seen["kind"] = status_after(page, lambda: page.locator("[data-kind]").first.click())
-            page.click("#filters button[type=reset]")
+            cleared(page)
         seen["printed"] = printed(page)
         ground = "getComputedStyle(document.documentElement).backgroundColor"
         seen["grounds"] = [page.evaluate(ground), page.click("#theme") or page.evaluate(ground)]

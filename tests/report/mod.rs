@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::support::{Component, DEADLINE, Dir, python, require, wait_until};
 
+mod large;
+
 /// What a reader sees of a page.
 #[track_caller]
 fn seen(report: &Path, search: &str) -> Value {
@@ -101,6 +103,33 @@ fn the_page_counts_as_merge_does_and_its_table_can_be_searched_sorted_and_used_b
     assert!(seen["colors"].as_u64() > Some(3), "{}", seen["colors"]);
     assert!(seen["pointed"].as_str().unwrap().starts_with("Replica 1, slot 1"), "{}", seen["pointed"]);
     assert_eq!((&seen["printed"]["rows"], &seen["printed"]["note"]), (&200.into(), &"".into()));
+}
+
+#[test]
+fn a_run_of_512_replicas_and_100_000_tasks_is_shown_at_once() {
+    if !require(Component::Browser) {
+        return;
+    }
+    let dir = Dir::new();
+    large::write(&dir.path("out"));
+    report(&dir);
+    let seen = seen(&dir.path("out/report.html"), "night_013");
+    let failed = large::TASKS / 40;
+    assert_eq!(counts(&seen), [large::TASKS, large::TASKS - failed, failed, 0]);
+    assert_eq!(counts(&seen), merged(&dir));
+    assert_eq!(seen["searched"], "500 of 100,000 tasks");
+    assert_eq!(seen["failed"], "2,500 of 100,000 tasks");
+    assert!(seen["rows"].as_array().unwrap().len() < 100, "only rows in sight are made");
+    assert_eq!(seen["keyboard"]["last"], "99999");
+    assert_eq!(seen["printed"]["rows"], 300);
+    assert!(
+        seen["printed"]["note"].as_str().unwrap().contains("first 300 of 100,000"),
+        "{}",
+        seen["printed"]
+    );
+    let bytes = dir.bytes("out/report.html").len();
+    assert!(bytes < 12_000_000, "{bytes}");
+    eprintln!("{bytes} bytes; first paint after {} ms; milliseconds: {}", seen["paint"], seen["times"]);
 }
 
 #[test]

@@ -47,7 +47,9 @@ esac";
     let whole = Dir::with_inputs(2);
     work(whole.canfar_run()).sh(&task(100_000)).run().exits(0);
     let journal = whole.text("out/journal/1.1.jsonl");
-    let of_first = |line: &&str| line.contains("\"index\":0,") && !line.contains("\"event\":\"start\"");
+    let of_first = |line: &&str| {
+        ["attempt", "end"].iter().any(|event| line.contains(&format!("\"event\":\"{event}\",\"index\":0,")))
+    };
     let length: usize = journal.lines().filter(of_first).map(|line| line.len() + 1).sum();
     let mut cut = 0;
     for length in length - 5..length + 2 {

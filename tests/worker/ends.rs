@@ -1,5 +1,7 @@
 //! Workers that die, hang, or close what they need.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 
 use super::{distinct, failed, launch, values};
@@ -117,13 +119,37 @@ says(error='again')";
     wait_until(DEADLINE, "all are there", || dir.lines("pids").len() == 6);
     running.signal(Signal::TERM);
     running.wait().exits(143);
-    let left: Vec<_> = dir
-        .lines("pids")
-        .into_iter()
-        .filter(|pid| std::path::Path::new("/proc").join(pid).exists())
-        .collect();
+    let left: Vec<_> = dir.lines("pids").into_iter().filter(|pid| exists(pid)).collect();
     assert_eq!(left, Vec::<String>::new());
     assert!(dir.events_of(1, 1, "end").is_empty());
+}
+
+#[test]
+fn a_second_signal_kills_workers_at_once_with_all_that_they_started() {
+    let dir = Dir::with_inputs(4);
+    // Deaf to the first one, but for a note of it.
+    let answer = "signal.signal(15, lambda *_: open('told', 'a').write('x\\n'))
+if os.fork() == 0: os.setsid()
+open('pids', 'a').write(f'{os.getpid()}\\n')
+while os.path.exists('data'): time.sleep(0.02)";
+    let running = launch(&dir, &["-j", "2", "--grace", "1h"], answer).start();
+    wait_until(DEADLINE, "all are there", || dir.lines("pids").len() == 4);
+    running.signal(Signal::TERM);
+    wait_until(DEADLINE, "both heard it", || dir.lines("told").len() >= 2);
+    assert!(dir.lines("pids").iter().all(|pid| exists(pid)), "nobody is killed before the grace is over");
+    let begun = Instant::now();
+    running.signal(Signal::TERM);
+    running.wait().exits(143);
+    // The grace alone would be 15 s.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(!dir.lines("pids").iter().any(|pid| exists(pid)));
+    assert!(dir.events_of(1, 1, "end").is_empty());
+    launch(&dir, &["-j", "2"], "says(n=index)").run().exits(0);
+    assert_eq!(values(&dir, "n"), [0, 1, 2, 3]);
+}
+
+fn exists(pid: &str) -> bool {
+    std::path::Path::new("/proc").join(pid).exists()
 }
 
 #[test]

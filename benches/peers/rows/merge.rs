@@ -14,6 +14,8 @@ use crate::timed::{self, Sample};
 const MOST_MEMORY: u64 = 32_000_000;
 /// Ours, of files that Python wrote.
 const FOREIGN: &str = "canfar-run, Python's files";
+const RECIPE: &str = "Python recipe";
+const FOREIGN_RECIPE: &str = "Python recipe, its files";
 /// One bit a task.
 const TASKS_PER_BYTE: u64 = 8;
 
@@ -22,22 +24,25 @@ pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
     let foreign = data::foreign(bench, 100, records)?;
     let own = data::finished(bench, 100, records)?;
     let goals = [
-        Goal::Faster(OURS, 20.0, "Python recipe"),
+        Goal::Faster(OURS, 20.0, RECIPE),
         Goal::Faster(OURS, 20.0, "jq -s add"),
+        Goal::Faster(FOREIGN, 20.0, FOREIGN_RECIPE),
         Goal::AtMost(OURS, 5.0, "cat and sync"),
         Goal::Peak(OURS, MOST_MEMORY),
         Goal::Peak(FOREIGN, MOST_MEMORY),
     ];
     let files = data::results_files(&own)?;
     let (joined, catted) = (files.clone(), files);
-    let recipe = own.clone();
+    let recipe = |folder: PathBuf| {
+        move || timed::quiet(bench, bench.python("recipe").arg(&folder).arg(bench.fresh("recipe.json")?))
+    };
+    let (of_ours, of_its) = (recipe(own.clone()), recipe(foreign.clone()));
     let checked = own.clone();
     Ok(Race::new(goals)
         .with(OURS, records, move || merge(bench, &own))
         .with(FOREIGN, records, move || merge(bench, &foreign))
-        .with("Python recipe", records, move || {
-            timed::quiet(bench, bench.python("recipe").arg(&recipe).arg(bench.fresh("recipe.json")?))
-        })
+        .with(FOREIGN_RECIPE, records, of_its)
+        .with(RECIPE, records, of_ours)
         .with("jq -s add", records, move || {
             let mut jq = Command::new("jq");
             jq.args(["-s", "add"]).args(&joined);

@@ -18,5 +18,5 @@ pub(crate) fn done(bench: &Bench) -> Result<Race<'_>> {
 /// The launch of [`data::finished`] once more.
 pub(crate) fn ours(bench: &Bench, tasks: u64) -> Result<Sample> {
     let results = data::finished(bench, 1, tasks)?;
-    all_ok(bench, data::launch(bench, &results, (1, 1), tasks)?.arg("--json"), tasks)
+    all_ok(bench, &mut data::launch(bench, &results, (1, 1), tasks, &["--json"])?, tasks)
 }

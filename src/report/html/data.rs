@@ -130,8 +130,8 @@ fn state_digit(state: State) -> char {
 fn names(chronicle: &Chronicle) -> (Vec<String>, Vec<u32>, Vec<String>) {
     let (mut folders, mut folder, mut name) = (Vec::new(), Vec::new(), Vec::new());
     let mut places: HashMap<String, u32> = HashMap::new();
-    for entry in &chronicle.entries {
-        let path = units::path(&entry.path);
+    for entry in chronicle.entries.iter() {
+        let path = units::path(entry.path);
         let begin = path.trim_end_matches('/').rfind('/').map_or(0, |slash| slash + 1);
         let (before, base) = path.split_at(begin);
         let place = places.get(before).copied().unwrap_or_else(|| {

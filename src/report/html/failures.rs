@@ -53,7 +53,7 @@ fn files(count: u64) -> String {
 
 fn example_of(chronicle: &Chronicle, example: &Example, is_open: bool) -> Markup {
     let at = usize::try_from(example.index).ok();
-    let path = at.and_then(|at| chronicle.entries.get(at)).map(|entry| units::path(&entry.path));
+    let path = at.and_then(|at| chronicle.entries.get(at)).map(|entry| units::path(entry.path));
     let replica = at.and_then(|at| chronicle.tasks.get(at)).map_or(0, |task| task.replica);
     let log = |title: &str, text: &str| {
         html! { p.title { (title) } pre tabindex="0" { bdi { (printable_lines(text)) } } }

@@ -32,9 +32,7 @@ pub(super) fn section(chronicle: &Chronicle, root: &Path) -> Markup {
                 (fact("List made", &html! { (header.created_at) " by " (units::printable(&header.created_by.to_string())) ", canfar-run " (units::printable(&header.created_by.version)) }))
                 @if !header.settings.options.is_empty() { (fact("Options", &options(header))) }
                 @if !header.settings.env.is_empty() { (fact("Variables", &variables(&header.settings.env))) }
-                @for file in &header.command_files {
-                    (fact("File of the command", &html! { (code(&file.name)) " BLAKE3 " code.hash { (file.blake3) } }))
-                }
+                @for (name, contents) in &files_of_command(chronicle) { (fact("File of the command", &file(name, contents))) }
                 (fact("Versions", &html! { (told(&chronicle.launches, |launch| Some(launch.begun.as_ref()?.process.version.clone()))) }))
                 (fact("Hosts", &html! { (told(&chronicle.launches, |launch| Some(launch.begun.as_ref()?.process.host.clone()))) }))
             }
@@ -88,6 +86,52 @@ fn options(header: &Header) -> Markup {
 
 fn variables(env: &BTreeMap<String, String>) -> Markup {
     html! { ul { @for (name, value) in env { li { code { bdi { (units::printable(name)) "=" (units::printable(value)) } } } } } }
+}
+
+/// What a small file that the command names held, from when on.
+struct Content<'a> {
+    blake3: &'a str,
+    since_ms: i64,
+    launches: u64,
+}
+
+/// Each such file with all that launches found in it, in the order of time; before any launch, as whoever made the list
+/// found it.
+fn files_of_command(chronicle: &Chronicle) -> BTreeMap<&OsText, Vec<Content<'_>>> {
+    let mut files: BTreeMap<&OsText, Vec<Content<'_>>> = BTreeMap::new();
+    let mut launches: Vec<&Launch> = chronicle.launches.iter().collect();
+    launches.sort_by_key(|launch| launch.begun_ms);
+    for launch in launches {
+        for file in launch.begun.iter().flat_map(|begun| &begun.command_files) {
+            let contents = files.entry(&file.name).or_default();
+            match contents.iter_mut().find(|content| content.blake3 == file.blake3) {
+                Some(content) => content.launches += 1,
+                None => {
+                    contents.push(Content { blake3: &file.blake3, since_ms: launch.begun_ms, launches: 1 });
+                }
+            }
+        }
+    }
+    for file in &chronicle.header.command_files {
+        let as_listed = || vec![Content { blake3: &file.blake3, since_ms: 0, launches: 0 }];
+        files.entry(&file.name).or_insert_with(as_listed);
+    }
+    files
+}
+
+fn file(name: &OsText, contents: &[Content<'_>]) -> Markup {
+    html! {
+        (code(name))
+        @if let [only] = contents { " BLAKE3 " code.hash { (only.blake3) } } @else {
+            ", changed during the run:"
+            ul { @for content in contents {
+                li {
+                    "BLAKE3 " code.hash { (content.blake3) } ", first in a launch of " (time(content.since_ms)) ", in "
+                    (units::plural(content.launches, "launch", "launches"))
+                }
+            } }
+        }
+    }
 }
 
 /// What launches say of themselves, each once.

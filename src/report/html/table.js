@@ -104,8 +104,10 @@ class TaskTable {
 
     draw() {
         this.drawing = undefined;
+        if (this.isPrinting) return;
         const height = this.rowHeight();
-        const inSight = Math.ceil(this.region.clientHeight / height);
+        // On paper the region is as high as all rows, and while that comes and goes nobody sees more than a window of it.
+        const inSight = Math.ceil(Math.min(this.region.clientHeight, innerHeight) / height);
         const first = Math.max(0, Math.floor(this.region.scrollTop / height) - MARGIN_ROWS);
         const end = Math.min(this.shown.length, first + inSight + 2 * MARGIN_ROWS);
         this.fill(first, end, height);
@@ -144,6 +146,7 @@ class TaskTable {
 
     // For paper: the first rows in the present order, and a note of what is not there.
     print() {
+        this.isPrinting = true;
         const end = Math.min(this.shown.length, PRINTED_ROWS);
         this.fill(0, end, 0);
         this.body.querySelector(".gap")?.remove();
@@ -152,6 +155,7 @@ class TaskTable {
     }
 
     endPrint() {
+        this.isPrinting = false;
         this.note.hidden = true;
         this.draw();
     }

@@ -1,17 +1,18 @@
 //! Reading a given list of entries (`--files-from`): bytes as they are, in the order given.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
-use std::io::BufRead;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufRead};
+use std::os::unix::ffi::OsStrExt;
 
 use super::error::DiscoverError;
+use crate::entries::{Entries, Entry, TooLong};
 
 /// A list as it was given, without its repeats.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Entries {
+pub struct Given {
     /// Exact bytes, in the order of their first mention.
-    pub entries: Vec<OsString>,
+    pub entries: Entries,
     /// How many were left out because they had been there before.
     pub repeats: usize,
 }
@@ -27,15 +28,14 @@ pub fn read_entries(
     mut input: impl BufRead,
     null_separated: bool,
     name: &str,
-) -> Result<Entries, DiscoverError> {
+) -> Result<Given, DiscoverError> {
     let separator = if null_separated { b'\0' } else { b'\n' };
-    let mut entries = Vec::new();
+    let unusable = |cause| DiscoverError::Entries { name: name.to_owned(), cause };
+    let mut entries = Entries::default();
+    let mut entry = Vec::new();
     for line in 1.. {
-        let mut entry = Vec::new();
-        let length = input
-            .read_until(separator, &mut entry)
-            .map_err(|cause| DiscoverError::Entries { name: name.to_owned(), cause })?;
-        if length == 0 {
+        entry.clear();
+        if input.read_until(separator, &mut entry).map_err(unusable)? == 0 {
             break;
         }
         entry.pop_if(|last| *last == separator);
@@ -45,20 +45,39 @@ pub fn read_entries(
         if is_blank(&entry, null_separated) {
             continue;
         }
-        entries.push(OsString::from_vec(entry));
+        let entry = Entry { path: OsStr::from_bytes(&entry), size: None };
+        entries.push(entry).map_err(|error| unusable(io::Error::other(error)))?;
     }
-    Ok(without_repeats(entries))
+    let mut given = without_repeats(entries).map_err(|error| unusable(io::Error::other(error)))?;
+    given.entries.shrink();
+    Ok(given)
 }
 
-fn without_repeats(mut entries: Vec<OsString>) -> Entries {
-    let mut seen = HashSet::with_capacity(entries.len());
-    let is_first: Vec<bool> = entries.iter().map(|entry| seen.insert(entry.as_os_str())).collect();
-    let repeats = is_first.iter().filter(|is_first| !**is_first).count();
-    if repeats > 0 {
-        let mut is_first = is_first.into_iter();
-        entries.retain(|_| is_first.next().unwrap_or(true));
+/// Finds repeats by sorting hashes: a set of a million paths would take as much memory as they do.
+fn without_repeats(entries: Entries) -> Result<Given, TooLong> {
+    let hasher = RandomState::new();
+    let mut hashes: Vec<(u64, usize)> =
+        entries.iter().map(|entry| hasher.hash_one(entry.path)).zip(0..).collect();
+    hashes.sort_unstable();
+    let mut repeated = Vec::new();
+    for alike in hashes.chunk_by(|one, other| one.0 == other.0) {
+        let mut firsts: Vec<Entry<'_>> = Vec::new();
+        for entry in alike.iter().filter(|_| alike.len() > 1) {
+            let (place, entry) = (entry.1, entries.get(entry.1));
+            match entry.filter(|entry| !firsts.contains(entry)) {
+                Some(entry) => firsts.push(entry),
+                None => repeated.push(place),
+            }
+        }
     }
-    Entries { entries, repeats }
+    let repeats = repeated.len();
+    if repeats == 0 {
+        return Ok(Given { entries, repeats });
+    }
+    repeated.sort_unstable();
+    let is_first = |(place, _): &(usize, Entry<'_>)| repeated.binary_search(place).is_err();
+    let entries = Entries::of(entries.iter().enumerate().filter(is_first).map(|(_, entry)| entry))?;
+    Ok(Given { entries, repeats })
 }
 
 fn check_line(entry: &[u8], line: usize, name: &str) -> Result<(), DiscoverError> {
@@ -80,13 +99,22 @@ fn is_blank(entry: &[u8], null_separated: bool) -> bool {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8], null_separated: bool) -> Entries {
+    fn read(bytes: &[u8], null_separated: bool) -> Given {
         read_entries(bytes, null_separated, "list.txt").unwrap()
     }
 
-    fn list(entries: &[&[u8]], repeats: usize) -> Entries {
-        let entries = entries.iter().map(|entry| OsString::from_vec(entry.to_vec())).collect();
-        Entries { entries, repeats }
+    fn list(entries: &[&[u8]], repeats: usize) -> Given {
+        let entries = entries.iter().map(|path| Entry { path: OsStr::from_bytes(path), size: None });
+        Given { entries: Entries::of(entries).unwrap(), repeats }
+    }
+
+    #[test]
+    fn of_many_repeats_the_first_mention_stays() {
+        let lines = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join("\n");
+        let numbers: Vec<u32> = (0..3000).map(|place| place * 7919 % 1000).collect();
+        let once = read(lines(&numbers[..1000]).as_bytes(), false);
+        assert_eq!((once.entries.len(), once.repeats), (1000, 0));
+        assert_eq!(read(lines(&numbers).as_bytes(), false), Given { entries: once.entries, repeats: 2000 });
     }
 
     #[test]
