@@ -431,9 +431,10 @@ pub struct RunArgs {
     /// Messages.
     #[command(flatten)]
     pub messages: MessageArgs,
-    /// Print this replica's commands and stop; writes nothing
+    /// Print the commands and stop; writes nothing
     ///
-    /// Shell-quoted, one a line. [default: false]
+    /// Shell-quoted, one a line: those of this replica's share, after `resume` only what would be run again or for the
+    /// first time. [default: false]
     #[arg(short = 'n', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Messages")]
     pub dry_run: Option<bool>,
     /// A TOML file with options, a command, and an `[env]` for the tasks

@@ -15,7 +15,7 @@ use crate::provenance::Process;
 use crate::record::inputs::{Header, InputList};
 use crate::record::launches::last_launches;
 use crate::record::layout::{Layout, ResultsName};
-use crate::record::lease::now_at_file_server;
+use crate::record::lease::now_as_good_as_known;
 use crate::record::succession::is_at_work;
 use crate::select::Share;
 use crate::threads::Crew;
@@ -64,7 +64,7 @@ pub fn gather(layout: &Layout) -> anyhow::Result<Chronicle> {
     let shares = list.shares()?;
     let entries = list.entries(&Share::Range(0..header.count))?;
     let last = last_launches(layout)?;
-    let (me, now) = (Process::current(None), now_at_file_server(layout.root()));
+    let (me, now) = (Process::current(None), now_as_good_as_known(layout.root()));
     let replicas = (1..).zip(&shares).map(|(id, share)| Replica {
         layout,
         run: &header.run,

@@ -21,7 +21,7 @@ use crate::record::launches;
 use crate::record::layout::Layout;
 use crate::report::console::{Console, Tone};
 use crate::run::stop::Stop;
-use crate::status::Watcher;
+use crate::status::{State, Watcher};
 use crate::units;
 
 /// Merges if the run is complete. Gives what that adds to the exit code: as `merge` would exit, so 1 where any replica's
@@ -47,6 +47,10 @@ pub(super) fn merge_if_last(layout: &Layout, me: &Process, console: &Console, st
 
 fn merge_if_complete(layout: &Layout, me: &Process, waiting: &Waiting<'_>) -> anyhow::Result<ExitCode> {
     let figures = Watcher::open(layout.root())?.look()?;
+    if let Some(unreadable) = figures.replicas.iter().find(|replica| replica.state == State::Unreadable) {
+        let why = unreadable.said.as_deref().unwrap_or("its journals can't be read");
+        anyhow::bail!("whether the run is complete can't be told: replica {}: {why}", unreadable.replica_id);
+    }
     if !figures.complete {
         let left = units::count(figures.totals.left, "file");
         let text =

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
@@ -10,13 +11,16 @@ use crate::cli::{Color, LogsArgs};
 use crate::config::Verbosity;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
+use crate::provenance::Process;
 use crate::record::attempts::{PastAttempt, attempts_of};
 use crate::record::history::{History, Known, LastLaunch};
 use crate::record::inputs::InputList;
 use crate::record::launches::{last_launches, launches_of};
 use crate::record::layout::Layout;
+use crate::record::lease::now_as_good_as_known;
 use crate::record::logs::{KeptOutput, Stream};
 use crate::record::regular;
+use crate::record::succession::is_at_work;
 use crate::report::console::Console;
 use crate::report::logs::{self as report, Told};
 use crate::select::Share;
@@ -87,6 +91,8 @@ struct Run<'a> {
     list: InputList,
     /// Of all replicas.
     shares: Vec<Share>,
+    me: Process,
+    now: SystemTime,
 }
 
 impl<'a> Run<'a> {
@@ -98,7 +104,17 @@ impl<'a> Run<'a> {
             );
         };
         let shares = list.shares()?;
-        Ok(Self { layout, list, shares })
+        let (me, now) = (Process::current(None), now_as_good_as_known(layout.root()));
+        Ok(Self { layout, list, shares, me, now })
+    }
+
+    /// What all journals of a replica say.
+    fn history(&self, replica: u32, share: &Share) -> anyhow::Result<History> {
+        let last = launches_of(self.layout, replica)?.pop();
+        let journal = last.map(|last| self.layout.journal(replica, last));
+        let lives = journal.is_some_and(|journal| is_at_work(&journal, &self.me, self.now));
+        let last = if lives { LastLaunch::MayLive } else { LastLaunch::Dead };
+        History::read(self.layout, self.id(), replica, share.clone(), last)
     }
 
     fn id(&self) -> &str {
@@ -126,9 +142,8 @@ impl<'a> Run<'a> {
         for attempt in &attempts {
             self.show(&told(attempt), out)?;
         }
-        if attempts.is_empty() {
-            let history = History::read(self.layout, self.id(), replica, share.clone(), LastLaunch::MayLive)?;
-            let known = history.task(index).map_or(Known::Nothing, |note| note.known);
+        let known = self.history(replica, share)?.task(index).map_or(Known::Nothing, |note| note.known);
+        if attempts.is_empty() || known == Known::Lost {
             report::no_attempt(index, &path, replica, known, out)?;
         }
         Ok(())
@@ -169,7 +184,7 @@ impl<'a> Run<'a> {
             let Some(share) = (replica as usize).checked_sub(1).and_then(|at| self.shares.get(at)) else {
                 continue;
             };
-            let history = History::read(self.layout, self.id(), replica, share.clone(), LastLaunch::MayLive)?;
+            let history = self.history(replica, share)?;
             let has_failed = |index: u64| {
                 history.task(index).is_some_and(|note| matches!(note.known, Known::Failed | Known::Lost))
             };
@@ -181,12 +196,14 @@ impl<'a> Run<'a> {
                 let own = rest.iter().take_while(|attempt| attempt.ended.index == index).count();
                 let (own, others) = rest.split_at(own);
                 rest = others;
-                if own.is_empty() {
-                    report::no_attempt(index, entry.path, replica, Known::Lost, out)?;
-                }
                 own.iter().try_for_each(|attempt| {
                     self.show(&Told { index, path: entry.path, replica, attempt }, out)
-                })
+                })?;
+                let is_lost = history.task(index).is_some_and(|note| note.known == Known::Lost);
+                if own.is_empty() || is_lost {
+                    report::no_attempt(index, entry.path, replica, Known::Lost, out)?;
+                }
+                Ok(())
             })?;
         }
         Ok(())

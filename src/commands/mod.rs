@@ -1,5 +1,6 @@
 //! One file a subcommand: each wires the steps together, the work is elsewhere.
 
+mod dry_run;
 mod last;
 pub mod logs;
 pub mod merge;

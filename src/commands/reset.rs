@@ -15,7 +15,7 @@ use crate::listing;
 use crate::provenance::Process;
 use crate::record::launches::last_launches;
 use crate::record::layout::Layout;
-use crate::record::lease::{QUIET, now_at_file_server};
+use crate::record::lease::{QUIET, now_as_good_as_known};
 use crate::record::succession::{has_surely_ended, is_at_work};
 use crate::report::console::{Console, Tone};
 
@@ -121,7 +121,7 @@ fn refuse_if_at_work(
     me: &Process,
     console: &Console,
 ) -> anyhow::Result<()> {
-    let now = now_at_file_server(layout.root());
+    let now = now_as_good_as_known(layout.root());
     let paths = || journals.iter().map(|(id, (launch, _))| (*id, layout.journal(*id, *launch)));
     refuse(layout, paths().filter(|(_, path)| is_at_work(path, me, now)).map(|(id, _)| id))?;
     let silent: Vec<String> =

@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 
 use crate::cli::Shares;
+use crate::commands::dry_run;
 use crate::commands::last::merge_if_last;
 use crate::config::{RunConfig, Verbosity, refuse_fixed};
 use crate::environment::Environment;
@@ -86,6 +87,14 @@ pub fn run(
     let container = config.identity.replica;
     let (own, others): (Vec<Replica>, Vec<Replica>) =
         chosen.into_iter().partition(|share| (share.id() - 1) % container.count() == container.id() - 1);
+    if config.is_dry {
+        let own = own.into_iter().filter_map(|replica| Some((replica, resume.share_of(replica)?)));
+        let printed = dry_run::rest_of(own, list, config, console, stop, out);
+        return match (printed, stop.signal()) {
+            (Err(_), Some(signal)) => Ok(ExitCode::Signal(signal)),
+            (printed, _) => printed,
+        };
+    }
     resume.say_begin(own.len());
     resume.watched = resume.watch(own.iter().chain(&others));
     let mut tally = Tally::default();
@@ -154,7 +163,7 @@ struct Watching<'a> {
 
 impl succession::Listener for Watching<'_> {
     fn keep_going(&self) -> bool {
-        self.resume.stop.signal().is_none()
+        self.resume.stop.told().is_none()
     }
 
     fn waiting_for(&self, launch: u32, who: &str) {
@@ -211,7 +220,7 @@ impl Resume<'_> {
         self.say(&format!(
             "{launches} on other hosts did not say how they ended: watching their journals for 30s"
         ));
-        let keep_going = || self.stop.signal().is_none();
+        let keep_going = || self.stop.told().is_none();
         let quiet = quiet_ones(unclear.keys().cloned().collect(), QUIET, &keep_going);
         let grew = unclear.into_iter().filter(|(journal, _)| !quiet.contains_key(journal));
         // One that ended meanwhile said so.
@@ -221,7 +230,7 @@ impl Resume<'_> {
 
     /// Takes a share that this container looks after.
     fn take(&self, replica: Replica, tally: &mut Tally) {
-        if self.stop.signal().is_some() {
+        if self.stop.told().is_some() {
             return;
         }
         if let Some(who) = self.watched.at_work.get(&replica.id()) {
@@ -244,7 +253,7 @@ impl Resume<'_> {
     }
 
     fn note_error(&self, replica: Replica, error: anyhow::Error, tally: &mut Tally) {
-        if self.stop.signal().is_some() {
+        if self.stop.told().is_some() {
             return;
         }
         let code = crate::code_of(&error);
@@ -256,7 +265,7 @@ impl Resume<'_> {
     /// Takes a share that another container looks after, if nobody is at it.
     fn help(&self, replica: Replica, tally: &mut Tally) {
         let is_known_to_live = self.watched.at_work.contains_key(&replica.id());
-        if is_known_to_live || self.stop.signal().is_some() || tally.is_over() || self.is_late() {
+        if is_known_to_live || self.stop.told().is_some() || tally.is_over() || self.is_late() {
             return;
         }
         if self.is_abandoned(replica).unwrap_or(false) {
@@ -338,7 +347,7 @@ impl Resume<'_> {
             wall_s: (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             exit: code.number(),
         };
-        if let (Some(signal), true) = (self.stop.signal(), summary.shares.is_empty()) {
+        if let (Some(signal), true) = (self.stop.told(), summary.shares.is_empty()) {
             self.console.warn(&format!("stopped by {} before any share began", units::signal(signal)));
         }
         say(self.console, &summary);
@@ -346,7 +355,7 @@ impl Resume<'_> {
     }
 
     fn code(&self, tally: &Tally) -> ExitCode {
-        let by_signal = self.stop.signal().map(ExitCode::Signal);
+        let by_signal = self.stop.told().map(ExitCode::Signal);
         let by_rest = (!tally.not_begun.is_empty()).then_some(ExitCode::Incomplete);
         let by_done = tally.has_failures.then_some(ExitCode::TasksFailed);
         let by_shares = tally.ended.iter().map(|ended| ended.code);
@@ -358,12 +367,13 @@ impl Resume<'_> {
 impl Tally {
     /// Whether the last share ended for what no other share can escape.
     fn is_over(&self) -> bool {
-        let last = self.ended.last().and_then(|ended| ended.summary.as_ref());
-        last.is_some_and(|summary| {
-            matches!(
+        self.ended.last().is_some_and(|ended| match &ended.summary {
+            // Another launch took over, and all that ran here ended for that.
+            None => true,
+            Some(summary) => matches!(
                 summary.reason,
                 StopReason::Signal | StopReason::Deadline | StopReason::CannotWrite | StopReason::CannotStart
-            )
+            ),
         })
     }
 }

@@ -1,15 +1,11 @@
 //! `run`: this replica's share, from the list to the results file.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::time::Instant;
 
-use anyhow::Context;
-
+use crate::commands::dry_run;
 use crate::commands::last::merge_if_last;
 use crate::config::{Given, RunConfig, Verbosity};
-use crate::entries::{Entries, Entry};
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
 use crate::figures::Told;
@@ -23,10 +19,7 @@ use crate::record::succession;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
 use crate::run::descendants::Descendants;
-use crate::run::execute::Manner;
 use crate::run::stop::Stop;
-use crate::run::worker::write_request;
-use crate::template::{TaskPlace, shell_quote};
 use crate::units;
 
 /// Runs this replica's share, or prints its commands.
@@ -41,7 +34,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let outcome = if config.is_dry {
-        dry_run(config, console, stop, out)
+        dry_run::own_share(config, console, stop, out)
     } else {
         live(config, console, stop, descendants, out)
     };
@@ -95,112 +88,19 @@ impl succession::Listener for Hearing<'_> {
 }
 
 /// The source a launch was given; `None` for the run's own list.
-fn source(config: &RunConfig) -> Option<&Source> {
+pub(super) fn source(config: &RunConfig) -> Option<&Source> {
     match &config.given {
         Given::Source(source) => Some(source),
         Given::OwnList => None,
     }
 }
 
-fn rules(config: &RunConfig) -> Rules<'_> {
+pub(super) fn rules(config: &RunConfig) -> Rules<'_> {
     Rules {
         allow_empty: config.allow_empty,
         with_sizes: config.strategy.needs_sizes(),
         results_dir: &config.results_dir,
     }
-}
-
-/// So much of a dry run is printed at a time, bytes.
-const PRINTED_AT_ONCE: usize = 64 * 1024;
-
-/// Prints the commands of this replica's share. Uses the run's list if there is one, and writes nothing.
-fn dry_run(
-    config: &RunConfig,
-    console: &Console,
-    stop: &Stop,
-    out: &mut dyn Write,
-) -> anyhow::Result<ExitCode> {
-    // Standard output writes each line on its own.
-    let mut out = BufWriter::with_capacity(PRINTED_AT_ONCE, out);
-    let layout = Layout::new(&config.results_dir);
-    let list = InputList::open(&layout)?;
-    let replica = config.identity.replica;
-    let (share, entries) = match (&list, source(config)) {
-        (Some(list), source) => {
-            agree(list, &layout, source, source.map(|_| config.strategy), replica.count())?;
-            agree_on_command(list, &layout, &config.command, config.accept_changed_command)?;
-            let share = list.share_of(replica)?;
-            let entries = list.entries(&share)?;
-            (share, entries)
-        }
-        (None, Some(source)) => {
-            let listed = listing::list(source, rules(config), &|| stop.signal().is_none())?;
-            listed.notes.iter().for_each(|note| console.warn(note));
-            let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
-            let share = crate::select::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
-            let mine = share.iter().filter_map(|index| listed.entries.get(usize::try_from(index).ok()?));
-            let mine = Entries::of(mine)?;
-            (share, mine)
-        }
-        (None, None) => anyhow::bail!(
-            "no input: {} has no list yet, so say which files with --input or --files-from",
-            layout.root().display()
-        ),
-    };
-    let source = list.as_ref().map(|list| &list.header().source).or(source(config));
-    let rel = |path: &OsStr| {
-        source.map_or(path.to_owned(), |source| crate::record::rel::rel(source, path).to_owned())
-    };
-    let tasks = share.iter().zip(entries.iter());
-    let what = if config.manner == Manner::Own { "command" } else { "request" };
-    match config.manner {
-        Manner::Own => print_commands(config, tasks, rel, &mut out),
-        Manner::Workers { .. } => print_requests(config, tasks, &mut out),
-    }
-    .context("can't print the commands")?;
-    out.flush().context("can't print the commands")?;
-    console.say(
-        Verbosity::Normal,
-        Tone::Plain,
-        &format!("{replica}: {} would be run; nothing was", units::count(share.len(), what)),
-    );
-    Ok(ExitCode::Ok)
-}
-
-fn print_commands<'a>(
-    config: &RunConfig,
-    tasks: impl Iterator<Item = (u64, Entry<'a>)>,
-    rel: impl Fn(&OsStr) -> OsString,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    for (position, (index, entry)) in tasks.enumerate() {
-        let rel = rel(entry.path);
-        let slot = position % config.jobs + 1;
-        let replica = config.identity.replica.id();
-        let place = TaskPlace { path: entry.path, rel: &rel, index, slot, replica };
-        let mut line = shell_quote(&config.template.render(&place));
-        line.push(b'\n');
-        out.write_all(&line)?;
-    }
-    Ok(())
-}
-
-/// What a shell can run as it stands: one worker with all requests. No line of JSON ends them early.
-fn print_requests<'a>(
-    config: &RunConfig,
-    tasks: impl Iterator<Item = (u64, Entry<'a>)>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let mut line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
-    line.extend_from_slice(b" << 'REQUESTS'\n");
-    out.write_all(&line)?;
-    let folder =
-        config.scratch.iter().find(|folder| folder.is_dir()).map_or(Path::new("/tmp"), PathBuf::as_path);
-    for (index, entry) in tasks {
-        write_request(&mut line, entry.path, index, 1, folder.as_os_str());
-        out.write_all(&line)?;
-    }
-    out.write_all(b"REQUESTS\n")
 }
 
 fn live(

@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::report::redraw::{Screen, Size};
 use crate::report::status::{Form, text};
 use crate::run::stop::Stop;
-use crate::status::{Figures, Watcher};
+use crate::status::{Figures, State, Watcher};
 
 /// Between two looks, at least.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,6 +22,9 @@ const SHARE: u32 = 20;
 
 /// Where nobody redraws, what only moves on is printed no more often than this.
 const SELDOM: Duration = Duration::from_secs(10);
+
+/// A journal that can't be read at so many looks in a row is taken to stay so.
+const UNREADABLE: u32 = 5;
 
 /// Columns of text that goes nowhere in particular.
 const WIDTH: usize = 120;
@@ -72,12 +75,17 @@ type Show<'s> = &'s mut dyn FnMut(&Figures, bool) -> anyhow::Result<()>;
 
 /// Looks until it is over or a signal comes; gives the last look.
 fn watch(args: &StatusArgs, watcher: &mut Watcher, stop: &Stop, show: Show<'_>) -> anyhow::Result<Figures> {
+    let mut unreadable = 0;
     loop {
         let begun = Instant::now();
         let figures = watcher.look()?;
-        // Who waits is not to wait for containers that may never come.
-        let is_over =
-            if args.wait { !figures.is_at_work() } else { figures.complete && !figures.is_at_work() };
+        unreadable = if figures.count(State::Unreadable) > 0 { unreadable + 1 } else { 0 };
+        // Who waits is not to wait for containers that may never come, but storage that fails once is no end.
+        let is_over = if args.wait {
+            !figures.is_at_work() && (unreadable == 0 || unreadable >= UNREADABLE)
+        } else {
+            figures.complete && !figures.is_at_work()
+        };
         show(&figures, is_over)?;
         if is_over || stop.comes_within(PAUSE.max(begun.elapsed() * SHARE)) {
             return Ok(figures);

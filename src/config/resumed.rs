@@ -29,7 +29,7 @@ pub(super) const LASTING: [&str; 13] = [
 ];
 
 /// Options that say what a run is.
-const FIXED: [&str; 11] = [
+const FIXED: [&str; 10] = [
     "input",
     "files-from",
     "null",
@@ -40,7 +40,6 @@ const FIXED: [&str; 11] = [
     "shell",
     "results-dir",
     "accept-changed-command",
-    "dry-run",
 ];
 
 /// Whether an option of `run` is none of `resume`.

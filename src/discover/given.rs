@@ -60,13 +60,15 @@ fn without_repeats(entries: Entries) -> Result<Given, TooLong> {
         entries.iter().map(|entry| hasher.hash_one(entry.path)).zip(0..).collect();
     hashes.sort_unstable();
     let mut repeated = Vec::new();
-    for alike in hashes.chunk_by(|one, other| one.0 == other.0) {
-        let mut firsts: Vec<Entry<'_>> = Vec::new();
-        for entry in alike.iter().filter(|_| alike.len() > 1) {
-            let (place, entry) = (entry.1, entries.get(entry.1));
-            match entry.filter(|entry| !firsts.contains(entry)) {
-                Some(entry) => firsts.push(entry),
-                None => repeated.push(place),
+    for alike in hashes.chunk_by(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
+        // Mostly one, but different entries may have one hash.
+        let mut firsts = Vec::new();
+        for (_, place) in alike {
+            let entry = entries.get(*place);
+            if firsts.contains(&entry) {
+                repeated.push(*place);
+            } else {
+                firsts.push(entry);
             }
         }
     }

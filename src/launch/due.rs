@@ -44,6 +44,12 @@ impl Due {
         due
     }
 
+    /// Where in the share all of them are, stage by stage.
+    pub fn places(self) -> Vec<u32> {
+        let Staged { ordinary, suspects, alone } = self.tasks;
+        [ordinary, suspects, alone].concat()
+    }
+
     /// How many tasks.
     pub fn len(&self) -> u64 {
         let Staged { ordinary, suspects, alone } = &self.tasks;

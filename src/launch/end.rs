@@ -95,8 +95,10 @@ impl Launcher<'_> {
         if let Some(signal) = self.stop.signal() {
             source.halt(Halt::Signal(signal));
         }
+        let ended = self.conclude(recorder, &report, source.halted(), source.left(), begun);
+        // To remove what is in it may take long.
         drop(scratch);
-        self.conclude(recorder, &report, source.halted(), source.left(), begun)
+        ended
     }
 
     fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
@@ -170,7 +172,8 @@ impl Launcher<'_> {
         if is_superseded() {
             return leave_it();
         }
-        let prepared = results::prepare(self.layout, self.id(), &history);
+        // That may take long, and nobody is to take this launch for dead meanwhile.
+        let prepared = journal.while_alive(|| results::prepare(self.layout, self.id(), &history));
         // Looked for as late as can be: a launch that was frozen may wake up right here.
         if is_superseded() {
             return leave_it();

@@ -11,7 +11,7 @@ use crate::record::history::{History, LastLaunch};
 use crate::record::inputs::InputList;
 use crate::record::launches::{fingerprint, last_launches};
 use crate::record::layout::{Layout, ResultsName};
-use crate::record::lease::now_at_file_server;
+use crate::record::lease::now_as_good_as_known;
 use crate::record::regular;
 use crate::record::results;
 use crate::record::succession::{is_at_work, last_words};
@@ -161,7 +161,7 @@ impl Directory {
 
 fn at_work(layout: &Layout, launches: &BTreeMap<u32, u32>) -> BTreeSet<u32> {
     let me = Process::current(None);
-    let now = now_at_file_server(layout.root());
+    let now = now_as_good_as_known(layout.root());
     let lives = |(id, last): &(&u32, &u32)| is_at_work(&layout.journal(**id, **last), &me, now);
     launches.iter().filter(lives).map(|(id, _)| *id).collect()
 }

@@ -138,6 +138,7 @@ impl std::fmt::Display for Problem {
                 )
             }
             Self::OtherRun(path, run) => {
+                let run = crate::units::printable(run);
                 write!(out, "{}: is of another run ({run}) and was left out", path.display())
             }
             Self::Stranger(path, lines) => {

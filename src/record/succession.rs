@@ -271,21 +271,16 @@ pub fn has_surely_ended(journal: &Path, me: &Process) -> bool {
 }
 
 /// Whether the launch that a journal without a `stop` belongs to lives, as far as can be told at once: by its lock on its
-/// own host, else by whether the file server saw it written lately.
-pub fn is_at_work(journal: &Path, me: &Process, now_at_file_server: Option<std::time::SystemTime>) -> bool {
+/// own host, else by whether it was written lately; `now` is by the file server's clock.
+pub fn is_at_work(journal: &Path, me: &Process, now: std::time::SystemTime) -> bool {
     match life(journal, me) {
         Ok(Life::Over) | Err(_) => return false,
         Ok(Life::GoesOn(_)) => return true,
         Ok(Life::Unclear(_)) => {}
     }
     let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
-    match (written, now_at_file_server) {
-        // Written after `now` was asked for, it seems to come from the future.
-        (Ok(written), Some(now)) => {
-            now.duration_since(written).unwrap_or_else(|early| early.duration()) < QUIET
-        }
-        _ => false,
-    }
+    // Written after `now` was asked for, it seems to come from the future.
+    written.is_ok_and(|then| now.duration_since(then).unwrap_or_else(|early| early.duration()) < QUIET)
 }
 
 #[cfg(test)]

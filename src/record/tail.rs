@@ -40,7 +40,7 @@ pub struct Head {
     pub t: String,
     /// Who began it, and with what.
     pub begun: LaunchBegun,
-    /// Its first sign of life, where that is its second line.
+    /// Its first sign of life, where no task began before.
     pub sign: Option<Sign>,
 }
 
@@ -58,13 +58,24 @@ struct FirstLine {
 /// When it can't be read.
 pub fn head(journal: &File) -> io::Result<Option<Head>> {
     let mut reader = BufReader::new(Placed { file: journal, at: 0 }.take(LONGEST_FIRST_LINE));
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    reader.read_until(b'\n', &mut first)?;
-    let line = serde_json::from_slice::<FirstLine>(&first).ok().filter(|line| line.event == "run");
-    let Some(FirstLine { t, begun, .. }) = line else { return Ok(None) };
-    reader.take(SHORT_LINE).read_until(b'\n', &mut second)?;
-    let is_sign = serde_json::from_slice::<Kind<'_>>(&second).is_ok_and(|kind| kind.event == "alive");
-    let sign = if is_sign { serde_json::from_slice(&second).ok() } else { None };
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line)?;
+    let first = serde_json::from_slice::<FirstLine>(&line).ok().filter(|line| line.event == "run");
+    let Some(FirstLine { t, begun, .. }) = first else { return Ok(None) };
+    // Before it there may be blank lines, as long as it gets ready, and the ends of tasks that died with a container.
+    let sign = loop {
+        line.clear();
+        let read = (&mut reader).take(SHORT_LINE).read_until(b'\n', &mut line)?;
+        match serde_json::from_slice::<Kind<'_>>(&line) {
+            Ok(kind) if kind.event == "alive" => break serde_json::from_slice(&line).ok(),
+            Ok(kind) if kind.event == "end" => {}
+            Err(_) if line == b"\n" => {}
+            _ => break None,
+        }
+        if read == 0 {
+            break None;
+        }
+    };
     Ok(Some(Head { t, begun, sign }))
 }
 

@@ -68,10 +68,10 @@ pub fn text(figures: &Figures, root: &Path, form: Form) -> String {
 fn headline(figures: &Figures) -> String {
     format!(
         "run {} in {}: {}, begun {}",
-        figures.run,
+        units::printable(&figures.run),
         figures.dir,
         units::count(figures.files, "file"),
-        figures.created_at
+        units::printable(&figures.created_at)
     )
 }
 

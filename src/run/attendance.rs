@@ -1,13 +1,17 @@
 //! Staying with one process: it is waited for, its time is limited, it is told to end and killed if it does not. What it
 //! says meanwhile, and whether that is reason to leave it, is its caller's business.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, OwnedFd};
+#[cfg(target_os = "linux")]
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
+#[cfg(target_os = "linux")]
 use crate::run::proc_text;
 use crate::run::stop::Stop;
 

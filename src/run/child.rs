@@ -64,7 +64,7 @@ pub fn run(
     let until = spec.limits.timeout.map(|timeout| started + timeout);
     let mut attendance = Attendance::new(pid, spec.limits.grace, until);
     let mut streams = [(Stream::new(from_stdout), stdout), (Stream::new(from_stderr), stderr)];
-    spec.seat.enter(pid, kills_before);
+    spec.seat.enter(pid, Instant::now(), kills_before);
     stay(&mut attendance, stop, &mut streams);
     let left_processes = descendants::kill_left_behind(pid, spec.task_id);
     let held = spec.seat.leave();

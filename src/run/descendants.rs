@@ -33,13 +33,10 @@ const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_micros(200)..=
 /// its turn in the midst of that.
 const LONGEST_EXECUTION: Duration = PATIENCE_AFTER_A_TASK;
 
-/// What is empty for this long stays so: the kernel marks where an environment begins a moment before it has its end.
-const EMPTY_FOR_GOOD: Duration = Duration::from_millis(20);
-
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Held by whoever reaps, or kills by a number that somebody else may reap. Never for longer than a few system calls that
-/// can't wait.
+/// Held by whoever reaps, or lists children, or kills by a number that somebody else may reap. Never for longer than a few
+/// system calls that can't wait.
 pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -145,7 +142,11 @@ static CHILDREN: LazyLock<io::Result<File>> =
 
 /// The first thread's children.
 fn orphans() -> impl Iterator<Item = Process> {
-    let list = CHILDREN.as_ref().ok().and_then(|list| read_from_start(list).ok());
+    let list = CHILDREN.as_ref().ok().and_then(|list| {
+        // The kernel leaves out children while it lists them if one before them is reaped (`man 5 proc_pid_task`).
+        let _turn = turn();
+        read_from_start(list).ok()
+    });
     let found = list.map_or_else(all_numbers, |list| numbers(&list));
     found.into_iter().filter_map(Process::look)
 }
@@ -163,7 +164,11 @@ fn read_from_start(file: &File) -> io::Result<Vec<u8>> {
 
 /// This process's children.
 fn children_of_all_threads() -> impl Iterator<Item = Process> {
-    let numbers = if CHILDREN.is_ok() { children(Path::new("/proc/self")) } else { all_numbers() };
+    let listed = || {
+        let _turn = turn();
+        children(Path::new("/proc/self"))
+    };
+    let numbers = if CHILDREN.is_ok() { listed() } else { all_numbers() };
     numbers.into_iter().filter_map(Process::look)
 }
 
@@ -191,8 +196,8 @@ struct Process {
     parent: i32,
     group: i32,
     is_zombie: bool,
-    /// Whether its environment is empty for good, and not just while it executes a program.
-    has_no_environment: bool,
+    /// Bytes of its environment; `None` while it executes a program: what is to be read then may be a part of it.
+    environment: Option<u64>,
 }
 
 impl Process {
@@ -214,14 +219,18 @@ impl Process {
         // The first of them is the third one.
         let field = |number: usize| fields.get(number - 3).copied();
         let is_zombie = matches!(field(3)?, "Z" | "X");
-        // Where it begins and ends; both are 0 until the new program's is there.
-        let is_empty = field(50).is_some_and(|begin| begin != "0" && Some(begin) == field(51));
+        let number = |of: usize| field(of)?.parse::<u64>().ok();
+        // Where the environment begins and ends is said while it is still being measured, and only after that where the
+        // program's code begins.
+        let is_executing = number(26) == Some(0);
+        let environment = number(50).zip(number(51)).filter(|(begin, _)| *begin > 0 && !is_executing);
+        let environment = environment.and_then(|(begin, end)| end.checked_sub(begin));
         Some(Self {
             identity: Identity { pid, started: field(22)?.parse().ok()? },
             parent: field(4)?.parse().ok()?,
             group: field(5)?.parse().ok()?,
             is_zombie,
-            has_no_environment: is_zombie || is_empty,
+            environment: if is_zombie { Some(0) } else { environment },
         })
     }
 
@@ -229,17 +238,18 @@ impl Process {
     fn is_of_task(&self, id: &OsStr) -> bool {
         let begun = Instant::now();
         loop {
-            let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.identity.pid)) else {
-                return false;
+            let environment = match std::fs::read(format!("/proc/{}/environ", self.identity.pid)) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return false,
+                // Also what executes a program seems not to be there for a moment.
+                read => read.unwrap_or_default(),
             };
+            if is_within(&environment, id) {
+                return true;
+            }
             let Some(now) = self.look_again() else { return false };
-            let patience = match (now.is_zombie, now.has_no_environment) {
-                (true, _) => Duration::ZERO,
-                (false, true) => EMPTY_FOR_GOOD,
-                (false, false) => LONGEST_EXECUTION,
-            };
-            if !environment.is_empty() || begun.elapsed() >= patience {
-                return is_within(&environment, id);
+            let is_whole = now.environment == Some(environment.len() as u64);
+            if is_whole || begun.elapsed() >= LONGEST_EXECUTION {
+                return false;
             }
             std::thread::sleep(*PAUSES.start());
         }
@@ -284,13 +294,18 @@ mod tests {
         let process = Process::parse(77, STAT.as_bytes()).unwrap();
         assert_eq!(process.identity, Identity { pid: 77, started: 4242 });
         assert_eq!((process.parent, process.group), (5, 70));
-        assert!(!process.is_zombie && !process.has_no_environment);
+        assert_eq!((process.is_zombie, process.environment), (false, Some(10)));
         let zombie = Process::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap();
-        assert!(zombie.is_zombie && zombie.has_no_environment);
+        assert_eq!((zombie.is_zombie, zombie.environment), (true, Some(0)));
         // What executes a program has none yet, which is not the same as an empty one.
-        for (place, is_empty) in [(" 60 60 ", true), (" 0 0 ", false)] {
-            let process = Process::parse(77, STAT.replace(" 60 70 ", place).as_bytes()).unwrap();
-            assert_eq!(process.has_no_environment, is_empty, "{place}");
+        for (before, now, environment) in [
+            (" 60 70 ", " 60 60 ", Some(0)),
+            (" 60 70 ", " 0 0 ", None),
+            (" 60 70 ", " 60 0 ", None),
+            (" 3 4 5 6 ", " 3 4 0 0 ", None),
+        ] {
+            let process = Process::parse(77, STAT.replace(before, now).as_bytes()).unwrap();
+            assert_eq!(process.environment, environment, "{now}");
         }
     }
 

@@ -86,6 +86,9 @@ pub trait Execute: Send {
     /// Makes one attempt and stays until it ended.
     fn execute(&mut self, attempt: &Attempt<'_>) -> Execution;
 
+    /// Removes what the attempt left in its temporary folder, once that is recorded: it may be much, on slow storage.
+    fn clear_up(&mut self) {}
+
     /// Lets go of what it keeps from attempt to attempt, processes above all; gone when this returns.
     fn let_go(&mut self) {}
 }
@@ -297,7 +300,6 @@ impl Execute for ProcessSlot<'_> {
         };
         let judged = self.judge(&finished, &result_file, &mut stdout);
         let _ = std::fs::remove_file(&result_file);
-        self.ready = self.scratch.renew();
         if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.stop) {
             return Execution::Stopped;
         }
@@ -321,5 +323,9 @@ impl Execute for ProcessSlot<'_> {
             stderr,
             left_processes: finished.left_processes,
         }))
+    }
+
+    fn clear_up(&mut self) {
+        self.ready = self.scratch.renew();
     }
 }

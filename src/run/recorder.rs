@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::figures::Figures;
 use crate::outcome::{Cause, Status};
@@ -405,7 +407,15 @@ impl Recorder {
             if !std::mem::take(&mut kept.dirty) {
                 return Ok(());
             }
-            kept.journal.file()?
+            match kept.journal.file() {
+                Ok(file) => file,
+                // There is none to be had for now: the next time will do.
+                Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => {
+                    kept.dirty = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
         };
         file.sync_data()
     }

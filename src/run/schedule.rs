@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::SIGTERM;
 
 use crate::entries::Entries;
 use crate::event::Totals;
@@ -192,7 +191,10 @@ impl Work<'_> {
             Execution::Stopped => self.interrupted(turn, index),
             Execution::CannotStart(why) => {
                 self.source.halt(Halt::CannotStart(why));
-                self.source.give_back(turn);
+                match self.recorder.take_back(index) {
+                    Ok(()) => self.source.give_back(turn),
+                    Err(error) => self.cannot_write(turn, &error),
+                }
             }
             Execution::Short(error) => match self.recorder.take_back(index) {
                 Err(error) => self.cannot_write(turn, &error),
@@ -200,6 +202,10 @@ impl Work<'_> {
                 Ok(()) => self.source.halt(Halt::Short(error.to_string())),
             },
             Execution::Made(executed) => self.conclude(turn, &attempt, *executed, started_at),
+        }
+        // Who is told to stop has results to write first; what is left goes with the launch's folder.
+        if self.stop.signal().is_none() {
+            executor.clear_up();
         }
     }
 
@@ -328,10 +334,8 @@ impl Work<'_> {
     fn heed_successor(&self) {
         if self.recorder.is_superseded() {
             self.source.halt(Halt::Superseded);
-            if self.stop.signal().is_none() {
-                // What runs here will run there: it ends as if this launch were told to stop.
-                self.stop.request(SIGTERM);
-            }
+            // What runs here will run there: it ends as if this launch were told to stop.
+            self.stop.give_way();
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,6 +21,8 @@ pub const REQUESTS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 pub struct Stop {
     /// The first signal; 0 before it.
     signal: AtomicI32,
+    /// Whether that came from this process itself.
+    is_own: AtomicBool,
     ending: Gate,
     killing: Gate,
 }
@@ -31,7 +33,12 @@ impl Stop {
     /// # Errors
     /// When the system is out of descriptors.
     pub fn unconnected() -> io::Result<Self> {
-        Ok(Self { signal: AtomicI32::new(0), ending: Gate::new()?, killing: Gate::new()? })
+        Ok(Self {
+            signal: AtomicI32::new(0),
+            is_own: AtomicBool::new(false),
+            ending: Gate::new()?,
+            killing: Gate::new()?,
+        })
     }
 
     /// Takes SIGTERM, SIGINT and SIGHUP over, from now on and for good. One that is ignored (as under `nohup`) stays
@@ -59,6 +66,19 @@ impl Stop {
         } else {
             self.killing.open();
         }
+    }
+
+    /// Ends what runs as if there had been a SIGTERM, unless there was a signal: another process goes on with it.
+    pub fn give_way(&self) {
+        if self.signal().is_none() {
+            self.is_own.store(true, Ordering::Release);
+            self.request(SIGTERM);
+        }
+    }
+
+    /// The first signal, unless this process gave way by itself.
+    pub fn told(&self) -> Option<i32> {
+        self.signal().filter(|_| !self.is_own.load(Ordering::Acquire))
     }
 
     /// The first signal, once there was one.
@@ -130,5 +150,14 @@ mod tests {
         assert!(stop.comes_within(Duration::ZERO));
         stop.request(2);
         assert_eq!((stop.signal(), stop.kills()), (Some(15), true));
+        assert_eq!(stop.told(), Some(15));
+    }
+
+    #[test]
+    fn who_gives_way_was_told_by_nobody() {
+        let stop = Stop::unconnected().unwrap();
+        stop.give_way();
+        stop.give_way();
+        assert_eq!((stop.signal(), stop.told(), stop.kills()), (Some(15), None, false));
     }
 }

@@ -105,6 +105,11 @@ impl Ledger {
         }
     }
 
+    /// Tasks that were seen to end.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
+    }
+
     /// Attempts that run now, if the launch lives.
     pub(super) fn running(&self) -> u64 {
         self.running.len() as u64 + self.unseen

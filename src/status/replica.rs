@@ -27,8 +27,8 @@ pub(super) struct Look<'a> {
     pub(super) layout: &'a Layout,
     pub(super) run: &'a str,
     pub(super) me: &'a Process,
-    /// The file server's clock, for journals that were never seen before; `None` where it can't be asked.
-    pub(super) server_now: Option<SystemTime>,
+    /// The file server's clock, for journals that were never seen before.
+    pub(super) server_now: SystemTime,
     pub(super) now: Instant,
 }
 
@@ -57,8 +57,8 @@ struct Launch {
     end: End,
     /// Read as a whole, since its end does not tell all; as long as the journal is so long.
     exact: Option<(u64, Counts)>,
-    /// What canfar-run said last; as long as the journal is so long.
-    said: Option<(u64, Option<String>)>,
+    /// What canfar-run said last; as long as the journal and what it said are so long.
+    said: Option<((u64, u64), Option<String>)>,
     /// Why the journal can't be read.
     trouble: Option<String>,
 }
@@ -166,13 +166,15 @@ impl Launch {
         let is_new = self.inode != metadata.ino() || metadata.len() < self.length;
         if is_new || metadata.len() != self.length || self.trouble.is_some() {
             let file = regular::open(&path).with_context(cannot)?;
-            self.grown = (at.now, Some(Duration::ZERO));
+            if is_new || metadata.len() != self.length {
+                self.grown = (at.now, Some(Duration::ZERO));
+            }
             if is_new {
                 self.begin(&file, at).with_context(cannot)?;
                 let modified = metadata.modified().ok();
-                self.grown.1 = at.server_now.zip(modified).map(|(now, then)| age(now, then));
+                self.grown.1 = modified.map(|then| age(at.server_now, then));
             }
-            if self.head.is_none() {
+            if self.head.as_ref().is_none_or(|head| head.sign.is_none()) {
                 self.head = tail::head(&file).with_context(cannot)?;
             }
             let ledger = &mut self.ledger;
@@ -259,14 +261,13 @@ impl Launch {
         let is_at_once = match (self.head.as_ref().and_then(|head| head.sign.as_ref()), self.ledger.due) {
             (Some(first), Some(due)) => first.totals.left == due,
             // It did not even get as far as its first sign of life.
-            _ => true,
+            _ => self.ledger.ended() == 0,
         };
         is_at_once && matches!(stop.reason, StopReason::CannotStart | StopReason::CannotWrite)
     }
 
-    /// Reads what canfar-run said last of why the launch ended, once.
+    /// Reads what canfar-run said last of why the launch ended, again where it said more: the reason comes after the end.
     fn hear(&mut self, id: u32, layout: &Layout) {
-        let is_read = self.said.as_ref().is_some_and(|(length, _)| *length == self.length);
         let has_ended_well = match &self.end {
             End::AtWork => true,
             End::InOrder(stop) => stop.reason == StopReason::Done,
@@ -274,8 +275,12 @@ impl Launch {
         };
         if has_ended_well {
             self.said = None;
-        } else if !is_read {
-            self.said = Some((self.length, last_words(&layout.own_log(id, self.number))));
+            return;
+        }
+        let own_log = layout.own_log(id, self.number);
+        let lengths = (self.length, std::fs::metadata(&own_log).map_or(0, |metadata| metadata.len()));
+        if self.said.as_ref().is_none_or(|(before, _)| *before != lengths) {
+            self.said = Some((lengths, last_words(&own_log)));
         }
     }
 

@@ -10,7 +10,7 @@ use crate::provenance::Process;
 use crate::record::inputs::{Header, InputList};
 use crate::record::launches::last_launches;
 use crate::record::layout::Layout;
-use crate::record::lease::now_at_file_server;
+use crate::record::lease::now_as_good_as_known;
 use crate::status::figures::{Figures, ReplicaFigures, State, Totals};
 use crate::status::replica::{Look, Watched};
 use crate::threads::Crew;
@@ -22,8 +22,8 @@ pub struct Watcher {
     layout: Layout,
     /// Without its blocks, which may be many.
     header: Header,
-    /// The list's inode: another one is another run.
-    list: u64,
+    /// The list's inode and when it was written: another one is another run.
+    list: (u64, i64, i64),
     replicas: Vec<Watched>,
     me: Process,
     crew: Crew,
@@ -48,7 +48,7 @@ impl Watcher {
         let shares = list.shares()?;
         let header = Header { blocks: Vec::new(), ..list.header().clone() };
         Ok(Self {
-            list: inode(&layout)?,
+            list: identity(&layout)?,
             layout,
             header,
             replicas: (1..).zip(shares).map(|(id, share)| Watched::new(id, share)).collect(),
@@ -63,7 +63,7 @@ impl Watcher {
     /// # Errors
     /// When the folder of journals can't be read, or another run took this one's place.
     pub fn look(&mut self) -> anyhow::Result<Figures> {
-        if self.has_looked && inode(&self.layout)? != self.list {
+        if self.has_looked && identity(&self.layout)? != self.list {
             bail!("the run {} in {} was moved away meanwhile", self.header.run, self.layout.root().display());
         }
         let launches = last_launches(&self.layout)?;
@@ -72,7 +72,7 @@ impl Watcher {
             run: &self.header.run,
             me: &self.me,
             // Later on this host's own clock tells what has not grown since.
-            server_now: now_at_file_server(self.layout.root()),
+            server_now: now_as_good_as_known(self.layout.root()),
             now: Instant::now(),
         };
         let replicas =
@@ -100,10 +100,10 @@ impl Watcher {
     }
 }
 
-fn inode(layout: &Layout) -> anyhow::Result<u64> {
+fn identity(layout: &Layout) -> anyhow::Result<(u64, i64, i64)> {
     let path = layout.inputs();
     let metadata = std::fs::metadata(&path).with_context(|| {
         format!("the input list {} is gone: was the run moved away (`canfar-run reset`)?", path.display())
     })?;
-    Ok(metadata.ino())
+    Ok((metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
 }

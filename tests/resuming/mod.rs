@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use crate::support::{DEADLINE, Dir, Run, Running, wait_until};
 
 mod as_begun;
+mod dry;
 mod many;
 mod refused;
 mod side_by_side;

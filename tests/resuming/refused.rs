@@ -36,7 +36,6 @@ fn what_says_which_run_it_is_has_no_place_after_resume() {
         &["--shell", "true"],
         &["-o", "elsewhere"],
         &["--accept-changed-command"],
-        &["-n"],
         &["--", "true"],
     ] {
         let ended = resume(&dir).args(words).run().exits(2).says("has no place after `resume`");

@@ -1,54 +1,13 @@
 //! What a terminal of 80 or 120 columns shows, in tmux.
 
-use std::process::{Command, Output};
-
 use super::{let_go, mixed};
-use crate::support::{Component, DEADLINE, Dir, require, wait_until};
+use crate::support::{Component, Dir, Terminal, require};
 
-/// A terminal. Its server ends with it.
-struct Terminal<'d> {
-    dir: &'d Dir,
-}
-
-impl<'d> Terminal<'d> {
-    /// One that runs `canfar-run status` with these words.
-    fn of(dir: &'d Dir, columns: usize, rows: usize, words: &str) -> Self {
-        let terminal = Self { dir };
-        let line =
-            format!("{} status out {words}; echo \"ended: $?\"; sleep 600", env!("CARGO_BIN_EXE_canfar-run"));
-        let (columns, rows) = (columns.to_string(), rows.to_string());
-        let begun =
-            terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &rows, &line]);
-        assert!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
-        terminal
-    }
-
-    fn tmux(&self, words: &[&str]) -> Output {
-        let mut tmux = Command::new("tmux");
-        tmux.current_dir(self.dir.root()).env("LC_ALL", "C.UTF-8").env_remove("TMUX").env("TERM", "xterm");
-        tmux.arg("-S").arg(self.dir.path("tmux")).args(words).output().unwrap()
-    }
-
-    /// What it shows; lines that were wrapped are whole.
-    fn shown(&self) -> String {
-        String::from_utf8(self.tmux(&["capture-pane", "-p", "-J"]).stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn shows(&self, text: &str) -> String {
-        let mut shown = String::new();
-        wait_until(DEADLINE, &format!("{text} on the terminal"), || {
-            shown = self.shown();
-            shown.contains(text)
-        });
-        shown
-    }
-}
-
-impl Drop for Terminal<'_> {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
+/// A terminal on which `canfar-run status` with these words is all that is to be seen, and how it ended.
+fn status_on(dir: &Dir, columns: usize, rows: usize, words: &str) -> Terminal {
+    let terminal = Terminal::open(dir, columns, rows);
+    terminal.enter(&format!("clear; canfar-run status out {words}; echo \"ended: $?\"; sleep 600"));
+    terminal
 }
 
 /// Without what differs from run to run.
@@ -83,8 +42,8 @@ fn a_run_in_all_states_on_terminals_of_two_widths() {
     let dir = Dir::with_inputs(28);
     let running = mixed(&dir);
     for columns in [80, 120] {
-        let terminal = Terminal::of(&dir, columns, 40, "--color never");
-        let shown = terminal.shows("ended: 0");
+        let terminal = status_on(&dir, columns, 40, "--color never");
+        let shown = terminal.wait_for("ended: 0");
         insta::assert_snapshot!(format!("status_{columns}"), redacted(&dir, &shown));
     }
     running.kill();
@@ -98,14 +57,14 @@ fn watching_redraws_in_place_fits_the_terminal_and_gives_it_back() {
     }
     let dir = Dir::with_inputs(28);
     let running = mixed(&dir);
-    let terminal = Terminal::of(&dir, 100, 14, "--watch");
-    let shown = terminal.shows("1 running");
+    let terminal = status_on(&dir, 100, 14, "--watch");
+    let shown = terminal.wait_for("1 running");
     assert_eq!(shown.matches("7 replicas:").count(), 1, "{shown}");
     assert!(shown.lines().count() <= 14 && shown.contains("canfar-run resume"), "{shown}");
     let_go(&dir);
     running.wait().exits(0);
-    let shown = terminal.shows("3 done");
+    let shown = terminal.wait_for("3 done");
     assert_eq!(shown.matches("7 replicas:").count(), 1, "{shown}");
-    terminal.tmux(&["send-keys", "C-c"]);
-    terminal.shows("ended: 130");
+    terminal.press("C-c");
+    terminal.wait_for("ended: 130");
 }

@@ -2,7 +2,7 @@
 // covers, so that rows may be thinner than a pixel, and a hundred thousand attempts are drawn in a moment.
 "use strict";
 
-const LEFT = 70;
+const LEFT = 80;
 const BOTTOM = 24;
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5,
     36e5, 72e5, 108e5, 216e5, 432e5, 864e5, 1728e5, 6048e5];

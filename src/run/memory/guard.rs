@@ -254,8 +254,8 @@ mod tests {
         let guard = Guard::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
         let (mut small, mut large) = (hold(1), hold(30));
         let (first, second) = (roster.seat(1), roster.seat(2));
-        first.enter(Pid::from_child(&small), 0);
-        second.enter(Pid::from_child(&large), 0);
+        first.enter(Pid::from_child(&small), Instant::now(), 0);
+        second.enter(Pid::from_child(&large), Instant::now(), 0);
         guard
             .watch_over(|| {
                 container.uses(95);
@@ -278,7 +278,7 @@ mod tests {
         let roster = Roster::new(Some(container.memory()), Seen::default());
         let seat = roster.seat(1);
         let blamed = |kills_meanwhile| {
-            seat.enter(rustix::process::getpid(), roster.kills());
+            seat.enter(rustix::process::getpid(), Instant::now(), roster.kills());
             container.kernel_killed(kills_meanwhile);
             roster.was_kernel_killing(&seat.leave())
         };

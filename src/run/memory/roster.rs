@@ -178,14 +178,14 @@ impl<'a> Seat<'a> {
         self.roster
     }
 
-    /// A process that leads a group of its own was started; before it was, the kernel had killed so often.
-    pub fn enter(&self, pid: Pid, kills_before: u64) {
+    /// A process that leads a group of its own, `since` then, is at a task; before, the kernel had killed so often.
+    pub fn enter(&self, pid: Pid, since: Instant, kills_before: u64) {
         let mut state = self.roster.state();
         state.entered += 1;
         let running = Running {
             serial: Serial(state.entered),
             pid,
-            since: Instant::now(),
+            since,
             looks: 0,
             peak: 0,
             stopped: None,
@@ -210,7 +210,7 @@ impl<'a> Seat<'a> {
 mod tests {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::Command;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use rustix::process::Pid;
 
@@ -224,7 +224,7 @@ mod tests {
         let roster = Roster::new(None, Seen::default());
         let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
         let seat = roster.seat(1);
-        seat.enter(Pid::from_child(&child), 0);
+        seat.enter(Pid::from_child(&child), Instant::now(), 0);
         assert_eq!(roster.look(Duration::from_hours(1)), []);
         let looked = roster.look(Duration::ZERO);
         assert!(matches!(looked.as_slice(), [(Serial(1), bytes)] if *bytes > 0), "{looked:?}");

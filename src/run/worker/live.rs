@@ -104,6 +104,10 @@ impl Live {
         self.attendance.pid()
     }
 
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Whether it can be asked.
     pub(super) fn can_be_asked(&self) -> bool {
         self.input.is_some() && !self.is_deaf && self.output.descriptor().is_some()
@@ -131,6 +135,8 @@ impl Live {
             return Reply::OutOfStep("when this task was to begin there was an answer to nothing");
         }
         self.attendance.limit(until);
+        // What an earlier task's lines looked like explains nothing of this one.
+        self.answers.take_mistaken();
         let mut left = request;
         self.send(&mut left);
         loop {
@@ -228,6 +234,8 @@ impl Live {
     /// Closes its input and gives it `grace` to end by itself; TERM and KILL follow.
     pub(super) fn release(&mut self, grace: Duration) {
         self.close_input();
+        // The time limit was that of a task which it has answered.
+        self.attendance.limit(None);
         self.attendance.release(grace);
     }
 

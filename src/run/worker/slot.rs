@@ -158,12 +158,13 @@ impl<'a> WorkerSlot<'a> {
             let kills_before = self.seat.roster().kills();
             let mut worker = match self.worker.take() {
                 Some(worker) => worker,
+                None if self.stop.signal().is_some() => return Execution::Stopped,
                 None => match self.start() {
                     Ok(worker) => worker,
                     Err(execution) => return execution,
                 },
             };
-            self.seat.enter(worker.pid(), kills_before);
+            self.seat.enter(worker.pid(), worker.started(), kills_before);
             let reply = worker.ask(&self.request, until, self.stop, &mut said);
             let failure = match reply {
                 Reply::Answer(Answer::Endless) => format!(
@@ -372,9 +373,11 @@ impl Execute for WorkerSlot<'_> {
         }
         let tmpdir = self.scratch.tmp().as_os_str();
         write_request(&mut self.request, attempt.path, attempt.index, attempt.number, tmpdir);
-        let execution = self.attempt(attempt, Instant::now());
+        self.attempt(attempt, Instant::now())
+    }
+
+    fn clear_up(&mut self) {
         self.ready = self.scratch.renew();
-        execution
     }
 
     fn let_go(&mut self) {

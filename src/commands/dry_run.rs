@@ -1,0 +1,207 @@
+//! `--dry-run`: prints what would be run, and writes nothing.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::commands::run::{rules, source};
+use crate::config::{RunConfig, Verbosity};
+use crate::entries::Entry;
+use crate::exit_code::ExitCode;
+use crate::launch::{Due, agree, agree_on_command};
+use crate::listing;
+use crate::provenance::Process;
+use crate::record::history::{History, LastLaunch};
+use crate::record::inputs::{InputList, Source};
+use crate::record::launches::launches_of;
+use crate::record::layout::Layout;
+use crate::record::lease::now_as_good_as_known;
+use crate::record::rel::rel;
+use crate::record::succession::{Life, ask, is_at_work};
+use crate::replica::Replica;
+use crate::report::console::{Console, Tone};
+use crate::run::execute::Manner;
+use crate::run::stop::Stop;
+use crate::run::worker::write_request;
+use crate::select::Share;
+use crate::template::{TaskPlace, shell_quote};
+use crate::units;
+
+/// So much is printed at a time, bytes: standard output writes each line on its own.
+const PRINTED_AT_ONCE: usize = 64 * 1024;
+
+/// Prints the commands of this replica's share. Uses the run's list if there is one.
+///
+/// # Errors
+/// When there is neither a list nor an input, the two disagree, or what is found can't be listed or printed.
+pub(super) fn own_share(
+    config: &RunConfig,
+    console: &Console,
+    stop: &Stop,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let layout = Layout::new(&config.results_dir);
+    let replica = config.identity.replica;
+    let printed = match (InputList::open(&layout)?, source(config)) {
+        (Some(list), source) => {
+            agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
+            agree_on_command(&list, &layout, &config.command, config.accept_changed_command)?;
+            let mut printer = Printer::begin(config, &list.header().source, out)?;
+            list.read(list.share_of(replica)?.iter(), |index, entry| {
+                heed(stop)?;
+                printer.print(index, 1, entry)
+            })?;
+            printer.end()?
+        }
+        (None, Some(source)) => {
+            let listed = listing::list(source, rules(config), &|| stop.signal().is_none())?;
+            listed.notes.iter().for_each(|note| console.warn(note));
+            let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
+            let share = crate::select::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
+            let mut printer = Printer::begin(config, source, out)?;
+            for index in share.iter() {
+                let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));
+                heed(stop)?;
+                entry.map_or(Ok(()), |entry| printer.print(index, 1, entry))?;
+            }
+            printer.end()?
+        }
+        (None, None) => bail!(
+            "no input: {} has no list yet, so say which files with --input or --files-from",
+            layout.root().display()
+        ),
+    };
+    say(config, replica, printed, console);
+    Ok(ExitCode::Ok)
+}
+
+/// Prints what `resume` would run of these shares, in list order: what failed or has no record.
+///
+/// # Errors
+/// When a journal or the list can't be read, or what would be run can't be printed.
+pub(super) fn rest_of(
+    shares: impl Iterator<Item = (Replica, Share)>,
+    list: &InputList,
+    config: &RunConfig,
+    console: &Console,
+    stop: &Stop,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let layout = Layout::new(&config.results_dir);
+    let me = Process::current(config.session.clone());
+    for (replica, share) in shares {
+        if let Some(who) = who_is_at(&layout, replica, &me)? {
+            let text = format!("{replica} is at work ({who}): it would be left alone");
+            console.say(Verbosity::Normal, Tone::Plain, &text);
+            continue;
+        }
+        let run = &list.header().run;
+        let history = History::read(&layout, run, replica.id(), share.clone(), LastLaunch::Dead)?;
+        let mut places = Due::of(&history, config.rerun).places();
+        if places.is_empty() {
+            continue;
+        }
+        places.sort_unstable();
+        let config = config.on_behalf_of(replica, std::time::Duration::ZERO);
+        let mut printer = Printer::begin(&config, &list.header().source, &mut *out)?;
+        let indices = places.into_iter().filter_map(|place| share.index_at(place.into()));
+        list.read(indices, |index, entry| {
+            heed(stop)?;
+            let before = history.task(index).map_or(0, |note| note.attempts);
+            printer.print(index, u32::from(before) + 1, entry)
+        })?;
+        say(&config, replica, printer.end()?, console);
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Who is at a share, as far as can be told at once.
+fn who_is_at(layout: &Layout, replica: Replica, me: &Process) -> anyhow::Result<Option<String>> {
+    let Some(last) = launches_of(layout, replica.id())?.pop() else { return Ok(None) };
+    let journal = layout.journal(replica.id(), last);
+    let who = match ask(&journal, me)? {
+        Life::Over => return Ok(None),
+        Life::GoesOn(who) | Life::Unclear(who) => format!("launch {last} on {who}"),
+    };
+    Ok(is_at_work(&journal, me, now_as_good_as_known(layout.root())).then_some(who))
+}
+
+/// An error where a signal says that enough was printed.
+fn heed(stop: &Stop) -> anyhow::Result<()> {
+    anyhow::ensure!(stop.signal().is_none(), "not all commands were printed");
+    Ok(())
+}
+
+fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
+    let what = if config.manner == Manner::Own { "command" } else { "request" };
+    console.say(
+        Verbosity::Normal,
+        Tone::Plain,
+        &format!("{replica}: {} would be run; nothing was", units::count(printed, what)),
+    );
+}
+
+/// Prints tasks as a shell can run them: a command each, or one worker with all requests.
+struct Printer<'a> {
+    config: &'a RunConfig,
+    source: &'a Source,
+    out: BufWriter<&'a mut dyn Write>,
+    line: Vec<u8>,
+    printed: u64,
+}
+
+impl<'a> Printer<'a> {
+    fn begin(config: &'a RunConfig, source: &'a Source, out: &'a mut dyn Write) -> anyhow::Result<Self> {
+        let out = BufWriter::with_capacity(PRINTED_AT_ONCE, out);
+        let mut printer = Self { config, source, out, line: Vec::new(), printed: 0 };
+        if config.manner != Manner::Own {
+            printer.line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
+            // No line of JSON ends them early.
+            printer.line.extend_from_slice(b" << 'REQUESTS'\n");
+            printer.write_line().context(CANNOT)?;
+        }
+        Ok(printer)
+    }
+
+    /// Prints a task, for an attempt of this number.
+    fn print(&mut self, index: u64, attempt: u32, entry: Entry<'_>) -> anyhow::Result<()> {
+        match self.config.manner {
+            Manner::Own => self.command(index, entry),
+            Manner::Workers { .. } => {
+                let folder = self.config.scratch.iter().find(|folder| folder.is_dir());
+                let folder = folder.map_or(Path::new("/tmp"), PathBuf::as_path).as_os_str();
+                write_request(&mut self.line, entry.path, index, attempt, folder);
+            }
+        }
+        self.printed += 1;
+        self.write_line().context(CANNOT)
+    }
+
+    fn command(&mut self, index: u64, entry: Entry<'_>) {
+        let place = TaskPlace {
+            path: entry.path,
+            rel: rel(self.source, entry.path),
+            index,
+            slot: usize::try_from(self.printed % self.config.jobs as u64).unwrap_or(0) + 1,
+            replica: self.config.identity.replica.id(),
+        };
+        self.line = shell_quote(&self.config.template.render(&place));
+        self.line.push(b'\n');
+    }
+
+    fn write_line(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.line)
+    }
+
+    /// How many tasks were printed.
+    fn end(mut self) -> anyhow::Result<u64> {
+        if self.config.manner != Manner::Own {
+            self.out.write_all(b"REQUESTS\n").context(CANNOT)?;
+        }
+        self.out.flush().context(CANNOT)?;
+        Ok(self.printed)
+    }
+}
+
+const CANNOT: &str = "can't print the commands";

@@ -1,0 +1,95 @@
+//! How a list is written: whole or not at all, and never over another one.
+
+use std::io::Write;
+
+use anyhow::Context;
+
+use super::header::{Block, FORMAT, Header, Origin, VERSION, sealed};
+use super::line::{BLOCK, Line, checksum};
+use crate::entries::Entries;
+use crate::provenance::Process;
+use crate::record::atomic_file::{AtomicFile, Published};
+use crate::record::layout::Layout;
+use crate::text::{OsText, PathText};
+
+/// A fresh run id: six characters, drawn at random.
+fn draw_run_id() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).map(|letter| letter.to_ascii_lowercase()).take(6).collect()
+}
+
+/// Publishes a new list in `layout`, whole or not at all; one that is there already stays and is to be adopted.
+///
+/// # Errors
+/// When it can't be written.
+pub fn publish(
+    layout: &Layout,
+    origin: Origin,
+    entries: &Entries,
+    unreadable: &[std::path::PathBuf],
+    me: &Process,
+) -> anyhow::Result<Published> {
+    let path = layout.inputs();
+    let encoded = Encoded::of(entries)?;
+    let header = Header {
+        format: FORMAT.to_owned(),
+        v: VERSION,
+        run: draw_run_id(),
+        source: origin.source,
+        strategy: origin.strategy,
+        replica_count: origin.replica_count,
+        command: origin.command,
+        command_files: origin.command_files,
+        settings: origin.settings,
+        count: entries.len() as u64,
+        bytes: encoded.bytes,
+        blake3: encoded.blake3,
+        unreadable: unreadable.iter().map(|path| OsText::from(path.as_os_str())).collect(),
+        created_by: me.clone(),
+        created_at: crate::clock::now(),
+        block_entries: BLOCK,
+        blocks: encoded.blocks,
+    };
+    let write = || -> anyhow::Result<Published> {
+        let mut file = AtomicFile::create(&path)?;
+        file.write_all(&sealed(serde_json::to_vec(&header)?))?;
+        encode(entries, |block| Ok(file.write_all(block)?))?;
+        Ok(file.publish()?)
+    };
+    write().with_context(|| format!("can't write the input list {}", path.display()))
+}
+
+/// Gives the lines of all entries to `take`, a block at a time: together they are as long as the list.
+fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut lines = Vec::new();
+    let mut entries = entries.iter().peekable();
+    while entries.peek().is_some() {
+        lines.clear();
+        for entry in entries.by_ref().take(usize::try_from(BLOCK)?) {
+            let line = Line { path: PathText::exact(entry.path), size: entry.size };
+            serde_json::to_writer(&mut lines, &line)?;
+            lines.push(b'\n');
+        }
+        take(&lines)?;
+    }
+    Ok(())
+}
+
+/// What the header has to say of the lines, which come after it.
+struct Encoded {
+    bytes: u64,
+    blake3: String,
+    blocks: Vec<Block>,
+}
+
+impl Encoded {
+    fn of(entries: &Entries) -> anyhow::Result<Self> {
+        let (mut bytes, mut digest, mut blocks) = (0, blake3::Hasher::new(), Vec::new());
+        encode(entries, |lines| {
+            blocks.push(Block { offset: bytes, check: checksum(lines) });
+            digest.update(lines);
+            bytes += lines.len() as u64;
+            Ok(())
+        })?;
+        Ok(Self { bytes, blake3: digest.finalize().to_hex().to_string(), blocks })
+    }
+}
