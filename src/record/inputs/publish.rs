@@ -10,7 +10,7 @@ use crate::entries::Entries;
 use crate::provenance::Process;
 use crate::record::atomic_file::{AtomicFile, Published};
 use crate::record::layout::Layout;
-use crate::text::{OsText, PathText};
+use crate::text::OsText;
 
 /// A fresh run id: six characters, drawn at random.
 fn draw_run_id() -> String {
@@ -65,8 +65,7 @@ fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) 
     while entries.peek().is_some() {
         lines.clear();
         for entry in entries.by_ref().take(usize::try_from(BLOCK)?) {
-            let line = Line { path: PathText::exact(entry.path), size: entry.size };
-            serde_json::to_writer(&mut lines, &line)?;
+            serde_json::to_writer(&mut lines, &Line::from(entry))?;
             lines.push(b'\n');
         }
         take(&lines)?;
