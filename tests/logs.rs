@@ -137,6 +137,17 @@ fn output_of_an_attempt_that_was_not_the_last_is_shown_with_a_word_about_it() {
 }
 
 #[test]
+fn a_task_of_which_its_container_died_is_told_before_a_launch_has_written_so() {
+    let dir = Dir::with_inputs(1);
+    // It is suspected after the first death, and alone at the second.
+    (0..2).for_each(|_| _ = dir.launch().sh("kill -9 $PPID").run());
+    for words in [&["out", "0"][..], &["--failed", "out"]] {
+        let shown = logs(&dir, words).exits(0).printed();
+        assert!(shown.contains("(index 0), replica 1: the container died while it ran alone"), "{shown}");
+    }
+}
+
+#[test]
 fn a_name_that_was_not_written_out_is_answered_with_those_that_begin_so() {
     let dir = a_run();
     let refused = logs(&dir, &["out", "001."]).exits(2).stderr;

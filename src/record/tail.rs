@@ -211,7 +211,7 @@ impl Read for Placed<'_> {
 mod tests {
     use std::fs::File;
 
-    use super::{FIRST, last_of, read_on};
+    use super::{FIRST, head, last_of, read_on};
     use crate::event::{AttemptBegun, Event, TaskEnded, Totals};
     use crate::outcome::Status;
     use crate::record::journal::Journal;
@@ -246,6 +246,35 @@ mod tests {
             };
             assert_eq!(read_on(&file, &path, at, &mut take).unwrap(), length);
             assert_eq!(events, ["alive", "end"], "{filler}");
+        }
+    }
+
+    #[test]
+    fn the_first_sign_of_life_comes_before_any_task_and_maybe_after_the_ends_of_lost_ones() {
+        let line = |seq: u32, rest: &str| {
+            format!(r#"{{"v":1,"run":"r","launch":2,"seq":{seq},"t":"2026-11-26T14:26:25.206Z",{rest}}}"#)
+                + "\n"
+        };
+        let begun = line(
+            1,
+            r#""event":"run","replica_id":1,"replica_count":3,"host":"h","boot_id":"","pid":3,"version":"0.1.0","locked":true,"options":{},"limits":{"cpus":2.0,"memory_bytes":null},"jobs":2,"command_files":[],"share":20"#,
+        );
+        let lost =
+            line(2, r#""event":"end","index":0,"status":"failed","cause":"lost","check":"","record":{}"#);
+        let start = line(2, r#""event":"start","index":1,"attempt":1,"slot":1,"alone":false"#);
+        let alive = line(3, r#""event":"alive","ok":7,"failed":1,"left":12,"running":0,"memory_bytes":null"#);
+        let folder = tempfile::tempdir().unwrap();
+        for (before, is_told) in [
+            ("", true),
+            ("\n\n", true),
+            (&*format!("\n{lost}{lost}"), true),
+            (&*start, false),
+            (&lost[..9], false),
+        ] {
+            let path = folder.path().join("1.2.jsonl");
+            std::fs::write(&path, format!("{begun}{before}{alive}")).unwrap();
+            let head = head(&File::open(&path).unwrap()).unwrap().unwrap();
+            assert_eq!(head.sign.map(|sign| sign.totals.ok), is_told.then_some(7), "{before}");
         }
     }
 
