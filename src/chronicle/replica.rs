@@ -46,7 +46,7 @@ impl Replica<'_> {
     }
 
     fn read(&self) -> anyhow::Result<Told> {
-        let last = if self.is_at_work { LastLaunch::MayLive } else { LastLaunch::Dead };
+        let last = LastLaunch::at_work(self.is_at_work);
         let history = History::read(self.layout, self.run, self.id, self.share.clone(), last)?;
         let (launches, stretches) = launches::launches(self.layout, self.run, self.id, self.is_at_work)?;
         let mut failures = OfReplica::default();

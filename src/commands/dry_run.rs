@@ -1,5 +1,6 @@
 //! `--dry-run`: prints what would be run, and writes nothing.
 
+use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -146,6 +147,8 @@ fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
 struct Printer<'a> {
     config: &'a RunConfig,
     source: &'a Source,
+    /// What a worker is told of its temporary folder.
+    folder: &'a OsStr,
     out: BufWriter<&'a mut dyn Write>,
     line: Vec<u8>,
     printed: u64,
@@ -154,7 +157,9 @@ struct Printer<'a> {
 impl<'a> Printer<'a> {
     fn begin(config: &'a RunConfig, source: &'a Source, out: &'a mut dyn Write) -> anyhow::Result<Self> {
         let out = BufWriter::with_capacity(PRINTED_AT_ONCE, out);
-        let mut printer = Self { config, source, out, line: Vec::new(), printed: 0 };
+        let folder = config.scratch.iter().find(|folder| folder.is_dir());
+        let folder = folder.map_or(Path::new("/tmp"), PathBuf::as_path).as_os_str();
+        let mut printer = Self { config, source, folder, out, line: Vec::new(), printed: 0 };
         if config.manner != Manner::Own {
             printer.line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
             // No line of JSON ends them early.
@@ -169,9 +174,7 @@ impl<'a> Printer<'a> {
         match self.config.manner {
             Manner::Own => self.command(index, entry),
             Manner::Workers { .. } => {
-                let folder = self.config.scratch.iter().find(|folder| folder.is_dir());
-                let folder = folder.map_or(Path::new("/tmp"), PathBuf::as_path).as_os_str();
-                write_request(&mut self.line, entry.path, index, attempt, folder);
+                write_request(&mut self.line, entry.path, index, attempt, self.folder);
             }
         }
         self.printed += 1;

@@ -113,8 +113,7 @@ impl<'a> Run<'a> {
         let last = launches_of(self.layout, replica)?.pop();
         let journal = last.map(|last| self.layout.journal(replica, last));
         let lives = journal.is_some_and(|journal| is_at_work(&journal, &self.me, self.now));
-        let last = if lives { LastLaunch::MayLive } else { LastLaunch::Dead };
-        History::read(self.layout, self.id(), replica, share.clone(), last)
+        History::read(self.layout, self.id(), replica, share.clone(), LastLaunch::at_work(lives))
     }
 
     fn id(&self) -> &str {

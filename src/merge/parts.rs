@@ -112,7 +112,7 @@ impl Directory {
     fn part_of(&self, replica_id: u32, last: u32, share: &Share) -> Part {
         let layout = &self.layout;
         let run = self.run().unwrap_or_default();
-        let life = if self.is_at_work(replica_id) { LastLaunch::MayLive } else { LastLaunch::Dead };
+        let life = LastLaunch::at_work(self.is_at_work(replica_id));
         let kind = || -> anyhow::Result<PartKind> {
             if let Some(identity) = verified(layout, run, replica_id, last, share)? {
                 return Ok(PartKind::Verified { replica_id, identity });

@@ -157,6 +157,13 @@ pub enum LastLaunch {
     MayLive,
 }
 
+impl LastLaunch {
+    /// By whether it is at work.
+    pub fn at_work(lives: bool) -> Self {
+        if lives { Self::MayLive } else { Self::Dead }
+    }
+}
+
 /// Everything the journals of one replica tell.
 #[derive(Debug)]
 pub struct History {

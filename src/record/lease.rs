@@ -142,6 +142,12 @@ pub fn while_alive<T>(file: &mut File, every: Duration, work: impl FnOnce() -> T
     })
 }
 
+/// How long ago something was written, by such a clock.
+pub fn age(now: SystemTime, written: SystemTime) -> Duration {
+    // Written after `now` was asked for, it seems to come from the future.
+    now.duration_since(written).unwrap_or_else(|early| early.duration())
+}
+
 /// [`now_at_file_server`], and this host's clock where that can't be asked: to tell whether a file was written lately, a
 /// clock that is a little wrong is better than none.
 pub fn now_as_good_as_known(folder: &Path) -> SystemTime {

@@ -12,7 +12,7 @@ use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
 use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
-use crate::record::lease::{self, QUIET, Watched, Writer};
+use crate::record::lease::{self, QUIET, Watched, Writer, age};
 use crate::record::regular;
 use crate::replica::Replica;
 
@@ -279,8 +279,7 @@ pub fn is_at_work(journal: &Path, me: &Process, now: std::time::SystemTime) -> b
         Ok(Life::Unclear(_)) => {}
     }
     let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
-    // Written after `now` was asked for, it seems to come from the future.
-    written.is_ok_and(|then| now.duration_since(then).unwrap_or_else(|early| early.duration()) < QUIET)
+    written.is_ok_and(|then| age(now, then) < QUIET)
 }
 
 #[cfg(test)]

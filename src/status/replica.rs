@@ -11,7 +11,7 @@ use crate::event::{StopReason, Stopped};
 use crate::provenance::Process;
 use crate::record::history::{History, LastLaunch};
 use crate::record::layout::Layout;
-use crate::record::lease::QUIET;
+use crate::record::lease::{QUIET, age};
 use crate::record::line::ReadLine;
 use crate::record::regular;
 use crate::record::succession::{Life, life_without_end};
@@ -227,7 +227,7 @@ impl Launch {
         if has_all && !(self.end == End::Died && self.died_alone(at.run)?) {
             return Ok(());
         }
-        let last = if self.end == End::AtWork { LastLaunch::MayLive } else { LastLaunch::Dead };
+        let last = LastLaunch::at_work(self.end == End::AtWork);
         let standing = History::read(at.layout, at.run, id, share.clone(), last)?.standing();
         let counts = Counts { ok: standing.ok, failed: standing.failed + standing.lost };
         self.exact = Some((self.length, counts));
@@ -287,11 +287,6 @@ impl Launch {
     fn said(&self) -> Option<String> {
         self.trouble.clone().or_else(|| self.said.as_ref().and_then(|(_, said)| said.clone()))
     }
-}
-
-fn age(now: SystemTime, then: SystemTime) -> Duration {
-    // Written after `now` was asked for, it seems to come from the future.
-    now.duration_since(then).unwrap_or_else(|early| early.duration())
 }
 
 /// How the lines begin that tell why a launch ended.

@@ -1,9 +1,7 @@
 //! Real processes: what tasks leave behind, who reaps it, and how everything is stopped.
 #![cfg(target_os = "linux")]
 
-use std::path::Path;
-
-use crate::support::{DEADLINE, Dir, wait_until};
+use crate::support::{DEADLINE, Dir, exists, wait_until};
 
 mod left_behind;
 mod nested;
@@ -16,11 +14,6 @@ const STAYS: &str = "echo $$ >> pids; trap '' TERM HUP; while [ -d data ]; do sl
 /// A shell's words for [`STAYS`] in a session of its own.
 fn in_own_session() -> String {
     format!("setsid sh -c \"{}\"", STAYS.replace('$', "\\$"))
-}
-
-/// Whether there is such a process, be it a zombie.
-fn exists(pid: &str) -> bool {
-    Path::new("/proc").join(pid.trim()).exists()
 }
 
 /// R, S, T, Z, ...; `None` when there is no such process.

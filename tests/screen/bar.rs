@@ -15,15 +15,21 @@ fn over(terminal: &Terminal) -> String {
         .wait_until("a prompt after the summary", |screen| screen.contains("(in ") && screen.ends_with("\n$"))
 }
 
+/// A launch of six files that waits with the first two.
+fn two_held(failing: &[usize]) -> (Dir, Terminal) {
+    let dir = inputs(6, 0..6, failing);
+    let terminal = Terminal::open(&dir, 100, 30);
+    terminal.enter(LINE);
+    terminal.wait_for("0 of 6 done, 2 running");
+    (dir, terminal)
+}
+
 #[test]
 fn it_tells_how_far_it_is_and_what_runs_and_is_gone_afterwards() {
     if !require(Component::Tmux) {
         return;
     }
-    let dir = inputs(6, 0..6, &[1]);
-    let terminal = Terminal::open(&dir, 100, 30);
-    terminal.enter(LINE);
-    terminal.wait_for("0 of 6 done, 2 running");
+    let (dir, terminal) = two_held(&[1]);
     release(&dir, 0);
     terminal.wait_for("1 of 6 done, 2 running");
     release(&dir, 1);
@@ -71,10 +77,7 @@ fn it_fits_a_terminal_that_becomes_narrow_or_tiny() {
     if !require(Component::Tmux) {
         return;
     }
-    let dir = inputs(6, 0..6, &[]);
-    let terminal = Terminal::open(&dir, 100, 30);
-    terminal.enter(LINE);
-    terminal.wait_for("0 of 6 done, 2 running");
+    let (dir, terminal) = two_held(&[]);
     terminal.resize(26, 12);
     let screen = terminal.wait_until("a narrow bar", |screen| screen.contains("…data/001.fits"));
     let bar = screen.find("0 of 6 done").unwrap();
@@ -98,10 +101,7 @@ fn an_interrupted_launch_leaves_a_clean_terminal() {
     if !require(Component::Tmux) {
         return;
     }
-    let dir = inputs(6, 0..6, &[]);
-    let terminal = Terminal::open(&dir, 100, 30);
-    terminal.enter(LINE);
-    terminal.wait_for("0 of 6 done, 2 running");
+    let (_dir, terminal) = two_held(&[]);
     terminal.press("C-c");
     let screen = over(&terminal);
     assert!(screen.contains("stopped early: SIGINT (2)") && !screen.contains(BAR), "{screen}");

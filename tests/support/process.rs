@@ -4,6 +4,11 @@ use std::collections::BTreeSet;
 
 use rustix::process::Pid;
 
+/// Whether there is a process of this number, be it a zombie.
+pub(crate) fn exists(pid: &str) -> bool {
+    std::path::Path::new("/proc").join(pid.trim()).exists()
+}
+
 /// One process, at the moment it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process {

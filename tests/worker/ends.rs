@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{distinct, failed, launch, values};
-use crate::support::{DEADLINE, Dir, wait_until};
+use crate::support::{DEADLINE, Dir, exists, wait_until};
 
 #[test]
 fn a_death_costs_the_task_at_hand_and_a_new_worker_goes_on() {
@@ -146,10 +146,6 @@ while os.path.exists('data'): time.sleep(0.02)";
     assert!(dir.events_of(1, 1, "end").is_empty());
     launch(&dir, &["-j", "2"], "says(n=index)").run().exits(0);
     assert_eq!(values(&dir, "n"), [0, 1, 2, 3]);
-}
-
-fn exists(pid: &str) -> bool {
-    std::path::Path::new("/proc").join(pid).exists()
 }
 
 #[test]
