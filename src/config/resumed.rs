@@ -87,10 +87,8 @@ impl Resumed<'_> {
 
     /// A value, with a folder as the run's beginner meant it.
     fn as_seen_there(&self, name: &str, value: &OsText) -> OsString {
-        match &self.header.settings.cwd {
-            Some(cwd) if name == "chdir" && value.0 != "task" => {
-                Path::new(&cwd.0).join(&value.0).into_os_string()
-            }
+        match self.header.begun_in() {
+            Some(folder) if name == "chdir" && value.0 != "task" => folder.join(&value.0).into_os_string(),
             _ => value.0.clone(),
         }
     }

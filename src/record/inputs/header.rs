@@ -58,7 +58,7 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Where the command was given, absolute: what is relative in it is so to that. `None` in lists of earlier versions.
+    /// The folder where the run was begun, absolute. `None` in lists of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<OsText>,
     /// Options about tasks and their results that are not defaults, by their long names.
@@ -136,6 +136,12 @@ pub struct Origin {
 }
 
 impl Header {
+    /// The folder where the run was begun, absolute: what relative entries of the list and relative names in the command
+    /// mean, for every launch. `None` in lists that do not say.
+    pub fn begun_in(&self) -> Option<&Path> {
+        self.settings.cwd.as_ref().map(|cwd| Path::new(&cwd.0))
+    }
+
     /// Whether its numbers fit together, and with the length of the file: what is reserved in memory for entries and
     /// blocks is then bounded by that.
     pub(super) fn is_sound(&self) -> bool {
