@@ -19,6 +19,7 @@ pub mod figures;
 pub mod json;
 pub mod launch;
 pub mod listing;
+pub mod liveness;
 pub mod merge;
 pub mod outcome;
 pub mod provenance;

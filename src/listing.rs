@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::discover::{self, Patient, Search};
 use crate::entries::{Entries, Entry};
+use crate::liveness::heartbeat::{self, HeartbeatTimes, Watched, Writer};
 use crate::provenance::Process;
 use crate::record::inputs::{self, InputList, Origin, Source};
 use crate::record::layout::Layout;
-use crate::record::lease::{self, QUIET, SIGN_OF_LIFE, Watched, Writer};
 use crate::record::results;
 
 /// What was listed.
@@ -113,6 +113,7 @@ pub fn adopt_or_publish(
     origin: Option<&Origin>,
     rules: Rules<'_>,
     me: &Process,
+    times: HeartbeatTimes,
     listener: &dyn Listener,
 ) -> anyhow::Result<Option<InputList>> {
     loop {
@@ -126,9 +127,9 @@ pub fn adopt_or_publish(
             );
         };
         if let Some(sign) = Sign::put_up(layout, me)? {
-            return sign.list_and_publish(layout, origin, rules, me, listener);
+            return sign.list_and_publish(layout, origin, rules, me, times, listener);
         }
-        wait(layout, me, listener, &|| layout.inputs().exists())?;
+        wait(layout, me, times, listener, &|| layout.inputs().exists())?;
     }
 }
 
@@ -139,14 +140,15 @@ pub fn adopt_or_publish(
 pub fn undisturbed<T>(
     layout: &Layout,
     me: &Process,
+    times: HeartbeatTimes,
     listener: &dyn Listener,
     work: impl FnOnce() -> T,
 ) -> anyhow::Result<T> {
     loop {
         if let Some(mut sign) = Sign::put_up(layout, me)? {
-            return Ok(lease::while_alive(&mut sign.file, SIGN_OF_LIFE, work).0);
+            return Ok(heartbeat::while_alive(&mut sign.file, times.interval, work).0);
         }
-        wait(layout, me, listener, &|| false)?;
+        wait(layout, me, times, listener, &|| false)?;
     }
 }
 
@@ -191,7 +193,7 @@ impl Sign {
                 }
             }
         };
-        let text = SignText { process: me.clone(), locked: lease::lock(&file, &path) };
+        let text = SignText { process: me.clone(), locked: heartbeat::lock(&file, &path) };
         let mut sign = Self { path, file, made };
         let mut line = serde_json::to_vec(&text)?;
         line.push(b'\n');
@@ -208,6 +210,7 @@ impl Sign {
         origin: &Origin,
         rules: Rules<'_>,
         me: &Process,
+        times: HeartbeatTimes,
         listener: &dyn Listener,
     ) -> anyhow::Result<Option<InputList>> {
         // Whoever put up a sign before may have published since this process looked.
@@ -216,7 +219,7 @@ impl Sign {
         }
         refuse_results_of_others(layout, origin.replica_count)?;
         let work = || list(&origin.source, rules, &|| listener.keep_going());
-        let listed = lease::while_alive(&mut self.file, SIGN_OF_LIFE, work).0?;
+        let listed = heartbeat::while_alive(&mut self.file, times.interval, work).0?;
         for note in &listed.notes {
             listener.note(note);
         }
@@ -275,6 +278,7 @@ fn remove_folders(made: &[PathBuf]) {
 fn wait(
     layout: &Layout,
     me: &Process,
+    times: HeartbeatTimes,
     listener: &dyn Listener,
     is_enough: &dyn Fn() -> bool,
 ) -> anyhow::Result<()> {
@@ -284,7 +288,7 @@ fn wait(
         serde_json::from_slice(line).ok()
     });
     if let Some(text) = &text
-        && matches!(lease::probe(&sign, &text.process, text.locked, me), Ok(Writer::Gone))
+        && matches!(heartbeat::probe(&sign, &text.process, text.locked, me), Ok(Writer::Gone))
     {
         return take_down(&sign);
     }
@@ -292,7 +296,7 @@ fn wait(
         &text.map_or_else(|| "another process".to_owned(), |text| text.process.to_string()),
     );
     loop {
-        let watched = lease::watch(&sign, QUIET, &|| listener.keep_going() && !is_enough())
+        let watched = heartbeat::watch(&sign, times.timeout, &|| listener.keep_going() && !is_enough())
             .with_context(|| format!("can't watch {}", sign.display()))?;
         match watched {
             Watched::Grew => {}

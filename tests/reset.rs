@@ -150,7 +150,7 @@ fn a_replica_on_another_host_is_at_work_as_long_as_its_journal_is_fresh() {
     reset(&dir).exits(2).says("at work (replica 1)");
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
     fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
-    reset(&dir).exits(0);
+    dir.canfar_run().quick_heartbeat().args(["reset", "out"]).run().exits(0);
 }
 
 #[test]

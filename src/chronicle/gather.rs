@@ -11,12 +11,11 @@ use crate::chronicle::replica::{Replica, Told};
 use crate::chronicle::task::{State, Task};
 use crate::discover::sizes_where_told;
 use crate::entries::Entries;
-use crate::provenance::Process;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::takeover::Prober;
 use crate::record::inputs::{Header, InputList};
 use crate::record::launches::last_launches;
 use crate::record::layout::{Layout, ResultsName};
-use crate::record::lease::now_as_good_as_known;
-use crate::record::succession::is_at_work;
 use crate::select::Share;
 use crate::threads::Crew;
 use crate::units;
@@ -58,20 +57,20 @@ pub struct Counts {
 ///
 /// # Errors
 /// When the directory holds no run, or its list or a folder can't be read.
-pub fn gather(layout: &Layout) -> anyhow::Result<Chronicle> {
+pub fn gather(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<Chronicle> {
     let list = open(layout)?;
     let header = list.header().clone();
     let shares = list.shares()?;
     let entries = list.entries(&Share::Range(0..header.count))?;
     let last = last_launches(layout)?;
-    let (me, now) = (Process::current(None), now_as_good_as_known(layout.root()));
+    let prober = Prober::new(layout, times);
     let replicas = (1..).zip(&shares).map(|(id, share)| Replica {
         layout,
         run: &header.run,
         id,
         share,
         entries: &entries,
-        is_at_work: last.get(&id).is_some_and(|last| is_at_work(&layout.journal(id, *last), &me, now)),
+        is_at_work: last.get(&id).is_some_and(|last| prober.is_running(&layout.journal(id, *last))),
     });
     let told = Crew::gather().map(replicas.collect(), |replica| replica.tell());
     let tasks = vec![Task::default(); entries.len()];

@@ -12,14 +12,14 @@ use crate::entries::Entry;
 use crate::exit_code::ExitCode;
 use crate::launch::{Due, agree, agree_on_command};
 use crate::listing;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::takeover::{Life, Prober, ask};
 use crate::provenance::Process;
 use crate::record::history::{History, LastLaunch};
 use crate::record::inputs::{InputList, Source};
 use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
-use crate::record::lease::now_as_good_as_known;
 use crate::record::rel::rel;
-use crate::record::succession::{Life, ask, is_at_work};
 use crate::replica::Replica;
 use crate::report::console::{Console, Tone};
 use crate::run::execute::Manner;
@@ -92,7 +92,7 @@ pub(super) fn rest_of(
     let layout = Layout::new(&config.results_dir);
     let me = Process::current(config.session.clone());
     for (replica, share) in shares {
-        if let Some(who) = who_is_at(&layout, replica, &me)? {
+        if let Some(who) = who_is_at(&layout, replica, &me, config.heartbeat)? {
             let text = format!("{replica} is at work ({who}): it would be left alone");
             console.say(Verbosity::Normal, Tone::Plain, &text);
             continue;
@@ -118,14 +118,19 @@ pub(super) fn rest_of(
 }
 
 /// Who is at a share, as far as can be told at once.
-fn who_is_at(layout: &Layout, replica: Replica, me: &Process) -> anyhow::Result<Option<String>> {
+fn who_is_at(
+    layout: &Layout,
+    replica: Replica,
+    me: &Process,
+    times: HeartbeatTimes,
+) -> anyhow::Result<Option<String>> {
     let Some(last) = launches_of(layout, replica.id())?.pop() else { return Ok(None) };
     let journal = layout.journal(replica.id(), last);
     let who = match ask(&journal, me)? {
         Life::Over => return Ok(None),
         Life::GoesOn(who) | Life::Unclear(who) => format!("launch {last} on {who}"),
     };
-    Ok(is_at_work(&journal, me, now_as_good_as_known(layout.root())).then_some(who))
+    Ok(Prober::new(layout, times).is_running(&journal).then_some(who))
 }
 
 /// An error where a signal says that enough was printed.

@@ -16,6 +16,7 @@ use crate::commands::merge;
 use crate::config::Verbosity;
 use crate::exit_code::ExitCode;
 use crate::listing;
+use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::provenance::Process;
 use crate::record::launches;
 use crate::record::layout::Layout;
@@ -26,11 +27,17 @@ use crate::units;
 
 /// Merges if the run is complete. Gives what that adds to the exit code: as `merge` would exit, so 1 where any replica's
 /// file failed, 3 where something can't be read and 4 where it can't be written; nothing where others have files left.
-pub(super) fn merge_if_last(layout: &Layout, me: &Process, console: &Console, stop: &Stop) -> ExitCode {
+pub(super) fn merge_if_last(
+    layout: &Layout,
+    me: &Process,
+    times: HeartbeatTimes,
+    console: &Console,
+    stop: &Stop,
+) -> ExitCode {
     if let Some(signal) = stop.signal() {
         return ExitCode::Signal(signal);
     }
-    let merged = merge_if_complete(layout, me, &Waiting { console, stop });
+    let merged = merge_if_complete(layout, me, times, &Waiting { console, stop });
     merged.unwrap_or_else(|error| {
         let code = match (crate::code_of(&error), stop.signal()) {
             (ExitCode::CannotWrite, _) => ExitCode::CannotWrite,
@@ -45,8 +52,13 @@ pub(super) fn merge_if_last(layout: &Layout, me: &Process, console: &Console, st
     })
 }
 
-fn merge_if_complete(layout: &Layout, me: &Process, waiting: &Waiting<'_>) -> anyhow::Result<ExitCode> {
-    let figures = Watcher::open(layout.root())?.look()?;
+fn merge_if_complete(
+    layout: &Layout,
+    me: &Process,
+    times: HeartbeatTimes,
+    waiting: &Waiting<'_>,
+) -> anyhow::Result<ExitCode> {
+    let figures = Watcher::open(layout.root(), times)?.look()?;
     if let Some(unreadable) = figures.replicas.iter().find(|replica| replica.state == State::Unreadable) {
         let why = unreadable.said.as_deref().unwrap_or("its journals can't be read");
         anyhow::bail!("whether the run is complete can't be told: replica {}: {why}", unreadable.replica_id);
@@ -61,9 +73,9 @@ fn merge_if_complete(layout: &Layout, me: &Process, waiting: &Waiting<'_>) -> an
     if let Some(code) = merged_already(layout)? {
         return Ok(code);
     }
-    listing::undisturbed(layout, me, waiting, || match merged_already(layout)? {
+    listing::undisturbed(layout, me, times, waiting, || match merged_already(layout)? {
         Some(code) => Ok(code),
-        None => merge::whole(layout, waiting.console),
+        None => merge::whole(layout, times, waiting.console),
     })?
 }
 

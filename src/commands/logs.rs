@@ -3,24 +3,22 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
 use crate::cli::{Color, LogsArgs};
-use crate::config::Verbosity;
+use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::provenance::Process;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::takeover::Prober;
 use crate::record::attempts::{PastAttempt, attempts_of};
 use crate::record::history::{History, Known, LastLaunch};
 use crate::record::inputs::InputList;
 use crate::record::launches::{last_launches, launches_of};
 use crate::record::layout::Layout;
-use crate::record::lease::now_as_good_as_known;
 use crate::record::logs::{KeptOutput, Stream};
 use crate::record::regular;
-use crate::record::succession::is_at_work;
 use crate::report::console::Console;
 use crate::report::logs::{self as report, Told};
 use crate::select::Share;
@@ -36,10 +34,11 @@ const EXAMPLES: usize = 5;
 /// When there is no such task, or something can't be read or printed.
 pub fn run(args: &LogsArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let asked = Asked::of(args, environment)?;
+    let times = heartbeat_times(environment)?;
     let printed = match asked {
         Asked::Replica(layout, replica) => own_words(&layout, replica, out),
-        Asked::Failed(layout) => Run::open(&layout)?.failed(out),
-        Asked::Task(layout, task) => Run::open(&layout)?.task(&task, environment, args.only, out),
+        Asked::Failed(layout) => Run::open(&layout, times)?.failed(out),
+        Asked::Task(layout, task) => Run::open(&layout, times)?.task(&task, environment, args.only, out),
     };
     match printed.and_then(|()| Ok(out.flush()?)) {
         // Who looks at the first lines only has seen enough.
@@ -91,12 +90,11 @@ struct Run<'a> {
     list: InputList,
     /// Of all replicas.
     shares: Vec<Share>,
-    me: Process,
-    now: SystemTime,
+    prober: Prober,
 }
 
 impl<'a> Run<'a> {
-    fn open(layout: &'a Layout) -> anyhow::Result<Self> {
+    fn open(layout: &'a Layout, times: HeartbeatTimes) -> anyhow::Result<Self> {
         let Some(list) = InputList::open(layout)? else {
             bail!(
                 "{} holds no run (inputs.jsonl): give the directory of --results-dir before the task",
@@ -104,15 +102,15 @@ impl<'a> Run<'a> {
             );
         };
         let shares = list.shares()?;
-        let (me, now) = (Process::current(None), now_as_good_as_known(layout.root()));
-        Ok(Self { layout, list, shares, me, now })
+        let prober = Prober::new(layout, times);
+        Ok(Self { layout, list, shares, prober })
     }
 
     /// What all journals of a replica say.
     fn history(&self, replica: u32, share: &Share) -> anyhow::Result<History> {
         let last = launches_of(self.layout, replica)?.pop();
         let journal = last.map(|last| self.layout.journal(replica, last));
-        let lives = journal.is_some_and(|journal| is_at_work(&journal, &self.me, self.now));
+        let lives = journal.is_some_and(|journal| self.prober.is_running(&journal));
         History::read(self.layout, self.id(), replica, share.clone(), LastLaunch::at_work(lives))
     }
 

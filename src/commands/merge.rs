@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::cli::MergeArgs;
-use crate::config::Verbosity;
+use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
+use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::merge::{
     Directory, Format, Proof, Summary, Survey, Targets, partial_name, survey, write, write_missing,
 };
@@ -28,8 +29,10 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
         !args.null || args.missing.is_some(),
         "--null is about the list that --missing writes: give that too"
     );
+    let times = heartbeat_times(environment)?;
     let roots: Vec<_> = args.dirs.iter().map(|dir| environment.absolute(dir)).collect();
-    let directories = roots.iter().map(|root| Directory::open(root)).collect::<anyhow::Result<Vec<_>>>()?;
+    let directories =
+        roots.iter().map(|root| Directory::open(root, times)).collect::<anyhow::Result<Vec<_>>>()?;
     let first = Layout::new(roots.first().context("no results directory")?);
     let targets = Targets {
         results: args
@@ -59,14 +62,14 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
 ///
 /// # Errors
 /// As [`run`].
-pub(super) fn whole(layout: &Layout, console: &Console) -> anyhow::Result<ExitCode> {
+pub(super) fn whole(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<ExitCode> {
     let targets = Targets {
         results: layout.merged("final_results.json"),
         failed: layout.merged("final_failed.json"),
         summary: layout.merged("final_summary.json"),
         allow_missing: false,
     };
-    let mut survey = survey(vec![Directory::open(layout.root())?], Format::of(&targets.results))?;
+    let mut survey = survey(vec![Directory::open(layout.root(), times)?], Format::of(&targets.results))?;
     Ok(write_and_tell(&mut survey, &targets, &[units::path(layout.root())], console)?.1)
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use crate::CannotWrite;
 use crate::chronicle::{self, Chronicle};
 use crate::cli::{Color, ReportArgs};
-use crate::config::Verbosity;
+use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::record::atomic_file::{ABANDONED, AtomicFile, remove_leftovers};
@@ -23,8 +23,9 @@ use crate::units;
 /// When there is no run, it can't be read, or the page can't be written.
 pub fn run(args: &ReportArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(environment.absolute(&args.dir));
+    let times = heartbeat_times(environment)?;
     if args.output.as_deref() == Some(Path::new("-")) {
-        let chronicle = chronicle::gather(&layout)?;
+        let chronicle = chronicle::gather(&layout, times)?;
         html::write(&chronicle, layout.root(), out)
             .and_then(|()| out.flush())
             .context("can't print the report")?;
@@ -41,7 +42,7 @@ pub fn run(args: &ReportArgs, environment: &Environment, out: &mut dyn Write) ->
         "--output {}: the run keeps something else under this name: give another one",
         target.display()
     );
-    let chronicle = chronicle::gather(&layout)?;
+    let chronicle = chronicle::gather(&layout, times)?;
     write(&chronicle, &layout, &target)
         .with_context(|| format!("can't write the report {}", target.display()))
         .context(CannotWrite)?;

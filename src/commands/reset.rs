@@ -8,15 +8,15 @@ use anyhow::{Context, bail};
 
 use crate::CannotWrite;
 use crate::cli::{Color, ResetArgs};
-use crate::config::Verbosity;
+use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::listing;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::takeover::Prober;
 use crate::provenance::Process;
 use crate::record::launches::last_launches;
 use crate::record::layout::Layout;
-use crate::record::lease::{QUIET, now_as_good_as_known};
-use crate::record::succession::{has_surely_ended, is_at_work};
 use crate::report::console::{Console, Tone};
 
 /// Moves the run in a results directory to `previous/<time>/`.
@@ -30,7 +30,9 @@ pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCo
         None
     } else {
         let me = Process::current(None);
-        listing::undisturbed(&layout, &me, &Waiting(&console), || move_away(&layout, &me, &console))??
+        let times = heartbeat_times(environment)?;
+        let work = || move_away(&layout, times, &console);
+        listing::undisturbed(&layout, &me, times, &Waiting(&console), work)??
     };
     let root = layout.root().display();
     let said = match moved {
@@ -62,13 +64,13 @@ impl listing::Listener for Waiting<'_> {
 }
 
 /// Moves what there is, and tells where to.
-fn move_away(layout: &Layout, me: &Process, console: &Console) -> anyhow::Result<Option<PathBuf>> {
+fn move_away(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<Option<PathBuf>> {
     let files = files_of_the_run(layout)?;
     if files.is_empty() {
         return Ok(None);
     }
     let before = last_journals(layout)?;
-    refuse_if_at_work(layout, &before, me, console)?;
+    refuse_if_at_work(layout, &before, times, console)?;
     let target = make_target(layout)?;
     let place = |file: &Path| target.join(file.file_name().unwrap_or_default());
     // The list goes first: without it nobody can begin or go on with this run.
@@ -118,23 +120,24 @@ fn last_journals(layout: &Layout) -> anyhow::Result<Journals> {
 fn refuse_if_at_work(
     layout: &Layout,
     journals: &Journals,
-    me: &Process,
+    times: HeartbeatTimes,
     console: &Console,
 ) -> anyhow::Result<()> {
-    let now = now_as_good_as_known(layout.root());
+    let prober = Prober::new(layout, times);
     let paths = || journals.iter().map(|(id, (launch, _))| (*id, layout.journal(*id, *launch)));
-    refuse(layout, paths().filter(|(_, path)| is_at_work(path, me, now)).map(|(id, _)| id))?;
+    refuse(layout, paths().filter(|(_, path)| prober.is_running(path)).map(|(id, _)| id))?;
     let silent: Vec<String> =
-        paths().filter(|(_, path)| !has_surely_ended(path, me)).map(|(id, _)| id.to_string()).collect();
+        paths().filter(|(_, path)| !prober.has_surely_ended(path)).map(|(id, _)| id.to_string()).collect();
     if silent.is_empty() {
         return Ok(());
     }
     // Times of files are those of somebody's clock.
-    let text = format!("{} did not say how it ended: watching its journal for {QUIET:?}", named(&silent));
+    let text =
+        format!("{} did not say how it ended: watching its journal for {:?}", named(&silent), times.timeout);
     console.say(Verbosity::Normal, Tone::Plain, &text);
     let begun = Instant::now();
-    while begun.elapsed() < QUIET {
-        std::thread::sleep(LOOK);
+    while begun.elapsed() < times.timeout {
+        std::thread::sleep(LOOK.min(times.interval));
         refuse_if_changed(layout, journals)?;
     }
     Ok(())

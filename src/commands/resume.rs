@@ -21,13 +21,13 @@ use crate::environment::Environment;
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
 use crate::launch::{Before, Ended, Launcher, told};
+use crate::liveness::heartbeat::quiet_ones;
+use crate::liveness::takeover::{self, AlreadyRunning, Life, ask, ended_in_order};
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
 use crate::record::inputs::InputList;
 use crate::record::launches::{last_launches, launches_of};
 use crate::record::layout::Layout;
-use crate::record::lease::{QUIET, quiet_ones};
-use crate::record::succession::{self, AlreadyRunning, Life, ask, ended_in_order};
 use crate::replica::Replica;
 use crate::report::console::{Console, Tone};
 use crate::report::resume::{ResumeSummary, ShareError, say};
@@ -161,15 +161,16 @@ struct Watching<'a> {
     share: Replica,
 }
 
-impl succession::Listener for Watching<'_> {
+impl takeover::Listener for Watching<'_> {
     fn keep_going(&self) -> bool {
         self.resume.stop.told().is_none()
     }
 
     fn waiting_for(&self, launch: u32, who: &str) {
         self.resume.say(&format!(
-            "{}: launch {launch} ({who}) did not say how it ended: watching its journal for up to 30s",
-            self.share
+            "{}: launch {launch} ({who}) did not say how it ended: watching its journal for up to {}",
+            self.share,
+            units::duration(self.resume.config.heartbeat.timeout)
         ));
     }
 
@@ -218,10 +219,11 @@ impl Resume<'_> {
         }
         let launches = units::plural(unclear.len() as u64, "launch", "launches");
         self.say(&format!(
-            "{launches} on other hosts did not say how they ended: watching their journals for 30s"
+            "{launches} on other hosts did not say how they ended: watching their journals for {}",
+            units::duration(self.config.heartbeat.timeout)
         ));
         let keep_going = || self.stop.told().is_none();
-        let quiet = quiet_ones(unclear.keys().cloned().collect(), QUIET, &keep_going);
+        let quiet = quiet_ones(unclear.keys().cloned().collect(), self.config.heartbeat.timeout, &keep_going);
         let grew = unclear.into_iter().filter(|(journal, _)| !quiet.contains_key(journal));
         // One that ended meanwhile said so.
         let at_work = grew.filter(|(journal, _)| !ended_in_order(journal).unwrap_or(false));
@@ -331,7 +333,8 @@ impl Resume<'_> {
         self.console.end_copy();
         let mut code = self.code(&tally);
         if self.config.merge {
-            code = code.or(merge_if_last(self.layout, &self.me, self.console, self.stop));
+            code =
+                code.or(merge_if_last(self.layout, &self.me, self.config.heartbeat, self.console, self.stop));
         }
         let container = self.config.identity.replica;
         let summary = ResumeSummary {

@@ -1,7 +1,7 @@
 //! `run`: this replica's share, from the list to the results file.
 
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::commands::dry_run;
 use crate::commands::last::merge_if_last;
@@ -11,11 +11,11 @@ use crate::exit_code::ExitCode;
 use crate::figures::Told;
 use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
+use crate::liveness::takeover;
 use crate::provenance::Process;
 use crate::record::command_files;
 use crate::record::inputs::{InputList, Origin, Source};
 use crate::record::layout::Layout;
-use crate::record::succession;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
 use crate::run::descendants::Descendants;
@@ -53,6 +53,7 @@ pub fn run(
 struct Hearing<'a> {
     console: &'a Console,
     stop: &'a Stop,
+    timeout: Duration,
 }
 
 impl listing::Listener for Hearing<'_> {
@@ -73,7 +74,7 @@ impl listing::Listener for Hearing<'_> {
     }
 }
 
-impl succession::Listener for Hearing<'_> {
+impl takeover::Listener for Hearing<'_> {
     fn keep_going(&self) -> bool {
         self.stop.signal().is_none()
     }
@@ -82,7 +83,7 @@ impl succession::Listener for Hearing<'_> {
         self.console.say(
             Verbosity::Normal,
             Tone::Plain,
-            &format!("launch {launch} of this replica ({who}) did not say how it ended: watching its journal for up to 30s"),
+            &format!("launch {launch} of this replica ({who}) did not say how it ended: watching its journal for up to {}", units::duration(self.timeout)),
         );
     }
 }
@@ -114,7 +115,7 @@ fn live(
     let begun = Instant::now();
     let layout = Layout::new(&config.results_dir);
     let me = Process::current(config.session.clone());
-    let listener = Hearing { console, stop };
+    let listener = Hearing { console, stop, timeout: config.heartbeat.timeout };
     let command_files = command_files::digests(config.command_words(), &config.cwd);
     let origin = source(config).map(|source| Origin {
         source: source.clone(),
@@ -124,7 +125,8 @@ fn live(
         command_files: command_files.clone(),
         settings: config.settings.clone(),
     });
-    let Some(list) = listing::adopt_or_publish(&layout, origin.as_ref(), rules(config), &me, &listener)?
+    let Some(list) =
+        listing::adopt_or_publish(&layout, origin.as_ref(), rules(config), &me, config.heartbeat, &listener)?
     else {
         return nothing_found(config, console, out);
     };
@@ -142,7 +144,7 @@ fn live(
     };
     // What a newer launch took over is that one's to finish.
     if config.merge && ended.summary.is_some() {
-        ended.then(merge_if_last(&layout, &me, console, stop));
+        ended.then(merge_if_last(&layout, &me, config.heartbeat, console, stop));
     }
     Ok(ended.told(config.json, console, out))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::cli::{Color, StatusArgs};
+use crate::config::heartbeat_times;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::redraw::{Screen, Size};
@@ -35,7 +36,7 @@ const WIDTH: usize = 120;
 /// When there is no run, or its list can't be read, or standard output can't be written.
 pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let root = environment.absolute(&args.dir);
-    let mut watcher = Watcher::open(&root)?;
+    let mut watcher = Watcher::open(&root, heartbeat_times(environment)?)?;
     let shown = Shown { args, root: &root };
     if !args.watch && !args.wait {
         shown.print(&watcher.look()?, out)?;

@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 
 use crate::cli::Cli;
 use crate::config::arrived;
+use crate::config::heartbeat::is_heartbeat_variable;
 use crate::config::job_file::{self, JobFile, did_you_mean};
 use crate::config::mistyped::first_line;
 use crate::config::resumed::{LASTING, Resumed, is_fixed};
@@ -20,7 +21,7 @@ use crate::environment::Environment;
 use crate::record::inputs::Settings;
 use crate::text::OsText;
 
-const PREFIX: &str = "CANFAR_RUN_";
+pub(super) const PREFIX: &str = "CANFAR_RUN_";
 const DEFAULT_JOB_FILE: &str = "/etc/canfar-run.toml";
 
 /// An option, and what it makes weaker layers' options pointless: its alternatives and what belongs to those.
@@ -185,7 +186,7 @@ fn environment_items(environment: &Environment, every: &[&str], warnings: &mut V
         let Some(suffix) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else {
             continue;
         };
-        if suffix == "JOB_FILE" || value.is_empty() {
+        if suffix == "JOB_FILE" || value.is_empty() || is_heartbeat_variable(suffix) {
             continue;
         }
         let name = suffix.to_lowercase().replace('_', "-");

@@ -2,6 +2,7 @@
 
 mod arrived;
 mod engines;
+mod heartbeat;
 mod identity;
 mod job_file;
 mod layers;
@@ -12,6 +13,7 @@ mod resumed;
 mod run;
 
 pub use arrived::check;
+pub use heartbeat::heartbeat_times;
 pub use identity::{Identity, identify, replica_count};
 pub use layers::{Layered, layered};
 pub use mistyped::explained;

@@ -10,12 +10,14 @@ use anyhow::{Context, bail};
 use rustix::fs::{Access, access};
 
 use crate::cli::{Color, InputArgs, Rerun, RunArgs, TaskArgs};
+use crate::config::heartbeat::heartbeat_times;
 use crate::config::identity::{Identity, identify};
 use crate::config::layers::Layered;
 use crate::config::mistyped::lost_quotes;
 use crate::config::progress::{Progress, progress_of};
 use crate::config::resources::Resources;
 use crate::environment::Environment;
+use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::record::inputs::{Command, Settings, Source};
 use crate::replica::Replica;
 use crate::run::attendance::Limits;
@@ -109,6 +111,8 @@ pub struct RunConfig {
     pub is_dry: bool,
     /// How much is said.
     pub verbosity: Verbosity,
+    /// How often signs of life are given, and how long they are waited for.
+    pub heartbeat: HeartbeatTimes,
     /// What tells how far it is.
     pub progress: Progress,
     /// Whether messages are coloured.
@@ -182,6 +186,7 @@ impl RunConfig {
             accept_changed_command: args.results.accept_changed_command.unwrap_or(false),
             is_dry: args.dry_run.unwrap_or(false),
             verbosity,
+            heartbeat: heartbeat_times(environment)?,
             progress,
             color: messages.color,
             json: messages.json.unwrap_or(false),

@@ -14,6 +14,7 @@ use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopp
 use crate::exit_code::ExitCode;
 use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
+use crate::liveness::takeover::{Fence, ended_in_order, last_words};
 use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{ABANDONED, remove_leftovers};
@@ -24,7 +25,6 @@ use crate::record::journal::Journal;
 use crate::record::launches::launches_of;
 use crate::record::logs::PackedLog;
 use crate::record::results;
-use crate::record::succession::{ended_in_order, last_words};
 use crate::report::console::Tone;
 use crate::report::imbalance;
 use crate::run::cgroup::MemoryGroup;
@@ -170,7 +170,7 @@ impl Launcher<'_> {
         self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
         let before = before.history_until(journal.launch());
         let get_ready = || self.get_ready(&share, &entries, before);
-        let (history, due, scratch) = match journal.while_alive(get_ready) {
+        let (history, due, scratch) = match journal.grow_while(self.config.heartbeat.interval, get_ready) {
             Ok(ready) => ready,
             Err(error) => {
                 let exit = ExitCode::Usage.number();
@@ -255,7 +255,7 @@ impl Launcher<'_> {
     fn recorder(&self, journal: Journal, history: History) -> Recorder {
         let log = PackedLog::new(self.layout, self.id(), journal.launch());
         Recorder::new(
-            self.layout.successor(self.id(), journal.launch()),
+            Fence::new(self.layout.successor(self.id(), journal.launch()), self.config.heartbeat),
             journal,
             history,
             log,

@@ -133,6 +133,7 @@ impl Launcher<'_> {
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
             journal: self.layout.journal(self.id(), recorder.launch()),
+            times: self.config.heartbeat,
             watch: report,
             progress: &|totals| report.progress(totals),
         };
@@ -173,7 +174,9 @@ impl Launcher<'_> {
             return leave_it();
         }
         // That may take long, and nobody is to take this launch for dead meanwhile.
-        let prepared = journal.while_alive(|| results::prepare(self.layout, self.id(), &history));
+        let prepared = journal.grow_while(self.config.heartbeat.interval, || {
+            results::prepare(self.layout, self.id(), &history)
+        });
         // Looked for as late as can be: a launch that was frozen may wake up right here.
         if is_superseded() {
             return leave_it();

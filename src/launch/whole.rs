@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 
 use crate::CannotWrite;
 use crate::launch::{Before, Ended, Launcher};
+use crate::liveness::takeover::{Listener, begin};
 use crate::provenance::{NamedFile, Process};
 use crate::record::results;
-use crate::record::succession::{Listener, begin};
 use crate::select::Share;
 
 impl Launcher<'_> {
@@ -30,7 +30,8 @@ impl Launcher<'_> {
         let entries = self.list.entries(&share)?;
         results::try_place(self.layout, self.id()).context(CannotWrite)?;
         let replica = self.config.identity.replica;
-        let (journal, locked) = begin(self.layout, self.run_id(), replica, me, listener)?;
+        let (journal, locked) =
+            begin(self.layout, self.run_id(), replica, me, self.config.heartbeat, listener)?;
         let introduction = self.introduction(me, locked, command_files, &share);
         let prepared = self.prepare(journal, &introduction, share, entries, before)?;
         Ok(self.carry_out(prepared, begun))

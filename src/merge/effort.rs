@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::figures::{Figures, Told};
+use crate::liveness::takeover::stop_of;
 use crate::merge::parts::Directory;
 use crate::record::launches::all_launches;
-use crate::record::succession::stop_of;
 use crate::threads::Crew;
 
 /// What was used.

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::provenance::Process;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::takeover::{Prober, last_words};
 use crate::record::history::{History, LastLaunch};
 use crate::record::inputs::InputList;
 use crate::record::launches::{fingerprint, last_launches};
 use crate::record::layout::{Layout, ResultsName};
-use crate::record::lease::now_as_good_as_known;
 use crate::record::regular;
 use crate::record::results;
-use crate::record::succession::{is_at_work, last_words};
 use crate::select::Share;
 use crate::threads::Crew;
 
@@ -77,7 +76,7 @@ impl Directory {
     ///
     /// # Errors
     /// When the directory can't be read, or has neither a run nor results files.
-    pub fn open(root: &Path) -> anyhow::Result<Self> {
+    pub fn open(root: &Path, times: HeartbeatTimes) -> anyhow::Result<Self> {
         let layout = Layout::new(root);
         let mut files = results_files(&layout)?;
         let list = InputList::open(&layout)?;
@@ -92,7 +91,7 @@ impl Directory {
         }
         let journals = fingerprint(&layout)?;
         let launches = last_launches(&layout)?;
-        let at_work = at_work(&layout, &launches);
+        let at_work = at_work(&layout, &launches, times);
         let has_journals = !launches.is_empty();
         let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, journals, has_journals };
         let begun = (1..).zip(&directory.shares);
@@ -159,11 +158,10 @@ impl Directory {
     }
 }
 
-fn at_work(layout: &Layout, launches: &BTreeMap<u32, u32>) -> BTreeSet<u32> {
-    let me = Process::current(None);
-    let now = now_as_good_as_known(layout.root());
-    let lives = |(id, last): &(&u32, &u32)| is_at_work(&layout.journal(**id, **last), &me, now);
-    launches.iter().filter(lives).map(|(id, _)| *id).collect()
+fn at_work(layout: &Layout, launches: &BTreeMap<u32, u32>, times: HeartbeatTimes) -> BTreeSet<u32> {
+    let prober = Prober::new(layout, times);
+    let is_running = |(id, last): &(&u32, &u32)| prober.is_running(&layout.journal(**id, **last));
+    launches.iter().filter(is_running).map(|(id, _)| *id).collect()
 }
 
 fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBuf>> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+use crate::liveness::heartbeat::now_at_file_server;
 use crate::record::layout::unfinished;
-use crate::record::lease::now_at_file_server;
 
 /// Large writes for a file server, and few of them.
 const BUFFER: usize = 256 * 1024;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, TaskEnded};
-use crate::record::lease::{self, SIGN_OF_LIFE};
+use crate::liveness::heartbeat;
 use crate::record::regular;
 
 /// The format's major version; readers refuse others.
@@ -105,12 +105,8 @@ impl Journal {
     }
 
     /// Lets the journal grow by blank lines, which readers skip, while `work` goes on: nobody is to take this launch for dead.
-    pub fn while_alive<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        self.grow_while(SIGN_OF_LIFE, work)
-    }
-
-    fn grow_while<T>(&mut self, every: Duration, work: impl FnOnce() -> T) -> T {
-        let (result, grown) = lease::while_alive(&mut self.file, every, work);
+    pub fn grow_while<T>(&mut self, every: Duration, work: impl FnOnce() -> T) -> T {
+        let (result, grown) = heartbeat::while_alive(&mut self.file, every, work);
         self.length += grown;
         result
     }
@@ -206,7 +202,7 @@ pub(super) const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
 ///
 /// # Errors
 /// When it can't be read.
-pub(super) fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
     use anyhow::Context;
     use io::Read;
     let read = || -> io::Result<Vec<u8>> {

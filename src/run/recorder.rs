@@ -1,14 +1,14 @@
 //! What is kept of attempts while they run: journal first, then the notes, then whoever watches.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::figures::Figures;
+use crate::liveness::takeover::Fence;
 use crate::outcome::{Cause, Status};
 use crate::record::history::History;
 use crate::record::item::{self, Meta};
@@ -21,10 +21,6 @@ use crate::text::PathText;
 
 /// At most so much of a failed task's standard error goes into its record.
 const STDERR_TAIL: usize = 2048;
-
-/// Who has not looked for a newer launch for this long may have been frozen, and looks before anything is written. Far
-/// below [`crate::record::lease::QUIET`], after which a newer launch may begin.
-const LOOKED_LATELY: Duration = Duration::from_secs(3);
 
 /// `--logs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -105,7 +101,7 @@ pub trait Watch: Sync {
 #[derive(Debug)]
 pub struct Recorder {
     kept: Mutex<Kept>,
-    successor: PathBuf,
+    fence: Fence,
     log: Mutex<PackedLog>,
     keep_logs: KeepLogs,
     run: String,
@@ -120,21 +116,12 @@ struct Kept {
     tally: Tally,
     figures: Figures,
     dirty: bool,
-    succession: Succession,
-}
-
-/// Whether a newer launch of the replica began.
-#[derive(Debug, Clone, Copy)]
-enum Succession {
-    Unknown,
-    NoneAt(Instant),
-    Superseded,
 }
 
 impl Recorder {
-    /// Of one launch; `history` is what its predecessors left, `successor` the journal that a newer launch would begin.
+    /// Of one launch; `history` is what its predecessors left, `fence` tells of a newer launch.
     pub fn new(
-        successor: PathBuf,
+        fence: Fence,
         journal: Journal,
         history: History,
         log: PackedLog,
@@ -143,17 +130,11 @@ impl Recorder {
         replica: Replica,
     ) -> Self {
         let launch = journal.launch();
-        let kept = Kept {
-            journal,
-            history,
-            tally: Tally::default(),
-            figures: Figures::default(),
-            dirty: true,
-            succession: Succession::Unknown,
-        };
+        let kept =
+            Kept { journal, history, tally: Tally::default(), figures: Figures::default(), dirty: true };
         Self {
             kept: Mutex::new(kept),
-            successor,
+            fence,
             log: Mutex::new(log),
             keep_logs,
             run: run.to_owned(),
@@ -168,30 +149,13 @@ impl Recorder {
 
     /// Looks for a newer launch of the replica. From when there is one, nothing more is written.
     pub fn is_superseded(&self) -> bool {
-        let now = Instant::now();
-        let is_there = self.successor.exists();
-        let mut kept = self.kept();
-        if is_there {
-            kept.succession = Succession::Superseded;
-        } else if !matches!(kept.succession, Succession::Superseded) {
-            kept.succession = Succession::NoneAt(now);
-        }
-        is_there
+        self.fence.is_superseded()
     }
 
     /// What is to be written to, unless a newer launch took over.
     fn writable(&self) -> io::Result<MutexGuard<'_, Kept>> {
-        let kept = self.kept();
-        let looked_lately = match kept.succession {
-            Succession::Superseded => return Err(superseded()),
-            Succession::NoneAt(time) => time.elapsed() < LOOKED_LATELY,
-            Succession::Unknown => false,
-        };
-        if looked_lately {
-            return Ok(kept);
-        }
-        drop(kept);
-        if self.is_superseded() { Err(superseded()) } else { Ok(self.kept()) }
+        self.fence.check()?;
+        Ok(self.kept())
     }
 
     /// Notes that an attempt begins; gives its number over all launches, from 1.
@@ -426,10 +390,6 @@ impl Recorder {
             self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         (journal, history, tally, figures)
     }
-}
-
-fn superseded() -> io::Error {
-    io::Error::other("a newer launch of this replica took over")
 }
 
 impl Kept {

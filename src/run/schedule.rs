@@ -12,9 +12,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::entries::Entries;
 use crate::event::Totals;
+use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::outcome::{Cause, Status};
 use crate::record::inputs::InputList;
-use crate::record::lease::SIGN_OF_LIFE;
 use crate::record::rel::rel;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::Guard;
@@ -114,6 +114,8 @@ pub struct Work<'a> {
     pub deadline: Option<Instant>,
     /// This launch's own journal.
     pub journal: PathBuf,
+    /// How often signs of life are given.
+    pub times: HeartbeatTimes,
     /// Told of attempts that ended.
     pub watch: &'a dyn Watch,
     /// Told now and then how far it is.
@@ -280,7 +282,7 @@ impl Work<'_> {
     /// Keeps time until all workers are gone.
     fn attend(&self, all_gone: &impl AsFd) {
         let begun = Instant::now();
-        let mut next_sign = begun + SIGN_OF_LIFE;
+        let mut next_sign = begun + self.times.interval;
         loop {
             let signalled = self.stop.signal();
             if let Some(signal) = signalled {
@@ -305,7 +307,7 @@ impl Work<'_> {
                 self.give_sign_of_life();
             }
             if Instant::now() >= next_sign {
-                next_sign += SIGN_OF_LIFE;
+                next_sign += self.times.interval;
                 self.give_sign_of_life();
             }
         }

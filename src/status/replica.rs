@@ -8,13 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 
 use crate::event::{StopReason, Stopped};
+use crate::liveness::heartbeat::age;
+use crate::liveness::takeover::{Life, life_without_end};
 use crate::provenance::Process;
 use crate::record::history::{History, LastLaunch};
 use crate::record::layout::Layout;
-use crate::record::lease::{QUIET, age};
 use crate::record::line::ReadLine;
 use crate::record::regular;
-use crate::record::succession::{Life, life_without_end};
 use crate::record::tail::{self, Head};
 use crate::select::Share;
 use crate::status::figures::{ReplicaFigures, State};
@@ -27,6 +27,8 @@ pub(super) struct Look<'a> {
     pub(super) layout: &'a Layout,
     pub(super) run: &'a str,
     pub(super) me: &'a Process,
+    /// A launch that gave no sign of life for this long is dead.
+    pub(super) timeout: Duration,
     /// The file server's clock, for journals that were never seen before.
     pub(super) server_now: SystemTime,
     pub(super) now: Instant,
@@ -201,7 +203,7 @@ impl Launch {
         match life_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
             Life::GoesOn(_) => End::AtWork,
             // Where nobody can tell how old it is, it is watched first.
-            Life::Unclear(_) if self.quiet_for(at.now) < QUIET => End::AtWork,
+            Life::Unclear(_) if self.quiet_for(at.now) < at.timeout => End::AtWork,
             Life::Over | Life::Unclear(_) => End::Died,
         }
     }

@@ -2,15 +2,15 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::liveness::heartbeat::{HeartbeatTimes, now_as_good_as_known};
 use crate::provenance::Process;
 use crate::record::inputs::{Header, InputList};
 use crate::record::launches::last_launches;
 use crate::record::layout::Layout;
-use crate::record::lease::now_as_good_as_known;
 use crate::status::figures::{Figures, ReplicaFigures, State, Totals};
 use crate::status::replica::{Look, Watched};
 use crate::threads::Crew;
@@ -26,6 +26,7 @@ pub struct Watcher {
     list: (u64, i64, i64),
     replicas: Vec<Watched>,
     me: Process,
+    timeout: Duration,
     crew: Crew,
     has_looked: bool,
 }
@@ -35,7 +36,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When there is none, or its list can't be read.
-    pub fn open(root: &Path) -> anyhow::Result<Self> {
+    pub fn open(root: &Path, times: HeartbeatTimes) -> anyhow::Result<Self> {
         let layout = Layout::new(root);
         let Some(list) = InputList::open(&layout)? else {
             let hint = if layout.listing().exists() {
@@ -53,6 +54,7 @@ impl Watcher {
             header,
             replicas: (1..).zip(shares).map(|(id, share)| Watched::new(id, share)).collect(),
             me: Process::current(None),
+            timeout: times.timeout,
             crew: Crew::gather(),
             has_looked: false,
         })
@@ -71,6 +73,7 @@ impl Watcher {
             layout: &self.layout,
             run: &self.header.run,
             me: &self.me,
+            timeout: self.timeout,
             // Later on this host's own clock tells what has not grown since.
             server_now: now_as_good_as_known(self.layout.root()),
             now: Instant::now(),

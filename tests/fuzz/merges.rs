@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::merge::{Directory, Format, Proof, Targets, survey, write};
 use canfar_run::outcome::Status;
 use canfar_run::select::Strategy as Sharing;
@@ -68,7 +69,7 @@ fn merged(root: &Path, results: &Path) -> anyhow::Result<(PathBuf, Proof)> {
         summary: results.join("summary.json"),
         allow_missing: false,
     };
-    let mut survey = survey(vec![Directory::open(root)?], Format::Json)?;
+    let mut survey = survey(vec![Directory::open(root, HeartbeatTimes::default())?], Format::Json)?;
     let results = write(&mut survey, &targets)?;
     Ok((results, survey.proof))
 }

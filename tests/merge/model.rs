@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::merge::{Directory, Format, MissingReplica, Targets, survey, write};
 use canfar_run::outcome::Status;
 use canfar_run::select::Strategy as Sharing;
@@ -271,7 +272,8 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
     for (number, case) in cases.iter().enumerate() {
         write_run(&roots[number], number, case, &mut tokens, &mut model);
     }
-    let directories = roots.iter().map(|root| Directory::open(root).unwrap()).collect();
+    let directories =
+        roots.iter().map(|root| Directory::open(root, HeartbeatTimes::default()).unwrap()).collect();
     let targets = Targets {
         results: dir.path().join("all.json"),
         failed: dir.path().join("failed.json"),

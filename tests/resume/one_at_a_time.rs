@@ -47,7 +47,7 @@ fn died_elsewhere() -> Dir {
 #[test]
 fn a_launch_elsewhere_whose_journal_grows_lives() {
     let dir = died_elsewhere();
-    let second = launch(&dir, 1).sh(TASK).start();
+    let second = launch(&dir, 1).quick_heartbeat().sh(TASK).start();
     wait_until(DEADLINE, "it watches", || second.stderr().contains("watching its journal"));
     let mut journal =
         std::fs::OpenOptions::new().append(true).open(dir.path("out/journal/1.1.jsonl")).unwrap();
@@ -60,7 +60,7 @@ fn a_launch_elsewhere_whose_journal_grows_lives() {
 fn a_signal_ends_the_watch_over_a_launch_elsewhere() {
     let dir = died_elsewhere();
     let before = dir.tree();
-    let second = launch(&dir, 1).sh(TASK).start();
+    let second = launch(&dir, 1).quick_heartbeat().sh(TASK).start();
     wait_until(DEADLINE, "it watches", || second.stderr().contains("watching its journal"));
     second.signal(Signal::TERM);
     second.wait().exits(143).says("before any task began");
@@ -91,6 +91,7 @@ fn a_journal_that_was_cut_before_its_first_line_was_whole_counts_as_a_launch() {
     );
     let third = launch(&dir, 1)
         .arg("--accept-changed-command")
+        .quick_heartbeat()
         .sh(TASK)
         .run()
         .exits(0)

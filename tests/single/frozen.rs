@@ -55,7 +55,7 @@ fn a_frozen_launch_that_wakes_up_behind_a_newer_one_ends_its_tasks_and_writes_no
 const RENAMES: &str = "trace=rename,renameat,renameat2";
 
 /// Longer than a newer launch watches.
-const ASLEEP: &str = "inject=rename,renameat,renameat2:delay_enter=40s:when=1";
+const ASLEEP: &str = "inject=rename,renameat,renameat2:delay_enter=6s:when=1";
 
 #[test]
 fn results_of_a_launch_that_fell_asleep_as_it_renamed_them_replace_no_newer_ones() {

@@ -22,10 +22,10 @@ echo \"{\\\"twice\\\": $((2 * $(cat \"$1\")))}\"";
 
 const CANFAR_RUN: &str = env!("CARGO_BIN_EXE_canfar-run");
 
-/// canfar-run, and what comes before it, on another host.
+/// canfar-run, and what comes before it, on another host, where hosts take each other for dead after seconds.
 fn on<'d>(dir: &'d Dir, host: &str, before: &[&str]) -> Run<'d> {
     let become_it = ["--uts", "/bin/sh", "-c", "hostname \"$0\"; exec \"$@\"", host];
-    Run::of(dir, "unshare").args(become_it).args(before).arg(CANFAR_RUN)
+    Run::of(dir, "unshare").args(become_it).args(before).arg(CANFAR_RUN).quick_heartbeat()
 }
 
 fn work(run: Run<'_>) -> Run<'_> {

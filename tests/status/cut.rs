@@ -7,6 +7,7 @@ use canfar_run::event::{
     AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped, TaskEnded,
     Totals,
 };
+use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::provenance::Process;
 use canfar_run::record::history::{History, LastLaunch};
@@ -138,7 +139,7 @@ fn check((launches, cut): Case) -> Result<(), TestCaseError> {
     let length = cut.index(whole.len() + 1);
     std::fs::write(&path, &whole[..length]).unwrap();
 
-    let mut watcher = Watcher::open(dir.path()).unwrap();
+    let mut watcher = Watcher::open(dir.path(), HeartbeatTimes::default()).unwrap();
     let figures = watcher.look().unwrap();
     let standing = history(&run).standing();
     let replica = &figures.replicas[0];

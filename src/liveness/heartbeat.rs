@@ -14,11 +14,28 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::provenance::Process;
 
-/// A file that has not grown for this long has lost its writer. Writers let theirs grow every [`SIGN_OF_LIFE`].
-pub const QUIET: Duration = Duration::from_secs(30);
+/// How often signs of life are given, and when their absence means that nobody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeartbeatTimes {
+    /// How often a running process lets its file grow.
+    pub interval: Duration,
+    /// A file that has not grown for this long has lost its writer.
+    pub timeout: Duration,
+}
 
-/// How often a living writer lets its file grow.
-pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+impl Default for HeartbeatTimes {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(10), timeout: Duration::from_secs(30) }
+    }
+}
+
+impl HeartbeatTimes {
+    /// A process that has not looked for a newer launch for this long may have been frozen, and looks again before it
+    /// writes anything. Far below the timeout, after which a newer launch may begin.
+    pub fn recheck(self) -> Duration {
+        self.timeout / 10
+    }
+}
 
 /// How long a watched file is left before the next look: soon at first, for who is done in no time, then seldom, since
 /// each look costs the file server a call.

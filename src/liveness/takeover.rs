@@ -1,18 +1,20 @@
 //! One launch of a replica at a time: who may begin the next one, and who has to stop for it.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::liveness::heartbeat::{self, HeartbeatTimes, Watched, Writer, age, now_as_good_as_known};
 use crate::provenance::Process;
 use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
 use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
-use crate::record::lease::{self, QUIET, Watched, Writer, age};
 use crate::record::regular;
 use crate::replica::Replica;
 
@@ -42,12 +44,70 @@ pub struct GivenUp;
 pub trait Listener {
     /// Whether to go on waiting.
     fn keep_going(&self) -> bool;
-    /// The wait for `launch` begins; it takes up to [`QUIET`].
+    /// The wait for `launch` begins; it takes up to the timeout.
     fn waiting_for(&self, launch: u32, who: &str);
     /// Whether the journal was watched already and is as it was since.
     fn was_quiet(&self, _journal: &Path) -> bool {
         false
     }
+}
+
+/// Keeps a launch from writing once a newer one of its replica took over.
+#[derive(Debug)]
+pub struct Fence {
+    /// The journal that a newer launch begins with.
+    successor: PathBuf,
+    recheck: Duration,
+    state: Mutex<FenceState>,
+}
+
+/// Whether a newer launch began.
+#[derive(Debug, Clone, Copy)]
+enum FenceState {
+    Unknown,
+    FreeAt(Instant),
+    Superseded,
+}
+
+impl Fence {
+    /// For a launch whose successor would begin the journal at `successor`.
+    pub fn new(successor: PathBuf, times: HeartbeatTimes) -> Self {
+        Self { successor, recheck: times.recheck(), state: Mutex::new(FenceState::Unknown) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, FenceState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks for a newer launch.
+    pub fn is_superseded(&self) -> bool {
+        let now = Instant::now();
+        let is_there = self.successor.exists();
+        let mut state = self.state();
+        if is_there {
+            *state = FenceState::Superseded;
+        } else if !matches!(*state, FenceState::Superseded) {
+            *state = FenceState::FreeAt(now);
+        }
+        is_there
+    }
+
+    /// Makes sure, by a look that is not old, that there is no newer launch.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn check(&self) -> io::Result<()> {
+        let looked_lately = match *self.state() {
+            FenceState::Superseded => return Err(superseded()),
+            FenceState::FreeAt(time) => time.elapsed() < self.recheck,
+            FenceState::Unknown => false,
+        };
+        if looked_lately || !self.is_superseded() { Ok(()) } else { Err(superseded()) }
+    }
+}
+
+fn superseded() -> io::Error {
+    io::Error::other("a newer launch of this replica took over")
 }
 
 /// What can be said at once of a launch.
@@ -82,7 +142,7 @@ fn life(journal: &Path, me: &Process) -> anyhow::Result<Life> {
 pub fn life_without_end(journal: &Path, begun: Option<&LaunchBegun>, me: &Process) -> Life {
     let who = who(begun);
     let Some(begun) = begun else { return Life::Unclear(who) };
-    match lease::probe(journal, &begun.process, begun.locked, me) {
+    match heartbeat::probe(journal, &begun.process, begun.locked, me) {
         Ok(Writer::Alive) => Life::GoesOn(who),
         Ok(Writer::Gone) => Life::Over,
         Ok(Writer::Unknown) | Err(_) => Life::Unclear(who),
@@ -98,6 +158,7 @@ pub fn begin(
     run: &str,
     replica: Replica,
     me: &Process,
+    times: HeartbeatTimes,
     listener: &dyn Listener,
 ) -> anyhow::Result<(Journal, bool)> {
     let folder = layout.journals();
@@ -113,12 +174,12 @@ pub fn begin(
             );
         };
         if last > 0 {
-            make_sure_it_ended(layout, replica, last, me, listener)?;
+            make_sure_it_ended(layout, replica, last, me, times, listener)?;
         }
         let path = layout.journal(replica.id(), next);
         match Journal::create(&path, run, next) {
             Ok(journal) => {
-                let locked = journal.file().is_ok_and(|file| lease::lock(&file, &path));
+                let locked = journal.file().is_ok_and(|file| heartbeat::lock(&file, &path));
                 if !is_still_there(layout, run)? {
                     // Nobody is to take it for a launch of the run that begins here next.
                     let _ = std::fs::remove_file(&path);
@@ -146,6 +207,7 @@ fn make_sure_it_ended(
     replica: Replica,
     launch: u32,
     me: &Process,
+    times: HeartbeatTimes,
     listener: &dyn Listener,
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
@@ -156,7 +218,7 @@ fn make_sure_it_ended(
         Life::Unclear(_) if listener.was_quiet(&path) => return Ok(()),
         Life::Unclear(who) => listener.waiting_for(launch, &who),
     }
-    match lease::watch(&path, QUIET, &|| listener.keep_going())
+    match heartbeat::watch(&path, times.timeout, &|| listener.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
         Watched::Quiet | Watched::Missing => Ok(()),
@@ -264,22 +326,38 @@ pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
     Ok(serde_json::from_slice(&line).ok())
 }
 
-/// Whether it is certain at once that the launch that a journal belongs to has ended: it said so, or it ran on this host
-/// and its lock is free.
-pub fn has_surely_ended(journal: &Path, me: &Process) -> bool {
-    matches!(life(journal, me), Ok(Life::Over))
+/// Tells at once which launches of a results directory run, as far as can be told without watching them.
+#[derive(Debug)]
+pub struct Prober {
+    me: Process,
+    /// By the file server's clock.
+    now: SystemTime,
+    timeout: Duration,
 }
 
-/// Whether the launch that a journal without a `stop` belongs to lives, as far as can be told at once: by its lock on its
-/// own host, else by whether it was written lately; `now` is by the file server's clock.
-pub fn is_at_work(journal: &Path, me: &Process, now: std::time::SystemTime) -> bool {
-    match life(journal, me) {
-        Ok(Life::Over) | Err(_) => return false,
-        Ok(Life::GoesOn(_)) => return true,
-        Ok(Life::Unclear(_)) => {}
+impl Prober {
+    /// Of the launches in `layout`, as they are now.
+    pub fn new(layout: &Layout, times: HeartbeatTimes) -> Self {
+        let now = now_as_good_as_known(layout.root());
+        Self { me: Process::current(None), now, timeout: times.timeout }
     }
-    let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
-    written.is_ok_and(|then| age(now, then) < QUIET)
+
+    /// Whether it is certain that the launch that a journal belongs to has ended: it said so, or it ran on this host and
+    /// its lock is free.
+    pub fn has_surely_ended(&self, journal: &Path) -> bool {
+        matches!(life(journal, &self.me), Ok(Life::Over))
+    }
+
+    /// Whether the launch that a journal belongs to runs: by its lock on its own host, else by whether it was written lately.
+    pub fn is_running(&self, journal: &Path) -> bool {
+        match life(journal, &self.me) {
+            Ok(Life::Over) | Err(_) => return false,
+            Ok(Life::GoesOn(_)) => return true,
+            Ok(Life::Unclear(_)) => {}
+        }
+        let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
+        written.is_ok_and(|then| age(self.now, then) < self.timeout)
+    }
 }
 
 #[cfg(test)]
@@ -288,6 +366,7 @@ mod tests {
 
     use super::{Listener, begin, first_line};
     use crate::event::{Event, LaunchBegun, Limits};
+    use crate::liveness::heartbeat::HeartbeatTimes;
     use crate::provenance::Process;
     use crate::record::journal::Journal;
     use crate::record::layout::Layout;
@@ -311,7 +390,8 @@ mod tests {
         std::fs::create_dir_all(layout.journals()).unwrap();
         std::fs::write(&stray, "").unwrap();
         let replica = Replica::new(1, 1).unwrap();
-        let error = begin(&layout, "run", replica, &Process::current(None), &Deaf).unwrap_err();
+        let error = begin(&layout, "run", replica, &Process::current(None), HeartbeatTimes::default(), &Deaf)
+            .unwrap_err();
         assert!(error.to_string().contains(stray.to_str().unwrap()), "{error}");
         assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 1);
     }
@@ -321,7 +401,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         let replica = Replica::new(1, 1).unwrap();
-        let error = begin(&layout, "run", replica, &Process::current(None), &Deaf).unwrap_err();
+        let error = begin(&layout, "run", replica, &Process::current(None), HeartbeatTimes::default(), &Deaf)
+            .unwrap_err();
         assert!(error.to_string().contains("was moved away while this launch began"), "{error}");
         assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 0);
     }

@@ -1,0 +1,79 @@
+//! How often signs of life are given and how long they are waited for. Only tests set it: 40 s of waiting become one.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::config::layers::PREFIX;
+use crate::environment::Environment;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::units::{self, parse_duration};
+
+const INTERVAL: &str = "CANFAR_RUN_TEST_HEARTBEAT";
+const TIMEOUT: &str = "CANFAR_RUN_TEST_HEARTBEAT_TIMEOUT";
+
+/// Whether what follows `CANFAR_RUN_` is one of these, and so no misspelt option.
+pub(super) fn is_heartbeat_variable(suffix: &str) -> bool {
+    [INTERVAL, TIMEOUT].iter().any(|name| name.strip_prefix(PREFIX) == Some(suffix))
+}
+
+/// The times that the environment sets, or else those of the contract.
+///
+/// # Errors
+/// When a variable is no duration, or the two would take the living for dead.
+pub fn heartbeat_times(environment: &Environment) -> anyhow::Result<HeartbeatTimes> {
+    let default = HeartbeatTimes::default();
+    let times = HeartbeatTimes {
+        interval: duration_of(environment, INTERVAL)?.unwrap_or(default.interval),
+        timeout: duration_of(environment, TIMEOUT)?.unwrap_or(default.timeout),
+    };
+    let HeartbeatTimes { interval, timeout } = times;
+    if interval.is_zero() || timeout < interval * 2 {
+        bail!(
+            "{INTERVAL} is {} and {TIMEOUT} is {}: the timeout must be at least twice the interval, and that above 0. Both are for tests only: unset them",
+            units::duration(interval),
+            units::duration(timeout)
+        );
+    }
+    Ok(times)
+}
+
+fn duration_of(environment: &Environment, name: &str) -> anyhow::Result<Option<Duration>> {
+    let Some(value) = environment.get(name) else { return Ok(None) };
+    let value = value.to_string_lossy();
+    let duration = parse_duration(&value).map_err(anyhow::Error::msg);
+    duration.with_context(|| format!("the variable {name} is {value:?}, which is no duration")).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{INTERVAL, TIMEOUT, heartbeat_times};
+    use crate::environment::Environment;
+    use crate::liveness::heartbeat::HeartbeatTimes;
+
+    fn of(variables: &[(&str, &str)]) -> anyhow::Result<HeartbeatTimes> {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        heartbeat_times(&Environment { variables, ..Environment::default() })
+    }
+
+    #[test]
+    fn tests_can_set_them_and_nobody_else_need_know() {
+        assert_eq!(of(&[]).unwrap(), HeartbeatTimes::default());
+        let short = of(&[(INTERVAL, "200ms"), (TIMEOUT, "1s")]).unwrap();
+        assert_eq!((short.interval, short.timeout), (Duration::from_millis(200), Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn times_that_are_none_or_would_take_the_living_for_dead_are_errors() {
+        for (variables, said) in [
+            (&[(INTERVAL, "soon")][..], "CANFAR_RUN_TEST_HEARTBEAT is \"soon\", which is no duration"),
+            (&[(TIMEOUT, "10s")], "at least twice the interval"),
+            (&[(INTERVAL, "0s")], "above 0"),
+        ] {
+            let error = of(variables).unwrap_err();
+            assert!(format!("{error:#}").contains(said), "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Who is running: signs of life, and what follows from their absence.
+
+pub mod heartbeat;
+pub mod takeover;
