@@ -46,8 +46,8 @@ use crate::config::{Resumed, RunConfig, Verbosity, check, explained, layered};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::console::Console;
-use crate::run::first_thread::attend;
-use crate::run::stop::survive_limits_on_files;
+use crate::run::init::run_as_init;
+use crate::run::shutdown::survive_limits_on_files;
 
 /// Put on an error as its context: results could not be written (exit code 4).
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -96,7 +96,7 @@ fn dispatch(
     };
     match name {
         // Attended from here on: also a job file may lie on storage that does not answer.
-        "run" => attend(|stop, descendants| {
+        "run" => run_as_init(|stop, descendants| {
             let (cli, layers) = layers(None)?;
             let Some(Command::Run(args)) = cli.command else { return not_a_command(name) };
             let console = Console::new(verbosity(&args.messages), args.messages.color);
@@ -105,7 +105,7 @@ fn dispatch(
             config.warnings.iter().for_each(|warning| console.warn(warning));
             commands::run::run(&config, &console, stop, descendants, out)
         }),
-        "resume" => attend(|stop, descendants| {
+        "resume" => run_as_init(|stop, descendants| {
             let (list, dir) = commands::resume::run_of(typed, environment)?;
             let (cli, layers) = layers(Some(&Resumed { header: list.header(), dir: &dir }))?;
             let Some(Command::Resume(args)) = cli.command else { return not_a_command(name) };

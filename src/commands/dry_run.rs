@@ -23,7 +23,7 @@ use crate::record::rel::rel;
 use crate::replica::Replica;
 use crate::report::console::{Console, Tone};
 use crate::run::execute::Manner;
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 use crate::run::worker::write_request;
 use crate::select::Share;
 use crate::template::{TaskPlace, shell_quote};
@@ -39,7 +39,7 @@ const PRINTED_AT_ONCE: usize = 64 * 1024;
 pub(super) fn own_share(
     config: &RunConfig,
     console: &Console,
-    stop: &Stop,
+    stop: &Shutdown,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&config.results_dir);
@@ -86,7 +86,7 @@ pub(super) fn rest_of(
     list: &InputList,
     config: &RunConfig,
     console: &Console,
-    stop: &Stop,
+    stop: &Shutdown,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&config.results_dir);
@@ -134,7 +134,7 @@ fn who_is_at(
 }
 
 /// An error where a signal says that enough was printed.
-fn heed(stop: &Stop) -> anyhow::Result<()> {
+fn heed(stop: &Shutdown) -> anyhow::Result<()> {
     anyhow::ensure!(stop.signal().is_none(), "not all commands were printed");
     Ok(())
 }

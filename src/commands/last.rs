@@ -21,7 +21,7 @@ use crate::provenance::Process;
 use crate::record::launches;
 use crate::record::layout::Layout;
 use crate::report::console::{Console, Tone};
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 use crate::status::{State, Watcher};
 use crate::units;
 
@@ -32,7 +32,7 @@ pub(super) fn merge_if_last(
     me: &Process,
     times: HeartbeatTimes,
     console: &Console,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> ExitCode {
     if let Some(signal) = stop.signal() {
         return ExitCode::Signal(signal);
@@ -104,7 +104,7 @@ fn merged_already(layout: &Layout) -> anyhow::Result<Option<ExitCode>> {
 /// Hears that somebody else merges.
 struct Waiting<'a> {
     console: &'a Console,
-    stop: &'a Stop,
+    stop: &'a Shutdown,
 }
 
 impl listing::Listener for Waiting<'_> {

@@ -32,7 +32,7 @@ use crate::replica::Replica;
 use crate::report::console::{Console, Tone};
 use crate::report::resume::{ResumeSummary, ShareError, say};
 use crate::run::descendants::Descendants;
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 use crate::select::Share;
 use crate::units;
 
@@ -62,7 +62,7 @@ pub fn run(
     chosen: Option<&Shares>,
     list: &InputList,
     console: &Console,
-    stop: &Stop,
+    stop: &Shutdown,
     descendants: &Descendants,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
@@ -129,7 +129,7 @@ struct Resume<'a> {
     console: &'a Console,
     layout: &'a Layout,
     list: &'a InputList,
-    stop: &'a Stop,
+    stop: &'a Shutdown,
     descendants: &'a Descendants,
     begun: Instant,
     /// Of all replicas, in order.
@@ -163,7 +163,7 @@ struct Watching<'a> {
 
 impl takeover::Listener for Watching<'_> {
     fn keep_going(&self) -> bool {
-        self.resume.stop.told().is_none()
+        self.resume.stop.external_signal().is_none()
     }
 
     fn waiting_for(&self, launch: u32, who: &str) {
@@ -222,7 +222,7 @@ impl Resume<'_> {
             "{launches} on other hosts did not say how they ended: watching their journals for {}",
             units::duration(self.config.heartbeat.timeout)
         ));
-        let keep_going = || self.stop.told().is_none();
+        let keep_going = || self.stop.external_signal().is_none();
         let quiet = quiet_ones(unclear.keys().cloned().collect(), self.config.heartbeat.timeout, &keep_going);
         let grew = unclear.into_iter().filter(|(journal, _)| !quiet.contains_key(journal));
         // One that ended meanwhile said so.
@@ -232,7 +232,7 @@ impl Resume<'_> {
 
     /// Takes a share that this container looks after.
     fn take(&self, replica: Replica, tally: &mut Tally) {
-        if self.stop.told().is_some() {
+        if self.stop.external_signal().is_some() {
             return;
         }
         if let Some(who) = self.watched.at_work.get(&replica.id()) {
@@ -255,7 +255,7 @@ impl Resume<'_> {
     }
 
     fn note_error(&self, replica: Replica, error: anyhow::Error, tally: &mut Tally) {
-        if self.stop.told().is_some() {
+        if self.stop.external_signal().is_some() {
             return;
         }
         let code = crate::code_of(&error);
@@ -267,7 +267,7 @@ impl Resume<'_> {
     /// Takes a share that another container looks after, if nobody is at it.
     fn help(&self, replica: Replica, tally: &mut Tally) {
         let is_known_to_live = self.watched.at_work.contains_key(&replica.id());
-        if is_known_to_live || self.stop.told().is_some() || tally.is_over() || self.is_late() {
+        if is_known_to_live || self.stop.external_signal().is_some() || tally.is_over() || self.is_late() {
             return;
         }
         if self.is_abandoned(replica).unwrap_or(false) {
@@ -350,7 +350,7 @@ impl Resume<'_> {
             wall_s: (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             exit: code.number(),
         };
-        if let (Some(signal), true) = (self.stop.told(), summary.shares.is_empty()) {
+        if let (Some(signal), true) = (self.stop.external_signal(), summary.shares.is_empty()) {
             self.console.warn(&format!("stopped by {} before any share began", units::signal(signal)));
         }
         say(self.console, &summary);
@@ -358,7 +358,7 @@ impl Resume<'_> {
     }
 
     fn code(&self, tally: &Tally) -> ExitCode {
-        let by_signal = self.stop.told().map(ExitCode::Signal);
+        let by_signal = self.stop.external_signal().map(ExitCode::Signal);
         let by_rest = (!tally.not_begun.is_empty()).then_some(ExitCode::Incomplete);
         let by_done = tally.has_failures.then_some(ExitCode::TasksFailed);
         let by_shares = tally.ended.iter().map(|ended| ended.code);

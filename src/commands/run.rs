@@ -19,7 +19,7 @@ use crate::record::layout::Layout;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
 use crate::run::descendants::Descendants;
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 use crate::units;
 
 /// Runs this replica's share, or prints its commands.
@@ -29,7 +29,7 @@ use crate::units;
 pub fn run(
     config: &RunConfig,
     console: &Console,
-    stop: &Stop,
+    stop: &Shutdown,
     descendants: &Descendants,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
@@ -52,7 +52,7 @@ pub fn run(
 /// Hears what goes on before the first task.
 struct Hearing<'a> {
     console: &'a Console,
-    stop: &'a Stop,
+    stop: &'a Shutdown,
     timeout: Duration,
 }
 
@@ -107,7 +107,7 @@ pub(super) fn rules(config: &RunConfig) -> Rules<'_> {
 fn live(
     config: &RunConfig,
     console: &Console,
-    stop: &Stop,
+    stop: &Shutdown,
     descendants: &Descendants,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {

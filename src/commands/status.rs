@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::report::redraw::{Screen, Size};
 use crate::report::status::{Form, text};
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 use crate::status::{Figures, State, Watcher};
 
 /// Between two looks, at least.
@@ -42,7 +42,7 @@ pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) ->
         shown.print(&watcher.look()?, out)?;
         return Ok(ExitCode::Ok);
     }
-    let stop = Stop::on_signals().context("can't take over signals")?;
+    let stop = Shutdown::on_signals().context("can't take over signals")?;
     let watched = if args.watch && !args.json && Size::of_stdout().is_some() {
         let mut screen = Screen::begin(out).context(CANNOT)?;
         watch(args, &mut watcher, &stop, &mut |figures, _| {
@@ -75,7 +75,12 @@ const CANNOT: &str = "can't print the status";
 type Show<'s> = &'s mut dyn FnMut(&Figures, bool) -> anyhow::Result<()>;
 
 /// Looks until it is over or a signal comes; gives the last look.
-fn watch(args: &StatusArgs, watcher: &mut Watcher, stop: &Stop, show: Show<'_>) -> anyhow::Result<Figures> {
+fn watch(
+    args: &StatusArgs,
+    watcher: &mut Watcher,
+    stop: &Shutdown,
+    show: Show<'_>,
+) -> anyhow::Result<Figures> {
     let mut unreadable = 0;
     loop {
         let begun = Instant::now();
@@ -88,7 +93,7 @@ fn watch(args: &StatusArgs, watcher: &mut Watcher, stop: &Stop, show: Show<'_>) 
             figures.complete && !figures.is_at_work()
         };
         show(&figures, is_over)?;
-        if is_over || stop.comes_within(PAUSE.max(begun.elapsed() * SHARE)) {
+        if is_over || stop.begins_within(PAUSE.max(begun.elapsed() * SHARE)) {
             return Ok(figures);
         }
     }

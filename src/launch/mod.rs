@@ -12,7 +12,7 @@ use crate::record::inputs::InputList;
 use crate::record::layout::Layout;
 use crate::report::console::Console;
 use crate::run::descendants::Descendants;
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 
 pub use agreement::{agree, agree_on_command};
 pub use begin::{Before, Prepared};
@@ -30,7 +30,7 @@ pub struct Launcher<'a> {
     /// Its list.
     pub list: &'a InputList,
     /// Signals.
-    pub stop: &'a Stop,
+    pub stop: &'a Shutdown,
     /// What tasks may leave behind.
     pub descendants: &'a Descendants,
 }

@@ -9,14 +9,14 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags};
 
 use crate::outcome::{ProcessEnd, Usage};
-use crate::run::attendance::{Attendance, EndedBy, Limits};
 use crate::run::capture::Capture;
 use crate::run::descendants;
 use crate::run::memory::{Held, Seat};
 use crate::run::reaped::reap;
+use crate::run::shutdown::Shutdown;
 use crate::run::spawn::{Program, SpawnError, Started, Starter};
-use crate::run::stop::Stop;
 use crate::run::stream::{READ_BYTES, Stream};
+use crate::run::supervisor::{ChildSupervisor, EndedBy, Limits};
 
 /// What to start.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct Finished {
 /// When it can't be started.
 pub fn run(
     spec: &Spec<'_>,
-    stop: &Stop,
+    stop: &Shutdown,
     stdout: &mut Capture,
     stderr: &mut Capture,
 ) -> Result<Finished, SpawnError> {
@@ -62,32 +62,32 @@ pub fn run(
     let kills_before = spec.seat.roster().kills();
     let Started { pid, stdout: from_stdout, stderr: from_stderr } = spec.starter.start(spec.program)?;
     let until = spec.limits.timeout.map(|timeout| started + timeout);
-    let mut attendance = Attendance::new(pid, spec.limits.grace, until);
+    let mut supervisor = ChildSupervisor::new(pid, spec.limits.grace, until);
     let mut streams = [(Stream::new(from_stdout), stdout), (Stream::new(from_stderr), stderr)];
     spec.seat.enter(pid, Instant::now(), kills_before);
-    stay(&mut attendance, stop, &mut streams);
+    supervise(&mut supervisor, stop, &mut streams);
     let left_processes = descendants::kill_left_behind(pid, spec.task_id);
     let held = spec.seat.leave();
     let (end, usage) = reap(pid, started);
-    Ok(Finished { end, usage, ended_by: attendance.ended_by(), held, left_processes })
+    Ok(Finished { end, usage, ended_by: supervisor.ended_by(), held, left_processes })
 }
 
 /// Keeps what the process says, until it is over.
-pub(super) fn stay<const N: usize>(
-    attendance: &mut Attendance,
-    stop: &Stop,
+pub(super) fn supervise<const N: usize>(
+    supervisor: &mut ChildSupervisor,
+    stop: &Shutdown,
     streams: &mut [(Stream, &mut Capture); N],
 ) {
     let mut buffer = Vec::with_capacity(READ_BYTES);
     loop {
-        let mut polled = attendance.watched(stop);
+        let mut polled = supervisor.watched(stop);
         let pipes = streams.iter().filter_map(|(stream, _)| stream.descriptor());
         polled.extend(pipes.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
-        let woken = attendance.wait(stop, &mut polled);
+        let woken = supervisor.wait(stop, &mut polled);
         for (stream, capture) in streams.iter_mut() {
             stream.drain(&mut buffer, |bytes| capture.push(bytes));
         }
-        if attendance.is_over(woken) {
+        if supervisor.is_over(woken) {
             return;
         }
     }

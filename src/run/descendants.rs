@@ -33,12 +33,12 @@ const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_micros(200)..=
 /// its turn in the midst of that.
 const LONGEST_EXECUTION: Duration = PATIENCE_AFTER_A_TASK;
 
-static TURN: Mutex<()> = Mutex::new(());
+static REAPING: Mutex<()> = Mutex::new(());
 
 /// Held by whoever reaps, or lists children, or kills by a number that somebody else may reap. Never for longer than a few
 /// system calls that can't wait.
-pub fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+pub fn reap_lock() -> MutexGuard<'static, ()> {
+    REAPING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This program's descendants, those apart that it was executed with.
@@ -51,7 +51,7 @@ pub struct Descendants {
 impl Descendants {
     /// Has every orphan below this process become its child from now on, and notes which children it has already: a shell
     /// may have started them before it executed this program. Does nothing unless called by the first thread.
-    pub fn adopt() -> Self {
+    pub fn become_subreaper() -> Self {
         let own = getpid();
         let is_first_thread = std::fs::read_link("/proc/thread-self")
             .is_ok_and(|link| link == Path::new(&format!("{own}/task/{own}")));
@@ -90,7 +90,7 @@ pub fn reap_orphans() {
         /// Whoever begets without end is not to keep this thread from all else.
         const MOST_AT_ONCE: usize = 1000;
         let reap_one = || {
-            let _turn = turn();
+            let _lock = reap_lock();
             matches!(rustix::process::wait(WaitOptions::NOHANG | OWN_CHILDREN), Ok(Some(_)))
         };
         let _ = (0..MOST_AT_ONCE).all(|_| reap_one());
@@ -144,7 +144,7 @@ static CHILDREN: LazyLock<io::Result<File>> =
 fn orphans() -> impl Iterator<Item = Process> {
     let list = CHILDREN.as_ref().ok().and_then(|list| {
         // The kernel leaves out children while it lists them if one before them is reaped (`man 5 proc_pid_task`).
-        let _turn = turn();
+        let _lock = reap_lock();
         read_from_start(list).ok()
     });
     let found = list.map_or_else(all_numbers, |list| numbers(&list));
@@ -165,7 +165,7 @@ fn read_from_start(file: &File) -> io::Result<Vec<u8>> {
 /// This process's children.
 fn children_of_all_threads() -> impl Iterator<Item = Process> {
     let listed = || {
-        let _turn = turn();
+        let _lock = reap_lock();
         children(Path::new("/proc/self"))
     };
     let numbers = if CHILDREN.is_ok() { listed() } else { all_numbers() };
@@ -257,7 +257,7 @@ impl Process {
 
     /// Kills it, or reaps it if it is dead already: then the answer is `true`.
     fn end(&self) -> bool {
-        let _turn = turn();
+        let _lock = reap_lock();
         let (Some(now), Some(pid)) = (self.look_again(), Pid::from_raw(self.identity.pid)) else {
             return true;
         };

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use crate::outcome::{Cause, Failure, ProcessEnd, Usage};
 use crate::record::item::TaskResult;
 use crate::replica::Replica;
-use crate::run::attendance::{EndedBy, Limits};
 use crate::run::capture::Capture;
 use crate::run::child::{self, Finished, Spec};
 use crate::run::environment::{TASK_ID, TaskEnvironment};
 use crate::run::memory::{Roster, Seat};
 use crate::run::result::ResultRule;
 use crate::run::scratch::{Scratch, SlotScratch};
+use crate::run::shutdown::Shutdown;
 use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
-use crate::run::stop::Stop;
+use crate::run::supervisor::{EndedBy, Limits};
 use crate::run::verdict;
 use crate::template::{TaskPlace, Template};
 
@@ -146,7 +146,7 @@ pub struct ProcessSettings {
 pub struct ProcessSlot<'a> {
     settings: &'a ProcessSettings,
     starter: &'a Starter,
-    stop: &'a Stop,
+    stop: &'a Shutdown,
     slot: usize,
     seat: Seat<'a>,
     scratch: SlotScratch,
@@ -164,7 +164,7 @@ impl<'a> ProcessSlot<'a> {
     pub fn new(
         settings: &'a ProcessSettings,
         starter: &'a Starter,
-        stop: &'a Stop,
+        stop: &'a Shutdown,
         roster: &'a Roster,
         scratch: &Scratch,
         slot: usize,

@@ -1,14 +1,13 @@
 //! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
 
-pub mod attendance;
 pub mod capture;
 pub mod cgroup;
 pub mod child;
 pub mod descendants;
 pub mod environment;
 pub mod execute;
-pub mod first_thread;
-pub mod gate;
+pub mod init;
+pub mod latch;
 pub mod limits;
 pub mod memory;
 mod proc_text;
@@ -18,9 +17,10 @@ pub mod recorder;
 pub mod result;
 pub mod schedule;
 pub mod scratch;
+pub mod shutdown;
 pub mod source;
 pub mod spawn;
-pub mod stop;
 mod stream;
+pub mod supervisor;
 mod verdict;
 pub mod worker;

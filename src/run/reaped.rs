@@ -13,9 +13,9 @@ use crate::run::proc_text;
 
 /// Reaps one that has ended, or is given up; its time counts from `started`.
 pub(super) fn reap(pid: Pid, started: Instant) -> (ProcessEnd, Usage) {
-    let turn = descendants::turn();
+    let lock = descendants::reap_lock();
     let reaped = try_wait4_pid(pid.as_raw_pid().cast_unsigned()).ok().flatten();
-    drop(turn);
+    drop(lock);
     let duration_s = started.elapsed().as_secs_f64();
     let Some(reaped) = reaped else {
         return (ProcessEnd::default(), Usage { duration_s, ..Usage::default() });

@@ -19,8 +19,8 @@ use crate::record::rel::rel;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::Guard;
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
+use crate::run::shutdown::Shutdown;
 use crate::run::source::{Halt, Keeps, Source, Turn};
-use crate::run::stop::Stop;
 use crate::threads::pool_of_up_to;
 
 /// Records are synced, and a newer launch is looked for, this often.
@@ -103,7 +103,7 @@ pub struct Work<'a> {
     /// Where attempts are kept.
     pub recorder: &'a Recorder,
     /// Signals.
-    pub stop: &'a Stop,
+    pub stop: &'a Shutdown,
     /// Who knows of memory what signs of life tell.
     pub guard: Option<&'a Guard<'a>>,
     /// Extra attempts.
@@ -289,7 +289,7 @@ impl Work<'_> {
                 self.source.halt(Halt::Signal(signal));
             }
             let bell = self.guard.map(Guard::bell);
-            let ending = signalled.is_none().then(|| self.stop.ending());
+            let ending = signalled.is_none().then(|| self.stop.graceful());
             let watched = [Some(all_gone.as_fd()), bell, ending].into_iter().flatten();
             let mut polled: Vec<PollFd<'_>> =
                 watched.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)).collect();
@@ -337,7 +337,7 @@ impl Work<'_> {
         if self.recorder.is_superseded() {
             self.source.halt(Halt::Superseded);
             // What runs here will run there: it ends as if this launch were told to stop.
-            self.stop.give_way();
+            self.stop.yield_to_successor();
         }
     }
 

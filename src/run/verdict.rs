@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::outcome::{Cause, Failure, ProcessEnd};
-use crate::run::attendance::{EndedBy, Limits};
 use crate::run::child::Finished;
 use crate::run::memory::{Roster, Shortage};
-use crate::run::stop::{REQUESTS, Stop};
+use crate::run::shutdown::{REQUESTS, Shutdown};
+use crate::run::supervisor::{EndedBy, Limits};
 
 /// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
@@ -35,12 +35,12 @@ fn timeout(limits: Limits) -> Failure {
 
 /// Whether the task was told to end by who tells this process, as Slurm and systemd tell all of a job's processes at
 /// once: its end may be seen before our own signal is.
-pub(super) fn was_told_with_us(finished: &Finished, stop: &Stop) -> bool {
+pub(super) fn was_told_with_us(finished: &Finished, stop: &Shutdown) -> bool {
     let ProcessEnd { exit_code, signal } = finished.end;
     let told = signal.or_else(|| exit_code.map(|code| code - SHELLS_SIGNAL));
     finished.ended_by.is_none()
         && told.is_some_and(|signal| REQUESTS.contains(&signal))
-        && stop.comes_within(SAME_MOMENT)
+        && stop.begins_within(SAME_MOMENT)
 }
 
 /// Whether an attempt that failed, perhaps `alone`, ran out of memory, and what there is to say of it.

@@ -10,15 +10,15 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, ioctl_fionbio, ioctl_fionread};
 use rustix::process::Pid;
 
-use crate::run::attendance::Attendance;
 use crate::run::capture::Capture;
-use crate::run::child::{Finished, stay};
+use crate::run::child::{Finished, supervise};
 use crate::run::descendants;
 use crate::run::memory::Seat;
 use crate::run::reaped::reap;
+use crate::run::shutdown::Shutdown;
 use crate::run::spawn::{Program, SpawnError, Started, Starter};
-use crate::run::stop::Stop;
 use crate::run::stream::{READ_BYTES, Stream};
+use crate::run::supervisor::ChildSupervisor;
 use crate::run::worker::answers::{Answer, Answers};
 use crate::run::worker::meter::Meter;
 
@@ -55,7 +55,7 @@ pub(super) enum Reply {
 /// A worker that was started and not reaped.
 #[derive(Debug)]
 pub(super) struct Live {
-    attendance: Attendance,
+    supervisor: ChildSupervisor,
     /// Gone when it is to be asked no more.
     input: Option<OwnedFd>,
     /// Whether nobody has the other end of its input any more.
@@ -86,7 +86,7 @@ impl Live {
         let Started { pid, stdout, stderr } =
             starter.start(Program { input: Some(theirs.as_fd()), ..program })?;
         Ok(Self {
-            attendance: Attendance::new(pid, grace, None),
+            supervisor: ChildSupervisor::new(pid, grace, None),
             input: Some(input.into()),
             is_deaf: false,
             output: Stream::new(stdout),
@@ -101,7 +101,7 @@ impl Live {
     }
 
     pub(super) fn pid(&self) -> Pid {
-        self.attendance.pid()
+        self.supervisor.pid()
     }
 
     pub(super) fn started(&self) -> Instant {
@@ -127,34 +127,34 @@ impl Live {
         &mut self,
         request: &[u8],
         until: Option<Instant>,
-        stop: &Stop,
+        stop: &Shutdown,
         said: &mut Said,
     ) -> Reply {
         self.read_output(said);
         if self.answers.is_ahead() {
             return Reply::OutOfStep("when this task was to begin there was an answer to nothing");
         }
-        self.attendance.limit(until);
+        self.supervisor.limit(until);
         // What an earlier task's lines looked like explains nothing of this one.
         self.answers.take_mistaken();
         let mut left = request;
         self.send(&mut left);
         loop {
             let woken = self.wait(stop, !left.is_empty(), said);
-            let is_running = self.attendance.ended_by().is_none();
+            let is_running = self.supervisor.ended_by().is_none();
             if let Some(answer) = self.answers.take().filter(|_| is_running) {
                 // What it said before it answered is there by now.
                 self.read_errors(said);
                 return self.judge(answer, left);
             }
-            if self.attendance.is_over(woken.attendance) {
+            if self.supervisor.is_over(woken.process) {
                 return if self.unread(left) == request.len() { Reply::NotTaken } else { Reply::Nothing };
             }
             if woken.input {
                 self.send(&mut left);
             }
             if (self.is_deaf && self.unread(left) > 0) || self.output.descriptor().is_none() {
-                self.attendance.release(SETTLING);
+                self.supervisor.release(SETTLING);
             }
         }
     }
@@ -188,8 +188,8 @@ impl Live {
         }
     }
 
-    fn wait(&mut self, stop: &Stop, sends: bool, said: &mut Said) -> Woken {
-        let mut polled = self.attendance.watched(stop);
+    fn wait(&mut self, stop: &Shutdown, sends: bool, said: &mut Said) -> Woken {
+        let mut polled = self.supervisor.watched(stop);
         let own = polled.len();
         let reads = [self.output.descriptor(), self.errors.descriptor()];
         polled.extend(reads.iter().flatten().map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN)));
@@ -197,19 +197,19 @@ impl Live {
         let flags = if sends { PollFlags::OUT } else { PollFlags::empty() };
         let input = self.input.as_ref().filter(|_| !self.is_deaf);
         polled.extend(input.map(|input| PollFd::new(input, flags)));
-        let attendance = self.attendance.wait(stop, &mut polled);
+        let process = self.supervisor.wait(stop, &mut polled);
         let mut ready = polled[own..].iter().map(PollFd::revents);
         let [output, errors] =
             reads.map(|pipe| pipe.and_then(|_| ready.next()).is_some_and(|now| !now.is_empty()));
         let input = ready.next().unwrap_or(PollFlags::empty());
-        if output || attendance.has_exited() {
+        if output || process.has_exited() {
             self.read_output(said);
         }
-        if errors || attendance.has_exited() {
+        if errors || process.has_exited() {
             self.read_errors(said);
         }
         self.is_deaf |= input.contains(PollFlags::ERR);
-        Woken { attendance, input: input.contains(PollFlags::OUT) }
+        Woken { process, input: input.contains(PollFlags::OUT) }
     }
 
     fn read_output(&mut self, said: &mut Said) {
@@ -228,34 +228,34 @@ impl Live {
 
     /// Kills it.
     pub(super) fn kill(&mut self) {
-        self.attendance.end_now();
+        self.supervisor.end_now();
     }
 
     /// Closes its input and gives it `grace` to end by itself; TERM and KILL follow.
     pub(super) fn release(&mut self, grace: Duration) {
         self.close_input();
         // The time limit was that of a task which it has answered.
-        self.attendance.limit(None);
-        self.attendance.release(grace);
+        self.supervisor.limit(None);
+        self.supervisor.release(grace);
     }
 
     /// Stays until it ended, clears up what it leaves behind and reaps it. Its use is that since its last task.
-    pub(super) fn end(mut self, stop: &Stop, seat: Seat<'_>, said: &mut Said) -> Finished {
+    pub(super) fn end(mut self, stop: &Shutdown, seat: Seat<'_>, said: &mut Said) -> Finished {
         self.answers.flush(&mut said.stdout);
         let mut streams = [(self.output, &mut said.stdout), (self.errors, &mut said.stderr)];
-        stay(&mut self.attendance, stop, &mut streams);
-        let pid = self.attendance.pid();
+        supervise(&mut self.supervisor, stop, &mut streams);
+        let pid = self.supervisor.pid();
         let left_processes = descendants::kill_left_behind(pid, &self.id);
         let held = seat.leave();
         let (end, mut usage) = reap(pid, self.started);
         usage.cpu_s = self.meter.rest_of(usage.cpu_s);
-        Finished { end, usage, ended_by: self.attendance.ended_by(), held, left_processes }
+        Finished { end, usage, ended_by: self.supervisor.ended_by(), held, left_processes }
     }
 }
 
 /// What a wait brought.
 struct Woken {
-    attendance: crate::run::attendance::Woken,
+    process: crate::run::supervisor::Woken,
     /// There is room for more of the request.
     input: bool,
 }

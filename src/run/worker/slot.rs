@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
-use crate::run::attendance::EndedBy;
 use crate::run::child::Finished;
 use crate::run::environment::TASK_ID;
 use crate::run::execute::{
@@ -16,8 +15,9 @@ use crate::run::execute::{
 use crate::run::memory::{Held, Roster, Seat};
 use crate::run::result::ResultKind;
 use crate::run::scratch::{Scratch, SlotScratch};
+use crate::run::shutdown::Shutdown;
 use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
-use crate::run::stop::Stop;
+use crate::run::supervisor::EndedBy;
 use crate::run::verdict;
 use crate::run::worker::answers::Answer;
 use crate::run::worker::live::{Live, Reply, Said};
@@ -47,7 +47,7 @@ pub struct WorkerSlot<'a> {
     tasks: Option<NonZeroU64>,
     crew: &'a Crew,
     starter: &'a Starter,
-    stop: &'a Stop,
+    stop: &'a Shutdown,
     slot: usize,
     seat: Seat<'a>,
     scratch: SlotScratch,
@@ -73,7 +73,7 @@ impl<'a> WorkerSlot<'a> {
         tasks: Option<NonZeroU64>,
         crew: &'a Crew,
         starter: &'a Starter,
-        stop: &'a Stop,
+        stop: &'a Shutdown,
         roster: &'a Roster,
         scratch: &Scratch,
         slot: usize,
@@ -335,7 +335,7 @@ impl<'a> WorkerSlot<'a> {
             return Ok(said);
         }
         match pauses.next().filter(|_| self.crew.took.load(Ordering::Relaxed)) {
-            Some(pause) if self.stop.comes_within(*pause) => Err(Execution::Stopped),
+            Some(pause) if self.stop.begins_within(*pause) => Err(Execution::Stopped),
             Some(_) => Ok(said),
             None => Err(Execution::CannotStart(self.last_words(&finished, &mut said))),
         }

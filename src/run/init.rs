@@ -11,7 +11,7 @@ use anyhow::Context;
 
 use crate::exit_code::ExitCode;
 use crate::run::descendants::{Descendants, PATIENCE, reap_orphans};
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 use crate::units;
 
 /// How often orphans are reaped.
@@ -36,11 +36,11 @@ const STACK: usize = 8 * 1024 * 1024;
 ///
 /// # Errors
 /// When signals can't be taken over or the thread can't be started.
-pub fn attend<T: Send>(
-    work: impl FnOnce(&Stop, &Descendants) -> anyhow::Result<T> + Send,
+pub fn run_as_init<T: Send>(
+    work: impl FnOnce(&Shutdown, &Descendants) -> anyhow::Result<T> + Send,
 ) -> anyhow::Result<T> {
-    let descendants = Descendants::adopt();
-    let stop = Stop::on_signals().context("can't take over signals")?;
+    let descendants = Descendants::become_subreaper();
+    let stop = Shutdown::on_signals().context("can't take over signals")?;
     let (working, is_working) = channel::<()>();
     std::thread::scope(|scope| {
         let work = || {
@@ -53,7 +53,7 @@ pub fn attend<T: Send>(
         while is_working.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             reap_orphans();
             if let Some(signal) = stop.signal()
-                && let Some(overdue) = asked.overdue(signal, stop.kills(), Instant::now())
+                && let Some(overdue) = asked.overdue(signal, stop.is_forced(), Instant::now())
             {
                 leave(signal, &overdue, &descendants);
             }

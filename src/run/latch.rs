@@ -1,4 +1,4 @@
-//! A gate that many threads can poll at once, together with other descriptors: it opens once, for good.
+//! A latch that many threads can poll at once, together with other descriptors: it opens once, for good.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 /// Its read end hangs up when the write end is closed, for all who poll it.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Latch {
     waiting: OwnedFd,
     holding: Mutex<Option<OwnedFd>>,
 }
 
-impl Gate {
+impl Latch {
     /// A closed one.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Gate {
         self.holding.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// What to poll: ready, hung up, once the gate is open.
+    /// What to poll: ready, hung up, once the latch is open.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.waiting.as_fd()
     }

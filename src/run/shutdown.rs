@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::run::gate::Gate;
+use crate::run::latch::Latch;
 use crate::run::proc_text;
 
 /// The signals that are requests to stop.
@@ -18,16 +18,16 @@ pub const REQUESTS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 
 /// Whether and how far this process was told to stop.
 #[derive(Debug)]
-pub struct Stop {
+pub struct Shutdown {
     /// The first signal; 0 before it.
     signal: AtomicI32,
     /// Whether that came from this process itself.
     is_own: AtomicBool,
-    ending: Gate,
-    killing: Gate,
+    graceful: Latch,
+    forced: Latch,
 }
 
-impl Stop {
+impl Shutdown {
     /// One that no signal reaches, for use inside other programs and tests.
     ///
     /// # Errors
@@ -36,8 +36,8 @@ impl Stop {
         Ok(Self {
             signal: AtomicI32::new(0),
             is_own: AtomicBool::new(false),
-            ending: Gate::new()?,
-            killing: Gate::new()?,
+            graceful: Latch::new()?,
+            forced: Latch::new()?,
         })
     }
 
@@ -62,14 +62,14 @@ impl Stop {
     /// A request to stop: the first one ends, every later one kills.
     pub fn request(&self, signal: i32) {
         if self.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            self.ending.open();
+            self.graceful.open();
         } else {
-            self.killing.open();
+            self.forced.open();
         }
     }
 
     /// Ends what runs as if there had been a SIGTERM, unless there was a signal: another process goes on with it.
-    pub fn give_way(&self) {
+    pub fn yield_to_successor(&self) {
         if self.signal().is_none() {
             self.is_own.store(true, Ordering::Release);
             self.request(SIGTERM);
@@ -77,7 +77,7 @@ impl Stop {
     }
 
     /// The first signal, unless this process gave way by itself.
-    pub fn told(&self) -> Option<i32> {
+    pub fn external_signal(&self) -> Option<i32> {
         self.signal().filter(|_| !self.is_own.load(Ordering::Acquire))
     }
 
@@ -87,7 +87,7 @@ impl Stop {
     }
 
     /// Waits up to `patience` for the first signal. Tells whether there was one.
-    pub fn comes_within(&self, patience: Duration) -> bool {
+    pub fn begins_within(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         // The signal itself may interrupt the wait, before it is taken note of.
         while self.signal().is_none() {
@@ -95,25 +95,25 @@ impl Stop {
             if left.is_zero() {
                 return false;
             }
-            let mut ending = [PollFd::from_borrowed_fd(self.ending(), PollFlags::IN)];
-            let _ = poll(&mut ending, Timespec::try_from(left).ok().as_ref());
+            let mut graceful = [PollFd::from_borrowed_fd(self.graceful(), PollFlags::IN)];
+            let _ = poll(&mut graceful, Timespec::try_from(left).ok().as_ref());
         }
         true
     }
 
     /// Whether a second signal came.
-    pub fn kills(&self) -> bool {
-        self.killing.is_open()
+    pub fn is_forced(&self) -> bool {
+        self.forced.is_open()
     }
 
     /// Hangs up at the first signal.
-    pub fn ending(&self) -> BorrowedFd<'_> {
-        self.ending.as_fd()
+    pub fn graceful(&self) -> BorrowedFd<'_> {
+        self.graceful.as_fd()
     }
 
     /// Hangs up at the second signal.
-    pub fn killing(&self) -> BorrowedFd<'_> {
-        self.killing.as_fd()
+    pub fn forced(&self) -> BorrowedFd<'_> {
+        self.forced.as_fd()
     }
 }
 
@@ -138,26 +138,26 @@ fn is_ignored(signal: i32) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use super::Stop;
+    use super::Shutdown;
 
     #[test]
     fn the_first_signal_ends_and_the_second_kills() {
-        let stop = Stop::unconnected().unwrap();
-        assert_eq!((stop.signal(), stop.kills()), (None, false));
-        assert!(!stop.comes_within(Duration::from_millis(1)));
+        let stop = Shutdown::unconnected().unwrap();
+        assert_eq!((stop.signal(), stop.is_forced()), (None, false));
+        assert!(!stop.begins_within(Duration::from_millis(1)));
         stop.request(15);
-        assert_eq!((stop.signal(), stop.kills()), (Some(15), false));
-        assert!(stop.comes_within(Duration::ZERO));
+        assert_eq!((stop.signal(), stop.is_forced()), (Some(15), false));
+        assert!(stop.begins_within(Duration::ZERO));
         stop.request(2);
-        assert_eq!((stop.signal(), stop.kills()), (Some(15), true));
-        assert_eq!(stop.told(), Some(15));
+        assert_eq!((stop.signal(), stop.is_forced()), (Some(15), true));
+        assert_eq!(stop.external_signal(), Some(15));
     }
 
     #[test]
     fn who_gives_way_was_told_by_nobody() {
-        let stop = Stop::unconnected().unwrap();
-        stop.give_way();
-        stop.give_way();
-        assert_eq!((stop.signal(), stop.told(), stop.kills()), (Some(15), None, false));
+        let stop = Shutdown::unconnected().unwrap();
+        stop.yield_to_successor();
+        stop.yield_to_successor();
+        assert_eq!((stop.signal(), stop.external_signal(), stop.is_forced()), (Some(15), None, false));
     }
 }

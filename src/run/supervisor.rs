@@ -1,4 +1,4 @@
-//! Staying with one process: it is waited for, its time is limited, it is told to end and killed if it does not. What it
+//! Supervising one process: it is waited for, its time is limited, it is told to end and killed if it does not. What it
 //! says meanwhile, and whether that is reason to leave it, is its caller's business.
 
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 #[cfg(target_os = "linux")]
 use crate::run::proc_text;
-use crate::run::stop::Stop;
+use crate::run::shutdown::Shutdown;
 
 /// Between TERM and KILL when stopping, at most: the platform kills at 30 s and results have to be written in between.
 pub const LONGEST_GRACE_ON_STOP: Duration = Duration::from_secs(15);
@@ -127,21 +127,21 @@ impl Phase {
     }
 }
 
-/// What the gates of [`Stop`] have said to this process so far.
+/// What the latches of [`Shutdown`] have said to this process so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    End,
-    Kill,
+enum ShutdownStage {
+    None,
+    Graceful,
+    Forced,
 }
 
-/// Staying with one process.
+/// Supervises one process.
 #[derive(Debug)]
-pub struct Attendance {
+pub struct ChildSupervisor {
     exit: ExitWatch,
     group: Pid,
     phase: Phase,
-    told: Told,
+    stage: ShutdownStage,
     grace: Duration,
     /// When the kernel is told whom to kill for memory, unless it is told.
     offer_at: Option<Instant>,
@@ -151,7 +151,7 @@ pub struct Attendance {
 #[derive(Debug, Clone, Copy)]
 pub struct Woken {
     exited: bool,
-    gate: bool,
+    latch: bool,
 }
 
 impl Woken {
@@ -161,14 +161,14 @@ impl Woken {
     }
 }
 
-impl Attendance {
+impl ChildSupervisor {
     /// With a process that was just started and leads a group of its own.
     pub fn new(pid: Pid, grace: Duration, until: Option<Instant>) -> Self {
         Self {
             exit: ExitWatch::new(pid),
             group: pid,
             phase: Phase::running_until(until),
-            told: Told::Nothing,
+            stage: ShutdownStage::None,
             grace,
             offer_at: Some(Instant::now() + YOUNG),
         }
@@ -212,22 +212,22 @@ impl Attendance {
     }
 
     /// What [`Self::wait`] polls for itself; the caller adds what else is to wake it.
-    pub fn watched<'a>(&'a self, stop: &'a Stop) -> Vec<PollFd<'a>> {
+    pub fn watched<'a>(&'a self, stop: &'a Shutdown) -> Vec<PollFd<'a>> {
         let mut watched = Vec::with_capacity(6);
-        let own = [self.exit.descriptor(), self.gate(stop)].into_iter().flatten();
+        let own = [self.exit.descriptor(), self.latch(stop)].into_iter().flatten();
         watched.extend(own.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)));
         watched
     }
 
     /// Waits until one of these is ready, [`Self::watched`] first, or something is due.
-    pub fn wait(&self, stop: &Stop, polled: &mut [PollFd<'_>]) -> Woken {
+    pub fn wait(&self, stop: &Shutdown, polled: &mut [PollFd<'_>]) -> Woken {
         let timeout = self.patience().and_then(|patience| Timespec::try_from(patience).ok());
         // Interrupted or not, the state is looked at afresh.
         let _ = poll(polled, timeout.as_ref());
         let mut ready = polled.iter().map(|polled| !polled.revents().is_empty());
         let mut next_if = |present: bool| present && ready.next().unwrap_or(false);
         let exited = next_if(self.exit.descriptor().is_some()) || self.exit.asks().is_some_and(has_ended);
-        Woken { exited, gate: next_if(self.gate(stop).is_some()) }
+        Woken { exited, latch: next_if(self.latch(stop).is_some()) }
     }
 
     /// Does what is due after a wait. `true` when it is over: the process ended, or it hangs in the kernel and we are told
@@ -236,8 +236,12 @@ impl Attendance {
         if woken.exited || self.is_given_up() {
             return true;
         }
-        if woken.gate {
-            self.told = if self.told == Told::Nothing { Told::End } else { Told::Kill };
+        if woken.latch {
+            self.stage = if self.stage == ShutdownStage::None {
+                ShutdownStage::Graceful
+            } else {
+                ShutdownStage::Forced
+            };
         }
         if self.offer_at.take_if(|at| *at <= Instant::now()).is_some() {
             offer_to_the_kernel(self.group);
@@ -247,21 +251,21 @@ impl Attendance {
     }
 
     fn is_given_up(&self) -> bool {
-        matches!(self.phase, Phase::Killed { at, .. } if self.told != Told::Nothing && at.elapsed() >= GIVE_UP_AFTER_KILL)
+        matches!(self.phase, Phase::Killed { at, .. } if self.stage != ShutdownStage::None && at.elapsed() >= GIVE_UP_AFTER_KILL)
     }
 
     fn next_phase(&self) -> Phase {
         let now = Instant::now();
         let soonest = now + self.grace.min(LONGEST_GRACE_ON_STOP);
-        match (self.phase, self.told) {
-            (Phase::Running { .. }, Told::End) => self.terminate(EndedBy::Stop, soonest),
-            (Phase::Running { .. }, Told::Kill) => self.kill(EndedBy::Stop, now),
-            (Phase::Running { until: Some((until, why)) }, Told::Nothing) if until <= now => {
+        match (self.phase, self.stage) {
+            (Phase::Running { .. }, ShutdownStage::Graceful) => self.terminate(EndedBy::Stop, soonest),
+            (Phase::Running { .. }, ShutdownStage::Forced) => self.kill(EndedBy::Stop, now),
+            (Phase::Running { until: Some((until, why)) }, ShutdownStage::None) if until <= now => {
                 self.terminate(why, now + self.grace)
             }
-            (Phase::Terminating { why, .. }, Told::Kill) => self.kill(why, now),
+            (Phase::Terminating { why, .. }, ShutdownStage::Forced) => self.kill(why, now),
             (Phase::Terminating { why, kill_at }, _) if kill_at <= now => self.kill(why, now),
-            (Phase::Terminating { why, kill_at }, Told::End) => {
+            (Phase::Terminating { why, kill_at }, ShutdownStage::Graceful) => {
                 Phase::Terminating { why, kill_at: kill_at.min(now + LONGEST_GRACE_ON_STOP) }
             }
             (phase, _) => phase,
@@ -295,16 +299,18 @@ impl Attendance {
         let by_phase = match self.phase {
             Phase::Running { until } => until.map(|(until, _)| until),
             Phase::Terminating { kill_at, .. } => Some(kill_at),
-            Phase::Killed { at, .. } => (self.told != Told::Nothing).then(|| at + GIVE_UP_AFTER_KILL),
+            Phase::Killed { at, .. } => (self.stage != ShutdownStage::None).then(|| at + GIVE_UP_AFTER_KILL),
         };
         [by_phase, self.offer_at].into_iter().flatten().min()
     }
 
-    /// The gate that has not spoken yet; a gate that has would wake us for ever.
-    fn gate<'s>(&self, stop: &'s Stop) -> Option<BorrowedFd<'s>> {
-        match (self.told, self.phase) {
-            (Told::Nothing, _) => Some(stop.ending()),
-            (Told::End, Phase::Running { .. } | Phase::Terminating { .. }) => Some(stop.killing()),
+    /// The latch that has not spoken yet; a latch that has would wake us for ever.
+    fn latch<'s>(&self, stop: &'s Shutdown) -> Option<BorrowedFd<'s>> {
+        match (self.stage, self.phase) {
+            (ShutdownStage::None, _) => Some(stop.graceful()),
+            (ShutdownStage::Graceful, Phase::Running { .. } | Phase::Terminating { .. }) => {
+                Some(stop.forced())
+            }
             _ => None,
         }
     }
