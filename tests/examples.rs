@@ -11,7 +11,7 @@ use support::fits_read;
 use support::fits_write::{Card, Storage, Value, file_bytes};
 use support::sky::draw;
 
-use crate::support::{Component, python, require};
+use crate::support::{Component, InTime, python, require};
 
 #[path = "../examples/support"]
 mod support {
@@ -195,7 +195,7 @@ fn example(name: &str) -> PathBuf {
 
 /// Exit code, standard output and standard error.
 fn output(command: &mut Command) -> (Option<i32>, String, String) {
-    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output().expect("the program starts");
+    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output_in_time().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

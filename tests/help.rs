@@ -1,11 +1,11 @@
 //! What is printed when asked for: help, completions, the manual page, the version.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use canfar_run::cli::Cli;
 use clap::CommandFactory;
 
-use crate::support::{Dir, Run};
+use crate::support::{Dir, InTime, Run};
 
 fn printed(args: &[&str]) -> String {
     let dir = Dir::new();
@@ -67,7 +67,7 @@ fn completions_know_every_option_and_shells_accept_them() {
         let file = dir.write("completions", &script);
         // Shells that can be asked whether it is a script of theirs.
         if ["bash", "zsh", "fish"].contains(&shell) {
-            let asked = Command::new(shell).arg("-n").arg(file).stdin(Stdio::null()).output();
+            let asked = Command::new(shell).arg("-n").arg(file).output_in_time();
             if let Ok(output) = asked {
                 assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
             }

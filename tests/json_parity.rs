@@ -1,8 +1,8 @@
 //! The json module against Python's `json.loads`, whole documents against streamed ones, and the truth about offsets.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use canfar_run::json::{
@@ -12,7 +12,7 @@ use fastrand::Rng;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::support::{Component, python, require};
+use crate::support::{Component, InTime, python, require};
 
 #[path = "support/json_documents.rs"]
 pub(crate) mod documents;
@@ -75,13 +75,8 @@ fn documents_are_accepted_and_read_as_python_does() {
     }
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/json_reference.py");
-    let mut child = python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    for document in &cases {
-        writeln!(input, "{}", case(document)).unwrap();
-    }
-    drop(input);
-    let output = child.wait_with_output().unwrap();
+    let lines: Vec<String> = cases.iter().map(|document| case(document).to_string()).collect();
+    let output = python.arg(script).output_given(lines.join("\n").as_bytes()).unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
 
     let (disagreements, summary) = output.trim_end().rsplit_once('\n').unwrap_or(("", output.trim_end()));

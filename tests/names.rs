@@ -9,7 +9,7 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 
-use crate::support::Dir;
+use crate::support::{Dir, InTime};
 
 const NAMES: [&[u8]; 22] = [
     b"plain.fits",
@@ -164,7 +164,8 @@ fn a_shell_runs_the_printed_commands_as_they_would_be_run() {
     assert!(!dir.exists("out"));
     // One may hold a line end, and bytes that are no text: what is run is what was printed, through a file.
     let script = dir.write("commands.sh", &printed.stdout);
-    let output = std::process::Command::new("sh").arg(script).current_dir(dir.root()).output().unwrap();
+    let output =
+        std::process::Command::new("sh").arg(script).current_dir(dir.root()).output_in_time().unwrap();
     dir.write("seen", output.stdout);
     assert_eq!(seen(&dir).into_iter().collect::<BTreeSet<_>>(), paths(&dir));
     nothing_was_executed(&dir);

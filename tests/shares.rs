@@ -1,14 +1,13 @@
 //! Who gets what: the same as Python's helper says, and for every strategy all of the list, nothing twice.
 
-use std::io::Write;
 use std::num::NonZeroU32;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use canfar_run::replica::Replica;
 use canfar_run::select::{Share, Strategy as Sharing, loads, share, shares};
 use proptest::prelude::*;
 
-use crate::support::{Component, python, require};
+use crate::support::{Component, InTime, python, require};
 
 /// For each line `count replicas` it reads, two lines: the shares of `chunk` and of `stripe`, each replica's indices with
 /// commas between, replicas with blanks.
@@ -35,16 +34,8 @@ fn chunk_and_stripe_are_those_of_the_python_helper() {
     let large = [(199, 100), (1000, 100), (1099, 100), (5, 512), (100_000, 512)];
     let cases: Vec<(u64, u32)> = small.chain(large).collect();
     let lines: Vec<String> = cases.iter().map(|(count, replicas)| format!("{count} {replicas}\n")).collect();
-    let mut helper = Command::new(python())
-        .args(["-c", REFERENCE])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = helper.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(lines.concat().as_bytes()));
-    let output = helper.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
+    let mut helper = Command::new(python());
+    let output = helper.args(["-c", REFERENCE]).output_given(lines.concat().as_bytes()).unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let mut said = said.lines();
     for (count, replicas) in cases {

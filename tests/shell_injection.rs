@@ -6,10 +6,12 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use canfar_run::template::{TaskPlace, Template, shell_quote};
 use proptest::prelude::*;
+
+use crate::support::InTime;
 
 /// Each of these, when a shell reads it in the wrong place, leaves a file `pwned`.
 const NAMES: [&[u8]; 16] = [
@@ -117,8 +119,7 @@ fn run(shell: &Shell, argv: &[OsString], dir: &Path, path_variable: &OsStr) -> O
         .env_clear()
         .env("PATH", path_variable)
         .env("HOME", "/nowhere")
-        .stdin(Stdio::null())
-        .output()
+        .output_in_time()
         .unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use canfar_run::select::{Strategy, shares};
 use serde_json::Value;
 
-use crate::support::{Component, Dir, Run, Running, at_once, python, require};
+use crate::support::{Component, Dir, InTime, Run, Running, at_once, python, require};
 
 /// A task that notes its file's name.
 const NOTE: &str = "echo \"${1##*/}\" >> ran";
@@ -121,8 +121,11 @@ for path in glob.glob('out/container_*_results.json'):
     with open(path) as f:
         all_results.extend(json.load(f))
 print(json.dumps([[r['file'], r['stars']] for r in all_results]))";
-    let output =
-        Command::new(python()).args(["-c", combine_results]).current_dir(dir.root()).output().unwrap();
+    let output = Command::new(python())
+        .args(["-c", combine_results])
+        .current_dir(dir.root())
+        .output_in_time()
+        .unwrap();
     let mut combined: Vec<(String, u64)> = serde_json::from_slice(&output.stdout).unwrap();
     combined.sort();
     assert_eq!(combined, names(11).into_iter().zip(0..).collect::<Vec<_>>());

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Component, Dir, example, require};
+use crate::support::{Component, Dir, InTime, example, require};
 
 const THREADS: &str =
     "echo \"[$OMP_NUM_THREADS, $OPENBLAS_NUM_THREADS, $JULIA_NUM_THREADS, $NUMBA_NUM_THREADS]\"";
@@ -55,8 +55,10 @@ fn the_demo_gives_the_same_in_containers_as_outside() {
         return;
     }
     let dir = Dir::new();
-    let made =
-        Command::new(example("make_sky")).args([dir.path("sky"), dir.path("truth.json")]).output().unwrap();
+    let made = Command::new(example("make_sky"))
+        .args([dir.path("sky"), dir.path("truth.json")])
+        .output_in_time()
+        .unwrap();
     assert!(made.status.success());
     std::fs::copy(example("count_stars"), dir.path("count_stars")).unwrap();
 
@@ -82,7 +84,7 @@ fn the_demo_gives_the_same_in_containers_as_outside() {
     assert_eq!(merged[0], merged[1]);
     let checked = Command::new(example("check_counts"))
         .args([dir.path("inside/final_results.json"), dir.path("truth.json")])
-        .output()
+        .output_in_time()
         .unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }

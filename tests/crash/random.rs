@@ -50,6 +50,7 @@ fn killed_at_random_moments_nothing_finished_is_lost_or_run_again() {
         let mut figures = Figures::default();
         while figures.kills < kills_wanted().div_ceil(SIDE_BY_SIDE) {
             one_run(&mut chance, &mut figures);
+            assert!(figures.runs <= kills_wanted(), "hardly anything is killed: {figures:?}");
         }
         figures
     };

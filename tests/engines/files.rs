@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::{Component, Dir, python, require};
+use crate::support::{Component, Dir, InTime, python, require};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
@@ -95,7 +95,8 @@ fn request(action: &str) -> Value {
     dir.write("aws", format!("#!/bin/sh\nexec '{}' '{stand_in}' \"$@\"\n", python().display()));
     std::fs::set_permissions(dir.path("aws"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", dir.root().display(), std::env::var("PATH").unwrap());
-    let output = Command::new(example("aws_batch/launch.sh")).arg(action).env("PATH", path).output().unwrap();
+    let output =
+        Command::new(example("aws_batch/launch.sh")).arg(action).env("PATH", path).output_in_time().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -1,13 +1,14 @@
 //! Command templates and shell lines out of anything: no name gets into the code, and what was a script stays one.
 
 use std::ffi::{OsStr, OsString};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use canfar_run::template::{TaskPlace, Template};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::hunt;
+use crate::support::InTime;
 
 const TOKENS: [&str; 8] = ["{}", "{/}", "{//}", "{.}", "{/.}", "{:}", "{index}", "{slot}"];
 
@@ -81,9 +82,7 @@ fn place(path: &str) -> TaskPlace<'_> {
 
 /// Whether the shell reads it to its end without finding it wrong.
 fn parses(script: &OsStr) -> bool {
-    let mut shell = Command::new("/bin/sh");
-    shell.arg("-nc").arg(script).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    shell.status().unwrap().success()
+    Command::new("/bin/sh").arg("-nc").arg(script).output_in_time().unwrap().status.success()
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! Launches through the real client: its command line and its Python package, up to the requests that they send.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
 use super::platform::{Container, Refused, container};
-use crate::support::python;
+use crate::support::{InTime, python};
 
 /// The requests of one launch, in the order of the replicas.
 #[derive(Debug, Clone)]
@@ -65,14 +64,12 @@ impl From<&Value> for Request {
 fn client() -> Command {
     let helper = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/launch_client.py");
     let mut command = Command::new(python());
-    command.arg(helper).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg(helper);
     command
 }
 
 fn noted(command: &mut Command, input: &str) -> Vec<Value> {
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = command.output_given(input.as_bytes()).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
     let lines = str::from_utf8(&output.stdout).unwrap().lines();

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::client::{Launch, launched_by};
 use super::platform::Container;
 use super::world::{World, blocks, example, readme};
-use crate::support::{Component, python, require};
+use crate::support::{Component, InTime, python, require};
 
 /// Longer requests may not arrive.
 const LONGEST_URL: u64 = 8000;
@@ -27,7 +27,7 @@ fn launch_lines(text: &str) -> Vec<String> {
 /// The words after the first `--` of a line, as a shell gives them to `canfar`.
 fn typed_words(line: &str) -> Vec<String> {
     let script = format!("canfar() {{ printf '%s\\0' \"$@\"; }}\n{line}");
-    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    let output = std::process::Command::new("sh").args(["-c", &script]).output_in_time().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let words = text.strip_suffix('\0').unwrap().split('\0');
     words.skip_while(|word| *word != "--").skip(1).map(str::to_owned).collect()

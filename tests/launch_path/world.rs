@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::platform::Container;
-use crate::support::{Dir, Run, python};
+use crate::support::{Dir, InTime, Run, python};
 
 /// Prints what it was given; with a second argument it also writes that file.
 const STAND_IN: &str = "\
@@ -99,7 +99,8 @@ impl World {
 
 /// Where the interpreter itself is: a bare name, or a script that chooses one by `PATH`, would find what calls it.
 fn interpreter() -> Option<String> {
-    let said = Command::new(python()).args(["-c", "import sys; print(sys.executable, end='')"]).output();
+    let said =
+        Command::new(python()).args(["-c", "import sys; print(sys.executable, end='')"]).output_in_time();
     let said = said.ok().filter(|said| said.status.success())?;
     Some(String::from_utf8(said.stdout).unwrap())
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{merge, records, run, summary};
-use crate::support::{Component, Dir, python, require};
+use crate::support::{Component, Dir, InTime, python, require};
 
 /// Results for a table: new keys, nested ones, what CSV has to quote.
 const TABLE: &str = r#"case $1 in
@@ -38,7 +38,7 @@ fn rows(dir: &Dir, name: &str) -> Vec<Vec<String>> {
     let script = "import csv, json, sys
 with open(sys.argv[1], newline='', encoding='utf-8') as f:
     print(json.dumps(list(csv.reader(f, strict=True))))";
-    let output = Command::new(python()).args(["-c", script]).arg(dir.path(name)).output().unwrap();
+    let output = Command::new(python()).args(["-c", script]).arg(dir.path(name)).output_in_time().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

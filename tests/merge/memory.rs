@@ -8,7 +8,7 @@ use canfar_run::outcome::Status;
 use canfar_run::select::Strategy;
 
 use super::written::WrittenRun;
-use crate::support::Dir;
+use crate::support::{Dir, InTime};
 
 /// Some 60 MB in records of more than 2 kB.
 const TASKS: u64 = 30_000;
@@ -26,7 +26,7 @@ fn result() -> String {
 fn merge_within(dir: &Dir, kib: u64, args: &[&str]) -> Output {
     let script = format!("ulimit -d {kib} && exec \"$@\"");
     let words = ["-c", &script, "sh", env!("CARGO_BIN_EXE_canfar-run"), "merge"];
-    Command::new("/bin/sh").args(words).args(args).current_dir(dir.root()).output().unwrap()
+    Command::new("/bin/sh").args(words).args(args).current_dir(dir.root()).output_in_time().unwrap()
 }
 
 #[track_caller]

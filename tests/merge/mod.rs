@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Dir, Ended, python};
+use crate::support::{Dir, Ended, InTime, python};
 
 mod broken;
 mod complete;
@@ -83,6 +83,6 @@ fn counts<const N: usize>(dir: &Dir, names: [&str; N]) -> [u64; N] {
 #[track_caller]
 fn reference(what: &str, folder: PathBuf) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/merge_reference.py");
-    let output = Command::new(python()).arg(script).arg(what).current_dir(folder).output().unwrap();
+    let output = Command::new(python()).arg(script).arg(what).current_dir(folder).output_in_time().unwrap();
     assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Component, DEADLINE, Dir, python, require, wait_until};
+use crate::support::{Component, DEADLINE, Dir, InTime, python, require, wait_until};
 
 mod large;
 
@@ -13,7 +13,7 @@ mod large;
 #[track_caller]
 fn seen(report: &Path, search: &str) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/browser.py");
-    let output = Command::new(python()).arg(script).arg(report).arg(search).output().unwrap();
+    let output = Command::new(python()).arg(script).arg(report).arg(search).output_in_time().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
     // Whatever page it is: no script complains, and it asks for nothing but itself.

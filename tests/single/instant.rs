@@ -37,7 +37,7 @@ fn fifty_replicas_in_one_instant_agree_on_one_list_and_complete_it() {
 
 #[test]
 fn of_two_launches_of_one_replica_in_one_instant_one_works_and_the_other_says_who_does() {
-    let (mut refused, mut done) = (0, 0);
+    let mut refused = 0;
     let host = rustix::system::uname().nodename().to_str().unwrap().to_owned();
     for round in 1..=50 {
         let dir = Dir::with_inputs(3);
@@ -46,9 +46,7 @@ fn of_two_launches_of_one_replica_in_one_instant_one_works_and_the_other_says_wh
         ended.sort_by_key(|ended| ended.code);
         let second = ended.pop().unwrap();
         ended.pop().unwrap().exits(0);
-        if second.code == Some(0) {
-            done += 1;
-        } else {
+        if second.code != Some(0) {
             refused += 1;
             second.exits(2).says("is running already: launch 1 on host ").says(&format!("{host}, pid "));
         }
@@ -57,5 +55,5 @@ fn of_two_launches_of_one_replica_in_one_instant_one_works_and_the_other_says_wh
         assert_eq!(witness.merge(), Some(0), "round {round}");
         assert_all_right(&dir, 3);
     }
-    eprintln!("50 times two launches: {refused} were told who runs, {done} found it done");
+    assert!(refused > 0, "none came while the other one was at work");
 }

@@ -60,19 +60,20 @@ fn runs(dir: &Dir) -> Vec<String> {
 
 #[test]
 fn a_reset_in_the_instant_of_a_launch_moves_a_whole_run_or_none() {
-    let (mut kept, mut moved, mut both) = (0, 0, 0);
     let ways: [for<'d> fn(Run<'d>) -> Run<'d>; 2] = [launch, reset];
     for _ in 0..30 {
         let dir = unfinished();
         let mut ended: Vec<_> = at_once(&dir, ways).into_iter().map(Running::wait).collect();
         let reset = ended.pop().unwrap();
         let launch = ended.pop().unwrap();
+        let moved = dir.names("out/previous").len();
         match (launch.code, reset.code) {
-            (Some(0), Some(2)) => kept += 1,
-            (Some(2), Some(0)) => moved += 1,
-            (Some(0), Some(0)) => both += 1,
+            (Some(0), Some(2)) => assert_eq!(moved, 0, "{reset}"),
+            (Some(2), Some(0)) => assert_eq!(moved, 1, "{}", launch.says("was moved away")),
+            // One after the other.
+            (Some(0), Some(0)) => assert_eq!(moved, 1, "{launch}\n{reset}"),
             // Each saw the other.
-            (Some(2), Some(2)) => _ = launch.says("was moved away"),
+            (Some(2), Some(2)) => assert_eq!(moved, 0, "{}", launch.says("was moved away")),
             _ => panic!("{launch}\n{reset}"),
         }
         for run in runs(&dir).into_iter().filter(|run| run != "out" || dir.exists("out/inputs.jsonl")) {
@@ -86,7 +87,6 @@ fn a_reset_in_the_instant_of_a_launch_moves_a_whole_run_or_none() {
         assert_eq!(Witness { dir: &dir, replicas: 1 }.merge(), Some(0));
         assert_all_right(&dir, 3);
     }
-    eprintln!("launch and reset in one instant: {kept} kept, {moved} moved, {both} both went on");
 }
 
 /// canfar-run whose first such call takes long.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::container_root::container_root;
 use super::memory_watch::MemoryWatch;
-use super::{DEADLINE, Dir, Ended, Process, Run, Running, wait_until};
+use super::{DEADLINE, Dir, Ended, InTime, Process, Run, Running, wait_until};
 
 /// As Debian 12 has it: its crun refuses some machines, and there may be no systemd to ask for cgroups.
 const PODMAN: [&str; 3] = ["--runtime=runc", "--cgroup-manager=cgroupfs", "run"];
@@ -257,7 +257,7 @@ pub(super) fn why_none() -> Option<String> {
         if let Err(why) = container_root() {
             return Some(why.clone());
         }
-        if let Err(error) = Command::new("podman").arg("--version").output() {
+        if let Err(error) = Command::new("podman").arg("--version").output_in_time() {
             return Some(format!("podman: {error}"));
         }
         let dir = Dir::new();

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::InTime;
+
 /// Names the static canfar-run.
 const STATIC: &str = "CANFAR_RUN_TEST_STATIC";
 
@@ -76,7 +78,7 @@ fn fill(root: &Path, canfar_run: &Path) -> anyhow::Result<()> {
 }
 
 fn output(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.output()?;
+    let output = command.output_in_time()?;
     let said = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{command:?}: {said}");
     Ok(String::from_utf8(output.stdout)?)

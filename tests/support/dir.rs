@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::test_process::TimeLimit;
 use super::{Container, Run, Tree};
 
 /// Gone when dropped. Tests put inputs into `data` and results into `out`, and canfar-run is started in it.
 #[derive(Debug)]
 pub(crate) struct Dir {
     _temp: TempDir,
+    _limit: TimeLimit,
     root: PathBuf,
 }
 
@@ -18,7 +20,7 @@ impl Dir {
     pub(crate) fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
-        Self { _temp: temp, root }
+        Self { _temp: temp, _limit: TimeLimit::begin(), root }
     }
 
     /// One with inputs `data/000.fits`, `data/001.fits`, ..., each holding its own number.

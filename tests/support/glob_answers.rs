@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use canfar_run::discover::{EntryType, Search, find};
 use serde_json::{Value, json};
+
+use crate::support::InTime;
 
 /// Root may read everything, so root asks as this user.
 const OTHER_USER: u32 = 20001;
@@ -64,14 +66,12 @@ fn is_root() -> bool {
 pub(crate) fn ask_python(requests: &[Value]) -> Option<Vec<Value>> {
     let python = env::var_os("CANFAR_RUN_TEST_PYTHON").unwrap_or_else(|| "python3".into());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/glob_reference.py");
-    let mut questions = tempfile::tempfile().unwrap();
-    write_lines(&mut questions, requests);
     let mut command = Command::new(&python);
-    command.args(["-X", "utf8"]).arg(script).stdin(questions).stderr(Stdio::inherit());
+    command.args(["-X", "utf8"]).arg(script);
     if is_root() {
         command.arg(OTHER_USER.to_string());
     }
-    let output = match command.output() {
+    let output = match command.output_given(as_lines(requests).as_bytes()) {
         Ok(output) => output,
         Err(error) if env::var_os("CI").is_none() => {
             eprintln!("skipped: {} can't be started: {error}", python.display());
@@ -79,7 +79,7 @@ pub(crate) fn ask_python(requests: &[Value]) -> Option<Vec<Value>> {
         }
         Err(error) => panic!("{} can't be started: {error}", python.display()),
     };
-    assert!(output.status.success(), "{} failed on the reference script", python.display());
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     let answers: Vec<Value> = lines(&output.stdout);
     assert_eq!(answers.len(), requests.len());
     Some(answers)
@@ -90,7 +90,7 @@ fn ask_ourselves(questions: &[Value]) -> Vec<Ours> {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
     let (asked, answered) = (dir.path().join("questions"), dir.path().join("answers"));
-    write_lines(&mut File::create(&asked).unwrap(), questions);
+    fs::write(&asked, as_lines(questions)).unwrap();
     let program = dir.path().join("ourselves");
     // By another process: while this one had it open for writing, whatever another test starts could hold it open as well,
     // and what is open for writing can't be executed.
@@ -102,7 +102,7 @@ fn ask_ourselves(questions: &[Value]) -> Vec<Ours> {
     if is_root() {
         command.uid(OTHER_USER).gid(OTHER_USER);
     }
-    let output = command.output().unwrap();
+    let output = command.output_in_time().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let answers = lines(&fs::read(&answered).unwrap());
     assert_eq!(answers.len(), questions.len());
@@ -126,7 +126,7 @@ pub(crate) fn answer_for_the_other_user() {
     let questions: Vec<Value> = lines(&fs::read(asked).unwrap());
     let answers: Vec<Value> =
         questions.iter().map(|question| our_answer(&Question::from_json(question))).collect();
-    write_lines(&mut File::create(answered).unwrap(), &answers);
+    fs::write(answered, as_lines(&answers)).unwrap();
 }
 
 fn our_answer(question: &Question) -> Value {
@@ -189,12 +189,9 @@ fn difference(
     (!paths.is_empty()).then(|| format!("{pattern}  ({kind:?}, in {cwd}) {what} {}: {first:?}", paths.len()))
 }
 
-fn write_lines(file: &mut File, values: &[Value]) {
-    use std::io::{Seek, Write};
-    for value in values {
-        writeln!(file, "{value}").unwrap();
-    }
-    file.rewind().unwrap();
+fn as_lines(values: &[Value]) -> String {
+    let lines: Vec<String> = values.iter().map(Value::to_string).collect();
+    lines.join("\n")
 }
 
 fn lines(bytes: &[u8]) -> Vec<Value> {

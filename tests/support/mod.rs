@@ -10,6 +10,7 @@ mod process;
 mod run;
 mod slurm;
 mod terminal;
+mod test_process;
 mod tree;
 mod wait;
 
@@ -22,4 +23,4 @@ pub(crate) use run::{Run, Running, at_once};
 pub(crate) use slurm::{Job, Slurm};
 pub(crate) use terminal::Terminal;
 pub(crate) use tree::Tree;
-pub(crate) use wait::{DEADLINE, wait_until};
+pub(crate) use wait::{DEADLINE, InTime, wait_until};

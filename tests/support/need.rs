@@ -1,9 +1,9 @@
 //! Real components that tests compare with. A missing one skips the test where people work, and fails it in CI.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::container;
+use super::{InTime, container};
 
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ impl Component<'_> {
             }
             Component::Python(modules) => {
                 let import = format!("import {modules}");
-                let output = Command::new(python()).args(["-c", &import]).stdin(Stdio::null()).output();
+                let output = Command::new(python()).args(["-c", &import]).output_in_time();
                 let why = match output {
                     Ok(output) if output.status.success() => return None,
                     Ok(output) => String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
@@ -77,7 +77,7 @@ impl Component<'_> {
 
 /// Why a program can't do something here.
 fn refusal(program: &str, args: &[&str]) -> Option<String> {
-    match Command::new(program).args(args).stdin(Stdio::null()).output() {
+    match Command::new(program).args(args).output_in_time() {
         Ok(output) if output.status.success() => None,
         Ok(output) => Some(format!(
             "{program} {}: {}",

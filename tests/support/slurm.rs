@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{DEADLINE, Dir, wait_until};
+use super::{DEADLINE, Dir, InTime, wait_until};
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 
@@ -44,7 +44,7 @@ impl Slurm {
         if let Some(program) = programs.into_iter().find(|program| find(program).is_none()) {
             return Some(format!("there is no {program} (Debian has it in slurm-wlm, munge and util-linux)"));
         }
-        let own = Command::new("unshare").args(NAMESPACE).arg("true").stdin(Stdio::null()).output();
+        let own = Command::new("unshare").args(NAMESPACE).arg("true").output_in_time();
         let why = match own {
             Ok(output) if output.status.success() => return None,
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
@@ -78,7 +78,8 @@ impl Slurm {
     }
 
     fn idle_nodes(&self) -> usize {
-        let nodes = self.command("sinfo").args(["--noheader", "--Node", "--format=%T"]).output().unwrap();
+        let nodes =
+            self.command("sinfo").args(["--noheader", "--Node", "--format=%T"]).output_in_time().unwrap();
         String::from_utf8_lossy(&nodes.stdout).lines().filter(|state| *state == "idle").count()
     }
 
@@ -101,7 +102,7 @@ impl Slurm {
 
     #[track_caller]
     pub(crate) fn answer(&self, mut command: Command) -> String {
-        let output = command.output().unwrap();
+        let output = command.output_in_time().unwrap();
         let [out, error] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
         assert!(output.status.success(), "{command:?}: {}\n{out}\n{error}\n{}", output.status, self.logs());
         out.trim_end().to_owned()

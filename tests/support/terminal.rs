@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{DEADLINE, Dir, wait_until};
+use super::{DEADLINE, Dir, InTime, wait_until};
 
 /// A terminal of tmux, whose shell was started in a test's folder. Gone when dropped, with all that runs in it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Terminal {
         let mut tmux = Command::new("tmux");
         tmux.env_remove("TMUX").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
         tmux.arg("-u").args(["-f", "/dev/null", "-S"]).arg(self.folder.path().join("socket")).args(args);
-        let output = tmux.output().unwrap();
+        let output = tmux.output_in_time().unwrap();
         assert!(output.status.success(), "{tmux:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }

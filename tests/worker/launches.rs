@@ -1,7 +1,7 @@
 //! Workers from launch to launch: suspects, kills, resume, and options that have no meaning.
 
 use super::{distinct, launch, values};
-use crate::support::{DEADLINE, Dir, wait_until};
+use crate::support::{DEADLINE, Dir, InTime, wait_until};
 
 /// Holds while there is `hold/INDEX`; notes itself.
 const TASK: &str = "open('ran', 'a').write(f'{index}\\n')
@@ -55,7 +55,8 @@ fn a_dry_run_shows_the_worker_and_its_requests_as_a_shell_can_run_them() {
     let dir = Dir::with_inputs(3);
     let printed = launch(&dir, &["-n"], "says(n=index)").run().exits(0).printed();
     assert!(printed.starts_with("python3 worker.py << 'REQUESTS'\n{\"path\":"), "{printed}");
-    let said = std::process::Command::new("/bin/sh").args(["-c", &printed]).current_dir(dir.root()).output();
+    let said =
+        std::process::Command::new("/bin/sh").args(["-c", &printed]).current_dir(dir.root()).output_in_time();
     let said = String::from_utf8(said.unwrap().stdout).unwrap();
     assert_eq!(said, "{\"n\": 0}\n{\"n\": 1}\n{\"n\": 2}\n");
     assert!(!dir.exists("out"));
