@@ -1,7 +1,9 @@
 //! Byte strings of the system (paths, arguments) as JSON: text where they are UTF-8, base64 where they are not.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -87,6 +89,12 @@ fn encode(bytes: &OsStr) -> String {
 
 fn decode(base64: &str) -> Result<OsString, String> {
     STANDARD.decode(base64).map(OsString::from_vec).map_err(|error| format!("not base64: {error}"))
+}
+
+/// The path that an entry is, where what is relative is so to `folder`.
+pub fn seen_from<'e>(folder: &Path, entry: &'e OsStr) -> Cow<'e, Path> {
+    let entry = Path::new(entry);
+    if entry.is_absolute() { Cow::Borrowed(entry) } else { Cow::Owned(folder.join(entry)) }
 }
 
 /// The last component of a path or list entry, as people and records name it. Trailing slashes do not count.

@@ -23,6 +23,7 @@ mod odd_tasks;
 mod options;
 mod plan;
 mod processes;
+mod relative;
 mod report;
 mod reset;
 mod resume;

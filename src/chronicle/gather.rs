@@ -17,6 +17,7 @@ use crate::record::inputs::{Header, InputList};
 use crate::record::launches::last_launches;
 use crate::record::layout::{Layout, ResultsName};
 use crate::select::Share;
+use crate::text::seen_from;
 use crate::threads::Crew;
 use crate::units;
 
@@ -149,11 +150,13 @@ impl Chronicle {
     fn ask_for_sizes(&mut self) {
         let begun = Instant::now();
         let (mut places, mut paths) = (Vec::new(), Vec::new());
+        // A list that does not say where it was begun has no relative entry that is a file.
+        let folder = self.header.begun_in().unwrap_or(Path::new("/"));
         for (place, (task, entry)) in self.tasks.iter_mut().zip(self.entries.iter()).enumerate() {
             task.size = entry.size;
             if task.usage.is_some() && entry.size.is_none() {
                 places.push(place);
-                paths.push(Path::new(entry.path));
+                paths.push(seen_from(folder, entry.path));
             }
         }
         let asked = sizes_where_told(&paths, &|| begun.elapsed() < PATIENCE).unwrap_or_default();

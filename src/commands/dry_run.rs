@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::commands::run::{rules, source};
+use crate::commands::run::{at_home, rules, source};
 use crate::config::{RunConfig, Verbosity};
 use crate::entries::Entry;
 use crate::exit_code::ExitCode;
@@ -16,12 +16,12 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::takeover::{Life, Prober, ask};
 use crate::provenance::Process;
 use crate::record::history::{History, LastLaunch};
-use crate::record::inputs::{InputList, Source};
+use crate::record::inputs::InputList;
 use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
-use crate::record::rel::rel;
 use crate::replica::Replica;
 use crate::report::console::{Console, Tone};
+use crate::run::entry_names::EntryNames;
 use crate::run::execute::Manner;
 use crate::run::shutdown::Shutdown;
 use crate::run::worker::write_request;
@@ -48,7 +48,8 @@ pub(super) fn own_share(
         (Some(list), source) => {
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
             agree_on_command(&list, &layout, &config.command, config.accept_changed_command)?;
-            let mut printer = Printer::begin(config, &list.header().source, out)?;
+            let config = at_home(config, &list, console)?;
+            let mut printer = Printer::begin(&config, names_in(&config, &list), out)?;
             list.read(list.share_of(replica)?.iter(), |index, entry| {
                 heed(stop)?;
                 printer.print(index, 1, entry)
@@ -56,11 +57,12 @@ pub(super) fn own_share(
             printer.end()?
         }
         (None, Some(source)) => {
+            let config = &config.clone().with_program()?;
             let listed = listing::list(source, rules(config), &|| stop.signal().is_none())?;
             listed.notes.iter().for_each(|note| console.warn(note));
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
             let share = crate::select::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
-            let mut printer = Printer::begin(config, source, out)?;
+            let mut printer = Printer::begin(config, config.entry_names(source, &config.started_in), out)?;
             for index in share.iter() {
                 let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));
                 heed(stop)?;
@@ -105,7 +107,7 @@ pub(super) fn rest_of(
         }
         places.sort_unstable();
         let config = config.on_behalf_of(replica, std::time::Duration::ZERO);
-        let mut printer = Printer::begin(&config, &list.header().source, &mut *out)?;
+        let mut printer = Printer::begin(&config, names_in(&config, list), &mut *out)?;
         let indices = places.into_iter().filter_map(|place| share.index_at(place.into()));
         list.read(indices, |index, entry| {
             heed(stop)?;
@@ -115,6 +117,11 @@ pub(super) fn rest_of(
         say(&config, replica, printer.end()?, console);
     }
     Ok(ExitCode::Ok)
+}
+
+fn names_in(config: &RunConfig, list: &InputList) -> EntryNames {
+    let header = list.header();
+    config.entry_names(&header.source, header.begun_in().unwrap_or(&config.cwd))
 }
 
 /// Who is at a share, as far as can be told at once.
@@ -151,7 +158,7 @@ fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
 /// Prints tasks as a shell can run them: a command each, or one worker with all requests.
 struct Printer<'a> {
     config: &'a RunConfig,
-    source: &'a Source,
+    names: EntryNames,
     /// What a worker is told of its temporary folder.
     folder: &'a OsStr,
     out: BufWriter<&'a mut dyn Write>,
@@ -160,11 +167,11 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn begin(config: &'a RunConfig, source: &'a Source, out: &'a mut dyn Write) -> anyhow::Result<Self> {
+    fn begin(config: &'a RunConfig, names: EntryNames, out: &'a mut dyn Write) -> anyhow::Result<Self> {
         let out = BufWriter::with_capacity(PRINTED_AT_ONCE, out);
         let folder = config.scratch.iter().find(|folder| folder.is_dir());
         let folder = folder.map_or(Path::new("/tmp"), PathBuf::as_path).as_os_str();
-        let mut printer = Self { config, source, folder, out, line: Vec::new(), printed: 0 };
+        let mut printer = Self { config, names, folder, out, line: Vec::new(), printed: 0 };
         if config.manner != Manner::Own {
             printer.line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
             // No line of JSON ends them early.
@@ -179,7 +186,7 @@ impl<'a> Printer<'a> {
         match self.config.manner {
             Manner::Own => self.command(index, entry),
             Manner::Workers { .. } => {
-                write_request(&mut self.line, entry.path, index, attempt, self.folder);
+                write_request(&mut self.line, &self.names.path(entry.path), index, attempt, self.folder);
             }
         }
         self.printed += 1;
@@ -187,9 +194,10 @@ impl<'a> Printer<'a> {
     }
 
     fn command(&mut self, index: u64, entry: Entry<'_>) {
+        let path = self.names.path(entry.path);
         let place = TaskPlace {
-            path: entry.path,
-            rel: rel(self.source, entry.path),
+            path: &path,
+            rel: self.names.rel(entry.path),
             index,
             slot: usize::try_from(self.printed % self.config.jobs as u64).unwrap_or(0) + 1,
             replica: self.config.identity.replica.id(),

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 
@@ -17,6 +18,7 @@ use crate::record::layout::Layout;
 use crate::report::console::Console;
 use crate::report::plan::{Plan, advice, table};
 use crate::select::Strategy;
+use crate::text;
 use crate::units;
 
 /// A list to plan with.
@@ -80,7 +82,7 @@ fn from_source(
     if replicas.is_none() {
         console.warn("neither --replica-count nor REPLICA_COUNT is set: this is the plan for one replica");
     }
-    let sizes = sizes_of(&listed.entries)?;
+    let sizes = sizes_of(&listed.entries, &environment.cwd)?;
     let unreadable = listed.unreadable.iter().map(units::path).collect();
     let replicas = replicas.unwrap_or(NonZeroU32::MIN);
     Ok(Listed { entries: listed.entries, sizes, strategy: args.strategy, replicas, unreadable })
@@ -102,17 +104,18 @@ fn from_run(
     let header = list.header();
     let replicas = replicas.or(NonZeroU32::new(header.replica_count)).unwrap_or(NonZeroU32::MIN);
     let entries = list.entries(&crate::select::Share::Range(0..header.count))?;
-    let sizes = sizes_of(&entries)?;
+    let sizes = sizes_of(&entries, header.begun_in().unwrap_or(&environment.cwd))?;
     let unreadable = header.unreadable.iter().map(|folder| units::path(&folder.0)).collect();
     Ok(Listed { sizes, entries, strategy: header.strategy, replicas, unreadable })
 }
 
-/// The sizes of all entries; none where they are not all files, as in a list of target names.
-fn sizes_of(entries: &Entries) -> anyhow::Result<Vec<u64>> {
+/// The sizes of all entries, of which relative ones are so to `folder`; none where they are not all files, as in a list of
+/// target names.
+fn sizes_of(entries: &Entries, folder: &Path) -> anyhow::Result<Vec<u64>> {
     if let Some(known) = entries.iter().map(|entry| entry.size).collect::<Option<Vec<u64>>>() {
         return Ok(known);
     }
-    let paths: Vec<_> = entries.iter().map(|entry| entry.path).collect();
+    let paths: Vec<_> = entries.iter().map(|entry| text::seen_from(folder, entry.path)).collect();
     match discover::sizes(&paths, &|| true) {
         Ok(sizes) => Ok(sizes),
         Err(discover::DiscoverError::Size { .. }) => Ok(Vec::new()),

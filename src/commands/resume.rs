@@ -67,6 +67,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
+    let config = &config.clone().with_program()?;
     let layout = Layout::new(&config.results_dir);
     let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;
     let chosen = choose(chosen, count)?;

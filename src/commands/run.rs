@@ -1,6 +1,8 @@
 //! `run`: this replica's share, from the list to the results file.
 
+use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::commands::dry_run;
@@ -12,13 +14,14 @@ use crate::figures::Told;
 use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, Rules};
 use crate::liveness::takeover;
-use crate::provenance::Process;
+use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
 use crate::record::inputs::{InputList, Origin, Source};
 use crate::record::layout::Layout;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
 use crate::run::descendants::Descendants;
+use crate::run::execute::WorkFolder;
 use crate::run::shutdown::Shutdown;
 use crate::units;
 
@@ -104,6 +107,88 @@ pub(super) fn rules(config: &RunConfig) -> Rules<'_> {
     }
 }
 
+/// What a list would be made of; `None` without an input.
+fn origin(config: &RunConfig) -> Option<Origin> {
+    source(config).map(|source| Origin {
+        source: source.clone(),
+        strategy: config.strategy,
+        replica_count: config.identity.replica.count(),
+        command: config.command.clone(),
+        command_files: command_files::digests(config.command_words(), &config.cwd),
+        settings: config.settings.clone(),
+    })
+}
+
+/// The launch as the run needs it: where its share has relative entries, they, and with them the tasks and
+/// what is relative in the command, mean the folder where the run was begun. The program is looked for from there.
+///
+/// # Errors
+/// When that folder is not there, or has no such program.
+pub(super) fn at_home(config: &RunConfig, list: &InputList, console: &Console) -> anyhow::Result<RunConfig> {
+    let Some((folder, entry)) = home_elsewhere(config, list)? else {
+        return config.clone().with_program();
+    };
+    let (entry, folder_shown) = (units::path(&entry), units::path(folder));
+    anyhow::ensure!(
+        folder.is_dir(),
+        "the entries of this run's list are relative, such as {entry}: they mean the folder where the run was begun, {folder_shown}, and there is no such directory here. Launch where that folder can be seen; if its files lie elsewhere now, give that folder with --chdir"
+    );
+    let here = units::path(&config.started_in);
+    console.say(
+        Verbosity::Normal,
+        Tone::Plain,
+        &format!(
+            "tasks start in {folder_shown}, where this run was begun, and not in {here}: entries of its list are relative, such as {entry}"
+        ),
+    );
+    config.at_home_in(folder).with_program()
+}
+
+/// The folder where the run was begun, if it is another one than this launch's and an entry of this share is relative to
+/// it, with that entry.
+fn home_elsewhere<'l>(
+    config: &RunConfig,
+    list: &'l InputList,
+) -> anyhow::Result<Option<(&'l Path, OsString)>> {
+    let header = list.header();
+    let folder = header.begun_in().filter(|folder| {
+        config.work_folder == WorkFolder::Inherited
+            && *folder != config.started_in
+            && matches!(header.source, Source::FilesFrom { .. })
+    });
+    let Some(folder) = folder else { return Ok(None) };
+    let mut relative = None;
+    list.read(list.share_of(config.identity.replica)?.iter(), |_, entry| {
+        if relative.is_none() && Path::new(entry.path).is_relative() {
+            relative = Some(entry.path.to_owned());
+        }
+        Ok(())
+    })?;
+    Ok(relative.map(|entry| (folder, entry)))
+}
+
+/// Tells of what the command names by a relative path where that is another file in this launch's folder than in the one
+/// where the run was begun, or none.
+fn say_other_files(config: &RunConfig, list: &InputList, here: &[NamedFile], console: &Console) {
+    let header = list.header();
+    let Some(folder) = header.begun_in().filter(|folder| *folder != config.cwd) else { return };
+    if config.work_folder != WorkFolder::Inherited {
+        return;
+    }
+    let [here_shown, there] = [config.cwd.as_path(), folder].map(units::path);
+    for file in header.command_files.iter().filter(|file| Path::new(&file.name.0).is_relative()) {
+        let is_there = here.iter().any(|other| other.name == file.name);
+        if here.contains(file) {
+            continue;
+        }
+        let how = if is_there { "another file" } else { "not there" };
+        console.warn(&format!(
+            "this launch was started in {here_shown}, the run was begun in {there}: {} is {how} here. Start in that folder, or give --chdir {there}, unless this is meant",
+            units::path(&file.name.0)
+        ));
+    }
+}
+
 fn live(
     config: &RunConfig,
     console: &Console,
@@ -116,23 +201,23 @@ fn live(
     let layout = Layout::new(&config.results_dir);
     let me = Process::current(config.session.clone());
     let listener = Hearing { console, stop, timeout: config.heartbeat.timeout };
-    let command_files = command_files::digests(config.command_words(), &config.cwd);
-    let origin = source(config).map(|source| Origin {
-        source: source.clone(),
-        strategy: config.strategy,
-        replica_count: config.identity.replica.count(),
-        command: config.command.clone(),
-        command_files: command_files.clone(),
-        settings: config.settings.clone(),
-    });
-    let Some(list) =
-        listing::adopt_or_publish(&layout, origin.as_ref(), rules(config), &me, config.heartbeat, &listener)?
-    else {
-        return nothing_found(config, console, out);
+    let list = if let Some(list) = InputList::open(&layout)? {
+        list
+    } else {
+        // No run is begun of what can't be run.
+        let config = config.clone().with_program()?;
+        let (origin, rules) = (origin(&config), rules(&config));
+        let made =
+            listing::adopt_or_publish(&layout, origin.as_ref(), rules, &me, config.heartbeat, &listener)?;
+        let Some(list) = made else { return nothing_found(&config, console, out) };
+        list
     };
     let replica = config.identity.replica;
     check_agreement(config, &list, &layout, console)?;
-    let launcher = Launcher { config, console, layout: &layout, list: &list, stop, descendants };
+    let config = at_home(config, &list, console)?;
+    let command_files = command_files::digests(config.command_words(), &config.cwd);
+    say_other_files(&config, &list, &command_files, console);
+    let launcher = Launcher { config: &config, console, layout: &layout, list: &list, stop, descendants };
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
     let mut ended = match launcher.look(&share)? {

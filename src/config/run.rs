@@ -21,6 +21,7 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::record::inputs::{Command, Settings, Source};
 use crate::replica::Replica;
 use crate::run::cgroup::{Cgroup, MemoryGroup};
+use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
 use crate::run::execute::{Manner, WorkFolder};
 use crate::run::limits::JobsRule;
@@ -73,7 +74,7 @@ pub struct RunConfig {
     pub template: Template,
     /// In what processes tasks are done.
     pub manner: Manner,
-    /// The file of its first word, where that has no placeholder.
+    /// The file of its first word, where that has no placeholder and was looked for.
     pub program: Option<PathBuf>,
     /// CPUs that may be used.
     pub cpus: f64,
@@ -127,8 +128,10 @@ pub struct RunConfig {
     pub session: Option<String>,
     /// What the run's list keeps of it.
     pub settings: Settings,
-    /// Where the command was given: what is relative in it is so to that.
+    /// What is relative in the command is so to this folder.
     pub cwd: PathBuf,
+    /// Where this process was started.
+    pub started_in: PathBuf,
 }
 
 impl RunConfig {
@@ -148,11 +151,6 @@ impl RunConfig {
         let tasks = TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, env);
         let work_folder = work_folder(args.tasks.chdir.as_deref(), environment)?;
         let (cwd, work_folder) = as_given(&layered.settings, work_folder, environment)?;
-        if let (None, Some(word)) = (template.program(), args.tasks.command.first()) {
-            program::not_a_whole_line(word, tasks.get("PATH"), &cwd)?;
-        }
-        let program =
-            template.program().map(|name| program::find(name, tasks.get("PATH"), &cwd)).transpose()?;
         let messages = &args.messages;
         let verbosity = match (messages.verbose.unwrap_or(false), messages.quiet.unwrap_or(false)) {
             (true, true) => bail!("--verbose and --quiet contradict each other: give one of them"),
@@ -167,7 +165,7 @@ impl RunConfig {
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
             identity,
             strategy: args.share.strategy,
-            program,
+            program: None,
             cpus: resources.cpus,
             memory: resources.memory,
             jobs: resources.jobs,
@@ -195,11 +193,50 @@ impl RunConfig {
             settings: layered.settings,
             session: environment.get(SESSION).map(|session| session.to_string_lossy().into_owned()),
             cwd,
+            started_in: environment.cwd.clone(),
             command,
             template,
             manner,
             results_dir,
         })
+    }
+
+    /// The same with its program, which must be there before anything begins.
+    ///
+    /// # Errors
+    /// When there is no such program, or it can't be executed.
+    pub fn with_program(self) -> anyhow::Result<Self> {
+        let path = self.environment.get("PATH");
+        let program = match (self.template.program(), &self.command) {
+            (Some(name), _) => Some(program::find(name, path, &self.cwd)?),
+            (None, Command::Argv(words)) => {
+                words.first().map_or(Ok(()), |word| program::not_a_whole_line(&word.0, path, &self.cwd))?;
+                None
+            }
+            (None, Command::Shell(_)) => None,
+        };
+        Ok(Self { program, ..self })
+    }
+
+    /// The same with tasks that start in `folder`, which also what is relative in the command then means.
+    #[must_use]
+    pub fn at_home_in(&self, folder: &Path) -> Self {
+        Self { cwd: folder.to_owned(), work_folder: WorkFolder::Fixed(folder.to_owned()), ..self.clone() }
+    }
+
+    /// What entries of a run that was begun in `folder` are called in tasks, or in commands that are printed here.
+    pub fn entry_names(&self, source: &Source, folder: &Path) -> EntryNames {
+        let names = EntryNames::new(&self.template, source);
+        let runs_there = match &self.work_folder {
+            WorkFolder::Inherited => self.started_in == folder,
+            WorkFolder::Fixed(fixed) => fixed == folder,
+            WorkFolder::Task => false,
+        };
+        let is_read_there = !self.is_dry || self.started_in == folder;
+        match source {
+            Source::FilesFrom { .. } if !(runs_there && is_read_there) => names.seen_from_elsewhere(folder),
+            Source::FilesFrom { .. } | Source::Patterns { .. } => names,
+        }
     }
 
     /// The same for a replica of the run whose share this process takes, `elapsed` after it began.

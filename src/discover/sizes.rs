@@ -31,7 +31,7 @@ pub fn sizes<P: AsRef<Path> + Sync>(
 }
 
 /// The same where only some entries may be files: `None` for what can't be looked at, and for what `keep_going` did not
-/// leave the time to look at. A relative entry is no file, but a name.
+/// leave the time to look at.
 ///
 /// # Errors
 /// When no thread can be started.
@@ -39,9 +39,7 @@ pub fn sizes_where_told<P: AsRef<Path> + Sync>(
     entries: &[P],
     keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Option<u64>>, DiscoverError> {
-    ask_all(entries, |entry, looker| {
-        Ok(entry.is_absolute().then(|| size(entry, looker, keep_going).ok()).flatten())
-    })
+    ask_all(entries, |entry, looker| Ok(size(entry, looker, keep_going).ok()))
 }
 
 /// What `ask` answers for each entry, many asked at a time.
@@ -178,9 +176,9 @@ mod tests {
     fn what_is_no_file_has_no_size_where_not_all_need_one() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("f"), [0; 3]).unwrap();
-        let entries = [dir.path().join("gone"), dir.path().join("f"), "Cargo.toml".into()];
-        assert_eq!(sizes_where_told(&entries, &|| true).unwrap(), [None, Some(3), None]);
-        assert_eq!(sizes_where_told(&entries, &|| false).unwrap(), [None; 3]);
+        let entries = [dir.path().join("gone"), dir.path().join("f")];
+        assert_eq!(sizes_where_told(&entries, &|| true).unwrap(), [None, Some(3)]);
+        assert_eq!(sizes_where_told(&entries, &|| false).unwrap(), [None; 2]);
     }
 
     #[test]

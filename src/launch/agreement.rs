@@ -1,5 +1,7 @@
 //! Whether a launch may go on with the run that a results directory holds.
 
+use std::path::Path;
+
 use anyhow::bail;
 
 use crate::discover::EntryType;
@@ -7,6 +9,7 @@ use crate::record::inputs::{Command, InputList, Source};
 use crate::record::layout::Layout;
 use crate::select::Strategy;
 use crate::template::shell_quote;
+use crate::text::OsText;
 use crate::units;
 
 /// Why a launch must not go on with a list: what it was given differs from what the list was made of.
@@ -28,7 +31,7 @@ pub fn agree(
             layout.root().display()
         )
     };
-    if let Some(source) = source.filter(|source| **source != header.source) {
+    if let Some(source) = source.filter(|source| !are_same(source, &header.source)) {
         bail!(differs("the input", &show(source), &show(&header.source)));
     }
     if let Some(strategy) = strategy.filter(|strategy| *strategy != header.strategy) {
@@ -40,8 +43,20 @@ pub fn agree(
     Ok(())
 }
 
+/// Whether two sources are one. A list counts as the same one on whatever way it is reached.
+fn are_same(one: &Source, other: &Source) -> bool {
+    let (Source::FilesFrom { file, null }, Source::FilesFrom { file: other_file, null: other_null }) =
+        (one, other)
+    else {
+        return one == other;
+    };
+    let leads_to = |file: &OsText| Path::new(&file.0).canonicalize().ok();
+    null == other_null
+        && (file == other_file || leads_to(file).is_some_and(|file| leads_to(other_file) == Some(file)))
+}
+
 fn show(source: &Source) -> String {
-    let quoted = |texts: &[crate::text::OsText]| {
+    let quoted = |texts: &[OsText]| {
         texts.iter().map(|text| format!("'{}'", units::path(&text.0))).collect::<Vec<_>>().join(" ")
     };
     match source {

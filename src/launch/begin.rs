@@ -269,6 +269,10 @@ impl Launcher<'_> {
         let config = self.config;
         ProcessSettings {
             template: config.template.clone(),
+            names: config.entry_names(
+                &self.list.header().source,
+                self.list.header().begun_in().unwrap_or(&config.cwd),
+            ),
             manner: config.manner,
             program: config.program.clone(),
             environment: config.environment.clone(),

@@ -121,7 +121,6 @@ impl Launcher<'_> {
             .collect::<anyhow::Result<Vec<_>>>()?;
         let guard = self.guard(prepared)?;
         let work = Work {
-            list: self.list,
             entries,
             share,
             source,

@@ -1,5 +1,6 @@
 //! What `{rel}` stands for: an entry's path below the fixed part of the pattern that found it.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,37 +9,40 @@ use crate::discover::fixed_part;
 use crate::record::inputs::Source;
 use crate::text::base_name;
 
-/// The part of `path` below the longest fixed part among the run's patterns that contains it: the list does not say
-/// which pattern found an entry, and where several could have, the nearest folder is the least surprising.
-///
-/// A directory given as it is, is the fixed part of what lies in it; a file given as it is has its folder. Entries of
-/// a given list have no pattern: all of the entry, made relative.
-pub fn rel<'a>(source: &Source, path: &'a OsStr) -> &'a OsStr {
-    let below = |fixed: &Path| {
-        let rest = path.as_bytes().strip_prefix(fixed.as_os_str().as_bytes())?;
-        if rest.is_empty() {
-            return None;
-        }
-        let ends_in_slash = fixed.as_os_str().as_bytes().ends_with(b"/");
-        (ends_in_slash || rest.starts_with(b"/")).then(|| relative(OsStr::from_bytes(rest)))
-    };
-    match source {
-        Source::FilesFrom { .. } => relative(path),
-        Source::Patterns { patterns, cwd, .. } => {
-            let cwd = cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0));
-            patterns
-                .iter()
-                // With a component more, what is a plain folder is fixed as a whole.
-                .flat_map(|pattern| {
-                    [
-                        fixed_part(Path::new(&pattern.0).join("*").as_os_str(), cwd),
-                        fixed_part(&pattern.0, cwd),
-                    ]
-                })
-                .filter_map(|fixed| below(&fixed))
-                .min_by_key(|rest| rest.len())
-                .unwrap_or_else(|| base_name(path))
-        }
+/// How `{rel}` is told for all entries of a run, whose patterns are looked at once.
+#[derive(Debug, Clone)]
+pub enum RelPaths {
+    /// Entries of a given list have no pattern: all of the entry, made relative.
+    Whole,
+    /// The fixed parts of the run's patterns.
+    Below(HashSet<Vec<u8>>),
+}
+
+impl RelPaths {
+    /// As a run's source has it. A directory given as it is, is the fixed part of what lies in it; a file given as it is
+    /// has its folder.
+    pub fn of(source: &Source) -> Self {
+        let Source::Patterns { patterns, cwd, .. } = source else { return Self::Whole };
+        let cwd = cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0));
+        let fixed = |pattern: &OsStr| fixed_part(pattern, cwd).into_os_string().into_encoded_bytes();
+        let of_both = patterns.iter().flat_map(|pattern| {
+            // With a component more, what is a plain folder is fixed as a whole.
+            [fixed(Path::new(&pattern.0).join("*").as_os_str()), fixed(&pattern.0)]
+        });
+        Self::Below(of_both.collect())
+    }
+
+    /// The part of `path` below the longest fixed part that contains it: the list does not say which pattern found an
+    /// entry, and where several could have, the nearest folder is the least surprising.
+    pub fn of_entry<'a>(&self, path: &'a OsStr) -> &'a OsStr {
+        let Self::Below(fixed_parts) = self else { return relative(path) };
+        let bytes = path.as_bytes();
+        // From the longest folder to the root.
+        let below = memchr::memrchr_iter(b'/', bytes).find(|slash| {
+            let folder = if *slash == 0 { b"/" } else { &bytes[..*slash] };
+            fixed_parts.contains(folder)
+        });
+        below.map_or_else(|| base_name(path), |slash| relative(OsStr::from_bytes(&bytes[slash..])))
     }
 }
 
@@ -52,7 +56,7 @@ fn relative(path: &OsStr) -> &OsStr {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::rel;
+    use super::RelPaths;
     use crate::discover::EntryType;
     use crate::record::inputs::Source;
 
@@ -78,10 +82,11 @@ mod tests {
                 exclude: Vec::new(),
                 entry_type: EntryType::File,
             };
-            assert_eq!(rel(&source, OsStr::new(path)), OsStr::new(expected), "{patterns:?} {path}");
+            let rel = RelPaths::of(&source);
+            assert_eq!(rel.of_entry(OsStr::new(path)), OsStr::new(expected), "{patterns:?} {path}");
         }
-        let given = Source::FilesFrom { file: OsStr::new("-").into(), null: false };
-        assert_eq!(rel(&given, OsStr::new("/x/y")), OsStr::new("x/y"));
-        assert_eq!(rel(&given, OsStr::new("NGC 1275")), OsStr::new("NGC 1275"));
+        let given = RelPaths::of(&Source::FilesFrom { file: OsStr::new("-").into(), null: false });
+        assert_eq!(given.of_entry(OsStr::new("/x/y")), OsStr::new("x/y"));
+        assert_eq!(given.of_entry(OsStr::new("NGC 1275")), OsStr::new("NGC 1275"));
     }
 }

@@ -10,6 +10,7 @@ use crate::record::item::TaskResult;
 use crate::replica::Replica;
 use crate::run::capture::Capture;
 use crate::run::child::{self, Finished, Spec};
+use crate::run::entry_names::EntryNames;
 use crate::run::environment::{TASK_ID, TaskEnvironment};
 use crate::run::memory::{Roster, Seat};
 use crate::run::result::ResultRule;
@@ -35,10 +36,8 @@ pub(super) const OWN_VARIABLES: [&str; 8] = [
 /// One attempt that is to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
-    /// The list entry.
+    /// The list entry, as records have it.
     pub path: &'a OsStr,
-    /// It below its pattern's fixed part.
-    pub rel: &'a OsStr,
     /// Its index in the list.
     pub index: u64,
     /// Which attempt of the task, over all launches, from 1.
@@ -121,6 +120,8 @@ pub enum Manner {
 pub struct ProcessSettings {
     /// The command.
     pub template: Template,
+    /// What entries are called in it.
+    pub names: EntryNames,
     /// In what processes.
     pub manner: Manner,
     /// The file of its first word, where that has no placeholder.
@@ -191,6 +192,7 @@ impl<'a> ProcessSlot<'a> {
     fn variables(
         &self,
         attempt: &Attempt<'_>,
+        path: &OsStr,
         task_id: &OsStr,
         result_file: &Path,
     ) -> std::io::Result<Vec<CString>> {
@@ -198,7 +200,7 @@ impl<'a> ProcessSlot<'a> {
         let [index, slot, number] =
             [attempt.index.to_string(), self.slot.to_string(), attempt.number.to_string()]
                 .map(OsString::from);
-        let values = [task_id, attempt.path, &index, &slot, &number, result_file.as_os_str(), tmp, tmp];
+        let values = [task_id, path, &index, &slot, &number, result_file.as_os_str(), tmp, tmp];
         OWN_VARIABLES.into_iter().zip(values).map(|(name, value)| variable(name, value)).collect()
     }
 
@@ -259,9 +261,10 @@ impl Execute for ProcessSlot<'_> {
             return Execution::CannotStart(format!("{error:#}"));
         }
         let replica = settings.replica.id();
+        let path = settings.names.path(attempt.path);
         let place = TaskPlace {
-            path: attempt.path,
-            rel: attempt.rel,
+            path: &path,
+            rel: settings.names.rel(attempt.path),
             index: attempt.index,
             slot: self.slot,
             replica,
@@ -292,7 +295,7 @@ impl Execute for ProcessSlot<'_> {
             };
             child::run(&spec, self.stop, &mut stdout, &mut stderr)
         };
-        let own = self.variables(attempt, &task_id, &result_file);
+        let own = self.variables(attempt, &path, &task_id, &result_file);
         let finished = match own.map_err(SpawnError::from).and_then(run) {
             Ok(finished) => finished,
             Err(SpawnError::Short(error)) => return Execution::Short(error),

@@ -4,6 +4,7 @@ pub mod capture;
 pub mod cgroup;
 pub mod child;
 pub mod descendants;
+pub mod entry_names;
 pub mod environment;
 pub mod execute;
 pub mod init;

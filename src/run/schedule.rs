@@ -14,8 +14,6 @@ use crate::entries::Entries;
 use crate::event::Totals;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::outcome::{Cause, Status};
-use crate::record::inputs::InputList;
-use crate::record::rel::rel;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::Guard;
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
@@ -90,8 +88,6 @@ impl Retries {
 
 /// What a launch has to do, and how.
 pub struct Work<'a> {
-    /// The list, for `{rel}`.
-    pub list: &'a InputList,
     /// The entries of the share, in its order.
     pub entries: &'a Entries,
     /// The index in the list of each.
@@ -178,13 +174,7 @@ impl Work<'_> {
             Ok(number) => number,
             Err(error) => return self.cannot_write(turn, &error),
         };
-        let attempt = Attempt {
-            path: entry.path,
-            rel: rel(&self.list.header().source, entry.path),
-            index,
-            number,
-            alone: turn.is_alone(),
-        };
+        let attempt = Attempt { path: entry.path, index, number, alone: turn.is_alone() };
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
         let execution = executor.execute(&attempt);

@@ -88,6 +88,11 @@ impl Template {
         self.argv.first().and_then(Word::literal)
     }
 
+    /// Whether a placeholder is in it.
+    pub fn uses(&self, token: Token) -> bool {
+        self.argv.iter().flat_map(Word::tokens).any(|used| used == token)
+    }
+
     /// Whether a shell is started with a script that has a placeholder in it (`sh -c 'wc {}'`): the name of a file then
     /// becomes shell code. Not refused, since arguments are passed on as they are, but worth a warning.
     pub fn puts_names_into_shell_code(&self) -> bool {

@@ -372,7 +372,8 @@ impl Execute for WorkerSlot<'_> {
             self.let_go();
         }
         let tmpdir = self.scratch.tmp().as_os_str();
-        write_request(&mut self.request, attempt.path, attempt.index, attempt.number, tmpdir);
+        let path = self.settings.names.path(attempt.path);
+        write_request(&mut self.request, &path, attempt.index, attempt.number, tmpdir);
         self.attempt(attempt, Instant::now())
     }
 
