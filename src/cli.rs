@@ -481,8 +481,8 @@ pub struct MergeArgs {
     /// Results directories; records of a later one complete those of an earlier one
     #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub dirs: Vec<PathBuf>,
-    /// Where the merged results go; .jsonl and .csv by extension [default: `final_results.json` in the first directory]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// Where the merged results go, as .json, .jsonl, .csv or .tsv; `-` prints them (JSON) [default: `final_results.json` in the first directory]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Call the result final although files are missing
     #[arg(long)]

@@ -13,6 +13,7 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::merge::{
     Directory, Format, Proof, Summary, Survey, Targets, partial_name, survey, write, write_missing,
 };
+use crate::record::destination::Destination;
 use crate::record::layout::{Layout, ResultsName};
 use crate::report;
 use crate::report::console::Console;
@@ -34,23 +35,20 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     let directories =
         roots.iter().map(|root| Directory::open(root, times)).collect::<anyhow::Result<Vec<_>>>()?;
     let first = Layout::new(roots.first().context("no results directory")?);
-    let targets = Targets {
-        results: args
-            .output
-            .as_ref()
-            .map_or_else(|| first.merged("final_results.json"), |output| environment.absolute(output)),
-        failed: first.merged("final_failed.json"),
-        summary: first.merged("final_summary.json"),
-        allow_missing: args.allow_missing,
-    };
-    let missing = args.missing.as_ref().map(|missing| environment.absolute(missing));
-    refuse_names(&targets, missing.as_deref())?;
-    let mut survey = survey(directories, Format::of(&targets.results))?;
+    let typed = |path: &PathBuf| Destination::typed(path, environment);
+    let mut targets = Targets::within(&first);
+    targets.results = args.output.as_ref().map_or(targets.results, typed);
+    targets.allow_missing = args.allow_missing;
+    let missing = args.missing.as_ref().map(typed);
+    refuse_names(&targets, missing.as_ref())?;
+    refuse_two_on_stdout(&targets, missing.as_ref(), args.json)?;
+    let format = Format::of(&targets.results).context(given_output(&targets.results))?;
+    let mut survey = survey(directories, format)?;
     if let Some(missing) = &missing {
-        write_missing(&survey, missing, args.null)?;
+        write_missing(&survey, missing, args.null, out)?;
     }
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
-    let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console)?;
+    let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
     if args.json {
         serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &survey.effort, &results))?;
         out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
@@ -63,14 +61,10 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
 /// # Errors
 /// As [`run`].
 pub(super) fn whole(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<ExitCode> {
-    let targets = Targets {
-        results: layout.merged("final_results.json"),
-        failed: layout.merged("final_failed.json"),
-        summary: layout.merged("final_summary.json"),
-        allow_missing: false,
-    };
-    let mut survey = survey(vec![Directory::open(layout.root(), times)?], Format::of(&targets.results))?;
-    Ok(write_and_tell(&mut survey, &targets, &[units::path(layout.root())], console)?.1)
+    let targets = Targets::within(layout);
+    let mut survey = survey(vec![Directory::open(layout.root(), times)?], Format::Json)?;
+    let dirs = [units::path(layout.root())];
+    Ok(write_and_tell(&mut survey, &targets, &dirs, console, &mut std::io::sink())?.1)
 }
 
 /// Where the results are, and what to exit with.
@@ -79,34 +73,52 @@ fn write_and_tell(
     targets: &Targets,
     dirs: &[String],
     console: &Console,
-) -> anyhow::Result<(PathBuf, ExitCode)> {
-    let results = write(survey, targets)?;
+    out: &mut dyn Write,
+) -> anyhow::Result<(Destination, ExitCode)> {
+    let results = write(survey, targets, out)?;
     let is_final = targets.is_final(&survey.proof);
     report::merge::say(console, &survey.proof, &survey.effort, targets, &results, dirs);
-    if !is_final && targets.results.exists() {
-        console.warn(&format!(
-            "{} is there from an earlier merge and was left as it was",
-            targets.results.display()
-        ));
+    if results != targets.results && targets.results.path().is_some_and(Path::exists) {
+        console.warn(&format!("{} is there from an earlier merge and was left as it was", targets.results));
     }
     Ok((results, exit_code(&survey.proof, is_final)))
 }
 
-/// Refuses to write over what a merge reads, or two things under one name.
-fn refuse_names(targets: &Targets, missing: Option<&Path>) -> anyhow::Result<()> {
-    let partial = partial_name(&targets.results);
-    let mut taken: Vec<&Path> = vec![&targets.failed, &targets.summary];
-    for (option, path) in [("--output", Some(&*targets.results)), ("--missing", missing)] {
-        let Some(path) = path else { continue };
-        let name = path.file_name().unwrap_or_default();
+fn given_output(results: &Destination) -> String {
+    format!("--output {results}")
+}
+
+/// Refuses to write over what a merge reads, or two things under one name, wherever links lead.
+fn refuse_names(targets: &Targets, missing: Option<&Destination>) -> anyhow::Result<()> {
+    let of_ours = [&targets.failed, &targets.summary].into_iter();
+    let mut taken: Vec<PathBuf> = of_ours.filter_map(|ours| ours.replaced().ok().flatten()).collect();
+    for (option, destination) in [("--output", Some(&targets.results)), ("--missing", missing)] {
+        let Some(destination) = destination else { continue };
+        let Some(place) = destination.place(option)? else { continue };
+        let name = place.file_name().unwrap_or_default();
         let is_read = name == "inputs.jsonl" || ResultsName::parse(name).is_some();
         anyhow::ensure!(
-            !is_read && !taken.contains(&path),
-            "{option} {}: a merge reads or writes something else under this name: give another one",
-            path.display()
+            !is_read && !taken.contains(&place),
+            "{option} {destination}: a merge reads or writes something else under this name: give another one"
         );
-        taken.extend([path, &*partial]);
+        taken.extend([partial_name(&place), place]);
     }
+    Ok(())
+}
+
+/// Standard output has one thing that was asked for.
+fn refuse_two_on_stdout(targets: &Targets, missing: Option<&Destination>, json: bool) -> anyhow::Result<()> {
+    let options = [
+        ("--output -", targets.results == Destination::Stdout),
+        ("--missing -", missing == Some(&Destination::Stdout)),
+        ("--json", json),
+    ];
+    let asked: Vec<&str> = options.iter().filter(|(_, asked)| *asked).map(|(option, _)| *option).collect();
+    anyhow::ensure!(
+        asked.len() < 2,
+        "{} would all go to standard output: give a file's name to all but one",
+        asked.join(" and ")
+    );
     Ok(())
 }
 

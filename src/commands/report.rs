@@ -1,7 +1,6 @@
 //! `report`: one HTML page about a run.
 
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::{Context, ensure};
 
@@ -11,11 +10,10 @@ use crate::cli::{Color, ReportArgs};
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::record::atomic_file::{ABANDONED, AtomicFile, remove_leftovers};
+use crate::record::destination::Destination;
 use crate::record::layout::{Layout, REPORT};
 use crate::report::console::{Console, Tone};
 use crate::report::html;
-use crate::units;
 
 /// Writes the page to where it was asked for.
 ///
@@ -24,37 +22,43 @@ use crate::units;
 pub fn run(args: &ReportArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(environment.absolute(&args.dir));
     let times = heartbeat_times(environment)?;
-    if args.output.as_deref() == Some(Path::new("-")) {
-        let chronicle = chronicle::gather(&layout, times)?;
-        html::write(&chronicle, layout.root(), out)
-            .and_then(|()| out.flush())
-            .context("can't print the report")?;
-        return Ok(ExitCode::Ok);
-    }
     let target = match &args.output {
-        Some(output) => environment.absolute(output),
-        None => layout.merged(REPORT),
+        Some(output) => Destination::typed(output, environment),
+        None => Destination::Path(layout.merged(REPORT)),
     };
-    let name = target.file_name().unwrap_or_default();
-    let is_elsewhere = target.parent() != Some(layout.root());
-    ensure!(
-        is_elsewhere || name == REPORT || !Layout::is_of_a_run(name),
-        "--output {}: the run keeps something else under this name: give another one",
-        target.display()
-    );
+    refuse_names(&target, &layout)?;
     let chronicle = chronicle::gather(&layout, times)?;
-    write(&chronicle, &layout, &target)
-        .with_context(|| format!("can't write the report {}", target.display()))
+    write(&chronicle, &layout, &target, out)
+        .with_context(|| format!("can't write the report to {target}"))
         .context(CannotWrite)?;
-    let console = Console::new(Verbosity::Normal, Color::Auto);
-    console.say(Verbosity::Normal, Tone::Plain, &format!("report: {}", units::path(&target)));
+    if target != Destination::Stdout {
+        let console = Console::new(Verbosity::Normal, Color::Auto);
+        console.say(Verbosity::Normal, Tone::Plain, &format!("report: {target}"));
+    }
     Ok(ExitCode::Ok)
 }
 
-fn write(chronicle: &Chronicle, layout: &Layout, target: &Path) -> std::io::Result<()> {
-    let mut file = AtomicFile::create(target)?;
+/// Refuses to write over what the run keeps, wherever links lead.
+fn refuse_names(target: &Destination, layout: &Layout) -> anyhow::Result<()> {
+    let Some(place) = target.place("--output")? else { return Ok(()) };
+    let name = place.file_name().unwrap_or_default();
+    let is_elsewhere = place.parent() != layout.root().canonicalize().ok().as_deref();
+    ensure!(
+        is_elsewhere || name == REPORT || !Layout::is_of_a_run(name),
+        "--output {target}: the run keeps something else under this name: give another one"
+    );
+    Ok(())
+}
+
+fn write(
+    chronicle: &Chronicle,
+    layout: &Layout,
+    target: &Destination,
+    stdout: &mut dyn Write,
+) -> std::io::Result<()> {
+    let mut file = target.open(stdout)?;
     html::write(chronicle, layout.root(), &mut file)?;
-    file.replace()?;
-    remove_leftovers(target, ABANDONED);
+    file.finish()?;
+    target.remove_leftovers();
     Ok(())
 }

@@ -26,4 +26,4 @@ pub use error::{Fault, Inside, JsonError};
 pub use members::{Member, members};
 pub use normal::{Normal, normalise};
 pub use scan::{Kind, MAX_DEPTH, Scanned, scan_value};
-pub use text::{string_eq, string_text, write_string};
+pub use text::{exact_text, string_eq, string_text, write_string};

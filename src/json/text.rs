@@ -71,19 +71,34 @@ pub fn string_eq(raw: &[u8], text: &str) -> bool {
 
 /// What a valid JSON string (with its quotes) stands for; a lone surrogate becomes U+FFFD.
 pub fn string_text(raw: &[u8]) -> Cow<'_, str> {
+    decoded(raw).0
+}
+
+/// The same where it can be said exactly; `None` where there is a lone surrogate, which is no text.
+pub fn exact_text(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let (text, is_exact) = decoded(raw);
+    is_exact.then_some(text)
+}
+
+/// The text, and whether it is all of it.
+fn decoded(raw: &[u8]) -> (Cow<'_, str>, bool) {
     let body = body(raw);
     if memchr::memchr(b'\\', body).is_none() {
-        return String::from_utf8_lossy(body);
+        return (String::from_utf8_lossy(body), true);
     }
     let mut text = String::with_capacity(body.len());
+    let mut is_exact = true;
     for piece in pieces(body) {
         match piece {
             Piece::Plain(plain) => text.push_str(&String::from_utf8_lossy(plain)),
             Piece::Char(char) => text.push(char),
-            Piece::LoneSurrogate => text.push(char::REPLACEMENT_CHARACTER),
+            Piece::LoneSurrogate => {
+                text.push(char::REPLACEMENT_CHARACTER);
+                is_exact = false;
+            }
         }
     }
-    Cow::Owned(text)
+    (Cow::Owned(text), is_exact)
 }
 
 /// Appends `text` as a JSON string, quotes and all; of what is not ASCII nothing is escaped.
@@ -179,6 +194,7 @@ mod tests {
         for (raw, text) in same {
             assert!(string_eq(raw.as_bytes(), text), "{raw}");
             assert_eq!(string_text(raw.as_bytes()), text);
+            assert_eq!(exact_text(raw.as_bytes()).as_deref(), Some(text));
             assert!(!string_eq(raw.as_bytes(), &format!("{text}x")), "{raw} is shorter");
         }
         for raw in [r#""files""#, r#""fil""#, r#""file\u0000""#, r#""\u0046ile""#, r#""\n""#] {
@@ -196,6 +212,7 @@ mod tests {
             (r#""\ud83dx\ude00""#, "\u{fffd}x\u{fffd}"),
         ] {
             assert_eq!(string_text(raw.as_bytes()), text, "{raw}");
+            assert_eq!(exact_text(raw.as_bytes()), None, "{raw}");
             assert!(!string_eq(raw.as_bytes(), text), "{raw}");
         }
     }

@@ -3,6 +3,7 @@
 //! of unknown origin that name tasks are read once more, before, to know that they are whole.
 
 mod bits;
+mod columns;
 mod csv_table;
 mod effort;
 mod output;
@@ -14,7 +15,7 @@ mod survey;
 mod write;
 
 pub use effort::Effort;
-pub use output::{Format, partial_name};
+pub use output::{Format, UnknownFormat, partial_name};
 pub use parts::Directory;
 pub use proof::{Broken, FailureGroup, MissingReplica, Proof, ReplicaState, Summary};
 pub use survey::{Survey, survey};

@@ -1,11 +1,12 @@
-//! The forms of merged results: a JSON array, JSON lines, or a CSV table, by the extension of their name.
+//! The forms of merged results: a JSON array, JSON lines, or a table, by the extension of their name.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::merge::columns::Columns;
 use crate::merge::csv_table::Table;
-use crate::record::atomic_file::AtomicFile;
+use crate::record::destination::{Destination, OutputFile};
 use crate::record::results::ArrayWriter;
 
 /// How merged results are written.
@@ -15,17 +16,44 @@ pub enum Format {
     Json,
     /// A record a line.
     JsonLines,
-    /// A table.
+    /// A table, its cells separated by commas.
     Csv,
+    /// A table, its cells separated by tabs.
+    Tsv,
+}
+
+/// No form of results has this extension.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "results can't be written as .{extension}: the name has to end in .json, .jsonl, .csv or .tsv (without an extension they are JSON)"
+)]
+pub struct UnknownFormat {
+    extension: String,
 }
 
 impl Format {
-    /// By extension; JSON for all that is neither `.jsonl` nor `.csv`.
-    pub fn of(name: &Path) -> Self {
-        match name.extension().and_then(|extension| extension.to_str()) {
-            Some("jsonl" | "ndjson") => Self::JsonLines,
-            Some("csv") => Self::Csv,
-            _ => Self::Json,
+    /// By extension, in any case; JSON where there is none, as for standard output.
+    ///
+    /// # Errors
+    /// When there is another extension.
+    pub fn of(destination: &Destination) -> Result<Self, UnknownFormat> {
+        let Some(extension) = destination.path().and_then(Path::extension) else { return Ok(Self::Json) };
+        let extension = extension.to_string_lossy();
+        match extension.to_ascii_lowercase().as_str() {
+            "json" => Ok(Self::Json),
+            "jsonl" | "ndjson" => Ok(Self::JsonLines),
+            "csv" => Ok(Self::Csv),
+            "tsv" => Ok(Self::Tsv),
+            _ => Err(UnknownFormat { extension: crate::units::printable(&extension) }),
+        }
+    }
+
+    /// What is between the cells of a table; `None` for what is no table.
+    pub(super) fn delimiter(self) -> Option<u8> {
+        match self {
+            Self::Csv => Some(b','),
+            Self::Tsv => Some(b'\t'),
+            Self::Json | Self::JsonLines => None,
         }
     }
 }
@@ -43,20 +71,22 @@ pub fn partial_name(name: &Path) -> PathBuf {
 
 /// Merged results being written.
 #[derive(Debug)]
-pub(super) enum Output {
-    Json(Box<ArrayWriter<AtomicFile>>),
-    JsonLines(AtomicFile),
-    Csv(Box<Table<AtomicFile>>),
+pub(super) enum Output<'o> {
+    Json(Box<ArrayWriter<OutputFile<'o>>>),
+    JsonLines(OutputFile<'o>),
+    Table(Box<Table<OutputFile<'o>>>),
 }
 
-impl Output {
+impl<'o> Output<'o> {
     /// `columns` are those of a table, found before.
-    pub(super) fn create(path: &Path, columns: Option<super::csv_table::Columns>) -> io::Result<Self> {
-        let file = AtomicFile::create(path)?;
-        Ok(match (Format::of(path), columns) {
-            (Format::Csv, columns) => Self::Csv(Box::new(Table::begin(file, columns.unwrap_or_default())?)),
-            (Format::JsonLines, _) => Self::JsonLines(file),
-            (Format::Json, _) => Self::Json(Box::new(ArrayWriter::new(file))),
+    pub(super) fn begin(file: OutputFile<'o>, format: Format, columns: Option<Columns>) -> io::Result<Self> {
+        if let Some(delimiter) = format.delimiter() {
+            let columns = columns.unwrap_or_else(Columns::new);
+            return Ok(Self::Table(Box::new(Table::begin(file, delimiter, columns)?)));
+        }
+        Ok(match format {
+            Format::JsonLines => Self::JsonLines(file),
+            _ => Self::Json(Box::new(ArrayWriter::new(file))),
         })
     }
 
@@ -64,7 +94,7 @@ impl Output {
         match self {
             Self::Json(array) => array.record(record),
             Self::JsonLines(file) => file.write_all(record).and_then(|()| file.write_all(b"\n")),
-            Self::Csv(table) => table.record(record),
+            Self::Table(table) => table.record(record),
         }
     }
 
@@ -82,18 +112,18 @@ impl Output {
         self.array()?.piece(text)
     }
 
-    fn array(&mut self) -> io::Result<&mut ArrayWriter<AtomicFile>> {
+    fn array(&mut self) -> io::Result<&mut ArrayWriter<OutputFile<'o>>> {
         match self {
             Self::Json(array) => Ok(array),
-            Self::JsonLines(_) | Self::Csv(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::JsonLines(_) | Self::Table(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
-            Self::Json(array) => array.finish()?.0.replace(),
-            Self::JsonLines(file) => file.replace(),
-            Self::Csv(table) => table.finish()?.replace(),
+            Self::Json(array) => array.finish()?.0.finish(),
+            Self::JsonLines(file) => file.finish(),
+            Self::Table(table) => table.finish()?.finish(),
         }
     }
 }
@@ -103,17 +133,38 @@ mod tests {
     use std::path::Path;
 
     use super::{Format, partial_name};
+    use crate::record::destination::Destination;
+
+    fn format(name: &str) -> Result<Format, String> {
+        Format::of(&Destination::Path(name.into())).map_err(|error| error.to_string())
+    }
 
     #[test]
     fn the_extension_says_the_format_and_partial_goes_before_it() {
-        for (name, format, partial) in [
+        for (name, expected, partial) in [
             ("a/final_results.json", Format::Json, "a/final_results.partial.json"),
             ("x.jsonl", Format::JsonLines, "x.partial.jsonl"),
+            ("x.NDJSON", Format::JsonLines, "x.partial.NDJSON"),
             ("x.csv", Format::Csv, "x.partial.csv"),
+            ("x.CSV", Format::Csv, "x.partial.CSV"),
+            ("a.b.Tsv", Format::Tsv, "a.b.partial.Tsv"),
             ("x", Format::Json, "x.partial"),
+            (".csv", Format::Json, ".csv.partial"),
         ] {
-            assert_eq!(Format::of(Path::new(name)), format);
+            assert_eq!(format(name), Ok(expected));
             assert_eq!(partial_name(Path::new(name)), Path::new(partial));
+        }
+        assert_eq!(Format::of(&Destination::Stdout), Ok(Format::Json));
+    }
+
+    #[test]
+    fn an_unknown_extension_is_an_error_that_names_those_that_exist() {
+        for (name, extension) in
+            [("x.csv.gz", ".gz"), ("x.parquet", ".parquet"), ("x.txt", ".txt"), ("x.", ".")]
+        {
+            let error = format(name).unwrap_err();
+            assert!(error.contains(&format!("as {extension}: ")), "{error}");
+            assert!(error.contains(".json, .jsonl, .csv or .tsv"), "{error}");
         }
     }
 }

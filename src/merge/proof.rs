@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::merge::effort::{Effort, EffortTold};
 use crate::outcome::Cause;
+use crate::record::destination::Destination;
 
 /// What a merge found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -113,7 +114,7 @@ pub struct Summary<'a> {
     v: u32,
     /// When it was made.
     created_at: String,
-    /// The merged results.
+    /// The merged results; `-` is standard output.
     results: String,
     /// What was found.
     #[serde(flatten)]
@@ -124,12 +125,12 @@ pub struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     /// Of a merge that wrote its results to `results`, of launches that used so much.
-    pub fn of(proof: &'a Proof, effort: &Effort, results: &std::path::Path) -> Self {
+    pub fn of(proof: &'a Proof, effort: &Effort, results: &Destination) -> Self {
         Self {
             format: "canfar-run summary",
             v: 1,
             created_at: crate::clock::now(),
-            results: crate::units::path(results),
+            results: results.path().map_or_else(|| "-".to_owned(), crate::units::path),
             proof,
             figures: effort.told(),
         }

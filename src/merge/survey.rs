@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::merge::bits::Bits;
-use crate::merge::csv_table::Columns;
+use crate::merge::columns::Columns;
 use crate::merge::effort::{Effort, effort};
 use crate::merge::output::Format;
 use crate::merge::parts::{Directory, Part, PartKind};
@@ -47,6 +47,7 @@ pub struct Survey {
     pub(super) tasks: Vec<HashMap<String, Tasks>>,
     /// Parts that are left out, by directory.
     pub(super) left_out: Vec<HashSet<usize>>,
+    /// Of all records that win, for a table.
     pub(super) columns: Option<Columns>,
     /// What was found.
     pub proof: Proof,
@@ -62,7 +63,7 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
     let mut survey = Survey {
         tasks: directories.iter().map(|_| HashMap::new()).collect(),
         left_out: vec![HashSet::new(); directories.len()],
-        columns: (format == Format::Csv).then(Columns::default),
+        columns: None,
         proof: Proof::default(),
         effort: effort(&directories),
         directories,
@@ -74,6 +75,9 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
     survey.compare_directories()?;
     survey.find_missing()?;
     survey.conclude();
+    if format.delimiter().is_some() {
+        survey.columns = Some(survey.learn_columns()?);
+    }
     Ok(survey)
 }
 
@@ -149,24 +153,33 @@ impl Survey {
         }
     }
 
-    /// What only the records tell: which tasks a file is about, and the columns of a table.
+    /// What only the records tell: which tasks a file is about.
     fn take_records(&mut self, number: usize, part_number: usize, checked: Checked) -> anyhow::Result<()> {
-        let directory = &self.directories[number];
-        let part = &directory.parts[part_number];
-        let is_file = checked != Checked::Known;
-        if self.columns.is_none() && checked != Checked::Tasks {
+        if checked != Checked::Tasks {
             self.proof.foreign += checked.foreign();
             return Ok(());
         }
-        part.each(directory, &mut |item| {
-            if is_file && !admit(directory, item, &mut self.tasks[number], &mut self.proof) {
-                return Ok(());
-            }
-            if let Some(columns) = self.columns.as_mut().filter(|_| item.status == Status::Ok) {
-                columns.learn(item.record);
-            }
+        let directory = &self.directories[number];
+        directory.parts[part_number].each(directory, &mut |item| {
+            admit(directory, item, &mut self.tasks[number], &mut self.proof);
             Ok(())
         })
+    }
+
+    fn learn_columns(&self) -> anyhow::Result<Columns> {
+        let mut columns = Columns::new();
+        for (number, directory) in self.directories.iter().enumerate() {
+            let parts = (0..directory.parts.len()).filter(|part| !self.left_out[number].contains(part));
+            for part_number in parts {
+                self.winners(number, part_number, &mut |item| {
+                    if item.status == Status::Ok {
+                        columns.learn(item.record);
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(columns)
     }
 
     /// Finds the best of several records of a task, where there are any.
@@ -329,21 +342,12 @@ impl Survey {
     }
 }
 
-/// Notes a record of a file; `false` for one that is not to be merged: of another run than the list beside it, so
-/// somebody's older result.
-fn admit(
-    directory: &Directory,
-    item: &Item<'_>,
-    tasks: &mut HashMap<String, Tasks>,
-    proof: &mut Proof,
-) -> bool {
+/// Notes a record of a file, unless it is of another run than the list beside it, so somebody's older result.
+fn admit(directory: &Directory, item: &Item<'_>, tasks: &mut HashMap<String, Tasks>, proof: &mut Proof) {
     let header = directory.list.as_ref().map(InputList::header);
     let is_of_list = |task: &Task<'_>, header: &Header| task.run == header.run && task.index < header.count;
     match (&item.task, header) {
-        (Some(task), Some(header)) if !is_of_list(task, header) => {
-            proof.of_other_runs += 1;
-            return false;
-        }
+        (Some(task), Some(header)) if !is_of_list(task, header) => proof.of_other_runs += 1,
         (Some(task), header) => {
             let is_first = match tasks.get_mut(&*task.run) {
                 Some(tasks) => tasks.take(task.index, item.status, proof),
@@ -353,5 +357,4 @@ fn admit(
         }
         (None, _) => proof.foreign += 1,
     }
-    true
 }

@@ -2,22 +2,22 @@
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::CannotWrite;
 use crate::failures::{Group, Groups};
-use crate::merge::output::{Output, partial_name};
+use crate::merge::output::{Format, Output, partial_name};
 use crate::merge::parts::Part;
 use crate::merge::proof::{FailureGroup, Proof, Summary};
 use crate::merge::reading::{Item, Take};
 use crate::merge::steps::{Joined, Step};
 use crate::merge::survey::Survey;
 use crate::outcome::{Cause, Status, last_line};
-use crate::record::atomic_file::{ABANDONED, AtomicFile, remove_leftovers};
+use crate::record::destination::{Destination, OutputFile};
 use crate::record::item;
+use crate::record::layout::Layout;
 use crate::record::results::ArrayWriter;
 use crate::threads::Crew;
 use crate::units;
@@ -26,19 +26,40 @@ use crate::units;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Targets {
     /// The merged results, when they are complete.
-    pub results: PathBuf,
+    pub results: Destination,
     /// Records of failures.
-    pub failed: PathBuf,
+    pub failed: Destination,
     /// The proof and the figures.
-    pub summary: PathBuf,
+    pub summary: Destination,
     /// Whether results are called final although files are missing.
     pub allow_missing: bool,
 }
 
 impl Targets {
-    /// Where the results go, by what was found.
-    pub fn results_of(&self, proof: &Proof) -> PathBuf {
-        if self.is_final(proof) { self.results.clone() } else { partial_name(&self.results) }
+    /// Those of a results directory.
+    pub fn within(layout: &Layout) -> Self {
+        let file = |name| Destination::Path(layout.merged(name));
+        Self {
+            results: file("final_results.json"),
+            failed: file("final_failed.json"),
+            summary: file("final_summary.json"),
+            allow_missing: false,
+        }
+    }
+
+    /// Where the results go, by what was found. What is only written to can't say by its name that they are incomplete.
+    pub fn results_of(&self, proof: &Proof) -> Destination {
+        match self.partial() {
+            Some(partial) if !self.is_final(proof) => partial,
+            _ => self.results.clone(),
+        }
+    }
+
+    /// Where incomplete results go instead, if there is another place for them.
+    pub fn partial(&self) -> Option<Destination> {
+        // What can't be looked at can't be written either, and that is told then.
+        let is_replaced = self.results.replaced().is_ok_and(|path| path.is_some());
+        self.results.path().filter(|_| is_replaced).map(|path| Destination::Path(partial_name(path)))
     }
 
     /// Whether the results are final.
@@ -52,12 +73,36 @@ impl Targets {
 ///
 /// # Errors
 /// When something can't be read or written; no file is left half written.
-pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> {
-    let path = targets.results_of(&survey.proof);
-    let cannot = || format!("can't write the merged results {}", path.display());
-    let results = Output::create(&path, survey.columns.take()).with_context(cannot).context(CannotWrite)?;
-    let failures = Failures::begin(&targets.failed)?;
-    let mut written = Written { path: &path, results, failures, non_finite: 0 };
+pub fn write(survey: &mut Survey, targets: &Targets, stdout: &mut dyn Write) -> anyhow::Result<Destination> {
+    let destination = targets.results_of(&survey.proof);
+    write_records(survey, targets, &destination, stdout)?;
+    let partial = targets.partial();
+    if let Some(partial) = partial.as_ref().filter(|_| targets.is_final(&survey.proof)) {
+        // An earlier, incomplete merge is no longer worth a look.
+        let _ = partial.remove();
+    }
+    write_summary(&Summary::of(&survey.proof, &survey.effort, &destination), &targets.summary)?;
+    for target in [&targets.results, &targets.failed, &targets.summary].into_iter().chain(&partial) {
+        target.remove_leftovers();
+    }
+    Ok(destination)
+}
+
+fn write_records(
+    survey: &mut Survey,
+    targets: &Targets,
+    destination: &Destination,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let cannot = || format!("can't write the merged results to {destination}");
+    // By the name that was given, not by that of incomplete results.
+    let format = Format::of(&targets.results)?;
+    let columns = survey.columns.take();
+    let begun = destination.open(stdout).and_then(|file| Output::begin(file, format, columns));
+    let results = begun.with_context(cannot).context(CannotWrite)?;
+    let mut nowhere = std::io::sink();
+    let failures = Failures::begin(&targets.failed, &mut nowhere)?;
+    let mut written = Written { destination, results, failures, non_finite: 0 };
     let crew = Crew::gather();
     for number in 0..survey.directories.len() {
         for step in survey.steps(number, &written.results) {
@@ -67,22 +112,14 @@ pub fn write(survey: &mut Survey, targets: &Targets) -> anyhow::Result<PathBuf> 
     survey.proof.non_finite = written.non_finite;
     written.results.finish().with_context(cannot).context(CannotWrite)?;
     survey.proof.failures = written.failures.finish()?;
-    if targets.is_final(&survey.proof) {
-        // An earlier, incomplete merge is no longer worth a look.
-        let _ = std::fs::remove_file(partial_name(&targets.results));
-    }
-    write_summary(&Summary::of(&survey.proof, &survey.effort, &path), &targets.summary)?;
-    for target in [&targets.results, &partial_name(&targets.results), &targets.failed, &targets.summary] {
-        remove_leftovers(target, ABANDONED);
-    }
-    Ok(path)
+    Ok(())
 }
 
 /// What is being written.
 struct Written<'a> {
-    path: &'a Path,
-    results: Output,
-    failures: Failures,
+    destination: &'a Destination,
+    results: Output<'a>,
+    failures: Failures<'a>,
     /// NaN and Infinity that became null.
     non_finite: u64,
 }
@@ -127,7 +164,7 @@ impl Written<'_> {
 
     fn or_cannot(&self, written: std::io::Result<()>) -> anyhow::Result<()> {
         written
-            .with_context(|| format!("can't write the merged results {}", self.path.display()))
+            .with_context(|| format!("can't write the merged results to {}", self.destination))
             .context(CannotWrite)
     }
 }
@@ -154,9 +191,9 @@ impl Survey {
 }
 
 /// Records of failures, with their groups.
-struct Failures {
-    path: PathBuf,
-    array: ArrayWriter<AtomicFile>,
+struct Failures<'a> {
+    destination: &'a Destination,
+    array: ArrayWriter<OutputFile<'a>>,
     groups: Groups,
 }
 
@@ -169,18 +206,19 @@ struct FailureMeta {
     stderr_tail: Option<String>,
 }
 
-impl Failures {
-    fn begin(path: &Path) -> anyhow::Result<Self> {
-        let file = AtomicFile::create(path)
-            .with_context(|| format!("can't write {}", path.display()))
+impl<'a> Failures<'a> {
+    fn begin(destination: &'a Destination, stdout: &'a mut dyn Write) -> anyhow::Result<Self> {
+        let file = destination
+            .open(stdout)
+            .with_context(|| format!("can't write {destination}"))
             .context(CannotWrite)?;
-        Ok(Self { path: path.to_owned(), array: ArrayWriter::new(file), groups: Groups::default() })
+        Ok(Self { destination, array: ArrayWriter::new(file), groups: Groups::default() })
     }
 
     fn record(&mut self, record: &[u8]) -> anyhow::Result<()> {
         self.array
             .record(record)
-            .with_context(|| format!("can't write {}", self.path.display()))
+            .with_context(|| format!("can't write {}", self.destination))
             .context(CannotWrite)?;
         let meta: FailureMeta =
             item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
@@ -198,12 +236,10 @@ impl Failures {
 
     /// Puts the file at its place, or takes an older one away where there are no failures.
     fn finish(self) -> anyhow::Result<Vec<FailureGroup>> {
-        let Self { path, array, groups } = self;
-        if groups.is_empty() {
-            let _ = std::fs::remove_file(&path);
-        } else {
-            let put = array.finish().and_then(|(file, _)| file.replace());
-            put.with_context(|| format!("can't write {}", path.display())).context(CannotWrite)?;
+        let Self { destination, array, groups } = self;
+        if !(groups.is_empty() && destination.remove().is_ok()) {
+            let put = array.finish().and_then(|(file, _)| file.finish());
+            put.with_context(|| format!("can't write {destination}")).context(CannotWrite)?;
         }
         let told = |Group { cause, last_line, count, example, example_index }| FailureGroup {
             cause,
@@ -216,26 +252,32 @@ impl Failures {
     }
 }
 
-fn write_summary(summary: &Summary<'_>, path: &Path) -> anyhow::Result<()> {
+fn write_summary(summary: &Summary<'_>, destination: &Destination) -> anyhow::Result<()> {
     let write = || -> anyhow::Result<()> {
-        let mut file = AtomicFile::create(path)?;
+        let mut nowhere = std::io::sink();
+        let mut file = destination.open(&mut nowhere)?;
         serde_json::to_writer_pretty(&mut file, summary)?;
         file.write_all(b"\n")?;
-        Ok(file.replace()?)
+        Ok(file.finish()?)
     };
-    write().with_context(|| format!("can't write the summary {}", path.display())).context(CannotWrite)
+    write().with_context(|| format!("can't write the summary {destination}")).context(CannotWrite)
 }
 
-/// Writes the entries without an ok record to `path`, to be given to `--files-from`.
+/// Writes the entries without an ok record to a list, to be given to `--files-from`.
 ///
 /// # Errors
 /// When there is no list to tell, when a name needs `--null`, or the file can't be written.
-pub fn write_missing(survey: &Survey, path: &Path, null: bool) -> anyhow::Result<u64> {
+pub fn write_missing(
+    survey: &Survey,
+    destination: &Destination,
+    null: bool,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<u64> {
     if !survey.proof.proven {
         bail!("--missing needs a list of inputs (inputs.jsonl) in the results directory, and there is none");
     }
-    let cannot = || format!("can't write {}", path.display());
-    let mut file = AtomicFile::create(path).with_context(cannot).context(CannotWrite)?;
+    let cannot = || format!("can't write {destination}");
+    let mut file = destination.open(stdout).with_context(cannot).context(CannotWrite)?;
     let mut written = 0;
     for (number, directory) in survey.directories.iter().enumerate() {
         let Some(list) = &directory.list else { continue };
@@ -246,7 +288,7 @@ pub fn write_missing(survey: &Survey, path: &Path, null: bool) -> anyhow::Result
         list.read((0..list.header().count).filter(is_wanted), |_, entry| {
             let bytes = entry.path.as_bytes();
             if !null && (bytes.contains(&b'\n') || bytes.ends_with(b"\r")) {
-                bail!("a name with a line end can't be told in {}: give --null too, and again to --files-from: {}", path.display(), units::path(entry.path));
+                bail!("a name with a line end can't be told in {destination}: give --null too, and again to --files-from: {}", units::path(entry.path));
             }
             written += 1;
             file.write_all(bytes)
@@ -255,6 +297,6 @@ pub fn write_missing(survey: &Survey, path: &Path, null: bool) -> anyhow::Result
                 .context(CannotWrite)
         })?;
     }
-    file.replace().with_context(cannot).context(CannotWrite)?;
+    file.finish().with_context(cannot).context(CannotWrite)?;
     Ok(written)
 }

@@ -82,8 +82,10 @@ impl Layout {
     pub fn is_of_a_run(name: &OsStr) -> bool {
         let Some(name) = name.to_str() else { return false };
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let is_merged =
-            |rest: &str| matches!(rest.strip_prefix("partial.").unwrap_or(rest), "json" | "jsonl" | "csv");
+        let is_merged = |rest: &str| {
+            let extension = rest.strip_prefix("partial.").unwrap_or(rest).to_ascii_lowercase();
+            matches!(extension.as_str(), "json" | "jsonl" | "ndjson" | "csv" | "tsv")
+        };
         let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
         matches!(name, "inputs.jsonl" | "inputs.listing" | "journal" | "logs" | "claims")
             || matches!(name, "final_failed.json" | "final_summary.json" | REPORT)
@@ -159,6 +161,7 @@ mod tests {
         for ours in [
             "container_1_results.json",
             "final_results.csv",
+            "final_results.TSV",
             "final_results.partial.json",
             "final_summary.json",
             "report.html",

@@ -3,6 +3,7 @@
 pub mod atomic_file;
 pub mod attempts;
 pub mod command_files;
+pub mod destination;
 pub mod history;
 pub mod inputs;
 pub mod item;

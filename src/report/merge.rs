@@ -1,11 +1,10 @@
 //! What `merge` says at its end.
 
-use std::path::Path;
-
 use crate::config::Verbosity;
 use crate::figures::Figures;
 use crate::merge::{Effort, MissingReplica, Proof, ReplicaState, Targets};
 use crate::outcome::Cause;
+use crate::record::destination::Destination;
 use crate::report::console::{Console, Tone};
 use crate::report::{figures, groups};
 use crate::units;
@@ -19,7 +18,7 @@ pub fn say(
     proof: &Proof,
     effort: &Effort,
     targets: &Targets,
-    results: &Path,
+    results: &Destination,
     dirs: &[String],
 ) {
     let is_final = targets.is_final(proof);
@@ -42,7 +41,7 @@ pub fn say(
         say_failures(console, proof, &targets.failed, dirs);
     }
     let kind = if is_final { "results" } else { "incomplete results" };
-    console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {}", units::path(results)));
+    console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {results}"));
 }
 
 fn say_effort(console: &Console, Effort { figures, untold }: &Effort) {
@@ -72,9 +71,9 @@ fn span(figures: &Figures) -> Option<String> {
 }
 
 /// What failed, where it is told, and what to type next.
-fn say_failures(console: &Console, proof: &Proof, failed: &Path, dirs: &[String]) {
+fn say_failures(console: &Console, proof: &Proof, failed: &Destination, dirs: &[String]) {
     let say = |level, text: &str| console.say(level, Tone::Plain, text);
-    say(Verbosity::Normal, &format!("failures: {}", units::path(failed)));
+    say(Verbosity::Normal, &format!("failures: {failed}"));
     dirs.iter().for_each(|dir| say(Verbosity::Quiet, &groups::how_to_see(dir)));
     let causes = || proof.failures.iter().map(|group| group.cause);
     if causes().any(|cause| cause == Cause::Oom) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::merge::{Directory, Format, Proof, Targets, survey, write};
 use canfar_run::outcome::Status;
+use canfar_run::record::destination::Destination;
 use canfar_run::select::Strategy as Sharing;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -63,15 +64,16 @@ fn write_run(root: &Path, case: &Case) -> Written {
 }
 
 fn merged(root: &Path, results: &Path) -> anyhow::Result<(PathBuf, Proof)> {
+    let file = |name| Destination::Path(results.join(name));
     let targets = Targets {
-        results: results.join("results.json"),
-        failed: results.join("failed.json"),
-        summary: results.join("summary.json"),
+        results: file("results.json"),
+        failed: file("failed.json"),
+        summary: file("summary.json"),
         allow_missing: false,
     };
     let mut survey = survey(vec![Directory::open(root, HeartbeatTimes::default())?], Format::Json)?;
-    let results = write(&mut survey, &targets)?;
-    Ok((results, survey.proof))
+    let results = write(&mut survey, &targets, &mut std::io::sink())?;
+    Ok((results.path().unwrap().to_owned(), survey.proof))
 }
 
 /// The tasks of which there are records in a merged file, each one that was written and of this status.

@@ -33,12 +33,17 @@ fn merge_to(dir: &Dir, output: &str) {
         .says(&format!("results: {}", dir.path(output).display()));
 }
 
-/// A CSV file as Python's csv module reads it, row by row.
-fn rows(dir: &Dir, name: &str) -> Vec<Vec<String>> {
+/// A table as Python's csv module reads it in a dialect, row by row.
+fn rows(dir: &Dir, name: &str, dialect: &str) -> Vec<Vec<String>> {
     let script = "import csv, json, sys
 with open(sys.argv[1], newline='', encoding='utf-8') as f:
-    print(json.dumps(list(csv.reader(f, strict=True))))";
-    let output = Command::new(python()).args(["-c", script]).arg(dir.path(name)).output_in_time().unwrap();
+    print(json.dumps(list(csv.reader(f, sys.argv[2], strict=True))))";
+    let output = Command::new(python())
+        .args(["-c", script])
+        .arg(dir.path(name))
+        .arg(dialect)
+        .output_in_time()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -50,10 +55,11 @@ fn a_table_has_the_results_first_and_reads_back_in_python_as_it_was() {
     }
     let dir = with_table();
     merge_to(&dir, "table.csv");
-    let rows = rows(&dir, "table.csv");
+    let rows = rows(&dir, "table.csv", "excel");
     let results = "file stars pos.ra pos.dec note seeing pos.frame.name pos.frame.epoch flags empty none result \
-                   run_path ok é a.b";
-    let first_own = "run_path run_status run_index run_replica_id run_duration_s run_id run_cause";
+                   run_path ok é a.b a.b_2";
+    // Ours gives way.
+    let first_own = "run_path_2 run_status run_index run_replica_id run_duration_s run_id run_cause";
     let heading = rows[0].join(" ");
     assert!(heading.starts_with(&format!("{results} {first_own}")), "{heading}");
     assert!(rows.iter().all(|row| row.len() == rows[0].len()));
@@ -98,7 +104,17 @@ fn a_table_has_the_results_first_and_reads_back_in_python_as_it_was() {
         ],
     );
     fill(3, &[("file", "003.fits"), ("result", "[1, 2]")]);
-    fill(4, &[("file", "its own"), ("run_path", "mine"), ("ok", "true"), ("é", "☆"), ("a.b", "nested")]);
+    fill(
+        4,
+        &[
+            ("file", "its own"),
+            ("run_path", "mine"),
+            ("ok", "true"),
+            ("é", "☆"),
+            ("a.b", "dotted"),
+            ("a.b_2", "nested"),
+        ],
+    );
     fill(5, &[("file", "006.fits"), ("result", "12345678901234567890")]);
     assert_eq!(cells, expected);
 
@@ -107,9 +123,15 @@ fn a_table_has_the_results_first_and_reads_back_in_python_as_it_was() {
         let column = width + rows[0][width..].iter().position(|column| column == name).unwrap();
         rows[row][column].clone()
     };
-    assert_eq!(own(1, "run_path"), dir.path("data/000.fits").display().to_string());
+    assert_eq!(own(1, "run_path_2"), dir.path("data/000.fits").display().to_string());
     assert_eq!([own(1, "run_status"), own(6, "run_index"), own(6, "run_replica_id")], ["ok", "6", "2"]);
     assert_eq!([own(1, "run_cause"), own(1, "run_exit_code"), own(1, "run_log")], ["", "0", ""]);
+
+    // With tabs, and whatever the case of the extension, it is the same table.
+    for (name, dialect) in [("table.tsv", "excel-tab"), ("table.TSV", "excel-tab"), ("table.Csv", "excel")] {
+        merge_to(&dir, name);
+        assert_eq!(self::rows(&dir, name, dialect), rows, "{name}");
+    }
 }
 
 #[test]
@@ -157,6 +179,7 @@ fn incomplete_results_say_so_in_their_name_in_every_form() {
         ("a.json", "a.partial.json"),
         ("a.jsonl", "a.partial.jsonl"),
         ("a.csv", "a.partial.csv"),
+        ("a.tsv", "a.partial.tsv"),
         ("a", "a.partial"),
     ] {
         let ended = dir.canfar_run().args(["merge", "out", "--output", name]).run().exits(3);
@@ -172,7 +195,9 @@ fn incomplete_results_say_so_in_their_name_in_every_form() {
 fn of_nothing_but_failures_and_empty_files_the_forms_are_empty_but_whole() {
     let dir = Dir::with_inputs(2);
     dir.launch().sh("exit 1").run().exits(1);
-    let empty = [("a.json", "[]\n"), ("a.jsonl", ""), ("a.csv", "")];
+    let heading = "file,run_path,run_status,run_index,run_replica_id,run_duration_s\n";
+    let with_tabs = heading.replace(',', "\t");
+    let empty = [("a.json", "[]\n"), ("a.jsonl", ""), ("a.csv", heading), ("a.tsv", &with_tabs)];
     for (name, content) in empty {
         dir.canfar_run().args(["merge", "out", "--output", name]).run().exits(1);
         assert_eq!(dir.text(name), content);

@@ -16,6 +16,7 @@ mod joined;
 mod memory;
 mod model;
 mod others;
+mod outputs;
 mod recipe;
 pub(crate) mod written;
 

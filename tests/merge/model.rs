@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::merge::{Directory, Format, MissingReplica, Targets, survey, write};
 use canfar_run::outcome::Status;
+use canfar_run::record::destination::Destination;
 use canfar_run::select::Strategy as Sharing;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -274,14 +275,15 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
     }
     let directories =
         roots.iter().map(|root| Directory::open(root, HeartbeatTimes::default()).unwrap()).collect();
+    let file = |name| Destination::Path(dir.path().join(name));
     let targets = Targets {
-        results: dir.path().join("all.json"),
-        failed: dir.path().join("failed.json"),
-        summary: dir.path().join("summary.json"),
+        results: file("all.json"),
+        failed: file("failed.json"),
+        summary: file("summary.json"),
         allow_missing: false,
     };
     let mut survey = survey(directories, Format::Json).unwrap();
-    let results = write(&mut survey, &targets).unwrap();
+    let results = write(&mut survey, &targets, &mut std::io::sink()).unwrap();
     let proof = &survey.proof;
 
     let count = |rank| model.files.values().filter(|(counts, _)| counts.rank() == rank).count() as u64;
@@ -306,7 +308,7 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
     };
     prop_assert_eq!(proof.missing_replicas.iter().map(place).collect::<BTreeMap<_, _>>(), of_replicas);
 
-    let merged = tokens_in(&results);
+    let merged = tokens_in(results.path().unwrap());
     prop_assert_eq!(merged.len() as u64, ok + model.foreign);
     let with = |wanted: fn(&Counts) -> Option<u64>| {
         let mut tokens: Vec<u64> = model.files.values().filter_map(|(counts, _)| wanted(counts)).collect();
@@ -321,7 +323,7 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
         Counts::Lost => Some(0),
         _ => None,
     });
-    prop_assert_eq!(tokens_in(&targets.failed), of_failed);
+    prop_assert_eq!(tokens_in(targets.failed.path().unwrap()), of_failed);
     Ok(())
 }
 
