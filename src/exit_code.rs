@@ -11,7 +11,7 @@ pub enum ExitCode {
     Usage,
     /// 3: tasks were left (`--deadline`, `--max-failures`), or `merge` found files missing or unreadable.
     Incomplete,
-    /// 4: results could not be written.
+    /// 4: results, or what was asked for on standard output, could not be written.
     CannotWrite,
     /// 128 + signal: stopped by that signal.
     Signal(i32),

@@ -22,6 +22,7 @@ pub mod listing;
 pub mod liveness;
 pub mod merge;
 pub mod outcome;
+pub mod output;
 pub mod provenance;
 pub mod record;
 pub mod replica;
@@ -45,6 +46,7 @@ use crate::cli::{Cli, Color, Command};
 use crate::config::{Resumed, RunConfig, Verbosity, check, explained, layered};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
+use crate::output::{Fault, Output};
 use crate::report::console::Console;
 use crate::run::init::run_as_init;
 use crate::run::shutdown::survive_limits_on_files;
@@ -58,24 +60,42 @@ pub struct CannotWrite;
 /// has to say to standard error, and tells what to exit with.
 pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + Send)) -> ExitCode {
     survive_limits_on_files();
-    match dispatch(argv, environment, out) {
-        Ok(code) => code,
-        Err(error) => match error.downcast::<clap::Error>() {
-            // Help and version are printed by clap, to where they belong.
-            Ok(asked) if !asked.use_stderr() => {
-                let _ = asked.print();
-                ExitCode::Ok
-            }
-            Ok(wrong) => {
-                let _ = write!(anstream::stderr(), "canfar-run: {}", wrong.render().ansi());
-                ExitCode::Usage
-            }
-            Err(error) => {
-                Console::new(Verbosity::Normal, Color::Auto).error(&error);
-                code_of(&error)
-            }
-        },
-    }
+    let mut out = Output::new(out);
+    let ended = dispatch(argv, environment, &mut out).or_else(|error| print_if_asked(error, &mut out));
+    ended.unwrap_or_else(|error| match (error.downcast::<clap::Error>(), out.fault()) {
+        (Ok(wrong), _) => {
+            let _ = write!(anstream::stderr(), "canfar-run: {}", wrong.render().ansi());
+            ExitCode::Usage
+        }
+        (Err(_), Some(Fault::ReaderLeft)) => ExitCode::Ok,
+        (Err(error), Some(Fault::Failed)) => {
+            let error = error.context("standard output can't be written");
+            Console::new(Verbosity::Normal, Color::Auto).error(&error);
+            ExitCode::CannotWrite
+        }
+        (Err(error), None) => {
+            Console::new(Verbosity::Normal, Color::Auto).error(&error);
+            code_of(&error)
+        }
+    })
+}
+
+/// Help and version come from clap as errors.
+fn print_if_asked(error: anyhow::Error, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let text = match error.downcast_ref::<clap::Error>() {
+        Some(asked) if !asked.use_stderr() => asked.render(),
+        _ => return Err(error),
+    };
+    let is_plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
+    let text = if is_plain { text.to_string() } else { text.ansi().to_string() };
+    print(text.as_bytes(), "what was asked for", out)
+}
+
+/// Prints all that there is to print.
+fn print(text: &[u8], what: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let printed = out.write_all(text).and_then(|()| out.flush());
+    printed.with_context(|| format!("can't print {what}"))?;
+    Ok(ExitCode::Ok)
 }
 
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
@@ -161,12 +181,12 @@ fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::R
             // In memory first: what writes it panics where it can't write.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "canfar-run", &mut script);
-            out.write_all(&script).context("can't print the completion script")?;
-            Ok(ExitCode::Ok)
+            print(&script, "the completion script", out)
         }
         Some(Command::Man) => {
-            clap_mangen::Man::new(Cli::command()).render(out).context("can't print the manual page")?;
-            Ok(ExitCode::Ok)
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            print(&page, "the manual page", out)
         }
         Some(Command::Run(_) | Command::Resume(_) | Command::Plan(_)) | None => {
             anyhow::bail!("not a subcommand of its own")

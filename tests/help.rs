@@ -5,7 +5,7 @@ use std::process::Command;
 use canfar_run::cli::Cli;
 use clap::CommandFactory;
 
-use crate::support::{Dir, InTime, Run};
+use crate::support::{Dir, InTime};
 
 fn printed(args: &[&str]) -> String {
     let dir = Dir::new();
@@ -88,19 +88,4 @@ fn the_manual_page_has_every_option() {
 #[test]
 fn the_version_is_told() {
     assert_eq!(printed(&["--version"]), format!("canfar-run {}\n", env!("CARGO_PKG_VERSION")));
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_crash() {
-    let dir = Dir::with_inputs(3);
-    for args in
-        ["completions zsh", "man", "--help", "-i data/* -n -- true", "-i data/* -o out --json -- true"]
-    {
-        let script = format!(
-            "trap '' PIPE; {} {args} | true; exit ${{PIPESTATUS[0]}}",
-            env!("CARGO_BIN_EXE_canfar-run")
-        );
-        let ended = Run::of(&dir, "bash").args(["-f", "-c", &script]).run();
-        assert!(!ended.stderr.contains("panicked"), "{ended}");
-    }
 }

@@ -22,6 +22,7 @@ mod names;
 mod odd_tasks;
 mod options;
 mod plan;
+mod printing;
 mod processes;
 mod relative;
 mod report;

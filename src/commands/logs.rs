@@ -35,20 +35,13 @@ const EXAMPLES: usize = 5;
 pub fn run(args: &LogsArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let asked = Asked::of(args, environment)?;
     let times = heartbeat_times(environment)?;
-    let printed = match asked {
+    match asked {
         Asked::Replica(layout, replica) => own_words(&layout, replica, out),
         Asked::Failed(layout) => Run::open(&layout, times)?.failed(out),
         Asked::Task(layout, task) => Run::open(&layout, times)?.task(&task, environment, args.only, out),
-    };
-    match printed.and_then(|()| Ok(out.flush()?)) {
-        // Who looks at the first lines only has seen enough.
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::Ok),
-        printed => printed.map(|()| ExitCode::Ok),
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    }?;
+    out.flush().context("can't print the output")?;
+    Ok(ExitCode::Ok)
 }
 
 /// What is to be shown, of which run.

@@ -9,10 +9,12 @@ use crate::cli::MergeArgs;
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
+use crate::launch::told;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::merge::{
     Directory, Format, Proof, Summary, Survey, Targets, partial_name, survey, write, write_missing,
 };
+use crate::output::WhileRead;
 use crate::record::destination::Destination;
 use crate::record::layout::{Layout, ResultsName};
 use crate::report;
@@ -24,6 +26,7 @@ use crate::units;
 /// # Errors
 /// When something can't be read at all, or the merged files can't be written.
 pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let out = &mut WhileRead(out);
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let console = Console::new(verbosity, args.color);
     anyhow::ensure!(
@@ -49,11 +52,7 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     }
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
     let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
-    if args.json {
-        serde_json::to_writer(&mut *out, &Summary::of(&survey.proof, &survey.effort, &results))?;
-        out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
-    }
-    Ok(code)
+    Ok(told(&Summary::of(&survey.proof, &survey.effort, &results), code, args.json, &console, out))
 }
 
 /// Merges a run as `merge RESULTS_DIR` does.

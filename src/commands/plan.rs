@@ -46,13 +46,12 @@ pub fn run(
         Given::OwnList => from_run(args, environment, replicas)?,
     };
     let plan = Plan::new(&listed.entries, &listed.sizes, listed.strategy, listed.replicas, listed.unreadable);
-    if args.json.unwrap_or(false) {
-        serde_json::to_writer(&mut *out, &plan)?;
-        out.write_all(b"\n")?;
+    let text = if args.json.unwrap_or(false) {
+        serde_json::to_string(&plan)? + "\n"
     } else {
-        out.write_all(table(&plan, &listed.entries).as_bytes())?;
-    }
-    out.flush().context("can't print the plan")?;
+        table(&plan, &listed.entries)
+    };
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("can't print the plan")?;
     if let Some(first) = plan.unreadable.first() {
         console.warn(&format!(
             "{} could not be read, such as {first}: what lies there is not in the list",

@@ -10,6 +10,7 @@ use crate::cli::{Color, StatusArgs};
 use crate::config::heartbeat_times;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
+use crate::output::WhileRead;
 use crate::report::redraw::{Screen, Size};
 use crate::report::status::{Form, text};
 use crate::run::shutdown::Shutdown;
@@ -61,7 +62,7 @@ pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) ->
         })
     };
     let figures = watched?;
-    shown.print(&figures, out)?;
+    shown.print(&figures, &mut WhileRead(out))?;
     Ok(match stop.signal() {
         Some(signal) => ExitCode::Signal(signal),
         None if args.wait => code(&figures),

@@ -12,6 +12,7 @@ use crate::event::{Event, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
 use crate::figures::Figures;
 use crate::launch::{Launcher, Prepared};
+use crate::output::WhileRead;
 use crate::record::history::Standing;
 use crate::record::results;
 use crate::report::console::{Console, Tone};
@@ -60,7 +61,7 @@ pub fn told(
     console: &Console,
     out: &mut dyn Write,
 ) -> ExitCode {
-    match print_json(is_asked_for, summary, out) {
+    match print_json(is_asked_for, summary, &mut WhileRead(out)) {
         Ok(()) => code,
         Err(error) => {
             console.error(&error);
@@ -332,8 +333,9 @@ fn exit_code(standing: Standing, left: u64, halt: Option<&Halt>) -> ExitCode {
 /// When it can't be printed.
 pub fn print_json(is_asked_for: bool, summary: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
     if is_asked_for {
-        serde_json::to_writer(&mut *out, summary)?;
-        out.write_all(b"\n").and_then(|()| out.flush()).context("can't print the summary")?;
+        let mut line = serde_json::to_vec(summary)?;
+        line.push(b'\n');
+        out.write_all(&line).and_then(|()| out.flush()).context("can't print the summary")?;
     }
     Ok(())
 }

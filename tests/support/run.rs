@@ -17,6 +17,7 @@ use super::{DEADLINE, Dir, Ended, wait_until};
 pub(crate) struct Run<'d> {
     dir: &'d Dir,
     command: Command,
+    stdout: Option<File>,
 }
 
 impl<'d> Run<'d> {
@@ -29,7 +30,7 @@ impl<'d> Run<'d> {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.current_dir(dir.root()).stdin(Stdio::null());
-        Self { dir, command }
+        Self { dir, command, stdout: None }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -71,6 +72,12 @@ impl<'d> Run<'d> {
         self
     }
 
+    /// In place of a file that can be looked at.
+    pub(crate) fn stdout(mut self, file: impl Into<OwnedFd>) -> Self {
+        self.stdout = Some(file.into().into());
+        self
+    }
+
     /// As a user for whom permissions count. Whoever is not root is one already.
     pub(crate) fn without_rights(mut self, uid: u32) -> Self {
         if rustix::process::geteuid().is_root() {
@@ -83,7 +90,8 @@ impl<'d> Run<'d> {
         // Beside the test's folder, so that it holds nothing but what the test and canfar-run put there.
         let streams = tempfile::tempdir().unwrap();
         let stream = |name| File::create(streams.path().join(name)).unwrap();
-        self.command.stdout(stream("stdout")).stderr(stream("stderr"));
+        let stdout = self.stdout.take().unwrap_or_else(|| stream("stdout"));
+        self.command.stdout(stdout).stderr(stream("stderr"));
         let words: Vec<OsString> = std::iter::once(self.command.get_program())
             .chain(self.command.get_args())
             .map(OsStr::to_owned)
