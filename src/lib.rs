@@ -140,7 +140,7 @@ fn dispatch(
             let Some(Command::Plan(args)) = cli.command else { return not_a_command(name) };
             let console = Console::new(Verbosity::Normal, Color::Auto);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
-            commands::plan::run(&args, environment, &console, out)
+            commands::plan::run(&args, &layers.identity, environment, &console, out)
         }
         _ => others(Cli::from_arg_matches(&matches)?, environment, out),
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::cli::PlanArgs;
-use crate::config::{Given, replica_count, source_of};
+use crate::config::{Given, SharedIdentity, replica_count, source_of};
 use crate::discover;
 use crate::entries::Entries;
 use crate::environment::Environment;
@@ -36,11 +36,12 @@ struct Listed {
 /// When a pattern matches nothing, a directory can't be listed, or there is neither an input nor a run.
 pub fn run(
     args: &PlanArgs,
+    identity: &SharedIdentity,
     environment: &Environment,
     console: &Console,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let replicas = replica_count(args.replica_count.as_deref(), environment)?;
+    let replicas = replica_count(args.replica_count.as_deref(), identity, environment)?;
     let listed = match source_of(&args.inputs, environment)? {
         Given::Source(source) => from_source(&source, args, environment, replicas, console)?,
         Given::OwnList => from_run(args, environment, replicas)?,

@@ -29,35 +29,93 @@ pub struct Identity {
     pub is_given: bool,
 }
 
-/// Who this process is.
+/// A value that did not come from the command line, and how to speak of where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedValue {
+    /// As it stands there.
+    pub value: String,
+    /// ``CANFAR_RUN_REPLICA_ID``, or a key of a job file.
+    pub origin: String,
+}
+
+/// What variables of ours and a job file say about replicas. All containers of a launch have these in common, so they
+/// can't tell one from the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedIdentity {
+    /// `replica-id`.
+    pub id: Option<SharedValue>,
+    /// `replica-count`.
+    pub count: Option<SharedValue>,
+}
+
+/// Who this process is: `id` and `count` are those of the command line.
 ///
 /// # Errors
-/// Half a pair, a non-number, 0, an id above the count.
+/// Half a pair, a non-number, 0, an id above the count; what is shared contradicts what this container alone is told.
 pub fn identify(
     id: Option<&str>,
     count: Option<&str>,
+    shared: &SharedIdentity,
     environment: &Environment,
 ) -> anyhow::Result<Identity> {
-    let options = Pair {
-        names: ["--replica-id", "--replica-count"],
-        id: id.map(OsStr::new),
-        count: count.map(OsStr::new),
+    let names = ["--replica-id", "--replica-count"];
+    let typed = Pair { names, id: id.map(OsStr::new), count: count.map(OsStr::new) };
+    let or_shared = |typed: Option<&'_ OsStr>, shared: &'_ Option<SharedValue>| {
+        typed.map(OsStr::to_os_string).or(shared.as_ref().map(|shared| shared.value.clone().into()))
     };
-    let canfar = canfar(environment);
-    if options.id.is_some() || (options.count.is_some() && canfar.is_set()) {
+    let (any_id, any_count) = (or_shared(typed.id, &shared.id), or_shared(typed.count, &shared.count));
+    let options = Pair { names, id: any_id.as_deref(), count: any_count.as_deref() };
+    if typed.id.is_some() {
         return given(options.replica()?);
     }
+    let canfar = canfar(environment);
     if canfar.is_set() {
-        return given(canfar.replica()?);
+        // A pair comes from one source.
+        let replica = if typed.count.is_some() { typed.replica()? } else { canfar.replica()? };
+        shared.agree(Some(replica.id()), replica.count(), &canfar.shown())?;
+        return given(replica);
     }
-    match (engine(environment)?, options.count) {
-        (None, None) => Ok(Identity { replica: Replica::ALONE, is_given: false }),
-        // Only an engine that has no count takes it from the option.
-        (Some(place), count) if count.is_none() || place.count().is_none() => {
-            let count = count.map(|count| number("--replica-count", count)).transpose();
-            given(place.replica(count.map_err(|why| anyhow!("{why} ({ALLOWED})"))?)?)
+    let Some(place) = engine(environment)? else {
+        let is_given = options.is_set();
+        return Ok(Identity { replica: options.replica()?, is_given });
+    };
+    // Only an engine that has no count takes it from the option.
+    if place.count().is_some() && typed.count.is_some() {
+        return given(typed.replica()?);
+    }
+    let count = options.count.filter(|_| place.count().is_none());
+    let count = count.map(|count| number("--replica-count", count)).transpose();
+    let replica = place.replica(count.map_err(|why| anyhow!("{why} ({ALLOWED})"))?)?;
+    shared.agree(Some(replica.id()), replica.count(), &place.said)?;
+    given(replica)
+}
+
+impl SharedIdentity {
+    /// Where the value of an option of this name belongs, if it is about identity.
+    pub(super) fn member(&mut self, name: &str) -> Option<&mut Option<SharedValue>> {
+        match name {
+            "replica-id" => Some(&mut self.id),
+            "replica-count" => Some(&mut self.count),
+            _ => None,
         }
-        (_, Some(_)) | (Some(_), None) => given(options.replica()?),
+    }
+
+    /// Refuses what contradicts the variables that this container alone has, which say that it is replica `id` of `count`.
+    fn agree(&self, id: Option<u32>, count: u32, variables: &str) -> anyhow::Result<()> {
+        let differs = |shared: &Option<SharedValue>, own: Option<u32>| {
+            shared.clone().zip(own).filter(|(shared, own)| shared.value.parse() != Ok(*own))
+        };
+        if let Some((SharedValue { value, origin }, own)) = differs(&self.id, id) {
+            bail!(
+                "{origin} is {value}, but this container is replica {own} of {count} ({variables}). All containers have that in common, so all of them would be replica {value}: take it out there. To choose a replica by hand, give --replica-id and --replica-count"
+            );
+        }
+        if let Some((SharedValue { value, origin }, own)) = differs(&self.count, Some(count)) {
+            bail!(
+                "{origin} is {value}, but there are {own} replicas ({variables}): take it out there, or launch {value} of them. To choose a replica by hand, give --replica-id and --replica-count"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -77,23 +135,34 @@ fn engine(environment: &Environment) -> anyhow::Result<Option<Place>> {
 /// How many replicas there are, for `plan`; `None` where nothing says so.
 ///
 /// # Errors
-/// A non-number or 0, engines that disagree or can't be understood.
-pub fn replica_count(count: Option<&str>, environment: &Environment) -> anyhow::Result<Option<NonZeroU32>> {
+/// A non-number or 0, engines that disagree or can't be understood, a shared count that contradicts this container's.
+pub fn replica_count(
+    count: Option<&str>,
+    shared: &SharedIdentity,
+    environment: &Environment,
+) -> anyhow::Result<Option<NonZeroU32>> {
+    if let Some(count) = count {
+        return a_count("--replica-count", OsStr::new(count)).map(Some);
+    }
     let canfar = canfar(environment);
-    let (name, value) = match (count, canfar.count) {
-        (Some(count), _) => ("--replica-count", OsStr::new(count)),
-        (None, Some(count)) => ("REPLICA_COUNT", count),
-        (None, None) => {
-            let place = engine(environment)?.filter(|place| place.count().is_some());
-            let replica = place.map(|place| place.replica(None)).transpose()?;
-            return Ok(replica.and_then(|replica| NonZeroU32::new(replica.count())));
-        }
-    };
+    if let Some(count) = canfar.count {
+        let count = a_count("REPLICA_COUNT", count)?;
+        shared.agree(None, count.get(), &canfar.shown())?;
+        return Ok(Some(count));
+    }
+    if let Some(place) = engine(environment)?.filter(|place| place.count().is_some()) {
+        let replica = place.replica(None)?;
+        shared.agree(None, replica.count(), &place.said)?;
+        return Ok(NonZeroU32::new(replica.count()));
+    }
+    shared.count.as_ref().map(|count| a_count("--replica-count", OsStr::new(&count.value))).transpose()
+}
+
+fn a_count(name: &str, value: &OsStr) -> anyhow::Result<NonZeroU32> {
     let count = number(name, value).map_err(|why| anyhow!("{why} ({ALLOWED})"))?;
     NonZeroU32::new(count)
         .filter(|count| count.get() <= MOST)
         .with_context(|| format!("{name}={count} is not a replica count ({ALLOWED})"))
-        .map(Some)
 }
 
 /// CANFAR's variables. A canfar-run inside a task takes no identity from the environment: that is its parent's.
@@ -109,6 +178,13 @@ fn canfar(environment: &Environment) -> Pair<'_> {
 impl Pair<'_> {
     fn is_set(&self) -> bool {
         self.id.is_some() || self.count.is_some()
+    }
+
+    /// The names that are set, with their values.
+    fn shown(&self) -> String {
+        let both = self.names.iter().zip([self.id, self.count]);
+        let set = both.filter_map(|(name, value)| Some(format!("{name}={}", value?.display())));
+        set.collect::<Vec<_>>().join(", ")
     }
 
     fn replica(&self) -> anyhow::Result<Replica> {
@@ -144,7 +220,7 @@ fn number(name: &str, value: &OsStr) -> anyhow::Result<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{identify, replica_count};
+    use super::{SharedIdentity, SharedValue, identify, replica_count};
     use crate::environment::Environment;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -155,7 +231,7 @@ mod tests {
     }
 
     fn who(id: Option<&str>, count: Option<&str>, variables: &[(&str, &str)]) -> Result<(u32, u32), String> {
-        identify(id, count, &environment(variables))
+        identify(id, count, &SharedIdentity::default(), &environment(variables))
             .map(|identity| (identity.replica.id(), identity.replica.count()))
             .map_err(|error| format!("{error:#}"))
     }
@@ -294,11 +370,64 @@ mod tests {
     #[test]
     fn a_plan_needs_only_the_count() {
         let count = |given, variables: &[_]| {
-            replica_count(given, &environment(variables)).map(|count| count.map(u32::from))
+            replica_count(given, &SharedIdentity::default(), &environment(variables))
+                .map(|count| count.map(u32::from))
         };
         assert_eq!(count(Some("8"), &[("REPLICA_COUNT", "3")]).unwrap(), Some(8));
         assert_eq!(count(None, &[("REPLICA_COUNT", "3")]).unwrap(), Some(3));
         assert_eq!(count(None, &[]).unwrap(), None);
         assert!(count(Some("0"), &[]).is_err());
+    }
+
+    fn shared(id: Option<&str>, count: Option<&str>) -> SharedIdentity {
+        let value =
+            |name: &str, value: &str| SharedValue { value: value.into(), origin: format!("`{name}`") };
+        SharedIdentity {
+            id: id.map(|id| value("replica-id", id)),
+            count: count.map(|count| value("replica-count", count)),
+        }
+    }
+
+    #[test]
+    fn what_containers_have_in_common_does_not_beat_what_each_is_told() {
+        let canfar = [("REPLICA_ID", "3"), ("REPLICA_COUNT", "10")];
+        let slurm = [("BATCH_TASK_INDEX", "2"), ("BATCH_TASK_COUNT", "10")];
+        let indexed = [("JOB_COMPLETION_INDEX", "2")];
+        let says = |typed: [Option<&str>; 2], shared: &SharedIdentity, variables: &[(&str, &str)]| {
+            identify(typed[0], typed[1], shared, &environment(variables))
+                .map(|identity| (identity.replica.id(), identity.replica.count()))
+                .map_err(|error| format!("{error:#}"))
+        };
+        let neither = [None, None];
+        for variables in [&canfar[..], &slurm] {
+            let wrong = says(neither, &shared(Some("1"), Some("10")), variables).unwrap_err();
+            assert!(wrong.starts_with("`replica-id` is 1, but this container is replica 3 of 10"), "{wrong}");
+            assert!(wrong.contains(variables[0].0) && wrong.contains("--replica-id"), "{wrong}");
+            let wrong = says(neither, &shared(None, Some("5")), variables).unwrap_err();
+            assert!(wrong.starts_with("`replica-count` is 5, but there are 10 replicas"), "{wrong}");
+            assert_eq!(says(neither, &shared(None, Some("10")), variables), Ok((3, 10)));
+            assert_eq!(says(neither, &shared(Some("3"), Some("10")), variables), Ok((3, 10)));
+            let by_hand = [Some("1"), Some("5")];
+            assert_eq!(says(by_hand, &shared(Some("2"), Some("10")), variables), Ok((1, 5)));
+            assert_eq!(says([Some("1"), None], &shared(None, Some("10")), variables), Ok((1, 10)));
+        }
+        assert!(says(neither, &shared(Some("1"), Some("10")), &indexed).is_err());
+        assert_eq!(says(neither, &shared(None, Some("10")), &indexed), Ok((3, 10)));
+        // Nothing else says anything: as if typed.
+        assert_eq!(says(neither, &shared(Some("2"), Some("4")), &[]), Ok((2, 4)));
+        assert_eq!(says([None, Some("5")], &shared(Some("2"), Some("4")), &[]), Ok((2, 5)));
+        assert!(says(neither, &shared(None, Some("4")), &[]).unwrap_err().contains("--replica-id is not"));
+        let inside = [canfar[0], canfar[1], ("CANFAR_TASK_ID", "x")];
+        assert_eq!(says(neither, &shared(Some("1"), Some("2")), &inside), Ok((1, 2)));
+    }
+
+    #[test]
+    fn a_plan_takes_a_shared_count_that_does_not_contradict_the_container() {
+        let count = |shared: &SharedIdentity, variables: &[_]| {
+            replica_count(None, shared, &environment(variables)).map(|count| count.map(u32::from))
+        };
+        assert_eq!(count(&shared(Some("1"), Some("8")), &[]).unwrap(), Some(8));
+        assert_eq!(count(&shared(None, Some("3")), &[("REPLICA_COUNT", "3")]).unwrap(), Some(3));
+        assert!(count(&shared(None, Some("8")), &[("REPLICA_COUNT", "3")]).is_err());
     }
 }

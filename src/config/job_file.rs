@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use toml::{Table, Value};
 
+use crate::config::wrong_name::did_you_mean;
+
 /// What a job file says.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct JobFile {
@@ -53,6 +55,9 @@ fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> 
                 }
             }
             ("env", _) => bail!("`env` has to be a table: [env], then NAME = \"value\" lines"),
+            (name, Value::Table(_)) if !known.contains(&name) => bail!(
+                "[{name}]: keys stand at the top of the file, without a table above them; only `[env]` is one, and comes last. Take the line [{name}] out"
+            ),
             (name, _) if !known.contains(&name) => {
                 let every = known.iter().copied().chain(["command", "env"]);
                 bail!("unknown key `{name}`{}", did_you_mean(name, every));
@@ -99,12 +104,6 @@ fn text_of(key: &str, value: &Value) -> anyhow::Result<String> {
     })
 }
 
-/// A hint at the nearest of the right names.
-pub(super) fn did_you_mean<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> String {
-    let nearest = right.min_by_key(|name| strsim::damerau_levenshtein(&wrong.to_lowercase(), name));
-    nearest.map_or_else(String::new, |name| format!("; the nearest one is `{name}`"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{JobFile, parse};
@@ -132,6 +131,12 @@ mod tests {
         for (text, said) in [
             ("max_failures = 1", "unknown key `max_failures`; the nearest one is `max-failures`"),
             ("commnd = ['x']", "the nearest one is `command`"),
+            ("[run]\njobs = 2", "[run]: keys stand at the top of the file, without a table"),
+            ("[canfar-run.tasks]\njobs = 2", "[canfar-run]: keys stand at the top"),
+            ("replicas = 10", "; `canfar-run run --help` shows"),
+            ("cmd = ['x']", "the nearest one is `command`"),
+            ("parallel = 4", "the nearest one is `jobs`"),
+            ("max_failures = 1", "the nearest one is `max-failures`"),
             ("command = 'x y'", "list of words"),
             ("jobs = 1979-05-27", "`jobs` can't be of type datetime"),
             ("jobs = ", "TOML parse error"),

@@ -14,9 +14,11 @@ use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 use crate::cli::Cli;
 use crate::config::arrived;
 use crate::config::heartbeat::is_heartbeat_variable;
-use crate::config::job_file::{self, JobFile, did_you_mean};
+use crate::config::identity::{SharedIdentity, SharedValue};
+use crate::config::job_file::{self, JobFile};
 use crate::config::mistyped::first_line;
 use crate::config::resumed::{LASTING, Resumed, is_fixed};
+use crate::config::wrong_name::{did_you_mean, meant};
 use crate::environment::Environment;
 use crate::record::inputs::Settings;
 use crate::text::OsText;
@@ -53,6 +55,8 @@ pub struct Layered {
     pub warnings: Vec<String>,
     /// Options that are not defaults, by name, for the journal.
     pub options: BTreeMap<String, serde_json::Value>,
+    /// What weaker layers say about who this is: no flag, so that it does not beat what the container alone is told.
+    pub identity: SharedIdentity,
     /// What of it the run's list keeps, for who resumes it.
     pub settings: Settings,
 }
@@ -122,6 +126,7 @@ pub fn layered(
         }
     }
     let (mut front, mut back) = (Vec::new(), Vec::new());
+    let mut identity = SharedIdentity::default();
     let from_run = resumed.map(Resumed::items).unwrap_or_default();
     for layer in [from_environment, from_job, from_run] {
         let fitting: Vec<Item> = layer
@@ -130,6 +135,13 @@ pub fn layered(
             .filter(|item| !is_replaced(&item.name, &taken))
             .collect();
         for item in fitting {
+            if let Some(shared) = identity.member(&item.name) {
+                check(subcommand, &item)?;
+                let value = item.tokens.last().and_then(|token| Some(token.to_str()?.split_once('=')?.1));
+                *shared = value.map(|value| SharedValue { value: value.to_owned(), origin: item.origin });
+                taken.push(item.name);
+                continue;
+            }
             let tokens = if item.name == COMMAND { &mut back } else { &mut front };
             if item.name != COMMAND {
                 check(subcommand, &item)?;
@@ -160,7 +172,7 @@ pub fn layered(
         settings.env.clone_from(&resumed.header.settings.env);
     }
     settings.env.extend(job.env);
-    Ok(Layered { options: options_of(subcommand, &argv), argv, settings, warnings })
+    Ok(Layered { options: options_of(subcommand, &argv), argv, identity, settings, warnings })
 }
 
 pub(super) fn is_typed(matches: &ArgMatches, name: &str) -> bool {
@@ -195,7 +207,7 @@ fn environment_items(environment: &Environment, every: &[&str], warnings: &mut V
         if !is_option || exact != suffix {
             let hint = if is_option {
                 format!("; it is written {PREFIX}{exact}")
-            } else if suffix == "COMMAND" {
+            } else if meant(&name, std::iter::once(COMMAND)).is_some() {
                 format!("; a command stands after `--`, in {PREFIX}SHELL, or in a job file")
             } else {
                 did_you_mean(&name, every.iter().copied())

@@ -9,6 +9,7 @@ use clap::{Arg, CommandFactory};
 
 use crate::cli::Cli;
 use crate::config::arrived::{blank_inside, rejoined, toml_text, typographic};
+use crate::config::wrong_name::meant;
 
 /// The parser's error, or what is behind it.
 pub fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error {
@@ -23,7 +24,22 @@ pub fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error {
     }
     let said =
         dropped_quotes(argv).or_else(|| no_such_subcommand(argv)).or_else(|| one_word_too_many(&error, argv));
-    said.map_or_else(|| error.into(), anyhow::Error::msg)
+    said.map_or_else(|| with_nearest_name(error, argv).into(), anyhow::Error::msg)
+}
+
+/// The error with the option that was meant where other tools have another name for it.
+fn with_nearest_name(mut error: clap::Error, argv: &[OsString]) -> clap::Error {
+    let root = Cli::command();
+    let command = argv.get(1).and_then(|word| root.find_subcommand(word)).unwrap_or(&root);
+    let names: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+    let wrong = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(wrong)) => wrong.strip_prefix("--"),
+        _ => None,
+    };
+    if let Some(name) = wrong.and_then(|wrong| meant(wrong, names.iter().copied())) {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{name}")));
+    }
+    error
 }
 
 /// What is wrong, without usage and tips.
@@ -142,6 +158,19 @@ mod tests {
         );
         assert!(said(&["--jobs\u{a0}2", "-i", "a"]).contains("has a blank in it"));
         assert!(said(&["--jobs", "2", "\u{2014}input", "a"]).contains("not the `-` of the keyboard"));
+    }
+
+    #[test]
+    fn an_option_by_the_name_of_another_tool_leads_to_ours() {
+        for (wrong, right) in [
+            ("--replicas", "'--replica-count'"),
+            ("--parallel=4", "'--jobs'"),
+            ("--results_dir", "'--results-dir'"),
+            ("--output", "'--results-dir'"),
+        ] {
+            assert!(said(&["-i", "a", wrong, "4"]).contains(&format!("exists: {right}")), "{wrong}");
+        }
+        assert!(said(&["merge", "--outptu", "x"]).contains("'--output'"));
     }
 
     #[test]

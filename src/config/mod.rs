@@ -11,10 +11,11 @@ mod progress;
 mod resources;
 mod resumed;
 mod run;
+mod wrong_name;
 
 pub use arrived::check;
 pub use heartbeat::heartbeat_times;
-pub use identity::{Identity, identify, replica_count};
+pub use identity::{Identity, SharedIdentity, SharedValue, identify, replica_count};
 pub use layers::{Layered, layered};
 pub use mistyped::explained;
 pub use progress::Progress;

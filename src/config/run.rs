@@ -141,8 +141,8 @@ impl RunConfig {
     /// When options contradict each other, the command is missing or can't run, or the identity is unclear.
     pub fn resolve(args: &RunArgs, layered: Layered, environment: &Environment) -> anyhow::Result<Self> {
         let given = source_of(&args.inputs, environment)?;
-        let identity =
-            identify(args.share.replica_id.as_deref(), args.share.replica_count.as_deref(), environment)?;
+        let (id, count) = (args.share.replica_id.as_deref(), args.share.replica_count.as_deref());
+        let identity = identify(id, count, &layered.identity, environment)?;
         let manner = manner_of(args)?;
         let (command, template) = command_of(&args.tasks, manner, &args.inputs, environment)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;

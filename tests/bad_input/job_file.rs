@@ -77,6 +77,20 @@ canfar-run: error: in the job file [DIR]/job.toml: unknown key `jbos`; the neare
         case(
             LINE,
             "
+canfar-run: error: in the job file [DIR]/job.toml: unknown key `replicas`; the nearest one is `replica-count`
+",
+        )
+        .given(|dir| job(dir, "replicas = 10\n")),
+        case(
+            LINE,
+            "
+canfar-run: error: in the job file [DIR]/job.toml: unknown key `cmd`; the nearest one is `command`
+",
+        )
+        .given(|dir| job(dir, "cmd = ['true']\n")),
+        case(
+            LINE,
+            "
 canfar-run: error: in the job file [DIR]/job.toml: unknown key `retry_delay`; the nearest one is `retry-delay`
 ",
         )
@@ -84,21 +98,21 @@ canfar-run: error: in the job file [DIR]/job.toml: unknown key `retry_delay`; th
         case(
             LINE,
             "
-canfar-run: error: in the job file [DIR]/job.toml: unknown key `tasks`; the nearest one is `type`
+canfar-run: error: in the job file [DIR]/job.toml: [tasks]: keys stand at the top of the file, without a table above them; only `[env]` is one, and comes last. Take the line [tasks] out
 ",
         )
         .given(|dir| job(dir, "[tasks]\njobs = 4\n")),
         case(
             LINE,
             "
-canfar-run: error: in the job file [DIR]/job.toml: unknown key `help`; the nearest one is `shell`
+canfar-run: error: in the job file [DIR]/job.toml: unknown key `help`; `canfar-run run --help` shows those that there are
 ",
         )
         .given(|dir| job(dir, "help = true\n")),
         case(
             LINE,
             "
-canfar-run: error: in the job file [DIR]/job.toml: unknown key `job-file`; the nearest one is `jobs`
+canfar-run: error: in the job file [DIR]/job.toml: unknown key `job-file`; `canfar-run run --help` shows those that there are
 ",
         )
         .given(|dir| job(dir, "job-file = 'other.toml'\n")),

@@ -1,6 +1,6 @@
 //! Who am I, from variables in any state: what a few plain rules say, or an error; never a guess.
 
-use canfar_run::config::{identify, replica_count};
+use canfar_run::config::{SharedIdentity, identify, replica_count};
 use canfar_run::environment::Environment;
 use proptest::prelude::*;
 
@@ -123,8 +123,8 @@ fn an_identity_is_what_plain_rules_say_or_an_error() {
             .zip(variables)
             .filter_map(|(name, value)| Some((name.into(), value.as_ref()?.into())));
         let environment = Environment { variables: set.collect(), cwd: "/".into() };
-        let found = identify(id.as_deref(), count.as_deref(), &environment);
-        let _ = replica_count(count.as_deref(), &environment);
+        let found = identify(id.as_deref(), count.as_deref(), &SharedIdentity::default(), &environment);
+        let _ = replica_count(count.as_deref(), &SharedIdentity::default(), &environment);
         let found = found.map(|identity| {
             let replica = identity.replica;
             (u64::from(replica.id()), u64::from(replica.count()))
