@@ -29,6 +29,17 @@ impl Bits {
         self.pages.get(&(index / PAGE)).is_some_and(|page| page[word] & bit != 0)
     }
 
+    /// All of them, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        let within = |word: u64| (0..64).filter(move |bit| word & (1 << bit) != 0);
+        self.pages.iter().flat_map(move |(page, words)| {
+            let first = page * PAGE;
+            (0_u64..)
+                .zip(words)
+                .flat_map(move |(at, word)| within(*word).map(move |bit| first + at * 64 + bit))
+        })
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.count
     }
@@ -62,6 +73,14 @@ mod tests {
         assert!(bits.insert(1000) && bits.insert(0) && !bits.insert(1000));
         assert!(bits.contains(1000) && !bits.contains(999) && !bits.contains(1 << 40));
         assert_eq!(bits.count(), 2);
+    }
+
+    #[test]
+    fn what_was_put_in_comes_out_in_order() {
+        let mut bits = Bits::default();
+        let all = [0, 1, 63, 64, 511, 512, 700, u64::MAX];
+        all.iter().rev().for_each(|index| _ = bits.insert(*index));
+        assert_eq!(bits.iter().collect::<Vec<_>>(), all);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod output;
 mod parts;
 mod proof;
 mod reading;
+mod same_tasks;
 mod steps;
 mod survey;
 mod write;

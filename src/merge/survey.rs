@@ -8,9 +8,8 @@ use crate::merge::effort::{Effort, effort};
 use crate::merge::output::Format;
 use crate::merge::parts::{Directory, Part, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
-use crate::merge::reading::{Checked, Item, Task};
+use crate::merge::reading::{Checked, Task};
 use crate::outcome::Status;
-use crate::record::inputs::{Header, InputList};
 use crate::threads::Crew;
 use crate::units;
 
@@ -72,7 +71,8 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
         survey.read(number)?;
         survey.settle_contests(number)?;
     }
-    survey.compare_directories()?;
+    survey.compare_copies();
+    survey.compare_lists()?;
     survey.find_missing()?;
     survey.conclude();
     if format.delimiter().is_some() {
@@ -82,8 +82,8 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
 }
 
 impl Tasks {
-    /// Notes a record; `false` if the task has another one.
-    fn take(&mut self, index: u64, status: Status, proof: &mut Proof) -> bool {
+    /// Notes a record.
+    fn take(&mut self, index: u64, status: Status, proof: &mut Proof) {
         let (same, other) = match status {
             Status::Ok => (&mut self.ok, &self.failed),
             Status::Failed => (&mut self.failed, &self.ok),
@@ -93,7 +93,6 @@ impl Tasks {
             proof.repeated += 1;
             self.contested.insert(index, None);
         }
-        is_first
     }
 
     /// Whether every record that there is of these tasks is the one that counts.
@@ -117,8 +116,20 @@ impl Tasks {
         }
     }
 
-    fn rank(&self, index: u64) -> u8 {
+    /// Ok before failed before none.
+    pub(super) fn rank(&self, index: u64) -> u8 {
         if self.ok.contains(index) { 2 } else { u8::from(self.failed.contains(index)) }
+    }
+
+    /// The same, but of a task of which another directory has a better record there is none here.
+    pub(super) fn standing(&self, index: u64) -> u8 {
+        if self.superseded.contains(index) { 0 } else { self.rank(index) }
+    }
+
+    /// All tasks with a record, with their rank.
+    pub(super) fn held(&self) -> impl Iterator<Item = (u64, u8)> + '_ {
+        let only_failed = self.failed.iter().filter(|index| !self.ok.contains(*index));
+        self.ok.iter().map(|index| (index, 2)).chain(only_failed.map(|index| (index, 1)))
     }
 }
 
@@ -147,7 +158,7 @@ impl Survey {
         let part = &directory.parts[part_number];
         let Some(known) = part.known(directory) else { return };
         let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
-        known.for_each(|(index, status)| _ = tasks.take(index, status, &mut self.proof));
+        known.for_each(|(index, status)| tasks.take(index, status, &mut self.proof));
         if let PartKind::Journals { history, .. } = &part.kind {
             self.proof.problems.extend(history.problems.iter().map(ToString::to_string));
         }
@@ -160,8 +171,15 @@ impl Survey {
             return Ok(());
         }
         let directory = &self.directories[number];
+        let counts = self.counts();
         directory.parts[part_number].each(directory, &mut |item| {
-            admit(directory, item, &mut self.tasks[number], &mut self.proof);
+            match &item.task {
+                None => self.proof.foreign += 1,
+                Some(task) if is_admitted(directory, task, &counts) => {
+                    take(task, item.status, &mut self.tasks[number], &mut self.proof);
+                }
+                Some(_) => self.proof.of_other_runs += 1,
+            }
             Ok(())
         })
     }
@@ -213,51 +231,9 @@ impl Survey {
         Ok(())
     }
 
-    /// Of a file that several directories list, one record wins: ok before failed before none, then the later directory.
-    fn compare_directories(&mut self) -> anyhow::Result<()> {
-        let mut best: HashMap<[u8; 16], (usize, u64)> = HashMap::new();
-        if self.directories.iter().filter(|directory| directory.list.is_some()).count() < 2 {
-            return Ok(());
-        }
-        for number in 0..self.directories.len() {
-            let Some(list) = &self.directories[number].list else { continue };
-            let run = list.header().run.clone();
-            let mut pairs = Vec::new();
-            list.read(0..list.header().count, |index, entry| {
-                let digest = blake3::hash(entry.path.as_encoded_bytes());
-                let mut key = [0; 16];
-                key.copy_from_slice(&digest.as_bytes()[..16]);
-                if let Some(earlier) = best.insert(key, (number, index)) {
-                    pairs.push((key, earlier, (number, index)));
-                }
-                Ok(())
-            })?;
-            self.tasks[number].entry(run).or_default();
-            for (key, earlier, later) in pairs {
-                let (rank_before, rank_now) = (self.rank(earlier), self.rank(later));
-                let (winner, loser) =
-                    if rank_now >= rank_before { (later, earlier) } else { (earlier, later) };
-                self.proof.repeated += u64::from(rank_before > 0 && rank_now > 0);
-                best.insert(key, winner);
-                if let Some(tasks) = self.own_tasks_mut(loser.0) {
-                    tasks.superseded.insert(loser.1);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn rank(&self, (number, index): (usize, u64)) -> u8 {
-        self.own_tasks(number).map_or(0, |tasks| tasks.rank(index))
-    }
-
     /// The tasks of the run whose list a directory has.
     pub(super) fn own_tasks(&self, number: usize) -> Option<&Tasks> {
         self.tasks[number].get(self.directories[number].run()?)
-    }
-
-    fn own_tasks_mut(&mut self, number: usize) -> Option<&mut Tasks> {
-        self.tasks[number].get_mut(self.directories[number].run()?)
     }
 
     fn find_missing(&mut self) -> anyhow::Result<()> {
@@ -302,16 +278,32 @@ impl Survey {
         }
     }
 
+    /// How many entries the lists have, by their runs.
+    fn counts(&self) -> HashMap<String, u64> {
+        let lists = self.directories.iter().filter_map(|directory| directory.list.as_ref());
+        lists.map(|list| (list.header().run.clone(), list.header().count)).collect()
+    }
+
     fn conclude(&mut self) {
-        for number in 0..self.directories.len() {
-            let Some(list) = &self.directories[number].list else { continue };
-            self.proof.proven = true;
-            self.proof
-                .unreadable
-                .extend(list.header().unreadable.iter().map(|folder| units::path(&folder.0)));
-            let (ok, failed) = self.own_tasks(number).map(Tasks::counts).unwrap_or_default();
-            self.proof.ok += ok;
-            self.proof.failed += failed;
+        let counts = self.counts();
+        for (directory, tasks) in self.directories.iter().zip(&self.tasks) {
+            if let Some(list) = &directory.list {
+                self.proof.proven = true;
+                let unreadable = list.header().unreadable.iter().map(|folder| units::path(&folder.0));
+                self.proof.unreadable.extend(unreadable);
+            }
+            for (run, tasks) in tasks {
+                let (ok, failed) = tasks.counts();
+                match (counts.contains_key(run), &directory.list) {
+                    (false, _) => self.proof.foreign += ok + failed,
+                    (true, list) => {
+                        self.proof.ok += ok;
+                        self.proof.failed += failed;
+                        // Those of a list were counted with it.
+                        self.proof.files += if list.is_none() { ok + failed } else { 0 };
+                    }
+                }
+            }
         }
         let proof = &mut self.proof;
         if let ([directory], true) = (self.directories.as_slice(), proof.proven) {
@@ -342,19 +334,18 @@ impl Survey {
     }
 }
 
-/// Notes a record of a file, unless it is of another run than the list beside it, so somebody's older result.
-fn admit(directory: &Directory, item: &Item<'_>, tasks: &mut HashMap<String, Tasks>, proof: &mut Proof) {
-    let header = directory.list.as_ref().map(InputList::header);
-    let is_of_list = |task: &Task<'_>, header: &Header| task.run == header.run && task.index < header.count;
-    match (&item.task, header) {
-        (Some(task), Some(header)) if !is_of_list(task, header) => proof.of_other_runs += 1,
-        (Some(task), header) => {
-            let is_first = match tasks.get_mut(&*task.run) {
-                Some(tasks) => tasks.take(task.index, item.status, proof),
-                None => tasks.entry(task.run.to_string()).or_default().take(task.index, item.status, proof),
-            };
-            proof.foreign += u64::from(is_first && header.is_none());
-        }
-        (None, _) => proof.foreign += 1,
+/// Whether a record of a file is to be merged: not if it is of another run than the list beside it, so somebody's older
+/// result, or of no entry of its list. `counts` are the lengths of the lists by their runs.
+fn is_admitted(directory: &Directory, task: &Task<'_>, counts: &HashMap<String, u64>) -> bool {
+    directory.run().is_none_or(|run| run == task.run)
+        && counts.get(&*task.run).is_none_or(|count| task.index < *count)
+}
+
+fn take(task: &Task<'_>, status: Status, tasks: &mut HashMap<String, Tasks>, proof: &mut Proof) {
+    // A name is made only for the first record of a run.
+    if let Some(tasks) = tasks.get_mut(&*task.run) {
+        tasks.take(task.index, status, proof);
+    } else {
+        tasks.entry(task.run.to_string()).or_default().take(task.index, status, proof);
     }
 }

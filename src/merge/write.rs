@@ -281,10 +281,7 @@ pub fn write_missing(
     let mut written = 0;
     for (number, directory) in survey.directories.iter().enumerate() {
         let Some(list) = &directory.list else { continue };
-        let tasks = survey.own_tasks(number);
-        let is_wanted = |index: &u64| {
-            tasks.is_none_or(|tasks| !tasks.ok.contains(*index) && !tasks.superseded.contains(*index))
-        };
+        let is_wanted = |index: &u64| survey.is_without_ok(number, *index);
         list.read((0..list.header().count).filter(is_wanted), |_, entry| {
             let bytes = entry.path.as_bytes();
             if !null && (bytes.contains(&b'\n') || bytes.ends_with(b"\r")) {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use serde_json::json;
 
-use super::{NUMBER, NUMBER_UNLESS_BAD, counts, merge, numbers, records, run, summary};
+use super::{NUMBER, NUMBER_UNLESS_BAD, counts, merge, numbers, numbers_in, records, run, summary};
 use crate::support::{Dir, Ended};
 
 fn merge_both(dir: &Dir) -> Ended {
@@ -170,7 +170,7 @@ fn what_is_missing_is_named_once_with_its_directory_where_there_are_several() {
         .says("8 files: 5 ok, 3 missing")
         .says(&format!("replica 2 never started: 2 files missing: {four}, {five} (in {})", place("out")))
         .says(&format!("replica 1 never started: 1 file missing: {six} (in {})", place("more")));
-    assert_eq!(super::numbers_in(&dir, "out/final_results.partial.json"), [0, 1, 2, 3, 7]);
+    assert_eq!(numbers_in(&dir, "out/final_results.partial.json"), [0, 1, 2, 3, 7]);
 }
 
 #[test]
@@ -181,4 +181,150 @@ fn a_directory_given_twice_counts_once() {
     assert_eq!(numbers(&dir), [0, 1, 2]);
     assert_eq!(json!(3), summary(&dir)["repeated"]);
     merge(&dir).exits(0).says_not("left out");
+}
+
+#[test]
+fn a_file_is_one_file_whether_its_entry_is_relative_or_absolute() {
+    let dir = Dir::with_inputs(4);
+    let absolute = |number: usize| dir.path(format!("data/{number:03}.fits")).display().to_string();
+    let lists = [
+        ("relative", "data/000.fits\n./data/001.fits\ndata//002.fits\n".to_owned(), ""),
+        ("absolute", format!("{}\n{}\n", absolute(1), absolute(2)), ""),
+        ("upwards", "../data/002.fits\n../data/003.fits\n".to_owned(), "below"),
+    ];
+    for (name, list, folder) in &lists {
+        let folder = dir.path(folder);
+        fs::create_dir_all(&folder).unwrap();
+        dir.write(name, list);
+        let args = [dir.path(name), "-o".into(), dir.path(format!("of_{name}"))];
+        dir.canfar_run().arg("--files-from").args(args).cwd(folder).sh(NUMBER).run().exits(0);
+    }
+    // Patterns are made absolute.
+    dir.canfar_run()
+        .args(["-i", "../data/*", "-o"])
+        .arg(dir.path("of_all"))
+        .cwd(dir.path("below"))
+        .sh(NUMBER)
+        .run()
+        .exits(0);
+    for (args, count, repeated) in [
+        (&["of_relative", "of_absolute"][..], 3, 2),
+        (&["of_absolute", "of_relative"], 3, 2),
+        (&["of_relative", "of_upwards"], 4, 1),
+        (&["of_upwards", "of_absolute", "of_relative"], 4, 3),
+        (&["of_relative", "of_absolute", "of_upwards", "of_all"], 4, 7),
+    ] {
+        let said = format!("{count} files: {count} ok, none missing");
+        dir.canfar_run().arg("merge").args(args).run().exits(0).says(&said);
+        let mut found = numbers_in(&dir, format!("{}/final_results.json", args[0]));
+        found.sort_unstable();
+        assert_eq!(found, (0..count).collect::<Vec<u64>>(), "{args:?}");
+        assert_eq!(dir.json(format!("{}/final_summary.json", args[0]))["repeated"], repeated, "{args:?}");
+    }
+}
+
+#[test]
+fn names_of_targets_are_the_same_wherever_the_runs_were_begun_and_names_of_files_are_not() {
+    let dir = Dir::new();
+    for folder in ["a", "b"] {
+        dir.write(format!("{folder}/obs.fits"), "1");
+        dir.write(format!("{folder}/list"), "M31\nobs.fits\n");
+        let launch = dir.canfar_run().args(["--files-from", "list", "-o", "out"]).cwd(dir.path(folder));
+        launch.sh("echo 1").run().exits(0);
+    }
+    dir.canfar_run().args(["merge", "a/out", "b/out"]).run().exits(0).says("3 files: 3 ok, none missing");
+    // As soon as it is a file in one of both, it is that file.
+    dir.write("b/M31", "");
+    dir.canfar_run().args(["merge", "a/out", "b/out"]).run().exits(0).says("4 files: 4 ok, none missing");
+}
+
+/// Results files alone, as somebody copies them to a laptop.
+fn copy_results(dir: &Dir, from: &str, to: &str) {
+    fs::create_dir_all(dir.path(to)).unwrap();
+    for name in dir.names(from).into_iter().filter(|name| name.starts_with("container_")) {
+        fs::copy(dir.path(from).join(&name), dir.path(to).join(&name)).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_without_its_list_doubles_nothing() {
+    let dir = Dir::with_inputs(6);
+    run(&dir, [1, 2], 2);
+    copy_results(&dir, "out", "copy");
+    copy_results(&dir, "out", "again");
+    for (args, proven) in [
+        (&["out", "copy"][..], true),
+        (&["copy", "out"], true),
+        (&["copy", "again", "out"], true),
+        (&["copy", "again"], false),
+    ] {
+        let said = if proven { "6 files: 6 ok, none missing" } else { "6 records merged" };
+        dir.canfar_run().args(["merge", "-o", "all.json"]).args(args).run().exits(0).says(said);
+        assert_eq!(numbers_in(&dir, "all.json"), [0, 1, 2, 3, 4, 5], "{args:?}");
+        let summary = dir.json(format!("{}/final_summary.json", args[0]));
+        assert_eq!(summary["repeated"], 6 * (args.len() - 1), "{args:?}");
+        assert_eq!(summary["foreign"], if proven { 0 } else { 6 });
+    }
+}
+
+#[test]
+fn a_copy_completes_the_run_that_it_is_of() {
+    let dir = Dir::with_inputs(6);
+    run(&dir, [1, 2], 2);
+    copy_results(&dir, "out", "copy");
+    fs::remove_dir_all(dir.path("out/journal")).unwrap();
+    fs::remove_file(dir.path("out/container_2_results.json")).unwrap();
+    merge(&dir).exits(3).says("6 files: 3 ok, 3 missing");
+    for args in [["out", "copy"], ["copy", "out"]] {
+        let ended =
+            dir.canfar_run().args(["merge", "-o", "all.json", "--missing", "missing"]).args(args).run();
+        ended.exits(0).says("6 files: 6 ok, none missing");
+        let mut found = numbers_in(&dir, "all.json");
+        found.sort_unstable();
+        assert_eq!(found, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(dir.text("missing"), "");
+    }
+    // A record that is of no entry of the list is of another run, whatever it says.
+    let record = dir.json("copy/container_2_results.json")[0].clone();
+    let mut stray = record;
+    stray["canfar_run"]["index"] = json!(6);
+    dir.write("copy/container_9_results.json", json!([stray]).to_string());
+    dir.canfar_run()
+        .args(["merge", "-o", "all.json", "out", "copy"])
+        .run()
+        .exits(0)
+        .says("1 record left out");
+}
+
+#[test]
+fn a_file_that_another_run_has_too_is_there_once_also_with_a_copy_of_the_first() {
+    let dir = Dir::with_inputs(4);
+    run(&dir, [1], 1);
+    copy_results(&dir, "out", "copy");
+    dir.canfar_run().args(["-i", "data/00[23].fits", "-o", "more"]).sh(NUMBER).run().exits(0);
+    for args in [["out", "copy", "more"], ["copy", "more", "out"], ["more", "out", "copy"]] {
+        dir.canfar_run()
+            .args(["merge", "-o", "all.json"])
+            .args(args)
+            .run()
+            .exits(0)
+            .says("4 files: 4 ok, none missing");
+        let mut found = numbers_in(&dir, "all.json");
+        found.sort_unstable();
+        assert_eq!(found, [0, 1, 2, 3], "{args:?}");
+    }
+}
+
+#[test]
+fn a_failure_that_only_a_copy_has_is_still_to_be_run() {
+    let dir = Dir::with_inputs(2);
+    let failed = |index: u64| json!({"file": "x", "canfar_run": {"run": "r", "index": index, "path": "x", "status": "failed", "cause": "exit", "launch": 1}});
+    dir.launch().replica(2, 2).sh(NUMBER).run().exits(0);
+    let run = dir.json("out/container_2_results.json")[0]["canfar_run"]["run"].clone();
+    let mut record = failed(0);
+    record["canfar_run"]["run"] = run;
+    dir.write("copy/container_1_results.json", json!([record]).to_string());
+    let ended = dir.canfar_run().args(["merge", "out", "copy", "--missing", "missing"]).run();
+    ended.exits(1).says("2 files: 1 ok, 1 failed, none missing");
+    assert_eq!(dir.lines("missing"), [dir.path("data/000.fits").display().to_string()]);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
-use canfar_run::merge::{Directory, Format, MissingReplica, Targets, survey, write};
+use canfar_run::merge::{Directory, Format, MissingReplica, Proof, Targets, survey, write};
 use canfar_run::outcome::Status;
 use canfar_run::record::destination::Destination;
 use canfar_run::select::Strategy as Sharing;
@@ -327,6 +327,42 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Copies what results files there are whose every record is one of that run, and nothing else.
+fn copy_of(root: &Path, to: &Path) {
+    let run = run_of(root);
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(root).unwrap().flatten() {
+        let Ok(text) = fs::read(entry.path()) else { continue };
+        let Ok(Value::Array(records)) = serde_json::from_slice(&text) else { continue };
+        if records.iter().all(|record| record["canfar_run"]["run"] == run) {
+            fs::write(to.join(entry.file_name()), text).unwrap();
+        }
+    }
+    // So that there is one in any case.
+    fs::write(to.join("container_100_results.json"), "[]").unwrap();
+}
+
+fn run_of(root: &Path) -> Value {
+    let list = fs::read_to_string(root.join("inputs.jsonl")).unwrap();
+    serde_json::from_str::<Value>(list.lines().next().unwrap()).unwrap()["run"].clone()
+}
+
+/// What a merge of directories finds, and the numbers that it writes.
+fn merged(dir: &Path, roots: &[PathBuf]) -> ([u64; 5], Vec<u64>) {
+    let open = |root: &PathBuf| Directory::open(root, HeartbeatTimes::default()).unwrap();
+    let file = |name| Destination::Path(dir.join(name));
+    let targets = Targets {
+        results: file("all.json"),
+        failed: file("failed.json"),
+        summary: file("summary.json"),
+        allow_missing: false,
+    };
+    let mut survey = survey(roots.iter().map(open).collect(), Format::Json).unwrap();
+    let results = write(&mut survey, &targets, &mut std::io::sink()).unwrap();
+    let Proof { files, ok, failed, missing, foreign, .. } = survey.proof;
+    ([files, ok, failed, missing, foreign], tokens_in(results.path().unwrap()))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
@@ -338,5 +374,20 @@ proptest! {
     #[test]
     fn whatever_became_of_runs_that_overlap_each_file_counts_once(cases in vec(run(), 2..4)) {
         check(&cases)?;
+    }
+
+    #[test]
+    fn a_copy_of_results_files_changes_nothing(cases in vec(run(), 1..3), place in any::<prop::sample::Index>()) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut model, mut tokens) = (Model::default(), 0);
+        let mut roots: Vec<PathBuf> = (0..cases.len()).map(|number| dir.path().join(number.to_string())).collect();
+        for (number, case) in cases.iter().enumerate() {
+            write_run(&roots[number], number, case, &mut tokens, &mut model);
+        }
+        let without = merged(dir.path(), &roots);
+        let copy = dir.path().join("copy");
+        copy_of(&roots[0], &copy);
+        roots.insert(place.index(roots.len() + 1), copy);
+        prop_assert_eq!(without, merged(dir.path(), &roots));
     }
 }
