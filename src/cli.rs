@@ -484,6 +484,9 @@ pub struct MergeArgs {
     /// Where the merged results go, as .json, .jsonl, .csv or .tsv; `-` prints them (JSON) [default: `final_results.json` in the first directory]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Merge only these directories, although results that are replaced have records of more
+    #[arg(long)]
+    pub alone: bool,
     /// Call the result final although files are missing
     #[arg(long)]
     pub allow_missing: bool,

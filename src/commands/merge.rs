@@ -12,13 +12,15 @@ use crate::exit_code::ExitCode;
 use crate::launch::told;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::merge::{
-    Directory, Format, Proof, Summary, Survey, Targets, partial_name, survey, write, write_missing,
+    Directory, Format, MergedDirectory, Proof, Summary, Survey, Targets, joined_before, left_out,
+    partial_name, survey, write, write_missing,
 };
 use crate::output::WhileRead;
 use crate::record::destination::Destination;
 use crate::record::layout::{Layout, ResultsName};
 use crate::report;
-use crate::report::console::Console;
+use crate::report::console::{Console, Tone};
+use crate::report::groups;
 use crate::units;
 
 /// Merges one or more results directories.
@@ -45,6 +47,9 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     let missing = args.missing.as_ref().map(typed);
     refuse_names(&targets, missing.as_ref())?;
     refuse_two_on_stdout(&targets, missing.as_ref(), args.json)?;
+    if !args.alone {
+        refuse_to_take_out(&targets, &directories)?;
+    }
     let format = Format::of(&targets.results).context(given_output(&targets.results))?;
     let mut survey = survey(directories, format)?;
     if let Some(missing) = &missing {
@@ -52,17 +57,26 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     }
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
     let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
-    Ok(told(&Summary::of(&survey.proof, &survey.effort, &results), code, args.json, &console, out))
+    Ok(told(&Summary::of(&survey, &results), code, args.json, &console, out))
 }
 
-/// Merges a run as `merge RESULTS_DIR` does.
+/// Merges a run as `merge RESULTS_DIR` does, again with the directories that an earlier merge joined to it.
 ///
 /// # Errors
 /// As [`run`].
 pub(super) fn whole(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<ExitCode> {
     let targets = Targets::within(layout);
-    let mut survey = survey(vec![Directory::open(layout.root(), times)?], Format::Json)?;
-    let dirs = [units::path(layout.root())];
+    let mut directories = vec![Directory::open(layout.root(), times)?];
+    let mut dirs = vec![units::path(layout.root())];
+    let before = joined_before(&targets);
+    for MergedDirectory { results_dir, .. } in left_out(&before, &directories) {
+        console.say(Verbosity::Normal, Tone::Plain, &format!("merged again with {results_dir}, as before"));
+        dirs.push(results_dir.clone());
+    }
+    for joined in &dirs[1..] {
+        directories.push(Directory::open(Path::new(joined), times)?);
+    }
+    let mut survey = survey(directories, Format::Json)?;
     Ok(write_and_tell(&mut survey, &targets, &dirs, console, &mut std::io::sink())?.1)
 }
 
@@ -81,6 +95,29 @@ fn write_and_tell(
         console.warn(&format!("{} is there from an earlier merge and was left as it was", targets.results));
     }
     Ok((results, exit_code(&survey.proof, is_final)))
+}
+
+/// Refuses to replace results by fewer: an earlier merge joined directories that are not given now.
+fn refuse_to_take_out(targets: &Targets, directories: &[Directory]) -> anyhow::Result<()> {
+    let before = joined_before(targets);
+    let left_out = left_out(&before, directories);
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    let quoted = |directory: &MergedDirectory| groups::quoted(&directory.results_dir);
+    let now = directories.iter().map(MergedDirectory::of);
+    let new = now.filter(|directory| !before.iter().any(|known| known.is_same(directory)));
+    let all: Vec<String> = before.iter().cloned().chain(new).map(|directory| quoted(&directory)).collect();
+    anyhow::bail!(
+        "{} also has the records of {}, which an earlier merge joined and this one would take out. To keep them: canfar-run merge {}. To leave them out: give --alone, or another --output",
+        targets.results,
+        left_out
+            .into_iter()
+            .map(|directory| directory.results_dir.as_str())
+            .collect::<Vec<_>>()
+            .join(" and "),
+        all.join(" ")
+    );
 }
 
 fn given_output(results: &Destination) -> String {

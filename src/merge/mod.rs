@@ -5,6 +5,7 @@
 mod bits;
 mod columns;
 mod csv_table;
+mod earlier;
 mod effort;
 mod output;
 mod parts;
@@ -15,6 +16,7 @@ mod steps;
 mod survey;
 mod write;
 
+pub use earlier::{JoinedResults, MergedDirectory, joined_before, left_out};
 pub use effort::Effort;
 pub use output::{Format, UnknownFormat, partial_name};
 pub use parts::Directory;

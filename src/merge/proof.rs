@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::merge::effort::{Effort, EffortTold};
+use crate::merge::earlier::{JoinedResults, MergedDirectory};
+use crate::merge::effort::EffortTold;
+use crate::merge::survey::Survey;
 use crate::outcome::Cause;
 use crate::record::destination::Destination;
 
@@ -116,6 +118,10 @@ pub struct Summary<'a> {
     created_at: String,
     /// The merged results; `-` is standard output.
     results: String,
+    /// The directories that were merged, in order.
+    directories: Vec<MergedDirectory>,
+    /// Other results that were joined from several directories and are still there, so that no later merge forgets it.
+    other_joined_results: &'a [JoinedResults],
     /// What was found.
     #[serde(flatten)]
     proof: &'a Proof,
@@ -124,15 +130,17 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    /// Of a merge that wrote its results to `results`, of launches that used so much.
-    pub fn of(proof: &'a Proof, effort: &Effort, results: &Destination) -> Self {
+    /// Of a merge that wrote its results to `results`.
+    pub fn of(survey: &'a Survey, results: &Destination) -> Self {
         Self {
             format: "canfar-run summary",
             v: 1,
             created_at: crate::clock::now(),
             results: results.path().map_or_else(|| "-".to_owned(), crate::units::path),
-            proof,
-            figures: effort.told(),
+            directories: survey.directories.iter().map(MergedDirectory::of).collect(),
+            other_joined_results: &survey.other_joined_results,
+            proof: &survey.proof,
+            figures: survey.effort.told(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::merge::bits::Bits;
 use crate::merge::columns::Columns;
+use crate::merge::earlier::JoinedResults;
 use crate::merge::effort::{Effort, effort};
 use crate::merge::output::Format;
 use crate::merge::parts::{Directory, Part, PartKind};
@@ -48,6 +49,8 @@ pub struct Survey {
     pub(super) left_out: Vec<HashSet<usize>>,
     /// Of all records that win, for a table.
     pub(super) columns: Option<Columns>,
+    /// Results of earlier merges, elsewhere, that were joined from several directories.
+    pub(super) other_joined_results: Vec<JoinedResults>,
     /// What was found.
     pub proof: Proof,
     /// What the launches used.
@@ -63,6 +66,7 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
         tasks: directories.iter().map(|_| HashMap::new()).collect(),
         left_out: vec![HashSet::new(); directories.len()],
         columns: None,
+        other_joined_results: Vec::new(),
         proof: Proof::default(),
         effort: effort(&directories),
         directories,

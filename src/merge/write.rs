@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::CannotWrite;
 use crate::failures::{Group, Groups};
+use crate::merge::earlier::joined_elsewhere;
 use crate::merge::output::{Format, Output, partial_name};
 use crate::merge::parts::Part;
 use crate::merge::proof::{FailureGroup, Proof, Summary};
@@ -81,7 +82,9 @@ pub fn write(survey: &mut Survey, targets: &Targets, stdout: &mut dyn Write) -> 
         // An earlier, incomplete merge is no longer worth a look.
         let _ = partial.remove();
     }
-    write_summary(&Summary::of(&survey.proof, &survey.effort, &destination), &targets.summary)?;
+    // Before the summary that tells of them is replaced.
+    survey.other_joined_results = joined_elsewhere(targets);
+    write_summary(&Summary::of(survey, &destination), &targets.summary)?;
     for target in [&targets.results, &targets.failed, &targets.summary].into_iter().chain(&partial) {
         target.remove_leftovers();
     }

@@ -23,6 +23,6 @@ pub(super) const MORE_MEMORY: &str =
     "What ran out of memory needs a container with more of it; the same --results-dir is right.";
 
 /// A path as a shell takes it.
-pub(super) fn quoted(path: &str) -> String {
+pub(crate) fn quoted(path: &str) -> String {
     String::from_utf8_lossy(&shell_quote(&[path.into()])).into_owned()
 }

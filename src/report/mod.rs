@@ -4,7 +4,7 @@ mod advice;
 mod board;
 pub mod console;
 mod figures;
-mod groups;
+pub(crate) mod groups;
 pub mod html;
 pub mod imbalance;
 pub mod launch;

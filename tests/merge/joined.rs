@@ -215,7 +215,7 @@ fn a_file_is_one_file_whether_its_entry_is_relative_or_absolute() {
         (&["of_relative", "of_absolute", "of_upwards", "of_all"], 4, 7),
     ] {
         let said = format!("{count} files: {count} ok, none missing");
-        dir.canfar_run().arg("merge").args(args).run().exits(0).says(&said);
+        dir.canfar_run().args(["merge", "--alone"]).args(args).run().exits(0).says(&said);
         let mut found = numbers_in(&dir, format!("{}/final_results.json", args[0]));
         found.sort_unstable();
         assert_eq!(found, (0..count).collect::<Vec<u64>>(), "{args:?}");
@@ -259,7 +259,7 @@ fn a_copy_without_its_list_doubles_nothing() {
         (&["copy", "again"], false),
     ] {
         let said = if proven { "6 files: 6 ok, none missing" } else { "6 records merged" };
-        dir.canfar_run().args(["merge", "-o", "all.json"]).args(args).run().exits(0).says(said);
+        dir.canfar_run().args(["merge", "--alone", "-o", "all.json"]).args(args).run().exits(0).says(said);
         assert_eq!(numbers_in(&dir, "all.json"), [0, 1, 2, 3, 4, 5], "{args:?}");
         let summary = dir.json(format!("{}/final_summary.json", args[0]));
         assert_eq!(summary["repeated"], 6 * (args.len() - 1), "{args:?}");
@@ -327,4 +327,76 @@ fn a_failure_that_only_a_copy_has_is_still_to_be_run() {
     let ended = dir.canfar_run().args(["merge", "out", "copy", "--missing", "missing"]).run();
     ended.exits(1).says("2 files: 1 ok, 1 failed, none missing");
     assert_eq!(dir.lines("missing"), [dir.path("data/000.fits").display().to_string()]);
+}
+
+/// Two files in `out`, two others in `more`.
+fn two_runs() -> Dir {
+    let dir = Dir::with_inputs(4);
+    for (name, pattern) in [("out", "data/00[01].fits"), ("more", "data/00[23].fits")] {
+        dir.canfar_run().args(["-i", pattern, "-o", name]).sh(NUMBER).run().exits(0);
+    }
+    dir
+}
+
+#[test]
+fn what_was_joined_is_not_taken_out_again_without_a_word() {
+    let dir = two_runs();
+    merge_both(&dir).exits(0);
+    assert_eq!(summary(&dir)["directories"].as_array().unwrap().len(), 2);
+    let before = dir.tree();
+    let place = |name: &str| dir.path(name).display().to_string();
+    let line = format!("canfar-run merge {} {}", place("out"), place("more"));
+    merge(&dir)
+        .exits(2)
+        .says(&format!("final_results.json also has the records of {}, ", place("more")))
+        .says(&line)
+        .says("--alone");
+    dir.canfar_run().args(["merge", "more", "-o", "out/final_results.json"]).run();
+    assert_eq!(numbers(&dir).len(), 2, "that one has no summary that tells");
+    merge_both(&dir).exits(0);
+    // Elsewhere nothing is taken out, and the summary does not forget.
+    dir.canfar_run().args(["merge", "out", "--output", "alone.csv"]).run().exits(0);
+    dir.canfar_run().args(["merge", "out", "--output", "-"]).run().exits(0);
+    merge(&dir).exits(2).says(&line);
+    assert_eq!(numbers(&dir), [0, 1, 2, 3]);
+    // Whoever moved a directory gives its new place, and more may come.
+    fs::rename(dir.path("more"), dir.path("moved")).unwrap();
+    dir.canfar_run().args(["merge", "out", "moved"]).run().exits(0);
+    dir.canfar_run().args(["-i", "data/000.fits", "-o", "last"]).sh(NUMBER).run().exits(0);
+    let line = format!("canfar-run merge {} {} {}", place("out"), place("moved"), place("last"));
+    dir.canfar_run().args(["merge", "out", "last"]).run().exits(2).says(&line);
+    dir.canfar_run().args(["merge", "out", "--alone"]).run().exits(0);
+    assert_eq!(numbers(&dir), [0, 1]);
+    // Then that is what is there.
+    merge(&dir).exits(0);
+    assert!(before.difference(&dir.tree()).is_some());
+}
+
+#[test]
+fn incomplete_results_that_were_joined_are_not_replaced_by_fewer_either() {
+    let dir = two_runs();
+    dir.canfar_run().args(["-i", "data/*", "-o", "third"]).replica(1, 2).sh(NUMBER).run().exits(0);
+    dir.canfar_run().args(["merge", "third", "out"]).run().exits(3);
+    dir.canfar_run().args(["merge", "third"]).run().exits(2).says("also has the records of");
+    dir.canfar_run().args(["merge", "third", "out", "more"]).run().exits(0);
+}
+
+#[test]
+fn who_merges_at_the_end_of_a_run_joins_again_what_was_joined_before() {
+    let dir = two_runs();
+    merge_both(&dir).exits(0);
+    fs::remove_file(dir.path("out/container_1_results.json")).unwrap();
+    let again = ["resume", "out", "--merge"];
+    dir.canfar_run()
+        .args(again)
+        .run()
+        .exits(0)
+        .says(&format!("merged again with {}", dir.path("more").display()));
+    assert_eq!(numbers(&dir), [0, 1, 2, 3]);
+    assert_eq!(summary(&dir)["directories"].as_array().unwrap().len(), 2);
+    // One that is gone is no reason to take its records out.
+    fs::rename(dir.path("more"), dir.path("moved")).unwrap();
+    fs::remove_file(dir.path("out/container_1_results.json")).unwrap();
+    dir.canfar_run().args(again).run().exits(3).says("the results were not merged");
+    assert_eq!(numbers(&dir), [0, 1, 2, 3]);
 }

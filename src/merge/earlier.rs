@@ -1,0 +1,93 @@
+//! What earlier merges joined, by the summary that the last one left: a later merge takes no directory's records out of the
+//! results again unless it is told to.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::merge::parts::Directory;
+use crate::merge::write::Targets;
+use crate::record::regular;
+use crate::units;
+
+/// A directory that was merged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedDirectory {
+    /// Where it is.
+    pub results_dir: String,
+    /// Its run, if it has a list.
+    pub run: Option<String>,
+}
+
+/// Results with the directories whose records they have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedResults {
+    /// Where they are.
+    pub results: String,
+    /// In the order in which they were merged.
+    pub directories: Vec<MergedDirectory>,
+}
+
+/// What of a summary tells of merges before.
+#[derive(Debug, Default, Deserialize)]
+struct EarlierSummary {
+    results: String,
+    #[serde(default)]
+    directories: Vec<MergedDirectory>,
+    #[serde(default)]
+    other_joined_results: Vec<JoinedResults>,
+}
+
+impl MergedDirectory {
+    /// As it is now.
+    pub fn of(directory: &Directory) -> Self {
+        Self { results_dir: units::path(directory.layout.root()), run: directory.run().map(str::to_owned) }
+    }
+
+    /// Whether both are one run, or in one place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.results_dir == other.results_dir || (self.run.is_some() && self.run == other.run)
+    }
+}
+
+/// The directories that were joined to what `targets` are about to replace; none where nothing was.
+pub fn joined_before(targets: &Targets) -> Vec<MergedDirectory> {
+    let (replaced, _) = joined_results(targets);
+    let mut joined: Vec<MergedDirectory> = Vec::new();
+    for directory in replaced.into_iter().flat_map(|results| results.directories) {
+        if !joined.iter().any(|known| known.is_same(&directory)) {
+            joined.push(directory);
+        }
+    }
+    joined
+}
+
+/// Joined results that `targets` do not replace.
+pub(super) fn joined_elsewhere(targets: &Targets) -> Vec<JoinedResults> {
+    joined_results(targets).1
+}
+
+/// All results that are still there and were joined from several directories, as far as the last summary tells: those that
+/// `targets` replace, and others.
+fn joined_results(targets: &Targets) -> (Vec<JoinedResults>, Vec<JoinedResults>) {
+    let read = || {
+        let file = regular::open(targets.summary.path()?).ok()?;
+        serde_json::from_reader::<_, EarlierSummary>(BufReader::new(file)).ok()
+    };
+    let EarlierSummary { results, directories, mut other_joined_results } = read().unwrap_or_default();
+    other_joined_results.push(JoinedResults { results, directories });
+    let is_there =
+        |joined: &JoinedResults| joined.directories.len() > 1 && Path::new(&joined.results).is_file();
+    let replaced: Vec<String> = [Some(&targets.results), targets.partial().as_ref()]
+        .into_iter()
+        .filter_map(|destination| destination?.path().map(units::path))
+        .collect();
+    other_joined_results.into_iter().filter(is_there).partition(|joined| replaced.contains(&joined.results))
+}
+
+/// Of directories that were joined before, those that are not among `directories`.
+pub fn left_out<'b>(before: &'b [MergedDirectory], directories: &[Directory]) -> Vec<&'b MergedDirectory> {
+    let now: Vec<MergedDirectory> = directories.iter().map(MergedDirectory::of).collect();
+    before.iter().filter(|known| !now.iter().any(|directory| directory.is_same(known))).collect()
+}
