@@ -31,6 +31,7 @@ pub mod run;
 pub mod select;
 pub mod spread;
 pub mod status;
+pub mod storage;
 pub mod template;
 pub mod text;
 pub mod threads;

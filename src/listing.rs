@@ -1,16 +1,15 @@
 //! The run's list: the one that is there, or a new one, made by one replica while the others wait for it.
 
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde::{Deserialize, Serialize};
 
 use crate::discover::{self, Patient, Search};
 use crate::entries::{Entries, Entry};
-use crate::liveness::heartbeat::{self, HeartbeatTimes, Watched, Writer};
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
 use crate::provenance::Process;
 use crate::record::inputs::{self, InputList, Origin, Source};
 use crate::record::layout::Layout;
@@ -94,12 +93,8 @@ fn given(
     Ok((read.entries, repeats.into_iter().collect()))
 }
 
-/// What is heard while the list is made or waited for.
-pub trait Listener: Sync {
-    /// Whether to go on.
-    fn keep_going(&self) -> bool;
-    /// Another process is listing; this one waits.
-    fn waiting_for_list(&self, who: &str);
+/// Hears how the list is made or waited for.
+pub trait ListingObserver: LockObserver {
     /// What people should know about how it was listed.
     fn note(&self, note: &str);
 }
@@ -114,8 +109,9 @@ pub fn adopt_or_publish(
     rules: Rules<'_>,
     me: &Process,
     times: HeartbeatTimes,
-    listener: &dyn Listener,
+    observer: &dyn ListingObserver,
 ) -> anyhow::Result<Option<InputList>> {
+    let lock_files = LockFiles::of(layout, me, times);
     loop {
         if let Some(list) = InputList::open(layout)? {
             return Ok(Some(list));
@@ -126,110 +122,96 @@ pub fn adopt_or_publish(
                 layout.root().display()
             );
         };
-        if let Some(sign) = Sign::put_up(layout, me)? {
-            return sign.list_and_publish(layout, origin, rules, me, times, listener);
+        let (made, lock) = acquire(layout, &lock_files)?;
+        let lock = match lock {
+            Some(lock) => Some(lock),
+            // What can't be read is told when it is opened.
+            None => lock_files.wait(observer, &|| layout.inputs().try_exists().unwrap_or(true))?,
+        };
+        let Some(lock) = lock else { continue };
+        let listing = Listing { lock, made };
+        match listing.list_and_publish(layout, origin, rules, me, observer)? {
+            Outcome::List(list) => return Ok(Some(*list)),
+            Outcome::NothingFound => return Ok(None),
+            Outcome::LockLost => {}
         }
-        wait(layout, me, times, listener, &|| layout.inputs().exists())?;
-    }
-}
-
-/// Does `work` while nobody else lists, or moves a run away, in this results directory.
-///
-/// # Errors
-/// When the results directory can't be written, or the wait for others was given up.
-pub fn undisturbed<T>(
-    layout: &Layout,
-    me: &Process,
-    times: HeartbeatTimes,
-    listener: &dyn Listener,
-    work: impl FnOnce() -> T,
-) -> anyhow::Result<T> {
-    loop {
-        if let Some(mut sign) = Sign::put_up(layout, me)? {
-            return Ok(heartbeat::while_alive(&mut sign.file, times.interval, work).0);
-        }
-        wait(layout, me, times, listener, &|| false)?;
     }
 }
 
 /// A folder that vanishes more often than this has another reason than siblings that find nothing.
 const MOST_TRIES: usize = 100;
 
-/// The file that tells others that somebody is listing. Gone when this is dropped.
-#[derive(Debug)]
-struct Sign {
-    path: PathBuf,
-    file: std::fs::File,
-    /// Folders made for it, outermost first, removed again when no list comes of it.
-    made: Vec<PathBuf>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SignText {
-    #[serde(flatten)]
-    process: Process,
-    locked: bool,
-}
-
-impl Sign {
-    /// `None` when somebody else's is there.
-    fn put_up(layout: &Layout, me: &Process) -> anyhow::Result<Option<Self>> {
-        let path = layout.listing();
-        let mut tries = 0;
-        let (made, file) = loop {
-            let made = make_folders(layout.root())?;
-            tries += 1;
-            match OpenOptions::new().append(true).create_new(true).open(&path) {
-                Ok(file) => break (made, file),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-                // A sibling that found nothing has just removed the folder, as its own.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MOST_TRIES => {}
-                Err(error) => {
-                    remove_folders(&made);
-                    let root = layout.root().display();
-                    return Err(error)
-                        .with_context(|| format!("can't write into the results directory {root}"))
-                        .context(crate::CannotWrite);
-                }
+/// The lock, unless somebody has it, with the folders that were made for it.
+fn acquire(layout: &Layout, files: &LockFiles<'_>) -> anyhow::Result<(MadeFolders, Option<RunLock>)> {
+    let mut tries = 0;
+    loop {
+        let mut made = make_folders(layout.root())?;
+        tries += 1;
+        match files.acquire() {
+            Ok(None) => {
+                // Whoever has it keeps them, or removes them.
+                made.keep();
+                return Ok((made, None));
             }
-        };
-        let text = SignText { process: me.clone(), locked: heartbeat::lock(&file, &path) };
-        let mut sign = Self { path, file, made };
-        let mut line = serde_json::to_vec(&text)?;
-        line.push(b'\n');
-        sign.file
-            .write_all(&line)
-            .with_context(|| format!("can't write {}", sign.path.display()))
-            .context(crate::CannotWrite)?;
-        Ok(Some(sign))
+            Ok(lock) => return Ok((made, lock)),
+            // A sibling that found nothing has just removed the folder, as its own.
+            Err(error) if is_not_found(&error) && tries < MOST_TRIES => {}
+            Err(error) => return Err(error),
+        }
     }
+}
 
+fn is_not_found(error: &anyhow::Error) -> bool {
+    let system = error.downcast_ref::<io::Error>();
+    system.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Makes the list while nobody else does.
+struct Listing {
+    /// Released before the folders go.
+    lock: RunLock,
+    made: MadeFolders,
+}
+
+/// What came of it.
+enum Outcome {
+    List(Box<InputList>),
+    /// Nothing was found, so nothing was published.
+    NothingFound,
+    /// Another process took this one for dead and has the lock.
+    LockLost,
+}
+
+impl Listing {
     fn list_and_publish(
         mut self,
         layout: &Layout,
         origin: &Origin,
         rules: Rules<'_>,
         me: &Process,
-        times: HeartbeatTimes,
-        listener: &dyn Listener,
-    ) -> anyhow::Result<Option<InputList>> {
-        // Whoever put up a sign before may have published since this process looked.
+        observer: &dyn ListingObserver,
+    ) -> anyhow::Result<Outcome> {
+        // Whoever had the lock before may have published since this process looked.
         if let Some(list) = InputList::open(layout)? {
-            return Ok(Some(list));
+            self.made.keep();
+            return Ok(Outcome::List(Box::new(list)));
         }
         refuse_results_of_others(layout, origin.replica_count)?;
-        let work = || list(&origin.source, rules, &|| listener.keep_going());
-        let listed = heartbeat::while_alive(&mut self.file, times.interval, work).0?;
+        let listed = list(&origin.source, rules, &|| observer.keep_going())?;
         for note in &listed.notes {
-            listener.note(note);
+            observer.note(note);
         }
         if listed.entries.is_empty() {
-            return Ok(None);
+            return Ok(Outcome::NothingFound);
         }
-        inputs::publish(layout, origin.clone(), &listed.entries, &listed.unreadable, me)
+        let list = inputs::prepare(layout, origin.clone(), &listed.entries, &listed.unreadable, me)
             .context(crate::CannotWrite)?;
-        self.made.clear();
-        InputList::open(layout)
+        if !self.lock.is_held()? {
+            return Ok(Outcome::LockLost);
+        }
+        list.publish().context(crate::CannotWrite)?;
+        self.made.keep();
+        Ok(InputList::open(layout)?.map_or(Outcome::LockLost, |list| Outcome::List(Box::new(list))))
     }
 }
 
@@ -247,71 +229,54 @@ fn refuse_results_of_others(layout: &Layout, replica_count: u32) -> anyhow::Resu
     Ok(())
 }
 
-impl Drop for Sign {
+/// Folders that were made for a list, outermost first. Removed again when no list comes of it.
+#[derive(Debug, Default)]
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for MadeFolders {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-        remove_folders(&self.made);
-    }
-}
-
-/// Makes a folder with those above it; tells which were made, outermost first.
-fn make_folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if folder.exists() && !folder.is_dir() {
-        bail!("the results directory {} is a file: give another one with --results-dir", folder.display());
-    }
-    let missing: Vec<PathBuf> =
-        folder.ancestors().take_while(|above| !above.exists()).map(Path::to_owned).collect();
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("can't create the results directory {}", folder.display()))
-        .context(crate::CannotWrite)?;
-    Ok(missing.into_iter().rev().collect())
-}
-
-fn remove_folders(made: &[PathBuf]) {
-    for folder in made.iter().rev() {
-        // One that somebody put something into stays.
-        let _ = std::fs::remove_dir(folder);
-    }
-}
-
-/// Waits until somebody else's listing came to something: what `is_enough`, or its end.
-fn wait(
-    layout: &Layout,
-    me: &Process,
-    times: HeartbeatTimes,
-    listener: &dyn Listener,
-    is_enough: &dyn Fn() -> bool,
-) -> anyhow::Result<()> {
-    let sign = layout.listing();
-    let text: Option<SignText> = std::fs::read(&sign).ok().and_then(|text| {
-        let line = text.split(|byte| *byte == b'\n').next()?;
-        serde_json::from_slice(line).ok()
-    });
-    if let Some(text) = &text
-        && matches!(heartbeat::probe(&sign, &text.process, text.locked, me), Ok(Writer::Gone))
-    {
-        return take_down(&sign);
-    }
-    listener.waiting_for_list(
-        &text.map_or_else(|| "another process".to_owned(), |text| text.process.to_string()),
-    );
-    loop {
-        let watched = heartbeat::watch(&sign, times.timeout, &|| listener.keep_going() && !is_enough())
-            .with_context(|| format!("can't watch {}", sign.display()))?;
-        match watched {
-            Watched::Grew => {}
-            Watched::Missing => return Ok(()),
-            Watched::Quiet => return take_down(&sign),
-            Watched::Stopped if listener.keep_going() => return Ok(()),
-            Watched::Stopped => bail!("stopped while waiting for the list of inputs"),
+        for folder in self.0.iter().rev() {
+            // One that somebody put something into stays.
+            let _ = std::fs::remove_dir(folder);
         }
     }
 }
 
-fn take_down(sign: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(sign) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)
-            .with_context(|| format!("can't remove {}, left by a process that died", sign.display())),
-        _ => Ok(()),
+/// Makes a folder with those above it; tells which were made.
+fn make_folders(folder: &Path) -> anyhow::Result<MadeFolders> {
+    let mut made = MadeFolders::default();
+    make_with_parents(folder, &mut made)
+        .with_context(|| format!("can't create the results directory {}", folder.display()))
+        .context(crate::CannotWrite)?;
+    if std::fs::metadata(folder).is_ok_and(|metadata| !metadata.is_dir()) {
+        bail!("the results directory {} is a file: give another one with --results-dir", folder.display());
     }
+    Ok(made)
+}
+
+/// Only what this process itself made counts as made: what can't be looked at may well be there.
+fn make_with_parents(folder: &Path, made: &mut MadeFolders) -> io::Result<()> {
+    match std::fs::create_dir(folder) {
+        Ok(()) => made.0.push(folder.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let Some(above) = folder.parent() else { return Err(error) };
+            make_with_parents(above, made)?;
+            match std::fs::create_dir(folder) {
+                Ok(()) => made.0.push(folder.to_owned()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Where nothing may be made, it may be there all the same.
+        Err(_) if folder.is_dir() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use crate::commands::merge;
 use crate::config::Verbosity;
 use crate::exit_code::ExitCode;
-use crate::listing;
 use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::run_lock::{LockObserver, with_run_lock};
 use crate::provenance::Process;
 use crate::record::launches;
 use crate::record::layout::Layout;
@@ -73,7 +73,7 @@ fn merge_if_complete(
     if let Some(code) = merged_already(layout)? {
         return Ok(code);
     }
-    listing::undisturbed(layout, me, times, waiting, || match merged_already(layout)? {
+    with_run_lock(layout, me, times, waiting, || match merged_already(layout)? {
         Some(code) => Ok(code),
         None => merge::whole(layout, times, waiting.console),
     })?
@@ -107,17 +107,13 @@ struct Waiting<'a> {
     stop: &'a Shutdown,
 }
 
-impl listing::Listener for Waiting<'_> {
+impl LockObserver for Waiting<'_> {
     fn keep_going(&self) -> bool {
         self.stop.signal().is_none()
     }
 
-    fn waiting_for_list(&self, who: &str) {
+    fn waiting_for_lock(&self, who: &str) {
         let text = format!("the results are being merged by {who}: waiting for that");
         self.console.say(Verbosity::Normal, Tone::Plain, &text);
-    }
-
-    fn note(&self, note: &str) {
-        self.console.warn(note);
     }
 }

@@ -11,8 +11,8 @@ use crate::cli::{Color, ResetArgs};
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::listing;
 use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::run_lock::{LockObserver, with_run_lock};
 use crate::liveness::takeover::Prober;
 use crate::provenance::Process;
 use crate::record::launches::last_launches;
@@ -32,7 +32,7 @@ pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCo
         let me = Process::current(None);
         let times = heartbeat_times(environment)?;
         let work = || move_away(&layout, times, &console);
-        listing::undisturbed(&layout, &me, times, &Waiting(&console), work)??
+        with_run_lock(&layout, &me, times, &Waiting(&console), work)??
     };
     let root = layout.root().display();
     let said = match moved {
@@ -48,18 +48,14 @@ pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCo
 /// Hears of another process that lists, or moves a run away.
 struct Waiting<'a>(&'a Console);
 
-impl listing::Listener for Waiting<'_> {
+impl LockObserver for Waiting<'_> {
     fn keep_going(&self) -> bool {
         true
     }
 
-    fn waiting_for_list(&self, who: &str) {
-        let text = format!("waiting for {who}, which lists inputs or moves a run away");
+    fn waiting_for_lock(&self, who: &str) {
+        let text = format!("waiting for {who}, which lists inputs, merges, or moves a run away");
         self.0.say(Verbosity::Normal, Tone::Plain, &text);
-    }
-
-    fn note(&self, note: &str) {
-        self.0.warn(note);
     }
 }
 
@@ -90,13 +86,13 @@ fn move_away(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyho
     Ok(Some(target))
 }
 
-/// Everything a run leaves, its list first; not the sign of who is listing, or moving it away.
+/// Everything a run leaves, its list first; not the lock of who is listing, merging, or moving it away.
 fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
     let cannot = || format!("can't read the results directory {}", layout.root().display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(layout.root()).with_context(cannot)? {
         let entry = entry.with_context(cannot)?;
-        if Layout::is_of_a_run(&entry.file_name()) && entry.path() != layout.listing() {
+        if Layout::is_of_a_run(&entry.file_name()) && !Layout::is_of_the_lock(&entry.file_name()) {
             files.push(entry.path());
         }
     }

@@ -12,7 +12,8 @@ use crate::event::StopReason;
 use crate::exit_code::ExitCode;
 use crate::figures::Told;
 use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
-use crate::listing::{self, Rules};
+use crate::listing::{self, ListingObserver, Rules};
+use crate::liveness::run_lock::LockObserver;
 use crate::liveness::takeover;
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
@@ -59,19 +60,21 @@ struct Hearing<'a> {
     timeout: Duration,
 }
 
-impl listing::Listener for Hearing<'_> {
+impl LockObserver for Hearing<'_> {
     fn keep_going(&self) -> bool {
         self.stop.signal().is_none()
     }
 
-    fn waiting_for_list(&self, who: &str) {
+    fn waiting_for_lock(&self, who: &str) {
         self.console.say(
             Verbosity::Normal,
             Tone::Plain,
             &format!("waiting for the list of inputs, which is being made by {who}"),
         );
     }
+}
 
+impl ListingObserver for Hearing<'_> {
     fn note(&self, note: &str) {
         self.console.warn(note);
     }

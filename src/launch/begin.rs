@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,18 +11,19 @@ use anyhow::Context;
 use crate::CannotWrite;
 use crate::config::Verbosity;
 use crate::entries::Entries;
-use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped, Totals};
+use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
 use crate::exit_code::ExitCode;
 use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
-use crate::liveness::takeover::{Fence, ended_in_order, last_words};
+use crate::liveness::heartbeat::{self, Heartbeat, locked};
+use crate::liveness::takeover::{Fence, Fenced, ended_in_order, last_words};
 use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{ABANDONED, remove_leftovers};
 use crate::record::command_files;
 use crate::record::history::{History, Known, LastLaunch, Standing};
 use crate::record::item;
-use crate::record::journal::Journal;
+use crate::record::journal::{Journal, SharedJournal};
 use crate::record::launches::launches_of;
 use crate::record::logs::PackedLog;
 use crate::record::results;
@@ -38,9 +40,10 @@ use crate::select::Share;
 use crate::units;
 
 /// A launch that can begin its first task.
-#[derive(Debug)]
 pub struct Prepared {
     pub(super) recorder: Recorder,
+    pub(super) heartbeat: Heartbeat<Journal>,
+    pub(super) fence: Arc<Fence>,
     pub(super) share: Share,
     pub(super) entries: Entries,
     pub(super) source: Source,
@@ -156,52 +159,74 @@ impl Launcher<'_> {
     ) -> anyhow::Result<Prepared> {
         // At once, so that others see who is here.
         journal.add(&Event::Run(Box::new(begun.clone())));
-        if let Err(error) = journal.commit().and_then(|()| journal.sync()) {
-            let path = journal.path().to_owned();
+        let (path, launch) = (journal.path().to_owned(), journal.launch());
+        let cannot_write = || format!("can't write the journal {}", path.display());
+        if let Err(error) = journal.commit() {
             journal.withdraw();
-            return Err(error)
-                .with_context(|| format!("can't write the journal {}", path.display()))
-                .context(CannotWrite);
+            return Err(error).with_context(cannot_write).context(CannotWrite);
         }
-        if journal.launch() > 1 {
+        let fence = Arc::new(Fence::new(self.layout.successor(self.id(), launch), self.config.heartbeat));
+        let journal = Arc::new(Mutex::new(journal));
+        let heartbeat = match self.start_heartbeat(&journal, &fence) {
+            Ok(heartbeat) => heartbeat,
+            Err(error) => return Err(cannot_start(&journal, error)),
+        };
+        if let Err(error) = heartbeat::sync(&journal) {
+            drop(heartbeat);
+            locked(&journal).withdraw();
+            return Err(error).with_context(cannot_write).context(CannotWrite);
+        }
+        if launch > 1 {
             remove_leftovers(&self.layout.results(self.id()), Duration::ZERO);
             remove_leftovers(&self.layout.inputs(), ABANDONED);
         }
-        self.console.keep_copy(&self.layout.own_log(self.id(), journal.launch()));
-        let before = before.history_until(journal.launch());
-        let get_ready = || self.get_ready(&share, &entries, before);
-        let (history, due, scratch) = match journal.grow_while(self.config.heartbeat.interval, get_ready) {
-            Ok(ready) => ready,
-            Err(error) => {
-                let exit = ExitCode::Usage.number();
-                journal.add(&Event::Stop(Stopped {
-                    reason: StopReason::CannotStart,
-                    signal: None,
-                    exit,
-                    figures: None,
-                }));
-                // The error at hand is the one to be told.
-                let _ = journal.commit();
-                return Err(error);
-            }
-        };
+        self.console.keep_copy(&self.layout.own_log(self.id(), launch));
+        let ready = self.get_ready(&share, &entries, before.history_until(launch));
+        let (history, due, scratch) = ready.map_err(|error| cannot_start(&journal, error))?;
         self.say_changed_files(&history, &begun.command_files);
-        let caution = after_deaths(&history, journal.launch(), self.memory_limit(), self.config.jobs);
+        let caution = after_deaths(&history, launch, self.memory_limit(), self.config.jobs);
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
-        self.say_start(journal.launch(), &share, &due, history.standing().ok, caution.as_ref());
+        self.say_start(launch, &share, &due, history.standing().ok, caution.as_ref());
         let losses = unwritten_losses(&history);
-        let settings = self.settings(journal.launch());
+        let settings = self.settings(launch);
         let roster = Roster::new(self.config.memory.clone(), history.seen);
-        let died_before = died_before(&history, journal.launch());
-        let recorder = self.recorder(journal, history);
+        let died_before = died_before(&history, launch);
+        let tasks = due.len();
+        let recorder = self.recorder(&journal, &fence, history);
+        recorder.expect(tasks);
         for (index, attempts) in losses {
             self.write_loss(&recorder, &share, &entries, index, attempts)?;
         }
-        let tasks = due.len();
         let source = Source::new(due.tasks, jobs);
         // Where it can't be written, the first task finds out.
-        let _ = recorder.give_sign(Totals { left: source.left(), ..Totals::default() });
-        Ok(Prepared { recorder, share, entries, source, tasks, jobs, roster, died_before, settings, scratch })
+        let _ = recorder.give_sign();
+        Ok(Prepared {
+            recorder,
+            heartbeat,
+            fence,
+            share,
+            entries,
+            source,
+            tasks,
+            jobs,
+            roster,
+            died_before,
+            settings,
+            scratch,
+        })
+    }
+
+    /// Lets the journal grow from here on, unless a newer launch began while this process was frozen.
+    fn start_heartbeat(
+        &self,
+        journal: &SharedJournal,
+        fence: &Arc<Fence>,
+    ) -> anyhow::Result<Heartbeat<Journal>> {
+        let fence = Arc::clone(fence);
+        let goes_on = Box::new(move || !matches!(fence.look(), Err(Fenced::Superseded)));
+        Heartbeat::start(Arc::clone(journal), self.config.heartbeat, goes_on).context(
+            "can't start the threads that show other hosts that this launch runs; the limit on processes (ulimit -u, pids.max) must leave room for at least ten",
+        )
     }
 
     /// What earlier launches left, what is to be run, and room for it.
@@ -252,11 +277,11 @@ impl Launcher<'_> {
         due
     }
 
-    fn recorder(&self, journal: Journal, history: History) -> Recorder {
-        let log = PackedLog::new(self.layout, self.id(), journal.launch());
+    fn recorder(&self, journal: &SharedJournal, fence: &Arc<Fence>, history: History) -> Recorder {
+        let log = PackedLog::new(self.layout, self.id(), locked(journal).launch());
         Recorder::new(
-            Fence::new(self.layout.successor(self.id(), journal.launch()), self.config.heartbeat),
-            journal,
+            Arc::clone(fence),
+            Arc::clone(journal),
             history,
             log,
             self.config.keep_logs,
@@ -374,6 +399,16 @@ impl Launcher<'_> {
         }
         self.console.say(Verbosity::Normal, Tone::Plain, &text);
     }
+}
+
+/// Ends a journal whose launch can't begin a task after all, for an error that is given back.
+fn cannot_start(journal: &SharedJournal, error: anyhow::Error) -> anyhow::Error {
+    let exit = ExitCode::Usage.number();
+    let mut journal = locked(journal);
+    journal.add(&Event::Stop(Stopped { reason: StopReason::CannotStart, signal: None, exit, figures: None }));
+    // The error at hand is the one to be told.
+    let _ = journal.commit();
+    error
 }
 
 /// Lines about tasks that run last.

@@ -1,6 +1,6 @@
 //! Carrying a launch out, and its end: results file, journal, summary, exit code.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -8,12 +8,15 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::config::Verbosity;
-use crate::event::{Event, StopReason, Stopped, Totals};
+use crate::event::{Event, ResultsWritten, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
 use crate::figures::Figures;
 use crate::launch::{Launcher, Prepared};
+use crate::liveness::heartbeat::{self, locked};
+use crate::liveness::takeover::{Fence, Fenced};
 use crate::output::WhileRead;
 use crate::record::history::Standing;
+use crate::record::journal::SharedJournal;
 use crate::record::results;
 use crate::report::console::{Console, Tone};
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
@@ -25,6 +28,7 @@ use crate::run::schedule::{self, Work};
 use crate::run::source::Halt;
 use crate::run::spawn::Starter;
 use crate::run::worker::{Crew, WorkerSlot};
+use crate::storage::StorageError;
 use crate::units;
 
 /// How a launch ended.
@@ -92,18 +96,24 @@ impl Launcher<'_> {
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
         report.over();
-        let Prepared { recorder, source, scratch, .. } = prepared;
+        let Prepared { recorder, heartbeat, fence, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
             source.halt(Halt::Signal(signal));
         }
-        let ended = self.conclude(recorder, &report, source.halted(), source.left(), begun);
+        if let Some(trouble) = heartbeat.trouble() {
+            source.halt(Halt::CannotWrite(trouble));
+        }
+        let ended = self.conclude(recorder, &fence, &report, source.halted(), source.left(), begun);
+        drop(heartbeat);
         // To remove what is in it may take long.
         drop(scratch);
         ended
     }
 
     fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
-        let Prepared { recorder, share, entries, source, tasks, roster, settings, scratch, .. } = prepared;
+        let Prepared {
+            recorder, heartbeat, share, entries, source, tasks, roster, settings, scratch, ..
+        } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
         let starter = Starter::new().context("can't open /dev/null")?;
         let crew = Crew::default();
@@ -133,9 +143,9 @@ impl Launcher<'_> {
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
             journal: self.layout.journal(self.id(), recorder.launch()),
-            times: self.config.heartbeat,
+            heartbeat,
             watch: report,
-            progress: &|totals| report.progress(totals),
+            progress: &|running| report.progress(running),
         };
         match &guard {
             Some(guard) => guard
@@ -153,62 +163,61 @@ impl Launcher<'_> {
         Guard::new(memory, room, *died_before, roster, source).map(Some).context("can't watch memory")
     }
 
-    /// Writes the results, ends the journal and says how it went.
+    /// Writes the results, ends the journal and says how it went. All of it may take long, and signs of life go on.
     fn conclude(
         &self,
         recorder: Recorder,
+        fence: &Fence,
         report: &LaunchReport<'_>,
         halt: Option<Halt>,
         left: u64,
         begun: Instant,
     ) -> Ended {
-        let (mut journal, history, tally, used) = recorder.into_parts();
+        let (journal, history, tally, used) = recorder.into_parts();
         let figures = self.figures(used, begun);
-        let successor = self.layout.successor(self.id(), journal.launch());
-        let is_superseded = || halt == Some(Halt::Superseded) || successor.exists();
-        let leave_it = || {
-            self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
-            Ended { code: ExitCode::Incomplete, summary: None }
+        let is_superseded = || matches!(fence.look(), Err(Fenced::Superseded));
+        if halt == Some(Halt::Superseded) || is_superseded() {
+            return self.leave_it();
+        }
+        let prepared = results::prepare(self.layout, self.id(), &history);
+        // Looked for as late as can be: a launch that was frozen may wake up right here.
+        let written = match fence.look_patiently() {
+            Err(Fenced::Superseded) => return self.leave_it(),
+            // The results that are there may be a newer launch's.
+            Err(unknown) => Err(unknown.into()),
+            Ok(()) => prepared.and_then(results::Prepared::put),
         };
         if is_superseded() {
-            return leave_it();
-        }
-        // That may take long, and nobody is to take this launch for dead meanwhile.
-        let prepared = journal.grow_while(self.config.heartbeat.interval, || {
-            results::prepare(self.layout, self.id(), &history)
-        });
-        // Looked for as late as can be: a launch that was frozen may wake up right here.
-        if is_superseded() {
-            return leave_it();
-        }
-        let written = prepared.and_then(results::Prepared::put);
-        if is_superseded() {
-            return leave_it();
+            return self.leave_it();
         }
         let halt = match &written {
             Ok(_) => halt,
-            Err(error) => Some(graver(halt, Halt::CannotWrite(format!("{error:#}")))),
+            Err(error) => Some(graver(halt, Halt::CannotWrite(error.into()))),
         };
-        journal.add(&Event::Alive(Totals { left, ..Totals::default() }.with(history.standing())));
-        if let Ok(results) = written {
-            journal.add(&Event::ResultsWritten(results));
-        }
-        journal.add(&Event::Stop(Stopped {
-            reason: reason(halt.as_ref()),
-            signal: match &halt {
-                Some(Halt::Signal(signal)) => Some(*signal),
-                _ => None,
-            },
-            exit: exit_code(history.standing(), left, halt.as_ref()).number(),
-            figures: Some(Box::new(figures.clone())),
-        }));
-        let halt = match journal.commit().and_then(|()| journal.sync()) {
-            Err(error) => Some(graver(halt, Halt::CannotWrite(format!("can't write the journal: {error}")))),
+        let standing = history.standing();
+        let exit = exit_code(standing, left, halt.as_ref()).number();
+        let ended = end_journal(&journal, halt.as_ref(), exit, &figures, written.ok(), left, standing);
+        let halt = match ended {
+            Err(error) => {
+                let error = StorageError::new("can't write the journal", &error);
+                Some(graver(halt, Halt::CannotWrite(error)))
+            }
             Ok(()) => halt,
         };
+        let journal = locked(&journal);
         let launch =
             LaunchEnd { number: journal.launch(), tally, figures, failures: report.failures(), left };
-        self.close(history.standing(), Some(launch), halt.as_ref(), begun)
+        let (standing, launch) = match journal.reached() {
+            Some(reached) => as_reached(standing, launch, reached),
+            None => (standing, launch),
+        };
+        self.close(standing, Some(launch), halt.as_ref(), begun)
+    }
+
+    /// Ends where a newer launch goes on.
+    fn leave_it(&self) -> Ended {
+        self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
+        Ended { code: ExitCode::Incomplete, summary: None }
     }
 
     /// What the attempts of this launch used, with what there was for them.
@@ -273,10 +282,7 @@ impl Launcher<'_> {
             Halt::Deadline => "the deadline has passed (--deadline)".to_owned(),
             Halt::MaxFailures(why) => format!("{why}. Mend the command first, or allow more"),
             Halt::CannotWrite(why) => {
-                format!(
-                    "results can't be written in {}: {why}. Make room there (quota, disk, permissions)",
-                    self.layout.root().display()
-                )
+                format!("results can't be written in {}: {why}", self.layout.root().display())
             }
             Halt::CannotStart(why) => {
                 format!("{why}. No record was made of it: it would fail for every file")
@@ -306,6 +312,43 @@ fn reason(halt: Option<&Halt>) -> StopReason {
         Some(Halt::Short(_)) => StopReason::Short,
         Some(Halt::Superseded) => StopReason::Superseded,
     }
+}
+
+/// Writes the last words of a journal, and makes them last.
+fn end_journal(
+    journal: &SharedJournal,
+    halt: Option<&Halt>,
+    exit: i32,
+    figures: &Figures,
+    written: Option<ResultsWritten>,
+    left: u64,
+    standing: Standing,
+) -> io::Result<()> {
+    let mut last = locked(journal);
+    last.add(&Event::Alive(Totals { left, ..Totals::default() }.with(standing)));
+    if let Some(results) = written {
+        last.add(&Event::ResultsWritten(results));
+    }
+    last.add(&Event::Stop(Stopped {
+        reason: reason(halt),
+        signal: match halt {
+            Some(Halt::Signal(signal)) => Some(*signal),
+            _ => None,
+        },
+        exit,
+        figures: Some(Box::new(figures.clone())),
+    }));
+    last.commit()?;
+    drop(last);
+    heartbeat::sync(journal)
+}
+
+/// How a launch stands whose last records never reached the storage: they count as not run.
+fn as_reached(standing: Standing, launch: LaunchEnd, reached: Totals) -> (Standing, LaunchEnd) {
+    let lost_ok = standing.ok.saturating_sub(reached.ok);
+    let tally = Tally { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
+    let failed = reached.failed.saturating_sub(standing.lost);
+    (Standing { ok: reached.ok, failed, ..standing }, LaunchEnd { tally, left: reached.left, ..launch })
 }
 
 /// Of two reasons the graver one.

@@ -5,14 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::provenance::Process;
+use crate::storage::StorageError;
 
 /// How often signs of life are given, and when their absence means that nobody is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,7 @@ pub fn lock(file: &File, path: &Path) -> bool {
         flock(&other, FlockOperation::NonBlockingLockShared).err()
     };
     flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
-        && refuses_others() == Some(rustix::io::Errno::WOULDBLOCK)
+        && refuses_others() == Some(Errno::WOULDBLOCK)
 }
 
 /// Asks the lock of the file at `path`, which `writer` began and, as it says, locked.
@@ -87,7 +90,7 @@ pub fn probe(path: &Path, writer: &Process, locked: bool, me: &Process) -> io::R
     let file = File::open(path)?;
     Ok(match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Writer::Gone,
-        Err(rustix::io::Errno::WOULDBLOCK) => Writer::Alive,
+        Err(Errno::WOULDBLOCK) => Writer::Alive,
         Err(_) => Writer::Unknown,
     })
 }
@@ -139,24 +142,209 @@ pub fn quiet_ones(
     at_first.into_iter().filter(is_quiet).map(|(length, path)| (path, length)).collect()
 }
 
-/// Lets a file grow by a line end now and then while `work` goes on; gives the number of them too.
-pub fn while_alive<T>(file: &mut File, every: Duration, work: impl FnOnce() -> T) -> (T, u64) {
-    std::thread::scope(|scope| {
-        let (done, is_done) = channel::<()>();
-        let grow = move || {
-            let mut grown = 0;
-            while is_done.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                // Who watches takes over if this fails, and whoever writes the file next finds out why.
-                grown += u64::from(file.write_all(b"\n").is_ok());
+/// A file that shows by growing that its writer runs.
+pub trait Pulse: Send + 'static {
+    /// What of the file a sync covers.
+    type Mark: Send;
+
+    /// What people call it.
+    const NAME: &str;
+
+    /// Lets the file grow.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn beat(&mut self) -> io::Result<()>;
+
+    /// The file, unless all of it was synced, and what of it a sync that begins now covers.
+    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)>;
+
+    /// A sync has ended.
+    fn end_sync(&mut self, mark: Self::Mark, result: &io::Result<()>);
+}
+
+/// Syncs a file without keeping others from it meanwhile.
+///
+/// # Errors
+/// When it can't be synced.
+pub fn sync<P: Pulse>(pulse: &Mutex<P>) -> io::Result<()> {
+    let Some((file, mark)) = locked(pulse).begin_sync() else { return Ok(()) };
+    let result = file.sync_data();
+    locked(pulse).end_sync(mark, &result);
+    result
+}
+
+/// Whatever a thread that panicked was at, the others go on.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is written is synced this often, so that it lasts through a power loss and other hosts see it.
+const SYNCED: Duration = Duration::from_secs(1);
+
+/// A sync that hangs holds up a thread. So many may hang before no more are tried.
+const MOST_SYNCS: usize = 4;
+
+/// These threads do hardly anything.
+const STACK: usize = 128 * 1024;
+
+/// Gives signs of life from a thread of its own as long as this is kept, whatever its owner waits for. Other threads sync
+/// them: where one sync hangs, the signs go on, and so do other tries to sync them.
+#[must_use = "signs of life end when it is dropped"]
+pub struct Heartbeat<P: Pulse> {
+    shared: Arc<Shared<P>>,
+    /// Wakes the thread when it is dropped.
+    _goes_on: PipeWriter,
+}
+
+/// What must hold before a sign of life is given after a gap in which nobody may have run here: see [`Heartbeat::start`].
+pub type GoesOn = Box<dyn Fn() -> bool + Send + Sync>;
+
+struct Shared<P> {
+    pulse: Arc<Mutex<P>>,
+    times: HeartbeatTimes,
+    goes_on: GoesOn,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_over: bool,
+    is_sync_wanted: bool,
+    syncs: usize,
+    idle_syncs: usize,
+    last_sync_began: Option<Instant>,
+    trouble: Option<StorageError>,
+}
+
+impl<P: Pulse> Heartbeat<P> {
+    /// Begins. After a gap that is long enough for others to have taken this process for dead, `goes_on` says whether to
+    /// give a sign once more.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub fn start(pulse: Arc<Mutex<P>>, times: HeartbeatTimes, goes_on: GoesOn) -> io::Result<Self> {
+        let state = Mutex::new(State::default());
+        let shared = Arc::new(Shared { pulse, times, goes_on, state, changed: Condvar::new() });
+        let (over, kept) = io::pipe()?;
+        let heartbeat = Self { shared: Arc::clone(&shared), _goes_on: kept };
+        shared.start_sync()?;
+        spawn("heartbeat", move || shared.give_signs(&over))?;
+        Ok(heartbeat)
+    }
+
+    /// Why signs of life did not arrive, if they ever did not.
+    pub fn trouble(&self) -> Option<StorageError> {
+        locked(&self.shared.state).trouble.clone()
+    }
+}
+
+impl<P: Pulse> Drop for Heartbeat<P> {
+    fn drop(&mut self) {
+        // Whoever gives a sign right now is waited for, so that none comes later. A sync that hangs is not.
+        let _pulse = locked(&self.shared.pulse);
+        locked(&self.shared.state).is_over = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.into()).stack_size(STACK).spawn(work).map(drop)
+}
+
+/// Whether the other end of a pipe is dropped within so long.
+fn hangs_up_within(pipe: &PipeReader, time: Duration) -> bool {
+    let until = Instant::now() + time;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+        match poll(&mut polled, Timespec::try_from(left).ok().as_ref()) {
+            Ok(0) => return false,
+            Err(Errno::INTR) => {}
+            Ok(_) | Err(_) => return true,
+        }
+    }
+}
+
+impl<P: Pulse> Shared<P> {
+    fn give_signs(self: Arc<Self>, over: &PipeReader) {
+        let HeartbeatTimes { interval, .. } = self.times;
+        let mut last = Instant::now();
+        while !hangs_up_within(over, SYNCED.min(interval)) {
+            let now = Instant::now();
+            let gap = now - last;
+            if gap >= interval {
+                // A process that was frozen for long may have lost what it was at.
+                if gap > interval + self.times.recheck() && !(self.goes_on)() {
+                    return;
+                }
+                last = now;
+                if !self.beat() {
+                    return;
+                }
             }
-            grown
-        };
-        // Where no thread can be had, the work is done all the same.
-        let growing = std::thread::Builder::new().name("alive".into()).spawn_scoped(scope, grow);
-        let result = work();
-        drop(done);
-        (result, growing.ok().and_then(|growing| growing.join().ok()).unwrap_or(0))
-    })
+            self.ask_for_sync();
+        }
+    }
+
+    /// Whether it goes on.
+    fn beat(&self) -> bool {
+        let mut pulse = locked(&self.pulse);
+        if locked(&self.state).is_over {
+            return false;
+        }
+        let result = pulse.beat();
+        drop(pulse);
+        self.note("write", &result);
+        true
+    }
+
+    fn note(&self, what: &'static str, result: &io::Result<()>) {
+        if let Err(error) = result {
+            let trouble = || StorageError::new(&format!("can't {what} {}", P::NAME), error);
+            locked(&self.state).trouble.get_or_insert_with(trouble);
+        }
+    }
+
+    fn ask_for_sync(self: &Arc<Self>) {
+        let mut state = locked(&self.state);
+        state.is_sync_wanted = true;
+        let hangs = state.last_sync_began.is_some_and(|began| began.elapsed() >= self.times.interval);
+        let needs_another = state.idle_syncs == 0 && hangs && state.syncs < MOST_SYNCS;
+        drop(state);
+        self.changed.notify_all();
+        if needs_another {
+            // Without one more, this is as it was.
+            let _ = self.start_sync();
+        }
+    }
+
+    fn start_sync(self: &Arc<Self>) -> io::Result<()> {
+        let shared = Arc::clone(self);
+        spawn("sync", move || shared.sync_again_and_again())?;
+        locked(&self.state).syncs += 1;
+        Ok(())
+    }
+
+    fn sync_again_and_again(self: Arc<Self>) {
+        let mut state = locked(&self.state);
+        loop {
+            state.idle_syncs += 1;
+            while !state.is_sync_wanted && !state.is_over {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state.idle_syncs -= 1;
+            if state.is_over {
+                return;
+            }
+            state.is_sync_wanted = false;
+            state.last_sync_began = Some(Instant::now());
+            drop(state);
+            self.note("sync", &sync(&self.pulse));
+            state = locked(&self.state);
+        }
+    }
 }
 
 /// How long ago something was written, by such a clock.

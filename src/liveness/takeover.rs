@@ -2,14 +2,14 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten, Stopped};
-use crate::liveness::heartbeat::{self, HeartbeatTimes, Watched, Writer, age, now_as_good_as_known};
+use crate::liveness::heartbeat::{self, HeartbeatTimes, Watched, Writer, age, locked, now_as_good_as_known};
 use crate::provenance::Process;
 use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
@@ -75,39 +75,78 @@ impl Fence {
         Self { successor, recheck: times.recheck(), state: Mutex::new(FenceState::Unknown) }
     }
 
-    fn state(&self) -> MutexGuard<'_, FenceState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks for a newer launch. From when there was one, there always is.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub fn look(&self) -> Result<(), Fenced> {
+        let now = Instant::now();
+        let looked = self.successor.symlink_metadata();
+        let mut state = locked(&self.state);
+        match looked {
+            _ if matches!(*state, FenceState::Superseded) => Err(Fenced::Superseded),
+            Ok(_) => {
+                *state = FenceState::Superseded;
+                Err(Fenced::Superseded)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                *state = FenceState::FreeAt(now);
+                Ok(())
+            }
+            Err(source) => Err(Fenced::Unknown { path: self.successor.clone(), source }),
+        }
     }
 
-    /// Looks for a newer launch.
-    pub fn is_superseded(&self) -> bool {
-        let now = Instant::now();
-        let is_there = self.successor.exists();
-        let mut state = self.state();
-        if is_there {
-            *state = FenceState::Superseded;
-        } else if !matches!(*state, FenceState::Superseded) {
-            *state = FenceState::FreeAt(now);
+    /// The same, once more where it can't be told: storage may be back in a moment.
+    ///
+    /// # Errors
+    /// When there is a newer launch, or nobody can tell.
+    pub fn look_patiently(&self) -> Result<(), Fenced> {
+        let begun = Instant::now();
+        loop {
+            match self.look() {
+                Err(Fenced::Unknown { .. }) if begun.elapsed() < self.recheck => {
+                    std::thread::sleep(self.recheck / 10);
+                }
+                looked => return looked,
+            }
         }
-        is_there
     }
 
     /// Makes sure, by a look that is not old, that there is no newer launch.
     ///
     /// # Errors
-    /// When there is one.
-    pub fn check(&self) -> io::Result<()> {
-        let looked_lately = match *self.state() {
-            FenceState::Superseded => return Err(superseded()),
-            FenceState::FreeAt(time) => time.elapsed() < self.recheck,
-            FenceState::Unknown => false,
-        };
-        if looked_lately || !self.is_superseded() { Ok(()) } else { Err(superseded()) }
+    /// When there is one, or nobody can tell.
+    pub fn check(&self) -> Result<(), Fenced> {
+        let state = *locked(&self.state);
+        match state {
+            FenceState::Superseded => Err(Fenced::Superseded),
+            FenceState::FreeAt(time) if time.elapsed() < self.recheck => Ok(()),
+            FenceState::FreeAt(_) | FenceState::Unknown => self.look_patiently(),
+        }
     }
 }
 
-fn superseded() -> io::Error {
-    io::Error::other("a newer launch of this replica took over")
+/// Why a launch may not write.
+#[derive(Debug, thiserror::Error)]
+pub enum Fenced {
+    /// A newer one began.
+    #[error("a newer launch of this replica took over")]
+    Superseded,
+    /// Whether a newer one began can't be told.
+    #[error("whether a newer launch of this replica began can't be told: can't look for {path}: {source}", path = .path.display())]
+    Unknown {
+        /// What it would begin with.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<Fenced> for io::Error {
+    fn from(fenced: Fenced) -> Self {
+        Self::other(fenced)
+    }
 }
 
 /// What can be said at once of a launch.
@@ -179,7 +218,7 @@ pub fn begin(
         let path = layout.journal(replica.id(), next);
         match Journal::create(&path, run, next) {
             Ok(journal) => {
-                let locked = journal.file().is_ok_and(|file| heartbeat::lock(&file, &path));
+                let locked = heartbeat::lock(journal.file(), &path);
                 if !is_still_there(layout, run)? {
                     // Nobody is to take it for a launch of the run that begins here next.
                     let _ = std::fs::remove_file(&path);

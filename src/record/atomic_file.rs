@@ -20,6 +20,56 @@ pub struct AtomicFile {
     writer: BufWriter<NamedTempFile>,
 }
 
+/// A file that is written and synced. Dropped before it is put at its place it leaves nothing behind.
+#[derive(Debug)]
+pub struct FinishedFile {
+    target: PathBuf,
+    file: NamedTempFile,
+}
+
+impl FinishedFile {
+    /// The name it will have.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Puts it at its place, over an older one.
+    ///
+    /// # Errors
+    /// When it can't be renamed; an older one then stays as it was.
+    pub fn replace(self) -> io::Result<()> {
+        self.file.persist(&self.target).map_err(|error| error.error)?;
+        sync_folder(&self.target);
+        Ok(())
+    }
+
+    /// Puts it at its place unless something is there.
+    ///
+    /// # Errors
+    /// When it can't be renamed.
+    pub fn publish(self) -> io::Result<Published> {
+        let Self { file, target } = self;
+        match file.persist_noclobber(&target) {
+            Ok(_) => {
+                sync_folder(&target);
+                Ok(Published::New)
+            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Published::Existing),
+            // A file system that knows neither links nor renaming that spares what is there: who publishes a list has
+            // taken the lock of the results directory, so that nobody else does between this look and the renaming.
+            Err(error) if knows_no_links(&error.error) => {
+                if target.try_exists()? {
+                    return Ok(Published::Existing);
+                }
+                error.file.persist(&target).map_err(|error| error.error)?;
+                sync_folder(&target);
+                Ok(Published::New)
+            }
+            Err(error) => Err(error.error),
+        }
+    }
+}
+
 /// What became of a file that must not replace another one.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Published {
@@ -48,15 +98,14 @@ impl AtomicFile {
         Ok(Self { target: target.to_owned(), writer: BufWriter::with_capacity(BUFFER, file) })
     }
 
-    /// The name it will have.
-    pub fn target(&self) -> &Path {
-        &self.target
-    }
-
-    fn finish(self) -> io::Result<(NamedTempFile, PathBuf)> {
+    /// Syncs it, so that nothing is left but to put it at its place.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn finish(self) -> io::Result<FinishedFile> {
         let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
-        Ok((file, self.target))
+        Ok(FinishedFile { target: self.target, file })
     }
 
     /// Syncs it and puts it at its place, over an older one.
@@ -64,10 +113,7 @@ impl AtomicFile {
     /// # Errors
     /// When it can't be written or renamed; an older one then stays as it was.
     pub fn replace(self) -> io::Result<()> {
-        let (file, target) = self.finish()?;
-        file.persist(&target).map_err(|error| error.error)?;
-        sync_folder(&target);
-        Ok(())
+        self.finish()?.replace()
     }
 
     /// Syncs it and puts it at its place unless something is there.
@@ -75,25 +121,7 @@ impl AtomicFile {
     /// # Errors
     /// When it can't be written or renamed.
     pub fn publish(self) -> io::Result<Published> {
-        let (file, target) = self.finish()?;
-        match file.persist_noclobber(&target) {
-            Ok(_) => {
-                sync_folder(&target);
-                Ok(Published::New)
-            }
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Published::Existing),
-            // A file system that knows neither links nor renaming that spares what is there: who publishes a list has
-            // told so by a sign beside it, so that nobody else does between this look and the renaming.
-            Err(error) if knows_neither(&error.error) => {
-                if target.exists() {
-                    return Ok(Published::Existing);
-                }
-                error.file.persist(&target).map_err(|error| error.error)?;
-                sync_folder(&target);
-                Ok(Published::New)
-            }
-            Err(error) => Err(error.error),
-        }
+        self.finish()?.publish()
     }
 }
 
@@ -108,7 +136,7 @@ impl Write for AtomicFile {
 }
 
 /// What link(2) and renameat2(2) say where a file system has no such thing.
-fn knows_neither(error: &io::Error) -> bool {
+pub fn knows_no_links(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let without = [Errno::PERM, Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP];
     Errno::from_io_error(error).is_some_and(|error| without.contains(&error))

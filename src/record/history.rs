@@ -70,6 +70,25 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// What is known of one task has changed.
+    fn change(&mut self, before: Known, now: Known) {
+        if let Some(count) = self.count(before) {
+            *count -= 1;
+        }
+        if let Some(count) = self.count(now) {
+            *count += 1;
+        }
+    }
+
+    fn count(&mut self, known: Known) -> Option<&mut u64> {
+        match known {
+            Known::Nothing => None,
+            Known::Ok => Some(&mut self.ok),
+            Known::Failed => Some(&mut self.failed),
+            Known::Lost => Some(&mut self.lost),
+        }
+    }
+
     /// Whether the newest record of any is a failure, or is to be one.
     pub fn has_failures(&self) -> bool {
         self.failed + self.lost > 0
@@ -169,6 +188,7 @@ impl LastLaunch {
 pub struct History {
     share: Share,
     tasks: Vec<TaskNote>,
+    standing: Standing,
     /// All launches, oldest first.
     pub launches: Vec<Launch>,
     /// By index, tasks that were running when a container died and have not ended since, or that ran out of memory.
@@ -203,6 +223,7 @@ impl History {
     fn empty(share: Share) -> anyhow::Result<Self> {
         let tasks = vec![UNTOUCHED; usize::try_from(share.len())?];
         Ok(Self {
+            standing: Standing { files: share.len(), ..Standing::default() },
             share,
             tasks,
             launches: Vec::new(),
@@ -311,6 +332,7 @@ impl History {
             (Status::Failed, _) => Known::Failed,
         };
         if known == Known::Ok || note.known != Known::Ok {
+            self.standing.change(note.known, known);
             *note = TaskNote { offset: span.offset, bytes: span.bytes, launch, known, ..*note };
         }
     }
@@ -322,6 +344,7 @@ impl History {
                 continue;
             }
             if alone {
+                self.standing.change(self.tasks[position].known, Known::Lost);
                 // The record of an earlier failure is not the record of this.
                 self.tasks[position] = TaskNote { known: Known::Lost, bytes: 0, ..self.tasks[position] };
                 self.suspects.remove(&index);
@@ -376,16 +399,7 @@ impl History {
 
     /// How all tasks stand.
     pub fn standing(&self) -> Standing {
-        let mut standing = Standing { files: self.share.len(), ..Standing::default() };
-        for task in &self.tasks {
-            match task.known {
-                Known::Nothing => {}
-                Known::Ok => standing.ok += 1,
-                Known::Failed => standing.failed += 1,
-                Known::Lost => standing.lost += 1,
-            }
-        }
-        standing
+        self.standing
     }
 
     /// The results file that the last word of the last launch vouches for.

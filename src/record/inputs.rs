@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 
 pub use self::header::{Block, Command, Header, Origin, Settings, Source, VERSION};
-pub use self::publish::publish;
+pub use self::publish::{PreparedList, prepare, publish};
 
 use self::header::{check_version, is_sealed, mend};
 use self::line::{checksum, parse_line, parse_size};

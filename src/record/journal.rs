@@ -7,12 +7,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, TaskEnded};
-use crate::liveness::heartbeat;
+use crate::event::{Event, TaskEnded, Totals};
+use crate::liveness::heartbeat::Pulse;
 use crate::record::regular;
 
 /// The format's major version; readers refuse others.
@@ -30,7 +30,7 @@ pub struct Span {
 /// A journal being written.
 #[derive(Debug)]
 pub struct Journal {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     run: String,
     launch: u32,
@@ -39,8 +39,29 @@ pub struct Journal {
     length: u64,
     /// Lines not yet written.
     pending: Vec<u8>,
+    /// How the tasks stand at this very place of the journal, once that is known.
+    totals: Option<Totals>,
+    /// Whether the last words are said.
+    is_ended: bool,
+    /// Whether a sign of life told the memory in use that is now in the totals.
+    is_memory_told: bool,
+    reached: Reached,
     /// Whether a failed write may have left a part of a line at the end, which could not be taken off again.
     torn: bool,
+}
+
+/// A journal that its launch and its heartbeat write to.
+pub type SharedJournal = Arc<Mutex<Journal>>;
+
+/// How much of a journal has reached the storage.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
+    /// So many bytes of it, at least.
+    bytes: u64,
+    /// How the tasks stand there.
+    totals: Totals,
+    /// Whether a sync failed: of what was written since, nobody knows, also if a later one succeeds.
+    is_doubtful: bool,
 }
 
 #[derive(Serialize)]
@@ -62,13 +83,17 @@ impl Journal {
     pub fn create(path: &Path, run: &str, launch: u32) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create_new(true).open(path)?;
         Ok(Self {
-            file,
+            file: Arc::new(file),
             path: path.to_owned(),
             run: run.to_owned(),
             launch,
             seq: 0,
             length: 0,
             pending: Vec::new(),
+            totals: None,
+            is_ended: false,
+            is_memory_told: false,
+            reached: Reached::default(),
             torn: false,
         })
     }
@@ -83,36 +108,41 @@ impl Journal {
         self.launch
     }
 
-    /// The open file, for locking and syncing without holding up writers.
-    ///
-    /// # Errors
-    /// When the system is out of descriptors.
-    pub fn file(&self) -> io::Result<File> {
-        self.file.try_clone()
-    }
-
-    /// Makes what was committed last through a power loss.
-    ///
-    /// # Errors
-    /// When it can't be synced.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    /// The open file, for locking.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     /// Takes back a journal whose first line could not be written: nobody is to wait for a launch that never began.
-    pub fn withdraw(self) {
+    pub fn withdraw(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// Lets the journal grow by blank lines, which readers skip, while `work` goes on: nobody is to take this launch for dead.
-    pub fn grow_while<T>(&mut self, every: Duration, work: impl FnOnce() -> T) -> T {
-        let (result, grown) = heartbeat::while_alive(&mut self.file, every, work);
-        self.length += grown;
-        result
+    /// What signs of life tell from here on.
+    pub fn set_totals(&mut self, totals: Totals) {
+        let memory_bytes = self.totals.and_then(|before| before.memory_bytes);
+        if self.totals.is_none() {
+            // So far there is nothing but what earlier launches left.
+            self.reached.totals = totals;
+        }
+        self.totals = Some(Totals { memory_bytes, ..totals });
+    }
+
+    /// Notes memory in use for the next sign of life, which tells the most since the one before.
+    pub fn note_memory(&mut self, in_use: Option<u64>) {
+        let Some(totals) = &mut self.totals else { return };
+        totals.memory_bytes = if self.is_memory_told { in_use } else { totals.memory_bytes.max(in_use) };
+        self.is_memory_told = false;
+    }
+
+    /// How the tasks stand in what has reached the storage, where that is not all that was written.
+    pub fn reached(&self) -> Option<Totals> {
+        (self.reached.bytes < self.length).then_some(self.reached.totals)
     }
 
     /// Adds a line to what the next [`Self::commit`] writes.
     pub fn add(&mut self, event: &Event) {
+        self.is_ended |= matches!(event, Event::Stop(_));
         self.add_object(event);
         self.pending.push(b'\n');
     }
@@ -153,7 +183,7 @@ impl Journal {
         if self.torn {
             self.pending.insert(0, b'\n');
         }
-        let written = self.file.write_all(&self.pending);
+        let written = (&*self.file).write_all(&self.pending);
         let length = self.pending.len() as u64;
         self.pending.clear();
         match written {
@@ -168,6 +198,36 @@ impl Journal {
                 self.length = self.file.metadata().map_or(self.length, |now| now.len());
                 Err(error)
             }
+        }
+    }
+}
+
+impl Pulse for Journal {
+    type Mark = (u64, Option<Totals>);
+
+    const NAME: &str = "the journal";
+
+    /// With how the tasks stand; by a blank line, which readers skip, before that is known and after the last words.
+    fn beat(&mut self) -> io::Result<()> {
+        match self.totals.filter(|_| !self.is_ended) {
+            Some(totals) => self.add(&Event::Alive(totals)),
+            None => self.pending.push(b'\n'),
+        }
+        self.is_memory_told = true;
+        self.commit()
+    }
+
+    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)> {
+        let mark = (self.length, self.totals);
+        (self.reached.bytes < self.length).then(|| (Arc::clone(&self.file), mark))
+    }
+
+    fn end_sync(&mut self, (bytes, totals): Self::Mark, result: &io::Result<()>) {
+        if result.is_err() {
+            self.reached.is_doubtful = true;
+        } else if bytes > self.reached.bytes && !self.reached.is_doubtful {
+            let totals = totals.unwrap_or(self.reached.totals);
+            self.reached = Reached { bytes, totals, is_doubtful: false };
         }
     }
 }
@@ -238,10 +298,12 @@ pub(super) fn refuse_other_version(path: &Path, version: u32, offset: u64) -> an
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
     use super::Journal;
     use crate::event::TaskEnded;
+    use crate::liveness::heartbeat::{Heartbeat, HeartbeatTimes, locked};
     use crate::outcome::Status;
     use crate::record::lines;
 
@@ -249,14 +311,16 @@ mod tests {
     fn a_journal_grows_during_long_work_and_records_lie_where_they_are_said_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.1.jsonl");
-        let mut journal = Journal::create(&path, "run", 1).unwrap();
-        let begun = Instant::now();
-        journal.grow_while(Duration::from_millis(1), || {
-            while std::fs::metadata(&path).unwrap().len() < 3 {
-                assert!(begun.elapsed() < Duration::from_mins(1), "it does not grow");
-                std::thread::yield_now();
-            }
-        });
+        let journal = Arc::new(Mutex::new(Journal::create(&path, "run", 1).unwrap()));
+        let (begun, millisecond) = (Instant::now(), Duration::from_millis(1));
+        let times = HeartbeatTimes { interval: millisecond, timeout: Duration::from_secs(1) };
+        let heartbeat = Heartbeat::start(Arc::clone(&journal), times, Box::new(|| true)).unwrap();
+        while std::fs::metadata(&path).unwrap().len() < 3 {
+            assert!(begun.elapsed() < Duration::from_mins(1), "it does not grow");
+            std::thread::sleep(millisecond);
+        }
+        drop(heartbeat);
+        let mut journal = locked(&journal);
         let span = journal
             .add_end(TaskEnded { index: 0, status: Status::Ok, cause: None, replaces: false }, b"{\"n\":1}");
         journal.commit().unwrap();

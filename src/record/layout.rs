@@ -28,9 +28,9 @@ impl Layout {
         self.root.join("inputs.jsonl")
     }
 
-    /// The sign that somebody is listing, while there is no list yet.
+    /// The lock of who lists, merges, or moves the run away.
     pub fn listing(&self) -> PathBuf {
-        self.root.join("inputs.listing")
+        self.root.join(LOCK)
     }
 
     /// The folder of journals.
@@ -78,6 +78,11 @@ impl Layout {
         self.root.join(name)
     }
 
+    /// Whether a name in a results directory is that of its lock, or of a file that is about to become it.
+    pub fn is_of_the_lock(name: &OsStr) -> bool {
+        name.to_str().is_some_and(|name| name == LOCK || unfinished(name) == Some(LOCK))
+    }
+
     /// Whether a name in a results directory is one that a run of ours, or its merge, writes or reserves.
     pub fn is_of_a_run(name: &OsStr) -> bool {
         let Some(name) = name.to_str() else { return false };
@@ -87,7 +92,7 @@ impl Layout {
             matches!(extension.as_str(), "json" | "jsonl" | "ndjson" | "csv" | "tsv")
         };
         let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
-        matches!(name, "inputs.jsonl" | "inputs.listing" | "journal" | "logs" | "claims")
+        matches!(name, "inputs.jsonl" | LOCK | "journal" | "logs" | "claims")
             || matches!(name, "final_failed.json" | "final_summary.json" | REPORT)
             || name.strip_prefix("final_results.").is_some_and(is_merged)
             || later_list.is_some_and(is_number)
@@ -95,6 +100,9 @@ impl Layout {
             || unfinished(name).is_some_and(|name| Self::is_of_a_run(OsStr::new(name)))
     }
 }
+
+/// The lock of a results directory.
+const LOCK: &str = "inputs.listing";
 
 /// The name that a file in the making was to have, which a process that was killed left behind.
 pub(super) fn unfinished(name: &str) -> Option<&str> {

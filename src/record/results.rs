@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::event::ResultsWritten;
-use crate::record::atomic_file::AtomicFile;
+use crate::record::atomic_file::{AtomicFile, FinishedFile};
 use crate::record::history::{History, Known};
 use crate::record::item;
 use crate::record::layout::{Layout, ResultsName};
@@ -122,10 +122,10 @@ impl<W: Write> Write for Digest<W> {
     }
 }
 
-/// A results file that is written and has only to be put at its place.
+/// A results file that is written and synced, and has only to be put at its place.
 #[derive(Debug)]
 pub struct Prepared {
-    file: AtomicFile,
+    file: FinishedFile,
     written: ResultsWritten,
 }
 
@@ -155,6 +155,7 @@ pub fn prepare(layout: &Layout, replica_id: u32, history: &History) -> anyhow::R
     }
     let (digest, records) = array.finish().with_context(failed)?;
     let (file, bytes, blake3) = digest.finish().with_context(failed)?;
+    let file = file.finish().with_context(failed)?;
     Ok(Prepared { file, written: ResultsWritten { records, bytes, blake3: blake3.to_hex().to_string() } })
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::config::{Progress, Verbosity};
-use crate::event::{StopReason, Totals};
+use crate::event::StopReason;
 use crate::failures::{Group, Groups};
 use crate::figures::{Figures, Told};
 use crate::outcome::Cause;
@@ -68,8 +68,8 @@ impl<'a> LaunchReport<'a> {
     }
 
     /// Tells how far it is, if it is time to.
-    pub fn progress(&self, totals: Totals) {
-        let line = self.board.line(totals.running);
+    pub fn progress(&self, running: usize) {
+        let line = self.board.line(running);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = state.said_progress.elapsed() >= pause(self.begun.elapsed());
         if self.progress == Progress::Lines && is_due {

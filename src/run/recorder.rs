@@ -1,18 +1,17 @@
 //! What is kept of attempts while they run: journal first, then the notes, then whoever watches.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use rustix::io::Errno;
 
 use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
 use crate::figures::Figures;
-use crate::liveness::takeover::Fence;
+use crate::liveness::heartbeat::{Pulse, locked};
+use crate::liveness::takeover::{Fence, Fenced};
 use crate::outcome::{Cause, Status};
 use crate::record::history::History;
 use crate::record::item::{self, Meta};
-use crate::record::journal::Journal;
+use crate::record::journal::{Journal, SharedJournal};
 use crate::record::logs::{LogHead, PackedLog};
 use crate::replica::Replica;
 use crate::run::capture::Capture;
@@ -101,7 +100,8 @@ pub trait Watch: Sync {
 #[derive(Debug)]
 pub struct Recorder {
     kept: Mutex<Kept>,
-    fence: Fence,
+    journal: SharedJournal,
+    fence: Arc<Fence>,
     log: Mutex<PackedLog>,
     keep_logs: KeepLogs,
     run: String,
@@ -111,29 +111,31 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct Kept {
-    journal: Journal,
     history: History,
     tally: Tally,
     figures: Figures,
-    dirty: bool,
+    /// Tasks that are still to be run, those running included.
+    left: u64,
+    running: usize,
 }
 
 impl Recorder {
     /// Of one launch; `history` is what its predecessors left, `fence` tells of a newer launch.
     pub fn new(
-        fence: Fence,
-        journal: Journal,
+        fence: Arc<Fence>,
+        journal: SharedJournal,
         history: History,
         log: PackedLog,
         keep_logs: KeepLogs,
         run: &str,
         replica: Replica,
     ) -> Self {
-        let launch = journal.launch();
+        let launch = locked(&journal).launch();
         let kept =
-            Kept { journal, history, tally: Tally::default(), figures: Figures::default(), dirty: true };
+            Kept { history, tally: Tally::default(), figures: Figures::default(), left: 0, running: 0 };
         Self {
             kept: Mutex::new(kept),
+            journal,
             fence,
             log: Mutex::new(log),
             keep_logs,
@@ -143,19 +145,27 @@ impl Recorder {
         }
     }
 
+    /// Tells how many tasks are to be run. From here on signs of life tell how they stand.
+    pub fn expect(&self, tasks: u64) {
+        let mut kept = self.kept();
+        kept.left = tasks;
+        locked(&self.journal).set_totals(kept.totals());
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.kept)
     }
 
-    /// Looks for a newer launch of the replica. From when there is one, nothing more is written.
+    /// Whether a look shows a newer launch of the replica. From when there is one, nothing more is written.
     pub fn is_superseded(&self) -> bool {
-        self.fence.is_superseded()
+        matches!(self.fence.look(), Err(Fenced::Superseded))
     }
 
-    /// What is to be written to, unless a newer launch took over.
-    fn writable(&self) -> io::Result<MutexGuard<'_, Kept>> {
+    /// What is to be written to, unless a newer launch took over. Both are changed together, so that a sign of life
+    /// tells how the tasks stand at its very place in the journal: readers count from there.
+    fn writable(&self) -> io::Result<(MutexGuard<'_, Kept>, MutexGuard<'_, Journal>)> {
         self.fence.check()?;
-        Ok(self.kept())
+        Ok((self.kept(), locked(&self.journal)))
     }
 
     /// Notes that an attempt begins; gives its number over all launches, from 1.
@@ -163,10 +173,12 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written: then it must not begin.
     pub fn begin(&self, index: u64, slot: usize, alone: bool) -> io::Result<u32> {
-        let mut kept = self.writable()?;
+        let (mut kept, mut journal) = self.writable()?;
         let attempt = kept.history.begin_attempt(index);
-        kept.journal.add(&Event::Start(AttemptBegun { index, attempt, slot, alone }));
-        kept.commit()?;
+        journal.add(&Event::Start(AttemptBegun { index, attempt, slot, alone }));
+        journal.commit()?;
+        kept.running += 1;
+        journal.set_totals(kept.totals());
         Ok(attempt)
     }
 
@@ -175,10 +187,12 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written.
     pub fn take_back(&self, index: u64) -> io::Result<()> {
-        let mut kept = self.writable()?;
+        let (mut kept, mut journal) = self.writable()?;
         kept.history.take_back_attempt(index);
-        kept.journal.add(&Event::NotStarted(NotStarted { index }));
-        kept.commit()
+        kept.running = kept.running.saturating_sub(1);
+        journal.set_totals(kept.totals());
+        journal.add(&Event::NotStarted(NotStarted { index }));
+        journal.commit()
     }
 
     /// Notes that an attempt was stopped with this process: should that be killed before it has told its own end, the task
@@ -187,7 +201,11 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written.
     pub fn interrupted(&self, index: u64) -> io::Result<()> {
-        self.write(&Event::Interrupted(Interrupted { index }))
+        let (mut kept, mut journal) = self.writable()?;
+        kept.running = kept.running.saturating_sub(1);
+        journal.set_totals(kept.totals());
+        journal.add(&Event::Interrupted(Interrupted { index }));
+        journal.commit()
     }
 
     /// Notes how an attempt ended, and, unless it is tried again, the task's record.
@@ -202,7 +220,7 @@ impl Recorder {
         next: Next,
         watch: &dyn Watch,
     ) -> io::Result<OutputKept> {
-        drop(self.writable()?);
+        self.fence.check()?;
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
         // A full disk may have room for a record where it has none for the output.
         let (log, log_error) = match self.keep_output(attempt, &mut executed) {
@@ -231,8 +249,9 @@ impl Recorder {
     ) -> io::Result<()> {
         let index = attempt.index;
         let status = executed.status();
-        let mut kept = self.writable()?;
-        kept.journal.add(&Event::Attempt(AttemptEnded {
+        let (mut kept, mut journal) = self.writable()?;
+        kept.running = kept.running.saturating_sub(1);
+        journal.add(&Event::Attempt(AttemptEnded {
             index,
             attempt: attempt.number,
             status,
@@ -249,13 +268,15 @@ impl Recorder {
             cause: executed.failure.as_ref().map(|failure| failure.cause),
             replaces: kept.has_failed(index),
         };
-        let span = record.map(|record| kept.journal.add_end(ended, &record));
-        kept.commit()?;
+        let span = record.map(|record| journal.add_end(ended, &record));
+        journal.commit()?;
         kept.tally.count(executed, span.is_some());
         kept.figures.count(index, attempt.path, executed.usage, executed.tree_bytes);
         if let Some(span) = span {
             kept.history.note_own(ended, self.launch, span);
+            kept.left = kept.left.saturating_sub(1);
         }
+        journal.set_totals(kept.totals());
         Ok(())
     }
 
@@ -314,17 +335,18 @@ impl Recorder {
         .map(Some)
     }
 
-    /// Gives a sign of life: what the caller knows, with how the tasks stand at this very place of the journal, since
-    /// readers count from there.
+    /// Notes the memory in use, for the next sign of life.
+    pub fn note_memory(&self, in_use: Option<u64>) {
+        locked(&self.journal).note_memory(in_use);
+    }
+
+    /// Gives a sign of life out of turn: what is known now must not be lost.
     ///
     /// # Errors
     /// When the journal can't be written.
-    pub fn give_sign(&self, sign: Totals) -> io::Result<Totals> {
-        let mut kept = self.writable()?;
-        let totals = sign.with(kept.history.standing());
-        kept.journal.add(&Event::Alive(totals));
-        kept.commit()?;
-        Ok(totals)
+    pub fn give_sign(&self) -> io::Result<()> {
+        let (_kept, mut journal) = self.writable()?;
+        journal.beat()
     }
 
     /// What this launch did.
@@ -332,27 +354,18 @@ impl Recorder {
         self.kept().tally.clone()
     }
 
-    /// Writes an event.
-    ///
-    /// # Errors
-    /// When the journal can't be written.
-    pub fn write(&self, event: &Event) -> io::Result<()> {
-        let mut kept = self.writable()?;
-        kept.journal.add(event);
-        kept.commit()
-    }
-
     /// Writes the record of a failure that no attempt of this launch led to.
     ///
     /// # Errors
     /// When the journal can't be written.
     pub fn write_record(&self, index: u64, cause: Cause, record: &[u8]) -> io::Result<()> {
-        let mut kept = self.writable()?;
+        let (mut kept, mut journal) = self.writable()?;
         let replaces = kept.has_failed(index);
         let ended = TaskEnded { index, status: Status::Failed, cause: Some(cause), replaces };
-        let span = kept.journal.add_end(ended, record);
-        kept.commit()?;
+        let span = journal.add_end(ended, record);
+        journal.commit()?;
         kept.history.note_own(ended, self.launch, span);
+        journal.set_totals(kept.totals());
         Ok(())
     }
 
@@ -361,34 +374,11 @@ impl Recorder {
         self.launch
     }
 
-    /// Makes what was written last through a power loss, without holding up who writes meanwhile.
-    ///
-    /// # Errors
-    /// When it can't be synced.
-    pub fn sync(&self) -> io::Result<()> {
-        let file = {
-            let mut kept = self.kept();
-            if !std::mem::take(&mut kept.dirty) {
-                return Ok(());
-            }
-            match kept.journal.file() {
-                Ok(file) => file,
-                // There is none to be had for now: the next time will do.
-                Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => {
-                    kept.dirty = true;
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        file.sync_data()
-    }
-
     /// What is left when nothing runs any more.
-    pub fn into_parts(self) -> (Journal, History, Tally, Figures) {
-        let Kept { journal, history, tally, figures, .. } =
+    pub fn into_parts(self) -> (SharedJournal, History, Tally, Figures) {
+        let Kept { history, tally, figures, .. } =
             self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (journal, history, tally, figures)
+        (self.journal, history, tally, figures)
     }
 }
 
@@ -398,9 +388,9 @@ impl Kept {
         self.history.task(index).is_some_and(|task| task.known.status() == Some(Status::Failed))
     }
 
-    fn commit(&mut self) -> io::Result<()> {
-        self.dirty = true;
-        self.journal.commit()
+    /// What signs of life tell.
+    fn totals(&self) -> Totals {
+        Totals { left: self.left, running: self.running, ..Totals::default() }.with(self.history.standing())
     }
 }
 

@@ -1,5 +1,5 @@
 //! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one source, and the attendant that
-//! keeps time meanwhile (signs of life, deadline, signals, progress).
+//! keeps time meanwhile (deadline, signals, newer launches, memory, progress).
 
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -11,18 +11,22 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::entries::Entries;
-use crate::event::Totals;
-use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::heartbeat::Heartbeat;
 use crate::outcome::{Cause, Status};
+use crate::record::journal::Journal;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::Guard;
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
 use crate::run::shutdown::Shutdown;
 use crate::run::source::{Halt, Keeps, Source, Turn};
+use crate::storage::StorageError;
 use crate::threads::pool_of_up_to;
 
-/// Records are synced, and a newer launch is looked for, this often.
+/// A newer launch is looked for this often.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How often whoever watches is told how far it is.
+const REPORT: Duration = Duration::from_secs(10);
 
 /// A pool thread holds one child's output buffer and little else.
 const STACK: usize = 512 * 1024;
@@ -110,12 +114,12 @@ pub struct Work<'a> {
     pub deadline: Option<Instant>,
     /// This launch's own journal.
     pub journal: PathBuf,
-    /// How often signs of life are given.
-    pub times: HeartbeatTimes,
+    /// Gives signs of life meanwhile.
+    pub heartbeat: &'a Heartbeat<Journal>,
     /// Told of attempts that ended.
     pub watch: &'a dyn Watch,
-    /// Told now and then how far it is.
-    pub progress: &'a (dyn Fn(Totals) + Sync),
+    /// Told now and then how many tasks run.
+    pub progress: &'a (dyn Fn(usize) + Sync),
 }
 
 /// Runs all there is to run, with one executor a slot, of which the last ones stay unused where threads can't be had.
@@ -208,7 +212,7 @@ impl Work<'_> {
         match self.recorder.end(attempt, executed, started_at, next, self.watch) {
             Ok(OutputKept::Yes) => {}
             Ok(OutputKept::No(error)) => {
-                self.source.halt(Halt::CannotWrite(format!("can't keep the output of tasks: {error}")));
+                self.cannot_store(StorageError::new("can't keep the output of tasks", &error));
             }
             Err(error) => return self.cannot_write(turn, &error),
         }
@@ -266,13 +270,16 @@ impl Work<'_> {
     }
 
     fn halt_without_journal(&self, what: &str, error: &std::io::Error) {
-        self.source.halt(Halt::CannotWrite(format!("can't {what} the journal: {error}")));
+        self.cannot_store(StorageError::new(&format!("can't {what} the journal"), error));
+    }
+
+    fn cannot_store(&self, error: StorageError) {
+        self.source.halt(Halt::CannotWrite(error));
     }
 
     /// Keeps time until all workers are gone.
     fn attend(&self, all_gone: &impl AsFd) {
-        let begun = Instant::now();
-        let mut next_sign = begun + self.times.interval;
+        let mut last_report = Instant::now();
         loop {
             let signalled = self.stop.signal();
             if let Some(signal) = signalled {
@@ -293,12 +300,11 @@ impl Work<'_> {
                 return;
             }
             self.tick();
-            if bell.is_some() && !polled[1].revents().is_empty() {
-                self.give_sign_of_life();
-            }
-            if Instant::now() >= next_sign {
-                next_sign += self.times.interval;
-                self.give_sign_of_life();
+            let is_memory_news = bell.is_some() && !polled[1].revents().is_empty();
+            self.note_memory(is_memory_news);
+            if last_report.elapsed() >= REPORT {
+                last_report = Instant::now();
+                (self.progress)(self.source.running());
             }
         }
     }
@@ -311,8 +317,8 @@ impl Work<'_> {
 
     fn tick(&self) {
         self.heed_deadline();
-        if let Err(error) = self.recorder.sync() {
-            self.halt_without_journal("sync", &error);
+        if let Some(trouble) = self.heartbeat.trouble() {
+            self.cannot_store(trouble);
         }
         // What is written to a file that was removed is lost without an error.
         if let Err(error) = self.journal.symlink_metadata()
@@ -331,16 +337,12 @@ impl Work<'_> {
         }
     }
 
-    fn give_sign_of_life(&self) {
-        let totals = Totals {
-            left: self.source.left(),
-            running: self.source.running(),
-            memory_bytes: self.guard.and_then(Guard::peak),
-            ..Totals::default()
-        };
-        match self.recorder.give_sign(totals) {
-            Ok(totals) => (self.progress)(totals),
-            Err(error) => self.halt_without_journal("write", &error),
+    /// Notes the memory in use for the next sign of life, which comes at once where it is `news`.
+    fn note_memory(&self, is_news: bool) {
+        let Some(guard) = self.guard else { return };
+        self.recorder.note_memory(guard.peak());
+        if is_news && let Err(error) = self.recorder.give_sign() {
+            self.halt_without_journal("write", &error);
         }
     }
 }

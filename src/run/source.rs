@@ -6,6 +6,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::storage::StorageError;
+
 /// Pause after the system was found short of something.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -22,7 +24,7 @@ pub enum Halt {
     /// `--max-failures`, with what was found.
     MaxFailures(String),
     /// Results can't be written, with the reason.
-    CannotWrite(String),
+    CannotWrite(StorageError),
     /// The command can't be started for any file, with the reason.
     CannotStart(String),
     /// The system stays short of processes, descriptors or memory, with what it said.

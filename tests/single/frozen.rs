@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{hold, let_go, on, signal, wait_for_attempts, work};
+use super::{hold, let_go, on, signal, signal_replica, wait_for_attempts, work};
 use crate::crash::{Witness, assert_all_right};
 use crate::support::{Component, DEADLINE, Dir, Process, require, wait_until};
 
@@ -54,8 +54,8 @@ fn a_frozen_launch_that_wakes_up_behind_a_newer_one_ends_its_tasks_and_writes_no
 
 const RENAMES: &str = "trace=rename,renameat,renameat2";
 
-/// Longer than a newer launch watches.
-const ASLEEP: &str = "inject=rename,renameat,renameat2:delay_enter=6s:when=1";
+/// Long enough to be frozen meanwhile.
+const ASLEEP: &str = "inject=rename,renameat,renameat2:delay_enter=2s:when=1";
 
 #[test]
 fn results_of_a_launch_that_fell_asleep_as_it_renamed_them_replace_no_newer_ones() {
@@ -75,10 +75,12 @@ echo \"$CANFAR_TASK_ID\" >> began; echo \"{\\\"twice\\\": $((2 * $(cat \"$1\")))
     let first = launch("alpha", &strace, 2).start();
     let in_the_making = || dir.names("out").iter().any(|name| name.starts_with(".container_2_results.json"));
     wait_until(DEADLINE, "it is about to rename", in_the_making);
+    signal_replica(&dir, 2, 1, Signal::STOP);
     std::fs::remove_file(dir.path("bad")).unwrap();
     launch("beta", &[], 2).run().exits(0);
     assert_eq!(dir.results(2).len(), 2);
     let journal = dir.bytes("out/journal/2.1.jsonl");
+    signal_replica(&dir, 2, 1, Signal::CONT);
     first.wait().exits(3).says("a newer launch of this replica took over");
     // It was past the last moment at which it could have looked, but the newer one had cleared away what it was to rename.
     assert_eq!(dir.results(2).len(), 2);

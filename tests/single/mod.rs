@@ -53,6 +53,10 @@ fn wait_for_attempts(dir: &Dir, count: usize) {
 
 /// Signals the runner of a launch, whatever it was started by.
 fn signal(dir: &Dir, launch: usize, signal: Signal) {
-    let pid = dir.events_of(1, launch, "run")[0]["pid"].as_i64().unwrap();
+    signal_replica(dir, 1, launch, signal);
+}
+
+fn signal_replica(dir: &Dir, replica: usize, launch: usize, signal: Signal) {
+    let pid = dir.events_of(replica, launch, "run")[0]["pid"].as_i64().unwrap();
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }

@@ -8,7 +8,7 @@ use super::header::{Block, FORMAT, Header, Origin, VERSION, sealed};
 use super::line::{BLOCK, Line, checksum};
 use crate::entries::Entries;
 use crate::provenance::Process;
-use crate::record::atomic_file::{AtomicFile, Published};
+use crate::record::atomic_file::{AtomicFile, FinishedFile, Published};
 use crate::record::layout::Layout;
 use crate::text::OsText;
 
@@ -17,17 +17,32 @@ fn draw_run_id() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).map(|letter| letter.to_ascii_lowercase()).take(6).collect()
 }
 
-/// Publishes a new list in `layout`, whole or not at all; one that is there already stays and is to be adopted.
+/// A list that is written and synced, and has only to be published.
+#[derive(Debug)]
+pub struct PreparedList(FinishedFile);
+
+impl PreparedList {
+    /// Publishes it; one that is there already stays and is to be adopted.
+    ///
+    /// # Errors
+    /// When it can't be put at its place.
+    pub fn publish(self) -> anyhow::Result<Published> {
+        let path = self.0.target().to_owned();
+        self.0.publish().with_context(|| format!("can't write the input list {}", path.display()))
+    }
+}
+
+/// Writes a new list for `layout`, under another name yet.
 ///
 /// # Errors
 /// When it can't be written.
-pub fn publish(
+pub fn prepare(
     layout: &Layout,
     origin: Origin,
     entries: &Entries,
     unreadable: &[std::path::PathBuf],
     me: &Process,
-) -> anyhow::Result<Published> {
+) -> anyhow::Result<PreparedList> {
     let path = layout.inputs();
     let encoded = Encoded::of(entries)?;
     let header = Header {
@@ -49,13 +64,27 @@ pub fn publish(
         block_entries: BLOCK,
         blocks: encoded.blocks,
     };
-    let write = || -> anyhow::Result<Published> {
+    let write = || -> anyhow::Result<PreparedList> {
         let mut file = AtomicFile::create(&path)?;
         file.write_all(&sealed(serde_json::to_vec(&header)?))?;
         encode(entries, |block| Ok(file.write_all(block)?))?;
-        Ok(file.publish()?)
+        Ok(PreparedList(file.finish()?))
     };
     write().with_context(|| format!("can't write the input list {}", path.display()))
+}
+
+/// [`prepare`] and [`PreparedList::publish`] in one.
+///
+/// # Errors
+/// As theirs.
+pub fn publish(
+    layout: &Layout,
+    origin: Origin,
+    entries: &Entries,
+    unreadable: &[std::path::PathBuf],
+    me: &Process,
+) -> anyhow::Result<Published> {
+    prepare(layout, origin, entries, unreadable, me)?.publish()
 }
 
 /// Gives the lines of all entries to `take`, a block at a time: together they are as long as the list.

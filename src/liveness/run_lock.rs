@@ -1,0 +1,405 @@
+//! The lock of a results directory, `inputs.listing`: one process at a time makes the list, merges, or moves a run away.
+//!
+//! The lock is a file with a nonce of its own, which its holder lets grow as long as it holds it. Who finds one that is
+//! stale (its writer is gone from this host, or it was quiet for the timeout) breaks it. Clocks are not believed, nor locks
+//! of other hosts; names are, since `link(2)` has one winner on every file system that we know, NFS and that of Ceph among them.
+//!
+//! A lock with nonce X is taken off its name by one process only: the one that made X's *successor mark*, a name that holds
+//! X and is made by `link(2)`. To release, the holder marks its own lock and unlinks it. To break it, another process marks
+//! it with a lock of its own, and renames that over the stale one: there is no moment without a lock, and nobody but the
+//! winner touches the name. So:
+//!
+//! - *Two breakers* of X: one makes X's mark. The other one finds the mark and waits for who made it; if that one is found
+//!   dead in turn, the mark itself is broken in the same way, by a mark of the mark's nonce. Nonces are never used twice, so a
+//!   breaker that comes late, for whatever reason, finds a mark or another nonce and leaves a newer lock alone.
+//! - *An owner that wakes up* after it was broken finds the mark: it releases nothing. Before it publishes it asks
+//!   [`RunLock::is_held`]. What is published is moreover never put over an existing list. What no lock without a clock can
+//!   exclude is a process that is frozen for longer than the timeout between such a look and the system call behind it.
+//! - *Lost replies*: `link`, `rename` and `unlink` may fail although they were done. No error of theirs is believed: then the
+//!   nonce that is read under the name says who made it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::liveness::heartbeat::{self, Heartbeat, HeartbeatTimes, Pulse, Watched, Writer};
+use crate::provenance::Process;
+use crate::record::atomic_file::knows_no_links;
+use crate::record::layout::Layout;
+use crate::record::regular;
+
+/// Hears that the lock is waited for.
+pub trait LockObserver: Sync {
+    /// Whether to go on waiting.
+    fn keep_going(&self) -> bool;
+    /// Another process holds it.
+    fn waiting_for_lock(&self, who: &str);
+}
+
+/// Does `work` while nobody else lists, merges or moves a run away in a results directory.
+///
+/// # Errors
+/// When the directory can't be written, or the wait for others was given up.
+pub fn with_run_lock<T>(
+    layout: &Layout,
+    me: &Process,
+    times: HeartbeatTimes,
+    observer: &dyn LockObserver,
+    work: impl FnOnce() -> T,
+) -> anyhow::Result<T> {
+    let files = LockFiles::of(layout, me, times);
+    loop {
+        let lock = match files.acquire()? {
+            Some(lock) => Some(lock),
+            None => files.wait(observer, &|| false)?,
+        };
+        if let Some(_lock) = lock {
+            return Ok(work());
+        }
+    }
+}
+
+/// Who holds a lock, or is about to break one: the first line of a lock's file.
+#[derive(Debug, Serialize, Deserialize)]
+struct LockText {
+    #[serde(flatten)]
+    process: Process,
+    locked: bool,
+    /// Never used twice.
+    #[serde(default)]
+    nonce: String,
+}
+
+/// The lock of a results directory, as one process sees it.
+#[derive(Debug)]
+pub struct LockFiles<'a> {
+    lock: PathBuf,
+    me: &'a Process,
+    times: HeartbeatTimes,
+}
+
+/// A lock, or the mark of who is about to take it off its name.
+#[derive(Debug)]
+struct Found {
+    path: PathBuf,
+    nonce: String,
+    /// What the name of its own successor mark is made of.
+    key: String,
+    /// `None` while it is not written, or where it is none of ours.
+    text: Option<LockText>,
+}
+
+impl<'a> LockFiles<'a> {
+    /// That of `layout`.
+    pub fn of(layout: &Layout, me: &'a Process, times: HeartbeatTimes) -> Self {
+        Self { lock: layout.listing(), me, times }
+    }
+
+    /// A name beside the lock, which is known as one that a process that was killed may leave.
+    fn beside(&self, text: &str) -> PathBuf {
+        let name = self.lock.file_name().unwrap_or_default().to_string_lossy();
+        self.lock.with_file_name(format!(".{name}.{text}.tmp"))
+    }
+
+    /// Its maker alone may take the lock with this key off its name.
+    fn mark_of(&self, key: &str) -> PathBuf {
+        self.beside(&format!("{key}-successor"))
+    }
+
+    /// Takes the lock, unless somebody has it.
+    ///
+    /// # Errors
+    /// When the directory can't be written to; as an [`io::Error`] where it is not there.
+    pub fn acquire(&self) -> anyhow::Result<Option<RunLock>> {
+        let acquire = || -> io::Result<Option<RunLock>> {
+            if std::fs::symlink_metadata(&self.lock).is_ok() {
+                return Ok(None);
+            }
+            let prepared = Prepared::make(self)?;
+            match prepared.make_exclusively(&self.lock)? {
+                Made::Not => Ok(None),
+                Made::Linked => prepared.hold(self, None).map(Some),
+                Made::Copied(file) => prepared.hold(self, Some(file)).map(Some),
+            }
+        };
+        acquire()
+            .with_context(|| format!("can't write into the results directory {}", self.folder().display()))
+            .context(crate::CannotWrite)
+    }
+
+    fn folder(&self) -> &Path {
+        self.lock.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Waits until whoever holds the lock let go of it (`None`), or is found dead: then this process has it. Or until it
+    /// `is_enough` (`None`).
+    ///
+    /// # Errors
+    /// When the lock can't be watched or broken, or the wait was given up.
+    pub fn wait(
+        &self,
+        observer: &dyn LockObserver,
+        is_enough: &dyn Fn() -> bool,
+    ) -> anyhow::Result<Option<RunLock>> {
+        let Some(found) = self.chain()?.pop() else { return Ok(None) };
+        if let Some(text) = &found.text
+            && matches!(heartbeat::probe(&found.path, &text.process, text.locked, self.me), Ok(Writer::Gone))
+        {
+            return self.break_stale(&found);
+        }
+        let who = found.text.as_ref().map(|text| text.process.to_string());
+        observer.waiting_for_lock(who.as_deref().unwrap_or("another process"));
+        loop {
+            let keep_going = || observer.keep_going() && !is_enough();
+            let watched = heartbeat::watch(&found.path, self.times.timeout, &keep_going)
+                .with_context(|| format!("can't watch {}", found.path.display()))?;
+            match watched {
+                Watched::Grew => {}
+                Watched::Missing => return Ok(None),
+                Watched::Quiet => return self.break_stale(&found),
+                Watched::Stopped if observer.keep_going() => return Ok(None),
+                Watched::Stopped => {
+                    bail!("stopped while waiting for another process that uses this results directory")
+                }
+            }
+        }
+    }
+
+    /// Takes the place of a process that was found dead; `None` where somebody else did, or it was not dead after all.
+    fn break_stale(&self, stale: &Found) -> anyhow::Result<Option<RunLock>> {
+        let take_over = || -> anyhow::Result<Option<RunLock>> {
+            let begun = Instant::now();
+            let prepared = Prepared::make(self)?;
+            let mark = self.mark_of(&stale.key);
+            let made = prepared.make_exclusively(&mark)?;
+            if matches!(made, Made::Not) {
+                return Ok(None);
+            }
+            let chain = self.chain()?;
+            let is_next = chain.last().is_some_and(|last| last.nonce == prepared.nonce);
+            // Who was frozen meanwhile may have been taken for dead in turn.
+            let is_late = begun.elapsed() > self.times.recheck();
+            if !is_next || is_late {
+                remove(&mark);
+                return Ok(None);
+            }
+            let renamed = std::fs::rename(&prepared.own, &self.lock);
+            if let Err(error) = renamed
+                && !Self::is_at(&self.lock, &prepared.nonce)
+            {
+                remove(&mark);
+                return Err(error.into());
+            }
+            chain.iter().skip(1).for_each(|mark| remove(&mark.path));
+            Ok(Some(prepared.hold(self, None)?))
+        };
+        take_over()
+            .with_context(|| format!("can't break {}, left by a process that died", self.lock.display()))
+            .context(crate::CannotWrite)
+    }
+
+    /// What is there under a name; `None` where nothing is.
+    fn find(path: PathBuf) -> anyhow::Result<Option<Found>> {
+        let read = || -> io::Result<(u64, Vec<u8>)> {
+            let file = regular::open(&path)?;
+            let mut text = Vec::new();
+            (&file).take(LONGEST).read_to_end(&mut text)?;
+            Ok((file.metadata()?.ino(), text))
+        };
+        let (inode, text) = match read() {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+        };
+        let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let text: Option<LockText> = serde_json::from_slice(line).ok();
+        let nonce = text.as_ref().map(|text| text.nonce.clone()).filter(|nonce| is_nonce(nonce));
+        // One that is not whole is known by its inode.
+        let nonce = nonce.unwrap_or_else(|| format!("inode{inode}"));
+        Ok(Some(Found { path, key: nonce.clone(), nonce, text }))
+    }
+
+    /// Whether what has this nonce is there under a name.
+    fn is_at(path: &Path, nonce: &str) -> bool {
+        matches!(Self::find(path.to_owned()), Ok(Some(found)) if found.nonce == nonce)
+    }
+
+    /// The lock, whoever is about to take it off its name, whoever is about to do that in that one's place, and so on.
+    fn chain(&self) -> anyhow::Result<Vec<Found>> {
+        let mut chain: Vec<Found> = Self::find(self.lock.clone())?.into_iter().collect();
+        while let Some(last) = chain.last()
+            && let Some(mut next) = Self::find(self.mark_of(&last.key))?
+        {
+            if next.nonce == last.nonce {
+                // Its holder's own mark: it is about to go.
+                next.key = format!("{}-released", next.nonce);
+            }
+            chain.push(next);
+        }
+        Ok(chain)
+    }
+}
+
+/// More than the text of a lock, which may have grown by many signs of life.
+const LONGEST: u64 = 64 * 1024;
+
+fn is_nonce(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn draw_nonce() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(16).collect()
+}
+
+/// What can't be removed is left: no later lock has its nonce.
+fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
+}
+
+/// A lock's file that has no name yet that matters. Dropped, it leaves nothing.
+struct Prepared {
+    own: PathBuf,
+    nonce: String,
+    text: Vec<u8>,
+    file: Option<File>,
+}
+
+/// Whether a name was made that was not there before.
+enum Made {
+    Not,
+    Linked,
+    /// The file system knows no links.
+    Copied(File),
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        remove(&self.own);
+    }
+}
+
+impl Prepared {
+    fn make(files: &LockFiles<'_>) -> io::Result<Self> {
+        let nonce = draw_nonce();
+        let own = files.beside(&nonce);
+        let file = OpenOptions::new().append(true).create_new(true).open(&own)?;
+        let mut prepared = Self { own, nonce: nonce.clone(), text: Vec::new(), file: None };
+        let locked = heartbeat::lock(&file, &prepared.own);
+        prepared.text = serde_json::to_vec(&LockText { process: files.me.clone(), locked, nonce })?;
+        prepared.text.push(b'\n');
+        (&file).write_all(&prepared.text)?;
+        prepared.file = Some(file);
+        Ok(prepared)
+    }
+
+    fn make_exclusively(&self, name: &Path) -> io::Result<Made> {
+        make_exclusively(&self.own, name, &self.text, &self.nonce)
+    }
+
+    /// Lets the file under the lock's name grow from now on: this one, or its copy.
+    fn hold(mut self, files: &LockFiles<'_>, copy: Option<File>) -> io::Result<RunLock> {
+        let Some(file) = copy.or(self.file.take()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let pulse = LockFile { file: Arc::new(file), is_dirty: true };
+        let mut lock = RunLock {
+            lock: files.lock.clone(),
+            mark: files.mark_of(&self.nonce),
+            nonce: self.nonce.clone(),
+            text: self.text.clone(),
+            heartbeat: None,
+        };
+        lock.heartbeat = Some(Heartbeat::start(Arc::new(Mutex::new(pulse)), files.times, Box::new(|| true))?);
+        Ok(lock)
+    }
+}
+
+/// Gives what is under `own`, which begins with `text` and has this nonce, a name that nothing has yet. Success is believed,
+/// an error never: then the nonce that is read under the name says who made it.
+fn make_exclusively(own: &Path, name: &Path, text: &[u8], nonce: &str) -> io::Result<Made> {
+    match std::fs::hard_link(own, name) {
+        Ok(()) => Ok(Made::Linked),
+        Err(error) if knows_no_links(&error) => copy_exclusively(name, text),
+        Err(_) if LockFiles::is_at(name, nonce) => Ok(Made::Linked),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Not),
+        Err(error) => Err(error),
+    }
+}
+
+fn copy_exclusively(name: &Path, text: &[u8]) -> io::Result<Made> {
+    match OpenOptions::new().append(true).create_new(true).open(name) {
+        Ok(file) => {
+            heartbeat::lock(&file, name);
+            (&file).write_all(text)?;
+            Ok(Made::Copied(file))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Not),
+        Err(error) => Err(error),
+    }
+}
+
+/// The lock, held until this is dropped.
+pub struct RunLock {
+    lock: PathBuf,
+    mark: PathBuf,
+    nonce: String,
+    text: Vec<u8>,
+    heartbeat: Option<Heartbeat<LockFile>>,
+}
+
+impl RunLock {
+    /// Whether it is still held: nobody took this process for dead.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub fn is_held(&self) -> anyhow::Result<bool> {
+        let is_there = LockFiles::find(self.lock.clone())?.is_some_and(|found| found.nonce == self.nonce);
+        Ok(is_there && LockFiles::find(self.mark.clone())?.is_none())
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // Nobody is to see it grow under another name.
+        self.heartbeat = None;
+        // Where another process made the mark, it takes this lock off its name.
+        let marked = make_exclusively(&self.lock, &self.mark, &self.text, &self.nonce);
+        if !matches!(marked, Ok(Made::Linked | Made::Copied(_))) {
+            return;
+        }
+        if LockFiles::is_at(&self.lock, &self.nonce) {
+            remove(&self.lock);
+        }
+        remove(&self.mark);
+    }
+}
+
+/// The holder's file, which grows.
+#[derive(Debug)]
+struct LockFile {
+    file: Arc<File>,
+    is_dirty: bool,
+}
+
+impl Pulse for LockFile {
+    type Mark = ();
+
+    const NAME: &str = "the lock of the results directory";
+
+    fn beat(&mut self) -> io::Result<()> {
+        self.is_dirty = true;
+        (&*self.file).write_all(b"\n")
+    }
+
+    fn begin_sync(&mut self) -> Option<(Arc<File>, ())> {
+        self.is_dirty.then(|| (Arc::clone(&self.file), ()))
+    }
+
+    fn end_sync(&mut self, (): (), result: &io::Result<()>) {
+        self.is_dirty = result.is_err();
+    }
+}
