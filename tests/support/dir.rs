@@ -11,7 +11,7 @@ use super::{Container, Run, Tree};
 /// Gone when dropped. Tests put inputs into `data` and results into `out`, and canfar-run is started in it.
 #[derive(Debug)]
 pub(crate) struct Dir {
-    _temp: TempDir,
+    _temp: Option<TempDir>,
     _limit: TimeLimit,
     root: PathBuf,
 }
@@ -20,14 +20,23 @@ impl Dir {
     pub(crate) fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
-        Self { _temp: temp, _limit: TimeLimit::begin(), root }
+        Self { _temp: Some(temp), _limit: TimeLimit::begin(), root }
+    }
+
+    /// A folder that somebody else removes.
+    pub(super) fn at(root: PathBuf) -> Self {
+        Self { _temp: None, _limit: TimeLimit::begin(), root }
     }
 
     /// One with inputs `data/000.fits`, `data/001.fits`, ..., each holding its own number.
     pub(crate) fn with_inputs(count: usize) -> Self {
         let dir = Self::new();
-        (0..count).for_each(|number| _ = dir.write(format!("data/{number:03}.fits"), number.to_string()));
+        dir.add_inputs(count);
         dir
+    }
+
+    pub(crate) fn add_inputs(&self, count: usize) {
+        (0..count).for_each(|number| _ = self.write(format!("data/{number:03}.fits"), number.to_string()));
     }
 
     pub(crate) fn root(&self) -> &Path {

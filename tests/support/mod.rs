@@ -1,5 +1,6 @@
 //! What the tests of the program share.
 
+mod cephfs;
 mod container;
 mod container_root;
 mod dir;
@@ -14,6 +15,7 @@ mod test_process;
 mod tree;
 mod wait;
 
+pub(crate) use cephfs::Nodes;
 pub(crate) use container::{Contained, Container, PROJECT_GROUP};
 pub(crate) use dir::Dir;
 pub(crate) use ended::Ended;

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{InTime, container};
+use super::{InTime, cephfs, container};
 
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Component<'a> {
     /// Chromium, driven from Python.
     Browser,
+    /// Ceph's servers and its FUSE client, and the right to mount.
+    Cephfs,
     /// faketime, to have another clock.
     Faketime,
     /// The right to have another host name, and `unshare` for that.
@@ -40,6 +42,7 @@ impl Component<'_> {
         match self {
             Component::Browser => refusal("/usr/bin/chromium", &["--version"])
                 .or_else(|| Component::Python("playwright.sync_api").missing()),
+            Component::Cephfs => cephfs::why_none(),
             Component::Containers => container::why_none(),
             Component::Example(name) => {
                 let path = example(name);
