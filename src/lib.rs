@@ -50,7 +50,7 @@ use crate::exit_code::ExitCode;
 use crate::output::{Fault, Output};
 use crate::report::console::Console;
 use crate::run::init::run_as_init;
-use crate::run::shutdown::survive_limits_on_files;
+use crate::run::signals;
 
 /// Put on an error as its context: results could not be written (exit code 4).
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -60,7 +60,7 @@ pub struct CannotWrite;
 /// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
 /// has to say to standard error, and tells what to exit with.
 pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + Send)) -> ExitCode {
-    survive_limits_on_files();
+    signals::block_all();
     let mut out = Output::new(out);
     let ended = dispatch(argv, environment, &mut out).or_else(|error| print_if_asked(error, &mut out));
     ended.unwrap_or_else(|error| match (error.downcast::<clap::Error>(), out.fault()) {
@@ -137,13 +137,17 @@ fn dispatch(
             commands::resume::run(&config, args.shares.as_ref(), &list, &console, stop, descendants, out)
         }),
         "plan" => {
+            signals::restore_requests();
             let (cli, layers) = layers(None)?;
             let Some(Command::Plan(args)) = cli.command else { return not_a_command(name) };
             let console = Console::new(Verbosity::Normal, Color::Auto);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             commands::plan::run(&args, &layers.identity, environment, &console, out)
         }
-        _ => others(Cli::from_arg_matches(&matches)?, environment, out),
+        _ => {
+            signals::restore_requests();
+            others(Cli::from_arg_matches(&matches)?, environment, out)
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod resuming;
 mod screen;
 mod shares;
 mod shell_injection;
+mod signals;
 mod single;
 mod slurm;
 mod status;

@@ -326,7 +326,8 @@ impl Resume<'_> {
     }
 
     fn is_late(&self) -> bool {
-        self.config.deadline.is_some_and(|deadline| self.begun.elapsed() >= deadline)
+        self.stop.drain_signal().is_some()
+            || self.config.deadline.is_some_and(|deadline| self.begun.elapsed() >= deadline)
     }
 
     /// Says how it went and gives the exit code.

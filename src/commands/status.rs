@@ -14,6 +14,7 @@ use crate::output::WhileRead;
 use crate::report::redraw::{Screen, Size};
 use crate::report::status::{Form, text};
 use crate::run::shutdown::Shutdown;
+use crate::run::signals::shutdown_on_requests;
 use crate::status::{Figures, State, Watcher};
 
 /// Between two looks, at least.
@@ -43,7 +44,7 @@ pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) ->
         shown.print(&watcher.look()?, out)?;
         return Ok(ExitCode::Ok);
     }
-    let stop = Shutdown::on_signals().context("can't take over signals")?;
+    let stop = shutdown_on_requests().context("can't take over signals")?;
     let watched = if args.watch && !args.json && Size::of_stdout().is_some() {
         let mut screen = Screen::begin(out).context(CANNOT)?;
         watch(args, &mut watcher, &stop, &mut |figures, _| {

@@ -103,7 +103,11 @@ impl Launcher<'_> {
         if let Some(trouble) = heartbeat.trouble() {
             source.halt(Halt::CannotWrite(trouble));
         }
-        let ended = self.conclude(recorder, &fence, &report, source.halted(), source.left(), begun);
+        let left = source.left();
+        // What came when all had been started kept nothing from being run.
+        let is_in_vain = |halt: &Halt| left == 0 && matches!(halt, Halt::Deadline | Halt::Drained(_));
+        let halt = source.halted().filter(|halt| !is_in_vain(halt));
+        let ended = self.conclude(recorder, &fence, &report, halt, left, begun);
         drop(heartbeat);
         // To remove what is in it may take long.
         drop(scratch);
@@ -280,6 +284,9 @@ impl Launcher<'_> {
         match halt {
             Halt::Signal(signal) => units::signal(*signal),
             Halt::Deadline => "the deadline has passed (--deadline)".to_owned(),
+            Halt::Drained(signal) => {
+                format!("{}: no more tasks were started, and what ran could finish", units::signal(*signal))
+            }
             Halt::MaxFailures(why) => format!("{why}. Mend the command first, or allow more"),
             Halt::CannotWrite(why) => {
                 format!("results can't be written in {}: {why}", self.layout.root().display())
@@ -304,7 +311,7 @@ fn round(time: Duration) -> f64 {
 fn reason(halt: Option<&Halt>) -> StopReason {
     match halt {
         None => StopReason::Done,
-        Some(Halt::Signal(_)) => StopReason::Signal,
+        Some(Halt::Signal(_) | Halt::Drained(_)) => StopReason::Signal,
         Some(Halt::Deadline) => StopReason::Deadline,
         Some(Halt::MaxFailures(_)) => StopReason::MaxFailures,
         Some(Halt::CannotWrite(_)) => StopReason::CannotWrite,
@@ -332,7 +339,7 @@ fn end_journal(
     last.add(&Event::Stop(Stopped {
         reason: reason(halt),
         signal: match halt {
-            Some(Halt::Signal(signal)) => Some(*signal),
+            Some(Halt::Signal(signal) | Halt::Drained(signal)) => Some(*signal),
             _ => None,
         },
         exit,
@@ -365,7 +372,9 @@ fn exit_code(standing: Standing, left: u64, halt: Option<&Halt>) -> ExitCode {
         // Even if earlier tasks ran: nothing of what was asked for can run as it is.
         Some(Halt::CannotStart(_)) => ExitCode::Usage,
         Some(Halt::Superseded) => ExitCode::Incomplete,
-        Some(Halt::Deadline | Halt::MaxFailures(_) | Halt::Short(_)) | None => ExitCode::Ok,
+        Some(Halt::Deadline | Halt::Drained(_) | Halt::MaxFailures(_) | Halt::Short(_)) | None => {
+            ExitCode::Ok
+        }
     };
     by_halt.or(by_rest).or(by_records)
 }

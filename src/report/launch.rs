@@ -157,6 +157,16 @@ impl Watch for LaunchReport<'_> {
         let tasks = units::count(threads as u64, "task");
         self.console.warn(&format!("the system has no threads for more than {tasks} at a time (ulimit -u, or what others of this user run)"));
     }
+
+    fn draining(&self, signal: i32, running: usize) {
+        let rest = match running {
+            0 => String::new(),
+            running => {
+                format!("; {} may finish", units::plural(running as u64, "task that runs", "tasks that run"))
+            }
+        };
+        self.console.warn(&format!("{}: no more tasks are started{rest}", units::signal(signal)));
+    }
 }
 
 /// How a launch ended: what is said at the end, and printed with `--json`.

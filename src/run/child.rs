@@ -61,7 +61,7 @@ pub fn run(
     let started = Instant::now();
     let kills_before = spec.seat.roster().kills();
     let Started { pid, stdout: from_stdout, stderr: from_stderr } = spec.starter.start(spec.program)?;
-    let until = spec.limits.timeout.map(|timeout| started + timeout);
+    let until = spec.limits.timeout.and_then(|timeout| started.checked_add(timeout));
     let mut supervisor = ChildSupervisor::new(pid, spec.limits.grace, until);
     let mut streams = [(Stream::new(from_stdout), stdout), (Stream::new(from_stderr), stderr)];
     spec.seat.enter(pid, Instant::now(), kills_before);
@@ -69,7 +69,7 @@ pub fn run(
     let left_processes = descendants::kill_left_behind(pid, spec.task_id);
     let held = spec.seat.leave();
     let (end, usage) = reap(pid, started);
-    Ok(Finished { end, usage, ended_by: supervisor.ended_by(), held, left_processes })
+    Ok(Finished { end, usage, ended_by: supervisor.has_ended_by(end), held, left_processes })
 }
 
 /// Keeps what the process says, until it is over.

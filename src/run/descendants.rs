@@ -16,6 +16,8 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
+#[cfg(target_os = "linux")]
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::run::environment::TASK_ID;
 use crate::run::proc_text::{children, numbers};
@@ -61,12 +63,58 @@ impl Descendants {
         Self { before: Some(children_of_all_threads().map(|process| process.identity).collect()) }
     }
 
+    /// Stops all there are, theirs too, until none runs or `patience` is over.
+    pub fn stop_all(&self, patience: Duration) -> StoppedProcesses {
+        let until = Instant::now() + patience;
+        let mut stopped: Vec<Process> = Vec::new();
+        loop {
+            let is_known = |process: &Process| stopped.iter().any(|known| known.identity == process.identity);
+            let running = self.all().into_iter().filter(|process| process.is_running() && !is_known(process));
+            let told: Vec<Process> = running.filter(|process| process.signal(Signal::STOP)).collect();
+            // What was begotten meanwhile is found next.
+            if told.is_empty() || Instant::now() >= until {
+                return StoppedProcesses(stopped);
+            }
+            stopped.extend(told);
+        }
+    }
+
+    /// All there are, parents before their children.
+    fn all(&self) -> Vec<Process> {
+        let is_ours =
+            |process: &Process| self.before.as_ref().is_none_or(|before| !before.contains(&process.identity));
+        let mut others: Vec<Process> = all_numbers().into_iter().filter_map(Process::find).collect();
+        let mut parents = BTreeSet::from([getpid().as_raw_pid()]);
+        let mut found = Vec::new();
+        loop {
+            let is_child = |process: &Process| parents.contains(&process.parent) && is_ours(process);
+            let (children, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_child);
+            if children.is_empty() {
+                return found;
+            }
+            parents = children.iter().map(|process| process.identity.pid).collect();
+            found.extend(children);
+            others = rest;
+        }
+    }
+
     /// Kills and reaps all that are left, until there is none or `patience` is over. Only for when no task is to go on.
     pub fn kill_all(&self, patience: Duration) {
         if let Some(before) = &self.before {
             let is_ours = |process: &Process| !before.contains(&process.identity);
             kill_until_none(|_| children_of_all_threads().filter(is_ours).collect(), patience);
         }
+    }
+}
+
+/// Processes that were stopped and are to go on.
+#[derive(Debug)]
+pub struct StoppedProcesses(Vec<Process>);
+
+impl StoppedProcesses {
+    /// Has them go on, children before their parents, so that none sees that another one was stopped.
+    pub fn go_on(self) {
+        self.0.into_iter().rev().for_each(|process| _ = process.signal(Signal::CONT));
     }
 }
 
@@ -196,6 +244,8 @@ struct Process {
     parent: i32,
     group: i32,
     is_zombie: bool,
+    /// Whether it was stopped, by a signal or who traces it.
+    is_stopped: bool,
     /// Bytes of its environment; `None` while it executes a program: what is to be read then may be a part of it.
     environment: Option<u64>,
 }
@@ -203,8 +253,12 @@ struct Process {
 impl Process {
     /// `None` when there is none of that number, or it is not this process's child.
     fn look(pid: i32) -> Option<Self> {
-        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-        Self::parse(pid, &stat).filter(|process| process.parent == getpid().as_raw_pid())
+        Self::find(pid).filter(|process| process.parent == getpid().as_raw_pid())
+    }
+
+    /// The same whosever child it is.
+    fn find(pid: i32) -> Option<Self> {
+        Self::parse(pid, &std::fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
     fn look_again(&self) -> Option<Self> {
@@ -218,7 +272,8 @@ impl Process {
         let fields: Vec<&str> = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().collect();
         // The first of them is the third one.
         let field = |number: usize| fields.get(number - 3).copied();
-        let is_zombie = matches!(field(3)?, "Z" | "X");
+        let state = field(3)?;
+        let is_zombie = matches!(state, "Z" | "X");
         let number = |of: usize| field(of)?.parse::<u64>().ok();
         // Where the environment begins and ends is said while it is still being measured, and only after that where the
         // program's code begins.
@@ -230,8 +285,24 @@ impl Process {
             parent: field(4)?.parse().ok()?,
             group: field(5)?.parse().ok()?,
             is_zombie,
+            is_stopped: matches!(state, "T" | "t"),
             environment: if is_zombie { Some(0) } else { environment },
         })
+    }
+
+    fn is_running(&self) -> bool {
+        !self.is_zombie && !self.is_stopped
+    }
+
+    /// Sends it a signal; `false` where that can't be. Nobody else is hit, also where its number is given out again.
+    fn signal(&self, signal: Signal) -> bool {
+        let Some(pid) = Pid::from_raw(self.identity.pid) else { return false };
+        let is_still = || Self::find(self.identity.pid).is_some_and(|now| now.identity == self.identity);
+        #[cfg(target_os = "linux")]
+        if let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) {
+            return is_still() && pidfd_send_signal(&descriptor, signal).is_ok();
+        }
+        is_still() && kill_process(pid, signal).is_ok()
     }
 
     /// Whether it bears a task's id, or that of a task within the task.

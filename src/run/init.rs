@@ -3,15 +3,19 @@
 //!
 //! Nothing that may take its time, such as storage, is asked here.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use nix::sys::signal::raise;
 
 use crate::exit_code::ExitCode;
 use crate::run::descendants::{Descendants, PATIENCE, reap_orphans};
 use crate::run::shutdown::Shutdown;
+use crate::run::signals::{REQUESTS, SUSPEND, WARNING, listen};
+use crate::run::spawn::hold_starts;
 use crate::units;
 
 /// How often orphans are reaped.
@@ -28,6 +32,9 @@ const SECOND_LAST_MOMENT: Duration = Duration::from_secs(5);
 /// Killing what is left, and telling about it, takes so long at most when there is no time.
 const HASTE: Duration = Duration::from_millis(300);
 
+/// Getting hold of all that is to be stopped on Ctrl-Z may take so long.
+const SUSPENSION_PATIENCE: Duration = Duration::from_secs(1);
+
 /// As much as the first thread has.
 const STACK: usize = 8 * 1024 * 1024;
 
@@ -39,8 +46,8 @@ const STACK: usize = 8 * 1024 * 1024;
 pub fn run_as_init<T: Send>(
     work: impl FnOnce(&Shutdown, &Descendants) -> anyhow::Result<T> + Send,
 ) -> anyhow::Result<T> {
-    let descendants = Descendants::become_subreaper();
-    let stop = Shutdown::on_signals().context("can't take over signals")?;
+    let descendants = Arc::new(Descendants::become_subreaper());
+    let stop = hear_signals(&descendants).context("can't take over signals")?;
     let (working, is_working) = channel::<()>();
     std::thread::scope(|scope| {
         let work = || {
@@ -62,6 +69,30 @@ pub fn run_as_init<T: Send>(
         descendants.kill_all(PATIENCE);
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Has signals come to what they mean from now on.
+fn hear_signals(descendants: &Arc<Descendants>) -> io::Result<Arc<Shutdown>> {
+    let shutdown = Arc::new(Shutdown::unconnected()?);
+    let (hearing, descendants) = (Arc::clone(&shutdown), Arc::clone(descendants));
+    // The kernel stops no PID 1 from inside its container.
+    let suspend = Some(SUSPEND).filter(|_| std::process::id() != 1);
+    listen(REQUESTS.into_iter().chain([WARNING]).chain(suspend), move |signal| match signal {
+        WARNING => hearing.drain(signal as i32),
+        SUSPEND => suspend_all(&descendants),
+        _ => hearing.request(signal as i32),
+    })?;
+    Ok(shutdown)
+}
+
+/// Stops what tasks are made of and this process, until that is continued.
+fn suspend_all(descendants: &Descendants) {
+    // What is started meanwhile would run on. Where storage keeps a program from being executed, it does.
+    let _held = hold_starts(SUSPENSION_PATIENCE);
+    let stopped = descendants.stop_all(SUSPENSION_PATIENCE);
+    // To this very thread, which so does not get further before all of them are stopped.
+    let _ = raise(nix::sys::signal::Signal::SIGSTOP);
+    stopped.go_on();
 }
 
 /// When the first and the second signal were seen.
@@ -96,7 +127,7 @@ fn leave(signal: i32, overdue: &str, descendants: &Descendants) -> ! {
     let (saying, is_saying) = channel::<()>();
     // Standard error may be what hangs.
     let _ = std::thread::Builder::new().spawn(move || {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{text}");
         drop(saying);
     });
     descendants.kill_all(HASTE);

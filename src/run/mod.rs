@@ -19,6 +19,7 @@ pub mod result;
 pub mod schedule;
 pub mod scratch;
 pub mod shutdown;
+pub mod signals;
 pub mod source;
 pub mod spawn;
 mod stream;

@@ -94,6 +94,8 @@ pub trait Watch: Sync {
     fn ended(&self, ended: &Ended<'_>);
     /// Only so many tasks at a time can be attended to.
     fn short_of_threads(&self, threads: usize);
+    /// A signal has nothing more be started, while so many tasks run.
+    fn draining(&self, signal: i32, running: usize);
 }
 
 /// What a launch's attempts leave behind.

@@ -195,7 +195,7 @@ impl Work<'_> {
             Execution::Short(error) => match self.recorder.take_back(index) {
                 Err(error) => self.cannot_write(turn, &error),
                 Ok(()) if self.source.short(turn) => {}
-                Ok(()) => self.source.halt(Halt::Short(error.to_string())),
+                Ok(()) => _ = self.source.halt(Halt::Short(error.to_string())),
             },
             Execution::Made(executed) => self.conclude(turn, &attempt, *executed, started_at),
         }
@@ -260,6 +260,7 @@ impl Work<'_> {
         if let Some(signal) = self.stop.signal() {
             self.source.halt(Halt::Signal(signal));
         }
+        self.heed_deadline();
         self.source.give_back(turn);
     }
 
@@ -309,9 +310,15 @@ impl Work<'_> {
         }
     }
 
+    /// Starts nothing more once the time for that has come.
     fn heed_deadline(&self) {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             self.source.halt(Halt::Deadline);
+        }
+        if let Some(signal) = self.stop.drain_signal()
+            && self.source.halt(Halt::Drained(signal))
+        {
+            self.watch.draining(signal, self.source.running());
         }
     }
 

@@ -1,28 +1,28 @@
-//! Signals of the system to two stages of stopping that threads can wait on: start nothing more, then kill.
+//! How far this process is on its way to its end: its stages are what threads look at, and wait for.
+//!
+//! Drained, it starts nothing more and lets what runs finish; in a graceful shutdown what runs is told to end; in a forced
+//! one it is killed.
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::SIGTERM;
 
 use crate::run::latch::Latch;
-use crate::run::proc_text;
-
-/// The signals that are requests to stop.
-pub const REQUESTS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 
 /// Whether and how far this process was told to stop.
 #[derive(Debug)]
 pub struct Shutdown {
-    /// The first signal; 0 before it.
+    /// The signal that had us start nothing more; 0 before it.
+    drain_signal: AtomicI32,
+    /// The first signal that had us stop; 0 before it.
     signal: AtomicI32,
     /// Whether that came from this process itself.
     is_own: AtomicBool,
+    drained: Latch,
     graceful: Latch,
     forced: Latch,
 }
@@ -34,29 +34,24 @@ impl Shutdown {
     /// When the system is out of descriptors.
     pub fn unconnected() -> io::Result<Self> {
         Ok(Self {
+            drain_signal: AtomicI32::new(0),
             signal: AtomicI32::new(0),
             is_own: AtomicBool::new(false),
+            drained: Latch::new()?,
             graceful: Latch::new()?,
             forced: Latch::new()?,
         })
     }
 
-    /// Takes SIGTERM, SIGINT and SIGHUP over, from now on and for good. One that is ignored (as under `nohup`) stays
-    /// ignored, unless this is PID 1, for whom the kernel ignores what has no handler.
-    ///
-    /// # Errors
-    /// When handlers can't be installed.
-    pub fn on_signals() -> io::Result<Arc<Self>> {
-        let stop = Arc::new(Self::unconnected()?);
-        let taken = REQUESTS.into_iter().filter(|signal| std::process::id() == 1 || !is_ignored(*signal));
-        let mut signals = Signals::new(taken)?;
-        let listener = Arc::clone(&stop);
-        std::thread::Builder::new().name("signals".into()).spawn(move || {
-            for signal in signals.forever() {
-                listener.request(signal);
-            }
-        })?;
-        Ok(stop)
+    /// Has nothing more be started; what runs may finish.
+    pub fn drain(&self, signal: i32) {
+        self.drain_signal.store(signal, Ordering::Release);
+        self.drained.open();
+    }
+
+    /// The signal that has us start nothing more, once there was one.
+    pub fn drain_signal(&self) -> Option<i32> {
+        Some(self.drain_signal.load(Ordering::Acquire)).filter(|signal| *signal != 0)
     }
 
     /// A request to stop: the first one ends, every later one kills.
@@ -86,19 +81,14 @@ impl Shutdown {
         Some(self.signal.load(Ordering::Acquire)).filter(|signal| *signal != 0)
     }
 
-    /// Waits up to `patience` for the first signal. Tells whether there was one.
+    /// Waits up to `patience` for the first request to stop. Tells whether there was one.
     pub fn begins_within(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
-        // The signal itself may interrupt the wait, before it is taken note of.
-        while self.signal().is_none() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let mut graceful = [PollFd::from_borrowed_fd(self.graceful(), PollFlags::IN)];
-            let _ = poll(&mut graceful, Timespec::try_from(left).ok().as_ref());
-        }
-        true
+        wait_for(&self.graceful, patience)
+    }
+
+    /// The same for the signal to start nothing more.
+    pub fn drains_within(&self, patience: Duration) -> bool {
+        wait_for(&self.drained, patience)
     }
 
     /// Whether a second signal came.
@@ -117,21 +107,19 @@ impl Shutdown {
     }
 }
 
-/// Has writing beyond the limit on the size of files (`ulimit -f`) fail, as on a full disk, instead of killing this process.
-/// What it starts inherits nothing of it.
-pub fn survive_limits_on_files() {
-    if !is_ignored(SIGXFSZ) {
-        // Where that can't be had, the limit kills as it did.
-        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+/// Waits up to `patience` until a latch is open. Tells whether it is.
+fn wait_for(latch: &Latch, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
+    while !latch.is_open() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        let mut polled = [PollFd::from_borrowed_fd(latch.as_fd(), PollFlags::IN)];
+        // Interrupted or not, the latch is looked at afresh.
+        let _ = poll(&mut polled, Timespec::try_from(left).ok().as_ref());
     }
-}
-
-/// Whether a signal is ignored, as inherited from who started this process.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = proc_text::word(&status, "SigIgn:");
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
-    mask & (1 << (signal - 1)) != 0
+    true
 }
 
 #[cfg(test)]

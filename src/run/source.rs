@@ -21,6 +21,8 @@ pub enum Halt {
     Signal(i32),
     /// `--deadline`.
     Deadline,
+    /// A signal that had nothing more be started.
+    Drained(i32),
     /// `--max-failures`, with what was found.
     MaxFailures(String),
     /// Results can't be written, with the reason.
@@ -41,7 +43,7 @@ impl Halt {
             Self::CannotStart(_) => 3,
             Self::CannotWrite(_) => 2,
             Self::Signal(_) => 1,
-            Self::Deadline | Self::MaxFailures(_) | Self::Short(_) => 0,
+            Self::Deadline | Self::Drained(_) | Self::MaxFailures(_) | Self::Short(_) => 0,
         }
     }
 }
@@ -285,13 +287,16 @@ impl Source {
         })
     }
 
-    /// Gives nothing out any more. Of several reasons the gravest stays, of equally grave ones the first.
-    pub fn halt(&self, why: Halt) {
+    /// Gives nothing out any more. Of several reasons the gravest stays, of equally grave ones the first. `false` when the
+    /// one that stays was there before.
+    pub fn halt(&self, why: Halt) -> bool {
         self.change(|state| {
-            if state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity()) {
+            let is_graver = state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity());
+            if is_graver {
                 state.halt = Some(why);
             }
-        });
+            is_graver
+        })
     }
 
     /// Why nothing is given out any more, if so.

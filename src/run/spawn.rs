@@ -1,4 +1,4 @@
-//! Starting a process: in a group of its own, with just the environment it is given, its output in pipes.
+//! Starting a process: in a session of its own, with just the environment it is given, its output in pipes.
 //!
 //! By `posix_spawn` itself where that can do it: the environment, nearly the same for every task, is then put together once
 //! and not for each.
@@ -11,6 +11,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
@@ -118,6 +120,7 @@ impl Starter {
     /// # Errors
     /// When it can't be started.
     pub fn start(&self, program: Program<'_>) -> Result<Started, SpawnError> {
+        let _may_start = STARTS.read().unwrap_or_else(PoisonError::into_inner);
         let is_a_path = program.file.as_bytes().contains(&b'/');
         if is_a_path && program.folder.is_none() {
             Ok(self.by_posix_spawn(program)?)
@@ -151,7 +154,8 @@ impl Starter {
         if let Some((name, arguments)) = program.argv.split_first() {
             command.arg0(name).args(arguments);
         }
-        command.env_clear().envs(program.environment.pairs()).process_group(0);
+        command.env_clear().envs(program.environment.pairs());
+        lead_a_session(&mut command);
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
         command.stdin(self.input(program).try_clone_to_owned()?).stdout(stdout_theirs).stderr(stderr_theirs);
@@ -162,18 +166,49 @@ impl Starter {
     }
 }
 
-/// A group of its own, no signal blocked, and the one signal that Rust programs ignore as it is by default.
+/// Held for a moment by whoever starts a process.
+static STARTS: RwLock<()> = RwLock::new(());
+
+/// Keeps processes from being started as long as what this gives is held; `None` where one that is just being started does
+/// not get so far within `patience`.
+pub(super) fn hold_starts(patience: Duration) -> Option<RwLockWriteGuard<'static, ()>> {
+    /// Starting a process takes hardly longer.
+    const PAUSE: Duration = Duration::from_micros(200);
+    let until = Instant::now() + patience;
+    loop {
+        match STARTS.try_write() {
+            Ok(held) => return Some(held),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// A session of its own, which has no terminal that could stop or interrupt it, no signal blocked, and the one signal that
+/// Rust programs ignore as it is by default.
 fn attributes() -> io::Result<PosixSpawnAttr> {
     let mut attributes = PosixSpawnAttr::init()?;
     attributes.set_flags(
-        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
+        PosixSpawnFlags::from_bits_retain(nix::libc::POSIX_SPAWN_SETSID.into())
             | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK
             | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
     )?;
-    attributes.set_pgroup(nix::unistd::Pid::from_raw(0))?;
     attributes.set_sigmask(&SigSet::empty())?;
     attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
     Ok(attributes)
+}
+
+/// The same for where [`Command`] starts it; that sees to the one signal itself.
+#[expect(unsafe_code, reason = "the standard library has no stable way to begin a session")]
+fn lead_a_session(command: &mut Command) {
+    let begin = || {
+        rustix::process::setsid()?;
+        Ok(SigSet::empty().thread_set_mask()?)
+    };
+    // SAFETY: between fork and exec only what is async-signal-safe may be called: two system calls, and no memory is
+    // allocated, whatever they give.
+    unsafe { command.pre_exec(begin) };
 }
 
 #[cfg(test)]
@@ -206,7 +241,7 @@ mod tests {
     #[test]
     fn both_ways_to_start_give_the_same_surroundings() {
         let script =
-            "echo $0 \"$A|$B|${HOME-none}\"; cat; echo to-nobody >&2; test $(ps -o pgid= -p $$) = $$ && pwd";
+            "echo $0 \"$A|$B|${HOME-none}\"; cat; echo to-nobody >&2; test $(ps -o sid= -p $$) = $$ && pwd";
         let here = std::env::current_dir().unwrap();
         let quick = said("/bin/sh", script, None);
         assert_eq!(quick, format!("sh 1=2||none\n{}\n", here.display()));

@@ -1,5 +1,8 @@
 //! Supervising one process: it is waited for, its time is limited, it is told to end and killed if it does not. What it
 //! says meanwhile, and whether that is reason to leave it, is its caller's business.
+//!
+//! Time in which nothing could be done does not count. That is noticed by looking every [`TICK`] as long as time is limited:
+//! between two looks that lie further apart this process was stopped, or all of its container was.
 
 use std::os::fd::BorrowedFd;
 #[cfg(target_os = "linux")]
@@ -9,9 +12,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-#[cfg(target_os = "linux")]
+use crate::outcome::ProcessEnd;
 use crate::run::proc_text;
 use crate::run::shutdown::Shutdown;
 
@@ -27,6 +30,12 @@ const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// A process that ends sooner has hardly filled memory, and to offer it to the kernel costs a tenth of starting it.
 const YOUNG: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether time counts, where it is limited.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Looks of a busy machine may lie as far apart.
+const LONGEST_GAP: Duration = Duration::from_millis(300);
 
 /// How long it may take.
 #[derive(Debug, Clone, Copy)]
@@ -99,10 +108,68 @@ impl ExitWatch {
 }
 
 fn has_ended(pid: Pid) -> bool {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     // An error means that there is nothing left to wait for.
     waitid(WaitId::Pid(pid), options).map_or(true, |status| status.is_some())
+}
+
+/// Whether a signal has stopped it, and none has continued it.
+fn is_stopped(pid: Pid) -> bool {
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
+}
+
+/// Whether it has a way of its own to deal with TERM; where nobody can tell, it may have.
+fn handles_term(pid: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_set = |name: &str| {
+        let mask = proc_text::word(&status, name).and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        mask.is_none_or(|mask| mask & (1 << (Signal::TERM.as_raw() - 1)) != 0)
+    };
+    is_set("SigCgt:") || is_set("SigIgn:")
+}
+
+/// Time that is not to count.
+#[derive(Debug, Clone, Copy)]
+enum Pause {
+    /// We were stopped, perhaps with all there is.
+    Ours(Duration),
+    /// The process was.
+    Its(Duration),
+}
+
+/// Notices pauses.
+#[derive(Debug)]
+struct PauseWatch {
+    looked: Instant,
+    was_stopped: bool,
+}
+
+impl PauseWatch {
+    fn new() -> Self {
+        Self { looked: Instant::now(), was_stopped: false }
+    }
+
+    /// The time since the last look, if a pause began in it, ended in it, or went on. To be asked every [`TICK`]; sooner, it
+    /// does not look.
+    fn look(&mut self, now: Instant, pid: Pid) -> Option<Pause> {
+        let since = now.saturating_duration_since(self.looked);
+        if since < TICK {
+            return None;
+        }
+        self.looked = now;
+        let was_stopped = std::mem::replace(&mut self.was_stopped, is_stopped(pid));
+        if since > LONGEST_GAP {
+            Some(Pause::Ours(since))
+        } else {
+            (was_stopped || self.was_stopped).then_some(Pause::Its(since))
+        }
+    }
+}
+
+/// Later by so much, as far as clocks go.
+fn later(instant: Instant, by: Duration) -> Instant {
+    instant.checked_add(by).unwrap_or(instant)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +192,27 @@ impl Phase {
     fn running_until(until: Option<Instant>) -> Self {
         Self::Running { until: until.map(|until| (until, EndedBy::Timeout)) }
     }
+
+    /// Whether pauses put off what is due.
+    fn has_limit(self) -> bool {
+        matches!(self, Self::Running { until: Some(_) } | Self::Terminating { .. })
+    }
+
+    /// With what is due put off. Who stops itself when it is told to end has no more time for that.
+    fn put_off(self, pause: Pause) -> Self {
+        match (self, pause) {
+            (Self::Running { until: Some((until, why)) }, Pause::Ours(time)) => {
+                Self::Running { until: Some((later(until, time), why)) }
+            }
+            (Self::Running { until: Some((until, EndedBy::Timeout)) }, Pause::Its(time)) => {
+                Self::Running { until: Some((later(until, time), EndedBy::Timeout)) }
+            }
+            (Self::Terminating { why, kill_at }, Pause::Ours(time)) => {
+                Self::Terminating { why, kill_at: later(kill_at, time) }
+            }
+            (phase, _) => phase,
+        }
+    }
 }
 
 /// What the latches of [`Shutdown`] have said to this process so far.
@@ -143,6 +231,9 @@ pub struct ChildSupervisor {
     phase: Phase,
     stage: ShutdownStage,
     grace: Duration,
+    pauses: PauseWatch,
+    /// Whether it was told to end in a way that it may have answered by exiting as after success.
+    may_have_obeyed: bool,
     /// When the kernel is told whom to kill for memory, unless it is told.
     offer_at: Option<Instant>,
 }
@@ -162,7 +253,7 @@ impl Woken {
 }
 
 impl ChildSupervisor {
-    /// With a process that was just started and leads a group of its own.
+    /// With a process that was just started and leads a session of its own.
     pub fn new(pid: Pid, grace: Duration, until: Option<Instant>) -> Self {
         Self {
             exit: ExitWatch::new(pid),
@@ -170,6 +261,8 @@ impl ChildSupervisor {
             phase: Phase::running_until(until),
             stage: ShutdownStage::None,
             grace,
+            pauses: PauseWatch::new(),
+            may_have_obeyed: false,
             offer_at: Some(Instant::now() + YOUNG),
         }
     }
@@ -187,10 +280,16 @@ impl ChildSupervisor {
         }
     }
 
+    /// The same of one that has ended so: who exited with 0 and could not have answered us has ended by itself.
+    pub fn has_ended_by(&self, end: ProcessEnd) -> Option<EndedBy> {
+        self.ended_by().filter(|_| end.exit_code != Some(0) || self.may_have_obeyed)
+    }
+
     /// Sets when its time is up; of one that runs.
     pub fn limit(&mut self, until: Option<Instant>) {
         if self.ended_by().is_none() {
             self.phase = Phase::running_until(until);
+            self.pauses = PauseWatch::new();
         }
     }
 
@@ -201,6 +300,7 @@ impl ChildSupervisor {
             && until.is_none_or(|(until, _)| until > at)
         {
             self.phase = Phase::Running { until: Some((at, EndedBy::Owner)) };
+            self.pauses = PauseWatch::new();
         }
     }
 
@@ -246,6 +346,11 @@ impl ChildSupervisor {
         if self.offer_at.take_if(|at| *at <= Instant::now()).is_some() {
             offer_to_the_kernel(self.group);
         }
+        if self.phase.has_limit()
+            && let Some(pause) = self.pauses.look(Instant::now(), self.group)
+        {
+            self.phase = self.phase.put_off(pause);
+        }
         self.phase = self.next_phase();
         false
     }
@@ -254,7 +359,7 @@ impl ChildSupervisor {
         matches!(self.phase, Phase::Killed { at, .. } if self.stage != ShutdownStage::None && at.elapsed() >= GIVE_UP_AFTER_KILL)
     }
 
-    fn next_phase(&self) -> Phase {
+    fn next_phase(&mut self) -> Phase {
         let now = Instant::now();
         let soonest = now + self.grace.min(LONGEST_GRACE_ON_STOP);
         match (self.phase, self.stage) {
@@ -272,7 +377,13 @@ impl ChildSupervisor {
         }
     }
 
-    fn terminate(&self, why: EndedBy, kill_at: Instant) -> Phase {
+    fn terminate(&mut self, why: EndedBy, kill_at: Instant) -> Phase {
+        self.may_have_obeyed = handles_term(self.group);
+        // One that has ended by itself is noticed at the next look, with all that it said.
+        if has_ended(self.group) {
+            return self.phase;
+        }
+        self.pauses = PauseWatch::new();
         self.signal(Signal::TERM);
         // A stopped process learns of TERM only when it goes on.
         self.signal(Signal::CONT);
@@ -285,13 +396,9 @@ impl ChildSupervisor {
     }
 
     fn signal(&self, signal: Signal) {
-        // Both numbers are this process's as long as it is not reaped, also where it has left its group. There is nobody
-        // to tell of a failure.
+        // It leads a session, and so can't leave its group, whose number is its own as long as it is not reaped. There is
+        // nobody to tell of a failure.
         let _ = kill_process_group(self.group, signal);
-        // Twice to one that has not left it would be a second request, which many programs take as an order to give up.
-        if getpgid(Some(self.group)).is_ok_and(|group| group != self.group) {
-            let _ = kill_process(self.group, signal);
-        }
     }
 
     /// When something is due.
@@ -317,9 +424,8 @@ impl ChildSupervisor {
 
     fn patience(&self) -> Option<Duration> {
         let due = self.due().map(|due| due.saturating_duration_since(Instant::now()));
-        match self.exit.asks() {
-            Some(_) => Some(due.map_or(ASK_EVERY, |due| due.min(ASK_EVERY))),
-            None => due,
-        }
+        let look = self.phase.has_limit().then_some(TICK);
+        let ask = self.exit.asks().map(|_| ASK_EVERY);
+        [due, look, ask].into_iter().flatten().min()
     }
 }

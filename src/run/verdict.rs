@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::outcome::{Cause, Failure, ProcessEnd};
 use crate::run::child::Finished;
 use crate::run::memory::{Roster, Shortage};
-use crate::run::shutdown::{REQUESTS, Shutdown};
+use crate::run::shutdown::Shutdown;
+use crate::run::signals::{REQUESTS, WARNING};
 use crate::run::supervisor::{EndedBy, Limits};
 
 /// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
@@ -38,9 +41,12 @@ fn timeout(limits: Limits) -> Failure {
 pub(super) fn was_told_with_us(finished: &Finished, stop: &Shutdown) -> bool {
     let ProcessEnd { exit_code, signal } = finished.end;
     let told = signal.or_else(|| exit_code.map(|code| code - SHELLS_SIGNAL));
+    let is = |told: i32, signal: Signal| told == signal as i32;
     finished.ended_by.is_none()
-        && told.is_some_and(|signal| REQUESTS.contains(&signal))
-        && stop.begins_within(SAME_MOMENT)
+        && told.is_some_and(|told| {
+            (REQUESTS.into_iter().any(|request| is(told, request)) && stop.begins_within(SAME_MOMENT))
+                || (is(told, WARNING) && stop.drains_within(SAME_MOMENT))
+        })
 }
 
 /// Whether an attempt that failed, perhaps `alone`, ran out of memory, and what there is to say of it.

@@ -134,8 +134,8 @@ fn hanging_at_the_start(dir: &Dir) -> Running<'_> {
     let running = dir.launch_that_hears().args(["--job-file", "job.toml", "--", "true"]).start();
     wait_until(DEADLINE, "it has taken the signals over", || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (Signal::TERM.as_raw() - 1)) != 0
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        u64::from_str_radix(blocked.trim(), 16).unwrap() & (1 << (Signal::TERM.as_raw() - 1)) != 0
     });
     running
 }

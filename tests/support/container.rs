@@ -205,7 +205,7 @@ impl Contained<'_> {
     /// Waits until the first process takes care of SIGTERM itself: before that the kernel keeps it from one.
     #[track_caller]
     pub(crate) fn wait_until_it_can_be_stopped(&self) {
-        wait_until(DEADLINE, "a handler for SIGTERM", || self.is_gone() || catches_term(self.pid()));
+        wait_until(DEADLINE, "SIGTERM is taken over", || self.is_gone() || blocks_term(self.pid()));
     }
 
     #[track_caller]
@@ -240,11 +240,11 @@ fn is_under_way(pid: Pid) -> bool {
     !(is_runc && words.next() == Some(b"init"))
 }
 
-fn catches_term(pid: Pid) -> bool {
+fn blocks_term(pid: Pid) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    caught & (1 << (Signal::TERM.as_raw() - 1)) != 0
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    blocked & (1 << (Signal::TERM.as_raw() - 1)) != 0
 }
 
 /// Why no container can be started here; `None` when one can.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Component, DEADLINE, Dir, python, require, wait_until};
+use crate::support::{DEADLINE, Dir, wait_until};
 
 /// Whether a process is there and no zombie.
 fn is_running(pid: &str) -> bool {
@@ -45,11 +45,6 @@ fn how_a_task_failed_is_told_by_its_cause() {
             "trap '' TERM; while :; do sleep 0.01; done",
             &["--timeout", "200ms", "--grace", "200ms"],
             json!(["timeout", null, 9, "stopped after 0.2s (--timeout)"]),
-        ),
-        (
-            "kill -STOP $$",
-            &["--timeout", "200ms"],
-            json!(["timeout", null, 15, "stopped after 0.2s (--timeout)"]),
         ),
         (
             "echo no JSON",
@@ -171,24 +166,6 @@ fn a_pipe_in_place_of_the_result_file_fails_the_task_and_holds_nothing_up() {
     dir.launch().sh(script).run().exits(1).says("is not a regular file");
     assert_eq!(dir.failures(1, 1)[0]["canfar_run"]["cause"], "result");
     assert_eq!(dir.results(1).len(), 1);
-}
-
-#[test]
-fn a_task_that_leaves_its_group_is_ended_all_the_same() {
-    if !require(Component::Python("os")) {
-        return;
-    }
-    let dir = Dir::with_inputs(1);
-    let leave = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); open('pid', 'w').write(str(os.getpid())); time.sleep(1000)";
-    let args = ["-i", "data/*.fits", "-o", "out", "--timeout", "1s", "--"];
-    dir.canfar_run()
-        .args(args)
-        .arg(python())
-        .args(["-c", leave])
-        .run()
-        .exits(1)
-        .says("stopped after 1s (--timeout)");
-    no_longer_running(&dir, "pid", 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::record::suspicion::Seen;
 use crate::run::cgroup::MemoryGroup;
@@ -158,9 +158,8 @@ impl Roster {
             return false;
         };
         running.stopped = Some(shortage);
-        // It may have left its group. There is nobody to tell of a failure.
+        // There is nobody to tell of a failure.
         let _ = kill_process_group(running.pid, Signal::KILL);
-        let _ = kill_process(running.pid, Signal::KILL);
         true
     }
 }
@@ -178,7 +177,7 @@ impl<'a> Seat<'a> {
         self.roster
     }
 
-    /// A process that leads a group of its own, `since` then, is at a task; before, the kernel had killed so often.
+    /// A process that leads a session of its own, `since` then, is at a task; before, the kernel had killed so often.
     pub fn enter(&self, pid: Pid, since: Instant, kills_before: u64) {
         let mut state = self.roster.state();
         state.entered += 1;

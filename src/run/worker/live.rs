@@ -249,7 +249,7 @@ impl Live {
         let held = seat.leave();
         let (end, mut usage) = reap(pid, self.started);
         usage.cpu_s = self.meter.rest_of(usage.cpu_s);
-        Finished { end, usage, ended_by: self.supervisor.ended_by(), held, left_processes }
+        Finished { end, usage, ended_by: self.supervisor.has_ended_by(end), held, left_processes }
     }
 }
 
