@@ -144,6 +144,9 @@ pub struct TaskEnded {
     /// Whether its record takes the place of a failure's, or of a loss: who reads only the end of a journal counts by it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
+    /// Whether it is ok and has no result, although one was expected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_result: bool,
 }
 
 /// How far a launch is: written when it has read what earlier ones left, every 10 s, and before its last words.
@@ -153,6 +156,9 @@ pub struct Totals {
     pub ok: u64,
     /// Tasks of the share whose newest record is a failure.
     pub failed: u64,
+    /// Of those that are ok, the ones without a result, although one was expected.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub without_result: u64,
     /// Tasks without a record that this launch has still to run, those running included.
     pub left: u64,
     /// Attempts running now.
@@ -167,6 +173,9 @@ pub struct Totals {
 pub struct ResultsWritten {
     /// Records in it.
     pub records: u64,
+    /// Of those, the ones without a result, although one was expected.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub without_result: u64,
     /// Its length in bytes.
     pub bytes: u64,
     /// BLAKE3 of it, hexadecimal.
@@ -210,6 +219,11 @@ pub struct Stopped {
     /// What its attempts used; left out where none could begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<Box<Figures>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

@@ -13,7 +13,7 @@ const MOST_GROUPS: usize = 1000;
 pub struct Group {
     /// Why.
     pub cause: Cause,
-    /// The last line of their standard error, or what is known otherwise.
+    /// The last line of their standard error, or what is known otherwise; where these differ, the first one's.
     pub last_line: String,
     /// How many.
     pub count: u64,
@@ -28,6 +28,11 @@ pub fn kind(cause: Cause, last_words: &str, path: &str) -> String {
     match cause {
         // Each of them says other sizes, and what they were last busy with is not why.
         Cause::Oom => "needs more memory than the container has".to_owned(),
+        // What they printed stands behind this mark, and is of each its own.
+        Cause::Result => match last_words.split_once('`') {
+            Some((before, _)) => format!("{}`…`", reason_line(before, path)),
+            None => reason_line(last_words, path),
+        },
         _ => reason_line(last_words, path),
     }
 }
@@ -39,18 +44,24 @@ pub struct Groups(BTreeMap<(Cause, String), Group>);
 impl Groups {
     /// Counts the failure of the file at `path`, of which `last_words` were the last.
     pub fn count(&mut self, cause: Cause, last_words: &str, path: &str, index: Option<u64>) {
-        let mut last_line = kind(cause, last_words, path);
-        if self.0.len() >= MOST_GROUPS && !self.0.contains_key(&(cause, last_line.clone())) {
-            "(many different messages)".clone_into(&mut last_line);
+        let (mut kind, mut last_line) = (kind(cause, last_words, path), None);
+        if self.0.len() >= MOST_GROUPS && !self.0.contains_key(&(cause, kind.clone())) {
+            "(many different messages)".clone_into(&mut kind);
+        } else if cause == Cause::Result {
+            last_line = Some(reason_line(last_words, path));
         }
-        let group = || Group {
-            cause,
-            last_line: last_line.clone(),
-            count: 0,
-            example: crate::units::printable(path),
-            example_index: index,
-        };
-        self.0.entry((cause, last_line.clone())).or_insert_with(group).count += 1;
+        let last_line = || last_line.unwrap_or_else(|| kind.clone());
+        let example = || crate::units::printable(path);
+        self.0
+            .entry((cause, kind.clone()))
+            .or_insert_with(|| Group {
+                cause,
+                last_line: last_line(),
+                count: 0,
+                example: example(),
+                example_index: index,
+            })
+            .count += 1;
     }
 
     /// Whether there were none.
@@ -78,6 +89,17 @@ mod tests {
             groups.count(Cause::Oom, &format!("stopped at {size} MiB"), "/data/a.fits", None);
         }
         assert_eq!(groups.sorted().len(), 1);
+    }
+
+    #[test]
+    fn bad_results_of_one_kind_are_told_with_the_first_ones_text() {
+        let mut groups = Groups::default();
+        for number in 0..9 {
+            groups.count(Cause::Result, &format!("is no JSON: `{{'n': {number}}}` (at byte 1)"), "a", None);
+        }
+        let sorted = groups.sorted();
+        assert_eq!((sorted.len(), sorted[0].count), (1, 9));
+        assert_eq!(sorted[0].last_line, "is no JSON: `{'n': 0}` (at byte 1)");
     }
 
     #[test]

@@ -90,9 +90,10 @@ impl Usage {
     }
 }
 
-/// The one line that says most about a failure: the last one of its standard error, else what we know.
-pub fn last_words<'a>(failure: &'a Failure, stderr_tail: Option<&'a str>) -> &'a str {
-    last_line(stderr_tail).unwrap_or(&failure.message)
+/// The one line that says most about a failure: the last one of its standard error, else the message. Of a bad result the
+/// command knew nothing.
+pub fn reason<'a>(cause: Cause, message: &'a str, stderr_tail: Option<&'a str>) -> &'a str {
+    last_line(stderr_tail).filter(|_| cause != Cause::Result).unwrap_or(message)
 }
 
 /// The last line of the end of a standard error, if there is one.

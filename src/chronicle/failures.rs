@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::chronicle::task::Meta;
 use crate::event::LogSpan;
 use crate::failures;
-use crate::outcome::{Cause, last_line};
+use crate::outcome::{Cause, reason};
 use crate::record::layout::Layout;
 use crate::record::logs::{KeptOutput, Stream};
 
@@ -77,7 +77,7 @@ impl OfReplica {
             log = meta.log.map(|span| (replica, meta.launch, meta.attempts, span));
         }
         let message = message.map_or_else(|| words(cause).to_owned(), Cow::into_owned);
-        let line = failures::kind(cause, last_line(tail.as_deref()).unwrap_or(&message), path);
+        let line = failures::kind(cause, reason(cause, &message, tail.as_deref()), path);
         let seen = self.seen.entry((cause, line.clone())).or_default();
         *seen += 1;
         let example = (*seen <= EXAMPLES).then(|| {

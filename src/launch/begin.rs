@@ -107,7 +107,8 @@ impl Launcher<'_> {
             && self.is_current(&promised)?
         {
             let files = share.len();
-            return Ok(Before::Done(Standing { files, ok: files, ..Standing::default() }));
+            let without_result = promised.without_result;
+            return Ok(Before::Done(Standing { files, ok: files, without_result, ..Standing::default() }));
         }
         let history =
             History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;

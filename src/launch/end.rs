@@ -19,6 +19,7 @@ use crate::record::history::Standing;
 use crate::record::journal::SharedJournal;
 use crate::record::results;
 use crate::report::console::{Console, Tone};
+use crate::report::doubts::DoubtNote;
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
 use crate::run::descendants::PATIENCE;
 use crate::run::execute::{Execute, Manner, ProcessSlot};
@@ -81,6 +82,7 @@ pub struct LaunchEnd {
     tally: Tally,
     figures: Figures,
     failures: Vec<FailureGroup>,
+    doubts: Vec<DoubtNote>,
     /// Tasks that were to run and did not end.
     left: u64,
 }
@@ -209,8 +211,8 @@ impl Launcher<'_> {
             Ok(()) => halt,
         };
         let journal = locked(&journal);
-        let launch =
-            LaunchEnd { number: journal.launch(), tally, figures, failures: report.failures(), left };
+        let (failures, doubts) = (report.failures(), report.doubts());
+        let launch = LaunchEnd { number: journal.launch(), tally, figures, failures, doubts, left };
         let (standing, launch) = match journal.reached() {
             Some(reached) => as_reached(standing, launch, reached),
             None => (standing, launch),
@@ -248,11 +250,11 @@ impl Launcher<'_> {
         begun: Instant,
     ) -> Ended {
         let number = launch.as_ref().map(|launch| launch.number);
-        let LaunchEnd { tally, figures, failures, left, .. } = launch.unwrap_or_default();
+        let LaunchEnd { tally, figures, failures, doubts, left, .. } = launch.unwrap_or_default();
         let code = exit_code(standing, left, halt);
         let told = figures.told();
         let replica = self.config.identity.replica;
-        let Standing { files, ok, lost, .. } = standing;
+        let Standing { files, ok, lost, without_result, .. } = standing;
         let summary = Summary {
             run: Some(self.run_id().to_owned()),
             replica_id: replica.id(),
@@ -265,7 +267,7 @@ impl Launcher<'_> {
             failed: (files - ok).saturating_sub(left),
             not_run: left,
             done_before: ok - tally.ok.min(ok),
-            without_result: tally.without_result,
+            without_result,
             non_finite: tally.non_finite,
             wall_s: round(begun.elapsed()),
             cpu_s: told.cpu_s,
@@ -276,7 +278,8 @@ impl Launcher<'_> {
             results_dir: units::path(self.layout.root()),
             exit: code.number(),
         };
-        say_summary(self.console, &summary, &figures, halt.map(|halt| self.say_halt(halt)).as_deref());
+        let why = halt.map(|halt| self.say_halt(halt));
+        say_summary(self.console, &summary, &figures, &doubts, why.as_deref());
         Ended { code, summary: Some(summary) }
     }
 
@@ -355,7 +358,8 @@ fn as_reached(standing: Standing, launch: LaunchEnd, reached: Totals) -> (Standi
     let lost_ok = standing.ok.saturating_sub(reached.ok);
     let tally = Tally { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
     let failed = reached.failed.saturating_sub(standing.lost);
-    (Standing { ok: reached.ok, failed, ..standing }, LaunchEnd { tally, left: reached.left, ..launch })
+    let Totals { ok, without_result, .. } = reached;
+    (Standing { ok, failed, without_result, ..standing }, LaunchEnd { tally, left: reached.left, ..launch })
 }
 
 /// Of two reasons the graver one.

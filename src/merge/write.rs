@@ -15,7 +15,7 @@ use crate::merge::proof::{FailureGroup, Proof, Summary};
 use crate::merge::reading::{Item, Take};
 use crate::merge::steps::{Joined, Step};
 use crate::merge::survey::Survey;
-use crate::outcome::{Cause, Status, last_line};
+use crate::outcome::{Cause, Status, reason};
 use crate::record::destination::{Destination, OutputFile};
 use crate::record::item;
 use crate::record::layout::Layout;
@@ -228,12 +228,7 @@ impl<'a> Failures<'a> {
         let cause = meta.cause.unwrap_or(Cause::Exit);
         let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
         let path = meta.path.unwrap_or_default();
-        self.groups.count(
-            cause,
-            last_line(meta.stderr_tail.as_deref()).unwrap_or(&message),
-            &path,
-            meta.index,
-        );
+        self.groups.count(cause, reason(cause, &message, meta.stderr_tail.as_deref()), &path, meta.index);
         Ok(())
     }
 

@@ -48,6 +48,8 @@ pub struct TaskNote {
     pub attempts: u16,
     /// What is known.
     pub known: Known,
+    /// Whether it is ok and has no result, although one was expected.
+    pub no_result: bool,
 }
 
 impl TaskNote {
@@ -57,9 +59,11 @@ impl TaskNote {
     }
 }
 
-const UNTOUCHED: TaskNote = TaskNote { offset: 0, bytes: 0, launch: 0, attempts: 0, known: Known::Nothing };
+const UNTOUCHED: TaskNote =
+    TaskNote { offset: 0, bytes: 0, launch: 0, attempts: 0, known: Known::Nothing, no_result: false };
 
-/// How the tasks of a share stand: how many there are, and how many of them are as [`Known`] says.
+/// How the tasks of a share stand: how many there are, how many of them are as [`Known`] says, and how many of the ok ones
+/// have no result, although one was expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Standing {
@@ -67,6 +71,7 @@ pub struct Standing {
     pub ok: u64,
     pub failed: u64,
     pub lost: u64,
+    pub without_result: u64,
 }
 
 impl Standing {
@@ -99,7 +104,8 @@ impl Totals {
     /// With how the tasks of a share stand.
     #[must_use]
     pub fn with(self, standing: Standing) -> Self {
-        Self { ok: standing.ok, failed: standing.failed + standing.lost, ..self }
+        let Standing { ok, failed, lost, without_result, .. } = standing;
+        Self { ok, failed: failed + lost, without_result, ..self }
     }
 }
 
@@ -293,7 +299,8 @@ impl History {
                 launch.results = None;
                 if let (Some(status), Some(span)) = (line.status, *record) {
                     launch.ok += u64::from(status == Status::Ok);
-                    let ended = TaskEnded { index, status, cause: line.cause, replaces: line.replaces };
+                    let Members { cause, replaces, no_result, .. } = *line;
+                    let ended = TaskEnded { index, status, cause, replaces, no_result };
                     self.note(position, ended, launch.number, span);
                 }
             }
@@ -332,8 +339,12 @@ impl History {
             (Status::Failed, _) => Known::Failed,
         };
         if known == Known::Ok || note.known != Known::Ok {
+            let Span { offset, bytes } = span;
+            let no_result = known == Known::Ok && ended.no_result;
             self.standing.change(note.known, known);
-            *note = TaskNote { offset: span.offset, bytes: span.bytes, launch, known, ..*note };
+            self.standing.without_result -= u64::from(note.no_result);
+            self.standing.without_result += u64::from(no_result);
+            *note = TaskNote { offset, bytes, launch, known, no_result, ..*note };
         }
     }
 

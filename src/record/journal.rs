@@ -321,8 +321,9 @@ mod tests {
         }
         drop(heartbeat);
         let mut journal = locked(&journal);
-        let span = journal
-            .add_end(TaskEnded { index: 0, status: Status::Ok, cause: None, replaces: false }, b"{\"n\":1}");
+        let ended =
+            TaskEnded { index: 0, status: Status::Ok, cause: None, replaces: false, no_result: false };
+        let span = journal.add_end(ended, b"{\"n\":1}");
         journal.commit().unwrap();
         let text = std::fs::read(&path).unwrap();
         let at = usize::try_from(span.offset).unwrap();

@@ -48,6 +48,9 @@ pub struct Members<'a> {
     /// For `end`: whether its record takes the place of a failure's.
     #[serde(default)]
     pub replaces: bool,
+    /// For `end`: whether it is ok and has no result, although one was expected.
+    #[serde(default)]
+    pub no_result: bool,
     /// For `attempt`: memory of its largest process, bytes.
     pub max_rss_bytes: Option<u64>,
     /// For `attempt`: memory of all its processes together, bytes.
@@ -215,6 +218,10 @@ impl<'a> Members<'a> {
             b"\"replaces\"" => {
                 self.replaces = serde_json::from_slice(value).ok()?;
                 1 << 9
+            }
+            b"\"no_result\"" => {
+                self.no_result = serde_json::from_slice(value).ok()?;
+                1 << 10
             }
             b"\"check\"" | b"\"record\"" => return None,
             _ => 0,

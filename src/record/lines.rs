@@ -183,7 +183,10 @@ mod tests {
             journal.add(&Event::Alive(Totals::default()));
             let long = if index == 5000 { 3 * BLOCK } else { 30 };
             let record = format!("{{\"s\":\"\\\\\\\",\\\"check\\\":{}\"}}", "x".repeat(long));
-            journal.add_end(TaskEnded { index, status, cause, replaces: false }, record.as_bytes());
+            journal.add_end(
+                TaskEnded { index, status, cause, replaces: false, no_result: false },
+                record.as_bytes(),
+            );
         }
         journal.commit().unwrap();
         std::fs::read(path).unwrap()

@@ -150,13 +150,15 @@ pub fn prepare(layout: &Layout, replica_id: u32, history: &History) -> anyhow::R
     let failed = || format!("can't write the results file {}", path.display());
     let mut records = Records::new(layout.clone(), replica_id);
     let mut array = ArrayWriter::new(Digest::new(AtomicFile::create(&path).with_context(failed)?));
+    let mut without_result = 0;
     for (_, note) in history.tasks().filter(|(_, note)| note.known == Known::Ok) {
+        without_result += u64::from(note.no_result);
         array.record(records.read(note)?.unwrap_or_default()).with_context(failed)?;
     }
     let (digest, records) = array.finish().with_context(failed)?;
     let (file, bytes, blake3) = digest.finish().with_context(failed)?;
-    let file = file.finish().with_context(failed)?;
-    Ok(Prepared { file, written: ResultsWritten { records, bytes, blake3: blake3.to_hex().to_string() } })
+    let (file, blake3) = (file.finish().with_context(failed)?, blake3.to_hex().to_string());
+    Ok(Prepared { file, written: ResultsWritten { records, without_result, bytes, blake3 } })
 }
 
 /// Makes sure that a replica's results file can be written, before there is anything to write.

@@ -217,7 +217,7 @@ mod tests {
     use crate::record::journal::Journal;
 
     fn ended(index: u64) -> TaskEnded {
-        TaskEnded { index, status: Status::Ok, cause: None, replaces: false }
+        TaskEnded { index, status: Status::Ok, cause: None, replaces: false, no_result: false }
     }
 
     #[test]

@@ -10,9 +10,10 @@ use crate::event::StopReason;
 use crate::failures::{Group, Groups};
 use crate::figures::{Figures, Told};
 use crate::outcome::Cause;
-use crate::outcome::last_words;
+use crate::outcome::reason;
 use crate::report::board::Board;
 use crate::report::console::{Console, Tone};
+use crate::report::doubts::{DoubtNote, Doubts};
 use crate::report::figures::{self, seconds};
 use crate::report::groups;
 use crate::run::execute::Attempt;
@@ -45,13 +46,14 @@ pub struct LaunchReport<'a> {
 struct State {
     said_progress: Instant,
     failures: Groups,
+    doubts: Doubts,
 }
 
 impl<'a> LaunchReport<'a> {
     /// Of a launch that begins now, `tasks` of a share of so many entries, `jobs` at a time.
     pub fn new(console: &'a Console, wanted: Progress, share: u64, tasks: u64, jobs: usize) -> Self {
         let begun = Instant::now();
-        let state = State { said_progress: begun, failures: Groups::default() };
+        let state = State { said_progress: begun, failures: Groups::default(), doubts: Doubts::default() };
         let lines = || Arc::new(Board::new(share, tasks, 0));
         let (progress, board) = match wanted {
             Progress::Bar => {
@@ -99,6 +101,20 @@ impl<'a> LaunchReport<'a> {
         state.failures.sorted().into_iter().map(told).collect()
     }
 
+    /// What should be looked at although it is ok.
+    pub fn doubts(&self) -> Vec<DoubtNote> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).doubts.notes()
+    }
+
+    fn doubt(&self, ended: &Ended<'_>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = state.doubts.count(ended);
+        drop(state);
+        if let Some(text) = text {
+            self.console.say(Verbosity::Quiet, Tone::Warning, &text);
+        }
+    }
+
     fn verbose(&self, text: impl FnOnce() -> String) {
         if self.console.verbosity() >= Verbosity::Verbose {
             self.console.say(Verbosity::Verbose, Tone::Plain, &text());
@@ -130,9 +146,12 @@ impl Watch for LaunchReport<'_> {
             self.verbose(|| format!("{}: {left} killed", name()));
         }
         let Some(failure) = &ended.executed.failure else {
+            if ended.executed.doubt.is_some() {
+                self.doubt(ended);
+            }
             return self.verbose(|| format!("ok: {} ({})", name(), took()));
         };
-        let last = last_words(failure, ended.stderr_tail);
+        let last = reason(failure.cause, &failure.message, ended.stderr_tail);
         if ended.next == Next::Nothing {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let path = ended.attempt.path.to_string_lossy();
@@ -192,7 +211,7 @@ pub struct Summary {
     pub not_run: u64,
     /// Ok tasks of earlier launches.
     pub done_before: u64,
-    /// Ok tasks of this launch without a result.
+    /// Ok tasks of the share without a result, although one was expected.
     pub without_result: u64,
     /// NaN and Infinity in this launch's results that became null.
     pub non_finite: u64,
@@ -230,7 +249,13 @@ pub struct FailureGroup {
 }
 
 /// Says the closing summary.
-pub fn say_summary(console: &Console, summary: &Summary, figures: &Figures, why: Option<&str>) {
+pub fn say_summary(
+    console: &Console,
+    summary: &Summary,
+    figures: &Figures,
+    doubts: &[DoubtNote],
+    why: Option<&str>,
+) {
     let Summary { files, ok, failed, not_run, .. } = summary;
     let tone = if *failed == 0 && *not_run == 0 { Tone::Good } else { Tone::Bad };
     let mut text = format!(
@@ -259,18 +284,39 @@ pub fn say_summary(console: &Console, summary: &Summary, figures: &Figures, why:
         console.say(Verbosity::Quiet, Tone::Bad, &line);
     }
     figures::say(console, figures);
+    say_doubts(console, summary, doubts);
     say_notes(console, summary, why);
     say_what_to_do(console, summary);
 }
 
+fn say_doubts(console: &Console, summary: &Summary, doubts: &[DoubtNote]) {
+    for DoubtNote { text, kept, not_kept, is_told } in doubts {
+        let level = if *is_told { Verbosity::Normal } else { Verbosity::Quiet };
+        let mut text = text.clone();
+        if let Some(index) = kept {
+            let dir = groups::quoted(&summary.results_dir);
+            text.push_str(&format!(". What it printed: canfar-run logs {dir} {index}"));
+            if *not_kept > 0 {
+                let files = units::count(*not_kept, "file");
+                text.push_str(&format!(
+                    " (the output of {files} is not kept, as it would be too much; --logs all keeps all)"
+                ));
+            }
+        }
+        console.say(level, Tone::Warning, &text);
+    }
+    if doubts.is_empty() && summary.without_result > 0 {
+        let files = units::count(summary.without_result, "file");
+        console.say(
+            Verbosity::Normal,
+            Tone::Plain,
+            &format!("{files} of earlier launches ok without a result"),
+        );
+    }
+}
+
 fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
     let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
-    if summary.without_result > 0 {
-        say(&format!(
-            "{} ok without a JSON result, and what they printed is not kept: --result text takes it as it is, --result json makes having none a failure",
-            units::count(summary.without_result, "file")
-        ));
-    }
     if summary.non_finite > 0 {
         say(&format!(
             "{} (NaN or Infinity) in results became null",

@@ -3,6 +3,7 @@
 mod advice;
 mod board;
 pub mod console;
+pub mod doubts;
 mod figures;
 pub(crate) mod groups;
 pub mod html;

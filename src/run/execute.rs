@@ -13,7 +13,7 @@ use crate::run::child::{self, Finished, Spec};
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::{TASK_ID, TaskEnvironment};
 use crate::run::memory::{Roster, Seat};
-use crate::run::result::ResultRule;
+use crate::run::result::{Doubt, Extracted, ResultRule};
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::shutdown::Shutdown;
 use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
@@ -59,6 +59,8 @@ pub struct Executed {
     pub tree_bytes: Option<u64>,
     /// Its result.
     pub result: Option<TaskResult>,
+    /// What may be wrong although it is ok.
+    pub doubt: Option<Doubt>,
     /// What it printed.
     pub stdout: Capture,
     /// What it printed to standard error.
@@ -217,7 +219,7 @@ impl<'a> ProcessSlot<'a> {
         finished: &Finished,
         result_file: &Path,
         stdout: &mut Capture,
-    ) -> Result<Option<TaskResult>, Failure> {
+    ) -> Result<Extracted, Failure> {
         if let Some(failure) = verdict::failure(finished, self.settings.limits) {
             return Err(failure);
         }
@@ -247,6 +249,7 @@ impl<'a> ProcessSlot<'a> {
             usage: Usage::default(),
             tree_bytes: None,
             result: None,
+            doubt: None,
             stdout,
             stderr,
             left_processes: 0,
@@ -306,10 +309,10 @@ impl Execute for ProcessSlot<'_> {
         if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.stop) {
             return Execution::Stopped;
         }
-        let (result, failure) = match judged {
-            Ok(result) => (result, None),
+        let (Extracted { result, doubt }, failure) = match judged {
+            Ok(extracted) => (extracted, None),
             Err(failure) => (
-                None,
+                Extracted::default(),
                 Some(verdict::shortage(&finished, self.seat.roster(), attempt.alone).unwrap_or(failure)),
             ),
         };
@@ -322,6 +325,7 @@ impl Execute for ProcessSlot<'_> {
             usage: finished.usage,
             tree_bytes: finished.held.tree_bytes,
             result,
+            doubt,
             stdout,
             stderr,
             left_processes: finished.left_processes,

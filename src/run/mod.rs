@@ -1,5 +1,6 @@
 //! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
 
+mod almost_json;
 pub mod capture;
 pub mod cgroup;
 pub mod child;

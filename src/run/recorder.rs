@@ -1,6 +1,7 @@
 //! What is kept of attempts while they run: journal first, then the notes, then whoever watches.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,15 +17,20 @@ use crate::record::logs::{LogHead, PackedLog};
 use crate::replica::Replica;
 use crate::run::capture::Capture;
 use crate::run::execute::{Attempt, Executed};
+use crate::run::result::Doubt;
 use crate::text::PathText;
 
 /// At most so much of a failed task's standard error goes into its record.
 const STDERR_TAIL: usize = 2048;
 
+/// Under `--logs failed`, so much output of tasks that are ok is kept where it should be looked at, bytes: every task may
+/// print the same, and much.
+const MOST_DOUBTFUL: u64 = 256 * 1024 * 1024;
+
 /// `--logs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum KeepLogs {
-    /// The output of failed attempts is kept.
+    /// The output of failed attempts is kept, and of ok ones without a result where one was expected.
     Failed,
     /// All output is kept.
     All,
@@ -41,8 +47,6 @@ pub struct Tally {
     pub failed: u64,
     /// Attempts that ended, retried ones included.
     pub attempts: u64,
-    /// Ok tasks without a result.
-    pub without_result: u64,
     /// NaN and Infinity that became null.
     pub non_finite: u64,
     /// Largest resident memory of any attempt's process, bytes.
@@ -106,6 +110,8 @@ pub struct Recorder {
     fence: Arc<Fence>,
     log: Mutex<PackedLog>,
     keep_logs: KeepLogs,
+    /// Output of tasks that are ok, bytes, that was kept, or was to be.
+    doubtful: AtomicU64,
     run: String,
     replica: Replica,
     launch: u32,
@@ -141,6 +147,7 @@ impl Recorder {
             fence,
             log: Mutex::new(log),
             keep_logs,
+            doubtful: AtomicU64::new(0),
             run: run.to_owned(),
             replica,
             launch,
@@ -269,6 +276,7 @@ impl Recorder {
             status,
             cause: executed.failure.as_ref().map(|failure| failure.cause),
             replaces: kept.has_failed(index),
+            no_result: executed.has_no_result(),
         };
         let span = record.map(|record| journal.add_end(ended, &record));
         journal.commit()?;
@@ -313,12 +321,16 @@ impl Recorder {
     }
 
     fn keep_output(&self, attempt: &Attempt<'_>, executed: &mut Executed) -> io::Result<Option<LogSpan>> {
+        let Executed { stdout, stderr, failure, doubt, .. } = executed;
+        let has_room = || {
+            let bytes = stdout.kept_bytes() + stderr.kept_bytes();
+            self.doubtful.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_DOUBTFUL
+        };
         let keep = match self.keep_logs {
             KeepLogs::All => true,
-            KeepLogs::Failed => executed.failure.is_some(),
+            KeepLogs::Failed => failure.is_some() || (doubt.is_some() && has_room()),
             KeepLogs::None => false,
         };
-        let Executed { stdout, stderr, .. } = executed;
         if !keep || stdout.total() + stderr.total() == 0 {
             return Ok(None);
         }
@@ -363,7 +375,8 @@ impl Recorder {
     pub fn write_record(&self, index: u64, cause: Cause, record: &[u8]) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
         let replaces = kept.has_failed(index);
-        let ended = TaskEnded { index, status: Status::Failed, cause: Some(cause), replaces };
+        let ended =
+            TaskEnded { index, status: Status::Failed, cause: Some(cause), replaces, no_result: false };
         let span = journal.add_end(ended, record);
         journal.commit()?;
         kept.history.note_own(ended, self.launch, span);
@@ -401,6 +414,11 @@ impl Executed {
     pub fn status(&self) -> Status {
         if self.failure.is_none() { Status::Ok } else { Status::Failed }
     }
+
+    /// Whether it is ok and has no result, although one was expected.
+    pub fn has_no_result(&self) -> bool {
+        self.failure.is_none() && matches!(self.doubt, Some(Doubt::NoResult(_)))
+    }
 }
 
 impl Tally {
@@ -415,7 +433,6 @@ impl Tally {
             Status::Failed => self.failed += 1,
         }
         if executed.status() == Status::Ok {
-            self.without_result += u64::from(executed.result.is_none());
             self.non_finite += executed.result.as_ref().map_or(0, |result| result.non_finite);
         }
     }

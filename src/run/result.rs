@@ -1,5 +1,6 @@
 //! What of a successful command's output is its result.
 
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,6 +10,7 @@ use rustix::fs::OFlags;
 
 use crate::json::{self, Kind};
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
+use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
 use crate::run::capture::Capture;
 
 /// Results nested deeper than this are refused: most readers of JSON give up long before.
@@ -40,29 +42,57 @@ pub struct ResultRule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadResult(pub String);
 
+/// What a command that succeeded gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extracted {
+    /// Its result.
+    pub result: Option<TaskResult>,
+    /// Why people should look at its output.
+    pub doubt: Option<Doubt>,
+}
+
+/// What may be wrong with a task that is ok. Its output is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// It has no result, although one was expected.
+    NoResult(NoResult),
+    /// It printed so many lines of JSON, of which the last is its result.
+    SeveralLines(u64),
+}
+
+/// What a task printed that has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoResult {
+    /// How many lines of it are JSON, all of them before the last.
+    pub json_lines: u64,
+    /// The last line, shortened; empty where it printed nothing.
+    pub last_line: String,
+}
+
 impl ResultRule {
     /// The result of a command that exited 0.
     ///
     /// # Errors
-    /// When the result is invalid, too large, or missing where there has to be one.
-    pub fn extract(&self, file: &Path, stdout: &mut Capture) -> Result<Option<TaskResult>, BadResult> {
-        let result = match self.kind {
-            ResultKind::None => None,
-            ResultKind::Text => Some(self.as_text(stdout)?),
+    /// When the result is invalid, too large, or missing where there has to be one, and when the output was meant to be
+    /// one and can't be taken.
+    pub fn extract(&self, file: &Path, stdout: &mut Capture) -> Result<Extracted, BadResult> {
+        let sure = |result| Extracted { result: Some(result), doubt: None };
+        let extracted = match self.kind {
+            ResultKind::None => Extracted::default(),
+            ResultKind::Text => sure(self.as_text(stdout)?),
             ResultKind::Auto | ResultKind::Json => match self.in_file(file)? {
-                Some(result) => Some(result),
+                Some(result) => sure(result),
                 None => self.in_stdout(stdout)?,
             },
         };
-        match result {
-            None if self.kind == ResultKind::Json => Err(BadResult(
-                "no result: neither $CANFAR_TASK_RESULT nor standard output holds JSON (--result json)"
-                    .into(),
-            )),
-            Some(result) if uses_reserved_key(&result) => {
+        match (&extracted.result, &extracted.doubt) {
+            (None, Some(Doubt::NoResult(why))) if self.kind == ResultKind::Json => {
+                Err(BadResult(format!("no result (--result json): {why}")))
+            }
+            (Some(result), _) if uses_reserved_key(result) => {
                 Err(BadResult(format!("the result has the key {RESERVED:?}, which is canfar-run's own")))
             }
-            result => Ok(result),
+            _ => Ok(extracted),
         }
     }
 
@@ -92,11 +122,17 @@ impl ResultRule {
         json(&bytes).map(Some).map_err(|error| bad(format!("is not valid: {error}")))
     }
 
-    fn in_stdout(&self, stdout: &mut Capture) -> Result<Option<TaskResult>, BadResult> {
+    fn in_stdout(&self, stdout: &mut Capture) -> Result<Extracted, BadResult> {
+        if stdout.total() == 0 {
+            return judge(b"", false);
+        }
         let limit = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
         if stdout.is_whole() && stdout.total() <= self.max_bytes {
             let all = stdout.head(limit).map_err(|error| unreadable(&error))?;
-            return Ok(json(&all).ok().or_else(|| last_line(&all)));
+            return match json(&all) {
+                Ok(result) => Ok(Extracted { result: Some(result), doubt: None }),
+                Err(_) => judge(&all, false),
+            };
         }
         // All of it, were it JSON, would be too large a result; that must not pass for having none.
         let total = stdout.total();
@@ -112,10 +148,9 @@ impl ResultRule {
         let ends_json = matches!(tail.trim_ascii_end().last(), Some(b'}' | b']'));
         let is_cut = !tail.trim_ascii_end().contains(&b'\n') && (tail.len() as u64) < total;
         match last_line(&tail).filter(|_| !is_cut) {
-            Some(result) => Ok(Some(result)),
             None if is_cut && ends_json => too_large("the last line of standard output"),
             None if begins_json(&head) && ends_json => too_large("standard output"),
-            None => Ok(None),
+            _ => judge(&tail, is_cut),
         }
     }
 
@@ -148,13 +183,61 @@ fn json(document: &[u8]) -> Result<TaskResult, json::JsonError> {
     })
 }
 
+/// What of an output that is not JSON as a whole is its result, and what may be wrong with it. Where it `is_cut`, its last
+/// line is not whole.
+fn judge(output: &[u8], is_cut: bool) -> Result<Extracted, BadResult> {
+    if let Some(result) = last_line(output).filter(|_| !is_cut) {
+        let lines = json_lines(output);
+        return Ok(Extracted {
+            result: Some(result),
+            doubt: (lines > 1).then_some(Doubt::SeveralLines(lines)),
+        });
+    }
+    let last = last_of(output);
+    let is_one_line = last.len() == output.trim_ascii().len();
+    let meant = |what: &str, almost: AlmostJson| Err(BadResult(format!("{what} {almost}")));
+    if let Some(almost) = almost_json(output).filter(|_| !is_cut) {
+        return meant("standard output", almost);
+    }
+    if !is_one_line {
+        if let Some(almost) = almost_json(last).filter(|_| !is_cut) {
+            return meant("the last line of standard output", almost);
+        }
+        if let Some(almost) = at_end_of(output) {
+            return meant("the end of standard output", almost);
+        }
+    }
+    let doubt = NoResult { json_lines: json_lines(output), last_line: shown(last) };
+    Ok(Extracted { result: None, doubt: Some(Doubt::NoResult(doubt)) })
+}
+
+/// The last line that is not blank.
+fn last_of(output: &[u8]) -> &[u8] {
+    let output = output.trim_ascii_end();
+    let begin = memchr::memrchr(b'\n', output).map_or(0, |end| end + 1);
+    output[begin..].trim_ascii()
+}
+
 /// The last line, if it is a JSON object or array.
 fn last_line(output: &[u8]) -> Option<TaskResult> {
-    let line = output.trim_ascii_end().rsplit(|byte| *byte == b'\n').next()?;
-    if !matches!(line.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        return None;
+    let line = last_of(output);
+    matches!(line.first(), Some(b'{' | b'[')).then(|| json(line).ok()).flatten()
+}
+
+impl fmt::Display for NoResult {
+    /// Goes on after a colon.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { json_lines, last_line } = self;
+        if last_line.is_empty() {
+            return out.write_str("neither $CANFAR_TASK_RESULT nor standard output holds anything");
+        }
+        write!(out, "the last line of standard output is no JSON: `{last_line}`")?;
+        match json_lines {
+            0 => Ok(()),
+            1 => out.write_str(" (a line before it is JSON: print that last)"),
+            lines => write!(out, " ({lines} lines before it are JSON: print the result last)"),
+        }
     }
-    json(line).ok()
 }
 
 #[cfg(test)]
@@ -172,7 +255,7 @@ mod tests {
         capture.push(stdout.as_bytes());
         let rule = ResultRule { kind, max_bytes: 100 };
         rule.extract(&path, &mut capture)
-            .map(|result| result.map(|result| String::from_utf8(result.json).unwrap()))
+            .map(|extracted| extracted.result.map(|result| String::from_utf8(result.json).unwrap()))
             .map_err(|bad| bad.0)
     }
 

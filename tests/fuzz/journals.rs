@@ -71,7 +71,10 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                         if is_ok { (Status::Ok, None) } else { (Status::Failed, Some(Cause::Exit)) };
                     journal.commit().unwrap();
                     let begin = std::fs::read(journal.path()).unwrap().len();
-                    journal.add_end(TaskEnded { index, status, cause, replaces: false }, &record);
+                    journal.add_end(
+                        TaskEnded { index, status, cause, replaces: false, no_result: false },
+                        &record,
+                    );
                     journal.commit().unwrap();
                     let line = std::fs::read(journal.path()).unwrap()[begin..].trim_ascii().to_vec();
                     lines.insert(line, Written { index, status, record });
@@ -79,7 +82,12 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                 Step::Alive => journal.add(&Event::Alive(Totals::default())),
                 Step::ResultsWritten => {
                     let blake3 = "0".repeat(64);
-                    journal.add(&Event::ResultsWritten(ResultsWritten { records: 1, bytes: 1, blake3 }));
+                    journal.add(&Event::ResultsWritten(ResultsWritten {
+                        records: 1,
+                        without_result: 0,
+                        bytes: 1,
+                        blake3,
+                    }));
                 }
                 Step::Stop => {
                     journal.add(&Event::Stop(Stopped {

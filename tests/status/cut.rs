@@ -61,7 +61,13 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
     journal.add(&Event::Run(Box::new(begun)));
     for (index, note) in before.tasks() {
         if note.known.status() == Some(Status::Failed) && !note.has_record() {
-            let ended = TaskEnded { index, status: Status::Failed, cause: Some(Cause::Lost), replaces: true };
+            let ended = TaskEnded {
+                index,
+                status: Status::Failed,
+                cause: Some(Cause::Lost),
+                replaces: true,
+                no_result: false,
+            };
             journal.add_end(ended, b"{}");
         }
     }
@@ -71,6 +77,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
             ok: count(Status::Ok),
             failed: count(Status::Failed),
             left: 0,
+            without_result: 0,
             running,
             memory_bytes: None,
         })
@@ -106,13 +113,21 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
                     left_processes: 0,
                 }));
                 let replaces = known.insert(index, status) == Some(Status::Failed);
-                journal.add_end(TaskEnded { index, status, cause, replaces }, b"{\"event\":\"alive\"}");
+                journal.add_end(
+                    TaskEnded { index, status, cause, replaces, no_result: false },
+                    b"{\"event\":\"alive\"}",
+                );
             }
         }
     }
     if stops {
         journal.add(&sign(&known, 0));
-        journal.add(&Event::ResultsWritten(ResultsWritten { records: 0, bytes: 0, blake3: String::new() }));
+        journal.add(&Event::ResultsWritten(ResultsWritten {
+            records: 0,
+            without_result: 0,
+            bytes: 0,
+            blake3: String::new(),
+        }));
         journal.add(&Event::Stop(Stopped {
             reason: StopReason::Deadline,
             signal: None,

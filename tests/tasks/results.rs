@@ -31,6 +31,7 @@ fn the_result_is_the_file_or_all_output_or_its_last_line() {
         ("echo null".to_owned(), json!({"file": "000.fits", "result": null})),
         ("echo working; echo 42".to_owned(), json!({"file": "000.fits"})),
         ("echo '{\"a\": 1} trailing'".to_owned(), json!({"file": "000.fits"})),
+        ("echo '[INFO] done'".to_owned(), json!({"file": "000.fits"})),
         ("true".to_owned(), json!({"file": "000.fits"})),
         ("echo '{\"a\": 1}' >&2".to_owned(), json!({"file": "000.fits"})),
         (format!("echo '{{\"b\": 2}}'; echo '{{\"a\": 1}}' {to_file}"), json!({"file": "000.fits", "a": 1})),
@@ -106,11 +107,131 @@ fn nan_and_infinity_become_null_and_are_counted() {
 }
 
 #[test]
-fn ok_tasks_without_a_result_are_counted() {
-    let dir = Dir::with_inputs(4);
-    let ended =
-        dir.launch().arg("--json").sh("[ $CANFAR_TASK_INDEX = 0 ] && echo '{ }' || echo fine").run().exits(0);
-    assert_eq!(ended.says("3 files ok without a JSON result").json()["without_result"], 3);
+fn ok_tasks_without_a_result_are_told_and_counted_and_their_output_is_kept() {
+    let dir = Dir::with_inputs(5);
+    let script = "case $CANFAR_TASK_INDEX in 0) echo '{ }';; 1) ;; *) echo fine;; esac";
+    let ended = dir.launch().args(["-j", "1", "-q", "--json"]).sh(script).run().exits(0);
+    assert_eq!(ended.json()["without_result"], 4);
+    let told = "printed no JSON (the first, ";
+    assert_eq!(ended.stderr.matches(told).count(), 1, "once with -q: {ended}");
+    ended.says("3 files printed no JSON").says("001.fits, printed nothing); use print(json.dumps(...))");
+    let logs: Vec<bool> =
+        dir.results(1).iter().map(|record| record["canfar_run"]["log"].is_object()).collect();
+    assert_eq!(logs, [false, false, true, true, true], "what printed nothing has none");
+    let kept = dir.canfar_run().args(["logs", "out", "2"]).run().exits(0).printed();
+    assert!(kept.ends_with("--- standard output\nfine\n"), "{kept}");
+    // A launch with nothing to do knows it too.
+    let again = dir.launch().args(["-j", "1", "--json"]).sh(script).run().exits(0);
+    assert_eq!(again.json()["without_result"], 4);
+}
+
+#[test]
+fn the_first_file_without_a_result_is_told_at_the_end_with_its_last_line() {
+    let dir = Dir::with_inputs(3);
+    let script = "[ $CANFAR_TASK_INDEX = 0 ] && echo '{ }' || printf 'a\\nall fine \\033[1m\\n\\n'";
+    let ended = dir.launch().args(["-j", "1", "-q"]).sh(script).run().exits(0);
+    ended
+        .says("2 files printed no JSON (last line of the first, ")
+        .says("001.fits: all fine \\u{1b}[1m); use print(json.dumps(...)), or --result text")
+        .says("What it printed: canfar-run logs ");
+}
+
+#[test]
+fn with_no_result_asked_for_none_is_missing_and_nothing_is_kept() {
+    for options in [["--result", "none"], ["--logs", "none"]] {
+        let dir = Dir::with_inputs(3);
+        let ended = dir.launch().args(options).arg("--json").sh("echo fine").run().exits(0);
+        assert_eq!(ended.json()["without_result"], if options[0] == "--logs" { 3 } else { 0 });
+        assert!(dir.results(1).iter().all(|record| record["canfar_run"]["log"].is_null()));
+        assert_eq!(ended.stderr.contains("no JSON"), options[0] == "--logs", "{ended}");
+    }
+}
+
+/// Status, message, number of records that keep a log, and what was said of two files whose command printed this.
+fn judged(printed: &[u8], options: &[&str]) -> (i32, String, usize, String) {
+    let dir = Dir::with_inputs(2);
+    let script = print(&dir, printed);
+    let ended = dir.launch().args(["-j", "1"]).args(options).sh(&script).run();
+    let failures = dir.failures(1, 1);
+    let message = failures.first().map(|failure| {
+        assert_eq!(failure["canfar_run"]["cause"], "result", "{failure}");
+        failure["canfar_run"]["message"].as_str().unwrap().to_owned()
+    });
+    let records = dir.results(1).into_iter().chain(failures);
+    let kept = records.filter(|record| record["canfar_run"]["log"].is_object()).count();
+    (ended.code.unwrap(), message.unwrap_or_default(), kept, ended.stderr)
+}
+
+#[test]
+fn output_that_was_meant_as_json_and_is_none_fails_its_task_with_the_line_and_what_to_do() {
+    for (printed, said) in [
+        (&b"{\"flux\": nan}\n"[..], "`{\"flux\": nan}`"),
+        (b"{'flux': 1}\n", "print(json.dumps(...))"),
+        (
+            b"log\n{'flux': 1}\n",
+            "the last line of standard output looks like JSON but is not valid: `{'flux': 1}`",
+        ),
+        (b"{\"flux\": 1,}\r\n", "`{\"flux\": 1,}`"),
+        (b"\xef\xbb\xbf{\"flux\": 1}\n", "byte order mark"),
+        (b"x\n\x1b[32m{\"flux\": 1}\x1b[0m\n", "escape sequences"),
+        (b"log\n50%\r{\"flux\": 1}\n", "carriage return"),
+        (b"\xff\xfe{\0\"\0a\0\"\0:\x001\0}\0", "UTF-16"),
+        (b"log\n{\n \"flux\": 1\n}\n", "Print it on one line"),
+        (b"log\n{\n \"flux\": nan\n}\n", "not valid"),
+        (b"[1, nan]\n", "`[1, nan]`"),
+        (b"log\n['a']", "`['a']`"),
+        (b"{\"a\": 1} {\"b\": 2}\n", "`{\"a\": 1} {\"b\": 2}`"),
+    ] {
+        for options in [&[][..], &["--result", "json"]] {
+            let (code, message, kept, stderr) = judged(printed, options);
+            assert_eq!((code, kept), (1, 2), "{stderr}");
+            assert!(message.contains(said), "{said}: {message}");
+            assert!(stderr.contains("2 files: result: "), "one kind: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn output_that_may_hold_results_is_ok_and_kept_and_named() {
+    for (printed, said) in [
+        (&b"{\"src\":1}\n{\"src\":2}\n{\"src\":3}\n"[..], "prints 3 JSON lines; only the last is its result"),
+        (b"{\"flux\": 1}\nDone.\n", "no JSON as their last line (last line of the first, "),
+        (b"{\"flux\": 1}\n[INFO] done\n", ": [INFO] done)"),
+        (b"[2026-11-28 12:00:01] ok\n", "2 files printed no JSON (last line"),
+        (b"log\nNaN\n", ": NaN)"),
+        (b"{\"flux\": 1", ": {\"flux\": 1)"),
+    ] {
+        let (code, _, kept, stderr) = judged(printed, &[]);
+        assert_eq!((code, kept), (0, 2), "{stderr}");
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+    for printed in [&b"{\"flux\": 1}\n"[..], b"[INFO] x\n{\"flux\": 1}\n", b"{}\n"] {
+        let (code, _, kept, stderr) = judged(printed, &[]);
+        assert_eq!((code, kept), (0, 0), "{stderr}");
+        assert!(!stderr.contains("JSON"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_missing_result_that_has_to_be_there_is_told_with_the_last_line() {
+    for (printed, said) in [
+        (&b"fine\n"[..], "no result (--result json): the last line of standard output is no JSON: `fine`"),
+        (b"", "neither $CANFAR_TASK_RESULT nor standard output holds anything"),
+        (b"{\"flux\": 1}\nDone.\n", "a line before it is JSON"),
+    ] {
+        let (code, message, ..) = judged(printed, &["--result", "json"]);
+        assert_eq!(code, 1);
+        assert!(message.contains(said), "{said}: {message}");
+    }
+}
+
+#[test]
+fn a_result_that_is_wrong_is_told_and_not_the_last_line_of_standard_error() {
+    let dir = Dir::with_inputs(2);
+    let script = "echo \"{'n': $CANFAR_TASK_INDEX}\"; echo 'a warning at exit' >&2";
+    let ended = dir.launch().sh(script).run().exits(1);
+    ended.says("  2 files: result: standard output looks like JSON but is not valid: `{'n': ");
+    dir.canfar_run().args(["merge", "out"]).run().exits(1).says("  2 files: result: standard output looks");
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn start(journal: &mut Journal, index: u64, alone: bool) {
 
 fn end(journal: &mut Journal, index: u64, status: Status, record: &str) {
     let cause = (status == Status::Failed).then_some(Cause::Exit);
-    journal.add_end(TaskEnded { index, status, cause, replaces: false }, record.as_bytes());
+    journal.add_end(TaskEnded { index, status, cause, replaces: false, no_result: false }, record.as_bytes());
 }
 
 /// A line with the checksum that one with a record needs.
