@@ -43,12 +43,13 @@ pub struct Chronicle {
     pub problems: Vec<String>,
 }
 
-/// How many tasks stand how.
+/// How many tasks stand how, and how many of the ok ones have no result, although one was expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Counts {
     pub files: u64,
     pub ok: u64,
+    pub without_result: u64,
     pub failed: u64,
     pub running: u64,
     pub missing: u64,
@@ -167,6 +168,7 @@ impl Chronicle {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { files: self.tasks.len() as u64, ..Counts::default() };
         for task in &self.tasks {
+            counts.without_result += u64::from(task.no_result);
             *match task.state {
                 State::Ok => &mut counts.ok,
                 State::Failed => &mut counts.failed,

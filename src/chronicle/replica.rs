@@ -74,6 +74,7 @@ impl Replica<'_> {
                     Known::Nothing if running.contains(&index) => State::Running,
                     Known::Nothing => State::Missing,
                 },
+                no_result: note.no_result,
                 replica: self.id,
                 launch: meta.as_ref().map_or(0, |meta| meta.launch),
                 attempts: u32::from(note.attempts),

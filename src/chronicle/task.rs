@@ -27,6 +27,8 @@ pub enum State {
 pub struct Task {
     /// How it stands.
     pub state: State,
+    /// Whether it is ok and has no result, although one was expected.
+    pub no_result: bool,
     /// For a failure, its place among the kinds.
     pub kind: Option<u32>,
     /// Whose share it is in, from 1.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::event::ResultsWritten;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::takeover::{Prober, last_words};
 use crate::record::history::{History, LastLaunch};
@@ -47,7 +48,7 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) enum PartKind {
     /// A replica whose every task is ok, and whose results file is what its journal says.
-    Verified { replica_id: u32, identity: FileIdentity },
+    Verified { replica_id: u32, identity: FileIdentity, without_result: u64 },
     /// A replica to be derived from its journals, as they were when they were read: it may be at work.
     Journals { replica_id: u32, history: Box<History> },
     /// A replica whose journals can't be read.
@@ -111,13 +112,12 @@ impl Directory {
     fn part_of(&self, replica_id: u32, last: u32, share: &Share) -> Part {
         let layout = &self.layout;
         let run = self.run().unwrap_or_default();
-        let life = LastLaunch::at_work(self.is_at_work(replica_id));
         let kind = || -> anyhow::Result<PartKind> {
-            if let Some(identity) = verified(layout, run, replica_id, last, share)? {
-                return Ok(PartKind::Verified { replica_id, identity });
+            if let Some((identity, promised)) = verified(layout, run, replica_id, last, share)? {
+                let without_result = promised.without_result;
+                return Ok(PartKind::Verified { replica_id, identity, without_result });
             }
-            let history = History::read(layout, run, replica_id, share.clone(), life)?;
-            Ok(PartKind::Journals { replica_id, history: Box::new(history) })
+            Ok(PartKind::Journals { replica_id, history: Box::new(self.history(replica_id, share)?) })
         };
         let kind =
             kind().unwrap_or_else(|error| PartKind::Unreadable { replica_id, why: format!("{error:#}") });
@@ -126,6 +126,12 @@ impl Directory {
             _ => layout.journals().join(format!("{replica_id}.*.jsonl")),
         };
         Part { name, kind }
+    }
+
+    /// What the journals of a replica tell.
+    pub(super) fn history(&self, replica_id: u32, share: &Share) -> anyhow::Result<History> {
+        let last = LastLaunch::at_work(self.is_at_work(replica_id));
+        History::read(&self.layout, self.run().unwrap_or_default(), replica_id, share.clone(), last)
     }
 
     /// The run id, if it holds a run.
@@ -181,19 +187,21 @@ fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBu
     Ok(files)
 }
 
-/// Whether the last word of a replica is that all its tasks are ok and its results file holds them, and that file does.
+/// The results file of a replica, if its last word is that all its tasks are ok and that file holds them, and it does.
 fn verified(
     layout: &Layout,
     run: &str,
     replica_id: u32,
     last: u32,
     share: &Share,
-) -> anyhow::Result<Option<FileIdentity>> {
+) -> anyhow::Result<Option<(FileIdentity, ResultsWritten)>> {
     let promised = last_words(&layout.journal(replica_id, last), run)?;
     let Some(promised) = promised.filter(|promised| promised.records == share.len()) else { return Ok(None) };
     let Ok(file) = regular::open(&layout.results(replica_id)) else { return Ok(None) };
     let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
-    Ok(results::is_as_promised(layout, replica_id, &promised).unwrap_or(false).then_some(identity))
+    Ok(results::is_as_promised(layout, replica_id, &promised)
+        .unwrap_or(false)
+        .then_some((identity, promised)))
 }
 
 impl Part {

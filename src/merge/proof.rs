@@ -19,9 +19,11 @@ pub struct Proof {
     pub files: u64,
     /// Of those, with an ok record.
     pub ok: u64,
-    /// Of those, whose newest record is a failure.
+    /// Of the ok ones, those without a result, although one was expected.
+    pub without_result: u64,
+    /// Of all, those whose newest record is a failure.
     pub failed: u64,
-    /// Of those, without a record.
+    /// Of all, those without a record.
     pub missing: u64,
     /// Records of files whose list is not known, such as Python's.
     pub foreign: u64,

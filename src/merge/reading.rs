@@ -60,6 +60,15 @@ pub(super) type Take<'a> = &'a mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>;
 /// Indices with how their tasks ended.
 pub(super) type Known<'a> = Box<dyn Iterator<Item = (u64, Status)> + 'a>;
 
+/// The tasks of a replica that are ok and have no result, although one was expected.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum WithoutResult {
+    /// These.
+    Tasks(Vec<u64>),
+    /// So many; which, only the journals tell.
+    Count(u64),
+}
+
 /// What is known of a part that was found whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checked {
@@ -121,10 +130,22 @@ impl Part {
         }
     }
 
+    /// Its tasks without a result, as far as that is known without reading more.
+    pub(super) fn without_result(&self, share: &Share) -> WithoutResult {
+        match &self.kind {
+            PartKind::Verified { without_result, .. } if *without_result == share.len() => {
+                WithoutResult::Tasks(share.iter().collect())
+            }
+            PartKind::Verified { without_result, .. } => WithoutResult::Count(*without_result),
+            PartKind::Journals { history, .. } => WithoutResult::Tasks(history.without_result().collect()),
+            PartKind::Unreadable { .. } | PartKind::File => WithoutResult::Count(0),
+        }
+    }
+
     /// Gives every record of the part to `take`, in list order where the part has one.
     pub(super) fn each(&self, directory: &Directory, take: Take<'_>) -> anyhow::Result<()> {
         match &self.kind {
-            PartKind::Verified { replica_id, identity } => {
+            PartKind::Verified { replica_id, identity, .. } => {
                 self.each_verified(directory, *replica_id, *identity, take)
             }
             PartKind::Journals { replica_id, history } => {

@@ -51,7 +51,7 @@ impl Survey {
                 std::fs::metadata(&part.name).ok().map(|file| file.len()).filter(|length| *length <= SMALL)
             };
             match part.kind {
-                PartKind::Verified { replica_id, identity } if is_array && is_settled => {
+                PartKind::Verified { replica_id, identity, .. } if is_array && is_settled => {
                     let records = self.directories[number].share(replica_id).map_or(0, Share::len);
                     steps.push(Step::Copy { part: part_number, records, identity });
                 }

@@ -9,7 +9,7 @@ use crate::merge::effort::{Effort, effort};
 use crate::merge::output::Format;
 use crate::merge::parts::{Directory, Part, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
-use crate::merge::reading::{Checked, Task};
+use crate::merge::reading::{Checked, Task, WithoutResult};
 use crate::outcome::Status;
 use crate::threads::Crew;
 use crate::units;
@@ -22,6 +22,10 @@ const EXAMPLES: usize = 3;
 pub(super) struct Tasks {
     pub(super) ok: Bits,
     pub(super) failed: Bits,
+    /// Tasks that are ok and have no result, although one was expected.
+    without_result: Bits,
+    /// More of these, not known which.
+    more_without_result: u64,
     /// Tasks of whose file another directory has a better or newer record.
     pub(super) superseded: Bits,
     /// Tasks with several records, with the one that wins.
@@ -109,6 +113,11 @@ impl Tasks {
         (self.ok.count_without(&[&self.superseded]), self.failed.count_without(&[&self.ok, &self.superseded]))
     }
 
+    /// How many of the ok ones have no result, those left out that another directory has.
+    fn count_without_result(&self) -> u64 {
+        self.without_result.count_without(&[&self.superseded]) + self.more_without_result
+    }
+
     /// Whether the record at `place` is the one of its task.
     pub(super) fn wins(&self, index: u64, place: Place) -> bool {
         if self.superseded.contains(index) {
@@ -144,6 +153,7 @@ impl Survey {
             match checked {
                 Ok(checked) => {
                     self.take_known(number, part_number);
+                    self.take_without_result(number, part_number)?;
                     self.take_records(number, part_number, checked)?;
                 }
                 Err(why) => {
@@ -166,6 +176,28 @@ impl Survey {
         if let PartKind::Journals { history, .. } = &part.kind {
             self.proof.problems.extend(history.problems.iter().map(ToString::to_string));
         }
+    }
+
+    /// Which tasks have no result. Of a replica whose every task is ok, how many are enough where no other directory has
+    /// records of the same files.
+    fn take_without_result(&mut self, number: usize, part_number: usize) -> anyhow::Result<()> {
+        let is_only = self.directories.len() == 1;
+        let directory = &self.directories[number];
+        let part = &directory.parts[part_number];
+        let Some((replica_id, share)) = part.replica().and_then(|id| Some((id, directory.share(id)?))) else {
+            return Ok(());
+        };
+        let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
+        let indices = match part.without_result(share) {
+            WithoutResult::Tasks(indices) => indices,
+            WithoutResult::Count(count) if is_only || count == 0 => {
+                tasks.more_without_result += count;
+                return Ok(());
+            }
+            WithoutResult::Count(_) => directory.history(replica_id, share)?.without_result().collect(),
+        };
+        indices.into_iter().for_each(|index| _ = tasks.without_result.insert(index));
+        Ok(())
     }
 
     /// What only the records tell: which tasks a file is about.
@@ -303,6 +335,7 @@ impl Survey {
                     (true, list) => {
                         self.proof.ok += ok;
                         self.proof.failed += failed;
+                        self.proof.without_result += tasks.count_without_result();
                         // Those of a list were counted with it.
                         self.proof.files += if list.is_none() { ok + failed } else { 0 };
                     }

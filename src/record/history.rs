@@ -408,6 +408,11 @@ impl History {
         self.share.iter().zip(self.tasks.iter().copied())
     }
 
+    /// The indices of tasks that are ok and have no result, although one was expected.
+    pub fn without_result(&self) -> impl Iterator<Item = u64> + '_ {
+        self.tasks().filter(|(_, note)| note.no_result).map(|(index, _)| index)
+    }
+
     /// How all tasks stand.
     pub fn standing(&self) -> Standing {
         self.standing

@@ -39,6 +39,16 @@ pub struct DoubtNote {
     pub is_told: bool,
 }
 
+/// How tasks are told that have no result, to go on with how to see one.
+pub(super) fn without_result(count: u64) -> String {
+    let files = units::plural(
+        count,
+        "file is ok but printed no JSON result",
+        "files are ok but printed no JSON result",
+    );
+    format!("{files}; to see what one printed")
+}
+
 /// All doubts of a launch.
 #[derive(Debug, Default)]
 pub(super) struct Doubts {

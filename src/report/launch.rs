@@ -13,7 +13,7 @@ use crate::outcome::Cause;
 use crate::outcome::reason;
 use crate::report::board::Board;
 use crate::report::console::{Console, Tone};
-use crate::report::doubts::{DoubtNote, Doubts};
+use crate::report::doubts::{DoubtNote, Doubts, without_result};
 use crate::report::figures::{self, seconds};
 use crate::report::groups;
 use crate::run::execute::Attempt;
@@ -306,12 +306,9 @@ fn say_doubts(console: &Console, summary: &Summary, doubts: &[DoubtNote]) {
         console.say(level, Tone::Warning, &text);
     }
     if doubts.is_empty() && summary.without_result > 0 {
-        let files = units::count(summary.without_result, "file");
-        console.say(
-            Verbosity::Normal,
-            Tone::Plain,
-            &format!("{files} of earlier launches ok without a result"),
-        );
+        let dir = groups::quoted(&summary.results_dir);
+        let text = format!("{}: canfar-run logs {dir} FILE", without_result(summary.without_result));
+        console.say(Verbosity::Normal, Tone::Plain, &text);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::merge::{Effort, MissingReplica, Proof, ReplicaState, Targets};
 use crate::outcome::Cause;
 use crate::record::destination::Destination;
 use crate::report::console::{Console, Tone};
+use crate::report::doubts::without_result;
 use crate::report::{figures, groups};
 use crate::units;
 
@@ -36,6 +37,7 @@ pub fn say(
     });
     say_missing(console, proof, is_final);
     say_oddities(console, proof);
+    say_without_result(console, proof, dirs);
     say_effort(console, effort);
     if !proof.failures.is_empty() {
         say_failures(console, proof, &targets.failed, dirs);
@@ -157,6 +159,15 @@ fn idle_in(proof: &Proof) -> Vec<String> {
     let mut dirs: Vec<&str> = idle.map(|replica| replica.results_dir.as_str()).collect();
     dirs.dedup();
     dirs.into_iter().map(groups::quoted).collect()
+}
+
+fn say_without_result(console: &Console, proof: &Proof, dirs: &[String]) {
+    if proof.without_result > 0 {
+        let logs: Vec<String> =
+            dirs.iter().map(|dir| format!("canfar-run logs {} FILE", groups::quoted(dir))).collect();
+        let text = format!("{}: {}", without_result(proof.without_result), logs.join(", or "));
+        console.say(Verbosity::Quiet, Tone::Warning, &text);
+    }
 }
 
 fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {

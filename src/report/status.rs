@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::event::StopReason;
+use crate::report::doubts::without_result;
 use crate::report::resume::ids_in_words;
 use crate::status::{Figures, ReplicaFigures, State};
 use crate::template::shell_quote;
@@ -296,6 +297,9 @@ fn advice(figures: &Figures, root: &Path) -> Vec<String> {
         if figures.complete {
             lines.push(format!("to run just the failed ones again: canfar-run resume {dir}"));
         }
+    }
+    if figures.totals.without_result > 0 {
+        lines.push(format!("{}: canfar-run logs {dir} FILE", without_result(figures.totals.without_result)));
     }
     lines
 }

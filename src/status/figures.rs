@@ -39,6 +39,8 @@ pub struct Totals {
     pub ok: u64,
     /// Files whose newest record is a failure.
     pub failed: u64,
+    /// Of the ok files, those without a result, although one was expected.
+    pub without_result: u64,
     /// Files without a record.
     pub left: u64,
     /// Tasks running now.
@@ -123,6 +125,8 @@ pub struct ReplicaFigures {
     pub ok: u64,
     /// Files whose newest record is a failure.
     pub failed: u64,
+    /// Of the ok files, those without a result, although one was expected.
+    pub without_result: u64,
     /// Files without a record.
     pub left: u64,
     /// Tasks running now.
@@ -177,6 +181,7 @@ impl Totals {
         Self {
             ok: sum(|replica| replica.ok),
             failed: sum(|replica| replica.failed),
+            without_result: sum(|replica| replica.without_result),
             left: sum(|replica| replica.left),
             running: sum(|replica| replica.running),
             rate_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),

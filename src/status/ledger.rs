@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::event::Stopped;
+use crate::event::{Stopped, Totals};
 use crate::outcome::Status;
-use crate::record::line::ReadLine;
+use crate::record::history::Standing;
+use crate::record::line::{Members, ReadLine};
 use crate::record::tail::{Head, Sign};
 use crate::select::Share;
 
@@ -23,6 +24,14 @@ const ENOUGH: u64 = 10;
 pub(super) struct Counts {
     pub(super) ok: u64,
     pub(super) failed: u64,
+    pub(super) without_result: u64,
+}
+
+impl From<Standing> for Counts {
+    fn from(standing: Standing) -> Self {
+        let Standing { ok, failed, lost, without_result, .. } = standing;
+        Self { ok, failed: failed + lost, without_result }
+    }
 }
 
 /// A moment of a launch, by the clock of its host.
@@ -71,7 +80,7 @@ impl Ledger {
                 let is_of_before = !self.running.remove(&index);
                 self.unseen = self.unseen.saturating_sub(u64::from(is_of_before));
             }
-            ("end", Some(_)) => self.take_end(members.status, members.replaces),
+            ("end", Some(_)) => self.take_end(members),
             _ => {}
         }
         if let Some(at) = time_of(line.text) {
@@ -81,7 +90,8 @@ impl Ledger {
 
     fn take_sign(&mut self, text: &[u8]) {
         let Ok(Sign { t, totals }) = serde_json::from_slice::<Sign>(text) else { return };
-        self.counts = Counts { ok: totals.ok, failed: totals.failed };
+        let Totals { ok, failed, without_result, .. } = totals;
+        self.counts = Counts { ok, failed, without_result };
         self.due = Some(totals.left);
         self.has_base = true;
         self.unseen = (totals.running as u64).saturating_sub(self.running.len() as u64);
@@ -91,9 +101,10 @@ impl Ledger {
         }
     }
 
-    fn take_end(&mut self, status: Option<Status>, replaces: bool) {
+    fn take_end(&mut self, &Members { status, replaces, no_result, .. }: &Members<'_>) {
         self.ended += 1;
         self.due = self.due.map(|due| due.saturating_sub(1));
+        self.counts.without_result += u64::from(no_result && status == Some(Status::Ok));
         match (status, replaces) {
             (Some(Status::Ok), true) => {
                 self.counts.ok += 1;

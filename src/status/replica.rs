@@ -122,6 +122,7 @@ impl Watched {
             last_sign_age_s: launch.and_then(|launch| launch.age(now)).map(|age| round(age.as_secs_f64())),
             ok,
             failed,
+            without_result: counts.without_result.min(ok),
             left,
             running: alive.map_or(0, |launch| launch.ledger.running()),
             rate_per_s: rate.map(round),
@@ -231,8 +232,7 @@ impl Launch {
         }
         let last = LastLaunch::at_work(self.end == End::AtWork);
         let standing = History::read(at.layout, at.run, id, share.clone(), last)?.standing();
-        let counts = Counts { ok: standing.ok, failed: standing.failed + standing.lost };
-        self.exact = Some((self.length, counts));
+        self.exact = Some((self.length, standing.into()));
         Ok(())
     }
 

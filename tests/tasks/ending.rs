@@ -53,7 +53,7 @@ fn how_a_task_failed_is_told_by_its_cause() {
                 "result",
                 0,
                 null,
-                "no result: neither $CANFAR_TASK_RESULT nor standard output holds JSON (--result json)"
+                "no result (--result json): the last line of standard output is no JSON: `no JSON`"
             ]),
         ),
     ];

@@ -40,7 +40,7 @@ fn output_is_kept_of_the_tasks_asked_for_and_never_mixed() {
         [("failed", (|index| index % 2 == 1) as fn(u64) -> bool), ("all", |_| true), ("none", |_| false)]
     {
         let dir = Dir::with_inputs(12);
-        dir.launch().args(["-j", "4", "--logs", which]).sh(TALKATIVE).run().exits(1);
+        dir.launch().args(["-j", "4", "--result", "none", "--logs", which]).sh(TALKATIVE).run().exits(1);
         let logs = logs(&dir);
         assert_eq!(logs.len(), 12);
         for (index, log) in logs {
@@ -77,7 +77,7 @@ fn entries_follow_each_other_without_gaps() {
 fn each_attempts_output_is_kept() {
     let dir = Dir::with_inputs(1);
     let script = "echo \"attempt $CANFAR_TASK_ATTEMPT\"; [ $CANFAR_TASK_ATTEMPT = 3 ]";
-    dir.launch().args(["--retries", "2", "--retry-delay", "0"]).sh(script).run().exits(0);
+    dir.launch().args(["--retries", "2", "--retry-delay", "0", "--result", "none"]).sh(script).run().exits(0);
     let attempts = dir.events_of(1, 1, "attempt");
     let outputs = attempts.iter().map(|attempt| &attempt["log"]).filter(|log| !log.is_null());
     let outputs: Vec<String> = outputs.map(|log| String::from_utf8(kept(&dir, log).1).unwrap()).collect();
@@ -131,7 +131,7 @@ fn the_last_words_of_a_failure_reach_the_screen_without_commanding_it() {
 fn what_tasks_print_never_reaches_our_standard_output() {
     let dir = Dir::with_inputs(2);
     dir.launch()
-        .arg("-v")
+        .args(["-v", "--result", "none"])
         .sh("echo on stdout; echo on stderr >&2")
         .run()
         .exits(0)

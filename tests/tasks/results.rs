@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Dir, Run};
+use crate::support::{Dir, Ended, Run};
 
 /// The record of a task whose script wrote this to standard output, without what is ours.
 fn record_of(dir: &Dir, run: Run<'_>) -> Value {
@@ -210,6 +210,69 @@ fn output_that_may_hold_results_is_ok_and_kept_and_named() {
         assert_eq!((code, kept), (0, 0), "{stderr}");
         assert!(!stderr.contains("JSON"), "{stderr}");
     }
+}
+
+/// Prints no result for these files.
+fn without(indices: &str) -> String {
+    format!("case $CANFAR_TASK_INDEX in {indices}) echo fine;; *) echo '{{\"n\": 1}}';; esac")
+}
+
+#[test]
+fn all_readers_count_ok_tasks_without_a_result() {
+    // All of one replica, some of the other, and then one that failed at first.
+    let dir = Dir::with_inputs(6);
+    dir.launch().replica(1, 2).sh(&without("[0-3]")).run().exits(0);
+    let counted = |ended: Ended, key: &str, count: u64| {
+        let json = ended.json();
+        let number = key.split('.').fold(&json, |json, key| &json[key]);
+        assert_eq!(*number, count, "{key} {ended}");
+    };
+    let merge = |count, code| {
+        let ended = dir.canfar_run().args(["merge", "-q", "--json", "out"]).run().exits(code);
+        counted(
+            ended.says(&format!("{count} files are ok but printed no JSON result")),
+            "without_result",
+            count,
+        );
+        let summary: Value = serde_json::from_slice(&dir.bytes("out/final_summary.json")).unwrap();
+        assert_eq!(summary["without_result"], count);
+    };
+    merge(3, 3);
+    let status = |count| {
+        let json = dir.canfar_run().args(["status", "--json", "out"]).run().exits(0);
+        counted(json, "totals.without_result", count);
+        let text = dir.canfar_run().args(["status", "out"]).run().exits(0).printed();
+        assert!(text.contains(&format!("{count} files are ok but printed no JSON result")), "{text}");
+    };
+    status(3);
+    let script = format!("[ $CANFAR_TASK_INDEX != 4 ] || [ -e again ] || exit 1; {}", without("[0-4]"));
+    dir.launch().replica(2, 2).args(["--accept-changed-command"]).sh(&script).run().exits(1);
+    dir.write("again", "");
+    merge(4, 1);
+    status(4);
+    dir.launch().replica(2, 2).args(["--accept-changed-command"]).sh(&script).run().exits(0);
+    merge(5, 0);
+    status(5);
+    dir.canfar_run().args(["report", "out", "-o", "page.html"]).run().exits(0);
+    let page = String::from_utf8(dir.bytes("page.html")).unwrap();
+    assert!(page.contains("data-count=\"without_result\" data-value=\"5\""));
+    // Another directory has results of some of these files.
+    let other = ["-o", "other", "-i", "data/00[0-2].fits", "data/004.fits"];
+    dir.canfar_run().args(other).sh(&without("[2]")).run().exits(0);
+    let both = dir.canfar_run().args(["merge", "--json", "out", "other"]).run().exits(0);
+    counted(both, "without_result", 2);
+}
+
+#[test]
+fn journals_that_say_nothing_of_results_are_read_as_before() {
+    let dir = Dir::with_inputs(3);
+    dir.launch().sh(&without("[1]")).run().exits(0);
+    let text = String::from_utf8(dir.bytes("out/journal/1.1.jsonl")).unwrap();
+    assert!(text.contains("\"without_result\":1"), "{text}");
+    let older = text.replace(",\"without_result\":1", "");
+    dir.write("out/journal/1.1.jsonl", older);
+    let ended = dir.canfar_run().args(["merge", "--json", "out"]).run().exits(0);
+    assert_eq!(ended.says_not("no JSON").json()["without_result"], 0);
 }
 
 #[test]

@@ -57,6 +57,9 @@ pub(super) fn section(chronicle: &Chronicle, counts: Counts, times: &Times) -> M
             dl.numbers {
                 (number("Files", "files", counts.files))
                 (number("OK", "ok", counts.ok))
+                @if counts.without_result > 0 {
+                    (number("OK without a result", "without_result", counts.without_result))
+                }
                 (number("Failed", "failed", counts.failed))
                 (number("Missing", "missing", missing))
                 @if chronicle.is_in_progress() { (number("Running now", "running", counts.running)) }
