@@ -45,7 +45,7 @@ pub struct Figures {
 pub struct Slow {
     /// Its index in the list.
     pub index: u64,
-    /// Its path, readable.
+    /// Its path, readable; of a very long one the end.
     pub path: String,
     /// How long, seconds.
     pub duration_s: f64,
@@ -76,6 +76,18 @@ pub struct Told {
     pub slowest: Vec<Slow>,
 }
 
+/// Longer than any path of a file.
+const LONGEST_PATH: usize = 4096;
+
+fn readable(path: &std::ffi::OsStr) -> String {
+    let path = crate::units::path(path);
+    let begin = path.len().saturating_sub(LONGEST_PATH);
+    match (begin..=path.len()).find(|at| path.is_char_boundary(*at)) {
+        Some(begin) if begin > 0 => format!("…{}", &path[begin..]),
+        _ => path,
+    }
+}
+
 impl Figures {
     /// Counts an attempt in; `memory` is what all its processes together were seen to have, if somebody looked.
     pub fn count(&mut self, index: u64, path: &std::ffi::OsStr, usage: Usage, memory: Option<u64>) {
@@ -88,7 +100,7 @@ impl Figures {
         }
         let is_slow = |slow: &Slow| slow.duration_s < usage.duration_s;
         if self.slowest.len() < SLOWEST || self.slowest.last().is_some_and(is_slow) {
-            self.add_slow(Slow { index, path: crate::units::path(path), duration_s: usage.duration_s });
+            self.add_slow(Slow { index, path: readable(path), duration_s: usage.duration_s });
         }
     }
 

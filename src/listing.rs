@@ -147,7 +147,7 @@ fn acquire(layout: &Layout, files: &LockFiles<'_>) -> anyhow::Result<(MadeFolder
     loop {
         let mut made = make_folders(layout.root())?;
         tries += 1;
-        match files.acquire() {
+        match files.try_acquire() {
             Ok(None) => {
                 // Whoever has it keeps them, or removes them.
                 made.keep();

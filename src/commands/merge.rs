@@ -6,21 +6,25 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::cli::MergeArgs;
+use crate::commands::waiting::WaitingForLock;
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::launch::told;
 use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::run_lock::RunLock;
 use crate::merge::{
     Directory, Format, MergedDirectory, Proof, Summary, Survey, Targets, joined_before, left_out,
     partial_name, survey, write, write_missing,
 };
 use crate::output::WhileRead;
+use crate::provenance::Process;
 use crate::record::destination::Destination;
 use crate::record::layout::{Layout, ResultsName};
 use crate::report;
 use crate::report::console::{Console, Tone};
 use crate::report::groups;
+use crate::storage::StorageTrouble;
 use crate::units;
 
 /// Merges one or more results directories.
@@ -37,9 +41,11 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     );
     let times = heartbeat_times(environment)?;
     let roots: Vec<_> = args.dirs.iter().map(|dir| environment.absolute(dir)).collect();
+    let first = Layout::new(roots.first().context("no results directory")?);
+    // One that began earlier, and knows less, is not to write last.
+    let _lock = lock(&first, times, &console)?;
     let directories =
         roots.iter().map(|root| Directory::open(root, times)).collect::<anyhow::Result<Vec<_>>>()?;
-    let first = Layout::new(roots.first().context("no results directory")?);
     let typed = |path: &PathBuf| Destination::typed(path, environment);
     let mut targets = Targets::within(&first);
     targets.results = args.output.as_ref().map_or(targets.results, typed);
@@ -58,6 +64,18 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
     let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
     Ok(told(&Summary::of(&survey, &results), code, args.json, &console, out))
+}
+
+/// The lock of the directory that a merge writes to. Where nothing can be written there, nobody else can merge either, and
+/// what goes elsewhere needs no lock.
+fn lock(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<Option<RunLock>> {
+    match RunLock::acquire(layout, &Process::current(None), times, &WaitingForLock(console)) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) => match StorageTrouble::in_error(&error) {
+            StorageTrouble::Denied | StorageTrouble::ReadOnly | StorageTrouble::Removed => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Merges a run as `merge RESULTS_DIR` does, again with the directories that an earlier merge joined to it.

@@ -10,3 +10,4 @@ pub mod reset;
 pub mod resume;
 pub mod run;
 pub mod status;
+mod waiting;

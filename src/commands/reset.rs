@@ -8,11 +8,12 @@ use anyhow::{Context, bail};
 
 use crate::CannotWrite;
 use crate::cli::{Color, ResetArgs};
+use crate::commands::waiting::WaitingForLock;
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::liveness::heartbeat::HeartbeatTimes;
-use crate::liveness::run_lock::{LockObserver, with_run_lock};
+use crate::liveness::run_lock::with_run_lock;
 use crate::liveness::takeover::Prober;
 use crate::provenance::Process;
 use crate::record::launches::last_launches;
@@ -32,7 +33,7 @@ pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCo
         let me = Process::current(None);
         let times = heartbeat_times(environment)?;
         let work = || move_away(&layout, times, &console);
-        with_run_lock(&layout, &me, times, &Waiting(&console), work)??
+        with_run_lock(&layout, &me, times, &WaitingForLock(&console), work)??
     };
     let root = layout.root().display();
     let said = match moved {
@@ -43,20 +44,6 @@ pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCo
     };
     console.say(Verbosity::Normal, Tone::Plain, &said);
     Ok(ExitCode::Ok)
-}
-
-/// Hears of another process that lists, or moves a run away.
-struct Waiting<'a>(&'a Console);
-
-impl LockObserver for Waiting<'_> {
-    fn keep_going(&self) -> bool {
-        true
-    }
-
-    fn waiting_for_lock(&self, who: &str) {
-        let text = format!("waiting for {who}, which lists inputs, merges, or moves a run away");
-        self.0.say(Verbosity::Normal, Tone::Plain, &text);
-    }
 }
 
 /// Moves what there is, and tells where to.

@@ -246,7 +246,7 @@ fn job_file_path(matches: &ArgMatches, environment: &Environment) -> Option<Path
     let given = typed.or_else(|| environment.get("CANFAR_RUN_JOB_FILE").map(PathBuf::from));
     match given {
         Some(path) => Some(environment.absolute(&path)),
-        None => Some(PathBuf::from(DEFAULT_JOB_FILE)).filter(|path| path.exists()),
+        None => Some(PathBuf::from(DEFAULT_JOB_FILE)).filter(|path| path.try_exists().unwrap_or(true)),
     }
 }
 

@@ -427,7 +427,7 @@ fn place(option: &str, path: &Path, environment: &Environment) -> anyhow::Result
     let is_home = bytes == b"~" || bytes.starts_with(b"~/");
     let is_variable = bytes.windows(2).any(|pair| pair[0] == b'$' && is_name(&pair[1]));
     let absolute = environment.absolute(path);
-    if (is_home || is_variable) && !absolute.exists() {
+    if (is_home || is_variable) && !absolute.try_exists().unwrap_or(true) {
         bail!(
             "{option} {}: `~` and variables mean something to a shell only, and none has seen this: write the whole path, such as /arc/projects/... (the platform replaces $(NAME) on a launch line, but only where the container has a variable of that name)",
             path.display()

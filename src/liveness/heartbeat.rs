@@ -100,22 +100,17 @@ pub fn probe(path: &Path, writer: &Process, locked: bool, me: &Process) -> io::R
 /// # Errors
 /// When the file can't be looked at.
 pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io::Result<Watched> {
-    let length = |path: &Path| match std::fs::metadata(path) {
-        Ok(metadata) => Ok(Some(metadata.len())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    };
     let Some(at_first) = length(path)? else { return Ok(Watched::Missing) };
-    let begun = Instant::now();
+    let mut time = AnsweredTime::new(quiet);
     let mut pause = *LOOKS.start();
-    while begun.elapsed() < quiet {
+    while time.passed < quiet {
         if !keep_going() {
             return Ok(Watched::Stopped);
         }
         std::thread::sleep(pause.min(quiet));
         pause = (pause * 2).min(*LOOKS.end());
         match length(path)? {
-            Some(now) if now == at_first => {}
+            Some(now) if now == at_first => time.note_answer(),
             Some(_) => return Ok(Watched::Grew),
             None => return Ok(Watched::Missing),
         }
@@ -129,17 +124,60 @@ pub fn quiet_ones(
     quiet: Duration,
     keep_going: &dyn Fn() -> bool,
 ) -> BTreeMap<PathBuf, u64> {
-    let length = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.len());
-    let at_first: Vec<_> = paths.into_iter().filter_map(|path| Some((length(&path)?, path))).collect();
-    let begun = Instant::now();
-    while let Some(left) = quiet.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+    let length_if_told = |path: &Path| length(path).ok().flatten();
+    let at_first: Vec<_> =
+        paths.into_iter().filter_map(|path| Some((length_if_told(&path)?, path))).collect();
+    let mut time = AnsweredTime::new(quiet);
+    while time.passed < quiet {
         if !keep_going() {
             return BTreeMap::new();
         }
-        std::thread::sleep(left.min(*LOOKS.start() * 5));
+        std::thread::sleep(quiet.saturating_sub(time.passed).min(*LOOKS.start() * 5));
+        // Whether storage answers is seen by any of them.
+        if at_first.first().is_none_or(|(_, path)| length(path).is_ok()) {
+            time.note_answer();
+        }
     }
-    let is_quiet = |(before, path): &(u64, PathBuf)| length(path) == Some(*before);
+    let is_quiet = |(before, path): &(u64, PathBuf)| length_if_told(path) == Some(*before);
     at_first.into_iter().filter(is_quiet).map(|(length, path)| (path, length)).collect()
+}
+
+/// The length of the file at `path`; `None` where it is not there.
+fn length(path: &Path) -> io::Result<Option<u64>> {
+    let mut tries = 0;
+    loop {
+        match std::fs::metadata(path) {
+            Ok(metadata) => return Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // What was known of it is out of date: a new look tells.
+            Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle && tries < STALE_LOOKS => {
+                tries += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+const STALE_LOOKS: u32 = 3;
+
+/// The time in which looks were answered. Neither an observer that was frozen nor storage that stands still, for which the
+/// watched one waits as well, is to make the living seem dead.
+struct AnsweredTime {
+    passed: Duration,
+    last_answer: Instant,
+    longest_gap: Duration,
+}
+
+impl AnsweredTime {
+    fn new(quiet: Duration) -> Self {
+        Self { passed: Duration::ZERO, last_answer: Instant::now(), longest_gap: quiet / 3 }
+    }
+
+    fn note_answer(&mut self) {
+        let now = Instant::now();
+        self.passed += now.duration_since(self.last_answer).min(self.longest_gap);
+        self.last_answer = now;
+    }
 }
 
 /// A file that shows by growing that its writer runs.

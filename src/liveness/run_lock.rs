@@ -53,16 +53,8 @@ pub fn with_run_lock<T>(
     observer: &dyn LockObserver,
     work: impl FnOnce() -> T,
 ) -> anyhow::Result<T> {
-    let files = LockFiles::of(layout, me, times);
-    loop {
-        let lock = match files.acquire()? {
-            Some(lock) => Some(lock),
-            None => files.wait(observer, &|| false)?,
-        };
-        if let Some(_lock) = lock {
-            return Ok(work());
-        }
-    }
+    let _lock = RunLock::acquire(layout, me, times, observer)?;
+    Ok(work())
 }
 
 /// Who holds a lock, or is about to break one: the first line of a lock's file.
@@ -116,7 +108,7 @@ impl<'a> LockFiles<'a> {
     ///
     /// # Errors
     /// When the directory can't be written to; as an [`io::Error`] where it is not there.
-    pub fn acquire(&self) -> anyhow::Result<Option<RunLock>> {
+    pub fn try_acquire(&self) -> anyhow::Result<Option<RunLock>> {
         let acquire = || -> io::Result<Option<RunLock>> {
             if std::fs::symlink_metadata(&self.lock).is_ok() {
                 return Ok(None);
@@ -352,6 +344,28 @@ pub struct RunLock {
 }
 
 impl RunLock {
+    /// Takes the lock of `layout`, as soon as nobody else has it.
+    ///
+    /// # Errors
+    /// When the directory can't be written, or the wait for others was given up.
+    pub fn acquire(
+        layout: &Layout,
+        me: &Process,
+        times: HeartbeatTimes,
+        observer: &dyn LockObserver,
+    ) -> anyhow::Result<Self> {
+        let files = LockFiles::of(layout, me, times);
+        loop {
+            let lock = match files.try_acquire()? {
+                Some(lock) => Some(lock),
+                None => files.wait(observer, &|| false)?,
+            };
+            if let Some(lock) = lock {
+                return Ok(lock);
+            }
+        }
+    }
+
     /// Whether it is still held: nobody took this process for dead.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! One launch of a replica at a time: who may begin the next one, and who has to stop for it.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,11 +15,8 @@ use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
 use crate::record::launches::launches_of;
 use crate::record::layout::Layout;
-use crate::record::regular;
+use crate::record::{regular, tail};
 use crate::replica::Replica;
-
-/// The last lines of a journal are within this many bytes of its end, but for a single huge record.
-const TAIL: u64 = 64 * 1024;
 
 /// A replica is at work already.
 #[derive(Debug, thiserror::Error)]
@@ -342,18 +339,8 @@ fn is_event(line: &[u8], event: &str) -> bool {
 
 /// The last two lines, the last one second.
 fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
-    let read_tail = || -> io::Result<Vec<u8>> {
-        let mut file = regular::open(journal)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-        let mut tail = Vec::new();
-        file.read_to_end(&mut tail)?;
-        Ok(tail)
-    };
-    let tail = read_tail().with_context(|| format!("can't read the journal {}", journal.display()))?;
-    let mut lines = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').map(<[u8]>::to_vec);
-    let last = lines.next().unwrap_or_default();
-    Ok([lines.next().unwrap_or_default(), last])
+    let read = || regular::open(journal).and_then(|file| tail::last_lines(&file));
+    read().with_context(|| format!("can't read the journal {}", journal.display()))
 }
 
 /// How a launch began, from the first line of its journal; `None` while that is not written or when it was cut.

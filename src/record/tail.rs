@@ -20,8 +20,12 @@ const FIRST: u64 = 64 * 1024;
 /// At most so much is read at a time, unless a line is longer.
 const MOST: u64 = 4 * 1024 * 1024;
 
-/// Lines that are looked for are shorter than this.
+/// Lines that are looked for are shorter than this: there is nothing in them but numbers.
 const SHORT_LINE: u64 = 4 * 1024;
+
+/// The record of a task that died with a container is shorter than this: a path that a command can be given has at most
+/// 128 KiB, of which a byte takes at most six in JSON.
+const LONGEST_LOSS: u64 = 2 * 1024 * 1024;
 
 /// A sign of life, with when it was given by the clock of who gave it.
 #[derive(Debug, Clone, Deserialize)]
@@ -65,7 +69,7 @@ pub fn head(journal: &File) -> io::Result<Option<Head>> {
     // Before it there may be blank lines, as long as it gets ready, and the ends of tasks that died with a container.
     let sign = loop {
         line.clear();
-        let read = (&mut reader).take(SHORT_LINE).read_until(b'\n', &mut line)?;
+        let read = (&mut reader).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
         match serde_json::from_slice::<Kind<'_>>(&line) {
             Ok(kind) if kind.event == "alive" => break serde_json::from_slice(&line).ok(),
             Ok(kind) if kind.event == "end" => {}
@@ -127,6 +131,27 @@ pub fn last_of(
         (until, size) = (begin, (size * 2).min(MOST));
     }
     Ok(None)
+}
+
+/// The last two lines that are not blank, the last one second; empty where there are none. However long they are: as much is
+/// read as they take.
+///
+/// # Errors
+/// When it can't be read.
+pub fn last_lines(file: &File) -> io::Result<[Vec<u8>; 2]> {
+    let (length, mut size, mut end) = (file.metadata()?.len(), FIRST, Vec::new());
+    loop {
+        let begin = length.saturating_sub(size);
+        read_at(file, begin, length, &mut end)?;
+        let text = end.trim_ascii_end();
+        let mut ends = memchr::memrchr_iter(b'\n', text);
+        let (last, second_last) = (ends.next(), ends.next());
+        if begin == 0 || second_last.is_some() {
+            let second = last.map_or(&b""[..], |last| &text[second_last.map_or(0, |end| end + 1)..last]);
+            return Ok([second.to_vec(), text[last.map_or(0, |end| end + 1)..].to_vec()]);
+        }
+        size *= 2;
+    }
 }
 
 /// The last bytes of a file, up to so many.
@@ -211,7 +236,7 @@ impl Read for Placed<'_> {
 mod tests {
     use std::fs::File;
 
-    use super::{FIRST, head, last_of, read_on};
+    use super::{FIRST, head, last_lines, last_of, read_on};
     use crate::event::{AttemptBegun, Event, TaskEnded, Totals};
     use crate::outcome::Status;
     use crate::record::journal::Journal;
@@ -246,6 +271,40 @@ mod tests {
             };
             assert_eq!(read_on(&file, &path, at, &mut take).unwrap(), length);
             assert_eq!(events, ["alive", "end"], "{filler}");
+        }
+    }
+
+    #[test]
+    fn the_last_two_lines_are_found_however_long_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let long = "x".repeat(3 * usize::try_from(FIRST).unwrap());
+        let half = &long[..usize::try_from(FIRST).unwrap() - 1];
+        for (second, last) in [
+            ("", ""),
+            ("", "b"),
+            ("a", "b"),
+            ("a", &long),
+            (&long, "b"),
+            (&long, &long),
+            (half, half),
+            (half, "b"),
+        ] {
+            for after in ["", "\n", "\n\n\n", &"\n".repeat(200_000)] {
+                for before in ["", "first\n", &format!("{long}\n")] {
+                    if before.is_empty() && second.is_empty() || last.is_empty() {
+                        continue;
+                    }
+                    std::fs::write(&path, format!("{before}{second}\n{last}{after}")).unwrap();
+                    let [one, other] = last_lines(&File::open(&path).unwrap()).unwrap();
+                    assert!(one == second.as_bytes() && other == last.as_bytes());
+                }
+            }
+        }
+        for (text, second, last) in [("", "", ""), ("a", "", "a"), ("a\n\n", "", "a"), ("\n", "", "")] {
+            std::fs::write(&path, text).unwrap();
+            let lines = last_lines(&File::open(&path).unwrap()).unwrap();
+            assert_eq!(lines, [second.as_bytes(), last.as_bytes()], "{text:?}");
         }
     }
 
