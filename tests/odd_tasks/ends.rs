@@ -15,7 +15,7 @@ fn an_end_by_any_signal_is_that_tasks_failure_and_tells_the_signal() {
     let script =
         "n=$CANFAR_TASK_INDEX; case \" $ENDING \" in *\" $n \"*) ulimit -c 0; kill -$n $$;; esac; echo '{ }'";
     let ending = signals.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let run = dir.launch_that_hears().env("ENDING", ending).args(["-j", "4", "--max-failures", "none"]);
+    let run = dir.launch().env("ENDING", ending).args(["-j", "4", "--max-failures", "none"]);
     let ended = run.sh(script).run().exits(1).says(&format!("{} failed", signals.len()));
     let mut failed: Vec<_> = dir
         .failures(1, 1)

@@ -22,7 +22,7 @@ fn whatever_tasks_left_behind_is_gone_after_every_signal() {
         let dir = Dir::with_inputs(4);
         let one = in_own_session();
         let script = format!("{one} & ({one} & ) ; ( env -i \"PATH=$PATH\" {one} & ) ; {STAYS}");
-        let running = dir.launch_that_hears().args(["-j", "2", "--grace", "200ms"]).sh(&script).start();
+        let running = dir.launch().args(["-j", "2", "--grace", "200ms"]).sh(&script).start();
         wait_for_lines(&dir, "pids", 8);
         running.signal(signal);
         running.wait().exits(code);
@@ -36,7 +36,7 @@ fn stopped_tasks_hear_term_and_those_that_ignore_it_are_killed() {
     for (begin, told) in [("trap 'echo told >> told; exit' TERM", 1), ("trap '' TERM", 0)] {
         let dir = Dir::with_inputs(1);
         let script = format!("{begin}; echo $$ > pid; kill -STOP $$; while [ -d data ]; do sleep 0.01; done");
-        let running = dir.launch_that_hears().args(["--grace", "300ms"]).sh(&script).start();
+        let running = dir.launch().args(["--grace", "300ms"]).sh(&script).start();
         wait_until(DEADLINE, "it is stopped", || {
             dir.lines("pid").first().is_some_and(|pid| state(pid) == Some('T'))
         });
@@ -52,7 +52,7 @@ fn a_second_signal_leaves_nobody_either() {
     let dir = Dir::with_inputs(1);
     let script =
         format!("{} & trap 'echo told >> told' TERM; {}", in_own_session(), STAYS.replace("TERM", ""));
-    let running = dir.launch_that_hears().args(["--grace", "1h"]).sh(&script).start();
+    let running = dir.launch().args(["--grace", "1h"]).sh(&script).start();
     wait_for_lines(&dir, "pids", 2);
     running.signal(Signal::TERM);
     wait_for_lines(&dir, "told", 1);
@@ -68,7 +68,7 @@ fn a_stop_at_any_moment_loses_nothing_and_leaves_nobody() {
     let script = format!("{one} & ({one} & ) ; echo \"${{1##*/}}\" >> ran; echo '{{}}'");
     let mut finished = 0;
     for moment in (0..300).step_by(25) {
-        let mut running = dir.launch_that_hears().args(["-j", "2"]).sh(&script).start();
+        let mut running = dir.launch().args(["-j", "2"]).sh(&script).start();
         // Which phase this is in is left to chance.
         std::thread::sleep(Duration::from_millis(moment));
         if running.has_ended() {
@@ -83,7 +83,7 @@ fn a_stop_at_any_moment_loses_nothing_and_leaves_nobody() {
             finished = dir.results(1).len();
         }
     }
-    dir.launch_that_hears().args(["-j", "2"]).sh(&script).run().exits(0);
+    dir.launch().args(["-j", "2"]).sh(&script).run().exits(0);
     let launches = std::fs::read_dir(dir.path("out/journal")).unwrap().count();
     let mut ends: Vec<u64> = (1..=launches)
         .flat_map(|launch| dir.events_of(1, launch, "end"))
@@ -100,7 +100,7 @@ fn a_signal_during_the_last_write_lets_it_finish() {
     let dir = Dir::with_inputs(8);
     let script =
         "printf '{\"x\": \"%s\"}' \"$(head -c 8000000 /dev/zero | tr '\\0' x)\" > \"$CANFAR_TASK_RESULT\"";
-    let running = dir.launch_that_hears().sh(script).start();
+    let running = dir.launch().sh(script).start();
     let is_written = |name: std::ffi::OsString| name.to_string_lossy().contains("container_1_results.json");
     wait_until(DEADLINE, "the write begins", || {
         dir.events_of(1, 1, "end").len() == 8
@@ -119,7 +119,7 @@ fn a_signal_during_the_last_write_lets_it_finish() {
 /// writes.
 fn hanging_at_the_end(dir: &Dir) -> Running<'_> {
     let script = "[ $CANFAR_TASK_INDEX = 0 ] || { rm out/journal/1.1.jsonl; mkfifo out/journal/1.1.jsonl; }";
-    let running = dir.launch_that_hears().args(["-j", "1"]).sh(script).start();
+    let running = dir.launch().args(["-j", "1"]).sh(script).start();
     wait_until(DEADLINE, "the tasks are over", || {
         let journal = std::fs::metadata(dir.path("out/journal/1.1.jsonl"));
         journal.is_ok_and(|journal| journal.file_type().is_fifo()) && children(running.pid()).is_empty()
@@ -131,7 +131,7 @@ fn hanging_at_the_end(dir: &Dir) -> Running<'_> {
 fn hanging_at_the_start(dir: &Dir) -> Running<'_> {
     let made = std::process::Command::new("mkfifo").arg(dir.path("job.toml")).status().unwrap();
     assert!(made.success());
-    let running = dir.launch_that_hears().args(["--job-file", "job.toml", "--", "true"]).start();
+    let running = dir.launch().args(["--job-file", "job.toml", "--", "true"]).start();
     wait_until(DEADLINE, "it has taken the signals over", || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
         let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
@@ -142,7 +142,7 @@ fn hanging_at_the_start(dir: &Dir) -> Running<'_> {
 
 /// A launch whose tasks are not to be killed for an hour.
 fn hanging_in_a_task(dir: &Dir) -> Running<'_> {
-    let running = dir.launch_that_hears().args(["--grace", "1h"]).sh(STAYS).start();
+    let running = dir.launch().args(["--grace", "1h"]).sh(STAYS).start();
     wait_for_lines(dir, "pids", 1);
     running
 }

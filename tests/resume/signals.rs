@@ -123,7 +123,7 @@ fn the_exit_code_tells_which_signal_it_was() {
     for (signal, code) in [(Signal::INT, 130), (Signal::HUP, 129)] {
         let dir = Dir::with_inputs(2);
         hold(&dir, [0]);
-        let running = dir.launch_that_hears().args(["-j", "1"]).sh(TASK).start();
+        let running = dir.launch().args(["-j", "1"]).sh(TASK).start();
         began(&dir, [0], 1);
         running.signal(signal);
         running.wait().exits(code);

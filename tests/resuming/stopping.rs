@@ -3,15 +3,14 @@
 use rustix::process::Signal;
 
 use super::{began, hold, let_go, replica, resume, runs};
-use crate::support::{Dir, Run};
+use crate::support::Dir;
 
 #[test]
 fn a_signal_stops_the_whole_resume_and_the_next_one_goes_on() {
     let dir = Dir::with_inputs(8);
     replica(&dir, 1, 4).run().exits(0);
     hold(&dir, 4);
-    let hears = Run::of(&dir, "env").args(["--default-signal=TERM", env!("CARGO_BIN_EXE_canfar-run")]);
-    let running = hears.args(["resume", "out", "-j", "1"]).start();
+    let running = dir.canfar_run().args(["resume", "out", "-j", "1"]).start();
     began(&dir, 4, 1);
     running.signal(Signal::TERM);
     running.wait().exits(143).says("stopped early: SIGTERM").says("resumed 2 shares (2-3)");

@@ -45,7 +45,7 @@ fn a_pause_before_a_retry_is_not_waited_for() {
     let dir = held(2);
     let options = ["-j", "1", "--retries", "3", "--retry-delay", "1h"];
     std::fs::remove_file(dir.path("data/001.fits")).unwrap();
-    let run = dir.launch_that_hears().args(options).sh("exit 5");
+    let run = dir.launch().args(options).sh("exit 5");
     let running = run.start();
     wait_until(DEADLINE, "an attempt", || dir.events_of(1, 1, "attempt").len() == 1);
     running.signal(Signal::USR1);
@@ -86,13 +86,12 @@ fn warned_and_then_stopped_it_stops() {
 fn resume_takes_no_other_share() {
     let dir = held(4);
     for id in [1, 2] {
-        let running = dir.launch_that_hears().args(["-j", "1"]).replica(id, 2).sh(super::TASK).start();
+        let running = dir.launch().args(["-j", "1"]).replica(id, 2).sh(super::TASK).start();
         wait_until(DEADLINE, "a task", || dir.lines("ran").len() == id);
         running.signal(Signal::TERM);
         running.wait().exits(143);
     }
-    let env = crate::support::Run::of(&dir, "env").arg("--default-signal=USR1");
-    let resuming = env.args([env!("CARGO_BIN_EXE_canfar-run"), "resume", "-j", "1", "out"]).start();
+    let resuming = dir.canfar_run().args(["resume", "-j", "1", "out"]).start();
     wait_until(DEADLINE, "a task", || dir.lines("ran").len() == 3);
     resuming.signal(Signal::USR1);
     wait_until(DEADLINE, "it is heard", || resuming.stderr().contains("no more tasks are started"));

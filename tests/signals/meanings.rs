@@ -117,8 +117,8 @@ print({'blocked': masks['SigBlk'], 'ignored': [n for n in range(1, 32) if IGNORE
             dir.write("ask.py", &ask);
             let trap = if ignored.is_empty() { ":".to_owned() } else { format!("trap '' {ignored}") };
             let script = format!("{trap}; exec \"$@\"");
-            Run::of(&dir, "env")
-                .args(["--default-signal", "/bin/sh", "-c", &script, "sh"])
+            Run::of(&dir, "/bin/sh")
+                .args(["-c", &script, "sh"])
                 .args([env!("CARGO_BIN_EXE_canfar-run"), "-i", "data/*.fits", "-o", "out"])
                 .args(way)
                 .args(["--", "python3", "ask.py"])

@@ -47,10 +47,8 @@ fn let_go(dir: &Dir) {
     std::fs::remove_file(dir.path("hold")).unwrap();
 }
 
-/// A launch that was started with all signals as by default, whatever the tests themselves were.
 fn launch<'d>(dir: &'d Dir, options: &[&str], way: Way) -> Running<'d> {
-    let env = Run::of(dir, "env").args(["--default-signal", env!("CARGO_BIN_EXE_canfar-run")]);
-    execute(env.args(["-i", "data/*.fits", "-o", "out"]).args(options), way)
+    execute(dir.launch().args(options), way)
 }
 
 fn execute(run: Run<'_>, way: Way) -> Running<'_> {

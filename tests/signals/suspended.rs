@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::{
     TASK, WAYS, Way, began, family, held, is_stopped, launch, let_go, pid_of, send, wait_until_all_are,
 };
-use crate::support::{DEADLINE, Dir, Run, Running, exists, wait_until};
+use crate::support::{DEADLINE, Dir, Running, exists, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -108,9 +108,7 @@ fn ctrl_z_stops_all_that_tasks_started_and_they_go_on_with_it() {
             dir.write("worker.py", super::WORKER.replace("import json", begin));
             launch(&dir, &options, way)
         } else {
-            let env = Run::of(&dir, "env").args(["--default-signal", env!("CARGO_BIN_EXE_canfar-run")]);
-            let run = env.args(["-i", "data/*.fits", "-o", "out"]).args(options);
-            run.sh(&format!("sh begin; {TASK}")).start()
+            dir.launch().args(options).sh(&format!("sh begin; {TASK}")).start()
         };
         began(&dir, 1);
         wait_until(DEADLINE, "both beat", || dir.lines("beats").len() > 10);
@@ -154,8 +152,7 @@ fn who_was_stopped_before_ctrl_z_is_so_afterwards() {
 fn a_stop_in_a_pause_comes_when_it_goes_on_and_tasks_can_answer_it() {
     let dir = held(1);
     let script = "trap 'echo told > told; exit 3' TERM; echo >> ran; echo $$ >> pids; while [ -e hold ]; do sleep 0.02; done";
-    let env = Run::of(&dir, "env").args(["--default-signal", env!("CARGO_BIN_EXE_canfar-run")]);
-    let running = env.args(["-i", "data/*.fits", "-o", "out"]).sh(script).start();
+    let running = dir.launch().sh(script).start();
     began(&dir, 1);
     send(pid_of(&running), Signal::TSTP);
     wait_until_all_are(&running, "all are stopped", is_stopped);
@@ -171,9 +168,7 @@ fn a_task_that_was_told_has_its_grace_whatever_the_pause() {
     let dir = held(1);
     let script = "trap 'echo told > told; while [ -e hold ]; do sleep 0.02; done; echo ended > ended' TERM
 echo >> ran; echo $$ >> pids; while [ -e hold ]; do sleep 0.02; done";
-    let env = Run::of(&dir, "env").args(["--default-signal", env!("CARGO_BIN_EXE_canfar-run")]);
-    let options = ["-i", "data/*.fits", "-o", "out", "--timeout", "100ms", "--grace", "2s"];
-    let running = env.args(options).sh(script).start();
+    let running = dir.launch().args(["--timeout", "100ms", "--grace", "2s"]).sh(script).start();
     wait_until(DEADLINE, "it is told", || dir.exists("told"));
     send(pid_of(&running), Signal::TSTP);
     wait_until_all_are(&running, "all are stopped", is_stopped);

@@ -137,12 +137,6 @@ impl Dir {
         self.canfar_run().args(["-i", "data/*.fits", "-o", "out"])
     }
 
-    /// The same for who hears every signal, whatever the tests themselves were started to ignore (as under `nohup`).
-    pub(crate) fn launch_that_hears(&self) -> Run<'_> {
-        let env = Run::of(self, "env").arg("--default-signal=HUP,INT,QUIT,TERM");
-        env.arg(env!("CARGO_BIN_EXE_canfar-run")).args(["-i", "data/*.fits", "-o", "out"])
-    }
-
     /// canfar-run in a container, to be started with this folder as its /arc.
     pub(crate) fn container(&self) -> Container<'_> {
         Container::new(self)

@@ -19,7 +19,7 @@ fn python(answer: &str) -> String {
 /// `canfar-run -i data/*.fits -o out --worker OPTIONS -- python3 worker.py`.
 fn launch<'d>(dir: &'d Dir, options: &[&str], answer: &str) -> Run<'d> {
     dir.write("worker.py", python(answer));
-    dir.launch_that_hears().arg("--worker").args(options).args(["--", "python3", "worker.py"])
+    dir.launch().arg("--worker").args(options).args(["--", "python3", "worker.py"])
 }
 
 /// Index, cause and message of the tasks that failed, in order.
