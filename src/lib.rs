@@ -45,17 +45,15 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Color, Command};
 use crate::config::{Resumed, RunConfig, Verbosity, check, explained, layered};
+use crate::discover::DiscoverError;
 use crate::environment::Environment;
+pub use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
+use crate::liveness::takeover::AlreadyRunning;
 use crate::output::{Fault, Output};
 use crate::report::console::Console;
 use crate::run::init::run_as_init;
 use crate::run::signals;
-
-/// Put on an error as its context: results could not be written (exit code 4).
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("results can't be written")]
-pub struct CannotWrite;
 
 /// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
 /// has to say to standard error, and tells what to exit with.
@@ -99,8 +97,13 @@ fn print(text: &[u8], what: &str, out: &mut dyn Write) -> anyhow::Result<ExitCod
     Ok(ExitCode::Ok)
 }
 
+/// What a command that could not do its work exits with.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
-    if error.downcast_ref::<CannotWrite>().is_some() { ExitCode::CannotWrite } else { ExitCode::Usage }
+    match error.downcast_ref::<DiscoverError>() {
+        Some(discover) => discover.exit_code(),
+        None if error.downcast_ref::<AlreadyRunning>().is_some() => ExitCode::Incomplete,
+        None => ExitCode::of_error(error),
+    }
 }
 
 fn dispatch(

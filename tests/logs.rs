@@ -159,9 +159,9 @@ fn a_log_that_was_cut_or_edited_is_named_and_never_shown_as_another_tasks() {
     let dir = a_run();
     let whole = dir.bytes("out/logs/1.1.log");
     dir.write("out/logs/1.1.log", &whole[..whole.len() - 10]);
-    let refused = logs(&dir, &["out", "1"]).exits(2).stderr;
+    let refused = logs(&dir, &["out", "1"]).exits(3).stderr;
     assert!(refused.contains("logs/1.1.log does not hold attempt 2 of task 1"), "{refused}");
     let edited = String::from_utf8(whole).unwrap().replace("\"index\":1", "\"index\":2");
     dir.write("out/logs/1.1.log", edited);
-    assert!(logs(&dir, &["out", "1"]).exits(2).stderr.contains("does not hold attempt 1 of task 1"));
+    assert!(logs(&dir, &["out", "1"]).exits(3).stderr.contains("does not hold attempt 1 of task 1"));
 }

@@ -10,6 +10,7 @@ mod crash;
 mod discover;
 mod engines;
 mod examples;
+mod exit_codes;
 mod fuzz;
 mod glob_parity;
 mod help;

@@ -11,7 +11,7 @@ use crate::cli::{Color, ResetArgs};
 use crate::commands::waiting::WaitingForLock;
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
-use crate::exit_code::ExitCode;
+use crate::exit_code::{CannotGoOn, ExitCode};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::with_run_lock;
 use crate::liveness::takeover::Prober;
@@ -136,13 +136,13 @@ fn refuse_if_changed(layout: &Layout, before: &Journals) -> anyhow::Result<()> {
 
 fn refuse(layout: &Layout, at_work: impl Iterator<Item = u32>) -> anyhow::Result<()> {
     let ids: Vec<String> = at_work.map(|id| id.to_string()).collect();
-    anyhow::ensure!(
-        ids.is_empty(),
-        "the run in {} is at work ({}): stop it first, or wait for its end",
-        layout.root().display(),
-        named(&ids)
-    );
-    Ok(())
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let (root, replicas) = (layout.root().display(), named(&ids));
+    bail!(CannotGoOn(format!(
+        "the run in {root} is at work ({replicas}): stop it first, or wait for its end"
+    )))
 }
 
 fn named(ids: &[String]) -> String {

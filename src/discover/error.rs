@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::shown::{Shown, some_of};
+use crate::exit_code::ExitCode;
 
 /// What can go wrong while the inputs are looked for. Its text is complete: causes are part of it.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,19 @@ pub enum DiscoverError {
         /// 1-based.
         line: usize,
     },
+}
+
+impl DiscoverError {
+    /// What it leads to.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Listing { cause, .. } | Self::Size { cause, .. } | Self::Entries { cause, .. } => {
+                ExitCode::of_io_error(cause)
+            }
+            Self::Stopped | Self::Threads(_) => ExitCode::Incomplete,
+            _ => ExitCode::Usage,
+        }
+    }
 }
 
 /// The patterns that matched nothing.

@@ -12,7 +12,6 @@ use crate::CannotWrite;
 use crate::config::Verbosity;
 use crate::entries::Entries;
 use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
-use crate::exit_code::ExitCode;
 use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
 use crate::liveness::heartbeat::{self, Heartbeat, locked};
@@ -404,7 +403,7 @@ impl Launcher<'_> {
 
 /// Ends a journal whose launch can't begin a task after all, for an error that is given back.
 fn cannot_start(journal: &SharedJournal, error: anyhow::Error) -> anyhow::Error {
-    let exit = ExitCode::Usage.number();
+    let exit = crate::code_of(&error).number();
     let mut journal = locked(journal);
     journal.add(&Event::Stop(Stopped { reason: StopReason::CannotStart, signal: None, exit, figures: None }));
     // The error at hand is the one to be told.

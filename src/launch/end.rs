@@ -93,7 +93,7 @@ impl Launcher<'_> {
         let Prepared { share, tasks, jobs, .. } = &prepared;
         let report = LaunchReport::new(self.console, self.config.progress, share.len(), *tasks, *jobs);
         if let Err(error) = self.work_off(&prepared, &report, begun) {
-            prepared.source.halt(Halt::CannotStart(format!("{error:#}")));
+            prepared.source.halt(Halt::CannotStart(format!("{error:#}"), crate::code_of(&error)));
         }
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
@@ -294,7 +294,7 @@ impl Launcher<'_> {
             Halt::CannotWrite(why) => {
                 format!("results can't be written in {}: {why}", self.layout.root().display())
             }
-            Halt::CannotStart(why) => {
+            Halt::CannotStart(why, _) => {
                 format!("{why}. No record was made of it: it would fail for every file")
             }
             Halt::Short(why) => {
@@ -318,7 +318,7 @@ fn reason(halt: Option<&Halt>) -> StopReason {
         Some(Halt::Deadline) => StopReason::Deadline,
         Some(Halt::MaxFailures(_)) => StopReason::MaxFailures,
         Some(Halt::CannotWrite(_)) => StopReason::CannotWrite,
-        Some(Halt::CannotStart(_)) => StopReason::CannotStart,
+        Some(Halt::CannotStart(..)) => StopReason::CannotStart,
         Some(Halt::Short(_)) => StopReason::Short,
         Some(Halt::Superseded) => StopReason::Superseded,
     }
@@ -374,7 +374,7 @@ fn exit_code(standing: Standing, left: u64, halt: Option<&Halt>) -> ExitCode {
         Some(Halt::Signal(signal)) => ExitCode::Signal(*signal),
         Some(Halt::CannotWrite(_)) => ExitCode::CannotWrite,
         // Even if earlier tasks ran: nothing of what was asked for can run as it is.
-        Some(Halt::CannotStart(_)) => ExitCode::Usage,
+        Some(Halt::CannotStart(_, code)) => *code,
         Some(Halt::Superseded) => ExitCode::Incomplete,
         Some(Halt::Deadline | Halt::Drained(_) | Halt::MaxFailures(_) | Halt::Short(_)) | None => {
             ExitCode::Ok
@@ -413,7 +413,8 @@ mod tests {
         for (halt, code) in [
             (Halt::Short("no more processes".into()), ExitCode::Incomplete),
             (Halt::Deadline, ExitCode::Incomplete),
-            (Halt::CannotStart("no such program".into()), ExitCode::Usage),
+            (Halt::CannotStart("no such program".into(), ExitCode::Usage), ExitCode::Usage),
+            (Halt::CannotStart("its storage fails".into(), ExitCode::Incomplete), ExitCode::Incomplete),
             (Halt::Signal(15), ExitCode::Signal(15)),
         ] {
             assert_eq!(exit_code(history.standing(), 2, Some(&halt)), code, "{halt:?}");

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::exit_code::CannotGoOn;
 use crate::liveness::heartbeat::{self, HeartbeatTimes, Watched, Writer, age, locked, now_as_good_as_known};
 use crate::provenance::Process;
 use crate::record::inputs::InputList;
@@ -204,10 +205,10 @@ pub fn begin(
     loop {
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
         let Some(next) = last.checked_add(1) else {
-            bail!(
+            bail!(CannotGoOn(format!(
                 "the journal {} has the highest number that a launch can have, so none can follow it; no launch of ours gets there: move the file away",
                 layout.journal(replica.id(), last).display()
-            );
+            )));
         };
         if last > 0 {
             make_sure_it_ended(layout, replica, last, me, times, listener)?;
@@ -267,10 +268,10 @@ fn make_sure_it_ended(
 }
 
 fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
-    anyhow::anyhow!(
-        "the run {run} in {} was moved away while this launch began: launch again for a new one",
-        layout.root().display()
-    )
+    let root = layout.root().display();
+    let text =
+        format!("the run {run} in {root} was moved away while this launch began: launch again for a new one");
+    CannotGoOn(text).into()
 }
 
 fn who(begun: Option<&LaunchBegun>) -> String {
@@ -340,7 +341,7 @@ fn is_event(line: &[u8], event: &str) -> bool {
 /// The last two lines, the last one second.
 fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
     let read = || regular::open(journal).and_then(|file| tail::last_lines(&file));
-    read().with_context(|| format!("can't read the journal {}", journal.display()))
+    read().with_context(|| CannotGoOn(format!("can't read the journal {}", journal.display())))
 }
 
 /// How a launch began, from the first line of its journal; `None` while that is not written or when it was cut.

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
+
+use crate::exit_code::CannotGoOn;
 
 use crate::event::ResultsWritten;
 use crate::liveness::heartbeat::HeartbeatTimes;
@@ -65,7 +68,7 @@ pub(super) struct FileIdentity {
 }
 
 impl FileIdentity {
-    pub(super) fn of(file: &File) -> std::io::Result<Self> {
+    pub(super) fn of(file: &File) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt;
         let metadata = file.metadata()?;
         Ok(Self { inode: metadata.ino(), length: metadata.len() })
@@ -171,15 +174,18 @@ fn at_work(layout: &Layout, launches: &BTreeMap<u32, u32>, times: HeartbeatTimes
 }
 
 fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBuf>> {
-    let cannot = || {
-        format!(
-            "can't read the results directory {} (is it the one given with --results-dir?)",
-            layout.root().display()
-        )
+    let cannot = |error: io::Error| {
+        let root = layout.root().display();
+        let what =
+            format!("can't read the results directory {root} (is it the one given with --results-dir?)");
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => anyhow!(error).context(what),
+            _ => anyhow!(error).context(CannotGoOn(what)),
+        }
     };
     let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(layout.root()).with_context(cannot)? {
-        let entry = entry.with_context(cannot)?;
+    for entry in std::fs::read_dir(layout.root()).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
         if let Some(id) = ResultsName::parse(&entry.file_name()) {
             files.insert(id, entry.path());
         }

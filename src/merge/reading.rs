@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use crate::exit_code::CannotGoOn;
 use crate::json::{self, Element, Elements};
 use crate::merge::parts::{Directory, FileIdentity, Part, PartKind};
 use crate::outcome::Status;
@@ -216,22 +217,26 @@ impl Part {
     fn reopen(&self, identity: FileIdentity) -> anyhow::Result<std::fs::File> {
         let file = regular::open(&self.name).with_context(|| self.cannot_read())?;
         if FileIdentity::of(&file).with_context(|| self.cannot_read())? != identity {
-            bail!("{} was replaced while it was merged: merge again", self.name.display());
+            bail!(CannotGoOn(format!(
+                "{} was replaced while it was merged: merge again",
+                self.name.display()
+            )));
         }
         Ok(file)
     }
 
-    fn cannot_read(&self) -> String {
-        format!("can't read the results file {}", self.name.display())
+    fn cannot_read(&self) -> CannotGoOn {
+        CannotGoOn(format!("can't read the results file {}", self.name.display()))
     }
 
-    fn was_cut(&self) -> String {
-        format!("{} was cut while it was merged: merge again", self.name.display())
+    fn was_cut(&self) -> CannotGoOn {
+        CannotGoOn(format!("{} was cut while it was merged: merge again", self.name.display()))
     }
 
     /// A file that was found whole before.
     fn each_of_file(&self, take: Take<'_>) -> anyhow::Result<()> {
-        let changed = || format!("{} changed while it was merged: merge again", self.name.display());
+        let changed =
+            || CannotGoOn(format!("{} changed while it was merged: merge again", self.name.display()));
         let mut elements = Elements::new(regular::open(&self.name).with_context(changed)?, FOREIGN_DEPTH);
         while let Some(element) = elements.next().with_context(changed)? {
             let record = one_line(&element).with_context(changed)?;

@@ -12,14 +12,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 
 pub use self::header::{Block, Command, Header, Origin, Settings, Source, VERSION};
 pub use self::publish::{PreparedList, prepare, publish};
 
-use self::header::{check_version, is_sealed, mend};
+use self::header::{check_version, damaged, is_sealed};
 use self::line::{checksum, parse_line, parse_size};
 use crate::entries::{Entries, Entry};
+use crate::exit_code::CannotGoOn;
 use crate::record::layout::Layout;
 use crate::record::regular;
 use crate::select::Share;
@@ -48,7 +49,8 @@ impl InputList {
                 return Ok(None);
             }
             Err(error) => {
-                return Err(error).with_context(|| format!("can't open the input list {}", path.display()));
+                let cannot = || CannotGoOn(format!("can't open the input list {}", path.display()));
+                return Err(error).with_context(cannot);
             }
         };
         Self::read_header(file, &path)
@@ -60,25 +62,23 @@ impl InputList {
         let length = file.metadata()?.len();
         let mut reader = BufReader::new(&file);
         let mut first = Vec::new();
-        reader.read_until(b'\n', &mut first)?;
+        reader.read_until(b'\n', &mut first).with_context(|| CannotGoOn("it can't be read".to_owned()))?;
         check_version(&first, path)?;
         let parsed = serde_json::from_slice(&first);
         let header: Header =
-            parsed.map_err(|error| anyhow!("its first line is not a header ({error}). {}", mend(path)))?;
+            parsed.map_err(|error| damaged(&format!("its first line is not a header ({error})"), path))?;
         let body = first.len() as u64;
         if Some(length) != body.checked_add(header.bytes) {
-            bail!(
-                "it has {} bytes of entries and should have {}: it was cut or edited. {}",
-                length.saturating_sub(body),
-                header.bytes,
-                mend(path)
-            );
+            let (found, expected) = (length.saturating_sub(body), header.bytes);
+            let what =
+                format!("it has {found} bytes of entries and should have {expected}: it was cut or edited");
+            return Err(damaged(&what, path));
         }
         if !header.is_sound() {
-            bail!("its header contradicts itself: it was edited. {}", mend(path));
+            return Err(damaged("its header contradicts itself: it was edited", path));
         }
         if !is_sealed(&first) {
-            bail!("its header does not have its checksum: it was edited. {}", mend(path));
+            return Err(damaged("its header does not have its checksum: it was edited", path));
         }
         Ok(Self { header, body, file, path: path.to_owned() })
     }
@@ -186,8 +186,8 @@ impl InputList {
             .with_context(|| self.unusable())
     }
 
-    fn unusable(&self) -> String {
-        format!("the input list {} can't be used", self.path.display())
+    fn unusable(&self) -> CannotGoOn {
+        CannotGoOn(format!("the input list {} can't be used", self.path.display()))
     }
 
     fn read_block(&self, number: u64, block: &mut Vec<u8>) -> anyhow::Result<()> {
@@ -203,10 +203,10 @@ impl InputList {
         let lines = memchr::memchr_iter(b'\n', block).count() as u64;
         let expected = self.header.block_entries.min(self.header.count - first);
         if checksum(block) != begin.check || lines != expected {
-            bail!(
-                "entries from {first} on don't have the checksum of their block: they were edited or damaged. {}",
-                mend(&self.path)
+            let what = format!(
+                "entries from {first} on don't have the checksum of their block: they were edited or damaged"
             );
+            return Err(damaged(&what, &self.path));
         }
         Ok(())
     }

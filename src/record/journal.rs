@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, TaskEnded, Totals};
+use crate::exit_code::CannotGoOn;
 use crate::liveness::heartbeat::Pulse;
 use crate::record::regular;
 
@@ -270,7 +271,7 @@ pub fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
         BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
         Ok(line)
     };
-    read().with_context(|| format!("can't read the journal {}", path.display()))
+    read().with_context(|| CannotGoOn(format!("can't read the journal {}", path.display())))
 }
 
 /// Refuses a journal of another major version by its first line, as far as that is whole.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 
+use crate::exit_code::CannotGoOn;
 use crate::record::layout::{Layout, parse_journal_name};
 
 /// The launches that a replica has journals of, oldest first.
@@ -20,16 +21,17 @@ pub fn launches_of(layout: &Layout, replica_id: u32) -> anyhow::Result<Vec<u32>>
 /// When the folder can't be read.
 pub fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
     let folder = layout.journals();
+    let cannot = || CannotGoOn(format!("can't read the folder {}", folder.display()));
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => {
-            return Err(error).with_context(|| format!("can't read the folder {}", folder.display()));
+            return Err(error).with_context(cannot);
         }
     };
     let mut launches: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in entries {
-        let entry = entry.with_context(|| format!("can't read the folder {}", folder.display()))?;
+        let entry = entry.with_context(cannot)?;
         if let Some((id, launch)) = parse_journal_name(&entry.file_name()) {
             launches.entry(id).or_default().push(launch);
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::exit_code::CannotGoOn;
 use crate::record::journal;
 use crate::record::line::{LineReader, ReadLine};
 use crate::record::regular;
@@ -38,7 +39,7 @@ pub fn read(path: &Path, mut take: impl FnMut(&ReadLine<'_>)) -> anyhow::Result<
     let mut bad = Vec::new();
     let mut crew = None;
     while let Some((block, offset)) =
-        blocks.next().with_context(|| format!("can't read the journal {}", path.display()))?
+        blocks.next().with_context(|| CannotGoOn(format!("can't read the journal {}", path.display())))?
     {
         // A journal of half a block is not worth a thread.
         let lines = match &crew {

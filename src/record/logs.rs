@@ -8,10 +8,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::event::LogSpan;
+use crate::exit_code::CannotGoOn;
 use crate::record::layout::Layout;
 use crate::record::regular;
 use crate::text::PathText;
@@ -153,12 +154,14 @@ impl KeptOutput {
             (head.index, head.attempt, bytes) == (index, attempt, Some(span.bytes))
         });
         let length = file.metadata().with_context(cannot)?.len();
-        ensure!(
-            head.is_some() && span.offset.checked_add(span.bytes).is_some_and(|end| end <= length),
-            "the log {} does not hold attempt {attempt} of task {index} at byte {}, where the journal says it lies: it was cut or edited",
-            path.display(),
-            span.offset
-        );
+        let is_whole = head.is_some() && span.offset.checked_add(span.bytes).is_some_and(|end| end <= length);
+        if !is_whole {
+            bail!(CannotGoOn(format!(
+                "the log {} does not hold attempt {attempt} of task {index} at byte {}, where the journal says it lies: it was cut or edited",
+                path.display(),
+                span.offset
+            )));
+        }
         let head = head.context("no entry")?;
         Ok(Self { file, head, body: span.offset + first.len() as u64 })
     }

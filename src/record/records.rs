@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::Context;
 
+use crate::exit_code::CannotGoOn;
 use crate::record::history::TaskNote;
 use crate::record::layout::Layout;
 
@@ -38,7 +39,7 @@ impl Records {
             return Ok(None);
         }
         let path = || self.layout.journal(self.replica_id, note.launch);
-        let failed = || format!("can't read a record in the journal {}", path().display());
+        let failed = || CannotGoOn(format!("can't read a record in the journal {}", path().display()));
         let window = match self.open.entry(note.launch) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => place.insert(Window::new(File::open(path()).with_context(failed)?)),

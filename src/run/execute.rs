@@ -5,6 +5,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use crate::exit_code::ExitCode;
 use crate::outcome::{Cause, Failure, ProcessEnd, Usage};
 use crate::record::item::TaskResult;
 use crate::replica::Replica;
@@ -79,7 +80,14 @@ pub enum Execution {
     /// The system is short of something: to be tried again later.
     Short(std::io::Error),
     /// The command can't be started for any file.
-    CannotStart(String),
+    CannotStart(String, ExitCode),
+}
+
+impl Execution {
+    /// For want of what every task needs.
+    pub(super) fn cannot_start(error: &anyhow::Error) -> Self {
+        Self::CannotStart(format!("{error:#}"), ExitCode::of_error(error))
+    }
 }
 
 /// One slot's way of executing attempts, one after the other.
@@ -241,7 +249,7 @@ impl<'a> ProcessSlot<'a> {
         // Too long an argument list is this file's fault; a program that can't be executed fails for every file.
         let of_this_file = error.raw_os_error() == Some(rustix::io::Errno::TOOBIG.raw_os_error());
         if self.settings.program.is_some() && !of_this_file {
-            return Execution::CannotStart(message);
+            return Execution::CannotStart(message, ExitCode::of_io_error(error));
         }
         Execution::Made(Box::new(Executed {
             failure: Some(Failure { cause: Cause::Spawn, message }),
@@ -261,7 +269,7 @@ impl Execute for ProcessSlot<'_> {
     fn execute(&mut self, attempt: &Attempt<'_>) -> Execution {
         let settings = self.settings;
         if let Err(error) = std::mem::replace(&mut self.ready, Ok(())) {
-            return Execution::CannotStart(format!("{error:#}"));
+            return Execution::cannot_start(&error);
         }
         let replica = settings.replica.id();
         let path = settings.names.path(attempt.path);

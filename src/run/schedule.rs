@@ -185,8 +185,8 @@ impl Work<'_> {
         self.watch.left(slot);
         match execution {
             Execution::Stopped => self.interrupted(turn, index),
-            Execution::CannotStart(why) => {
-                self.source.halt(Halt::CannotStart(why));
+            Execution::CannotStart(why, code) => {
+                self.source.halt(Halt::CannotStart(why, code));
                 match self.recorder.take_back(index) {
                     Ok(()) => self.source.give_back(turn),
                     Err(error) => self.cannot_write(turn, &error),

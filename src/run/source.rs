@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::exit_code::ExitCode;
 use crate::storage::StorageError;
 
 /// Pause after the system was found short of something.
@@ -27,8 +28,8 @@ pub enum Halt {
     MaxFailures(String),
     /// Results can't be written, with the reason.
     CannotWrite(StorageError),
-    /// The command can't be started for any file, with the reason.
-    CannotStart(String),
+    /// The command can't be started for any file, with the reason and what that leads to.
+    CannotStart(String, ExitCode),
     /// The system stays short of processes, descriptors or memory, with what it said.
     Short(String),
     /// A newer launch of this replica took over.
@@ -40,7 +41,7 @@ impl Halt {
     pub fn gravity(&self) -> u8 {
         match self {
             Self::Superseded => 4,
-            Self::CannotStart(_) => 3,
+            Self::CannotStart(..) => 3,
             Self::CannotWrite(_) => 2,
             Self::Signal(_) => 1,
             Self::Deadline | Self::Drained(_) | Self::MaxFailures(_) | Self::Short(_) => 0,

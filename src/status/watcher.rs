@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::exit_code::CannotGoOn;
 use crate::liveness::heartbeat::{HeartbeatTimes, now_as_good_as_known};
 use crate::provenance::Process;
 use crate::record::inputs::{Header, InputList};
@@ -66,7 +67,8 @@ impl Watcher {
     /// When the folder of journals can't be read, or another run took this one's place.
     pub fn look(&mut self) -> anyhow::Result<Figures> {
         if self.has_looked && identity(&self.layout)? != self.list {
-            bail!("the run {} in {} was moved away meanwhile", self.header.run, self.layout.root().display());
+            let root = self.layout.root().display();
+            bail!(CannotGoOn(format!("the run {} in {root} was moved away meanwhile", self.header.run)));
         }
         let launches = last_launches(&self.layout)?;
         let look = Look {

@@ -14,7 +14,9 @@ const LIST: &str = "out/inputs.jsonl";
 fn is_refused(dir: &Dir, why: &str) {
     let before = dir.tree();
     for ended in [dir.launch().sh(NUMBER).run(), merge(dir)] {
-        assert_eq!(ended.code, Some(2), "{why}: {ended}");
+        // One of a later version is not damaged: another canfar-run is the right one.
+        let code = if why == "a later version" { 2 } else { 3 };
+        assert_eq!(ended.code, Some(code), "{why}: {ended}");
         assert!(ended.stderr.contains("inputs.jsonl"), "{why}: {ended}");
         assert!(!ended.stderr.contains("panicked"), "{why}: {ended}");
     }

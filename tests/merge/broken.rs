@@ -136,7 +136,7 @@ fn a_damaged_list_proves_nothing_and_ends_the_merge() {
     let list = dir.text("out/inputs.jsonl");
     dir.write("out/inputs.jsonl", &list[..list.len() - 5]);
     let before = dir.tree();
-    merge(&dir).exits(2).says("inputs.jsonl can't be used").says("it was cut or edited");
+    merge(&dir).exits(3).says("inputs.jsonl can't be used").says("it was cut or edited");
     assert_eq!(before.difference(&dir.tree()), None);
 }
 

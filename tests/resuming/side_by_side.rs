@@ -85,7 +85,7 @@ fn an_owner_that_comes_back_finds_its_share_at_work_or_done() {
     hold(&dir, 1);
     let resumed = resume(&dir).start();
     began(&dir, 1, 1);
-    replica(&dir, 2, 2).run().exits(2).says("replica 2 of 2 is running already");
+    replica(&dir, 2, 2).run().exits(3).says("replica 2 of 2 is running already");
     let_go(&dir, 1);
     resumed.wait().exits(0);
     replica(&dir, 2, 2).run().exits(0).says("nothing to do");

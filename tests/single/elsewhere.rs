@@ -20,9 +20,9 @@ fn whatever_the_clocks_say_a_launch_that_lives_is_left_alone_and_one_that_died_i
     let first = work(on(&dir, "alpha", &["faketime", "-f", "+3h"])).start();
     wait_for_attempts(&dir, 4);
     let second = || work(on(&dir, "beta", &["faketime", "-f", "-25m"]));
-    second().run().exits(2).says("is running already: launch 1 on host alpha, pid ");
+    second().run().exits(3).says("is running already: launch 1 on host alpha, pid ");
     let reset = || on(&dir, "beta", &["faketime", "-f", "-2h"]).args(["reset", "out"]);
-    reset().run().exits(2).says("at work (replica 1)");
+    reset().run().exits(3).says("at work (replica 1)");
 
     // It dies while it is watched, and its journal is of tomorrow.
     let second = second().start();
@@ -80,7 +80,7 @@ fn a_run_whose_replica_lives_elsewhere_is_not_moved_away_though_its_journal_seem
     wait_until(DEADLINE, "two have ended", || dir.events_of(1, 1, "end").len() == 2);
     let journal = std::fs::File::options().append(true).open(dir.path("out/journal/1.1.jsonl")).unwrap();
     journal.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
-    let ended = on(&dir, "beta", &[]).args(["reset", "out"]).run().exits(2);
+    let ended = on(&dir, "beta", &[]).args(["reset", "out"]).run().exits(3);
     ended.says("replica 1 did not say how it ended: watching").says("at work (replica 1)");
     let_go(&dir, 1, 2);
     running.wait().exits(0);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::line::checksum;
 use crate::discover::EntryType;
+use crate::exit_code::CannotGoOn;
 use crate::provenance::{NamedFile, Process};
 use crate::select::Strategy;
 use crate::text::OsText;
@@ -181,13 +182,11 @@ pub(super) fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
         v: u32,
     }
     if first.is_empty() {
-        bail!("it is empty. {}", mend(path));
+        return Err(damaged("it is empty", path));
     }
     let Ok(version) = serde_json::from_slice::<Version>(first) else {
-        bail!(
-            "its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. {}",
-            mend(path)
-        );
+        let what = "its first line is no header of canfar-run's: it was cut or edited, or is somebody else's";
+        return Err(damaged(what, path));
     };
     if version.format != FORMAT {
         bail!(
@@ -205,8 +204,9 @@ pub(super) fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to do about a list that is damaged.
-pub(super) fn mend(path: &Path) -> String {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    format!("Restore it from a copy, or begin anew after `canfar-run reset {}`", folder.display())
+/// What is wrong with a list, and what to do about it.
+pub(super) fn damaged(what: &str, path: &Path) -> anyhow::Error {
+    let folder = path.parent().unwrap_or(Path::new(".")).display();
+    CannotGoOn(format!("{what}. Restore it from a copy, or begin anew after `canfar-run reset {folder}`"))
+        .into()
 }

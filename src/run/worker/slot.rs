@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::exit_code::ExitCode;
 use crate::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::child::Finished;
@@ -104,7 +105,7 @@ impl<'a> WorkerSlot<'a> {
 
     /// Starts a worker, in an empty folder of its own.
     fn start(&mut self) -> Result<Live, Execution> {
-        self.home.renew().map_err(|error| Execution::CannotStart(format!("{error:#}")))?;
+        self.home.renew().map_err(|error| Execution::cannot_start(&error))?;
         self.started += 1;
         let settings = self.settings;
         let argv = settings.template.render_for_worker(self.slot, settings.replica.id());
@@ -139,7 +140,8 @@ impl<'a> WorkerSlot<'a> {
         own.map_err(SpawnError::from).and_then(start).map_err(|error| match error {
             SpawnError::Short(error) => Execution::Short(error),
             SpawnError::Impossible(error) => {
-                Execution::CannotStart(format!("can't start the worker {}: {error}", file.display()))
+                let why = format!("can't start the worker {}: {error}", file.display());
+                Execution::CannotStart(why, ExitCode::of_io_error(&error))
             }
         })
     }
@@ -339,7 +341,7 @@ impl<'a> WorkerSlot<'a> {
         match pauses.next().filter(|_| self.crew.took.load(Ordering::Relaxed)) {
             Some(pause) if self.stop.begins_within(*pause) => Err(Execution::Stopped),
             Some(_) => Ok(said),
-            None => Err(Execution::CannotStart(self.last_words(&finished, &mut said))),
+            None => Err(Execution::CannotStart(self.last_words(&finished, &mut said), ExitCode::Usage)),
         }
     }
 
@@ -368,7 +370,7 @@ fn no_answer() -> Failure {
 impl Execute for WorkerSlot<'_> {
     fn execute(&mut self, attempt: &Attempt<'_>) -> Execution {
         if let Err(error) = std::mem::replace(&mut self.ready, Ok(())) {
-            return Execution::CannotStart(format!("{error:#}"));
+            return Execution::cannot_start(&error);
         }
         if self.worker.as_ref().is_some_and(|worker| self.is_spent(worker)) {
             self.let_go();
