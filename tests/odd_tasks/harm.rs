@@ -7,15 +7,25 @@ fn launch(dir: &Dir) -> Run<'_> {
     dir.launch().args(["-j", "1", "--retries", "1", "--retry-delay", "0"])
 }
 
+/// The same with temporary folders so deep in the test's own folder that whatever is removed, a few levels above included,
+/// is the test's. `$OWN` is the launch's folder in there.
+fn launch_with_folders_to_harm<'d>(dir: &'d Dir, script: &str) -> Run<'d> {
+    let base = dir.path("all/of/this/may/go");
+    std::fs::create_dir_all(&base).unwrap();
+    let begin = "case $TMPDIR in \"$BASE\"/?*) ;; *) exit 8;; esac
+OWN=${TMPDIR#\"$BASE\"/}; OWN=$BASE/${OWN%%/*}";
+    let run = launch(dir).arg("--tmp-dir").arg(&base).env("BASE", &base);
+    run.sh(&format!("{begin}\n{script}"))
+}
+
 #[test]
 fn what_a_task_removes_of_its_own_costs_the_others_nothing() {
     for harm in [
         "rm \"$1\"",
         "rm -rf \"$TMPDIR\"",
         "rm -rf \"$TMPDIR\"; : > \"$TMPDIR\"",
-        "rm -rf \"$TMPDIR/..\"; rm -rf \"$(dirname \"$TMPDIR\")\"",
-        "rm -rf \"$(dirname \"$(dirname \"$TMPDIR\")\")\"",
-        "chmod 0 \"$TMPDIR\" \"$(dirname \"$TMPDIR\")\"",
+        "rm -rf \"$TMPDIR/..\"; rm -rf \"$OWN\"",
+        "chmod 0 \"$TMPDIR\" \"$OWN\"",
         "mv \"$TMPDIR\" \"$TMPDIR.away\"",
     ] {
         let dir = Dir::with_inputs(4);
@@ -23,7 +33,7 @@ fn what_a_task_removes_of_its_own_costs_the_others_nothing() {
             "[ -d \"$TMPDIR\" ] && [ -z \"$(ls -A \"$TMPDIR\")\" ] && : > \"$TMPDIR/x\" || exit 9
 echo '{{\"n\": 1}}'; [ $CANFAR_TASK_INDEX != 1 ] || {{ {harm}; }}"
         );
-        let ended = launch(&dir).sh(&script).run();
+        let ended = launch_with_folders_to_harm(&dir, &script).run();
         assert_eq!(ended.code, Some(0), "{harm}: {ended}");
         assert_eq!(ok(&dir), [0, 1, 2, 3], "{harm}");
         assert!(dir.results(1).iter().all(|record| record["n"] == 1));
@@ -35,14 +45,14 @@ fn what_a_task_links_in_place_of_its_folders_is_left_alone() {
     for harm in [
         "rmdir \"$TMPDIR\" && ln -s \"$PRECIOUS\" \"$TMPDIR\"",
         "ln -s \"$PRECIOUS\" \"$TMPDIR/link\"",
-        "d=$(dirname \"$TMPDIR\"); rm -r \"$d\" && ln -s \"$PRECIOUS\" \"$d\"",
-        "d=$(dirname \"$(dirname \"$TMPDIR\")\"); rm -r \"$d\" && ln -s \"$PRECIOUS\" \"$d\"",
+        "rm -r \"$OWN\" && ln -s \"$PRECIOUS\" \"$OWN\"",
     ] {
         let dir = Dir::with_inputs(3);
         dir.write("precious/folder/file", "data");
         dir.write("precious/file", "data");
         let script = format!("echo '{{\"n\": 1}}'; [ $CANFAR_TASK_INDEX != 1 ] || {{ {harm}; }}");
-        let ended = launch(&dir).env("PRECIOUS", dir.path("precious")).sh(&script).run();
+        let run = launch_with_folders_to_harm(&dir, &script);
+        let ended = run.env("PRECIOUS", dir.path("precious")).run();
         assert_eq!(ended.code, Some(0), "{harm}: {ended}");
         assert_eq!(
             (dir.text("precious/file"), dir.text("precious/folder/file")),

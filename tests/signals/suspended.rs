@@ -53,13 +53,12 @@ fn a_pause_does_not_count_against_the_limit_whoever_is_stopped() {
     let cases: Vec<_> = who.into_iter().flat_map(|who| WAYS.map(|way| (who, way, held(1)))).collect();
     let limit = format!("{}s", LIMIT.as_secs());
     // One after the other, so that no limit is reached while others begin.
-    let begun_and_stopped = |(who, way, dir): &(Stopped, Way, Dir)| {
-        let running = launch(dir, &["--timeout", &limit], *way);
+    let mut running = Vec::new();
+    for (who, way, dir) in &cases {
+        running.push(launch(dir, &["--timeout", &limit], *way));
         began(dir, 1);
-        stop(dir, &running, *who);
-        running
-    };
-    let running: Vec<_> = cases.iter().map(begun_and_stopped).collect();
+        stop(dir, running.last().unwrap(), *who);
+    }
     std::thread::sleep(LIMIT + Duration::from_secs(1));
     for ((who, _, dir), running) in cases.iter().zip(&running) {
         go_on(dir, running, *who);
