@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cephfs;
+mod command_files;
 mod containers;
 mod corruption;
 mod crash;

@@ -38,13 +38,15 @@ const WIDTH: usize = 120;
 /// When there is no run, or its list can't be read, or standard output can't be written.
 pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let root = environment.absolute(&args.dir);
-    let mut watcher = Watcher::open(&root, heartbeat_times(environment)?)?;
+    let times = heartbeat_times(environment)?;
     let shown = Shown { args, root: &root };
     if !args.watch && !args.wait {
-        shown.print(&watcher.look()?, out)?;
+        shown.print(&Watcher::open(&root, times)?.look()?, out)?;
         return Ok(ExitCode::Ok);
     }
+    // Before the watcher has threads, which would have the signals as they were.
     let stop = shutdown_on_requests().context("can't take over signals")?;
+    let mut watcher = Watcher::open(&root, times)?;
     let watched = if args.watch && !args.json && Size::of_stdout().is_some() {
         let mut screen = Screen::begin(out).context(CANNOT)?;
         watch(args, &mut watcher, &stop, &mut |figures, _| {

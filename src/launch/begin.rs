@@ -1,7 +1,6 @@
 //! The beginning of a launch: its journal, what its predecessors left, and what it says first.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::liveness::takeover::{Fence, Fenced, ended_in_order, last_words};
 use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{ABANDONED, remove_leftovers};
-use crate::record::command_files;
+use crate::record::command_files::RecordsByContent;
 use crate::record::history::{History, Known, LastLaunch, Standing};
 use crate::record::item;
 use crate::record::journal::{Journal, SharedJournal};
@@ -312,19 +311,23 @@ impl Launcher<'_> {
 
     /// Tells of scripts that are not what they were when results were made.
     fn say_changed_files(&self, history: &History, now: &[NamedFile]) {
-        let mut results_before: BTreeMap<String, u64> = BTreeMap::new();
+        let mut made = RecordsByContent::default();
         for launch in &history.launches {
-            let Some(begun) = &launch.begun else { continue };
-            for name in command_files::changed(&begun.command_files, now) {
-                *results_before.entry(units::path(&name.0)).or_default() += launch.ok;
+            let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice());
+            made.add(files.unwrap_or_default(), launch.ok);
+        }
+        let listed = &self.list.header().command_files;
+        for file in now {
+            let name = units::path(&file.name.0);
+            let is_other = listed.iter().any(|old| old.name == file.name && old.blake3 != file.blake3);
+            match made.by_others(file) {
+                0 if is_other => self.console.warn(&format!("{name} has changed since the run was begun")),
+                0 => {}
+                others => {
+                    let results = units::count(others, "result");
+                    self.console.warn(&format!("{name} has changed since this replica produced {results}"));
+                }
             }
-        }
-        for name in command_files::changed(&self.list.header().command_files, now) {
-            results_before.entry(units::path(&name.0)).or_default();
-        }
-        for (name, results) in results_before {
-            self.console
-                .warn(&format!("{name} changed since {} of this replica", units::count(results, "result")));
         }
     }
 

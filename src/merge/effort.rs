@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::figures::{Figures, Told};
 use crate::liveness::takeover::stop_of;
 use crate::merge::parts::Directory;
+use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::launches::all_launches;
 use crate::threads::Crew;
 
@@ -45,6 +46,21 @@ pub(super) fn effort(directories: &[Directory]) -> Effort {
         }
     }
     effort
+}
+
+/// How many ok records the replicas made by which contents of the files that their command names.
+pub(super) fn records_by_content(directories: &[Directory]) -> RecordsByContent {
+    let mut all = RecordsByContent::default();
+    for directory in directories {
+        let launches = all_launches(&directory.layout).unwrap_or_default();
+        let ok = directory.parts.iter().filter_map(|part| part.ok(directory)).collect();
+        let records = Crew::gather().map(ok, |(id, ok)| {
+            let launches = launches.get(&id).map(Vec::as_slice).unwrap_or_default();
+            LaunchHeads::read(&directory.layout, id, launches).records(ok)
+        });
+        records.into_iter().for_each(|records| all.join(records));
+    }
+    all
 }
 
 impl Effort {

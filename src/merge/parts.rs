@@ -211,6 +211,15 @@ fn verified(
 }
 
 impl Part {
+    /// The replica whose journals there are, with how many ok records it has.
+    pub(super) fn ok(&self, directory: &Directory) -> Option<(u32, u64)> {
+        match &self.kind {
+            PartKind::Verified { replica_id, .. } => Some((*replica_id, directory.share(*replica_id)?.len())),
+            PartKind::Journals { replica_id, history } => Some((*replica_id, history.standing().ok)),
+            PartKind::Unreadable { .. } | PartKind::File => None,
+        }
+    }
+
     /// The replica whose journals there are.
     pub(super) fn replica(&self) -> Option<u32> {
         match self.kind {

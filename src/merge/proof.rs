@@ -6,6 +6,7 @@ use crate::merge::earlier::{JoinedResults, MergedDirectory};
 use crate::merge::effort::EffortTold;
 use crate::merge::survey::Survey;
 use crate::outcome::Cause;
+use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
 
 /// What a merge found.
@@ -43,6 +44,8 @@ pub struct Proof {
     pub problems: Vec<String>,
     /// Failures by cause and last line, most first.
     pub failures: Vec<FailureGroup>,
+    /// Ok records that replicas made, by the contents of the files that the command names.
+    pub command_files: Vec<FileVersions>,
     /// For one run: the journals it was made of, in 16 digits that change when any of them grows or one is added.
     pub journals: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::merge::bits::Bits;
 use crate::merge::columns::Columns;
 use crate::merge::earlier::JoinedResults;
-use crate::merge::effort::{Effort, effort};
+use crate::merge::effort::{Effort, effort, records_by_content};
 use crate::merge::output::Format;
 use crate::merge::parts::{Directory, Part, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
@@ -83,6 +83,7 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
     survey.compare_lists()?;
     survey.find_missing()?;
     survey.conclude();
+    survey.proof.command_files = records_by_content(&survey.directories).told();
     if format.delimiter().is_some() {
         survey.columns = Some(survey.learn_columns()?);
     }

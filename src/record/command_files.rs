@@ -1,10 +1,18 @@
 //! The small files that a command names, such as `analyze.py`: their digests tell when results come from two versions.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::provenance::NamedFile;
+use crate::record::layout::Layout;
+use crate::record::regular;
+use crate::record::tail::{self, Head};
 use crate::text::OsText;
+use crate::units;
 
 /// Scripts are smaller; what is larger is a program or data, and not read for this.
 const SMALL: u64 = 1024 * 1024;
@@ -31,9 +39,162 @@ fn digest(path: &Path) -> Option<String> {
     Some(blake3::hash(&content).to_hex().to_string())
 }
 
-/// Names of the files whose content is another one in `now` than in `before`.
-pub fn changed<'a>(before: &[NamedFile], now: &'a [NamedFile]) -> Vec<&'a OsText> {
-    let differs =
-        |file: &&NamedFile| before.iter().any(|old| old.name == file.name && old.blake3 != file.blake3);
-    now.iter().filter(differs).map(|file| &file.name).collect()
+/// How many ok records were made by which contents of each file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordsByContent(BTreeMap<OsText, BTreeMap<String, u64>>);
+
+/// One file with the contents that records were made by, most records first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileVersions {
+    /// As the command has it.
+    pub name: String,
+    /// More than one where it changed.
+    pub versions: Vec<FileVersion>,
+}
+
+/// One content of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileVersion {
+    /// BLAKE3 of it, hexadecimal.
+    pub blake3: String,
+    /// Ok records made by it.
+    pub records: u64,
+}
+
+impl RecordsByContent {
+    /// Counts records that a launch made, with the files as it found them.
+    pub fn add(&mut self, files: &[NamedFile], records: u64) {
+        for file in files.iter().filter(|_| records > 0) {
+            *self.0.entry(file.name.clone()).or_default().entry(file.blake3.clone()).or_default() += records;
+        }
+    }
+
+    /// Counts those of others, too.
+    pub fn join(&mut self, others: Self) {
+        for (name, versions) in others.0 {
+            let known = self.0.entry(name).or_default();
+            versions.into_iter().for_each(|(blake3, records)| *known.entry(blake3).or_default() += records);
+        }
+    }
+
+    /// Records made by another content of a file than this one.
+    pub fn by_others(&self, file: &NamedFile) -> u64 {
+        let versions = self.0.get(&file.name).into_iter().flatten();
+        versions.filter(|(blake3, _)| **blake3 != file.blake3).map(|(_, records)| records).sum()
+    }
+
+    /// Records made by this content of a file.
+    pub fn by(&self, file: &OsText, blake3: &str) -> u64 {
+        self.0.get(file).and_then(|versions| versions.get(blake3)).copied().unwrap_or(0)
+    }
+
+    /// All files.
+    pub fn told(&self) -> Vec<FileVersions> {
+        let told = |(name, versions): (&OsText, &BTreeMap<String, u64>)| {
+            let version = |(blake3, records): (&String, &u64)| FileVersion {
+                blake3: blake3.clone(),
+                records: *records,
+            };
+            let mut versions: Vec<FileVersion> = versions.iter().map(version).collect();
+            versions.sort_by_key(|version| Reverse(version.records));
+            FileVersions { name: units::path(&name.0), versions }
+        };
+        self.0.iter().map(told).collect()
+    }
+}
+
+impl FileVersions {
+    /// Of a file that changed, how many records each of its contents made; `None` for one that did not.
+    pub fn change(&self) -> Option<String> {
+        /// Enough to tell contents apart.
+        const DIGITS: usize = 8;
+        let ([_, _, ..], [first, others @ ..]) = (&*self.versions, &*self.versions) else { return None };
+        let digest = |version: &FileVersion| version.blake3.chars().take(DIGITS).collect::<String>();
+        let mut text = format!(
+            "{} changed during the run: {} by one version ({})",
+            self.name,
+            units::count(first.records, "record"),
+            digest(first)
+        );
+        for other in others {
+            text.push_str(&format!(", {} by another ({})", other.records, digest(other)));
+        }
+        Some(text)
+    }
+}
+
+/// How the launches of a replica began, oldest first: with which files, and with how many ok records of earlier ones.
+#[derive(Debug, Clone, Default)]
+pub struct LaunchHeads(Vec<(Vec<NamedFile>, u64)>);
+
+impl LaunchHeads {
+    /// Of these launches, by the first lines of their journals. What can't be read is passed over: it is told elsewhere.
+    pub fn read(layout: &Layout, replica_id: u32, launches: &[u32]) -> Self {
+        let mut heads = Self::default();
+        for launch in launches {
+            let head =
+                regular::open(&layout.journal(replica_id, *launch)).and_then(|journal| tail::head(&journal));
+            heads.push(head.ok().flatten().as_ref());
+        }
+        heads
+    }
+
+    /// Adds the next launch. One that did not come to its first sign of life made no record.
+    pub fn push(&mut self, head: Option<&Head>) {
+        let Some(head) = head else { return };
+        let before = match &head.sign {
+            Some(sign) => sign.totals.ok,
+            None if self.0.is_empty() => 0,
+            None => return,
+        };
+        self.0.push((head.begun.command_files.clone(), before));
+    }
+
+    /// Who made the `ok` records that the replica has now. A task that is ok is not run again, so what came between the
+    /// beginnings of two launches was made by the first of them.
+    pub fn records(&self, ok: u64) -> RecordsByContent {
+        let mut records = RecordsByContent::default();
+        let next = self.0.iter().skip(1).map(|(_, before)| *before).chain([ok]);
+        for ((files, before), next) in self.0.iter().zip(next) {
+            records.add(files, next.saturating_sub(*before));
+        }
+        records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LaunchHeads, RecordsByContent};
+    use crate::provenance::NamedFile;
+
+    fn file(name: &str, blake3: &str) -> NamedFile {
+        NamedFile { name: name.into(), blake3: blake3.to_owned() }
+    }
+
+    #[test]
+    fn records_are_counted_by_the_content_that_made_them_whoever_counts_first() {
+        let launches =
+            [("0123456789", 950, 0), ("abc", 0, 950), ("0123456789", 30, 950), ("fedcba9876", 20, 980)];
+        let mut counted = RecordsByContent::default();
+        let mut heads = LaunchHeads::default();
+        for (blake3, records, before) in launches {
+            let files = [file("analyze.py", blake3), file("same.toml", "1")];
+            counted.add(&files, records);
+            heads.0.push((files.to_vec(), before));
+        }
+        assert_eq!(heads.records(1000), counted);
+        let told = counted.told();
+        assert_eq!(
+            told[0].change().as_deref(),
+            Some(
+                "analyze.py changed during the run: 980 records by one version (01234567), 20 by another (fedcba98)"
+            )
+        );
+        assert_eq!((told[1].change(), told[1].versions[0].records), (None, 1000));
+        assert_eq!(counted.by_others(&file("analyze.py", "abc")), 1000);
+        assert_eq!(counted.by_others(&file("analyze.py", "fedcba9876")), 980);
+        let mut both = counted.clone();
+        both.join(counted.clone());
+        assert_eq!(both.by_others(&file("analyze.py", "fedcba9876")), 2 * 980);
+    }
 }

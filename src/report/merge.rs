@@ -4,6 +4,7 @@ use crate::config::Verbosity;
 use crate::figures::Figures;
 use crate::merge::{Effort, MissingReplica, Proof, ReplicaState, Targets};
 use crate::outcome::Cause;
+use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
 use crate::report::console::{Console, Tone};
 use crate::report::doubts::without_result;
@@ -206,6 +207,7 @@ fn say_oddities(console: &Console, proof: &Proof) {
         let records = units::count(proof.of_other_runs, "record");
         console.warn(&format!("{records} left out: of another run than the list beside it"));
     }
+    proof.command_files.iter().filter_map(FileVersions::change).for_each(|change| console.warn(&change));
     let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
     if proof.repeated > 0 {
         let records = units::count(proof.repeated, "record");

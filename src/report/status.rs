@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::event::StopReason;
+use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
 use crate::report::resume::ids_in_words;
 use crate::status::{Figures, ReplicaFigures, State};
@@ -298,6 +299,7 @@ fn advice(figures: &Figures, root: &Path) -> Vec<String> {
             lines.push(format!("to run just the failed ones again: canfar-run resume {dir}"));
         }
     }
+    lines.extend(figures.command_files.iter().filter_map(FileVersions::change));
     if figures.totals.without_result > 0 {
         lines.push(format!("{}: canfar-run logs {dir} FILE", without_result(figures.totals.without_result)));
     }

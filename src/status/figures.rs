@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::event::StopReason;
+use crate::record::command_files::FileVersions;
 
 /// How far a run is: the object that `status --json` prints. Members are added in later versions and never change their
 /// meaning within one `v`; what is not known is null.
@@ -28,6 +29,8 @@ pub struct Figures {
     pub totals: Totals,
     /// Replicas that have files without a record and are not at work.
     pub without_owner: Vec<u32>,
+    /// Ok records by the contents of the files that the command names.
+    pub command_files: Vec<FileVersions>,
     /// One for each replica, in the order of their ids.
     pub replicas: Vec<ReplicaFigures>,
 }

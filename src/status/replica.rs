@@ -11,6 +11,7 @@ use crate::event::{StopReason, Stopped};
 use crate::liveness::heartbeat::age;
 use crate::liveness::takeover::{Life, life_without_end};
 use crate::provenance::Process;
+use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::history::{History, LastLaunch};
 use crate::record::layout::Layout;
 use crate::record::line::ReadLine;
@@ -40,6 +41,8 @@ pub(super) struct Watched {
     id: u32,
     share: Share,
     launch: Option<Launch>,
+    /// How the launches before it began.
+    earlier: LaunchHeads,
 }
 
 /// A replica's newest launch.
@@ -75,14 +78,17 @@ enum End {
 
 impl Watched {
     pub(super) fn new(id: u32, share: Share) -> Self {
-        Self { id, share, launch: None }
+        Self { id, share, launch: None, earlier: LaunchHeads::default() }
     }
 
-    /// Looks at the newest launch, whose number is `last`.
-    pub(super) fn look(&mut self, last: Option<u32>, at: &Look<'_>) -> ReplicaFigures {
+    /// Looks at the newest of all its launches.
+    pub(super) fn look(&mut self, launches: &[u32], at: &Look<'_>) -> ReplicaFigures {
+        let (last, earlier) =
+            launches.split_last().map_or((None, launches), |(last, earlier)| (Some(*last), earlier));
         if self.launch.as_ref().map(|launch| launch.number) != last {
             self.launch =
                 last.map(|number| Launch::unread(number, at.layout.journal(self.id, number), at.now));
+            self.earlier = LaunchHeads::read(at.layout, self.id, earlier);
         }
         if let Some(launch) = &mut self.launch {
             let looked =
@@ -91,6 +97,13 @@ impl Watched {
             launch.hear(self.id, at.layout);
         }
         self.figures(at.now)
+    }
+
+    /// Which contents of the command's files made its `ok` records.
+    pub(super) fn records_by_content(&self, ok: u64) -> RecordsByContent {
+        let mut heads = self.earlier.clone();
+        heads.push(self.launch.as_ref().and_then(|launch| launch.head.as_ref()));
+        heads.records(ok)
     }
 
     fn figures(&self, now: Instant) -> ReplicaFigures {

@@ -9,8 +9,9 @@ use anyhow::{Context, bail};
 use crate::exit_code::CannotGoOn;
 use crate::liveness::heartbeat::{HeartbeatTimes, now_as_good_as_known};
 use crate::provenance::Process;
+use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Header, InputList};
-use crate::record::launches::last_launches;
+use crate::record::launches::all_launches;
 use crate::record::layout::Layout;
 use crate::status::figures::{Figures, ReplicaFigures, State, Totals};
 use crate::status::replica::{Look, Watched};
@@ -70,7 +71,7 @@ impl Watcher {
             let root = self.layout.root().display();
             bail!(CannotGoOn(format!("the run {} in {root} was moved away meanwhile", self.header.run)));
         }
-        let launches = last_launches(&self.layout)?;
+        let launches = all_launches(&self.layout)?;
         let look = Look {
             layout: &self.layout,
             run: &self.header.run,
@@ -80,14 +81,21 @@ impl Watcher {
             server_now: now_as_good_as_known(self.layout.root()),
             now: Instant::now(),
         };
-        let replicas =
-            (1..).zip(&mut self.replicas).map(|(id, replica)| (launches.get(&id).copied(), replica));
-        let replicas = self.crew.map(replicas.collect(), |(last, replica)| replica.look(last, &look));
+        let of = |id| launches.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let replicas = (1..).zip(&mut self.replicas).map(|(id, replica)| (of(id), replica));
+        let looked = self.crew.map(replicas.collect(), |(launches, replica)| {
+            let figures = replica.look(launches, &look);
+            let records = replica.records_by_content(figures.ok);
+            (figures, records)
+        });
         self.has_looked = true;
-        Ok(self.figures(replicas))
+        let (replicas, records): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+        Ok(self.figures(replicas, records))
     }
 
-    fn figures(&self, replicas: Vec<ReplicaFigures>) -> Figures {
+    fn figures(&self, replicas: Vec<ReplicaFigures>, records: Vec<RecordsByContent>) -> Figures {
+        let mut command_files = RecordsByContent::default();
+        records.into_iter().for_each(|records| command_files.join(records));
         let totals = Totals::of(&replicas);
         let is_unowned = |replica: &&ReplicaFigures| replica.left > 0 && replica.state != State::Running;
         Figures {
@@ -100,6 +108,7 @@ impl Watcher {
             complete: totals.left == 0 && !totals.states.contains_key(&State::Unreadable),
             totals,
             without_owner: replicas.iter().filter(is_unowned).map(|replica| replica.replica_id).collect(),
+            command_files: command_files.told(),
             replicas,
         }
     }

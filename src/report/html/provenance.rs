@@ -8,8 +8,9 @@ use maud::{Markup, html};
 
 use super::numbers::{grouped, time};
 use super::replicas;
-use crate::chronicle::{Chronicle, Launch};
+use crate::chronicle::{Chronicle, Launch, State};
 use crate::discover::EntryType;
+use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Command, Header, Source};
 use crate::template::shell_quote;
 use crate::text::OsText;
@@ -100,30 +101,46 @@ struct Content<'a> {
     blake3: &'a str,
     since_ms: i64,
     launches: u64,
+    /// Ok records that it made.
+    records: u64,
 }
 
 /// Each such file with all that launches found in it, in the order of time; before any launch, as whoever made the list
 /// found it.
 fn files_of_command(chronicle: &Chronicle) -> BTreeMap<&OsText, Vec<Content<'_>>> {
+    let records = records_by_content(chronicle);
     let mut files: BTreeMap<&OsText, Vec<Content<'_>>> = BTreeMap::new();
     let mut launches: Vec<&Launch> = chronicle.launches.iter().collect();
     launches.sort_by_key(|launch| launch.begun_ms);
     for launch in launches {
         for file in launch.begun.iter().flat_map(|begun| &begun.command_files) {
             let contents = files.entry(&file.name).or_default();
-            match contents.iter_mut().find(|content| content.blake3 == file.blake3) {
-                Some(content) => content.launches += 1,
-                None => {
-                    contents.push(Content { blake3: &file.blake3, since_ms: launch.begun_ms, launches: 1 });
-                }
+            if let Some(content) = contents.iter_mut().find(|content| content.blake3 == file.blake3) {
+                content.launches += 1;
+                continue;
             }
+            let records = records.by(&file.name, &file.blake3);
+            contents.push(Content { blake3: &file.blake3, since_ms: launch.begun_ms, launches: 1, records });
         }
     }
     for file in &chronicle.header.command_files {
-        let as_listed = || vec![Content { blake3: &file.blake3, since_ms: 0, launches: 0 }];
+        let as_listed = || vec![Content { blake3: &file.blake3, since_ms: 0, launches: 0, records: 0 }];
         files.entry(&file.name).or_insert_with(as_listed);
     }
     files
+}
+
+fn records_by_content(chronicle: &Chronicle) -> RecordsByContent {
+    let mut ok: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for task in chronicle.tasks.iter().filter(|task| task.state == State::Ok) {
+        *ok.entry((task.replica, task.launch)).or_default() += 1;
+    }
+    let mut records = RecordsByContent::default();
+    for launch in &chronicle.launches {
+        let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice()).unwrap_or_default();
+        records.add(files, ok.get(&(launch.replica, launch.number)).copied().unwrap_or(0));
+    }
+    records
 }
 
 fn file(name: &OsText, contents: &[Content<'_>]) -> Markup {
@@ -133,7 +150,7 @@ fn file(name: &OsText, contents: &[Content<'_>]) -> Markup {
             ", changed during the run:"
             ul { @for content in contents {
                 li {
-                    "BLAKE3 " code.hash { (content.blake3) } ", first in a launch of " (time(content.since_ms)) ", in "
+                    "BLAKE3 " code.hash { (content.blake3) } ": " (units::count(content.records, "record")) ", first in a launch of " (time(content.since_ms)) ", in "
                     (units::plural(content.launches, "launch", "launches"))
                 }
             } }
