@@ -47,7 +47,8 @@ pub(super) fn own_share(
     let printed = match (InputList::open(&layout)?, source(config)) {
         (Some(list), source) => {
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
-            agree_on_command(&list, &layout, &config.command, config.accept_changed_command)?;
+            let RunConfig { command, manner, accept_changed_command, .. } = config;
+            agree_on_command(&list, &layout, command, *manner, *accept_changed_command)?;
             let config = at_home(config, &list, console)?;
             let mut printer = Printer::begin(&config, names_in(&config, &list), out)?;
             list.read(list.share_of(replica)?.iter(), |index, entry| {

@@ -280,7 +280,8 @@ fn check_agreement(
     let source = source(config);
     // Without an input the run's own list is used, and its strategy with it.
     agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
-    if let Some(before) = agree_on_command(list, layout, &config.command, config.accept_changed_command)? {
+    let RunConfig { command, manner, accept_changed_command, .. } = config;
+    if let Some(before) = agree_on_command(list, layout, command, *manner, *accept_changed_command)? {
         console.warn(&format!("the command differs from the run's, which was: {before}"));
     }
     if let Some(first) = list.header().unreadable.first() {

@@ -13,11 +13,11 @@ use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 
 use crate::cli::Cli;
 use crate::config::arrived;
-use crate::config::heartbeat::is_heartbeat_variable;
 use crate::config::identity::{SharedIdentity, SharedValue};
 use crate::config::job_file::{self, JobFile};
 use crate::config::mistyped::first_line;
 use crate::config::resumed::{LASTING, Resumed, is_fixed};
+use crate::config::test_times::is_test_variable;
 use crate::config::wrong_name::{did_you_mean, meant};
 use crate::environment::Environment;
 use crate::record::inputs::Settings;
@@ -216,7 +216,7 @@ fn environment_items(environment: &Environment, every: &[&str], warnings: &mut V
         let Some(suffix) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else {
             continue;
         };
-        if suffix == "JOB_FILE" || value.is_empty() || is_heartbeat_variable(suffix) {
+        if suffix == "JOB_FILE" || value.is_empty() || is_test_variable(suffix) {
             continue;
         }
         let name = suffix.to_lowercase().replace('_', "-");

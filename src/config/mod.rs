@@ -2,7 +2,6 @@
 
 mod arrived;
 mod engines;
-mod heartbeat;
 mod identity;
 mod job_file;
 mod layers;
@@ -11,10 +10,10 @@ mod progress;
 mod resources;
 mod resumed;
 mod run;
+mod test_times;
 mod wrong_name;
 
 pub use arrived::check;
-pub use heartbeat::heartbeat_times;
 pub use identity::{Identity, SharedIdentity, SharedValue, identify, replica_count};
 pub use layers::{Layered, layered};
 pub use mistyped::explained;
@@ -22,3 +21,4 @@ pub use progress::Progress;
 pub(crate) use resumed::is_fixed;
 pub use resumed::{Resumed, refuse_fixed};
 pub use run::{Given, RunConfig, Verbosity, source_of};
+pub use test_times::heartbeat_times;

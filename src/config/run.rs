@@ -10,12 +10,12 @@ use anyhow::{Context, bail};
 use rustix::fs::{Access, access};
 
 use crate::cli::{Color, InputArgs, Rerun, RunArgs, TaskArgs};
-use crate::config::heartbeat::heartbeat_times;
 use crate::config::identity::{Identity, identify};
 use crate::config::layers::Layered;
 use crate::config::mistyped::lost_quotes;
 use crate::config::progress::{Progress, progress_of};
 use crate::config::resources::Resources;
+use crate::config::test_times::{heartbeat_times, worker_idle};
 use crate::environment::Environment;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::record::inputs::{Command, Settings, Source};
@@ -114,6 +114,8 @@ pub struct RunConfig {
     pub verbosity: Verbosity,
     /// How often signs of life are given, and how long they are waited for.
     pub heartbeat: HeartbeatTimes,
+    /// After how long people are told of a worker that does nothing.
+    pub worker_idle: Duration,
     /// What tells how far it is.
     pub progress: Progress,
     /// Whether messages are coloured.
@@ -185,6 +187,7 @@ impl RunConfig {
             is_dry: args.dry_run.unwrap_or(false),
             verbosity,
             heartbeat: heartbeat_times(environment)?,
+            worker_idle: worker_idle(environment)?,
             progress,
             color: messages.color,
             json: messages.json.unwrap_or(false),

@@ -9,6 +9,7 @@ use anyhow::bail;
 use crate::discover::EntryType;
 use crate::record::inputs::{Command, InputList, Source};
 use crate::record::layout::Layout;
+use crate::run::execute::Manner;
 use crate::select::Strategy;
 use crate::template::shell_quote;
 use crate::text::OsText;
@@ -119,7 +120,7 @@ fn show(source: &Source, other: &Source) -> String {
     }
 }
 
-/// Why a launch must not go on with another command: results of two would be mixed. With `accept_changed` the older
+/// Why a launch must not go on with another command, or in workers where there were none: results of two would be mixed. With `accept_changed` the older
 /// command is told instead, to be warned of.
 ///
 /// # Errors
@@ -128,29 +129,34 @@ pub fn agree_on_command(
     list: &InputList,
     layout: &Layout,
     command: &Command,
+    manner: Manner,
     accept_changed: bool,
 ) -> anyhow::Result<Option<String>> {
-    let before = &list.header().command;
-    if before == command {
+    let header = list.header();
+    let is_worker = matches!(manner, Manner::Workers { .. });
+    let was_worker = header.settings.has_workers().unwrap_or(is_worker);
+    if header.command == *command && was_worker == is_worker {
         return Ok(None);
     }
+    let before = show_command(&header.command, was_worker);
     if accept_changed {
-        return Ok(Some(show_command(before)));
+        return Ok(Some(before));
     }
     bail!(
         "the command of this launch differs from that of the run in {root}:\n  this launch: {}\n  the run:     {}\nResults of two commands would be mixed. If that is right, give --accept-changed-command; else use another --results-dir, or begin anew after `canfar-run reset {root}`",
-        show_command(command),
-        show_command(before),
+        show_command(command, is_worker),
+        before,
         root = layout.root().display(),
     )
 }
 
-fn show_command(command: &Command) -> String {
-    match command {
+fn show_command(command: &Command, is_worker: bool) -> String {
+    let words = match command {
         Command::Argv(words) => {
             let words: Vec<_> = words.iter().map(|word| word.0.clone()).collect();
             units::printable(&String::from_utf8_lossy(&shell_quote(&words)))
         }
         Command::Shell(script) => format!("--shell '{}'", units::path(&script.0)),
-    }
+    };
+    if is_worker { format!("{words} (--worker)") } else { words }
 }

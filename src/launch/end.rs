@@ -122,7 +122,7 @@ impl Launcher<'_> {
         } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
         let starter = Starter::new().context("can't open /dev/null")?;
-        let crew = Crew::default();
+        let crew = Crew::new(self.config.worker_idle, report);
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
                 let stop = self.stop;

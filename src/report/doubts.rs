@@ -54,6 +54,7 @@ pub(super) fn without_result(count: u64) -> String {
 pub(super) struct Doubts {
     no_result: Counted,
     several_lines: Counted,
+    answered_again: Counted,
 }
 
 impl Doubts {
@@ -63,6 +64,7 @@ impl Doubts {
         let counted = match doubt {
             Doubt::NoResult(_) => &mut self.no_result,
             Doubt::SeveralLines(_) => &mut self.several_lines,
+            Doubt::AnsweredAgain { .. } => &mut self.answered_again,
         };
         counted.count += 1;
         let Executed { stdout, stderr, .. } = ended.executed;
@@ -75,7 +77,8 @@ impl Doubts {
             doubt: doubt.clone(),
             is_kept: ended.log.is_some(),
         });
-        if counted.is_told || counted.count < FEW {
+        let few = if matches!(doubt, Doubt::AnsweredAgain { .. }) { 1 } else { FEW };
+        if counted.is_told || counted.count < few {
             return None;
         }
         counted.is_told = true;
@@ -84,7 +87,10 @@ impl Doubts {
 
     /// What is to be said at the end.
     pub(super) fn notes(&self) -> Vec<DoubtNote> {
-        [&self.no_result, &self.several_lines].into_iter().filter_map(Counted::note).collect()
+        [&self.no_result, &self.several_lines, &self.answered_again]
+            .into_iter()
+            .filter_map(Counted::note)
+            .collect()
     }
 }
 
@@ -109,6 +115,9 @@ impl Counted {
                     "{files} printed no JSON{last} ({first}); use print(json.dumps(...)), or --result text to keep the output as text, --result none if there is none"
                 )
             }
+            Doubt::AnsweredAgain { path, line } => format!(
+                "a worker answered more than once (the first time at {path}: {line}); only the first answer to a file counts, the others are log"
+            ),
             Doubt::SeveralLines(lines) => format!(
                 "{files} printed several lines of JSON (the first, {path}, prints {lines} JSON lines; only the last is its result); to keep all, print one list: print(json.dumps([...]))"
             ),

@@ -172,6 +172,10 @@ impl Watch for LaunchReport<'_> {
         self.console.say(Verbosity::Quiet, tone, &text);
     }
 
+    fn worker_idle(&self, text: &str) {
+        self.console.say(Verbosity::Quiet, Tone::Warning, text);
+    }
+
     fn short_of_threads(&self, threads: usize) {
         let tasks = units::count(threads as u64, "task");
         self.console.warn(&format!("the system has no threads for more than {tasks} at a time (ulimit -u, or what others of this user run)"));

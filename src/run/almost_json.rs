@@ -5,7 +5,7 @@ use std::fmt;
 
 use memchr::memmem;
 
-use crate::json::{self, JsonError};
+use crate::json::{self, Fault, JsonError, Kind};
 use crate::run::result::MAX_DEPTH;
 use crate::units;
 
@@ -30,6 +30,10 @@ enum Flaw {
     Wrapped(Wrapping),
     /// It is JSON on several lines, behind others.
     SeveralLines,
+    /// It is JSON of another kind than was asked for.
+    Not(Kind),
+    /// It goes on in the next line.
+    Unfinished,
 }
 
 /// What a text can have around it that a terminal does not show.
@@ -77,6 +81,13 @@ impl fmt::Display for AlmostJson {
                     "is JSON on several lines behind other text: `{text}`. Print it on one line: json.dumps(...) without indent"
                 )
             }
+            Flaw::Not(kind) => write!(out, "is JSON but not an object: `{text}` ({kind})"),
+            Flaw::Unfinished => {
+                write!(
+                    out,
+                    "looks like the beginning of JSON on several lines: `{text}`. Print it on one line: json.dumps(...) without indent"
+                )
+            }
         }
     }
 }
@@ -112,6 +123,28 @@ pub(super) fn almost_json(text: &[u8]) -> Option<AlmostJson> {
         (Ok(_), Some(wrapping)) => Some(AlmostJson::new(text, Flaw::Wrapped(wrapping))),
         (Ok(_), None) => None,
         (Err(error), _) => is_meant(&plain).then(|| AlmostJson::new(&plain, Flaw::Invalid(error))),
+    }
+}
+
+/// Why a line that is no JSON object was nevertheless meant as one, or as the beginning of one.
+pub(super) fn almost_object(line: &[u8]) -> Option<AlmostJson> {
+    if let Some(almost) = almost_json(line) {
+        return Some(almost);
+    }
+    let text = line.trim_ascii();
+    match json::normalise(text, MAX_DEPTH) {
+        Ok(normal) if normal.kind == Kind::Object => None,
+        Ok(normal) => Some(AlmostJson::new(text, Flaw::Not(normal.kind))),
+        Err(JsonError { what: Fault::TooDeep { .. }, .. }) => None,
+        Err(error) if begins_object(text) => {
+            let goes_on = matches!(error.what, Fault::Ends { .. }) || text.ends_with(b",");
+            let flaw = if goes_on { Flaw::Unfinished } else { Flaw::Invalid(error) };
+            Some(AlmostJson::new(text, flaw))
+        }
+        Err(_) if matches!(text, b"{" | b"[") || is_list_that_goes_on(text) => {
+            Some(AlmostJson::new(text, Flaw::Unfinished))
+        }
+        Err(_) => None,
     }
 }
 
@@ -246,6 +279,11 @@ fn begins_object(text: &[u8]) -> bool {
     }
 }
 
+fn is_list_that_goes_on(text: &[u8]) -> bool {
+    let shape = Shape::of(text);
+    text.first() == Some(&b'[') && text.ends_with(b",") && shape.end.is_none() && shape.is_list()
+}
+
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+') || byte >= 0x80
 }
@@ -366,7 +404,7 @@ pub(super) fn json_lines(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{almost_json, at_end_of, json_lines, shown};
+    use super::{almost_json, almost_object, at_end_of, json_lines, shown};
 
     const MEANT: [&[u8]; 27] = [
         b"{\"flux\": nan}",
@@ -431,6 +469,23 @@ mod tests {
         for text in LOG {
             assert_eq!(almost_json(text), None, "{}", shown(text));
         }
+    }
+
+    #[test]
+    fn a_line_of_a_worker_may_also_be_other_json_or_the_beginning_of_some() {
+        for line in MEANT {
+            assert!(almost_object(line).is_some(), "{}", shown(line));
+        }
+        for line in
+            ["[1]", "1", "\"a\"", "null", "{", "[", "{'a': 1,", "{\"a\": 1", "{\"a\": 1} x", "[1,", "{a: 1,"]
+        {
+            assert!(almost_object(line.as_bytes()).is_some(), "{line}");
+        }
+        for line in ["", "hello", "[INFO] loaded", "[12:00:01] ok", "x {\"n\": 1}", "{INFO}", "{ready", "[a,"]
+        {
+            assert_eq!(almost_object(line.as_bytes()), None, "{line}");
+        }
+        assert_eq!(almost_object(b" {\"a\": 1}\r"), None);
     }
 
     #[test]

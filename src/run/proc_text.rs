@@ -17,15 +17,26 @@ fn rest<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name))
 }
 
-/// CPU time of the children that a process waited for, by the text of its `stat`: the second field is a name in parentheses
-/// that may hold anything.
+/// CPU time of the children that a process waited for, by the text of its `stat`.
 #[cfg(target_os = "linux")]
 pub(super) fn time_of_children(stat: &[u8]) -> Option<std::time::Duration> {
+    time_in(stat, 16)
+}
+
+/// CPU time of a process itself, by the text of its `stat`.
+#[cfg(target_os = "linux")]
+pub(super) fn time_of_process(stat: &[u8]) -> Option<std::time::Duration> {
+    time_in(stat, 14)
+}
+
+/// The time in a field of `stat`, counted from 1, and the next one: in user mode, then for it in the kernel. The second
+/// field is a name in parentheses that may hold anything.
+#[cfg(target_os = "linux")]
+fn time_in(stat: &[u8], field: usize) -> Option<std::time::Duration> {
     let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
-    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
-    // The first of them is the third one; in user mode is the 16th, for it in the kernel the next.
-    let user: u64 = fields.nth(16 - 3)?.parse().ok()?;
-    let ticks = user + fields.next()?.parse::<u64>().ok()?;
+    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().skip(field - 3);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks()? + ticks()?;
     Some(std::time::Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
@@ -54,6 +65,7 @@ mod tests {
         let stat = b"7 (a) b) S 1 7 7 0 -1 0 1 0 0 0 11 22 300 50 20 0 1 0 99 1 1";
         let ticks = rustix::param::clock_ticks_per_second() as f64;
         assert_eq!(super::time_of_children(stat).map(|time| time.as_secs_f64()), Some(350.0 / ticks));
+        assert_eq!(super::time_of_process(stat).map(|time| time.as_secs_f64()), Some(33.0 / ticks));
         assert_eq!(super::time_of_children(b"7 (a) S 1"), None);
     }
 

@@ -96,6 +96,8 @@ pub trait Watch: Sync {
     fn left(&self, slot: usize);
     /// An attempt ended and is in the journal.
     fn ended(&self, ended: &Ended<'_>);
+    /// A worker that was asked has been doing nothing for long.
+    fn worker_idle(&self, text: &str);
     /// Only so many tasks at a time can be attended to.
     fn short_of_threads(&self, threads: usize);
     /// A signal has nothing more be started, while so many tasks run.

@@ -58,6 +58,13 @@ pub enum Doubt {
     NoResult(NoResult),
     /// It printed so many lines of JSON, of which the last is its result.
     SeveralLines(u64),
+    /// Its worker answered an entry once more; the first answer counts.
+    AnsweredAgain {
+        /// The entry, which may be the one before.
+        path: String,
+        /// The other answer, shortened.
+        line: String,
+    },
 }
 
 /// What a task printed that has no result.

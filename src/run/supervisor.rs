@@ -321,7 +321,13 @@ impl ChildSupervisor {
 
     /// Waits until one of these is ready, [`Self::watched`] first, or something is due.
     pub fn wait(&self, stop: &Shutdown, polled: &mut [PollFd<'_>]) -> Woken {
-        let timeout = self.patience().and_then(|patience| Timespec::try_from(patience).ok());
+        self.wait_at_most(None, stop, polled)
+    }
+
+    /// The same, but no longer than this.
+    pub fn wait_at_most(&self, most: Option<Duration>, stop: &Shutdown, polled: &mut [PollFd<'_>]) -> Woken {
+        let patience = [most, self.patience()].into_iter().flatten().min();
+        let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
         // Interrupted or not, the state is looked at afresh.
         let _ = poll(polled, timeout.as_ref());
         let mut ready = polled.iter().map(|polled| !polled.revents().is_empty());

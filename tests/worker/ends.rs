@@ -15,7 +15,8 @@ fn a_death_costs_the_task_at_hand_and_a_new_worker_goes_on() {
         ("os.kill(os.getpid(), 9)", "signal", "SIGKILL"),
         ("time.sleep(1000)", "timeout", "--timeout"),
         ("signal.signal(15, signal.SIG_IGN); time.sleep(1000)", "timeout", "--timeout"),
-        ("print({'n': 1}); time.sleep(1000)", "timeout", "looks like an answer"),
+        ("print({'n': 1}); time.sleep(1000)", "result", "looks like JSON"),
+        ("print('{\"n\": 1', end=''); time.sleep(1000)", "timeout", "no line end: `{\"n\": 1`"),
         ("os.close(1); time.sleep(1000)", "result", "closed its standard"),
     ] {
         let dir = Dir::with_inputs(5);

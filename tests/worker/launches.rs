@@ -51,6 +51,30 @@ fn a_run_of_workers_is_resumed_with_workers() {
 }
 
 #[test]
+fn what_was_begun_with_workers_does_not_go_on_without_them_nor_the_other_way_round() {
+    for (before, now) in [(true, false), (false, true)] {
+        let dir = Dir::with_inputs(2);
+        dir.write("worker.py", super::python("says(n=index)"));
+        let launch = |is_worker: bool, options: &[&str]| {
+            let worker: &[&str] = if is_worker { &["--worker"] } else { &["--worker=false"] };
+            let script = ["--", "/bin/sh", "-c", "[ -t 0 ] || exec python3 worker.py"];
+            dir.launch().args(worker).args(options).args(script).run()
+        };
+        launch(before, &[]).exits(0);
+        let this = |is_worker| {
+            if is_worker { "exec python3 worker.py' (--worker)\n" } else { "exec python3 worker.py'\n" }
+        };
+        launch(now, &[])
+            .exits(2)
+            .says(&format!("exec python3 worker.py'{}", &this(now)["exec python3 worker.py'".len()..]))
+            .says("--accept-changed-command");
+        launch(now, &["--dry-run"]).exits(2).says(this(before));
+        launch(now, &["--accept-changed-command"]).exits(0).says("the command differs from the run's");
+        launch(before, &[]).exits(0);
+    }
+}
+
+#[test]
 fn a_dry_run_shows_the_worker_and_its_requests_as_a_shell_can_run_them() {
     let dir = Dir::with_inputs(3);
     let printed = launch(&dir, &["-n"], "says(n=index)").run().exits(0).printed();

@@ -70,6 +70,14 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
 }
 
+impl Settings {
+    /// Whether the command is a worker; `None` in lists of earlier versions, which do not tell.
+    pub fn has_workers(&self) -> Option<bool> {
+        let is_on = |value: &OsText| value.0 == "true" || value.0 == "1";
+        self.cwd.as_ref().map(|_| self.options.get("worker").is_some_and(is_on))
+    }
+}
+
 /// A block of entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {

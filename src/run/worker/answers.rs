@@ -1,11 +1,17 @@
 //! A worker's standard output, taken apart: answers, and all other lines, which are its task's log.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
-use crate::json::JsonError;
 use crate::record::item::TaskResult;
+use crate::run::almost_json::{AlmostJson, almost_object, shown};
 use crate::run::capture::Capture;
 use crate::run::worker::protocol::{Line, read_line};
+
+/// So much of a line of log is looked at whether it was meant as an answer, bytes.
+const LOOKED_AT: usize = 64 * 1024;
+
+/// What stands for text that is no longer looked at since a carriage return came after it.
+const WRITTEN_OVER: &[u8] = b"...";
 
 /// What stands for an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +20,8 @@ pub(super) enum Answer {
     Object(TaskResult),
     /// An object that can't be taken, and why. The worker may go on.
     Refused(String),
+    /// A line that was meant as an answer and is none. What follows may belong to it.
+    Mistaken(AlmostJson),
     /// A line that goes on beyond what a result may have.
     Endless,
 }
@@ -21,10 +29,12 @@ pub(super) enum Answer {
 /// What a line has been so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Begun {
-    /// Nothing, or blanks, or something that begins as an answer does: it is kept until it ends.
+    /// Nothing, or blanks, or something that begins as an answer does: it goes nowhere before it ends.
     Held,
-    /// Log, of which nothing is kept.
+    /// Log; what is kept of it is to be looked at when it ends.
     Log,
+    /// Log that is too long to be looked at.
+    Long,
 }
 
 /// Takes what is read, piece by piece.
@@ -35,10 +45,10 @@ pub(super) struct Answers {
     begun: Begun,
     /// The first answer that was not taken yet.
     first: Option<Answer>,
-    /// Whether there was another one after it.
-    more: bool,
-    /// Why the last line that looked like an answer was none.
-    mistaken: Option<JsonError>,
+    /// The first of the answers that came after it, as people are to see it.
+    extra: Option<String>,
+    /// Whether one of those does not end.
+    is_endless: bool,
     /// The longest answer, bytes.
     most: usize,
 }
@@ -46,7 +56,7 @@ pub(super) struct Answers {
 impl Answers {
     pub(super) fn new(max_bytes: u64) -> Self {
         let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        Self { line: Vec::new(), begun: Begun::Held, first: None, more: false, mistaken: None, most }
+        Self { line: Vec::new(), begun: Begun::Held, first: None, extra: None, is_endless: false, most }
     }
 
     /// Takes the next piece; what is no answer goes to `log`.
@@ -54,7 +64,6 @@ impl Answers {
         while let Some(end) = memchr(b'\n', piece) {
             let (rest, next) = piece.split_at(end + 1);
             match (self.begun, self.line.is_empty()) {
-                (Begun::Log, _) => log.push(rest),
                 (Begun::Held, true) => self.line_ended(rest, log),
                 (Begun::Held, false) => {
                     let mut line = std::mem::take(&mut self.line);
@@ -62,6 +71,10 @@ impl Answers {
                     self.line_ended(&line, log);
                     line.clear();
                     self.line = line;
+                }
+                (Begun::Log | Begun::Long, _) => {
+                    self.go_on(rest, log);
+                    self.log_ended();
                 }
             }
             self.begun = Begun::Held;
@@ -72,41 +85,85 @@ impl Answers {
 
     fn line_ended(&mut self, line: &[u8], log: &mut Capture) {
         if line.len() > self.most && begins_as_answer(line) {
-            return self.found(Answer::Endless);
+            return self.found(Answer::Endless, line, log);
         }
         match read_line(&line[..line.len() - 1]) {
-            Line::Answer(result) => self.found(Answer::Object(result)),
+            Line::Answer(result) => self.found(Answer::Object(result), line, log),
             Line::Refused(why) => {
                 log.push(line);
-                self.found(Answer::Refused(why));
+                self.found(Answer::Refused(why), line, log);
             }
             Line::Log(mistaken) => {
                 log.push(line);
-                self.mistaken = mistaken.or(self.mistaken);
+                self.mistaken(mistaken);
             }
         }
     }
 
     /// The beginning of a line.
     fn hold(&mut self, piece: &[u8], log: &mut Capture) {
-        if self.begun == Begun::Log {
-            return log.push(piece);
+        if self.begun != Begun::Held {
+            return self.go_on(piece, log);
         }
         self.line.extend_from_slice(piece);
         let held = self.line.trim_ascii_start();
         if !held.is_empty() && held[0] != b'{' {
+            let line = std::mem::take(&mut self.line);
             self.begun = Begun::Log;
-            log.push(&self.line);
-            self.line.clear();
+            self.go_on(&line, log);
         } else if self.line.len() > self.most {
-            self.line = Vec::new();
-            self.found(Answer::Endless);
+            let line = std::mem::take(&mut self.line);
+            self.begun = Begun::Long;
+            self.is_endless = true;
+            self.found(Answer::Endless, &line, log);
         }
     }
 
-    fn found(&mut self, answer: Answer) {
-        self.more |= self.first.is_some();
-        self.first.get_or_insert(answer);
+    /// More of a line of log, of which a terminal shows what comes after the last carriage return.
+    fn go_on(&mut self, piece: &[u8], log: &mut Capture) {
+        log.push(piece);
+        if self.begun == Begun::Log {
+            self.line.extend_from_slice(piece);
+        }
+        let is_long = self.begun == Begun::Long || self.line.len() > LOOKED_AT;
+        if !is_long || self.is_endless {
+            return;
+        }
+        let text = if self.begun == Begun::Long { piece } else { &self.line };
+        let rest = memrchr(b'\r', text.trim_ascii_end()).map(|at| text[at..].to_vec());
+        if let Some(rest) = rest.filter(|rest| rest.len() <= LOOKED_AT) {
+            self.begun = Begun::Log;
+            self.line = [WRITTEN_OVER, &rest].concat();
+        } else {
+            self.begun = Begun::Long;
+            self.line.clear();
+        }
+    }
+
+    fn log_ended(&mut self) {
+        if self.begun == Begun::Log {
+            let line = std::mem::take(&mut self.line);
+            self.mistaken(almost_object(&line));
+        }
+        self.line.clear();
+    }
+
+    fn mistaken(&mut self, almost: Option<AlmostJson>) {
+        if let Some(almost) = almost.filter(|_| self.first.is_none()) {
+            self.first = Some(Answer::Mistaken(almost));
+        }
+    }
+
+    /// One answer counts; what else comes is log.
+    fn found(&mut self, answer: Answer, line: &[u8], log: &mut Capture) {
+        if self.first.is_none() {
+            self.first = Some(answer);
+            return;
+        }
+        if !matches!(answer, Answer::Refused(_)) {
+            log.push(line);
+        }
+        self.extra.get_or_insert_with(|| shown(line));
     }
 
     /// The first answer.
@@ -114,19 +171,48 @@ impl Answers {
         self.first.take()
     }
 
-    /// Whether there is an answer, or the beginning of one: nobody may ask now.
-    pub(super) fn is_ahead(&self) -> bool {
-        self.first.is_some() || self.more || begins_as_answer(&self.line)
+    /// Whether there is one.
+    pub(super) fn has_one(&self) -> bool {
+        self.first.is_some()
     }
 
-    /// Why the last line that looked like an answer was none, if there was one since this was last asked.
-    pub(super) fn take_mistaken(&mut self) -> Option<JsonError> {
-        self.mistaken.take()
+    /// Whether that is an object.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.first, Some(Answer::Object(_) | Answer::Refused(_)))
+    }
+
+    /// Makes log of what belongs to no request.
+    pub(super) fn set_aside(&mut self, log: &mut Capture) {
+        match self.first.take() {
+            Some(Answer::Object(TaskResult { json, .. })) => {
+                log.push(&json);
+                log.push(b"\n");
+                self.extra = Some(shown(&json));
+            }
+            Some(Answer::Refused(why)) => self.extra = Some(why),
+            Some(Answer::Mistaken(_) | Answer::Endless) | None => {}
+        }
+    }
+
+    /// What came beside the answer that was taken, if anything did.
+    pub(super) fn take_extra(&mut self) -> Option<String> {
+        self.extra.take()
+    }
+
+    /// Whether a line has begun as an answer does, and has not ended.
+    pub(super) fn is_within_answer(&self) -> bool {
+        self.is_endless || (self.begun == Begun::Held && begins_as_answer(&self.line))
+    }
+
+    /// What is held of a line that has not ended.
+    pub(super) fn held(&self) -> &[u8] {
+        if self.begun == Begun::Held { &self.line } else { b"" }
     }
 
     /// Hands over what is held of a line that will not end.
     pub(super) fn flush(&mut self, log: &mut Capture) {
-        log.push(&std::mem::take(&mut self.line));
+        log.push(self.held());
+        self.line.clear();
     }
 }
 
@@ -136,11 +222,12 @@ fn begins_as_answer(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Answers};
+    use super::{Answer, Answers, LOOKED_AT};
     use crate::run::capture::Capture;
 
-    /// What comes of a text read in pieces of this size: the first answer's text, whether more are ahead, and the log.
-    fn taken(text: &str, size: usize) -> (Option<String>, bool, String) {
+    /// What comes of a text read in pieces of this size: the first answer's text, whether another one came, whether a line
+    /// has begun like one, and the log.
+    fn taken(text: &str, size: usize) -> (Option<String>, bool, bool, String) {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Capture::new(folder.path());
         let mut answers = Answers::new(20);
@@ -148,32 +235,64 @@ mod tests {
         let first = answers.take().map(|answer| match answer {
             Answer::Object(result) => String::from_utf8(result.json).unwrap(),
             Answer::Refused(why) => why,
+            Answer::Mistaken(_) => "mistaken".to_owned(),
             Answer::Endless => "endless".to_owned(),
         });
+        let has_extra = answers.take_extra().is_some();
         let log = String::from_utf8(log.head(usize::MAX).unwrap()).unwrap();
-        (first, answers.is_ahead(), log)
+        (first, has_extra, answers.is_within_answer(), log)
     }
 
     #[test]
     fn answers_and_log_are_told_apart_however_they_are_read() {
-        for (text, answer, ahead, log) in [
-            ("{\"n\": 1}\n", Some("{\"n\": 1}"), false, ""),
-            ("a\n\n {\"n\": 1}\r\nb\n", Some("{\"n\": 1}"), false, "a\n\nb\n"),
-            ("{'n'}\n[1]\n{\"n\": 1}\n", Some("{\"n\": 1}"), false, "{'n'}\n[1]\n"),
-            ("{}\n{}\n", Some("{}"), true, ""),
-            ("{}\n{", Some("{}"), true, ""),
-            ("{}\nlog", Some("{}"), false, "log"),
-            ("{\"a\": \"01234567890123456789\"}\n", Some("endless"), false, ""),
-            ("no 01234567890123456789012345\n{}\n", Some("{}"), false, "no 01234567890123456789012345\n"),
-            ("{\"n\": 1}", None, true, ""),
+        for (text, answer, has_extra, is_within, log) in [
+            ("{\"n\": 1}\n", Some("{\"n\": 1}"), false, false, ""),
+            ("a\n\n {\"n\": 1}\r\nb\n", Some("{\"n\": 1}"), false, false, "a\n\nb\n"),
+            ("[INFO] a\n{}  \n[1]\n", Some("{}"), false, false, "[INFO] a\n[1]\n"),
+            ("{'n'}\n", Some("mistaken"), false, false, "{'n'}\n"),
+            ("[1]\n{}\n", Some("mistaken"), true, false, "[1]\n{}\n"),
+            ("{\n \"n\": 1\n}\n", Some("mistaken"), false, false, "{\n \"n\": 1\n}\n"),
+            ("5%\r{\"n\": 1}\n", Some("mistaken"), false, false, "5%\r{\"n\": 1}\n"),
+            ("{}\n{}\n", Some("{}"), true, false, "{}\n"),
+            ("{}\n{", Some("{}"), false, true, ""),
+            ("{}\nlog", Some("{}"), false, false, "log"),
+            ("{\"a\": \"01234567890123456789\"}\n", Some("endless"), false, false, ""),
+            (
+                "no 01234567890123456789012345\n{}\n",
+                Some("{}"),
+                false,
+                false,
+                "no 01234567890123456789012345\n",
+            ),
+            ("{\"n\": 1}", None, false, true, ""),
         ] {
             for size in [1, 3, 1000] {
                 // Of an endless line the rest is whatever it is: its worker is killed.
-                let (first, is_ahead, logged) = taken(text, size);
+                let (first, extra, within, logged) = taken(text, size);
                 assert_eq!(first.as_deref(), answer, "{text:?} by {size}");
                 if answer != Some("endless") {
-                    assert_eq!((is_ahead, logged.as_str()), (ahead, log), "{text:?} by {size}");
+                    assert_eq!(
+                        (extra, within, logged.as_str()),
+                        (has_extra, is_within, log),
+                        "{text:?} by {size}"
+                    );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_line_of_any_length_what_a_terminal_shows_last_is_looked_at() {
+        let long = "x".repeat(LOOKED_AT);
+        let progress = format!("{long}\r").repeat(5);
+        for size in [1000, LOOKED_AT + 7, usize::MAX] {
+            for (text, answer) in [
+                (format!("{progress}{{\"n\": 1}}\n"), Some("mistaken")),
+                (format!("{long}{long}\r{{\"n\": 1}}\r\n{{}}\n"), Some("mistaken")),
+                (format!("{progress}done\n{{}}\n"), Some("{}")),
+                (format!("{long}{{}}\n"), None),
+            ] {
+                assert_eq!(taken(&text, size).0.as_deref(), answer, "by {size}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One living worker: asked, attended to while it works, ended.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, ioctl_fionbio, ioctl_fionread};
 use rustix::process::Pid;
 
+use crate::run::almost_json::shown;
 use crate::run::capture::Capture;
 use crate::run::child::{Finished, supervise};
 use crate::run::descendants;
@@ -20,10 +21,21 @@ use crate::run::spawn::{Program, SpawnError, Started, Starter};
 use crate::run::stream::{READ_BYTES, Stream};
 use crate::run::supervisor::ChildSupervisor;
 use crate::run::worker::answers::{Answer, Answers};
+use crate::run::worker::crew::Crew;
+use crate::run::worker::idle::IdleWatch;
 use crate::run::worker::meter::Meter;
 
 /// Who closes a stream that it needs is about to end by itself, or never will.
 const SETTLING: Duration = Duration::from_secs(1);
+
+/// Many programs write the end of a line by itself.
+const LINE_END: Duration = Duration::from_millis(200);
+
+/// Who gives more answers than this while a request lies unread will not read it.
+const MOST_LATE: u32 = 16;
+
+/// At most so much of the last line that a worker printed is looked at, bytes.
+const LAST_LINE: usize = 4096;
 
 /// What was said during one task.
 #[derive(Debug)]
@@ -44,8 +56,10 @@ impl Said {
 pub(super) enum Reply {
     /// The one answer, in time. The worker may be asked again.
     Answer(Answer),
-    /// There was an answer that belongs to no question, or that came before the question was read.
-    OutOfStep(&'static str),
+    /// It answers without reading what it is asked.
+    OutOfStep,
+    /// It was not asked: it is in the middle of a line that begins as an answer does, and belongs to no request.
+    Busy,
     /// It ended, or was told to end, without having read the request.
     NotTaken,
     /// It ended, or was told to end, at the request.
@@ -69,6 +83,32 @@ pub(super) struct Live {
     pub(super) meter: Meter,
     /// Tasks that it answered.
     pub(super) served: u64,
+    /// The entry of the last of these.
+    previous: OsString,
+    /// An answer that came beside the one that counts.
+    extra: Option<ExtraAnswer>,
+}
+
+/// An answer that came beside the one that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ExtraAnswer {
+    /// The entry that was answered.
+    pub(super) path: OsString,
+    /// It, as people are to see it.
+    pub(super) line: String,
+}
+
+/// What a worker is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    /// A line of JSON.
+    pub(super) request: &'a [u8],
+    /// The entry that it is about.
+    pub(super) path: &'a OsStr,
+    /// When its time is up.
+    pub(super) until: Option<Instant>,
+    /// What the workers of the launch have in common.
+    pub(super) crew: &'a Crew<'a>,
 }
 
 impl Live {
@@ -97,6 +137,8 @@ impl Live {
             started,
             meter: Meter::new(pid),
             served: 0,
+            previous: OsString::new(),
+            extra: None,
         })
     }
 
@@ -120,32 +162,37 @@ impl Live {
 
     /// Asks, and stays with it until it has answered, or its time is up, or it ended.
     ///
-    /// No answer is to be taken for that to another question. What tells: there is one before the question, two come at
-    /// once, or one comes while the question lies unread. What can't be told, since an answer names no question: a second
-    /// answer that comes after the next question was read. The one after that is then one too many, and is noticed.
-    pub(super) fn ask(
-        &mut self,
-        request: &[u8],
-        until: Option<Instant>,
-        stop: &Shutdown,
-        said: &mut Said,
-    ) -> Reply {
-        self.read_output(said);
-        if self.answers.is_ahead() {
-            return Reply::OutOfStep("when this task was to begin there was an answer to nothing");
-        }
+    /// No answer is to be taken for that to another question: what comes before the question, behind the first answer, or
+    /// while the question lies unread, is log. What can't be told, since an answer names no question: a second answer that
+    /// comes after the next question was read. The one after that is then one too many, and is noticed.
+    pub(super) fn ask(&mut self, question: Question<'_>, stop: &Shutdown, said: &mut Said) -> Reply {
+        let Question { request, path, until, crew } = question;
         self.supervisor.limit(until);
-        // What an earlier task's lines looked like explains nothing of this one.
-        self.answers.take_mistaken();
+        self.read_output(said);
+        if !self.has_ended_its_line(stop, said) {
+            let path = self.previous.clone();
+            let line = self.unfinished_line().unwrap_or_default();
+            self.extra.get_or_insert(ExtraAnswer { path, line });
+            return Reply::Busy;
+        }
+        self.set_aside(said);
         let mut left = request;
         self.send(&mut left);
+        let mut idle = crew.idle_after().map(|after| IdleWatch::new(self.pid(), Instant::now(), after));
+        let mut late = 0;
         loop {
-            let woken = self.wait(stop, !left.is_empty(), said);
+            let patience = idle.as_ref().map(|idle| idle.patience(Instant::now()));
+            let woken = self.wait(patience, stop, !left.is_empty(), said);
             let is_running = self.supervisor.ended_by().is_none();
-            if let Some(answer) = self.answers.take().filter(|_| is_running) {
-                // What it said before it answered is there by now.
-                self.read_errors(said);
-                return self.judge(answer, left);
+            if self.answers.has_one() && is_running {
+                match self.judge(left, &mut late) {
+                    Some(reply) => {
+                        self.read_errors(said);
+                        self.answered(path);
+                        return reply;
+                    }
+                    None => self.set_aside(said),
+                }
             }
             if self.supervisor.is_over(woken.process) {
                 return if self.unread(left) == request.len() { Reply::NotTaken } else { Reply::Nothing };
@@ -156,17 +203,73 @@ impl Live {
             if (self.is_deaf && self.unread(left) > 0) || self.output.descriptor().is_none() {
                 self.supervisor.release(SETTLING);
             }
+            let printed = || said.stdout.total() + said.stderr.total() + self.answers.held().len() as u64;
+            if idle.as_mut().is_some_and(|idle| idle.is_idle(Instant::now(), printed)) {
+                idle = None;
+                crew.tell_idle(path, self.last_line(said).as_deref());
+            }
         }
     }
 
-    fn judge(&self, answer: Answer, left: &[u8]) -> Reply {
-        if self.unread(left) > 0 {
-            return Reply::OutOfStep("there was an answer before the request was read");
+    /// Waits shortly for the end of a line that has begun as an answer does; `false` if it does not come.
+    fn has_ended_its_line(&mut self, stop: &Shutdown, said: &mut Said) -> bool {
+        let until = Instant::now() + LINE_END;
+        while self.answers.is_within_answer() {
+            let left = until.saturating_duration_since(Instant::now());
+            let woken = self.wait(Some(left), stop, false, said);
+            if self.supervisor.is_over(woken.process) || left.is_zero() {
+                return !self.answers.is_within_answer();
+            }
         }
-        if self.answers.is_ahead() && answer != Answer::Endless {
-            return Reply::OutOfStep("there was another answer behind the first");
+        true
+    }
+
+    /// What the answer that is there means; `None` for one that belongs to no request: nobody can answer what lies unread.
+    fn judge(&mut self, left: &[u8], late: &mut u32) -> Option<Reply> {
+        if self.unread(left) == 0 {
+            return self.answers.take().map(Reply::Answer);
         }
-        Reply::Answer(answer)
+        let is_answer = self.answers.is_object();
+        *late += u32::from(is_answer);
+        let has_never_read = self.served == 0 && is_answer;
+        (has_never_read || *late > MOST_LATE).then_some(Reply::OutOfStep)
+    }
+
+    /// Makes log of an answer that belongs to no request.
+    fn set_aside(&mut self, said: &mut Said) {
+        self.answers.set_aside(&mut said.stdout);
+        self.note_extra(&self.previous.clone());
+    }
+
+    /// It has answered the question about this entry.
+    fn answered(&mut self, path: &OsStr) {
+        self.note_extra(path);
+        path.clone_into(&mut self.previous);
+    }
+
+    fn note_extra(&mut self, path: &OsStr) {
+        if let Some(line) = self.answers.take_extra() {
+            self.extra.get_or_insert_with(|| ExtraAnswer { path: path.to_owned(), line });
+        }
+    }
+
+    /// An answer that came beside those that count, since this was last asked.
+    pub(super) fn take_extra(&mut self) -> Option<ExtraAnswer> {
+        self.extra.take()
+    }
+
+    /// What it printed of a line that has not ended, as people are to see it.
+    pub(super) fn unfinished_line(&self) -> Option<String> {
+        Some(shown(self.answers.held())).filter(|line| !line.is_empty())
+    }
+
+    /// The last line that it printed, as people are to see it.
+    fn last_line(&self, said: &mut Said) -> Option<String> {
+        self.unfinished_line().or_else(|| {
+            let tail = said.stdout.tail(LAST_LINE).unwrap_or_default();
+            let line = tail.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            Some(shown(line)).filter(|line| !line.is_empty())
+        })
     }
 
     /// Bytes of the request that the worker did not read, `left` those that did not even go into the pipe. The pipe keeps
@@ -188,7 +291,7 @@ impl Live {
         }
     }
 
-    fn wait(&mut self, stop: &Shutdown, sends: bool, said: &mut Said) -> Woken {
+    fn wait(&mut self, most: Option<Duration>, stop: &Shutdown, sends: bool, said: &mut Said) -> Woken {
         let mut polled = self.supervisor.watched(stop);
         let own = polled.len();
         let reads = [self.output.descriptor(), self.errors.descriptor()];
@@ -197,7 +300,7 @@ impl Live {
         let flags = if sends { PollFlags::OUT } else { PollFlags::empty() };
         let input = self.input.as_ref().filter(|_| !self.is_deaf);
         polled.extend(input.map(|input| PollFd::new(input, flags)));
-        let process = self.supervisor.wait(stop, &mut polled);
+        let process = self.supervisor.wait_at_most(most, stop, &mut polled);
         let mut ready = polled[own..].iter().map(PollFd::revents);
         let [output, errors] =
             reads.map(|pipe| pipe.and_then(|_| ready.next()).is_some_and(|now| !now.is_empty()));
@@ -219,11 +322,6 @@ impl Live {
 
     fn read_errors(&mut self, said: &mut Said) {
         self.errors.drain(&mut self.buffer, |piece| said.stderr.push(piece));
-    }
-
-    /// Why the last line that looked like an answer was none, if there was one.
-    pub(super) fn take_mistaken(&mut self) -> Option<crate::json::JsonError> {
-        self.answers.take_mistaken()
     }
 
     /// Kills it.

@@ -1,10 +1,13 @@
 //! Warm workers: processes that stay, read one request a task from standard input and answer on standard output.
 
 mod answers;
+mod crew;
+mod idle;
 mod live;
 mod meter;
 mod protocol;
 mod slot;
 
+pub use crew::Crew;
 pub use protocol::write_request;
-pub use slot::{Crew, WorkerSlot};
+pub use slot::WorkerSlot;

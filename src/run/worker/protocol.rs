@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::json::{self, Fault, Kind};
 use crate::record::item::TaskResult;
+use crate::run::almost_json::{AlmostJson, almost_object};
 use crate::run::result::MAX_DEPTH;
 use crate::text::PathText;
 
@@ -43,14 +44,14 @@ pub(super) enum Line {
     Answer(TaskResult),
     /// One that can't be taken, and why.
     Refused(String),
-    /// Something else, and why it is no answer if it looks like one.
-    Log(Option<json::JsonError>),
+    /// Something else, and why it is no answer if it was meant as one.
+    Log(Option<AlmostJson>),
 }
 
 /// Reads a line, without its end.
 pub(super) fn read_line(line: &[u8]) -> Line {
     if line.trim_ascii_start().first() != Some(&b'{') {
-        return Line::Log(None);
+        return Line::Log(almost_object(line));
     }
     match json::normalise(line, MAX_DEPTH) {
         Ok(normal) if normal.kind == Kind::Object => Line::Answer(TaskResult {
@@ -58,11 +59,10 @@ pub(super) fn read_line(line: &[u8]) -> Line {
             non_finite: normal.non_finite as u64,
             json: normal.text.into_owned(),
         }),
-        Ok(_) => Line::Log(None),
         Err(error) if matches!(error.what, Fault::TooDeep { .. }) => {
             Line::Refused(format!("the answer is not valid: {error}"))
         }
-        Err(error) => Line::Log(Some(error)),
+        Ok(_) | Err(_) => Line::Log(almost_object(line)),
     }
 }
 
@@ -108,11 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_log() {
-        for line in ["", "hello", "[1]", "1", "NaN", "x {\"n\": 1}"] {
+    fn what_is_no_object_is_log_and_may_have_been_meant_as_one() {
+        for line in ["", "hello", "[INFO] loaded", "x {\"n\": 1}"] {
             assert_eq!(read_line(line.as_bytes()), Line::Log(None), "{line}");
         }
-        assert!(matches!(read_line(b"{'n': 1}"), Line::Log(Some(_))));
+        for line in ["{'n': 1}", "[1]", "1", "NaN", "{"] {
+            assert!(matches!(read_line(line.as_bytes()), Line::Log(Some(_))), "{line}");
+        }
         assert!(matches!(read_line(b" {\"n\": NaN}\r"), Line::Answer(answer) if answer.non_finite == 1));
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1001), "]".repeat(1001));
         assert!(matches!(read_line(deep.as_bytes()), Line::Refused(_)));

@@ -2,7 +2,6 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::exit_code::ExitCode;
@@ -14,14 +13,15 @@ use crate::run::execute::{
     Attempt, Execute, Executed, Execution, OWN_VARIABLES, ProcessSettings, WorkFolder,
 };
 use crate::run::memory::{Held, Roster, Seat};
-use crate::run::result::ResultKind;
+use crate::run::result::{Doubt, ResultKind};
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::shutdown::Shutdown;
 use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
 use crate::run::supervisor::EndedBy;
 use crate::run::verdict;
 use crate::run::worker::answers::Answer;
-use crate::run::worker::live::{Live, Reply, Said};
+use crate::run::worker::crew::Crew;
+use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
 use crate::run::worker::protocol::{error_of, write_request};
 
 /// Pauses before a worker is started again that died before it took a task, although another one has taken some.
@@ -34,19 +34,12 @@ const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 /// At most so much of a dead worker's standard error is looked at.
 const LAST_WORDS: usize = 2048;
 
-/// What the workers of a launch have in common.
-#[derive(Debug, Default)]
-pub struct Crew {
-    /// Whether one of them ever took a task: then it is no fault of the command when another one does not.
-    took: AtomicBool,
-}
-
 /// Asks its worker for each attempt.
 #[derive(Debug)]
 pub struct WorkerSlot<'a> {
     settings: &'a ProcessSettings,
     tasks: Option<NonZeroU64>,
-    crew: &'a Crew,
+    crew: &'a Crew<'a>,
     starter: &'a Starter,
     stop: &'a Shutdown,
     slot: usize,
@@ -56,6 +49,8 @@ pub struct WorkerSlot<'a> {
     home: SlotScratch,
     common: Vec<CString>,
     worker: Option<Live>,
+    /// What a worker that was replaced for it had said beside its answer.
+    extra: Option<ExtraAnswer>,
     /// Workers started so far.
     started: u64,
     request: Vec<u8>,
@@ -72,7 +67,7 @@ impl<'a> WorkerSlot<'a> {
     pub fn new(
         settings: &'a ProcessSettings,
         tasks: Option<NonZeroU64>,
-        crew: &'a Crew,
+        crew: &'a Crew<'a>,
         starter: &'a Starter,
         stop: &'a Shutdown,
         roster: &'a Roster,
@@ -97,6 +92,7 @@ impl<'a> WorkerSlot<'a> {
             home,
             common,
             worker: None,
+            extra: None,
             started: 0,
             request: Vec::new(),
             ready: Ok(()),
@@ -167,17 +163,26 @@ impl<'a> WorkerSlot<'a> {
                 },
             };
             self.seat.enter(worker.pid(), worker.started(), kills_before);
-            let reply = worker.ask(&self.request, until, self.stop, &mut said);
+            let question = Question { request: &self.request, path: attempt.path, until, crew: self.crew };
+            let reply = worker.ask(question, self.stop, &mut said);
             let failure = match reply {
                 Reply::Answer(Answer::Endless) => format!(
                     "the answer is larger than --max-result ({} bytes); the worker was started afresh",
                     self.settings.result.max_bytes
                 ),
-                Reply::Answer(answer) => return self.answered(worker, answer, begun, said),
-                Reply::OutOfStep(how) => {
+                Reply::Answer(Answer::Mistaken(almost)) => {
+                    self.crew.note_taken();
                     format!(
-                        "the worker answered more than once: {how}. It has to answer each request with one line; it was started afresh"
+                        "the worker printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; the worker was started afresh"
                     )
+                }
+                Reply::Answer(answer) => return self.answered(worker, answer, begun, said),
+                Reply::OutOfStep => "the worker answers without reading its requests; it has to read a line from standard input, then answer that with one line. It was started afresh".to_owned(),
+                Reply::Busy => {
+                    self.extra = worker.take_extra();
+                    worker.kill();
+                    worker.end(self.stop, self.seat, &mut said);
+                    continue;
                 }
                 Reply::Nothing => return self.ended(worker, attempt, begun, said),
                 Reply::NotTaken => match self.not_taken(worker, attempt, begun, said, &mut pauses) {
@@ -202,8 +207,12 @@ impl<'a> WorkerSlot<'a> {
 
     /// What comes of an answer, the worker being ready for the next request.
     fn answered(&mut self, mut worker: Live, answer: Answer, begun: Instant, mut said: Said) -> Execution {
-        self.crew.took.store(true, Ordering::Relaxed);
+        self.crew.note_taken();
         worker.served += 1;
+        let doubt = worker
+            .take_extra()
+            .or(self.extra.take())
+            .map(|ExtraAnswer { path, line }| Doubt::AnsweredAgain { path: crate::units::path(path), line });
         let now = Instant::now();
         let usage = Usage {
             duration_s: now.duration_since(begun).as_secs_f64(),
@@ -219,7 +228,7 @@ impl<'a> WorkerSlot<'a> {
         let judged = match answer {
             Answer::Object(result) => self.judge(result, &mut said),
             Answer::Refused(why) => Err(Failure { cause: Cause::Result, message: why }),
-            Answer::Endless => Ok(None),
+            Answer::Mistaken(_) | Answer::Endless => Ok(None),
         };
         self.seat.roster().ended(held.tree_bytes.or(usage.max_rss_bytes));
         let (result, failure) = match judged {
@@ -232,7 +241,7 @@ impl<'a> WorkerSlot<'a> {
             usage: usage.rounded(),
             tree_bytes: held.tree_bytes,
             result,
-            doubt: None,
+            doubt,
             stdout: said.stdout,
             stderr: said.stderr,
             left_processes: 0,
@@ -257,15 +266,9 @@ impl<'a> WorkerSlot<'a> {
     }
 
     /// What comes of a worker that ended at its task.
-    fn ended(
-        &mut self,
-        mut worker: Live,
-        attempt: &Attempt<'_>,
-        begun: Instant,
-        mut said: Said,
-    ) -> Execution {
-        self.crew.took.store(true, Ordering::Relaxed);
-        let mistaken = worker.take_mistaken();
+    fn ended(&mut self, worker: Live, attempt: &Attempt<'_>, begun: Instant, mut said: Said) -> Execution {
+        self.crew.note_taken();
+        let unfinished = worker.unfinished_line();
         let finished = worker.end(self.stop, self.seat, &mut said);
         let mut failure = match finished.ended_by {
             Some(EndedBy::Owner) => Failure {
@@ -274,9 +277,8 @@ impl<'a> WorkerSlot<'a> {
             },
             _ => verdict::failure(&finished, self.settings.limits).unwrap_or_else(no_answer),
         };
-        if let Some(error) = mistaken {
-            failure.message +=
-                &format!("; a line that looks like an answer is taken as log, since it is no JSON: {error}");
+        if let Some(line) = unfinished {
+            failure.message += &format!("; what it printed last has no line end: `{line}`");
         }
         self.failed(finished, failure, attempt, begun, said)
     }
@@ -338,7 +340,7 @@ impl<'a> WorkerSlot<'a> {
         if !is_first {
             return Ok(said);
         }
-        match pauses.next().filter(|_| self.crew.took.load(Ordering::Relaxed)) {
+        match pauses.next().filter(|_| self.crew.has_taken()) {
             Some(pause) if self.stop.begins_within(*pause) => Err(Execution::Stopped),
             Some(_) => Ok(said),
             None => Err(Execution::CannotStart(self.last_words(&finished, &mut said), ExitCode::Usage)),

@@ -1,4 +1,5 @@
-//! How often signs of life are given and how long they are waited for. Only tests set it: 40 s of waiting become one.
+//! Times that only tests set, so that 40 s of waiting become one: how often signs of life are given and how long they are
+//! waited for, and when people are told of a worker that does nothing.
 
 use std::time::Duration;
 
@@ -11,10 +12,22 @@ use crate::units::{self, parse_duration};
 
 const INTERVAL: &str = "CANFAR_RUN_TEST_HEARTBEAT";
 const TIMEOUT: &str = "CANFAR_RUN_TEST_HEARTBEAT_TIMEOUT";
+const WORKER_IDLE: &str = "CANFAR_RUN_TEST_WORKER_IDLE";
+
+/// People are told of a worker that has neither used CPU nor printed anything for so long.
+const WORKER_IDLE_AFTER: Duration = Duration::from_secs(30);
 
 /// Whether what follows `CANFAR_RUN_` is one of these, and so no misspelt option.
-pub(super) fn is_heartbeat_variable(suffix: &str) -> bool {
-    [INTERVAL, TIMEOUT].iter().any(|name| name.strip_prefix(PREFIX) == Some(suffix))
+pub(super) fn is_test_variable(suffix: &str) -> bool {
+    [INTERVAL, TIMEOUT, WORKER_IDLE].iter().any(|name| name.strip_prefix(PREFIX) == Some(suffix))
+}
+
+/// When people are told of a worker that does nothing.
+///
+/// # Errors
+/// When the variable that sets it is no duration.
+pub(super) fn worker_idle(environment: &Environment) -> anyhow::Result<Duration> {
+    Ok(duration_of(environment, WORKER_IDLE)?.unwrap_or(WORKER_IDLE_AFTER))
 }
 
 /// The times that the environment sets, or else those of the contract.

@@ -1,0 +1,62 @@
+//! What the workers of a launch have in common.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::run::recorder::Watch;
+use crate::units;
+
+/// What the workers of a launch have in common.
+pub struct Crew<'a> {
+    /// Whether one of them ever took a task: then it is no fault of the command when another one does not.
+    took: AtomicBool,
+    /// After so long without an answer, output or use of the CPU, people are told of one.
+    idle_after: Duration,
+    is_idle_told: AtomicBool,
+    watch: &'a dyn Watch,
+}
+
+impl fmt::Debug for Crew<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Crew").field("took", &self.took).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Crew<'a> {
+    /// Workers of a launch that is watched, of which one that is idle for so long is told of.
+    pub fn new(idle_after: Duration, watch: &'a dyn Watch) -> Self {
+        Self { took: AtomicBool::new(false), idle_after, is_idle_told: AtomicBool::new(false), watch }
+    }
+
+    /// One of them took a task.
+    pub(super) fn note_taken(&self) {
+        self.took.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one ever did.
+    pub(super) fn has_taken(&self) -> bool {
+        self.took.load(Ordering::Relaxed)
+    }
+
+    /// After how long without a sign of work people are to be told of a worker; `None` once they were.
+    pub(super) fn idle_after(&self) -> Option<Duration> {
+        (!self.is_idle_told.load(Ordering::Relaxed)).then_some(self.idle_after)
+    }
+
+    /// Tells, once, of a worker that is idle at the entry `path`, and of the last line that it printed, if it did.
+    pub(super) fn tell_idle(&self, path: &OsStr, last_line: Option<&str>) {
+        if self.is_idle_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (path, time) = (units::path(path), units::duration(self.idle_after));
+        let what = match last_line {
+            Some(line) => format!("printed `{line}` and has been idle for {time} without an answer"),
+            None => format!("has printed nothing and has been idle for {time}"),
+        };
+        self.watch.worker_idle(&format!(
+            "the worker for {path} {what}; an answer is one line of JSON such as {{\"stars\": 42}}, with a line end, and is not held back in a buffer (in Python: print(json.dumps(...), flush=True))"
+        ));
+    }
+}
