@@ -23,6 +23,7 @@ mod limits;
 mod logs;
 mod merge;
 mod names;
+mod nothing_to_do;
 mod odd_tasks;
 mod options;
 mod plan;

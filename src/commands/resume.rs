@@ -20,11 +20,12 @@ use crate::config::{RunConfig, Verbosity, refuse_fixed};
 use crate::environment::Environment;
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
-use crate::launch::{Before, Ended, Launcher, told};
+use crate::launch::{Before, Ended, Launcher, changed_since, remarks, told};
 use crate::liveness::heartbeat::quiet_ones;
 use crate::liveness::takeover::{self, AlreadyRunning, Life, ask, ended_in_order};
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
+use crate::record::history::Standing;
 use crate::record::inputs::InputList;
 use crate::record::launches::{last_launches, launches_of};
 use crate::record::layout::Layout;
@@ -147,8 +148,8 @@ struct Resume<'a> {
 struct Tally {
     ended: Vec<Ended>,
     done: u64,
-    /// Whether there are failures among what is done.
-    has_failures: bool,
+    /// How those of them stand that were done before.
+    standings: Vec<(u32, Standing)>,
     at_work: Vec<u32>,
     not_begun: Vec<u32>,
     errors: Vec<ShareError>,
@@ -311,7 +312,7 @@ impl Resume<'_> {
         let before = launcher.look(&share)?;
         if let Before::Done(standing) = before {
             tally.done += 1;
-            tally.has_failures |= standing.has_failures();
+            tally.standings.push((replica.id(), standing));
         } else if self.is_settled(replica)? {
             tally.done += 1;
         } else if tally.is_over() || self.is_late() {
@@ -339,6 +340,8 @@ impl Resume<'_> {
                 code.or(merge_if_last(self.layout, &self.me, self.config.heartbeat, self.console, self.stop));
         }
         let container = self.config.identity.replica;
+        let records: Vec<(u32, u64)> =
+            tally.standings.iter().map(|(id, standing)| (*id, standing.ok)).collect();
         let summary = ResumeSummary {
             run: self.list.header().run.clone(),
             results_dir: units::path(self.layout.root()),
@@ -356,13 +359,19 @@ impl Resume<'_> {
             self.console.warn(&format!("stopped by {} before any share began", units::signal(signal)));
         }
         say(self.console, &summary);
+        if summary.has_nothing_to_do() && self.config.verbosity >= Verbosity::Normal {
+            let changed = changed_since(self.layout, &self.command_files, records);
+            let remarks = remarks(self.list, self.layout, self.stop, &changed);
+            self.say(&remarks.join("\n"));
+        }
         told(&summary, code, self.config.json, self.console, out)
     }
 
     fn code(&self, tally: &Tally) -> ExitCode {
         let by_signal = self.stop.external_signal().map(ExitCode::Signal);
         let by_rest = (!tally.not_begun.is_empty()).then_some(ExitCode::Incomplete);
-        let by_done = tally.has_failures.then_some(ExitCode::TasksFailed);
+        let has_failures = tally.standings.iter().any(|(_, standing)| standing.has_failures());
+        let by_done = has_failures.then_some(ExitCode::TasksFailed);
         let by_shares = tally.ended.iter().map(|ended| ended.code);
         let all = [by_signal, by_rest, by_done, tally.code].into_iter().flatten().chain(by_shares);
         all.fold(ExitCode::Ok, ExitCode::or)

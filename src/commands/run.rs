@@ -225,7 +225,7 @@ fn live(
     launcher.say_imbalance();
     let mut ended = match launcher.look(&share)? {
         Before::Done(standing) => {
-            launcher.say_nothing_to_do(&share);
+            launcher.say_nothing_to_do(&share, &standing, &command_files);
             launcher.close(standing, None, None, begun)
         }
         left => launcher.launch(share, left, &me, command_files, &listener, begun)?,

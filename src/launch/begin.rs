@@ -123,25 +123,10 @@ impl Launcher<'_> {
             .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))
     }
 
-    fn no_share(&self) -> String {
+    pub(super) fn no_share(&self) -> String {
         let header = self.list.header();
         let files = units::count(header.count, "file");
         format!("there are {files} for {} replicas: none is for this one", header.replica_count)
-    }
-
-    /// Tells why there is nothing to do, and how to begin anew.
-    pub fn say_nothing_to_do(&self, share: &Share) {
-        let header = self.list.header();
-        let text = if share.is_empty() {
-            self.no_share()
-        } else {
-            format!(
-                "nothing to do: the share is done. The list of this run is frozen since {}; to process new files, begin anew after `canfar-run reset {}`",
-                header.created_at,
-                self.layout.root().display()
-            )
-        };
-        self.console.say(Verbosity::Normal, Tone::Plain, &text);
     }
 
     /// Writes the first lines of the journal and gets ready for the first task.

@@ -5,6 +5,7 @@ mod begin;
 mod caution;
 mod due;
 mod end;
+mod nothing_to_do;
 mod whole;
 
 use crate::config::RunConfig;
@@ -18,6 +19,7 @@ pub use agreement::{agree, agree_on_command};
 pub use begin::{Before, Prepared};
 pub use due::Due;
 pub use end::{Ended, print_json, told};
+pub use nothing_to_do::{changed_since, remarks};
 
 /// The steps of one launch, with what they all need.
 pub struct Launcher<'a> {

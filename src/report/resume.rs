@@ -43,6 +43,14 @@ pub struct ShareError {
     pub error: String,
 }
 
+impl ResumeSummary {
+    /// Whether all that was looked at was done before.
+    pub fn has_nothing_to_do(&self) -> bool {
+        let Self { shares, at_work, not_begun, errors, .. } = self;
+        shares.is_empty() && at_work.is_empty() && not_begun.is_empty() && errors.is_empty()
+    }
+}
+
 /// Says it.
 pub fn say(console: &Console, summary: &ResumeSummary) {
     let mut parts = vec![what_ran(summary)];
@@ -67,9 +75,8 @@ pub fn say(console: &Console, summary: &ResumeSummary) {
 fn what_ran(summary: &ResumeSummary) -> String {
     let shares = &summary.shares;
     if shares.is_empty() {
-        let is_all = summary.at_work.is_empty() && summary.not_begun.is_empty() && summary.errors.is_empty();
         let done = units::count(summary.done, "share");
-        return if is_all {
+        return if summary.has_nothing_to_do() {
             format!("nothing to do: {done} looked at, none of them unfinished")
         } else {
             format!("nothing was resumed: {done} done")

@@ -11,7 +11,7 @@ fn a_finished_share_is_not_run_again_and_says_so() {
     let dir = Dir::with_inputs(4);
     launch(&dir, 2).sh(TASK).run().exits(0);
     let before = dir.tree();
-    launch(&dir, 2).sh(TASK).run().exits(0).says("nothing to do: the share is done").says("canfar-run reset");
+    launch(&dir, 2).sh(TASK).run().exits(0).says("nothing to do: all").says("canfar-run reset");
     assert_eq!(before.difference(&dir.tree()), None);
 }
 

@@ -1,0 +1,176 @@
+//! What is said where nothing is left to do: since when that is so, what matches the run's input now that is not in its list,
+//! and which files of the command have changed since results were made.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::config::Verbosity;
+use crate::launch::Launcher;
+use crate::listing::{self, Rules};
+use crate::provenance::NamedFile;
+use crate::record::command_files::{LaunchHeads, RecordsByContent};
+use crate::record::history::Standing;
+use crate::record::inputs::{InputList, Source};
+use crate::record::launches::launches_of;
+use crate::record::layout::Layout;
+use crate::report::console::Tone;
+use crate::run::shutdown::Shutdown;
+use crate::select::Share;
+use crate::template::shell_quote;
+use crate::units;
+
+/// A remark is not worth a longer search: many containers may look at one time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Launcher<'_> {
+    /// Tells why there is nothing to do, and what has changed since.
+    pub fn say_nothing_to_do(&self, share: &Share, standing: &Standing, now: &[NamedFile]) {
+        if self.config.verbosity < Verbosity::Normal {
+            return;
+        }
+        let replica = self.config.identity.replica;
+        let text = if share.is_empty() {
+            self.no_share()
+        } else {
+            let owner = if replica.count() == 1 { "this run".to_owned() } else { replica.to_string() };
+            let changed = changed_since(self.layout, now, [(self.id(), standing.ok)]);
+            let remarks = remarks(self.list, self.layout, self.stop, &changed);
+            format!("nothing to do: {}\n{}", done(standing, &owner), remarks.join("\n"))
+        };
+        self.console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+}
+
+/// How all is done.
+fn done(standing: &Standing, owner: &str) -> String {
+    let Standing { files, ok, failed, lost, .. } = *standing;
+    if !standing.has_failures() {
+        return match files {
+            1 => format!("the one file of {owner} is done"),
+            _ => format!("all {files} files of {owner} are done"),
+        };
+    }
+    let again = if lost > 0 { "all" } else { "failed" };
+    let mut text = format!("of the {} of {owner} {ok} are ok", units::count(files, "file"));
+    for (count, what) in [(failed, "failed"), (lost, "lost with their container")] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    text + &format!("; to run those again give --rerun {again}")
+}
+
+/// The files of the command that have other contents now than when replicas, which have so many results, made these; with
+/// how many it is about.
+pub fn changed_since(
+    layout: &Layout,
+    now: &[NamedFile],
+    replicas: impl IntoIterator<Item = (u32, u64)>,
+) -> Vec<(String, u64)> {
+    let mut made = RecordsByContent::default();
+    for (id, ok) in replicas.into_iter().filter(|_| !now.is_empty()) {
+        let launches = launches_of(layout, id).unwrap_or_default();
+        made.join(LaunchHeads::read(layout, id, &launches).records(ok));
+    }
+    let changed = now.iter().map(|file| (units::path(&file.name.0), made.by_others(file)));
+    changed.filter(|(_, results)| *results > 0).collect()
+}
+
+/// What has changed since, the files of the command `changed` among it, with what to type; last, how to begin anew.
+pub fn remarks(list: &InputList, layout: &Layout, stop: &Shutdown, changed: &[(String, u64)]) -> Vec<String> {
+    let root = layout.root();
+    let mut lines = Vec::new();
+    lines.extend(NewInputs::look(list, root, stop).map(|new| new.remark(list, root)));
+    lines.extend(changed.iter().map(|(file, results)| {
+        format!("{file} has changed since it made {}", units::count(*results, "result"))
+    }));
+    lines.push(format!(
+        "The list of this run is frozen since {}. To run all of it again: `canfar-run reset {}`, then the launch as before",
+        listed_at(list),
+        quoted(root.as_os_str())
+    ));
+    lines
+}
+
+/// When the list was made, to the minute.
+fn listed_at(list: &InputList) -> String {
+    let at = &list.header().created_at;
+    at.get(..16).map_or_else(|| at.clone(), |at| format!("{} UTC", at.replace('T', " ")))
+}
+
+/// What would be in a list that is made now, and is not in the run's.
+struct NewInputs {
+    count: usize,
+    example: OsString,
+    /// How many there are now in all.
+    of: usize,
+}
+
+impl NewInputs {
+    /// `None` where there is nothing new, or nobody can tell: then it is no matter of this run.
+    fn look(list: &InputList, root: &Path, stop: &Shutdown) -> Option<Self> {
+        let source = &list.header().source;
+        if matches!(source, Source::FilesFrom { file, .. } if file.0 == "-") {
+            return None;
+        }
+        let begun = Instant::now();
+        let keep_going = || stop.signal().is_none() && begun.elapsed() < PATIENCE;
+        let rules = Rules { allow_empty: true, with_sizes: false, results_dir: root };
+        let now = listing::list(source, rules, &keep_going).ok()?.entries;
+        let mut new: HashSet<&OsStr> = now.iter().map(|entry| entry.path).collect();
+        let all = 0..list.header().count;
+        let read = list.read(all, |_, entry| {
+            new.remove(entry.path);
+            Ok(())
+        });
+        read.ok()?;
+        let example = now.iter().map(|entry| entry.path).find(|path| new.contains(path))?.to_owned();
+        Some(Self { count: new.len(), example, of: now.len() })
+    }
+
+    fn remark(&self, list: &InputList, root: &Path) -> String {
+        let count = self.count as u64;
+        let what = match &list.header().source {
+            Source::Patterns { .. } => {
+                format!(
+                    "{} now that {} not there",
+                    units::plural(count, "file matches", "files match"),
+                    were(count)
+                )
+            }
+            Source::FilesFrom { file, .. } => format!(
+                "{} in {} now that {} not there",
+                units::plural(count, "entry is", "entries are"),
+                units::path(&file.0),
+                were(count)
+            ),
+        };
+        let (root, other) = (quoted(root.as_os_str()), quoted(&beside(root)));
+        format!(
+            "{what} on {}, such as {}. To run them, too: the launch as before with -o {other} (runs all {}), then `canfar-run merge {root} {other}`",
+            listed_at(list),
+            units::path(&self.example),
+            self.of
+        )
+    }
+}
+
+fn were(count: u64) -> &'static str {
+    if count == 1 { "was" } else { "were" }
+}
+
+fn quoted(path: &OsStr) -> String {
+    String::from_utf8_lossy(&shell_quote(&[path.to_owned()])).into_owned()
+}
+
+/// A name beside a results directory where nothing is.
+fn beside(root: &Path) -> OsString {
+    let named = |number: u32| {
+        let mut name = root.as_os_str().to_owned();
+        name.push(format!("-{number}"));
+        name
+    };
+    (2..100).map(named).find(|name| !Path::new(name).exists()).unwrap_or_else(|| named(100))
+}
