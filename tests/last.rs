@@ -43,6 +43,28 @@ fn of_replicas_that_end_at_the_same_time_at_least_one_merges() {
 }
 
 #[test]
+fn where_journals_cannot_be_read_nothing_is_merged_and_it_is_said() {
+    let dir = Dir::with_inputs(2);
+    replica(dir.canfar_run(), 1, 2).run().exits(0);
+    let (journal, aside) = (dir.path("out/journal/1.1.jsonl"), dir.path("aside"));
+    std::fs::rename(&journal, &aside).unwrap();
+    std::fs::create_dir(&journal).unwrap();
+    let ended = replica(dir.canfar_run(), 2, 2).run().exits(3);
+    ended
+        .says("the results were not merged: `canfar-run merge ")
+        .says("whether the run is complete can't be told: replica 1: can't read the journal")
+        .says("Is a directory");
+    let names = dir.names("out");
+    assert!(!names.iter().any(|name| name.starts_with("final_") || name.contains("listing")), "{names:?}");
+    // Its own records are safe.
+    assert_eq!(dir.results(2).len(), 1);
+    std::fs::remove_dir(&journal).unwrap();
+    std::fs::rename(&aside, &journal).unwrap();
+    replica(dir.canfar_run(), 2, 2).run().exits(0).says("nothing to do");
+    is_merged(&dir, 2);
+}
+
+#[test]
 fn who_is_not_last_says_so_and_who_is_exits_by_all_files() {
     let dir = Dir::with_inputs(4);
     dir.write("bad/000.fits", "");

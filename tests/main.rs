@@ -12,7 +12,6 @@ mod discover;
 mod engines;
 mod examples;
 mod exit_codes;
-mod explicit;
 mod fuzz;
 mod glob_parity;
 mod help;

@@ -381,13 +381,12 @@ impl Resume<'_> {
 impl Tally {
     /// Whether the last share ended for what no other share can escape.
     fn is_over(&self) -> bool {
-        self.ended.last().is_some_and(|ended| match &ended.summary {
-            // Another launch took over, and all that ran here ended for that.
-            None => true,
-            Some(summary) => matches!(
+        // Where another launch took over, it is one share that is settled.
+        self.ended.last().and_then(|ended| ended.summary.as_ref()).is_some_and(|summary| {
+            matches!(
                 summary.reason,
                 StopReason::Signal | StopReason::Deadline | StopReason::CannotWrite | StopReason::CannotStart
-            ),
+            )
         })
     }
 }

@@ -223,7 +223,8 @@ impl Launcher<'_> {
     /// Ends where a newer launch goes on.
     fn leave_it(&self) -> Ended {
         self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
-        Ended { code: ExitCode::Incomplete, summary: None }
+        let by_signal = self.stop.external_signal().map_or(ExitCode::Ok, ExitCode::Signal);
+        Ended { code: by_signal.or(ExitCode::Incomplete), summary: None }
     }
 
     /// What the attempts of this launch used, with what there was for them.

@@ -29,12 +29,14 @@ impl Launcher<'_> {
         // All that can be wrong is found before a launch begins.
         let entries = self.list.entries(&share)?;
         results::try_place(self.layout, self.id()).context(CannotWrite)?;
+        let stop = self.stop.of_launch().context("can't make the pipes that tell of signals")?;
+        let launcher = Launcher { stop: &stop, ..*self };
         let replica = self.config.identity.replica;
         let (journal, locked) =
             begin(self.layout, self.run_id(), replica, me, self.config.heartbeat, listener)?;
         let introduction = self.introduction(me, locked, command_files, &share);
-        let prepared = self.prepare(journal, &introduction, share, entries, before)?;
-        Ok(self.carry_out(prepared, begun))
+        let prepared = launcher.prepare(journal, &introduction, share, entries, before)?;
+        Ok(launcher.carry_out(prepared, begun))
     }
 
     /// Refuses to write over results that are not of this run.

@@ -176,7 +176,7 @@ impl<'a> LockFiles<'a> {
             let chain = self.chain()?;
             let is_next = chain.last().is_some_and(|last| last.nonce == prepared.nonce);
             // Who was frozen meanwhile may have been taken for dead in turn.
-            let is_late = begun.elapsed() > self.times.recheck();
+            let is_late = begun.elapsed() > self.times.timeout / 2;
             if !is_next || is_late {
                 remove(&mark);
                 return Ok(None);
@@ -415,5 +415,134 @@ impl Pulse for LockFile {
 
     fn end_sync(&mut self, (): (), result: &io::Result<()>) {
         self.is_dirty = result.is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::{LockFiles, LockObserver, LockText, RunLock};
+    use crate::liveness::heartbeat::HeartbeatTimes;
+    use crate::provenance::Process;
+    use crate::record::layout::Layout;
+
+    struct Patient;
+
+    impl LockObserver for Patient {
+        fn keep_going(&self) -> bool {
+            true
+        }
+
+        fn waiting_for_lock(&self, _: &str) {}
+    }
+
+    const QUICK: HeartbeatTimes =
+        HeartbeatTimes { interval: Duration::from_millis(100), timeout: Duration::from_secs(1) };
+
+    /// A process of another host, whose locks nobody here believes.
+    fn elsewhere(number: usize) -> Process {
+        Process { host: format!("host{number}"), ..Process::current(None) }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    fn left_by_the_dead(path: &Path, nonce: &str) {
+        let text = LockText { process: elsewhere(999), locked: true, nonce: nonce.to_owned() };
+        std::fs::write(path, serde_json::to_string(&text).unwrap() + "\n").unwrap();
+    }
+
+    /// Has many contend for the lock that `left` says was left; a text with a nonce each, or none that was ever written.
+    fn contend(left: &[(&str, Option<&str>)]) {
+        const CONTENDERS: usize = 16;
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        for (name, nonce) in left {
+            let path = folder.path().join(name);
+            nonce.map_or_else(|| std::fs::write(&path, "").unwrap(), |nonce| left_by_the_dead(&path, nonce));
+        }
+        let (holding, had) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for number in 0..CONTENDERS {
+                let (layout, holding, had) = (&layout, &holding, &had);
+                scope.spawn(move || {
+                    let me = elsewhere(number);
+                    let lock = RunLock::acquire(layout, &me, QUICK, &Patient).unwrap();
+                    assert_eq!(holding.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+                    std::thread::sleep(Duration::from_millis(2));
+                    assert!(lock.is_held().unwrap());
+                    had.fetch_add(1, Ordering::SeqCst);
+                    holding.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(had.load(Ordering::SeqCst), CONTENDERS, "{left:?}");
+        assert_eq!(names(folder.path()), [""; 0], "{left:?}");
+    }
+
+    #[test]
+    fn of_many_that_find_a_stale_lock_at_once_one_has_it_at_a_time() {
+        const LOCK: &str = "inputs.listing";
+        const MARK: &str = ".inputs.listing.A-successor.tmp";
+        let all: [&[(&str, Option<&str>)]; 5] = [
+            // Its holder died.
+            &[(LOCK, Some("A"))],
+            // Who was about to break it did, too.
+            &[(LOCK, Some("A")), (MARK, Some("B"))],
+            // Its holder died as it released it.
+            &[(LOCK, Some("A")), (MARK, Some("A"))],
+            // Its holder was of an older version.
+            &[(LOCK, Some(""))],
+            // Its text was never written.
+            &[(LOCK, None)],
+        ];
+        std::thread::scope(|scope| all.iter().for_each(|left| _ = scope.spawn(|| contend(left))));
+    }
+
+    #[test]
+    fn a_holder_that_was_taken_for_dead_knows_it_and_leaves_the_newer_lock_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let (me, other) = (elsewhere(1), elsewhere(2));
+        let first = RunLock::acquire(&layout, &me, QUICK, &Patient).unwrap();
+        let files = LockFiles::of(&layout, &other, QUICK);
+        assert!(files.try_acquire().unwrap().is_none());
+        let judged = files.chain().unwrap().pop().unwrap();
+        let second = files.break_stale(&judged).unwrap().unwrap();
+        assert!(second.is_held().unwrap() && !first.is_held().unwrap());
+        // Two that judged the same lock.
+        assert!(files.break_stale(&judged).unwrap().is_none());
+        assert!(second.is_held().unwrap());
+        drop(first);
+        assert!(second.is_held().unwrap());
+        drop(second);
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn who_is_about_to_take_a_lock_off_its_name_is_alone_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let (me, other) = (elsewhere(1), elsewhere(2));
+        let lock = RunLock::acquire(&layout, &me, QUICK, &Patient).unwrap();
+        let files = LockFiles::of(&layout, &other, QUICK);
+        // Another process is breaking it and has not got further.
+        left_by_the_dead(&files.mark_of(&lock.nonce), "B");
+        assert!(!lock.is_held().unwrap());
+        let mut chain = files.chain().unwrap();
+        let breaker = chain.pop().unwrap();
+        assert!(files.break_stale(&chain[0]).unwrap().is_none());
+        drop(lock);
+        assert!(layout.listing().exists());
+        // It is dead, too: who breaks it has the lock.
+        let third = files.break_stale(&breaker).unwrap().unwrap();
+        assert!(third.is_held().unwrap());
+        drop(third);
+        assert_eq!(names(folder.path()), [""; 0]);
     }
 }

@@ -9,8 +9,10 @@ mod cannot_write;
 mod caution;
 mod death;
 mod giving_up;
+mod long_entries;
 mod one_at_a_time;
 mod signals;
+mod taken_back;
 
 /// Notes its file's name in `ran`, and as long as `hold/NAME` is there, stays.
 const TASK: &str = "echo \"${1##*/}\" >> ran

@@ -37,6 +37,22 @@ fn who_is_through_with_its_own_shares_goes_on_with_those_that_nobody_is_at() {
 }
 
 #[test]
+fn where_one_share_is_taken_over_the_others_go_on() {
+    let dir = Dir::with_inputs(3);
+    replica(&dir, 1, 3).run().exits(0);
+    hold(&dir, 1);
+    let resumed = resume(&dir).arg("--json").start();
+    began(&dir, 1, 1);
+    // As a launch elsewhere would that could not see this one live.
+    dir.write("out/journal/2.2.jsonl", "");
+    let ended = resumed.wait().exits(3).says("a newer launch of this replica took over");
+    assert_eq!(dir.results(3).len(), 1, "{ended}");
+    assert!(!dir.exists("out/container_2_results.json"), "{ended}");
+    assert_eq!(runs(&dir), [(0, 1), (1, 1), (2, 1)].into());
+    assert_eq!(ended.json()["shares"][0]["replica_id"], 3);
+}
+
+#[test]
 fn failures_are_not_tried_again_by_every_container() {
     let dir = Dir::with_inputs(6);
     let task = "echo \"${1##*/}\" >> ran; false";

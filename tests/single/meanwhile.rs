@@ -68,12 +68,12 @@ fn a_reset_in_the_instant_of_a_launch_moves_a_whole_run_or_none() {
         let launch = ended.pop().unwrap();
         let moved = dir.names("out/previous").len();
         match (launch.code, reset.code) {
-            (Some(0), Some(2)) => assert_eq!(moved, 0, "{reset}"),
-            (Some(2), Some(0)) => assert_eq!(moved, 1, "{}", launch.says("was moved away")),
+            (Some(0), Some(3)) => assert_eq!(moved, 0, "{reset}"),
+            (Some(3), Some(0)) => assert_eq!(moved, 1, "{}", launch.says("was moved away")),
             // One after the other.
             (Some(0), Some(0)) => assert_eq!(moved, 1, "{launch}\n{reset}"),
             // Each saw the other.
-            (Some(2), Some(2)) => assert_eq!(moved, 0, "{}", launch.says("was moved away")),
+            (Some(3), Some(3)) => assert_eq!(moved, 0, "{}", launch.says("was moved away")),
             _ => panic!("{launch}\n{reset}"),
         }
         for run in runs(&dir).into_iter().filter(|run| run != "out" || dir.exists("out/inputs.jsonl")) {

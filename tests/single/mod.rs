@@ -10,9 +10,11 @@ use crate::support::{DEADLINE, Dir, Run, wait_until};
 
 mod elsewhere;
 mod frozen;
+mod held_up;
 mod instant;
 mod locks;
 mod meanwhile;
+mod yields;
 
 /// Notes its task, stays as long as there is `hold/LAUNCH.INDEX`, and gives twice the number in its file.
 const TASK: &str = "echo \"$CANFAR_TASK_ID\" >> began; echo $$ >> pids

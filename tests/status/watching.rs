@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::{at_work, let_go, name, replica, status};
-use crate::support::{DEADLINE, Dir, wait_until};
+use crate::support::{Component, DEADLINE, Dir, Run, require, wait_until};
 
 #[test]
 fn who_waits_is_told_how_it_ended_as_soon_as_nobody_is_at_work() {
@@ -31,6 +31,27 @@ fn a_replica_that_dies_ends_the_waiting() {
     running.kill();
     let text = waiting.wait().exits(3).printed();
     assert!(text.contains("its only replica: silent"), "{text}");
+}
+
+#[test]
+fn who_waits_goes_on_waiting_where_storage_fails_for_a_moment() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let dir = Dir::with_inputs(2);
+    let running = at_work(&dir, 1, 1, 0);
+    let journal = dir.path("out/journal/1.1.jsonl").display().to_string();
+    let fails_twice = ["-P", &journal, "-e", "inject=openat:error=EIO:when=1..2"];
+    let strace = Run::of(&dir, "strace").args(["-f", "-qq", "-o", "faults"]).args(fails_twice);
+    let strace = strace.arg(env!("CARGO_BIN_EXE_canfar-run"));
+    let mut waiting = strace.args(["status", "out", "--wait", "--json"]).start();
+    let failed = || dir.lines("faults").iter().filter(|line| line.contains("(INJECTED)")).count();
+    wait_until(DEADLINE, "two looks fail", || failed() == 2);
+    assert!(!waiting.has_ended());
+    let_go(&dir);
+    running.wait().exits(0);
+    let printed = waiting.wait().exits(0).json();
+    assert_eq!(printed["complete"], true, "{printed}");
 }
 
 #[test]

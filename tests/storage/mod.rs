@@ -10,6 +10,7 @@ use crate::support::{Dir, Ended, Run};
 mod calls;
 mod gone;
 mod leftovers;
+mod order;
 mod room;
 mod short;
 mod slow;
