@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -63,6 +64,9 @@ impl Destination {
 
     fn kind(&self) -> io::Result<Kind> {
         let Self::Path(path) = self else { return Ok(Kind::Stdout) };
+        if path.as_os_str().as_bytes().ends_with(b"/") {
+            return Err(ErrorKind::IsADirectory.into());
+        }
         match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
             Ok(found) if !found.is_file() => Ok(Kind::WrittenTo(path.clone())),
@@ -232,7 +236,9 @@ mod tests {
         assert_eq!(std::fs::read_to_string(path("real")).unwrap(), "there before");
         symlink("around", path("around")).unwrap();
         assert!(write(&path("around"), "x").is_err());
-        assert_eq!(write(folder.path(), "x").unwrap_err().kind(), ErrorKind::IsADirectory);
+        for folder in [folder.path(), &path("new/")] {
+            assert_eq!(write(folder, "x").unwrap_err().kind(), ErrorKind::IsADirectory);
+        }
     }
 
     #[test]
