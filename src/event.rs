@@ -157,7 +157,7 @@ pub struct Totals {
     /// Tasks of the share whose newest record is a failure.
     pub failed: u64,
     /// Of those that are ok, the ones without a result, although one was expected.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub without_result: u64,
     /// Tasks without a record that this launch has still to run, those running included.
     pub left: u64,
@@ -174,7 +174,7 @@ pub struct ResultsWritten {
     /// Records in it.
     pub records: u64,
     /// Of those, the ones without a result, although one was expected.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub without_result: u64,
     /// Its length in bytes.
     pub bytes: u64,
@@ -221,12 +221,6 @@ pub struct Stopped {
     pub figures: Option<Box<Figures>>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_none(count: &u64) -> bool {
-    *count == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
 }

@@ -29,13 +29,13 @@ struct Example {
 /// A note for the end of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoubtNote {
-    /// What was found, and what to do.
+    /// What was found, and what to do; shorter where that was said before.
     pub text: String,
     /// The index of a task whose output is kept.
     pub kept: Option<u64>,
     /// Where there is one: tasks whose output is not kept, since it would be too much.
     pub not_kept: u64,
-    /// Whether it was said before, of fewer tasks.
+    /// Whether it was said before, perhaps of fewer tasks.
     pub is_told: bool,
 }
 
@@ -97,8 +97,17 @@ impl Doubts {
 impl Counted {
     fn note(&self) -> Option<DoubtNote> {
         let kept = self.first.as_ref().filter(|first| first.is_kept).map(|first| first.index);
-        let Self { not_kept, is_told, .. } = *self;
-        Some(DoubtNote { text: self.text()?, kept, not_kept, is_told })
+        let Self { count, not_kept, is_told, .. } = *self;
+        let files = || units::count(count, "file");
+        let text = match (&self.first.as_ref()?.doubt, is_told) {
+            (Doubt::NoResult(_), true) => format!("{} ok without a JSON result", files()),
+            (Doubt::SeveralLines(_), true) => format!("{} with several lines of JSON", files()),
+            (Doubt::AnsweredAgain { .. }, true) => {
+                format!("{} with a worker that answered more than once", files())
+            }
+            (_, false) => self.text()?,
+        };
+        Some(DoubtNote { text, kept, not_kept, is_told })
     }
 
     fn text(&self) -> Option<String> {

@@ -74,6 +74,8 @@ fn a_second_answer_costs_no_task_and_is_told_once_and_kept() {
 fn who_answers_without_having_read_is_believed_nothing() {
     for script in [
         "while :; do echo '{\"n\": 1}'; sleep 0.05; done",
+        // Nor does it end a line.
+        "printf '{\"a'; while :; do printf '%65536s' x; done",
         // It did read the first.
         "read -r _; while :; do echo '{\"n\": 1}'; sleep 0.05; done",
     ] {

@@ -176,9 +176,9 @@ impl Answers {
         self.first.is_some()
     }
 
-    /// Whether that is an object.
-    pub(super) fn is_object(&self) -> bool {
-        matches!(self.first, Some(Answer::Object(_) | Answer::Refused(_)))
+    /// Whether that was only meant as one.
+    pub(super) fn is_mistaken(&self) -> bool {
+        matches!(self.first, Some(Answer::Mistaken(_)))
     }
 
     /// Makes log of what belongs to no request.
@@ -197,6 +197,11 @@ impl Answers {
     /// What came beside the answer that was taken, if anything did.
     pub(super) fn take_extra(&mut self) -> Option<String> {
         self.extra.take()
+    }
+
+    /// Whether there is a line that goes on beyond what a result may have.
+    pub(super) fn is_endless(&self) -> bool {
+        self.is_endless
     }
 
     /// Whether a line has begun as an answer does, and has not ended.

@@ -169,9 +169,9 @@ impl Live {
         let Question { request, path, until, crew } = question;
         self.supervisor.limit(until);
         self.read_output(said);
-        if !self.has_ended_its_line(stop, said) {
+        if self.served > 0 && !self.has_ended_its_line(stop, said) {
             let path = self.previous.clone();
-            let line = self.unfinished_line().unwrap_or_default();
+            let line = self.unfinished_line().unwrap_or_else(|| "a line without end".to_owned());
             self.extra.get_or_insert(ExtraAnswer { path, line });
             return Reply::Busy;
         }
@@ -229,10 +229,15 @@ impl Live {
         if self.unread(left) == 0 {
             return self.answers.take().map(Reply::Answer);
         }
-        let is_answer = self.answers.is_object();
-        *late += u32::from(is_answer);
-        let has_never_read = self.served == 0 && is_answer;
-        (has_never_read || *late > MOST_LATE).then_some(Reply::OutOfStep)
+        let (is_endless, is_mistaken) = (self.answers.is_endless(), self.answers.is_mistaken());
+        *late += u32::from(!is_mistaken);
+        match self.served {
+            // What it says as it starts is log, whatever it looks like.
+            0 if is_mistaken => None,
+            0 => Some(Reply::OutOfStep),
+            _ if *late > MOST_LATE => Some(Reply::OutOfStep),
+            _ => is_endless.then_some(Reply::Busy),
+        }
     }
 
     /// Makes log of an answer that belongs to no request.
