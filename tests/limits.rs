@@ -32,8 +32,8 @@ fn where_processes_are_few_fewer_tasks_run_at_a_time_none_fails_and_a_line_says_
     if !require(Component::Root) {
         return;
     }
-    // A task here is three processes at a time. Of 10, listing, records and signals take most.
-    for (uid, limit, jobs) in [(54_331, "--nproc=42:42", 6), (54_332, "--nproc=10:10", 1)] {
+    // A task here is four processes at a time. Of 11, seven are threads of canfar-run.
+    for (uid, limit, jobs) in [(54_331, "--nproc=42:42", 6), (54_332, "--nproc=11:11", 1)] {
         let dir = Dir::with_inputs(20);
         set_permissions(dir.root(), Permissions::from_mode(0o777)).unwrap();
         let run = under(&dir, "prlimit", &[limit]).args(["-j", "20"]).without_rights(uid);

@@ -62,7 +62,7 @@ pub fn run(
     let kills_before = spec.seat.roster().kills();
     let Started { pid, stdout: from_stdout, stderr: from_stderr } = spec.starter.start(spec.program)?;
     let until = spec.limits.timeout.and_then(|timeout| started.checked_add(timeout));
-    let mut supervisor = ChildSupervisor::new(pid, spec.limits.grace, until);
+    let mut supervisor = ChildSupervisor::new(pid, started, spec.limits.grace, until);
     let mut streams = [(Stream::new(from_stdout), stdout), (Stream::new(from_stderr), stderr)];
     spec.seat.enter(pid, Instant::now(), kills_before);
     supervise(&mut supervisor, stop, &mut streams);

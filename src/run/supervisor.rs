@@ -113,19 +113,29 @@ fn has_ended(pid: Pid) -> bool {
     waitid(WaitId::Pid(pid), options).map_or(true, |status| status.is_some())
 }
 
-/// Whether a signal has stopped it, and none has continued it.
+/// Whether a signal has stopped it, and none has continued it. One that starts a program (vfork) can't stop before that is
+/// done, which it never is where that program is stopped, too: there the signal waits.
 fn is_stopped(pid: Pid) -> bool {
     let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
+        || is_in_mask(Signal::STOP, proc_text::word(&status_of(pid), "ShdPnd:")).unwrap_or(false)
+}
+
+/// What the system says of a process; nothing where it says nothing.
+fn status_of(pid: Pid) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
+}
+
+/// Whether a signal is in such a mask; `None` where there is none.
+fn is_in_mask(signal: Signal, mask: Option<&str>) -> Option<bool> {
+    let mask = u64::from_str_radix(mask?, 16).ok()?;
+    Some(mask & (1 << (signal.as_raw() - 1)) != 0)
 }
 
 /// Whether it has a way of its own to deal with TERM; where nobody can tell, it may have.
 fn handles_term(pid: Pid) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let is_set = |name: &str| {
-        let mask = proc_text::word(&status, name).and_then(|mask| u64::from_str_radix(mask, 16).ok());
-        mask.is_none_or(|mask| mask & (1 << (Signal::TERM.as_raw() - 1)) != 0)
-    };
+    let status = status_of(pid);
+    let is_set = |name: &str| is_in_mask(Signal::TERM, proc_text::word(&status, name)).unwrap_or(true);
     is_set("SigCgt:") || is_set("SigIgn:")
 }
 
@@ -146,8 +156,10 @@ struct PauseWatch {
 }
 
 impl PauseWatch {
-    fn new() -> Self {
-        Self { looked: Instant::now(), was_stopped: false }
+    /// Of what happens from a moment on, which is the one that limits count from: between it and a later one there may be a
+    /// pause already.
+    fn since(moment: Instant) -> Self {
+        Self { looked: moment, was_stopped: false }
     }
 
     /// The time since the last look, if a pause began in it, ended in it, or went on. To be asked every [`TICK`]; sooner, it
@@ -253,15 +265,15 @@ impl Woken {
 }
 
 impl ChildSupervisor {
-    /// With a process that was just started and leads a session of its own.
-    pub fn new(pid: Pid, grace: Duration, until: Option<Instant>) -> Self {
+    /// With a process that was just started, at this moment, and leads a session of its own.
+    pub fn new(pid: Pid, started: Instant, grace: Duration, until: Option<Instant>) -> Self {
         Self {
             exit: ExitWatch::new(pid),
             group: pid,
             phase: Phase::running_until(until),
             stage: ShutdownStage::None,
             grace,
-            pauses: PauseWatch::new(),
+            pauses: PauseWatch::since(started),
             may_have_obeyed: false,
             offer_at: Some(Instant::now() + YOUNG),
         }
@@ -289,18 +301,19 @@ impl ChildSupervisor {
     pub fn limit(&mut self, until: Option<Instant>) {
         if self.ended_by().is_none() {
             self.phase = Phase::running_until(until);
-            self.pauses = PauseWatch::new();
+            self.pauses = PauseWatch::since(Instant::now());
         }
     }
 
     /// Has it end within this time by itself, unless it has less.
     pub fn release(&mut self, time: Duration) {
-        let at = Instant::now() + time;
+        let now = Instant::now();
+        let at = now + time;
         if let Phase::Running { until } = self.phase
             && until.is_none_or(|(until, _)| until > at)
         {
             self.phase = Phase::Running { until: Some((at, EndedBy::Owner)) };
-            self.pauses = PauseWatch::new();
+            self.pauses = PauseWatch::since(now);
         }
     }
 
@@ -352,12 +365,14 @@ impl ChildSupervisor {
         if self.offer_at.take_if(|at| *at <= Instant::now()).is_some() {
             offer_to_the_kernel(self.group);
         }
+        // One moment for both: a pause that begins here is noticed at the next look.
+        let now = Instant::now();
         if self.phase.has_limit()
-            && let Some(pause) = self.pauses.look(Instant::now(), self.group)
+            && let Some(pause) = self.pauses.look(now, self.group)
         {
             self.phase = self.phase.put_off(pause);
         }
-        self.phase = self.next_phase();
+        self.phase = self.next_phase(now);
         false
     }
 
@@ -365,14 +380,14 @@ impl ChildSupervisor {
         matches!(self.phase, Phase::Killed { at, .. } if self.stage != ShutdownStage::None && at.elapsed() >= GIVE_UP_AFTER_KILL)
     }
 
-    fn next_phase(&mut self) -> Phase {
-        let now = Instant::now();
-        let soonest = now + self.grace.min(LONGEST_GRACE_ON_STOP);
+    fn next_phase(&mut self, now: Instant) -> Phase {
         match (self.phase, self.stage) {
-            (Phase::Running { .. }, ShutdownStage::Graceful) => self.terminate(EndedBy::Stop, soonest),
+            (Phase::Running { .. }, ShutdownStage::Graceful) => {
+                self.terminate(EndedBy::Stop, now, self.grace.min(LONGEST_GRACE_ON_STOP))
+            }
             (Phase::Running { .. }, ShutdownStage::Forced) => self.kill(EndedBy::Stop, now),
             (Phase::Running { until: Some((until, why)) }, ShutdownStage::None) if until <= now => {
-                self.terminate(why, now + self.grace)
+                self.terminate(why, now, self.grace)
             }
             (Phase::Terminating { why, .. }, ShutdownStage::Forced) => self.kill(why, now),
             (Phase::Terminating { why, kill_at }, _) if kill_at <= now => self.kill(why, now),
@@ -383,17 +398,17 @@ impl ChildSupervisor {
         }
     }
 
-    fn terminate(&mut self, why: EndedBy, kill_at: Instant) -> Phase {
+    fn terminate(&mut self, why: EndedBy, now: Instant, grace: Duration) -> Phase {
         self.may_have_obeyed = handles_term(self.group);
         // One that has ended by itself is noticed at the next look, with all that it said.
         if has_ended(self.group) {
             return self.phase;
         }
-        self.pauses = PauseWatch::new();
+        self.pauses = PauseWatch::since(now);
         self.signal(Signal::TERM);
         // A stopped process learns of TERM only when it goes on.
         self.signal(Signal::CONT);
-        Phase::Terminating { why, kill_at }
+        Phase::Terminating { why, kill_at: now + grace }
     }
 
     fn kill(&self, why: EndedBy, at: Instant) -> Phase {

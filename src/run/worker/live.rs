@@ -126,7 +126,7 @@ impl Live {
         let Started { pid, stdout, stderr } =
             starter.start(Program { input: Some(theirs.as_fd()), ..program })?;
         Ok(Self {
-            supervisor: ChildSupervisor::new(pid, grace, None),
+            supervisor: ChildSupervisor::new(pid, started, grace, None),
             input: Some(input.into()),
             is_deaf: false,
             output: Stream::new(stdout),
