@@ -1,16 +1,14 @@
 //! Starting a process: in a session of its own, with just the environment it is given, its output in pipes.
 //!
-//! By `posix_spawn` itself where that can do it: the environment, nearly the same for every task, is then put together once
-//! and not for each.
+//! By `posix_spawn` itself: it copies nothing of this process, and the environment, nearly the same for every task, is put
+//! together once and not for each.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -48,13 +46,10 @@ impl<'a> Variables<'a> {
         self.common.iter().chain(self.own).map(CString::as_c_str)
     }
 
-    /// As names and values.
-    fn pairs(self) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
-        self.lines().filter_map(|line| {
-            let line = line.to_bytes();
-            let equals = memchr::memchr(b'=', line)?;
-            Some((OsStr::from_bytes(&line[..equals]), OsStr::from_bytes(&line[equals + 1..])))
-        })
+    /// A variable's value.
+    fn get(self, name: &str) -> Option<&'a OsStr> {
+        let value = |line: &'a CStr| line.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=");
+        self.lines().find_map(value).map(OsStr::from_bytes)
     }
 }
 
@@ -121,50 +116,66 @@ impl Starter {
     /// When it can't be started.
     pub fn start(&self, program: Program<'_>) -> Result<Started, SpawnError> {
         let _may_start = STARTS.read().unwrap_or_else(PoisonError::into_inner);
-        let is_a_path = program.file.as_bytes().contains(&b'/');
-        if is_a_path && program.folder.is_none() {
-            Ok(self.by_posix_spawn(program)?)
-        } else {
-            Ok(self.by_command(program)?)
-        }
+        Ok(self.start_now(program)?)
     }
 
-    fn input<'a>(&'a self, program: Program<'a>) -> BorrowedFd<'a> {
-        program.input.unwrap_or(self.nothing.as_fd())
-    }
-
-    fn by_posix_spawn(&self, program: Program<'_>) -> io::Result<Started> {
+    fn start_now(&self, program: Program<'_>) -> io::Result<Started> {
         let argv = program.argv.iter().map(|word| CString::new(word.clone().into_vec()));
         let argv = argv.collect::<Result<Vec<_>, _>>()?;
         let environment: Vec<&CStr> = program.environment.lines().collect();
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
-        let mut descriptors = PosixSpawnFileActions::init()?;
-        descriptors.add_dup2(self.input(program).as_raw_fd(), 0)?;
-        descriptors.add_dup2(stdout_theirs.as_raw_fd(), 1)?;
-        descriptors.add_dup2(stderr_theirs.as_raw_fd(), 2)?;
-        let pid = posix_spawn(program.file, &descriptors, &attributes()?, &argv, &environment)?;
+        let mut actions = PosixSpawnFileActions::init()?;
+        let input = program.input.unwrap_or(self.nothing.as_fd());
+        actions.add_dup2(input.as_raw_fd(), 0)?;
+        actions.add_dup2(stdout_theirs.as_raw_fd(), 1)?;
+        actions.add_dup2(stderr_theirs.as_raw_fd(), 2)?;
+        if let Some(folder) = program.folder {
+            add_chdir(&mut actions, &CString::new(folder.as_os_str().as_bytes())?)?;
+        }
+        let attributes = attributes()?;
+        let start = |file: &OsStr| posix_spawn(file, &actions, &attributes, &argv, &environment);
+        let pid = if program.file.as_bytes().contains(&b'/') {
+            start(program.file)?
+        } else {
+            start_from_path(program, start)?
+        };
         let pid = Pid::from_raw(pid.as_raw()).ok_or(Errno::SRCH)?;
         Ok(Started { pid, stdout: stdout.into(), stderr: stderr.into() })
     }
+}
 
-    /// Also into another folder, or by a name that is searched for as the process itself would.
-    fn by_command(&self, program: Program<'_>) -> io::Result<Started> {
-        let mut command = Command::new(program.file);
-        if let Some((name, arguments)) = program.argv.split_first() {
-            command.arg0(name).args(arguments);
+/// Starts the first file of its name that can be started from the folders in its `PATH`, as execvp(3) does.
+fn start_from_path(
+    program: Program<'_>,
+    start: impl Fn(&OsStr) -> nix::Result<nix::unistd::Pid>,
+) -> nix::Result<nix::unistd::Pid> {
+    use nix::errno::Errno;
+    let mut refused = Errno::ENOENT;
+    for folder in std::env::split_paths(program.environment.get("PATH").unwrap_or(OsStr::new(USUAL_PATH))) {
+        match start(Path::new(".").join(folder).join(program.file).as_os_str()) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(Errno::EACCES) => refused = Errno::EACCES,
+            started => return started,
         }
-        command.env_clear().envs(program.environment.pairs());
-        lead_a_session(&mut command);
-        let (stdout, stdout_theirs) = io::pipe()?;
-        let (stderr, stderr_theirs) = io::pipe()?;
-        command.stdin(self.input(program).try_clone_to_owned()?).stdout(stdout_theirs).stderr(stderr_theirs);
-        if let Some(folder) = program.folder {
-            command.current_dir(folder);
-        }
-        Ok(Started { pid: Pid::from_child(&command.spawn()?), stdout: stdout.into(), stderr: stderr.into() })
+    }
+    Err(refused)
+}
+
+/// Has what is started begin in a folder.
+#[expect(unsafe_code, reason = "no crate at hand has a name for this function")]
+fn add_chdir(actions: &mut PosixSpawnFileActions, folder: &CStr) -> io::Result<()> {
+    let actions = std::ptr::from_mut(actions).cast::<nix::libc::posix_spawn_file_actions_t>();
+    // SAFETY: the one is a transparent wrapper of the other, initialised and borrowed for this call alone; the path ends
+    // with a NUL byte and is copied.
+    match unsafe { nix::libc::posix_spawn_file_actions_addchdir_np(actions, folder.as_ptr()) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
     }
 }
+
+/// What execvp(3) searches where there is no `PATH`.
+const USUAL_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
 /// Held for a moment by whoever starts a process.
 static STARTS: RwLock<()> = RwLock::new(());
@@ -199,18 +210,6 @@ fn attributes() -> io::Result<PosixSpawnAttr> {
     Ok(attributes)
 }
 
-/// The same for where [`Command`] starts it; that sees to the one signal itself.
-#[expect(unsafe_code, reason = "the standard library has no stable way to begin a session")]
-fn lead_a_session(command: &mut Command) {
-    let begin = || {
-        rustix::process::setsid()?;
-        Ok(SigSet::empty().thread_set_mask()?)
-    };
-    // SAFETY: between fork and exec only what is async-signal-safe may be called: two system calls, and no memory is
-    // allocated, whatever they give.
-    unsafe { command.pre_exec(begin) };
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::{OsStr, OsString};
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_start_give_the_same_surroundings() {
+    fn all_ways_to_start_give_the_same_surroundings() {
         let script =
             "echo $0 \"$A|$B|${HOME-none}\"; cat; echo to-nobody >&2; test $(ps -o sid= -p $$) = $$ && pwd";
         let here = std::env::current_dir().unwrap();
