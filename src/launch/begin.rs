@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use crate::run::execute::ProcessSettings;
 use crate::run::limits::JobsRule;
 use crate::run::memory::Roster;
 use crate::run::recorder::Recorder;
-use crate::run::scratch::Scratch;
+use crate::run::scratch::{Owner, Scratch, remove_leftovers_of_dead};
 use crate::run::source::Source;
 use crate::select::Share;
 use crate::units;
@@ -165,7 +166,8 @@ impl Launcher<'_> {
             remove_leftovers(&self.layout.inputs(), ABANDONED);
         }
         self.console.keep_copy(&self.layout.own_log(self.id(), launch));
-        let ready = self.get_ready(&share, &entries, before.history_until(launch));
+        let ready =
+            self.get_ready(&share, &entries, before.history_until(launch), &self.owner(begun, launch));
         let (history, due, scratch) = ready.map_err(|error| cannot_start(&journal, error))?;
         self.say_changed_files(&history, &begun.command_files);
         let caution = after_deaths(&history, launch, self.memory_limit(), self.config.jobs);
@@ -219,13 +221,35 @@ impl Launcher<'_> {
         share: &Share,
         entries: &Entries,
         before: Option<History>,
+        owner: &Owner,
     ) -> anyhow::Result<(History, Due, Option<Scratch>)> {
         let read = || History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead);
         let history = before.map_or_else(read, Ok)?;
         history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         let due = self.due(&history, entries);
-        let scratch = if due.is_empty() { None } else { Some(Scratch::create(&self.config.scratch)?) };
+        let create = || Scratch::create(&self.config.scratch, owner);
+        let scratch = (!due.is_empty()).then(create).transpose()?;
+        let home = scratch.as_ref().and_then(Scratch::home);
+        if let Some(folder) = home.or(self.config.scratch.first().map(PathBuf::as_path)) {
+            self.clear_leftovers(folder, owner);
+        }
         Ok((history, due, scratch))
+    }
+
+    fn owner(&self, begun: &LaunchBegun, launch: u32) -> Owner {
+        let (run, process) = (self.run_id().to_owned(), begun.process.clone());
+        Owner { run, replica_id: self.id(), launch, process }
+    }
+
+    /// Makes room: what launches that were killed left may be much.
+    fn clear_leftovers(&self, folder: &Path, owner: &Owner) {
+        let gone = remove_leftovers_of_dead(folder, owner).len() as u64;
+        if gone > 0 {
+            let folders = units::plural(gone, "temporary folder", "temporary folders");
+            let text =
+                format!("removed {folders} that killed launches of this run left in {}", units::path(folder));
+            self.console.say(Verbosity::Normal, Tone::Plain, &text);
+        }
     }
 
     /// Who begins a launch, and with what.

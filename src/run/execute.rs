@@ -186,7 +186,7 @@ impl<'a> ProcessSlot<'a> {
             stop,
             slot,
             seat: roster.seat(slot),
-            scratch: scratch.slot(slot)?,
+            scratch: scratch.slot()?,
             common: settings.environment.lines(&OWN_VARIABLES),
             ready: Ok(()),
         })

@@ -16,6 +16,7 @@ mod proc_text;
 pub mod program;
 mod reaped;
 pub mod recorder;
+mod remove_tree;
 pub mod result;
 pub mod schedule;
 pub mod scratch;

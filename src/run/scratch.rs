@@ -1,19 +1,119 @@
-//! Where tasks' temporary folders go: one folder a launch, in it one a slot, empty whenever a task begins.
+//! Where tasks' temporary folders go: one folder a launch, in it one for each slot's task, empty whenever a task begins.
+//!
+//! Their names are short: a socket's path has 107 characters, and programs put long names of their own into `TMPDIR`. Whose
+//! a launch's folder is stands in a file in it, which is locked as long as the launch lives; so the next one on the host can
+//! remove what dead ones left.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, Metadata};
-use std::io::{self, Seek};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
-use rustix::fs::OFlags;
-use tempfile::TempDir;
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, open, openat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+
+use crate::provenance::Process;
+use crate::run::remove_tree::{open_folder, remove_tree};
+
+/// The beginning of a launch's folder's name.
+const PREFIX: &str = "cr-";
+
+/// The file in it that says whose it is.
+const OWNER: &CStr = c"owner";
 
 /// A launch's temporary folder, gone when this is dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    root: TempDir,
+    root: Arc<Root>,
+    /// What says whose it is, open: the lock goes with it.
+    owner: Option<File>,
+}
+
+/// Whose a temporary folder is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The run.
+    pub run: String,
+    /// The replica.
+    pub replica_id: u32,
+    /// Its launch.
+    pub launch: u32,
+    /// The process.
+    pub process: Process,
+}
+
+impl Owner {
+    /// Whether it is a launch of the same run that is dead for certain once nobody holds the lock: one on this host, where
+    /// locks can be trusted, or an earlier one of this replica, of which there is one at a time.
+    fn would_be_dead(&self, me: &Self) -> bool {
+        let is_predecessor = self.replica_id == me.replica_id && self.launch < me.launch;
+        self.run == me.run && (is_predecessor || me.process.is_on_the_host_of(&self.process))
+    }
+}
+
+/// The folder that all slots' are in.
+#[derive(Debug)]
+struct Root {
+    /// The folder in which it is.
+    home: OwnedFd,
+    name: CString,
+    path: PathBuf,
+    /// Names given out so far.
+    used: AtomicU32,
+}
+
+impl Root {
+    /// Opens it, or makes it anew where a task has removed it or put something else in its place.
+    fn open(&self) -> Result<OwnedFd, Errno> {
+        match self.make_and_open() {
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                unlinkat(&self.home, &self.name, AtFlags::empty())?;
+                self.make_and_open()
+            }
+            opened => opened,
+        }
+    }
+
+    fn make_and_open(&self) -> Result<OwnedFd, Errno> {
+        match mkdirat(&self.home, &self.name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => open_folder(&self.home, &self.name),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a new, empty folder in it; gives its name.
+    fn give_out(&self) -> Result<String, Errno> {
+        let root = self.open()?;
+        loop {
+            let name = short(self.used.fetch_add(1, Ordering::Relaxed) + 1);
+            match mkdirat(&root, &*name, Mode::RWXU) {
+                Ok(()) => return Ok(name),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A number in as few characters as can be.
+fn short(mut number: u32) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from(DIGITS[number as usize % DIGITS.len()]));
+        number /= 36;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
 }
 
 /// Where to look for room, best first, when `--tmp-dir` does not say: `TMPDIR`, /scratch (local, fast, wiped at the
@@ -51,11 +151,11 @@ impl Scratch {
     ///
     /// # Errors
     /// When none can.
-    pub fn create(candidates: &[PathBuf]) -> anyhow::Result<Self> {
+    pub fn create(candidates: &[PathBuf], owner: &Owner) -> anyhow::Result<Self> {
         let mut refused = Vec::new();
         for folder in candidates {
-            match tempfile::Builder::new().prefix("canfar-run-").tempdir_in(folder) {
-                Ok(root) => return Ok(Self { root }),
+            match Self::create_in(folder, owner) {
+                Ok(scratch) => return Ok(scratch),
                 Err(error) => refused.push(format!("{}: {error}", folder.display())),
             }
         }
@@ -65,38 +165,94 @@ impl Scratch {
         )
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.root.path()
+    fn create_in(folder: &Path, owner: &Owner) -> io::Result<Self> {
+        // That may be written to and not be read.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let home = open(folder, flags, Mode::empty())?;
+        let path = tempfile::Builder::new().prefix(PREFIX).rand_bytes(4).tempdir_in(folder)?.keep();
+        let name = path.file_name().unwrap_or_default();
+        let root = Root { home, name: CString::new(name.as_bytes())?, path, used: AtomicU32::new(0) };
+        let mut scratch = Self { root: Arc::new(root), owner: None };
+        scratch.owner = Some(scratch.sign(owner)?);
+        Ok(scratch)
     }
 
-    /// The folders of one slot (1..=jobs).
+    /// Says whose it is, under a lock.
+    fn sign(&self, owner: &Owner) -> io::Result<File> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        let mut file = File::from(openat(self.root.open()?, OWNER, flags, Mode::RUSR | Mode::WUSR)?);
+        // Where there are no locks, only this replica's next launch can know that this one is dead.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        serde_json::to_writer(&mut file, owner)?;
+        Ok(file)
+    }
+
+    /// The folder that it was made in.
+    pub fn home(&self) -> Option<&Path> {
+        self.path().parent()
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.root.path
+    }
+
+    /// The folders of one slot.
     ///
     /// # Errors
     /// When they can't be made.
-    pub fn slot(&self, slot: usize) -> anyhow::Result<SlotScratch> {
-        let root = self.root.path().join(slot.to_string());
-        std::fs::create_dir(&root).with_context(|| format!("can't create the folder {}", root.display()))?;
-        SlotScratch::new(root)
+    pub fn slot(&self) -> anyhow::Result<SlotScratch> {
+        SlotScratch::new(Arc::clone(&self.root))
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What can't be removed now goes, or stays, with the container.
-        let _ = remove_tree(self.root.path());
+        // What can't be removed now is the next launch's to remove, or goes with the container.
+        let _ = remove_tree(self.root.home.as_fd(), &self.root.name, Some(OWNER));
     }
+}
+
+/// Removes what dead launches of `me`'s run left in a folder; gives the paths of what is gone.
+pub fn remove_leftovers_of_dead(folder: &Path, me: &Owner) -> Vec<PathBuf> {
+    let Ok(home) = File::open(folder) else { return Vec::new() };
+    let entries = Dir::read_from(&home).into_iter().flatten().flatten();
+    let ours = entries.map(|entry| entry.file_name().to_owned());
+    let ours = ours.filter(|name| name.to_bytes().starts_with(PREFIX.as_bytes()));
+    ours.filter(|name| remove_if_dead(home.as_fd(), name, me).unwrap_or(false))
+        .map(|name| folder.join(OsStr::from_bytes(name.to_bytes())))
+        .collect()
+}
+
+/// Removes the folder `name` if it is a dead launch's; tells whether it did.
+fn remove_if_dead(home: BorrowedFd<'_>, name: &CStr, me: &Owner) -> io::Result<bool> {
+    /// What a file that says whose a folder is does not reach.
+    const LONGEST: u64 = 64 * 1024;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = openat(home, name, flags | OFlags::DIRECTORY, Mode::empty())?;
+    if fstat(&root)?.st_uid != geteuid().as_raw() {
+        return Ok(false);
+    }
+    let file = File::from(openat(&root, OWNER, flags | OFlags::NONBLOCK, Mode::empty())?);
+    let mut text = Vec::new();
+    (&file).take(LONGEST).read_to_end(&mut text)?;
+    let owner: Owner = serde_json::from_slice(&text)?;
+    if !owner.would_be_dead(me) {
+        return Ok(false);
+    }
+    // Held until all is removed: of several that come along, one does it.
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    remove_tree(home, name, Some(OWNER))?;
+    Ok(true)
 }
 
 /// One slot's folders.
 #[derive(Debug)]
 pub struct SlotScratch {
-    root: PathBuf,
+    root: Arc<Root>,
     tmp: PathBuf,
     /// The temporary folder, open: to find it again after each task would take longer than to look into it.
     open: Option<OpenFolder>,
-    /// Names of folders given out so far.
-    used: u32,
 }
 
 /// A folder that was given out.
@@ -152,35 +308,26 @@ fn holds_nothing(folder: &File) -> bool {
 }
 
 impl SlotScratch {
-    fn new(root: PathBuf) -> anyhow::Result<Self> {
-        let mut scratch = Self { tmp: root.clone(), root, open: None, used: 0 };
+    fn new(root: Arc<Root>) -> anyhow::Result<Self> {
+        let mut scratch = Self { tmp: root.path.clone(), root, open: None };
         scratch.give_out()?;
         Ok(scratch)
     }
 
     fn give_out(&mut self) -> anyhow::Result<()> {
-        self.used += 1;
-        self.tmp = self.root.join(format!("tmp{}", self.used));
-        // A task may have removed the launch's own folders; those above are not ours to make.
-        for folder in self.root.parent().into_iter().chain([&*self.root, &*self.tmp]) {
-            match std::fs::create_dir(folder) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(error)
-                        .with_context(|| format!("can't create the folder {}", folder.display()));
-                }
-                _ => {}
-            }
-        }
+        let name = self.root.give_out().map_err(io::Error::from);
+        let name = name.with_context(|| format!("can't make a folder in {}", self.root.path.display()))?;
+        self.tmp = self.root.path.join(name);
         self.open = OpenFolder::new(&self.tmp);
         Ok(())
     }
 
-    /// Folders within those of this slot, for what lives longer than a task.
+    /// Other folders, for what lives longer than a task.
     ///
     /// # Errors
     /// When they can't be made.
-    pub fn within(&self, name: &str) -> anyhow::Result<Self> {
-        Self::new(self.root.join(name))
+    pub fn beside(&self) -> anyhow::Result<Self> {
+        Self::new(Arc::clone(&self.root))
     }
 
     /// The task's own temporary folder.
@@ -190,13 +337,13 @@ impl SlotScratch {
 
     /// Where long output goes.
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.root.path
     }
 
     /// The file that an attempt may write its result to. A name of its own for each, so that a process left over from an
     /// earlier one can't write into it.
     pub fn result_file(&self, index: u64, attempt: u32) -> PathBuf {
-        self.root.join(format!("result-{index}-{attempt}.json"))
+        self.root.path.join(format!("result-{index}-{attempt}.json"))
     }
 
     /// Makes sure that the temporary folder is there and empty. One in which something is left, perhaps by a process that
@@ -210,82 +357,49 @@ impl SlotScratch {
         }
         // First, since a task that filled the disk left no room for another folder. A process that is still at it may keep
         // it from going; then it goes with all the others at the end.
-        let _ = remove_tree(&self.tmp);
+        let name = self.tmp.file_name().and_then(|name| CString::new(name.as_bytes()).ok());
+        if let (Some(name), Ok(root)) = (name, self.root.open()) {
+            let _ = remove_tree(root.as_fd(), &name, None);
+        }
         self.give_out()
     }
 }
 
-/// A folder that is refilled while it is emptied is given up after so many tries.
-const TRIES: u32 = 3;
-
-/// Whether a folder is one and holds what was put into it: a task may have left a link to another folder in its place,
-/// or have mounted something there, and what lies behind those is nobody's to remove.
-fn is_ours(folder: &Path) -> bool {
-    let own = folder.symlink_metadata().ok().filter(Metadata::is_dir).map(|found| found.dev());
-    own.is_some() && own == folder.parent().and_then(|parent| parent.metadata().ok()).map(|found| found.dev())
-}
-
-/// Removes a folder with all it holds, however deep and whatever its permissions: folders in it are first moved up
-/// beside it, so that neither the stack, nor descriptors, nor the length of paths grow with the depth. Never follows a
-/// link, nor goes to another file system.
-fn remove_tree(folder: &Path) -> io::Result<()> {
-    if !is_ours(folder) {
-        // A link or a file; what is mounted stays.
-        return std::fs::remove_file(folder);
-    }
-    let mut next = 0_u64;
-    let mut left = vec![folder.to_owned()];
-    while let Some(folder_now) = left.pop() {
-        for attempt in 1.. {
-            let beside = || {
-                next += 1;
-                let mut name = folder.as_os_str().to_owned();
-                name.push(format!(".{next}"));
-                PathBuf::from(name)
-            };
-            empty(&folder_now, beside, &mut left)?;
-            match std::fs::remove_dir(&folder_now) {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempt < TRIES => {}
-                removed => {
-                    removed?;
-                    break;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn empty(folder: &Path, mut beside: impl FnMut() -> PathBuf, moved: &mut Vec<PathBuf>) -> io::Result<()> {
-    // Needed to look into it and to remove what it holds; where it is not ours, that fails below.
-    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            if !is_ours(&entry.path()) {
-                return Err(io::Error::other("another file system is mounted here"));
-            }
-            // A folder can only be moved by who may write to it.
-            let _ = std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o700));
-            let place = beside();
-            std::fs::rename(entry.path(), &place)?;
-            moved.push(place);
-        } else {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Scratch;
+    use std::path::{Path, PathBuf};
+
+    use super::{Owner, Scratch, remove_leftovers_of_dead, short};
+    use crate::provenance::Process;
+
+    fn owner(replica_id: u32, launch: u32) -> Owner {
+        Owner { run: "run".into(), replica_id, launch, process: Process::current(None) }
+    }
+
+    fn create(folders: &[PathBuf]) -> Scratch {
+        Scratch::create(folders, &owner(1, 1)).unwrap()
+    }
+
+    fn count(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    /// As if its launch had been killed.
+    fn die(scratch: Scratch) -> PathBuf {
+        let path = scratch.path().to_owned();
+        std::fs::create_dir_all(path.join("1/deep")).unwrap();
+        std::fs::write(path.join("1/deep/big"), "data").unwrap();
+        // The lock goes with the open file; its folder is not removed.
+        let mut scratch = std::mem::ManuallyDrop::new(scratch);
+        scratch.owner = None;
+        path
+    }
 
     #[test]
     fn a_slot_is_empty_for_each_task_whatever_the_last_one_left() {
         let home = tempfile::tempdir().unwrap();
-        let scratch = Scratch::create(&[home.path().join("missing"), home.path().to_owned()]).unwrap();
-        let mut slot = scratch.slot(1).unwrap();
+        let scratch = create(&[home.path().join("missing"), home.path().to_owned()]);
+        let mut slot = scratch.slot().unwrap();
         let first = slot.tmp().to_owned();
         slot.renew().unwrap();
         assert_eq!(slot.tmp(), first);
@@ -293,12 +407,15 @@ mod tests {
         std::fs::write(first.join("x/y"), "left").unwrap();
         slot.renew().unwrap();
         assert!(slot.tmp() != first && !first.exists());
-        assert_eq!(std::fs::read_dir(slot.tmp()).unwrap().count(), 0);
+        assert_eq!(count(slot.tmp()), 0);
         std::fs::remove_dir(slot.tmp()).unwrap();
         slot.renew().unwrap();
         assert!(slot.tmp().is_dir());
+        std::fs::remove_dir_all(scratch.path()).unwrap();
+        slot.renew().unwrap();
+        assert!(slot.tmp().is_dir());
         drop(scratch);
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+        assert_eq!(count(home.path()), 0);
     }
 
     #[test]
@@ -311,8 +428,8 @@ mod tests {
         let mode = || theirs.metadata().unwrap().permissions();
         let before = mode();
         std::os::unix::fs::symlink(".", home.path().join("here")).unwrap();
-        let scratch = Scratch::create(&[home.path().join("here")]).unwrap();
-        let (mut first, mut second) = (scratch.slot(1).unwrap(), scratch.slot(2).unwrap());
+        let scratch = create(&[home.path().join("here")]);
+        let (mut first, mut second) = (scratch.slot().unwrap(), scratch.slot().unwrap());
         std::fs::remove_dir(first.tmp()).unwrap();
         std::os::unix::fs::symlink(&theirs, first.tmp()).unwrap();
         std::fs::write(second.tmp().join("x"), "").unwrap();
@@ -320,35 +437,59 @@ mod tests {
         for slot in [&mut first, &mut second] {
             slot.renew().unwrap();
             assert!(slot.tmp().symlink_metadata().unwrap().is_dir());
-            assert_eq!(std::fs::read_dir(slot.tmp()).unwrap().count(), 0);
+            assert_eq!(count(slot.tmp()), 0);
         }
-        std::fs::remove_dir_all(second.root()).unwrap();
-        std::os::unix::fs::symlink(&theirs, second.root()).unwrap();
+        std::fs::remove_dir_all(scratch.path()).unwrap();
+        std::os::unix::fs::symlink(&theirs, scratch.path()).unwrap();
+        second.renew().unwrap();
+        assert_eq!(count(&theirs), 2, "nothing was made there");
+        std::fs::remove_dir_all(scratch.path()).unwrap();
+        std::os::unix::fs::symlink(&theirs, scratch.path()).unwrap();
         drop(scratch);
         assert_eq!(std::fs::read(theirs.join("file")).unwrap(), b"data");
         assert_eq!(std::fs::read(theirs.join("folder/file")).unwrap(), b"data");
         assert_eq!(mode(), before);
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 2, "what is theirs and the way there");
+        assert_eq!(count(home.path()), 2, "what is theirs and the way there");
     }
 
     #[test]
     fn without_a_writable_place_every_attempt_is_named() {
-        let error = Scratch::create(&["/nowhere/a".into(), "/nowhere/b".into()]).unwrap_err().to_string();
+        let error = Scratch::create(&["/nowhere/a".into(), "/nowhere/b".into()], &owner(1, 1));
+        let error = error.unwrap_err().to_string();
         assert!(error.contains("/nowhere/a") && error.contains("/nowhere/b"), "{error}");
     }
 
     #[test]
-    fn the_deepest_tree_is_removed_without_growing_with_it() {
+    fn what_dead_launches_of_the_run_left_here_is_removed_and_nothing_else() {
         let home = tempfile::tempdir().unwrap();
-        let top = home.path().join("top");
-        std::fs::create_dir(&top).unwrap();
-        let mut folder = std::fs::File::open(&top).unwrap();
-        for _ in 0..5000 {
-            rustix::fs::mkdirat(&folder, "d", rustix::fs::Mode::RWXU).unwrap();
-            let flags = rustix::fs::OFlags::DIRECTORY;
-            folder = rustix::fs::openat(&folder, "d", flags, rustix::fs::Mode::empty()).unwrap().into();
+        let create = |owner: Owner| Scratch::create(&[home.path().to_owned()], &owner).unwrap();
+        let elsewhere = |owner: Owner| Owner {
+            process: Process { host: "elsewhere".into(), ..owner.process.clone() },
+            ..owner
+        };
+        let me = owner(2, 3);
+        let mut removed =
+            vec![die(create(owner(2, 1))), die(create(owner(7, 9))), die(create(elsewhere(owner(2, 2))))];
+        let living = create(owner(7, 10));
+        let other_run = die(create(Owner { run: "other".into(), ..owner(2, 1) }));
+        let unknown = die(create(elsewhere(owner(7, 1))));
+        let unsigned = home.path().join("cr-abcd");
+        std::fs::create_dir(&unsigned).unwrap();
+        let link = home.path().join("cr-link");
+        std::os::unix::fs::symlink(&other_run, &link).unwrap();
+        let mut gone = remove_leftovers_of_dead(home.path(), &me);
+        gone.sort();
+        removed.sort();
+        assert_eq!(gone, removed);
+        assert!(removed.iter().all(|path| !path.exists()));
+        for path in [living.path(), &other_run, &unknown, &unsigned, &link] {
+            assert!(path.exists(), "{}", path.display());
         }
-        super::remove_tree(&top).unwrap();
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+        assert_eq!(remove_leftovers_of_dead(home.path(), &me), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn names_are_as_short_as_can_be() {
+        assert_eq!([1, 35, 36, 46_655, u32::MAX].map(short), ["1", "z", "10", "zzz", "1z141z3"]);
     }
 }

@@ -9,7 +9,7 @@ use crate::support::{Component, Container, DEADLINE, Dir, PROJECT_GROUP, require
 /// Where the first task's temporary folder was, less its own part.
 fn scratch(dir: &Dir) -> String {
     let folder = dir.results(1)[0]["result"].as_str().unwrap().to_owned();
-    folder.split("/canfar-run-").next().unwrap().to_owned()
+    folder.split("/cr-").next().unwrap().to_owned()
 }
 
 const TELL_TMPDIR: &str = "echo > \"$TMPDIR/x\" && echo \"$TMPDIR\"";

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use super::{TASK, work};
-use crate::support::Dir;
+use crate::support::{DEADLINE, Dir, Run, wait_until};
 
 const OWN: &str = "out/.container_1_results.json.aB3xYz.tmp";
 const OTHERS: &str = "out/.container_2_results.json.aB3xYz.tmp";
@@ -50,4 +50,74 @@ fn a_launch_that_could_not_begin_leaves_no_journal_for_others_to_wait_for() {
     let fault = ["-P", &journal, "-e", "inject=write:error=ENOSPC"];
     let ended = work(super::with_fault(&dir, &fault)).sh(TASK).run().exits(4).says(&journal);
     assert!(!dir.exists("out/journal/1.1.jsonl") && !dir.exists("ran"), "{ended}");
+}
+
+/// A launch of one of two replicas whose task waits in a temporary folder with something in it.
+fn launch_in<'d>(dir: &'d Dir, tmp: &str, id: usize) -> Run<'d> {
+    std::fs::create_dir_all(dir.path(tmp)).unwrap();
+    let script = "mkdir -p \"$TMPDIR/a/b\" && echo > \"$TMPDIR/a/b/c\" && echo >> began
+while [ -e hold ]; do sleep 0.01; done";
+    dir.launch().args(["--tmp-dir", tmp]).replica(id, 2).sh(script)
+}
+
+#[test]
+fn temporary_folders_of_killed_launches_are_removed_by_the_next_on_the_host_and_no_others() {
+    let dir = Dir::with_inputs(2);
+    dir.write("hold", "");
+    let mut begun = 0;
+    let mut start = |id| {
+        let running = launch_in(&dir, "tmp", id).start();
+        begun += 1;
+        wait_until(DEADLINE, "its task began", || dir.lines("began").len() == begun);
+        running
+    };
+    // Twice the same replica, so that the second one finds what the first one left.
+    start(1).kill();
+    start(1).kill();
+    assert_eq!(dir.names("tmp").len(), 1, "{}", dir.tree());
+    let living = start(2);
+    assert_eq!(dir.names("tmp").len(), 1, "{}", dir.tree());
+    start(1).kill();
+    assert_eq!(dir.names("tmp").len(), 2, "{}", dir.tree());
+    std::fs::remove_file(dir.path("hold")).unwrap();
+    living.wait().exits(0);
+    assert_eq!(dir.names("tmp").len(), 1, "{}", dir.tree());
+    // Nothing is left to run, which is no reason to leave it.
+    launch_in(&dir, "tmp", 1).run().exits(0).says("removed 1 temporary folder that killed launches");
+    assert_eq!(dir.names("tmp"), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_living_launch_of_another_replica_has_is_left_to_it() {
+    let dir = Dir::with_inputs(2);
+    dir.write("hold", "");
+    let first = launch_in(&dir, "tmp", 1).start();
+    wait_until(DEADLINE, "its task began", || dir.lines("began").len() == 1);
+    let second = launch_in(&dir, "tmp", 2).start();
+    wait_until(DEADLINE, "its task began", || dir.lines("began").len() == 2);
+    assert_eq!(dir.names("tmp").len(), 2);
+    std::fs::remove_file(dir.path("hold")).unwrap();
+    first.wait().exits(0);
+    second.wait().exits(0).says_not("temporary folder");
+    assert_eq!(dir.names("tmp"), Vec::<String>::new());
+}
+
+#[test]
+fn a_tasks_folder_has_a_path_that_is_hardly_longer_than_the_one_it_is_in() {
+    for worker in [false, true] {
+        let dir = Dir::with_inputs(20);
+        std::fs::create_dir(dir.path("tmp")).unwrap();
+        let run = dir.launch().args(["--tmp-dir", "tmp", "-j", "4"]);
+        let script = "echo > \"$TMPDIR/left\"; echo \"$TMPDIR\" >> folders";
+        let run = if worker {
+            let script = format!("{script}; while read -r line; do {script}; echo '{{}}'; done");
+            run.args(["--worker", "--", "/bin/sh", "-c", &script])
+        } else {
+            run.sh(script)
+        };
+        run.run().exits(0);
+        let longest = dir.lines("folders").iter().map(String::len).max().unwrap();
+        // 107 characters has a socket, 32 of them take what Python's managers make, 64 may have what they are in.
+        assert!(longest - dir.path("tmp").as_os_str().len() <= 11, "{:?}", dir.lines("folders"));
+    }
 }

@@ -74,8 +74,8 @@ impl<'a> WorkerSlot<'a> {
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
-        let scratch = scratch.slot(slot)?;
-        let home = scratch.within("worker")?;
+        let scratch = scratch.slot()?;
+        let home = scratch.beside()?;
         let mut common = settings.environment.lines(&OWN_VARIABLES);
         if settings.environment.get(UNBUFFERED).is_none() {
             common.extend(variable(UNBUFFERED, OsStr::new("1")).ok());
