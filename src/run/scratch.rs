@@ -316,7 +316,8 @@ impl SlotScratch {
 
     fn give_out(&mut self) -> anyhow::Result<()> {
         let name = self.root.give_out().map_err(io::Error::from);
-        let name = name.with_context(|| format!("can't make a folder in {}", self.root.path.display()))?;
+        let name = name
+            .with_context(|| format!("can't create the folder for a task in {}", self.root.path.display()))?;
         self.tmp = self.root.path.join(name);
         self.open = OpenFolder::new(&self.tmp);
         Ok(())

@@ -57,12 +57,12 @@ fn launch_in<'d>(dir: &'d Dir, tmp: &str, id: usize) -> Run<'d> {
     std::fs::create_dir_all(dir.path(tmp)).unwrap();
     let script = "mkdir -p \"$TMPDIR/a/b\" && echo > \"$TMPDIR/a/b/c\" && echo >> began
 while [ -e hold ]; do sleep 0.01; done";
-    dir.launch().args(["--tmp-dir", tmp]).replica(id, 2).sh(script)
+    dir.launch().args(["-j", "1", "--tmp-dir", tmp]).replica(id, 2).sh(script)
 }
 
 #[test]
 fn temporary_folders_of_killed_launches_are_removed_by_the_next_on_the_host_and_no_others() {
-    let dir = Dir::with_inputs(2);
+    let dir = Dir::with_inputs(8);
     dir.write("hold", "");
     let mut begun = 0;
     let mut start = |id| {
@@ -82,7 +82,6 @@ fn temporary_folders_of_killed_launches_are_removed_by_the_next_on_the_host_and_
     std::fs::remove_file(dir.path("hold")).unwrap();
     living.wait().exits(0);
     assert_eq!(dir.names("tmp").len(), 1, "{}", dir.tree());
-    // Nothing is left to run, which is no reason to leave it.
     launch_in(&dir, "tmp", 1).run().exits(0).says("removed 1 temporary folder that killed launches");
     assert_eq!(dir.names("tmp"), Vec::<String>::new());
 }
@@ -110,7 +109,7 @@ fn a_tasks_folder_has_a_path_that_is_hardly_longer_than_the_one_it_is_in() {
         let run = dir.launch().args(["--tmp-dir", "tmp", "-j", "4"]);
         let script = "echo > \"$TMPDIR/left\"; echo \"$TMPDIR\" >> folders";
         let run = if worker {
-            let script = format!("{script}; while read -r line; do {script}; echo '{{}}'; done");
+            let script = format!("{script}; while read -r line; do {script}; echo '{{\"n\": 1}}'; done");
             run.args(["--worker", "--", "/bin/sh", "-c", &script])
         } else {
             run.sh(script)
