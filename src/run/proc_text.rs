@@ -1,6 +1,6 @@
 //! How the files of `/proc` are written (proc(5)): lines of a name and values, and lists of processes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The first word after a name such as `Threads:`.
 pub(super) fn word<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -47,6 +47,28 @@ pub(super) fn children(process: &Path) -> Vec<i32> {
         .filter_map(|thread| std::fs::read(thread.path().join("children")).ok())
         .flat_map(|list| numbers(&list))
         .collect()
+}
+
+/// A process's folder and those of all that came from it. Whoever is told something on the way passes it on to children
+/// that come later: they are looked for after that.
+pub(super) fn tree(pid: i32) -> impl Iterator<Item = PathBuf> {
+    let mut waiting = vec![pid];
+    let mut visited: Option<PathBuf> = None;
+    std::iter::from_fn(move || {
+        if let Some(visited) = &visited {
+            waiting.extend(children(visited));
+        }
+        let process = Path::new("/proc").join(waiting.pop()?.to_string());
+        visited = Some(process.clone());
+        Some(process)
+    })
+}
+
+/// The state of the process whose folder this is: `R`, `S`, `T`, ...; `None` where it is gone.
+pub(super) fn state(process: &Path) -> Option<char> {
+    let stat = std::fs::read(process.join("stat")).ok()?;
+    let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
+    rest.iter().copied().map(char::from).find(|letter| !letter.is_ascii_whitespace())
 }
 
 /// What a list of children holds.

@@ -7,8 +7,6 @@
 use std::os::fd::BorrowedFd;
 #[cfg(target_os = "linux")]
 use std::os::fd::{AsFd, OwnedFd};
-#[cfg(target_os = "linux")]
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -62,11 +60,8 @@ pub enum EndedBy {
 fn offer_to_the_kernel(pid: Pid) {
     #[cfg(target_os = "linux")]
     {
-        let mut waiting = vec![pid.as_raw_pid()];
-        while let Some(pid) = waiting.pop() {
-            let process = Path::new("/proc").join(pid.to_string());
+        for process in proc_text::tree(pid.as_raw_pid()) {
             let _ = std::fs::write(process.join("oom_score_adj"), "1000");
-            waiting.extend(proc_text::children(&process));
         }
     }
     #[cfg(not(target_os = "linux"))]
@@ -113,12 +108,15 @@ fn has_ended(pid: Pid) -> bool {
     waitid(WaitId::Pid(pid), options).map_or(true, |status| status.is_some())
 }
 
-/// Whether a signal has stopped it, and none has continued it. One that starts a program (vfork) can't stop before that is
-/// done, which it never is where that program is stopped, too: there the signal waits.
+/// Whether a signal has stopped it, and none has continued it; or what it waits for, as a shell does for its command. A
+/// shell that is stopped in the midst of starting one is not stopped itself.
 fn is_stopped(pid: Pid) -> bool {
     let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
-        || is_in_mask(Signal::STOP, proc_text::word(&status_of(pid), "ShdPnd:")).unwrap_or(false)
+    if matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))) {
+        return true;
+    }
+    let mut states = proc_text::tree(pid.as_raw_pid()).map(|process| proc_text::state(&process));
+    states.next().flatten() != Some('R') && states.any(|state| state == Some('T'))
 }
 
 /// What the system says of a process; nothing where it says nothing.
@@ -362,11 +360,11 @@ impl ChildSupervisor {
                 ShutdownStage::Forced
             };
         }
-        if self.offer_at.take_if(|at| *at <= Instant::now()).is_some() {
+        // One moment for all of it: we may be stopped between any two steps, which is noticed at the next look.
+        let now = Instant::now();
+        if self.offer_at.take_if(|at| *at <= now).is_some() {
             offer_to_the_kernel(self.group);
         }
-        // One moment for both: a pause that begins here is noticed at the next look.
-        let now = Instant::now();
         if self.phase.has_limit()
             && let Some(pause) = self.pauses.look(now, self.group)
         {

@@ -72,6 +72,21 @@ fn a_pause_does_not_count_against_the_limit_whoever_is_stopped() {
 }
 
 #[test]
+fn a_pause_of_what_a_task_waits_for_does_not_count_either() {
+    let dir = held(1);
+    let script =
+        "sh -c 'echo $$ >> pids; echo >> ran; while [ -e hold ]; do sleep 0.02; done'; echo '{\"done\": 1}'";
+    let running = dir.launch().args(["--timeout", "2s"]).sh(script).start();
+    began(&dir, 1);
+    let inner = tasks(&dir)[0];
+    send(inner, Signal::STOP);
+    std::thread::sleep(Duration::from_secs(3));
+    send(inner, Signal::CONT);
+    let_go(&dir);
+    running.wait().exits(0);
+}
+
+#[test]
 fn many_pauses_do_not_count_either_and_what_runs_between_them_does() {
     let ends = held(1);
     let stays = held(1);

@@ -1,20 +1,13 @@
 //! How much memory a process has, with all that it started.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::run::proc_text;
 
 /// Bytes that a process and its descendants hold and that can't be dropped: no code, no files, no caches. What several of
 /// them share is counted for each. 0 where the system does not tell, or it is gone.
 pub(super) fn bytes_of_tree(pid: i32) -> u64 {
-    let mut waiting = vec![pid];
-    let mut total = 0;
-    while let Some(pid) = waiting.pop() {
-        let process = PathBuf::from(format!("/proc/{pid}"));
-        total += bytes_of(&process);
-        waiting.extend(proc_text::children(&process));
-    }
-    total
+    proc_text::tree(pid).map(|process| bytes_of(&process)).sum()
 }
 
 fn bytes_of(process: &Path) -> u64 {
