@@ -24,7 +24,7 @@ pub(super) struct JobFile {
 /// # Errors
 /// When it can't be read, is not TOML, or has an unknown key or a value of a wrong kind.
 pub(super) fn read(path: &Path, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> {
-    let text = std::fs::read_to_string(path).with_context(|| {
+    let bytes = std::fs::read(path).with_context(|| {
         let elsewhere = if path.exists() {
             ""
         } else {
@@ -32,6 +32,8 @@ pub(super) fn read(path: &Path, known: &[&str], lists: &[&str]) -> anyhow::Resul
         };
         format!("can't read the job file {}{elsewhere}", path.display())
     })?;
+    let text = String::from_utf8(bytes)
+        .with_context(|| format!("the job file {} is no UTF-8 text", path.display()))?;
     parse(&text, known, lists).with_context(|| format!("in the job file {}", path.display()))
 }
 

@@ -35,7 +35,7 @@ canfar-run: error: can't read the job file [DIR]/job.toml: Is a directory (os er
         case(
             LINE,
             "
-canfar-run: error: can't read the job file [DIR]/job.toml: stream did not contain valid UTF-8
+canfar-run: error: the job file [DIR]/job.toml is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 8
 ",
         )
         .given(|dir| _ = dir.write("job.toml", b"jobs = '\xff'")),

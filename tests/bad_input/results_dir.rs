@@ -66,7 +66,7 @@ canfar-run: error: results can't be written: can't write the results file [DIR]/
         ),
         case(LINE, "
 canfar-run: error: can't open the input list [DIR]/out/inputs.jsonl: Permission denied (os error 13)
-").without_rights().replica("2", "2").given(|dir| {
+").code(3).without_rights().replica("2", "2").given(|dir| {
             a_run(dir);
             mode(dir, "out", 0o000);
         }),
@@ -158,7 +158,8 @@ canfar-run: error: [DIR]/out/container_2_results.json is there and is not of thi
 
 #[test]
 fn a_list_that_is_broken() {
-    let broken = |said, given| case(LINE, said).given(given).replica("2", "2");
+    let wrong = |said, given| case(LINE, said).given(given).replica("2", "2");
+    let broken = |said, given| wrong(said, given).code(3);
     all_are_refused(&[
         broken("
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it is empty. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
@@ -166,10 +167,10 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it is em
         broken("
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
 ", |dir| _ = dir.write("out/inputs.jsonl", "{\"path\":\"/data/a.fits\"}\n")),
-        broken(r#"
+        wrong(r#"
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it is a file of another kind ("GeoJSON"). Give another --results-dir, or move it away
 "#, |dir| _ = dir.write("out/inputs.jsonl", "{\"format\":\"GeoJSON\",\"v\":1}\n")),
-        broken("
+        wrong("
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it has format version 2 and this canfar-run ([VERSION]) reads version 1: use the canfar-run that made it, or another --results-dir
 ", |dir| {
             a_run(dir);
@@ -194,7 +195,7 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: entries 
             edit(dir, "out/inputs.jsonl", |text| text.replace("002.fits", "003.fits"));
         }),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: Is a directory (os error 21)
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it can't be read: Is a directory (os error 21)
 ", |dir| std::fs::create_dir_all(dir.path("out/inputs.jsonl")).unwrap()),
         broken("
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its header contradicts itself: it was edited. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
