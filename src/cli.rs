@@ -136,7 +136,8 @@ pub struct InputArgs {
     pub input: Vec<OsString>,
     /// Entries of a list, one a line, exactly as they are (`-` is stdin)
     ///
-    /// In the order given, repeats once; they need not be files. Blank lines are skipped. [default: none]
+    /// In the order given, repeats once; they need not be files. Blank lines are skipped. A relative entry means the folder
+    /// where the run was begun: there its tasks start, in every launch. [default: none]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files_from: Option<PathBuf>,
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]

@@ -166,6 +166,23 @@ fn a_plan_by_sizes_looks_at_the_files_where_the_run_was_begun() {
 }
 
 #[test]
+fn logs_of_a_relative_entry_are_found_by_its_whole_path() {
+    let dir = two_folders();
+    launch(&dir, "A", 1, 1).args(["--logs", "all"]).sh(SHOW).run().exits(0);
+    let logs = |folder: &str, task: &str| {
+        dir.canfar_run().cwd(dir.path(folder)).args(["logs", dir.path("out").to_str().unwrap(), task]).run()
+    };
+    let whole = dir.path("A/deep/x");
+    for (folder, task) in
+        [("A", "deep/x"), ("B", "deep/x"), ("B", whole.to_str().unwrap()), ("A/deep", "./x")]
+    {
+        let ended = logs(folder, task).exits(0);
+        assert!(ended.printed().contains("\"told\": \"deep/x\""), "{ended}");
+    }
+    logs("B", dir.path("B/deep/x").to_str().unwrap()).exits(2);
+}
+
+#[test]
 fn a_folder_that_is_gone_is_an_error_that_names_it() {
     let dir = two_folders();
     launch(&dir, "A", 1, 2).sh(SHOW).run().exits(0);

@@ -144,11 +144,16 @@ impl<'a> Run<'a> {
         let count = self.list.header().count;
         let by_index = task.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|index| *index < count);
         let absolute = environment.absolute(Path::new(task));
+        // A relative entry means the folder where the run was begun.
+        let relative = self.list.header().begun_in().and_then(|folder| absolute.strip_prefix(folder).ok());
+        let is_meant = |entry: &OsStr| {
+            entry == task || entry == absolute.as_os_str() || Some(Path::new(entry)) == relative
+        };
         let (mut exact, mut namesakes, mut others) = (None, Vec::new(), 0_u64);
         let mut begin_so = Vec::new();
         let wanted = by_index.map_or(0..count, |index| index..index + 1);
         self.list.read(wanted, |index, entry| {
-            if by_index.is_some() || entry.path == task || entry.path == absolute.as_os_str() {
+            if by_index.is_some() || is_meant(entry.path) {
                 exact.get_or_insert((index, entry.path.to_owned()));
             } else if base_name(entry.path) == task {
                 if namesakes.len() < EXAMPLES {
