@@ -119,7 +119,7 @@ fn what_is_not_there_is_said_with_what_to_do() {
 #[test]
 fn output_that_was_not_kept_is_not_shown_as_empty() {
     let dir = Dir::with_inputs(1);
-    dir.launch().sh("echo fine").run().exits(0);
+    dir.launch().args(["--result", "none"]).sh("echo fine").run().exits(0);
     let shown = logs(&dir, &["out", "0"]).exits(0).printed();
     assert!(shown.contains(": ok after ") && shown.contains("no output is kept"), "{shown}");
     let refused = logs(&dir, &["out", "0", "--only", "stdout"]).exits(2).stderr;
@@ -130,7 +130,8 @@ fn output_that_was_not_kept_is_not_shown_as_empty() {
 fn output_of_an_attempt_that_was_not_the_last_is_shown_with_a_word_about_it() {
     let dir = Dir::with_inputs(1);
     let script = "printf 'out %s' \"$CANFAR_TASK_ATTEMPT\"; test \"$CANFAR_TASK_ATTEMPT\" = 2";
-    dir.launch().args(["--retries", "1", "--retry-delay", "0"]).sh(script).run().exits(0);
+    let options = ["--retries", "1", "--retry-delay", "0", "--result", "none"];
+    dir.launch().args(options).sh(script).run().exits(0);
     let shown = logs(&dir, &["out", "0", "--only", "stdout"]).exits(0);
     assert!(shown.stderr.contains("attempt 1, launch 1 (failed (exit, exit code 1)); attempt 2"), "{shown}");
     assert_eq!(shown.printed(), "out 1");

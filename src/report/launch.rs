@@ -299,7 +299,7 @@ fn say_doubts(console: &Console, summary: &Summary, doubts: &[DoubtNote]) {
         let mut text = text.clone();
         if let Some(index) = kept {
             let dir = groups::quoted(&summary.results_dir);
-            text.push_str(&format!(". What it printed: canfar-run logs {dir} {index}"));
+            text.push_str(&format!(". What the first of them printed: canfar-run logs {dir} {index}"));
             if *not_kept > 0 {
                 let files = units::count(*not_kept, "file");
                 text.push_str(&format!(

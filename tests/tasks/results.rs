@@ -133,7 +133,7 @@ fn the_first_file_without_a_result_is_told_at_the_end_with_its_last_line() {
     ended
         .says("2 files printed no JSON (last line of the first, ")
         .says("001.fits: all fine \\u{1b}[1m); use print(json.dumps(...)), or --result text")
-        .says("What it printed: canfar-run logs ");
+        .says("What the first of them printed: canfar-run logs ");
 }
 
 #[test]
