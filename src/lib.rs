@@ -41,9 +41,9 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use anyhow::Context;
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Color, Command};
+use crate::cli::{Cli, Color, Command, PlanArgs, ResumeArgs, RunArgs};
 use crate::config::{Resumed, RunConfig, Verbosity, check, explained, layered};
 use crate::discover::DiscoverError;
 use crate::environment::Environment;
@@ -112,17 +112,24 @@ fn dispatch(
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<ExitCode> {
     check(argv)?;
-    let matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
-    let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
-    let begin = if matches.subcommand_name().is_some() { 2 } else { 1 };
-    let layers = |resumed: Option<&Resumed<'_>>| {
-        all_layers(name, argv.get(begin..).unwrap_or_default(), typed, environment, resumed)
+    let mut matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
+    let name = matches.subcommand_name().unwrap_or("run").to_owned();
+    if !["run", "resume", "plan"].contains(&name.as_str()) {
+        signals::restore_requests();
+        return others(Cli::from_arg_matches(&matches)?, environment, out);
+    }
+    let (begin, typed) = match matches.remove_subcommand() {
+        Some((_, typed)) => (2, typed),
+        None => (1, matches),
     };
-    match name {
+    let layers = |typed, resumed: Option<&Resumed<'_>>| {
+        layered(&name, argv.get(begin..).unwrap_or_default(), typed, environment, resumed)
+    };
+    match name.as_str() {
         // Attended from here on: also a job file may lie on storage that does not answer.
         "run" => run_as_init(|stop, descendants| {
-            let (cli, layers) = layers(None)?;
-            let Some(Command::Run(args)) = cli.command else { return not_a_command(name) };
+            let mut layers = layers(typed, None)?;
+            let args = RunArgs::from_arg_matches_mut(&mut layers.matches)?;
             let console = Console::new(verbosity(&args.messages), args.messages.color);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             let config = RunConfig::resolve(&args, layers, environment)?;
@@ -130,32 +137,24 @@ fn dispatch(
             commands::run::run(&config, &console, stop, descendants, out)
         }),
         "resume" => run_as_init(|stop, descendants| {
-            let (list, dir) = commands::resume::run_of(typed, environment)?;
-            let (cli, layers) = layers(Some(&Resumed { header: list.header(), dir: &dir }))?;
-            let Some(Command::Resume(args)) = cli.command else { return not_a_command(name) };
+            let (list, dir) = commands::resume::run_of(&typed, environment)?;
+            let mut layers = layers(typed, Some(&Resumed { header: list.header(), dir: &dir }))?;
+            let args = ResumeArgs::from_arg_matches_mut(&mut layers.matches)?;
             let console = Console::new(verbosity(&args.run.messages), args.run.messages.color);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             let config = RunConfig::resolve(&args.run, layers, environment)?;
             config.warnings.iter().for_each(|warning| console.warn(warning));
             commands::resume::run(&config, args.shares.as_ref(), &list, &console, stop, descendants, out)
         }),
-        "plan" => {
+        _ => {
             signals::restore_requests();
-            let (cli, layers) = layers(None)?;
-            let Some(Command::Plan(args)) = cli.command else { return not_a_command(name) };
+            let mut layers = layers(typed, None)?;
+            let args = PlanArgs::from_arg_matches_mut(&mut layers.matches)?;
             let console = Console::new(Verbosity::Normal, Color::Auto);
             layers.warnings.iter().for_each(|warning| console.warn(warning));
             commands::plan::run(&args, &layers.identity, environment, &console, out)
         }
-        _ => {
-            signals::restore_requests();
-            others(Cli::from_arg_matches(&matches)?, environment, out)
-        }
     }
-}
-
-fn not_a_command(name: &str) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("unknown subcommand {name}")
 }
 
 fn verbosity(messages: &cli::MessageArgs) -> Verbosity {
@@ -164,18 +163,6 @@ fn verbosity(messages: &cli::MessageArgs) -> Verbosity {
         (false, true) => Verbosity::Verbose,
         (false, false) => Verbosity::Normal,
     }
-}
-
-fn all_layers(
-    name: &str,
-    rest: &[OsString],
-    typed: &ArgMatches,
-    environment: &Environment,
-    resumed: Option<&Resumed<'_>>,
-) -> anyhow::Result<(Cli, config::Layered)> {
-    let layers = layered(name, rest, typed, environment, resumed)?;
-    let matches = Cli::command().try_get_matches_from(&layers.argv)?;
-    Ok((Cli::from_arg_matches(&matches)?, layers))
 }
 
 fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A byte string that keeps all its bytes in JSON: `"text"`, or `{"base64": "..."}` for what is not UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct OsText(pub OsString);
 
 #[derive(Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod discover;
 mod engines;
 mod examples;
 mod exit_codes;
+mod explicit;
 mod fuzz;
 mod glob_parity;
 mod help;

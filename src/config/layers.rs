@@ -2,11 +2,11 @@
 //! had been typed, so that one parser, with one set of checks, reads all of them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
@@ -49,8 +49,8 @@ const NOT_LAYERED: [&str; 3] = ["help", "version", "job-file"];
 /// What all layers together say.
 #[derive(Debug)]
 pub struct Layered {
-    /// All of it, as if typed.
-    pub argv: Vec<OsString>,
+    /// All of it, as if typed after the subcommand.
+    pub matches: ArgMatches,
     /// What is odd but no error.
     pub warnings: Vec<String>,
     /// Options that are not defaults, by name, for the journal.
@@ -77,7 +77,7 @@ impl Item {
     }
 }
 
-/// Adds environment and job file to what was typed for `subcommand` (`matches` is clap's view of that alone; `rest` what
+/// Adds environment and job file to what was typed for `subcommand` (`typed` is clap's view of that alone; `rest` what
 /// followed the subcommand's name). Where a run is `resumed`, what it was begun with is the weakest layer, and its command
 /// the only one.
 ///
@@ -86,7 +86,7 @@ impl Item {
 pub fn layered(
     subcommand: &str,
     rest: &[OsString],
-    matches: &ArgMatches,
+    typed: ArgMatches,
     environment: &Environment,
     resumed: Option<&Resumed<'_>>,
 ) -> anyhow::Result<Layered> {
@@ -109,23 +109,24 @@ pub fn layered(
 
     let mut warnings = arrived::notes(rest);
     let from_environment = environment_items(environment, &every, &mut warnings);
-    let job_path = job_file_path(matches, environment);
+    let job_path = job_file_path(&typed, environment);
     let job = match &job_path {
         Some(path) => job_file::read(path, &every, &lists)?,
         None => JobFile::default(),
     };
     let from_job = job_items(&job, &job_path.unwrap_or_default());
 
-    let mut taken: Vec<String> = known.iter().filter(|name| is_typed(matches, name)).cloned().collect();
-    if matches.try_get_many::<OsString>(COMMAND).is_ok_and(|words| words.is_some()) {
+    let mut taken: Vec<String> = known.iter().filter(|name| is_typed(&typed, name)).cloned().collect();
+    if typed.try_get_many::<OsString>(COMMAND).is_ok_and(|words| words.is_some()) {
         taken.push(COMMAND.to_owned());
     }
     for (switch, other) in OPPOSITES {
-        if matches.try_get_one::<bool>(switch).is_ok_and(|on| on == Some(&true)) {
+        if typed.try_get_one::<bool>(switch).is_ok_and(|on| on == Some(&true)) {
             taken.push(other.to_owned());
         }
     }
     let (mut front, mut back) = (Vec::new(), Vec::new());
+    let mut added: Vec<Item> = Vec::new();
     let mut identity = SharedIdentity::default();
     let from_run = resumed.map(Resumed::items).unwrap_or_default();
     for layer in [from_environment, from_job, from_run] {
@@ -142,16 +143,15 @@ pub fn layered(
                 taken.push(item.name);
                 continue;
             }
-            let tokens = if item.name == COMMAND { &mut back } else { &mut front };
-            if item.name != COMMAND {
-                check(subcommand, &item)?;
-            } else if !known.iter().any(|name| name == "shell") {
-                continue;
-            }
             let opposite = OPPOSITES.iter().find(|(switch, _)| *switch == item.name && item.is_on());
             taken.extend(opposite.map(|(_, other)| (*other).to_owned()));
-            tokens.extend(item.tokens);
-            taken.push(item.name);
+            taken.push(item.name.clone());
+            if item.name != COMMAND {
+                front.extend(item.tokens.iter().cloned());
+                added.push(item);
+            } else if known.iter().any(|name| name == "shell") {
+                back.extend(item.tokens);
+            }
         }
     }
     if let Some(resumed) = resumed {
@@ -159,20 +159,38 @@ pub fn layered(
         front.extend(options);
         back = command;
     }
-    let start = [OsString::from("canfar-run"), OsString::from(subcommand)];
-    // Two `--` would make the second one a word of the command.
-    let rest =
-        if back.is_empty() { rest } else { rest.strip_suffix(&[OsString::from("--")]).unwrap_or(rest) };
-    let argv: Vec<OsString> =
-        start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back).collect();
-    let mut settings = settings_of(subcommand, &argv);
+    let is_all_typed = front.is_empty() && back.is_empty();
+    let matches = if is_all_typed { typed } else { parsed(subcommand, front, rest, back, &added)? };
+    let mut settings = settings_of(&matches);
     settings.cwd = Some(OsText(environment.cwd.clone().into_os_string()));
     if let Some(resumed) = resumed {
         settings.cwd = resumed.cwd().or(settings.cwd);
         settings.env.clone_from(&resumed.header.settings.env);
     }
     settings.env.extend(job.env);
-    Ok(Layered { options: options_of(subcommand, &argv), argv, identity, settings, warnings })
+    let options = options_of(root.find_subcommand(subcommand).unwrap_or(&root), &matches);
+    Ok(Layered { matches, warnings, options, identity, settings })
+}
+
+/// What was typed as `rest` with the options in `front` of it, of which some were `added` by weaker layers, and the command
+/// at its `back`.
+fn parsed(
+    subcommand: &str,
+    front: Vec<OsString>,
+    rest: &[OsString],
+    back: Vec<OsString>,
+    added: &[Item],
+) -> anyhow::Result<ArgMatches> {
+    let start = [OsString::from("canfar-run"), OsString::from(subcommand)];
+    // Two `--` would make the second one a word of the command.
+    let rest =
+        if back.is_empty() { rest } else { rest.strip_suffix(&[OsString::from("--")]).unwrap_or(rest) };
+    let argv = start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back);
+    let mut matches = Cli::command().try_get_matches_from(argv).or_else(|error| {
+        added.iter().try_for_each(|item| check(subcommand, item))?;
+        Err(anyhow::Error::from(error))
+    })?;
+    matches.remove_subcommand().map(|(_, matches)| matches).context("the subcommand is gone")
 }
 
 pub(super) fn is_typed(matches: &ArgMatches, name: &str) -> bool {
@@ -235,7 +253,7 @@ fn job_items(job: &JobFile, path: &Path) -> Vec<Item> {
 }
 
 /// `--name=value`, which no value can escape from.
-pub(super) fn token(name: &str, value: &std::ffi::OsStr) -> OsString {
+pub(super) fn token(name: &str, value: &OsStr) -> OsString {
     let mut token = OsString::from(format!("--{name}="));
     token.push(value);
     token
@@ -263,9 +281,7 @@ fn check(subcommand: &str, item: &Item) -> anyhow::Result<()> {
 }
 
 /// What the run's list keeps of the options.
-fn settings_of(subcommand: &str, argv: &[OsString]) -> Settings {
-    let Ok(matches) = Cli::command().try_get_matches_from(argv) else { return Settings::default() };
-    let Some(matches) = matches.subcommand_matches(subcommand) else { return Settings::default() };
+fn settings_of(matches: &ArgMatches) -> Settings {
     let lasting = LASTING.into_iter().filter(|name| is_typed(matches, name));
     let value = |name: &str| matches.get_raw(&id_of(name))?.next_back().map(|value| OsText(value.to_owned()));
     let options = lasting.filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
@@ -274,26 +290,18 @@ fn settings_of(subcommand: &str, argv: &[OsString]) -> Settings {
 
 /// The options that are not defaults, by name. Of a long list, such as a shell's expansion of a glob, only how long it is
 /// and its ends: the list of inputs has it all.
-fn options_of(subcommand: &str, argv: &[OsString]) -> BTreeMap<String, serde_json::Value> {
-    let root = Cli::command();
-    let Ok(matches) = root.clone().try_get_matches_from(argv) else { return BTreeMap::new() };
-    let (Some(matches), Some(command)) =
-        (matches.subcommand_matches(subcommand), root.find_subcommand(subcommand))
-    else {
-        return BTreeMap::new();
-    };
+fn options_of(command: &clap::Command, matches: &ArgMatches) -> BTreeMap<String, serde_json::Value> {
+    let text = |value: &OsStr| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let names = command.get_arguments().filter_map(Arg::get_long).filter(|name| is_typed(matches, name));
     names
         .map(|name| {
-            let values = matches.get_raw(&id_of(name)).into_iter().flatten();
-            let mut values: Vec<String> =
-                values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+            let values: Vec<&OsStr> = matches.get_raw(&id_of(name)).into_iter().flatten().collect();
             let value = match values.as_slice() {
-                [_] => values.remove(0).into(),
+                [value] => text(value).into(),
                 [first, .., last] if values.len() > MOST_VALUES => {
-                    serde_json::json!({"count": values.len(), "first": first, "last": last})
+                    serde_json::json!({"count": values.len(), "first": text(first), "last": text(last)})
                 }
-                _ => values.into(),
+                values => values.iter().map(|value| text(value)).collect(),
             };
             (name.to_owned(), value)
         })
@@ -325,7 +333,7 @@ mod tests {
             variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             cwd: folder.path().to_owned(),
         };
-        layered("run", &rest, matches.subcommand_matches("run").unwrap(), &environment, None)
+        layered("run", &rest, matches.subcommand_matches("run").unwrap().clone(), &environment, None)
     }
 
     /// Names of the options that are left, but for the job file.

@@ -22,8 +22,6 @@ use super::walk::walk;
 pub(super) struct Case<'a> {
     pub(super) search: &'a Search,
     pub(super) pool: &'a ThreadPool,
-    /// Its place among the patterns.
-    pub(super) index: usize,
     pub(super) target: &'a Target<'a>,
     pub(super) basket: &'a Basket,
 }
@@ -209,7 +207,7 @@ fn alike_but_for_case<'a>(component: &[u8], names: &'a [OsString]) -> Vec<&'a Os
 /// The launch joins its arguments with spaces and splits them at spaces: a path with one arrives in pieces.
 fn split_path(case: &Case) -> Option<String> {
     let patterns = &case.search.patterns;
-    let index = case.index;
+    let index = case.target.index;
     let first = index.saturating_sub(JOINED - 1);
     for start in first..=index {
         for end in (index + 1).max(start + 2)..=(start + JOINED).min(patterns.len()) {
@@ -229,7 +227,7 @@ fn split_path(case: &Case) -> Option<String> {
 fn would_match(case: &Case, argument: &OsStr) -> bool {
     let asked = AtomicUsize::new(0);
     let keep_going = || asked.fetch_add(1, Ordering::Relaxed) < SEARCHED_FOLDERS;
-    let answer = Target::new(argument, &clean(&case.search.cwd)).and_then(|target| {
+    let answer = Target::new(case.target.index, argument, &clean(&case.search.cwd)).and_then(|target| {
         if target.form != Form::Pattern {
             return Ok(target.raw.symlink_metadata().is_ok());
         }

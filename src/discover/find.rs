@@ -8,6 +8,7 @@ use super::exclude::Excludes;
 use super::explain::{Case, help};
 use super::ground::Ground;
 use super::harvest::Basket;
+use super::listed_files::{ListedFiles, listed_files};
 use super::path_list::merged;
 use super::path_pattern::clean;
 use super::pool::pool;
@@ -32,21 +33,26 @@ pub fn find(search: &Search, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<F
     let cwd = clean(&search.cwd);
     let ground = Ground::new(search, Excludes::new(&search.exclude, &cwd), keep_going)?;
     let pool = pool()?;
+    let listed = listed_files(search, &cwd, &ground, &pool);
+    let rest: Vec<usize> = (0..search.patterns.len()).filter(|index| !listed.is_file[*index]).collect();
     let targets: Vec<Target> = pool.install(|| {
-        search.patterns.par_iter().map(|argument| Target::new(argument, &cwd)).collect::<Result<_, _>>()
+        rest.par_iter()
+            .map(|index| Target::new(*index, &search.patterns[*index], &cwd))
+            .collect::<Result<_, _>>()
     })?;
     let baskets = walk(&pool, &ground, &targets.iter().collect::<Vec<_>>())?;
     let unmatched = unmatched(search, keep_going, &pool, &targets, &baskets)?;
     let mut notes: Vec<Note> = targets.iter().filter_map(taken_as_path).collect();
     if search.allow_empty {
-        notes.extend(unmatched.iter().map(|index| Note::MatchedNothing(search.patterns[*index].clone())));
+        let nothing = |place: &usize| Note::MatchedNothing(targets[*place].argument.to_os_string());
+        notes.extend(unmatched.iter().map(nothing));
     } else if !unmatched.is_empty() {
         return Err(no_match(search, &pool, &targets, &baskets, &unmatched));
     }
-    gathered(search, baskets, notes)
+    gathered(search, listed, baskets, notes)
 }
 
-/// The indices of the targets without a match. Whether there is one is asked before excluding; so where folders were
+/// The places of the targets without a match. Whether there is one is asked before excluding; so where folders were
 /// left out without being looked into, they are looked into now.
 fn unmatched(
     search: &Search,
@@ -80,17 +86,23 @@ fn no_match(
     baskets: &[Basket],
     unmatched: &[usize],
 ) -> DiscoverError {
-    let patterns = unmatched.iter().enumerate().map(|(place, index)| {
-        let case = Case { search, pool, index: *index, target: &targets[*index], basket: &baskets[*index] };
-        let help = if place < SHOWN_PATTERNS { help(&case) } else { Vec::new() };
-        Unmatched { pattern: search.patterns[*index].clone(), help }
+    let patterns = unmatched.iter().enumerate().map(|(number, place)| {
+        let target = &targets[*place];
+        let case = Case { search, pool, target, basket: &baskets[*place] };
+        let help = if number < SHOWN_PATTERNS { help(&case) } else { Vec::new() };
+        Unmatched { pattern: target.argument.to_os_string(), help }
     });
-    DiscoverError::NoMatch(NoMatch { of: targets.len(), patterns: patterns.collect() })
+    DiscoverError::NoMatch(NoMatch { of: search.patterns.len(), patterns: patterns.collect() })
 }
 
-fn gathered(search: &Search, baskets: Vec<Basket>, mut notes: Vec<Note>) -> Result<Found, DiscoverError> {
-    let (mut lists, mut unreadable) = (Vec::new(), Vec::new());
-    let (mut matched, mut pruned) = (0, 0);
+fn gathered(
+    search: &Search,
+    listed: ListedFiles,
+    baskets: Vec<Basket>,
+    mut notes: Vec<Note>,
+) -> Result<Found, DiscoverError> {
+    let (mut lists, mut unreadable) = (listed.paths, Vec::new());
+    let (mut matched, mut pruned) = (listed.matched, 0);
     for basket in baskets {
         matched += basket.tally.matched;
         pruned += basket.tally.pruned;

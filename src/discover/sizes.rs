@@ -11,10 +11,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, open, statat};
 use walkdir::WalkDir;
 
 use super::error::DiscoverError;
-use super::pool::{THREADS, pool};
-
-/// Neighbours in a list that one thread looks at, at most.
-const NEIGHBOURS: usize = 256;
+use super::pool::{neighbours, pool};
 
 /// The bytes of each entry, in the order given: of a file (links followed), or of all regular files below a directory
 /// (links in it not followed, what may not be read not counted).
@@ -48,8 +45,7 @@ fn ask_all<'e, P: AsRef<Path> + Sync, T: Clone + Default + Send>(
     ask: impl Fn(&'e Path, &mut Looker<'e>) -> Result<T, DiscoverError> + Sync,
 ) -> Result<Vec<T>, DiscoverError> {
     let mut answers = vec![T::default(); entries.len()];
-    // A few for each thread, however few there are: on shared storage an answer may take a millisecond.
-    let neighbours = (entries.len() / (4 * THREADS)).clamp(1, NEIGHBOURS);
+    let neighbours = neighbours(entries.len());
     let places = answers.par_chunks_mut(neighbours).zip(entries.par_chunks(neighbours));
     pool()?.install(|| {
         places.try_for_each(|(places, entries)| {

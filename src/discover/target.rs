@@ -11,6 +11,8 @@ use super::path_pattern::{PathPattern, clean, has_magic, join, matches_itself};
 /// An argument, and how it is read.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
+    /// Which argument it is, from 0.
+    pub(super) index: usize,
     pub(super) argument: &'a OsStr,
     /// Absolute, otherwise as it was given.
     pub(super) raw: PathBuf,
@@ -32,7 +34,7 @@ pub(super) enum Form {
 
 impl<'a> Target<'a> {
     /// `cwd` is absolute and clean.
-    pub(super) fn new(argument: &'a OsStr, cwd: &Path) -> Result<Self, DiscoverError> {
+    pub(super) fn new(index: usize, argument: &'a OsStr, cwd: &Path) -> Result<Self, DiscoverError> {
         let bytes = argument.as_bytes();
         let raw = if bytes.starts_with(b"/") { PathBuf::from(argument) } else { join(cwd, bytes) };
         let form = form(bytes, &raw)?;
@@ -40,7 +42,7 @@ impl<'a> Target<'a> {
             Form::Pattern => PathPattern::new(argument, cwd),
             Form::Empty | Form::Path | Form::PathDespiteMagic => PathPattern::everything_below(clean(&raw)),
         };
-        Ok(Self { argument, raw, form, pattern })
+        Ok(Self { index, argument, raw, form, pattern })
     }
 }
 

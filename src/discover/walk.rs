@@ -13,6 +13,7 @@ use super::folder::Folder;
 use super::ground::Ground;
 use super::harvest::{Basket, Harvest};
 use super::path_pattern::clean;
+use super::pool::neighbours;
 use super::reading::{Reading, Visit};
 use super::target::{Form, Target};
 
@@ -32,8 +33,8 @@ pub(super) fn walk(
     let hunts: Vec<Hunt> =
         targets.iter().map(|target| Hunt { ground, target, basket: Mutex::default() }).collect();
     pool.scope(|scope| {
-        for hunt in &hunts {
-            scope.spawn(move |scope| begin(scope, hunt));
+        for hunts in hunts.chunks(neighbours(hunts.len())) {
+            scope.spawn(move |scope| hunts.iter().for_each(|hunt| begin(scope, hunt)));
         }
     });
     ground.outcome()?;
@@ -62,7 +63,7 @@ fn begin<'s>(scope: &Scope<'s>, hunt: &'s Hunt<'s>) {
     };
     hunt.keep(harvest);
     match first {
-        Ok(Some(first)) => visit(scope, hunt, first),
+        Ok(Some(first)) => scope.spawn(move |scope| visit(scope, hunt, first)),
         Ok(None) => {}
         Err(error) => hunt.ground.fail(error),
     }

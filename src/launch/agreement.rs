@@ -1,5 +1,7 @@
 //! Whether a launch may go on with the run that a results directory holds.
 
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::bail;
@@ -33,7 +35,8 @@ pub fn agree(
         )
     };
     if let Some(source) = source.filter(|source| !are_same(source, &header.source)) {
-        bail!(differs("the input", &show(source), &show(&header.source)));
+        let hint = if are_expanded(source) { EXPANDED } else { "" };
+        bail!("{}{hint}", differs("the input", &show(source, &header.source), &show(&header.source, source)));
     }
     if let Some(strategy) = strategy.filter(|strategy| *strategy != header.strategy) {
         bail!(differs("the strategy", strategy.name(), header.strategy.name()));
@@ -56,18 +59,55 @@ fn are_same(one: &Source, other: &Source) -> bool {
         && (file == other_file || leads_to(file).is_some_and(|file| leads_to(other_file) == Some(file)))
 }
 
-fn show(source: &Source) -> String {
-    let quoted = |texts: &[OsText]| {
+/// So many values are shown, of many only the ends and what the other launch has not.
+const SHOWN: usize = 8;
+
+/// What to say where a shell has expanded a glob.
+const EXPANDED: &str = "\nHere a shell seems to have expanded a glob, and it finds other files now. Leave the input out to go on with the files of the run; for a new one, write the glob in quotes";
+
+/// Whether a shell seems to have expanded a glob.
+fn are_expanded(source: &Source) -> bool {
+    let is_plain = |pattern: &OsText| !pattern.0.as_bytes().iter().any(|byte| b"*?[".contains(byte));
+    matches!(source, Source::Patterns { patterns, .. } if patterns.len() > SHOWN && patterns.iter().all(is_plain))
+}
+
+/// Values as they are typed, and of many those that `others` has not.
+fn quoted(texts: &[OsText], others: &[OsText]) -> String {
+    let quote = |texts: &[&OsText]| {
         texts.iter().map(|text| format!("'{}'", units::path(&text.0))).collect::<Vec<_>>().join(" ")
+    };
+    let (first, last) = match texts {
+        [first, .., last] if texts.len() > SHOWN => (first, last),
+        _ => return quote(&texts.iter().collect::<Vec<_>>()),
+    };
+    let others: HashSet<&OsText> = others.iter().collect();
+    let only_here: Vec<&OsText> = texts.iter().filter(|text| !others.contains(text)).collect();
+    let (some, more) = only_here.split_at(only_here.len().min(SHOWN));
+    let mut shown =
+        format!("'{}' ... '{}' ({} in all", units::path(&first.0), units::path(&last.0), texts.len());
+    if !some.is_empty() {
+        shown.push_str(&format!(", only here: {}", quote(some)));
+    }
+    if !more.is_empty() {
+        shown.push_str(&format!(" and {} more", more.len()));
+    }
+    shown + ")"
+}
+
+/// A source, of which `other` is to be compared with it.
+fn show(source: &Source, other: &Source) -> String {
+    let (other_patterns, other_exclude): (&[OsText], &[OsText]) = match other {
+        Source::Patterns { patterns, exclude, .. } => (patterns, exclude),
+        Source::FilesFrom { .. } => (&[], &[]),
     };
     match source {
         Source::FilesFrom { file, null } => {
             format!("--files-from {}{}", units::path(&file.0), if *null { " --null" } else { "" })
         }
         Source::Patterns { patterns, cwd, exclude, entry_type } => {
-            let mut shown = format!("--input {}", quoted(patterns));
+            let mut shown = format!("--input {}", quoted(patterns, other_patterns));
             if !exclude.is_empty() {
-                shown.push_str(&format!(" --exclude {}", quoted(exclude)));
+                shown.push_str(&format!(" --exclude {}", quoted(exclude, other_exclude)));
             }
             if let Some(cwd) = cwd {
                 shown.push_str(&format!(" (in {})", units::path(&cwd.0)));

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use crate::discover::fixed_part;
+use crate::discover::fixed_parts;
 use crate::record::inputs::Source;
 use crate::text::base_name;
 
@@ -24,12 +24,8 @@ impl RelPaths {
     pub fn of(source: &Source) -> Self {
         let Source::Patterns { patterns, cwd, .. } = source else { return Self::Whole };
         let cwd = cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0));
-        let fixed = |pattern: &OsStr| fixed_part(pattern, cwd).into_os_string().into_encoded_bytes();
-        let of_both = patterns.iter().flat_map(|pattern| {
-            // With a component more, what is a plain folder is fixed as a whole.
-            [fixed(Path::new(&pattern.0).join("*").as_os_str()), fixed(&pattern.0)]
-        });
-        Self::Below(of_both.collect())
+        let fixed = patterns.iter().flat_map(|pattern| fixed_parts(&pattern.0, cwd)).flatten();
+        Self::Below(fixed.map(|folder| folder.into_os_string().into_vec()).collect())
     }
 
     /// The part of `path` below the longest fixed part that contains it: the list does not say which pattern found an

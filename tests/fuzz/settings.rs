@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use canfar_run::cli::{Cli, Command};
+use canfar_run::cli::{Cli, RunArgs};
 use canfar_run::config::{RunConfig, check, explained, layered};
 use canfar_run::environment::Environment;
 use canfar_run::units::{duration, parse_duration, parse_size};
@@ -86,14 +86,13 @@ fn settle(words: &[OsString], environment: &Environment) -> Result<(), String> {
     if !matches!(name, "run" | "plan") {
         return Ok(());
     }
-    let layers =
-        layered(name, argv.get(begin..).unwrap_or_default(), typed, environment, None).map_err(said)?;
-    let matches = Cli::command().try_get_matches_from(&layers.argv).map_err(|error| error.to_string())?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.to_string())?;
-    match cli.command {
-        Some(Command::Run(args)) => RunConfig::resolve(&args, layers, environment).map(|_| ()).map_err(said),
-        _ => Ok(()),
+    let rest = argv.get(begin..).unwrap_or_default();
+    let mut layers = layered(name, rest, typed.clone(), environment, None).map_err(said)?;
+    if name == "plan" {
+        return Ok(());
     }
+    let args = RunArgs::from_arg_matches_mut(&mut layers.matches).map_err(|error| error.to_string())?;
+    RunConfig::resolve(&args, layers, environment).map(|_| ()).map_err(said)
 }
 
 #[test]

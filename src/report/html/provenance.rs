@@ -53,8 +53,15 @@ fn code(text: &OsText) -> Markup {
     html! { code { bdi { (units::path(&text.0)) } } }
 }
 
+/// So many patterns are shown: a shell may have expanded a glob.
+const SHOWN: usize = 20;
+
 fn list(texts: &[OsText]) -> Markup {
-    html! { ul { @for text in texts { li { (code(text)) } } } }
+    let (shown, more) = texts.split_at(texts.len().min(SHOWN));
+    html! { ul {
+        @for text in shown { li { (code(text)) } }
+        @if !more.is_empty() { li { "and " (more.len()) " more" } }
+    } }
 }
 
 fn command(command: &Command) -> String {
