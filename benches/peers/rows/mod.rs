@@ -59,6 +59,7 @@ pub(crate) const ROWS: &[Row] = &[
     race("memory", "the runner's memory: 100 and 1,000,000 tasks with 10 KB of output each", memory::tasks),
     race("resume", "a journal of 1,000,000 records, all done", resume::done),
     race("plan", "1,000,000 files, 512 replicas, all strategies", plan::strategies),
+    race("explicit", "80,000 paths, as a shell makes them of a glob, against the glob", plan::explicit),
     Row {
         name: "calls",
         title: "system calls of the runner for each task",

@@ -1,5 +1,7 @@
-//! Who gets what of a long list, by all strategies: of files that have to be found and sized, and of a run's own list.
+//! Who gets what of a long list, by all strategies: of files that have to be found and sized, and of a run's own list. Also
+//! of as many paths as a command line can hold, as where a shell expanded a glob.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +20,26 @@ pub(crate) fn strategies(bench: &Bench) -> Result<Race<'_>> {
     Ok(Race::new([Goal::Seconds(FOUND, 2.0), Goal::Seconds(FROZEN, 2.0)])
         .with(FOUND, files, move || found(bench, files))
         .with(FROZEN, files, move || frozen(bench, files)))
+}
+
+/// As many paths as there is room for between a program and the next, against the glob that a shell makes them of.
+pub(crate) fn explicit(bench: &Bench) -> Result<Race<'_>> {
+    const PATHS: &str = "plan of paths";
+    const GLOB: &str = "plan of the glob";
+    let files = bench.size(80_000);
+    let folder = data::tree(bench, 1, files, 1)?.join("night_0000");
+    let of = move |input: &[OsString]| {
+        let mut command = bench.subcommand("plan");
+        command.current_dir(&folder).args(["--replica-count", "512", "--input"]).args(input);
+        timed::quiet(bench, &mut command)
+    };
+    let again = of.clone();
+    let names: Vec<OsString> = (0..files).map(|file| format!("obs_{file:05}.fits").into()).collect();
+    Ok(Race::new([Goal::AtMost(PATHS, 2.0, GLOB)]).with(PATHS, files, move || of(&names)).with(
+        GLOB,
+        files,
+        move || again(&["*.fits".into()]),
+    ))
 }
 
 /// Files that are there.
