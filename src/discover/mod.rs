@@ -28,7 +28,7 @@ pub use error::{DiscoverError, NoMatch, Unmatched};
 pub use find::find;
 pub use given::{Given, read_entries};
 pub use name_pattern::NamePattern;
-pub use path_pattern::{fixed_part, fixed_parts};
+pub use path_pattern::{fixed_part, plain_path};
 pub use patient::Patient;
 pub use search::{EntryType, Found, Note, Search};
 pub use sizes::{sizes, sizes_where_told};

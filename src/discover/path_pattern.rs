@@ -118,13 +118,9 @@ pub fn fixed_part(pattern: &OsStr, cwd: &Path) -> PathBuf {
     if compiled.steps.is_empty() { base.parent().map_or(base.clone(), Path::to_path_buf) } else { base }
 }
 
-/// What may stand before `{rel}` for a pattern: its fixed part, and for a plain path, which may be a folder, itself as well.
-pub fn fixed_parts(pattern: &OsStr, cwd: &Path) -> [Option<PathBuf>; 2] {
-    if has_magic(pattern.as_bytes()) {
-        return [Some(fixed_part(pattern, cwd)), None];
-    }
-    let whole = clean(&cwd.join(pattern));
-    [whole.parent().map(Path::to_path_buf), Some(whole)]
+/// The path that an argument is by itself, clean; `None` for a pattern.
+pub fn plain_path(argument: &OsStr, cwd: &Path) -> Option<PathBuf> {
+    (!has_magic(argument.as_bytes())).then(|| clean(&cwd.join(argument)))
 }
 
 /// Whether Python's `glob` would see a pattern in it.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use crate::discover::fixed_parts;
+use crate::discover::{fixed_part, plain_path};
 use crate::record::inputs::Source;
 use crate::text::base_name;
 
@@ -24,8 +24,20 @@ impl RelPaths {
     pub fn of(source: &Source) -> Self {
         let Source::Patterns { patterns, cwd, .. } = source else { return Self::Whole };
         let cwd = cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0));
-        let fixed = patterns.iter().flat_map(|pattern| fixed_parts(&pattern.0, cwd)).flatten();
-        Self::Below(fixed.map(|folder| folder.into_os_string().into_vec()).collect())
+        let mut fixed_parts: HashSet<Vec<u8>> = HashSet::with_capacity(patterns.len() + 1);
+        for pattern in patterns {
+            let Some(path) = plain_path(&pattern.0, cwd) else {
+                fixed_parts.insert(fixed_part(&pattern.0, cwd).into_os_string().into_vec());
+                continue;
+            };
+            // Thousands of plain paths have few folders.
+            let folder = path.parent().map(|folder| folder.as_os_str().as_bytes());
+            if let Some(folder) = folder.filter(|folder| !fixed_parts.contains(*folder)) {
+                fixed_parts.insert(folder.to_vec());
+            }
+            fixed_parts.insert(path.into_os_string().into_vec());
+        }
+        Self::Below(fixed_parts)
     }
 
     /// The part of `path` below the longest fixed part that contains it: the list does not say which pattern found an
