@@ -54,6 +54,7 @@ use crate::output::{Fault, Output};
 use crate::report::console::Console;
 use crate::run::init::run_as_init;
 use crate::run::signals;
+use crate::storage::StorageTrouble;
 
 /// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
 /// has to say to standard error, and tells what to exit with.
@@ -73,10 +74,22 @@ pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + 
             ExitCode::CannotWrite
         }
         (Err(error), None) => {
-            Console::new(Verbosity::Normal, Color::Auto).error(&error);
-            code_of(&error)
+            let code = code_of(&error);
+            Console::new(Verbosity::Normal, Color::Auto).error(&advised(error, code));
+            code
         }
     })
+}
+
+/// With what to do about storage that can't be written. Who may write, and what is not there, is told by who knows whose
+/// folder it is.
+fn advised(error: anyhow::Error, code: ExitCode) -> anyhow::Error {
+    let trouble = StorageTrouble::in_error(&error);
+    let is_told = matches!(trouble, StorageTrouble::Denied | StorageTrouble::Removed | StorageTrouble::Other);
+    if code != ExitCode::CannotWrite || is_told {
+        return error;
+    }
+    anyhow::anyhow!("{error:#}. {}", trouble.advice())
 }
 
 /// Help and version come from clap as errors.

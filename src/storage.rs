@@ -64,10 +64,8 @@ impl StorageTrouble {
             Self::Full => "Make room there",
             Self::Quota => "The quota is used up: remove files there, or ask for a larger quota",
             Self::FileTooLarge => "The limit on the size of files is too low: raise it (ulimit -f)",
-            Self::ReadOnly => "It is mounted read-only: mount it for writing, or use another --results-dir",
-            Self::Denied => {
-                "This user may not write there: change the permissions, or use another --results-dir"
-            }
+            Self::ReadOnly => "It is mounted read-only: mount it for writing, or write elsewhere",
+            Self::Denied => "This user may not write there: change the permissions, or write elsewhere",
             Self::Removed => "Something removed it or moved it away",
             Self::Gone => {
                 "The storage is gone: its mount died, or the file server has cut this host off. Rerun the same command when it is back, or on another host"

@@ -21,8 +21,8 @@ use crate::environment::Environment;
 use crate::event::StopReason;
 use crate::exit_code::ExitCode;
 use crate::launch::{Before, Ended, Launcher, changed_since, remarks, told};
-use crate::liveness::heartbeat::quiet_ones;
-use crate::liveness::takeover::{self, AlreadyRunning, Life, ask, ended_in_order};
+use crate::liveness::heartbeat::{Liveness, quiet_ones};
+use crate::liveness::takeover::{AlreadyRunning, Probed, TakeoverObserver, ended_in_order, probe};
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
 use crate::record::history::Standing;
@@ -163,7 +163,7 @@ struct Watching<'a> {
     share: Replica,
 }
 
-impl takeover::Listener for Watching<'_> {
+impl TakeoverObserver for Watching<'_> {
     fn keep_going(&self) -> bool {
         self.resume.stop.external_signal().is_none()
     }
@@ -212,7 +212,7 @@ impl Resume<'_> {
             let Some(launch) = self.last_launches.get(&share.id()) else { continue };
             let journal = self.layout.journal(share.id(), *launch);
             // What is wrong with it is told when it is the share's turn.
-            if let Ok(Life::Unclear(who)) = ask(&journal, &self.me) {
+            if let Ok(Probed { liveness: Liveness::Unknown, who }) = probe(&journal, &self.me) {
                 unclear.insert(journal, (share.id(), format!("launch {launch} on {who}")));
             }
         }

@@ -14,7 +14,7 @@ use crate::figures::Told;
 use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
 use crate::listing::{self, ListingObserver, Rules};
 use crate::liveness::run_lock::LockObserver;
-use crate::liveness::takeover;
+use crate::liveness::takeover::TakeoverObserver;
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
 use crate::record::inputs::{InputList, Origin, Source};
@@ -80,7 +80,7 @@ impl ListingObserver for Hearing<'_> {
     }
 }
 
-impl takeover::Listener for Hearing<'_> {
+impl TakeoverObserver for Hearing<'_> {
     fn keep_going(&self) -> bool {
         self.stop.signal().is_none()
     }

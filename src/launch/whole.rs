@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use crate::CannotWrite;
 use crate::launch::{Before, Ended, Launcher};
-use crate::liveness::takeover::{Listener, begin};
+use crate::liveness::takeover::{TakeoverObserver, begin};
 use crate::provenance::{NamedFile, Process};
 use crate::record::results;
 use crate::select::Share;
@@ -22,7 +22,7 @@ impl Launcher<'_> {
         before: Before,
         me: &Process,
         command_files: Vec<NamedFile>,
-        listener: &dyn Listener,
+        observer: &dyn TakeoverObserver,
         begun: Instant,
     ) -> anyhow::Result<Ended> {
         self.refuse_to_replace()?;
@@ -33,7 +33,7 @@ impl Launcher<'_> {
         let launcher = Launcher { stop: &stop, ..*self };
         let replica = self.config.identity.replica;
         let (journal, locked) =
-            begin(self.layout, self.run_id(), replica, me, self.config.heartbeat, listener)?;
+            begin(self.layout, self.run_id(), replica, me, self.config.heartbeat, observer)?;
         let introduction = self.introduction(me, locked, command_files, &share);
         let prepared = launcher.prepare(journal, &introduction, share, entries, before)?;
         Ok(launcher.carry_out(prepared, begun))

@@ -46,11 +46,11 @@ const LOOKS: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Du
 
 /// What can be said at once of a file's writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writer {
+pub enum Liveness {
     /// It runs on this host.
     Alive,
     /// It ran on this host and is gone.
-    Gone,
+    Dead,
     /// Only watching can tell.
     Unknown,
 }
@@ -83,15 +83,15 @@ pub fn lock(file: &File, path: &Path) -> bool {
 ///
 /// # Errors
 /// When the file can't be opened.
-pub fn probe(path: &Path, writer: &Process, locked: bool, me: &Process) -> io::Result<Writer> {
+pub fn probe(path: &Path, writer: &Process, locked: bool, me: &Process) -> io::Result<Liveness> {
     if !locked || !me.is_on_the_host_of(writer) {
-        return Ok(Writer::Unknown);
+        return Ok(Liveness::Unknown);
     }
     let file = File::open(path)?;
     Ok(match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Writer::Gone,
-        Err(Errno::WOULDBLOCK) => Writer::Alive,
-        Err(_) => Writer::Unknown,
+        Ok(()) => Liveness::Dead,
+        Err(Errno::WOULDBLOCK) => Liveness::Alive,
+        Err(_) => Liveness::Unknown,
     })
 }
 
@@ -410,7 +410,7 @@ mod tests {
 
     use crate::provenance::Process;
 
-    use super::{Watched, Writer, lock, probe, watch};
+    use super::{Liveness, Watched, lock, probe, watch};
 
     #[test]
     fn a_lock_tells_whether_the_writer_on_this_host_lives() {
@@ -420,12 +420,12 @@ mod tests {
         let file = File::create(&path).unwrap();
         assert!(lock(&file, &path));
         assert!(!lock(&File::open(&path).unwrap(), &path));
-        assert_eq!(probe(&path, &me, true, &me).unwrap(), Writer::Alive);
-        assert_eq!(probe(&path, &me, false, &me).unwrap(), Writer::Unknown);
+        assert_eq!(probe(&path, &me, true, &me).unwrap(), Liveness::Alive);
+        assert_eq!(probe(&path, &me, false, &me).unwrap(), Liveness::Unknown);
         let elsewhere = Process { host: "elsewhere".into(), ..me.clone() };
-        assert_eq!(probe(&path, &elsewhere, true, &me).unwrap(), Writer::Unknown);
+        assert_eq!(probe(&path, &elsewhere, true, &me).unwrap(), Liveness::Unknown);
         drop(file);
-        assert_eq!(probe(&path, &me, true, &me).unwrap(), Writer::Gone);
+        assert_eq!(probe(&path, &me, true, &me).unwrap(), Liveness::Dead);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::liveness::heartbeat::{self, Heartbeat, HeartbeatTimes, Pulse, Watched, Writer};
+use crate::liveness::heartbeat::{self, Heartbeat, HeartbeatTimes, Liveness, Pulse, Watched};
 use crate::provenance::Process;
 use crate::record::atomic_file::knows_no_links;
 use crate::record::layout::Layout;
@@ -141,7 +141,10 @@ impl<'a> LockFiles<'a> {
     ) -> anyhow::Result<Option<RunLock>> {
         let Some(found) = self.chain()?.pop() else { return Ok(None) };
         if let Some(text) = &found.text
-            && matches!(heartbeat::probe(&found.path, &text.process, text.locked, self.me), Ok(Writer::Gone))
+            && matches!(
+                heartbeat::probe(&found.path, &text.process, text.locked, self.me),
+                Ok(Liveness::Dead)
+            )
         {
             return self.break_stale(&found);
         }

@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use crate::event::{LaunchBegun, ResultsWritten, Stopped};
 use crate::exit_code::CannotGoOn;
-use crate::liveness::heartbeat::{self, HeartbeatTimes, Watched, Writer, age, locked, now_as_good_as_known};
+use crate::liveness::heartbeat::{
+    self, HeartbeatTimes, Liveness, Watched, age, locked, now_as_good_as_known,
+};
 use crate::provenance::Process;
 use crate::record::inputs::InputList;
 use crate::record::journal::{self, Journal, VERSION};
@@ -39,7 +41,7 @@ pub struct AlreadyRunning {
 pub struct GivenUp;
 
 /// What is heard while waiting for an earlier launch to show whether it lives.
-pub trait Listener {
+pub trait TakeoverObserver {
     /// Whether to go on waiting.
     fn keep_going(&self) -> bool;
     /// The wait for `launch` begins; it takes up to the timeout.
@@ -149,41 +151,37 @@ impl From<Fenced> for io::Error {
 
 /// What can be said at once of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Life {
-    /// It ended, in order or not.
-    Over,
-    /// It runs, on this host.
-    GoesOn(String),
-    /// It ran elsewhere: only watching its journal can tell.
-    Unclear(String),
+pub struct Probed {
+    /// Dead is also one that ended in order. Where it is unknown, only watching the journal can tell.
+    pub liveness: Liveness,
+    /// Which process it is.
+    pub who: String,
 }
 
 /// Asks a journal, and its lock, whether its launch lives.
 ///
 /// # Errors
 /// When the journal can't be read or is of another version.
-pub fn ask(journal: &Path, me: &Process) -> anyhow::Result<Life> {
+pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
     journal::check_version(journal)?;
-    life(journal, me)
+    probe_any_version(journal, me)
 }
 
-/// The same whatever the version. Where its first line can't be read, only watching can tell.
-fn life(journal: &Path, me: &Process) -> anyhow::Result<Life> {
-    if ended_in_order(journal)? {
-        return Ok(Life::Over);
-    }
-    Ok(life_without_end(journal, first_line(journal).ok().flatten().as_ref(), me))
+/// Where its first line can't be read, only watching can tell.
+fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
+    let begun = first_line(journal).ok().flatten();
+    let liveness = if ended_in_order(journal)? {
+        Liveness::Dead
+    } else {
+        liveness_without_end(journal, begun.as_ref(), me)
+    };
+    Ok(Probed { liveness, who: who(begun.as_ref()) })
 }
 
 /// What can be said at once of a launch that began so and did not say that it ended.
-pub fn life_without_end(journal: &Path, begun: Option<&LaunchBegun>, me: &Process) -> Life {
-    let who = who(begun);
-    let Some(begun) = begun else { return Life::Unclear(who) };
-    match heartbeat::probe(journal, &begun.process, begun.locked, me) {
-        Ok(Writer::Alive) => Life::GoesOn(who),
-        Ok(Writer::Gone) => Life::Over,
-        Ok(Writer::Unknown) | Err(_) => Life::Unclear(who),
-    }
+pub fn liveness_without_end(journal: &Path, begun: Option<&LaunchBegun>, me: &Process) -> Liveness {
+    let Some(begun) = begun else { return Liveness::Unknown };
+    heartbeat::probe(journal, &begun.process, begun.locked, me).unwrap_or(Liveness::Unknown)
 }
 
 /// Begins the next launch of a replica: creates its journal and locks it.
@@ -196,7 +194,7 @@ pub fn begin(
     replica: Replica,
     me: &Process,
     times: HeartbeatTimes,
-    listener: &dyn Listener,
+    observer: &dyn TakeoverObserver,
 ) -> anyhow::Result<(Journal, bool)> {
     let folder = layout.journals();
     std::fs::create_dir_all(&folder)
@@ -211,7 +209,7 @@ pub fn begin(
             )));
         };
         if last > 0 {
-            make_sure_it_ended(layout, replica, last, me, times, listener)?;
+            make_sure_it_ended(layout, replica, last, me, times, observer)?;
         }
         let path = layout.journal(replica.id(), next);
         match Journal::create(&path, run, next) {
@@ -245,17 +243,18 @@ fn make_sure_it_ended(
     launch: u32,
     me: &Process,
     times: HeartbeatTimes,
-    listener: &dyn Listener,
+    observer: &dyn TakeoverObserver,
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
     let alive = |who| Err(AlreadyRunning { replica, launch, who }.into());
-    match ask(&path, me)? {
-        Life::Over => return Ok(()),
-        Life::GoesOn(who) => return alive(who),
-        Life::Unclear(_) if listener.was_quiet(&path) => return Ok(()),
-        Life::Unclear(who) => listener.waiting_for(launch, &who),
+    let Probed { liveness, who: known } = probe(&path, me)?;
+    match liveness {
+        Liveness::Dead => return Ok(()),
+        Liveness::Alive => return alive(known),
+        Liveness::Unknown if observer.was_quiet(&path) => return Ok(()),
+        Liveness::Unknown => observer.waiting_for(launch, &known),
     }
-    match heartbeat::watch(&path, times.timeout, &|| listener.keep_going())
+    match heartbeat::watch(&path, times.timeout, &|| observer.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
         Watched::Quiet | Watched::Missing => Ok(()),
@@ -372,15 +371,15 @@ impl Prober {
     /// Whether it is certain that the launch that a journal belongs to has ended: it said so, or it ran on this host and
     /// its lock is free.
     pub fn has_surely_ended(&self, journal: &Path) -> bool {
-        matches!(life(journal, &self.me), Ok(Life::Over))
+        probe_any_version(journal, &self.me).is_ok_and(|probed| probed.liveness == Liveness::Dead)
     }
 
     /// Whether the launch that a journal belongs to runs: by its lock on its own host, else by whether it was written lately.
     pub fn is_running(&self, journal: &Path) -> bool {
-        match life(journal, &self.me) {
-            Ok(Life::Over) | Err(_) => return false,
-            Ok(Life::GoesOn(_)) => return true,
-            Ok(Life::Unclear(_)) => {}
+        match probe_any_version(journal, &self.me).map(|probed| probed.liveness) {
+            Ok(Liveness::Dead) | Err(_) => return false,
+            Ok(Liveness::Alive) => return true,
+            Ok(Liveness::Unknown) => {}
         }
         let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
         written.is_ok_and(|then| age(self.now, then) < self.timeout)
@@ -391,7 +390,7 @@ impl Prober {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Listener, begin, first_line};
+    use super::{TakeoverObserver, begin, first_line};
     use crate::event::{Event, LaunchBegun, Limits};
     use crate::liveness::heartbeat::HeartbeatTimes;
     use crate::provenance::Process;
@@ -401,7 +400,7 @@ mod tests {
 
     struct Deaf;
 
-    impl Listener for Deaf {
+    impl TakeoverObserver for Deaf {
         fn keep_going(&self) -> bool {
             false
         }

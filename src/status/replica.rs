@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 
 use crate::event::{StopReason, Stopped};
-use crate::liveness::heartbeat::age;
-use crate::liveness::takeover::{Life, life_without_end};
+use crate::liveness::heartbeat::{Liveness, age};
+use crate::liveness::takeover::liveness_without_end;
 use crate::provenance::Process;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::history::{History, LastLaunch};
@@ -214,11 +214,11 @@ impl Launch {
         if let Some(stop) = &self.ledger.stop {
             return End::InOrder(stop.clone());
         }
-        match life_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
-            Life::GoesOn(_) => End::AtWork,
+        match liveness_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
+            Liveness::Alive => End::AtWork,
             // Where nobody can tell how old it is, it is watched first.
-            Life::Unclear(_) if self.quiet_for(at.now) < at.timeout => End::AtWork,
-            Life::Over | Life::Unclear(_) => End::Died,
+            Liveness::Unknown if self.quiet_for(at.now) < at.timeout => End::AtWork,
+            Liveness::Dead | Liveness::Unknown => End::Died,
         }
     }
 

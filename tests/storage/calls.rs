@@ -106,6 +106,39 @@ fn whichever_sync_fails_it_is_reported_and_the_next_launch_finishes() {
 }
 
 #[test]
+fn what_never_reached_the_storage_is_not_counted_as_done() {
+    if !require(Component::Strace) {
+        return;
+    }
+    for error in ["ESHUTDOWN", "ENOTCONN"] {
+        let dir = Dir::with_inputs(TASKS);
+        // Each thread's first sync gets through: that of the first line, and maybe one of what followed.
+        let fault = format!("inject=fdatasync:error={error}:when=2+");
+        let ended = work(with_fault(&dir, &["-e", &fault])).arg("--json").sh(TASK).run().exits(4);
+        let ended = ended.says("The storage is gone: its mount died");
+        let summary = ended.json();
+        let synced = summary["ok"].as_u64().unwrap();
+        assert!(synced < TASKS as u64, "{ended}");
+        assert_eq!(summary["not_run"].as_u64().unwrap(), TASKS as u64 - synced, "{ended}");
+        assert!(ended.stderr.contains(&format!("{synced} of {TASKS} files ok")), "{ended}");
+        finishes(&dir, TASKS, &ended);
+    }
+}
+
+#[test]
+fn storage_that_is_gone_is_told_before_the_first_task_too() {
+    if !require(Component::Strace) {
+        return;
+    }
+    for (error, said) in [("ENOTCONN", "The storage is gone"), ("ENOSPC", "Make room there")] {
+        let dir = Dir::with_inputs(TASKS);
+        let fault = format!("inject=fdatasync:error={error}:when=1+");
+        let ended = work(with_fault(&dir, &["-e", &fault])).sh(TASK).run().exits(4).says(said);
+        assert!(super::runs(&dir).is_empty(), "{ended}");
+    }
+}
+
+#[test]
 fn whichever_renaming_or_making_fails_nothing_is_lost() {
     if !require(Component::Strace) {
         return;
