@@ -1,7 +1,7 @@
 //! Supervising one process: it is waited for, its time is limited, it is told to end and killed if it does not. What it
 //! says meanwhile, and whether that is reason to leave it, is its caller's business.
 //!
-//! Time in which nothing could be done does not count. That is noticed by looking every [`TICK`] as long as time is limited:
+//! Time in which nothing could be done does not count. That is noticed by looking every `TICK` as long as time is limited:
 //! between two looks that lie further apart this process was stopped, or all of its container was.
 
 use std::os::fd::BorrowedFd;
