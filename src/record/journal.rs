@@ -5,9 +5,10 @@
 //! launch, appended to by it alone and never reopened.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,7 +185,7 @@ impl Journal {
         if self.torn {
             self.pending.insert(0, b'\n');
         }
-        let written = (&*self.file).write_all(&self.pending);
+        let written = WithMemory(&self.file).write_all(&self.pending);
         let length = self.pending.len() as u64;
         self.pending.clear();
         match written {
@@ -200,6 +201,33 @@ impl Journal {
                 Err(error)
             }
         }
+    }
+}
+
+/// A file to write to also when memory is short for a moment: in a container that is at its limit the system has none to
+/// keep what is written, until the task that took it all is stopped.
+struct WithMemory<'f>(&'f File);
+
+impl WithMemory<'_> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const PAUSE: Duration = Duration::from_millis(20);
+}
+
+impl Write for WithMemory<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let begun = Instant::now();
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::OutOfMemory && begun.elapsed() < Self::PATIENCE => {
+                    std::thread::sleep(Self::PAUSE);
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -92,6 +92,20 @@ fn each_error_that_storage_gives_to_a_journal_is_told_and_ends_the_launch() {
 }
 
 #[test]
+fn a_journal_is_written_once_there_is_memory_again() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let dir = Dir::with_inputs(TASKS);
+    let journal = dir.path("out/journal/1.1.jsonl").display().to_string();
+    // Of each thread that writes there.
+    let fault = "inject=write:error=ENOMEM:when=1..9";
+    work(with_fault(&dir, &["-P", &journal, "-e", fault])).sh(TASK).run().exits(0);
+    assert!(was_hit(&dir), "strace did not do its work");
+    assert_eq!(dir.results(1).len(), TASKS);
+}
+
+#[test]
 fn whichever_sync_fails_it_is_reported_and_the_next_launch_finishes() {
     if !require(Component::Strace) {
         return;

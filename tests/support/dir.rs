@@ -1,5 +1,7 @@
 //! A folder of a test's own, with what the test puts into it and what canfar-run leaves there.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -12,6 +14,8 @@ use super::{Container, Run, Tree};
 #[derive(Debug)]
 pub(crate) struct Dir {
     _temp: Option<TempDir>,
+    /// Where tasks' temporary folders are: killed launches leave theirs.
+    scratch: TempDir,
     _limit: TimeLimit,
     root: PathBuf,
 }
@@ -20,12 +24,14 @@ impl Dir {
     pub(crate) fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
-        Self { _temp: Some(temp), _limit: TimeLimit::begin(), root }
+        Self { _temp: Some(temp), ..Self::at(root) }
     }
 
     /// A folder that somebody else removes.
     pub(super) fn at(root: PathBuf) -> Self {
-        Self { _temp: None, _limit: TimeLimit::begin(), root }
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(scratch.path(), Permissions::from_mode(0o1777)).unwrap();
+        Self { _temp: None, scratch, _limit: TimeLimit::begin(), root }
     }
 
     /// One with inputs `data/000.fits`, `data/001.fits`, ..., each holding its own number.
@@ -37,6 +43,10 @@ impl Dir {
 
     pub(crate) fn add_inputs(&self, count: usize) {
         (0..count).for_each(|number| _ = self.write(format!("data/{number:03}.fits"), number.to_string()));
+    }
+
+    pub(super) fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -127,7 +137,7 @@ impl Dir {
         Tree::of(&self.root)
     }
 
-    /// canfar-run, to be started in this folder with nothing but `PATH` in its environment.
+    /// canfar-run, to be started in this folder with nothing but `PATH` and `TMPDIR` in its environment.
     pub(crate) fn canfar_run(&self) -> Run<'_> {
         Run::new(self)
     }

@@ -29,6 +29,7 @@ impl<'d> Run<'d> {
     pub(crate) fn of(dir: &'d Dir, program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("TMPDIR", dir.scratch());
         command.current_dir(dir.root()).stdin(Stdio::null());
         Self { dir, command, stdout: None }
     }

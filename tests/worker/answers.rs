@@ -138,12 +138,13 @@ print()";
 
 #[test]
 fn a_worker_that_does_nothing_is_told_once_with_what_it_printed() {
-    let buffered = ["-j", "1", "--timeout", "3s", "--worker", "--"];
-    for (words, said) in [
+    let buffered = ["-j", "1", "--timeout", "6s", "--worker", "--"];
+    // Longer than Python takes to start on a busy machine, so all at once.
+    let cases = [
         // An answer without a line end.
         (
             vec!["python3", "-c", "import sys\nfor l in sys.stdin: print('{\"n\": 1}', end='', flush=True)"],
-            "printed `{\"n\": 1}` and has been idle for 0.3s without an answer",
+            "printed `{\"n\": 1}` and has been idle for 2s without an answer",
         ),
         (
             vec!["python3", "-c", "import sys\nfor l in sys.stdin: print('stars: 42')"],
@@ -156,12 +157,17 @@ fn a_worker_that_does_nothing_is_told_once_with_what_it_printed() {
                 "-c",
                 "import sys\nout = open(1, 'w', 9999)\nfor l in sys.stdin: out.write('{\"n\": 1}\\n')",
             ],
-            "has printed nothing and has been idle for 0.3s; an answer is one line of JSON such as {\"stars\": 42}",
+            "has printed nothing and has been idle for 2s; an answer is one line of JSON such as {\"stars\": 42}",
         ),
-    ] {
-        let dir = Dir::with_inputs(2);
-        let run = dir.launch().env("CANFAR_RUN_TEST_WORKER_IDLE", "300ms").arg("-q").args(buffered);
-        let ended = run.args(words).run().exits(1);
+    ]
+    .map(|(words, said)| (Dir::with_inputs(2), words, said));
+    let launch = |dir, words| {
+        let run = Dir::launch(dir).env("CANFAR_RUN_TEST_WORKER_IDLE", "2s").arg("-q").args(buffered);
+        run.args(words).start()
+    };
+    let running: Vec<_> = cases.iter().map(|(dir, words, _)| launch(dir, words.clone())).collect();
+    for (running, (dir, _, said)) in running.into_iter().zip(&cases) {
+        let ended = running.wait().exits(1);
         let told = format!("the worker for {}", dir.path("data/000.fits").display());
         assert_eq!(ended.stderr.matches("the worker for ").count(), 1, "{ended}");
         ended.says(&told).says(said);
