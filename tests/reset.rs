@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 
-use crate::support::{DEADLINE, Dir, Ended, wait_until};
+use crate::support::{Component, DEADLINE, Dir, Ended, require, wait_until};
 
 /// A task that can be held by a file.
 const HELD: &str = ": > began; while [ -e hold ]; do sleep 0.01; done";
@@ -197,4 +197,23 @@ fn a_folder_that_may_not_be_written_to_keeps_its_run() {
         .says("can't write into the results directory");
     assert_eq!(before.difference(&dir.tree()), None);
     fs::set_permissions(dir.path("out"), PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_lock_that_may_not_be_read_is_waited_for_and_named() {
+    if !require(Component::Root) {
+        return;
+    }
+    let dir = Dir::with_inputs(1);
+    dir.launch().sh("true").run().exits(0);
+    for (name, mode) in [("", 0o755), ("out", 0o777), ("out/journal", 0o777)] {
+        fs::set_permissions(dir.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let lock = dir.write("out/inputs.listing", "{}");
+    fs::set_permissions(&lock, PermissionsExt::from_mode(0o600)).unwrap();
+    let reset = || dir.canfar_run().quick_heartbeat().args(["reset", "out"]).without_rights(54_321).run();
+    let ended = reset();
+    assert_ne!(ended.code, Some(0), "{ended}");
+    ended.says("waiting for another process").says("inputs.listing was left by another user's process");
+    assert!(dir.exists("out/inputs.jsonl") && dir.exists("out/inputs.listing"));
 }

@@ -164,6 +164,7 @@ impl Launcher<'_> {
         if launch > 1 {
             remove_leftovers(&self.layout.results(self.id()), Duration::ZERO);
             remove_leftovers(&self.layout.inputs(), ABANDONED);
+            remove_leftovers(&self.layout.listing(), ABANDONED);
         }
         self.console.keep_copy(&self.layout.own_log(self.id(), launch));
         let ready =

@@ -85,6 +85,8 @@ struct Found {
     key: String,
     /// `None` while it is not written, or where it is none of ours.
     text: Option<LockText>,
+    /// Another user's, who lets nobody read it.
+    is_denied: bool,
 }
 
 impl<'a> LockFiles<'a> {
@@ -168,6 +170,12 @@ impl<'a> LockFiles<'a> {
 
     /// Takes the place of a process that was found dead; `None` where somebody else did, or it was not dead after all.
     fn break_stale(&self, stale: &Found) -> anyhow::Result<Option<RunLock>> {
+        // Without its nonce it can't be broken in a way that leaves a newer one alone.
+        anyhow::ensure!(
+            !stale.is_denied,
+            "{} was left by another user's process that died, and may not be read: remove it",
+            stale.path.display()
+        );
         let take_over = || -> anyhow::Result<Option<RunLock>> {
             let begun = Instant::now();
             let prepared = Prepared::make(self)?;
@@ -210,6 +218,15 @@ impl<'a> LockFiles<'a> {
         let (inode, text) = match read() {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Some(Found {
+                    path,
+                    nonce: String::new(),
+                    key: String::new(),
+                    text: None,
+                    is_denied: true,
+                }));
+            }
             Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
         };
         let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -217,7 +234,7 @@ impl<'a> LockFiles<'a> {
         let nonce = text.as_ref().map(|text| text.nonce.clone()).filter(|nonce| is_nonce(nonce));
         // One that is not whole is known by its inode.
         let nonce = nonce.unwrap_or_else(|| format!("inode{inode}"));
-        Ok(Some(Found { path, key: nonce.clone(), nonce, text }))
+        Ok(Some(Found { path, key: nonce.clone(), nonce, text, is_denied: false }))
     }
 
     /// Whether what has this nonce is there under a name.
@@ -228,7 +245,7 @@ impl<'a> LockFiles<'a> {
     /// The lock, whoever is about to take it off its name, whoever is about to do that in that one's place, and so on.
     fn chain(&self) -> anyhow::Result<Vec<Found>> {
         let mut chain: Vec<Found> = Self::find(self.lock.clone())?.into_iter().collect();
-        while let Some(last) = chain.last()
+        while let Some(last) = chain.last().filter(|last| !last.is_denied)
             && let Some(mut next) = Self::find(self.mark_of(&last.key))?
         {
             if next.nonce == last.nonce {
