@@ -35,6 +35,8 @@ impl StorageTrouble {
             Some(Errno::ROFS) => Self::ReadOnly,
             Some(Errno::ACCESS | Errno::PERM) => Self::Denied,
             Some(Errno::NOENT | Errno::NOTDIR) => Self::Removed,
+            #[cfg(target_os = "linux")]
+            Some(Errno::REMOTEIO) => Self::Gone,
             Some(
                 Errno::IO
                 | Errno::STALE
@@ -42,7 +44,6 @@ impl StorageTrouble {
                 | Errno::SHUTDOWN
                 | Errno::NODEV
                 | Errno::NXIO
-                | Errno::REMOTEIO
                 | Errno::TIMEDOUT
                 | Errno::HOSTDOWN
                 | Errno::HOSTUNREACH

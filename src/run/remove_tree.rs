@@ -17,8 +17,11 @@ use rustix::io::Errno;
 /// A folder that is refilled while it is emptied is given up after so many tries.
 const TRIES: u32 = 3;
 
-/// What whoever may look into a folder and change what it holds needs.
-const RIGHTS: u32 = 0o700;
+/// To hold on to a folder that perhaps may not be read; where only Linux can, to read it.
+#[cfg(target_os = "linux")]
+pub(super) const HANDLE: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+pub(super) const HANDLE: OFlags = OFlags::RDONLY;
 
 /// Removes `name` in the folder `parent`. `last` is removed after all else: by it whoever finds what could not be removed
 /// knows what that is.
@@ -51,16 +54,17 @@ pub(super) fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, last: Option<&CSt
 /// Opens a folder, with what is needed to empty it; an error where it is none, or lies on another file system.
 pub(super) fn open_folder(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
     let parent = parent.as_fd();
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = HANDLE | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let found = openat(parent, name, flags, Mode::empty())?;
     let (stat, within) = (fstat(&found)?, fstat(parent)?);
     if stat.st_dev != within.st_dev || mount_of(&found) != mount_of(parent) {
         return Err(Errno::XDEV);
     }
-    if stat.st_mode & RIGHTS != RIGHTS {
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if !mode.contains(Mode::RWXU) {
         // The very folder that was found, whatever its name means by now. Where it is not ours, opening it fails.
         let path = format!("/proc/self/fd/{}", found.as_raw_fd());
-        let _ = rustix::fs::chmod(path, Mode::from_raw_mode(stat.st_mode & 0o7777 | RIGHTS));
+        let _ = rustix::fs::chmod(path, mode | Mode::RWXU);
     }
     openat(&found, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }

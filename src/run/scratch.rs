@@ -21,7 +21,7 @@ use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 use crate::provenance::Process;
-use crate::run::remove_tree::{open_folder, remove_tree};
+use crate::run::remove_tree::{HANDLE, open_folder, remove_tree};
 
 /// The beginning of a launch's folder's name.
 const PREFIX: &str = "cr-";
@@ -167,7 +167,7 @@ impl Scratch {
 
     fn create_in(folder: &Path, owner: &Owner) -> io::Result<Self> {
         // That may be written to and not be read.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = HANDLE | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let home = open(folder, flags, Mode::empty())?;
         let path = tempfile::Builder::new().prefix(PREFIX).rand_bytes(4).tempdir_in(folder)?.keep();
         let name = path.file_name().unwrap_or_default();
@@ -301,7 +301,7 @@ fn holds_nothing(folder: &File) -> bool {
 
 #[cfg(not(target_os = "linux"))]
 fn holds_nothing(folder: &File) -> bool {
-    let entries = rustix::fs::Dir::read_from(folder);
+    let entries = Dir::read_from(folder);
     entries.is_ok_and(|entries| {
         entries.flatten().all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
     })

@@ -196,12 +196,18 @@ pub(super) fn hold_starts(patience: Duration) -> Option<RwLockWriteGuard<'static
     }
 }
 
+/// As the system calls it; macOS has it and the binding does not.
+#[cfg(not(target_vendor = "apple"))]
+const SETSID: i16 = nix::libc::POSIX_SPAWN_SETSID;
+#[cfg(target_vendor = "apple")]
+const SETSID: i16 = 0x400;
+
 /// A session of its own, which has no terminal that could stop or interrupt it, no signal blocked, and the one signal that
 /// Rust programs ignore as it is by default.
 fn attributes() -> io::Result<PosixSpawnAttr> {
     let mut attributes = PosixSpawnAttr::init()?;
     attributes.set_flags(
-        PosixSpawnFlags::from_bits_retain(nix::libc::POSIX_SPAWN_SETSID.into())
+        PosixSpawnFlags::from_bits_retain(SETSID.into())
             | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK
             | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
     )?;
