@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{DEADLINE, Dir, Run, wait_until};
+use crate::support::{DEADLINE, Dir, Run, stop_process, wait_until};
 
 mod elsewhere;
 mod frozen;
@@ -60,5 +60,10 @@ fn signal(dir: &Dir, launch: usize, signal: Signal) {
 
 fn signal_replica(dir: &Dir, replica: usize, launch: usize, signal: Signal) {
     let pid = dir.events_of(replica, launch, "run")[0]["pid"].as_i64().unwrap();
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    if signal == Signal::STOP {
+        stop_process(pid);
+    } else {
+        kill_process(pid, signal).unwrap();
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) use container::{Contained, Container, PROJECT_GROUP};
 pub(crate) use dir::Dir;
 pub(crate) use ended::Ended;
 pub(crate) use need::{Component, example, python, require};
-pub(crate) use process::{Process, exists};
+pub(crate) use process::{Process, exists, stop_process};
 pub(crate) use run::{Run, Running, at_once};
 pub(crate) use slurm::{Job, Slurm};
 pub(crate) use terminal::Terminal;

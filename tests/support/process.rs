@@ -2,7 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{DEADLINE, wait_until};
+
+/// Stops a process and waits until it is: on a busy machine its threads go on for a moment.
+#[track_caller]
+pub(crate) fn stop_process(pid: Pid) {
+    kill_process(pid, Signal::STOP).unwrap();
+    wait_until(DEADLINE, "all threads are stopped", || Process::is_stopped(pid));
+}
 
 /// Whether there is a process of this number, be it a zombie.
 pub(crate) fn exists(pid: &str) -> bool {
@@ -53,6 +62,13 @@ impl Process {
         let state = fields.first()?.chars().next()?;
         let started = fields.get(19)?.parse().ok()?;
         Some(Self { pid, parent: fields.get(1)?.parse().ok()?, name, state, started })
+    }
+
+    /// Whether none of its threads goes on: stopped, or held by who traces it.
+    fn is_stopped(pid: Pid) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+        let ids = threads.flatten().filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+        ids.filter_map(Self::read).all(|thread| matches!(thread.state, 'T' | 't' | 'Z' | 'X'))
     }
 
     /// Ended, and not reaped.
