@@ -15,7 +15,7 @@ use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopp
 use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
 use crate::liveness::heartbeat::{self, Heartbeat, locked};
-use crate::liveness::takeover::{Fence, Fenced, ended_in_order, last_words};
+use crate::liveness::takeover::{Fence, Fenced, ended_in_order, last_words, or_moved_away};
 use crate::outcome::Cause;
 use crate::provenance::{NamedFile, Process};
 use crate::record::atomic_file::{ABANDONED, remove_leftovers};
@@ -93,6 +93,10 @@ impl Launcher<'_> {
     /// # Errors
     /// When journals or the results file can't be read.
     pub fn look(&self, share: &Share) -> anyhow::Result<Before> {
+        self.read_share(share).map_err(|error| or_moved_away(self.layout, self.run_id(), error))
+    }
+
+    fn read_share(&self, share: &Share) -> anyhow::Result<Before> {
         let Some(last) = launches_of(self.layout, self.id())?.pop() else {
             return Ok(Before::Unread);
         };

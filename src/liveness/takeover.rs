@@ -266,6 +266,11 @@ fn make_sure_it_ended(
     }
 }
 
+/// What to say of an error before a launch began: that `reset` moved the run away meanwhile, if it did.
+pub fn or_moved_away(layout: &Layout, run: &str, error: anyhow::Error) -> anyhow::Error {
+    if matches!(is_still_there(layout, run), Ok(false)) { moved_away(layout, run) } else { error }
+}
+
 fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
     let root = layout.root().display();
     let text =
@@ -390,7 +395,7 @@ impl Prober {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{TakeoverObserver, begin, first_line};
+    use super::{TakeoverObserver, begin, first_line, or_moved_away};
     use crate::event::{Event, LaunchBegun, Limits};
     use crate::liveness::heartbeat::HeartbeatTimes;
     use crate::provenance::Process;
@@ -430,6 +435,9 @@ mod tests {
         let error = begin(&layout, "run", replica, &Process::current(None), HeartbeatTimes::default(), &Deaf)
             .unwrap_err();
         assert!(error.to_string().contains("was moved away while this launch began"), "{error}");
+        // What is not found for that reason is told as that.
+        let told = or_moved_away(&layout, "run", std::io::Error::from(std::io::ErrorKind::NotFound).into());
+        assert_eq!(told.to_string(), error.to_string());
         assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 0);
     }
 

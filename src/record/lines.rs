@@ -34,7 +34,8 @@ pub struct BadLine {
 /// # Errors
 /// When the file can't be read, or a line is of another major version.
 pub fn read(path: &Path, mut take: impl FnMut(&ReadLine<'_>)) -> anyhow::Result<Vec<BadLine>> {
-    let file = regular::open(path).with_context(|| format!("can't open the journal {}", path.display()))?;
+    let file = regular::open(path)
+        .with_context(|| CannotGoOn(format!("can't open the journal {}", path.display())))?;
     let mut blocks = Blocks { file, buffer: Vec::new(), filled: 0, given: 0, before: 0 };
     let mut bad = Vec::new();
     let mut crew = None;
