@@ -13,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::launch::{Due, agree, agree_on_command};
 use crate::listing;
 use crate::liveness::heartbeat::{HeartbeatTimes, Liveness};
-use crate::liveness::takeover::{Probed, Prober, probe};
+use crate::liveness::takeover::{Prober, probe};
 use crate::provenance::Process;
 use crate::record::history::{History, LastLaunch};
 use crate::record::inputs::InputList;
@@ -134,11 +134,11 @@ fn who_is_at(
 ) -> anyhow::Result<Option<String>> {
     let Some(last) = launches_of(layout, replica.id())?.pop() else { return Ok(None) };
     let journal = layout.journal(replica.id(), last);
-    let Probed { liveness, who } = probe(&journal, me)?;
-    if liveness == Liveness::Dead {
+    let probed = probe(&journal, me)?;
+    if probed.liveness == Liveness::Dead {
         return Ok(None);
     }
-    let who = format!("launch {last} on {who}");
+    let who = format!("launch {last} on {}", probed.who());
     Ok(Prober::new(layout, times).is_running(&journal).then_some(who))
 }
 

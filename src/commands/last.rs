@@ -6,7 +6,7 @@
 //! no two can each leave it to the other. If that one dies, any replica that is launched again has nothing to do, looks, and
 //! merges.
 //!
-//! Merges of one run follow one another, behind the sign that keeps lists and `reset` apart too: one that began earlier, and
+//! Merges of one run follow one another, behind the lock that listing and `reset` take too: one that began earlier, and
 //! knows less, is not to write last. Who waited for another one looks at what its merge was made of, and merges again only if
 //! a journal has grown since.
 

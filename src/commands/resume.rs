@@ -22,7 +22,7 @@ use crate::event::StopReason;
 use crate::exit_code::ExitCode;
 use crate::launch::{Before, Ended, Launcher, changed_since, remarks, told};
 use crate::liveness::heartbeat::{Liveness, quiet_ones};
-use crate::liveness::takeover::{AlreadyRunning, Probed, TakeoverObserver, ended_in_order, probe};
+use crate::liveness::takeover::{AlreadyRunning, TakeoverObserver, ended_in_order, probe};
 use crate::provenance::{NamedFile, Process};
 use crate::record::command_files;
 use crate::record::history::Standing;
@@ -212,8 +212,10 @@ impl Resume<'_> {
             let Some(launch) = self.last_launches.get(&share.id()) else { continue };
             let journal = self.layout.journal(share.id(), *launch);
             // What is wrong with it is told when it is the share's turn.
-            if let Ok(Probed { liveness: Liveness::Unknown, who }) = probe(&journal, &self.me) {
-                unclear.insert(journal, (share.id(), format!("launch {launch} on {who}")));
+            if let Ok(probed) = probe(&journal, &self.me)
+                && probed.liveness == Liveness::Unknown
+            {
+                unclear.insert(journal, (share.id(), format!("launch {launch} on {}", probed.who())));
             }
         }
         if unclear.is_empty() {

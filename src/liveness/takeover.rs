@@ -150,12 +150,19 @@ impl From<Fenced> for io::Error {
 }
 
 /// What can be said at once of a launch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Probed {
     /// Dead is also one that ended in order. Where it is unknown, only watching the journal can tell.
     pub liveness: Liveness,
-    /// Which process it is.
-    pub who: String,
+    /// How it began; nobody looks for that of one that ended in order.
+    begun: Option<LaunchBegun>,
+}
+
+impl Probed {
+    /// Which process a launch is that did not end in order.
+    pub fn who(&self) -> String {
+        who(self.begun.as_ref())
+    }
 }
 
 /// Asks a journal, and its lock, whether its launch lives.
@@ -169,13 +176,11 @@ pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
 
 /// Where its first line can't be read, only watching can tell.
 fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
+    if ended_in_order(journal)? {
+        return Ok(Probed { liveness: Liveness::Dead, begun: None });
+    }
     let begun = first_line(journal).ok().flatten();
-    let liveness = if ended_in_order(journal)? {
-        Liveness::Dead
-    } else {
-        liveness_without_end(journal, begun.as_ref(), me)
-    };
-    Ok(Probed { liveness, who: who(begun.as_ref()) })
+    Ok(Probed { liveness: liveness_without_end(journal, begun.as_ref(), me), begun })
 }
 
 /// What can be said at once of a launch that began so and did not say that it ended.
@@ -247,12 +252,12 @@ fn make_sure_it_ended(
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
     let alive = |who| Err(AlreadyRunning { replica, launch, who }.into());
-    let Probed { liveness, who: known } = probe(&path, me)?;
-    match liveness {
+    let probed = probe(&path, me)?;
+    match probed.liveness {
         Liveness::Dead => return Ok(()),
-        Liveness::Alive => return alive(known),
+        Liveness::Alive => return alive(probed.who()),
         Liveness::Unknown if observer.was_quiet(&path) => return Ok(()),
-        Liveness::Unknown => observer.waiting_for(launch, &known),
+        Liveness::Unknown => observer.waiting_for(launch, &probed.who()),
     }
     match heartbeat::watch(&path, times.timeout, &|| observer.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?

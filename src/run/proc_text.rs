@@ -7,6 +7,13 @@ pub(super) fn word<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     rest(text, name)?.split_whitespace().next()
 }
 
+/// Whether a signal is in the mask after a name such as `SigIgn:`; `None` where there is no such mask.
+pub(super) fn has_signal(text: &str, name: &str, signal: i32) -> Option<bool> {
+    let mask = u64::from_str_radix(word(text, name)?, 16).ok()?;
+    // The lowest bit is signal 1.
+    Some(mask & 1_u64.checked_shl(u32::try_from(signal).ok()?.checked_sub(1)?)? != 0)
+}
+
 /// The bytes after a name such as `MemTotal:`, where the kernel counts kibibytes and calls them kB.
 pub(super) fn bytes(text: &str, name: &str) -> Option<u64> {
     let kibibytes: u64 = rest(text, name)?.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
@@ -79,7 +86,7 @@ pub(super) fn numbers(list: &[u8]) -> Vec<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, numbers, word};
+    use super::{bytes, has_signal, numbers, word};
 
     #[test]
     #[cfg(target_os = "linux")]
@@ -99,6 +106,11 @@ mod tests {
             (bytes(status, "VmHWM:"), bytes(status, "Uid:"), word(status, "b:")),
             (Some(12288), None, None)
         );
+        assert_eq!(
+            [1, 2, 0, 65].map(|signal| has_signal(status, "SigIgn:", signal)),
+            [Some(true), Some(false), None, None]
+        );
+        assert_eq!(has_signal(status, "SigCgt:", 1), None);
         assert_eq!(bytes("MemTotal: 99999999999999999999 kB", "MemTotal:"), None);
         assert_eq!(numbers(b"12 345 \n"), [12, 345]);
     }

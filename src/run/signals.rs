@@ -62,8 +62,10 @@ pub fn listen(
     signals: impl IntoIterator<Item = Signal>,
     mut hear: impl FnMut(Signal) + Send + 'static,
 ) -> io::Result<()> {
-    let ignored = ignored();
-    let is_ignored = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) != 0;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // Inherited from who started this process.
+    let is_ignored =
+        |signal: &Signal| proc_text::has_signal(&status, "SigIgn:", *signal as i32).unwrap_or(false);
     let (ignored, mut heard): (Vec<Signal>, Vec<Signal>) = signals.into_iter().partition(is_ignored);
     if std::process::id() == 1 {
         ignored.iter().for_each(|signal| default_in_children(*signal));
@@ -96,11 +98,4 @@ pub fn shutdown_on_requests() -> io::Result<Arc<Shutdown>> {
 fn default_in_children(signal: Signal) {
     // Where that can't be had, all is as it was.
     let _ = signal_hook::flag::register(signal as i32, Arc::default());
-}
-
-/// The signals that are ignored, as inherited from who started this process: the lowest bit is signal 1.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = proc_text::word(&status, "SigIgn:");
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0)
 }

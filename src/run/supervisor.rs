@@ -119,21 +119,10 @@ fn is_stopped(pid: Pid) -> bool {
     states.next().flatten() != Some('R') && states.any(|state| state == Some('T'))
 }
 
-/// What the system says of a process; nothing where it says nothing.
-fn status_of(pid: Pid) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
-}
-
-/// Whether a signal is in such a mask; `None` where there is none.
-fn is_in_mask(signal: Signal, mask: Option<&str>) -> Option<bool> {
-    let mask = u64::from_str_radix(mask?, 16).ok()?;
-    Some(mask & (1 << (signal.as_raw() - 1)) != 0)
-}
-
 /// Whether it has a way of its own to deal with TERM; where nobody can tell, it may have.
 fn handles_term(pid: Pid) -> bool {
-    let status = status_of(pid);
-    let is_set = |name: &str| is_in_mask(Signal::TERM, proc_text::word(&status, name)).unwrap_or(true);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_set = |name| proc_text::has_signal(&status, name, Signal::TERM.as_raw()).unwrap_or(true);
     is_set("SigCgt:") || is_set("SigIgn:")
 }
 

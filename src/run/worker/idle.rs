@@ -62,14 +62,8 @@ impl IdleWatch {
 
 /// CPU time of a process and of all that it started and that runs or was waited for; `None` where nobody can tell.
 fn cpu_of_tree(pid: Pid) -> Option<Duration> {
-    let mut waiting = vec![pid.as_raw_pid()];
-    let mut total = None;
-    while let Some(pid) = waiting.pop() {
-        let process = Path::new("/proc").join(pid.to_string());
-        total = [total, cpu_of(&process)].into_iter().flatten().reduce(|one, other| one + other);
-        waiting.extend(proc_text::children(&process));
-    }
-    total
+    let times = proc_text::tree(pid.as_raw_pid()).filter_map(|process| cpu_of(&process));
+    times.reduce(|one, other| one + other)
 }
 
 #[cfg(target_os = "linux")]
