@@ -11,11 +11,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::is_fixed;
 use crate::discover::EntryType;
+use crate::model::shares::Strategy;
 use crate::record::logs::Stream;
 use crate::run::recorder::KeepLogs;
 use crate::run::result::ResultKind;
 use crate::run::schedule::MaxFailures;
-use crate::select::Strategy;
 use crate::units::{parse_duration, parse_size};
 
 const STYLES: Styles = Styles::styled()

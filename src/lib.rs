@@ -4,35 +4,30 @@
 //! Data flows one way: `cli` → `config` → `discover`, `listing` → `select` → `run` → `record` → `merge` / `report`.
 //! Only `commands` sees them all.
 
-pub mod chronicle;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod discover;
-pub mod entries;
 pub mod environment;
-pub mod event;
 pub mod exit_code;
-pub mod failures;
-pub mod figures;
+pub mod host;
+pub mod journal;
 pub mod json;
 pub mod launch;
 pub mod listing;
 pub mod liveness;
 pub mod merge;
-pub mod outcome;
+pub mod model;
 pub mod output;
-pub mod provenance;
+pub mod process;
 pub mod record;
-pub mod replica;
 pub mod report;
 pub mod run;
-pub mod select;
-pub mod spread;
 pub mod status;
-pub mod storage;
+pub mod store;
 pub mod template;
+pub mod terminal;
 pub mod text;
 pub mod threads;
 pub mod units;
@@ -49,12 +44,12 @@ use crate::discover::DiscoverError;
 use crate::environment::Environment;
 pub use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
+use crate::host::storage::StorageTrouble;
 use crate::liveness::takeover::AlreadyRunning;
 use crate::output::{Fault, Output};
-use crate::report::console::Console;
-use crate::run::init::run_as_init;
-use crate::run::signals;
-use crate::storage::StorageTrouble;
+use crate::process::init::run_as_init;
+use crate::process::signals;
+use crate::terminal::console::Console;
 
 /// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
 /// has to say to standard error, and tells what to exit with.

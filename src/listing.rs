@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::discover::{self, Patient, Search};
-use crate::entries::{Entries, Entry};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
-use crate::provenance::Process;
+use crate::model::entries::{Entries, Entry};
+use crate::model::provenance::Process;
 use crate::record::inputs::{self, InputList, Origin, Source};
-use crate::record::layout::Layout;
 use crate::record::results;
+use crate::store::layout::Layout;
 
 /// What was listed.
 #[derive(Debug)]
@@ -205,11 +205,11 @@ impl Listing {
             return Ok(Outcome::NothingFound);
         }
         let list = inputs::prepare(layout, origin.clone(), &listed.entries, &listed.unreadable, me)
-            .context(crate::CannotWrite)?;
+            .context(crate::exit_code::CannotWrite)?;
         if !self.lock.is_held()? {
             return Ok(Outcome::LockLost);
         }
-        list.publish().context(crate::CannotWrite)?;
+        list.publish().context(crate::exit_code::CannotWrite)?;
         self.made.keep();
         Ok(InputList::open(layout)?.map_or(Outcome::LockLost, |list| Outcome::List(Box::new(list))))
     }
@@ -253,7 +253,7 @@ fn make_folders(folder: &Path) -> anyhow::Result<MadeFolders> {
     let mut made = MadeFolders::default();
     make_with_parents(folder, &mut made)
         .with_context(|| format!("can't create the results directory {}", folder.display()))
-        .context(crate::CannotWrite)?;
+        .context(crate::exit_code::CannotWrite)?;
     if std::fs::metadata(folder).is_ok_and(|metadata| !metadata.is_dir()) {
         bail!("the results directory {} is a file: give another one with --results-dir", folder.display());
     }

@@ -1,10 +1,16 @@
 //! Pools of threads where threads may be few: `ulimit -u` and the cgroup's limit count those of others, too.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+/// Whatever a thread that panicked was at, the others go on.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Threads of an attempt that failed half way take a moment to end, and count until they have.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use canfar_run::select::Strategy;
+use canfar_run::model::shares::Strategy;
 use serde_json::{Value, json};
 
 use crate::support::{Dir, Ended};

@@ -8,25 +8,25 @@ use anyhow::{Context, bail};
 
 use crate::commands::run::{at_home, rules, source};
 use crate::config::{RunConfig, Verbosity};
-use crate::entries::Entry;
 use crate::exit_code::ExitCode;
+use crate::journal::launches::launches_of;
+use crate::journal::state::{History, LastLaunch};
 use crate::launch::{Due, agree, agree_on_command};
 use crate::listing;
 use crate::liveness::heartbeat::{HeartbeatTimes, Liveness};
 use crate::liveness::takeover::{Prober, probe};
-use crate::provenance::Process;
-use crate::record::history::{History, LastLaunch};
+use crate::model::entries::Entry;
+use crate::model::provenance::Process;
+use crate::model::replica::Replica;
+use crate::model::shares::Share;
+use crate::process::shutdown::Shutdown;
 use crate::record::inputs::InputList;
-use crate::record::launches::launches_of;
-use crate::record::layout::Layout;
-use crate::replica::Replica;
-use crate::report::console::{Console, Tone};
 use crate::run::entry_names::EntryNames;
 use crate::run::execute::Manner;
-use crate::run::shutdown::Shutdown;
 use crate::run::worker::write_request;
-use crate::select::Share;
+use crate::store::layout::Layout;
 use crate::template::{TaskPlace, shell_quote};
+use crate::terminal::console::{Console, Tone};
 use crate::units;
 
 /// So much is printed at a time, bytes: standard output writes each line on its own.
@@ -62,7 +62,8 @@ pub(super) fn own_share(
             let listed = listing::list(source, rules(config), &|| stop.signal().is_none())?;
             listed.notes.iter().for_each(|note| console.warn(note));
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
-            let share = crate::select::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
+            let share =
+                crate::model::shares::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
             let mut printer = Printer::begin(config, config.entry_names(source, &config.started_in), out)?;
             for index in share.iter() {
                 let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));

@@ -15,14 +15,14 @@ use serde::Deserialize;
 use crate::commands::merge;
 use crate::config::Verbosity;
 use crate::exit_code::ExitCode;
+use crate::journal::launches;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockObserver, with_run_lock};
-use crate::provenance::Process;
-use crate::record::launches;
-use crate::record::layout::Layout;
-use crate::report::console::{Console, Tone};
-use crate::run::shutdown::Shutdown;
+use crate::model::provenance::Process;
+use crate::process::shutdown::Shutdown;
 use crate::status::{State, Watcher};
+use crate::store::layout::Layout;
+use crate::terminal::console::{Console, Tone};
 use crate::units;
 
 /// Merges if the run is complete. Gives what that adds to the exit code: as `merge` would exit, so 1 where any replica's

@@ -10,6 +10,7 @@ use crate::commands::waiting::WaitingForLock;
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
+use crate::host::storage::StorageTrouble;
 use crate::launch::told;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::RunLock;
@@ -17,14 +18,13 @@ use crate::merge::{
     Directory, Format, MergedDirectory, Proof, Summary, Survey, Targets, joined_before, left_out,
     partial_name, survey, write, write_missing,
 };
+use crate::model::provenance::Process;
 use crate::output::WhileRead;
-use crate::provenance::Process;
 use crate::record::destination::Destination;
-use crate::record::layout::{Layout, ResultsName};
 use crate::report;
-use crate::report::console::{Console, Tone};
 use crate::report::groups;
-use crate::storage::StorageTrouble;
+use crate::store::layout::{Layout, ResultsName};
+use crate::terminal::console::{Console, Tone};
 use crate::units;
 
 /// Merges one or more results directories.

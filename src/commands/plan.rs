@@ -9,15 +9,15 @@ use anyhow::{Context, bail};
 use crate::cli::PlanArgs;
 use crate::config::{Given, SharedIdentity, replica_count, source_of};
 use crate::discover;
-use crate::entries::Entries;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::listing::{self, Rules};
+use crate::model::entries::Entries;
+use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, Source};
-use crate::record::layout::Layout;
-use crate::report::console::Console;
 use crate::report::plan::{Plan, advice, table};
-use crate::select::Strategy;
+use crate::store::layout::Layout;
+use crate::terminal::console::Console;
 use crate::text;
 use crate::units;
 
@@ -103,7 +103,7 @@ fn from_run(
     };
     let header = list.header();
     let replicas = replicas.or(NonZeroU32::new(header.replica_count)).unwrap_or(NonZeroU32::MIN);
-    let entries = list.entries(&crate::select::Share::Range(0..header.count))?;
+    let entries = list.entries(&crate::model::shares::Share::Range(0..header.count))?;
     let sizes = sizes_of(&entries, header.begun_in().unwrap_or(&environment.cwd))?;
     let unreadable = header.unreadable.iter().map(|folder| units::path(&folder.0)).collect();
     Ok(Listed { sizes, entries, strategy: header.strategy, replicas, unreadable })

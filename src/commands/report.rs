@@ -4,16 +4,16 @@ use std::io::Write;
 
 use anyhow::{Context, ensure};
 
-use crate::CannotWrite;
-use crate::chronicle::{self, Chronicle};
 use crate::cli::{Color, ReportArgs};
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
+use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
 use crate::record::destination::Destination;
-use crate::record::layout::{Layout, REPORT};
-use crate::report::console::{Console, Tone};
 use crate::report::html;
+use crate::report::html::model::{self, Chronicle};
+use crate::store::layout::{Layout, REPORT};
+use crate::terminal::console::{Console, Tone};
 
 /// Writes the page to where it was asked for.
 ///
@@ -27,7 +27,7 @@ pub fn run(args: &ReportArgs, environment: &Environment, out: &mut dyn Write) ->
         None => Destination::Path(layout.merged(REPORT)),
     };
     refuse_names(&target, &layout)?;
-    let chronicle = chronicle::gather(&layout, times)?;
+    let chronicle = model::gather(&layout, times)?;
     write(&chronicle, &layout, &target, out)
         .with_context(|| format!("can't write the report to {target}"))
         .context(CannotWrite)?;

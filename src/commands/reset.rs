@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::CannotWrite;
 use crate::cli::{Color, ResetArgs};
 use crate::commands::waiting::WaitingForLock;
 use crate::config::{Verbosity, heartbeat_times};
 use crate::environment::Environment;
+use crate::exit_code::CannotWrite;
 use crate::exit_code::{CannotGoOn, ExitCode};
+use crate::journal::launches::last_launches;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::with_run_lock;
 use crate::liveness::takeover::Prober;
-use crate::provenance::Process;
-use crate::record::launches::last_launches;
-use crate::record::layout::Layout;
-use crate::report::console::{Console, Tone};
+use crate::model::provenance::Process;
+use crate::store::layout::Layout;
+use crate::terminal::console::{Console, Tone};
 
 /// Moves the run in a results directory to `previous/<time>/`.
 ///

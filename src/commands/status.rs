@@ -11,11 +11,11 @@ use crate::config::heartbeat_times;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::output::WhileRead;
-use crate::report::redraw::{Screen, Size};
+use crate::process::shutdown::Shutdown;
+use crate::process::signals::shutdown_on_requests;
 use crate::report::status::{Form, text};
-use crate::run::shutdown::Shutdown;
-use crate::run::signals::shutdown_on_requests;
 use crate::status::{Figures, State, Watcher};
+use crate::terminal::fullscreen::{Screen, Size};
 
 /// Between two looks, at least.
 const PAUSE: Duration = Duration::from_secs(1);

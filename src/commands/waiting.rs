@@ -2,7 +2,7 @@
 
 use crate::config::Verbosity;
 use crate::liveness::run_lock::LockObserver;
-use crate::report::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone};
 
 /// Says who is waited for. Signals end the wait with the process.
 pub(super) struct WaitingForLock<'a>(pub(super) &'a Console);

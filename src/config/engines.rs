@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use anyhow::{Context, bail, ensure};
 
 use crate::environment::Environment;
-use crate::replica::Replica;
+use crate::model::replica::Replica;
 
 /// What an engine says of this container.
 #[derive(Debug, Clone, PartialEq, Eq)]

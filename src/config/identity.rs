@@ -7,8 +7,8 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::config::engines::{self, Place};
 use crate::environment::Environment;
-use crate::replica::{MOST, Replica};
-use crate::run::environment::TASK_ID;
+use crate::model::replica::{MOST, Replica};
+use crate::process::descendants::TASK_ID;
 
 const ALLOWED: &str = "ids go from 1 to the count, counts from 1 to 100000";
 

@@ -3,8 +3,8 @@
 use anyhow::bail;
 
 use crate::cli::{Auto, TaskArgs, Threads};
-use crate::run::cgroup::{Cgroup, MemoryGroup};
-use crate::run::limits::{self, JobsRule};
+use crate::host::cgroup::{Cgroup, MemoryGroup};
+use crate::host::limits::{self, JobsRule};
 use crate::units;
 
 /// What a launch has and takes.
@@ -102,8 +102,8 @@ mod tests {
 
     use super::Resources;
     use crate::cli::Cli;
-    use crate::run::cgroup::Cgroup;
-    use crate::run::limits::JobsRule;
+    use crate::host::cgroup::Cgroup;
+    use crate::host::limits::JobsRule;
 
     const GIB: u64 = 1 << 30;
 

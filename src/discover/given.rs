@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::DiscoverError;
-use crate::entries::{Entries, Entry, TooLong};
+use crate::model::entries::{Entries, Entry, TooLong};
 
 /// A list as it was given, without its repeats.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::bail;
 
 use crate::discover::EntryType;
+use crate::model::shares::Strategy;
 use crate::record::inputs::{Command, InputList, Source};
-use crate::record::layout::Layout;
 use crate::run::execute::Manner;
-use crate::select::Strategy;
+use crate::store::layout::Layout;
 use crate::template::shell_quote;
 use crate::text::OsText;
 use crate::units;

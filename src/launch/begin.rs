@@ -8,34 +8,36 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::CannotWrite;
 use crate::config::Verbosity;
-use crate::entries::Entries;
-use crate::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
+use crate::exit_code::CannotWrite;
+use crate::host::cgroup::MemoryGroup;
+use crate::host::limits::JobsRule;
+use crate::journal::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
+use crate::journal::launches::launches_of;
+use crate::journal::state::{History, Known, LastLaunch, Standing};
+use crate::journal::writer::{Journal, SharedJournal};
 use crate::launch::caution::{Caution, after_deaths, died_before};
 use crate::launch::{Due, Launcher};
-use crate::liveness::heartbeat::{self, Heartbeat, locked};
+use crate::liveness::heartbeat::Heartbeat;
 use crate::liveness::takeover::{Fence, Fenced, ended_in_order, last_words, or_moved_away};
-use crate::outcome::Cause;
-use crate::provenance::{NamedFile, Process};
-use crate::record::atomic_file::{ABANDONED, remove_leftovers};
+use crate::model::entries::Entries;
+use crate::model::outcome::Cause;
+use crate::model::provenance::{NamedFile, Process};
+use crate::model::shares::Share;
+use crate::process::registry::Roster;
 use crate::record::command_files::RecordsByContent;
-use crate::record::history::{History, Known, LastLaunch, Standing};
 use crate::record::item;
-use crate::record::journal::{Journal, SharedJournal};
-use crate::record::launches::launches_of;
 use crate::record::logs::PackedLog;
 use crate::record::results;
-use crate::report::console::Tone;
 use crate::report::imbalance;
-use crate::run::cgroup::MemoryGroup;
 use crate::run::execute::ProcessSettings;
-use crate::run::limits::JobsRule;
-use crate::run::memory::Roster;
+use crate::run::queue::Source;
 use crate::run::recorder::Recorder;
 use crate::run::scratch::{Owner, Scratch, remove_leftovers_of_dead};
-use crate::run::source::Source;
-use crate::select::Share;
+use crate::store::atomic_file::{ABANDONED, remove_leftovers};
+use crate::store::pulse;
+use crate::terminal::console::Tone;
+use crate::threads::locked;
 use crate::units;
 
 /// A launch that can begin its first task.
@@ -160,7 +162,7 @@ impl Launcher<'_> {
             Ok(heartbeat) => heartbeat,
             Err(error) => return Err(cannot_start(&journal, error)),
         };
-        if let Err(error) = heartbeat::sync(&journal) {
+        if let Err(error) = pulse::sync(&journal) {
             drop(heartbeat);
             locked(&journal).withdraw();
             return Err(error).with_context(cannot_write).context(CannotWrite);

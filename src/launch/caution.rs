@@ -1,7 +1,7 @@
 //! How many tasks may run at once after a container died around them.
 
-use crate::record::history::{History, Launch};
-use crate::record::suspicion::share_of_memory;
+use crate::journal::state::{History, Launch};
+use crate::model::quarantine::share_of_memory;
 use crate::run::memory::fitting;
 use crate::units;
 
@@ -69,12 +69,12 @@ mod tests {
     use std::path::PathBuf;
 
     use super::{after_deaths, died_before};
-    use crate::event::{LaunchBegun, Limits, Totals};
-    use crate::provenance::Process;
-    use crate::record::history::{History, LastLaunch, Launch};
-    use crate::record::layout::Layout;
-    use crate::record::suspicion::Seen;
-    use crate::select::Share;
+    use crate::journal::event::{LaunchBegun, Limits, Totals};
+    use crate::journal::state::{History, LastLaunch, Launch};
+    use crate::model::provenance::Process;
+    use crate::model::quarantine::Seen;
+    use crate::model::shares::Share;
+    use crate::store::layout::Layout;
 
     const LIMIT: u64 = 1000;
 

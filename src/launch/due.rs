@@ -1,8 +1,8 @@
 //! Which tasks of a share a launch has to run, and when in it.
 
 use crate::cli::Rerun;
-use crate::record::history::{History, Known};
-use crate::run::source::Staged;
+use crate::journal::state::{History, Known};
+use crate::run::queue::Staged;
 
 /// What is left of a share.
 #[derive(Debug, Default, PartialEq, Eq)]

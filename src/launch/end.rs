@@ -8,28 +8,29 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::config::Verbosity;
-use crate::event::{Event, ResultsWritten, StopReason, Stopped, Totals};
 use crate::exit_code::ExitCode;
-use crate::figures::Figures;
+use crate::host::storage::StorageError;
+use crate::journal::event::{Event, ResultsWritten, StopReason, Stopped, Totals};
+use crate::journal::state::Standing;
+use crate::journal::writer::SharedJournal;
 use crate::launch::{Launcher, Prepared};
-use crate::liveness::heartbeat::{self, locked};
 use crate::liveness::takeover::{Fence, Fenced};
+use crate::model::usage::Figures;
 use crate::output::WhileRead;
-use crate::record::history::Standing;
-use crate::record::journal::SharedJournal;
+use crate::process::descendants::PATIENCE;
+use crate::process::spawn::Starter;
 use crate::record::results;
-use crate::report::console::{Console, Tone};
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
-use crate::run::descendants::PATIENCE;
 use crate::run::execute::{Execute, Manner, ProcessSlot};
 use crate::run::memory::{Guard, Room};
+use crate::run::queue::Halt;
 use crate::run::recorder::{Recorder, Tally};
 use crate::run::schedule::{self, Work};
-use crate::run::source::Halt;
-use crate::run::spawn::Starter;
 use crate::run::worker::{Crew, WorkerSlot};
-use crate::storage::StorageError;
+use crate::store::pulse;
+use crate::terminal::console::{Console, Tone};
+use crate::threads::locked;
 use crate::units;
 
 /// How a launch ended.
@@ -351,7 +352,7 @@ fn end_journal(
     }));
     last.commit()?;
     drop(last);
-    heartbeat::sync(journal)
+    pulse::sync(journal)
 }
 
 /// How a launch stands whose last records never reached the storage: they count as not run.
@@ -401,10 +402,10 @@ pub fn print_json(is_asked_for: bool, summary: &impl Serialize, out: &mut dyn Wr
 mod tests {
     use super::exit_code;
     use crate::exit_code::ExitCode;
-    use crate::record::history::{History, LastLaunch};
-    use crate::record::layout::Layout;
-    use crate::run::source::Halt;
-    use crate::select::Share;
+    use crate::journal::state::{History, LastLaunch};
+    use crate::model::shares::Share;
+    use crate::run::queue::Halt;
+    use crate::store::layout::Layout;
 
     #[test]
     fn what_keeps_tasks_from_starting_here_leaves_them_and_what_would_everywhere_is_wrong() {

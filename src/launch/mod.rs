@@ -9,11 +9,11 @@ mod nothing_to_do;
 mod whole;
 
 use crate::config::RunConfig;
+use crate::process::descendants::Descendants;
+use crate::process::shutdown::Shutdown;
 use crate::record::inputs::InputList;
-use crate::record::layout::Layout;
-use crate::report::console::Console;
-use crate::run::descendants::Descendants;
-use crate::run::shutdown::Shutdown;
+use crate::store::layout::Layout;
+use crate::terminal::console::Console;
 
 pub use agreement::{agree, agree_on_command};
 pub use begin::{Before, Prepared};

@@ -7,18 +7,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::config::Verbosity;
+use crate::journal::launches::launches_of;
+use crate::journal::state::Standing;
 use crate::launch::Launcher;
 use crate::listing::{self, Rules};
-use crate::provenance::NamedFile;
+use crate::model::provenance::NamedFile;
+use crate::model::shares::Share;
+use crate::process::shutdown::Shutdown;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
-use crate::record::history::Standing;
 use crate::record::inputs::{InputList, Source};
-use crate::record::launches::launches_of;
-use crate::record::layout::Layout;
-use crate::report::console::Tone;
-use crate::run::shutdown::Shutdown;
-use crate::select::Share;
+use crate::store::layout::Layout;
 use crate::template::shell_quote;
+use crate::terminal::console::Tone;
 use crate::units;
 
 /// A remark is not worth a longer search: many containers may look at one time.

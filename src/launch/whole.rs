@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use crate::CannotWrite;
+use crate::exit_code::CannotWrite;
 use crate::launch::{Before, Ended, Launcher};
 use crate::liveness::takeover::{TakeoverObserver, begin};
-use crate::provenance::{NamedFile, Process};
+use crate::model::provenance::{NamedFile, Process};
+use crate::model::shares::Share;
 use crate::record::results;
-use crate::select::Share;
 
 impl Launcher<'_> {
     /// Begins the next launch of a share that is not done, as a look at it `before` showed, and carries it out.

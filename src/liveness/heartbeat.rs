@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::provenance::Process;
-use crate::storage::StorageError;
+use crate::host::storage::StorageError;
+use crate::model::provenance::Process;
+use crate::store::pulse::{Pulse, sync};
+use crate::threads::locked;
 
 /// How often signs of life are given, and when their absence means that nobody is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,43 +180,6 @@ impl AnsweredTime {
         self.passed += now.duration_since(self.last_answer).min(self.longest_gap);
         self.last_answer = now;
     }
-}
-
-/// A file that shows by growing that its writer runs.
-pub trait Pulse: Send + 'static {
-    /// What of the file a sync covers.
-    type Mark: Send;
-
-    /// What people call it.
-    const NAME: &str;
-
-    /// Lets the file grow.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    fn beat(&mut self) -> io::Result<()>;
-
-    /// The file, unless all of it was synced, and what of it a sync that begins now covers.
-    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)>;
-
-    /// A sync has ended.
-    fn end_sync(&mut self, mark: Self::Mark, result: &io::Result<()>);
-}
-
-/// Syncs a file without keeping others from it meanwhile.
-///
-/// # Errors
-/// When it can't be synced.
-pub fn sync<P: Pulse>(pulse: &Mutex<P>) -> io::Result<()> {
-    let Some((file, mark)) = locked(pulse).begin_sync() else { return Ok(()) };
-    let result = file.sync_data();
-    locked(pulse).end_sync(mark, &result);
-    result
-}
-
-/// Whatever a thread that panicked was at, the others go on.
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is written is synced this often, so that it lasts through a power loss and other hosts see it.
@@ -385,30 +350,12 @@ impl<P: Pulse> Shared<P> {
     }
 }
 
-/// How long ago something was written, by such a clock.
-pub fn age(now: SystemTime, written: SystemTime) -> Duration {
-    // Written after `now` was asked for, it seems to come from the future.
-    now.duration_since(written).unwrap_or_else(|early| early.duration())
-}
-
-/// [`now_at_file_server`], and this host's clock where that can't be asked: to tell whether a file was written lately, a
-/// clock that is a little wrong is better than none.
-pub fn now_as_good_as_known(folder: &Path) -> SystemTime {
-    now_at_file_server(folder).unwrap_or_else(SystemTime::now)
-}
-
-/// The file server's clock, by which times of files can be compared whatever this host's clock says; `None` where a
-/// folder can't be written to.
-pub fn now_at_file_server(folder: &Path) -> Option<SystemTime> {
-    tempfile::tempfile_in(folder).ok()?.metadata().ok()?.modified().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
     use std::time::Duration;
 
-    use crate::provenance::Process;
+    use crate::model::provenance::Process;
 
     use super::{Liveness, Watched, lock, probe, watch};
 

@@ -28,11 +28,12 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::liveness::heartbeat::{self, Heartbeat, HeartbeatTimes, Liveness, Pulse, Watched};
-use crate::provenance::Process;
-use crate::record::atomic_file::knows_no_links;
-use crate::record::layout::Layout;
-use crate::record::regular;
+use crate::liveness::heartbeat::{self, Heartbeat, HeartbeatTimes, Liveness, Watched};
+use crate::model::provenance::Process;
+use crate::store::atomic_file::knows_no_links;
+use crate::store::layout::Layout;
+use crate::store::pulse::Pulse;
+use crate::store::regular;
 
 /// Hears that the lock is waited for.
 pub trait LockObserver: Sync {
@@ -124,7 +125,7 @@ impl<'a> LockFiles<'a> {
         };
         acquire()
             .with_context(|| format!("can't write into the results directory {}", self.folder().display()))
-            .context(crate::CannotWrite)
+            .context(crate::exit_code::CannotWrite)
     }
 
     fn folder(&self) -> &Path {
@@ -204,7 +205,7 @@ impl<'a> LockFiles<'a> {
         };
         take_over()
             .with_context(|| format!("can't break {}, left by a process that died", self.lock.display()))
-            .context(crate::CannotWrite)
+            .context(crate::exit_code::CannotWrite)
     }
 
     /// What is there under a name; `None` where nothing is.
@@ -446,8 +447,8 @@ mod tests {
 
     use super::{LockFiles, LockObserver, LockText, RunLock};
     use crate::liveness::heartbeat::HeartbeatTimes;
-    use crate::provenance::Process;
-    use crate::record::layout::Layout;
+    use crate::model::provenance::Process;
+    use crate::store::layout::Layout;
 
     struct Patient;
 

@@ -8,18 +8,19 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::event::{LaunchBegun, ResultsWritten, Stopped};
 use crate::exit_code::CannotGoOn;
-use crate::liveness::heartbeat::{
-    self, HeartbeatTimes, Liveness, Watched, age, locked, now_as_good_as_known,
-};
-use crate::provenance::Process;
+use crate::journal::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::journal::launches::launches_of;
+use crate::journal::tail;
+use crate::journal::writer::{self, Journal, VERSION};
+use crate::liveness::heartbeat::{self, HeartbeatTimes, Liveness, Watched};
+use crate::model::provenance::Process;
+use crate::model::replica::Replica;
 use crate::record::inputs::InputList;
-use crate::record::journal::{self, Journal, VERSION};
-use crate::record::launches::launches_of;
-use crate::record::layout::Layout;
-use crate::record::{regular, tail};
-use crate::replica::Replica;
+use crate::store::layout::Layout;
+use crate::store::regular;
+use crate::store::server_clock::{age, now_as_good_as_known};
+use crate::threads::locked;
 
 /// A replica is at work already.
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +171,7 @@ impl Probed {
 /// # Errors
 /// When the journal can't be read or is of another version.
 pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
-    journal::check_version(journal)?;
+    writer::check_version(journal)?;
     probe_any_version(journal, me)
 }
 
@@ -204,7 +205,7 @@ pub fn begin(
     let folder = layout.journals();
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("can't create the folder {}", folder.display()))
-        .context(crate::CannotWrite)?;
+        .context(crate::exit_code::CannotWrite)?;
     loop {
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
         let Some(next) = last.checked_add(1) else {
@@ -236,7 +237,7 @@ pub fn begin(
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("can't create the journal {}", path.display()))
-                    .context(crate::CannotWrite);
+                    .context(crate::exit_code::CannotWrite);
             }
         }
     }
@@ -358,7 +359,7 @@ fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
 /// # Errors
 /// When it can't be read.
 pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
-    let line = journal::first_line(journal)?;
+    let line = writer::first_line(journal)?;
     Ok(serde_json::from_slice(&line).ok())
 }
 
@@ -401,12 +402,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{TakeoverObserver, begin, first_line, or_moved_away};
-    use crate::event::{Event, LaunchBegun, Limits};
+    use crate::journal::event::{Event, LaunchBegun, Limits};
+    use crate::journal::writer::Journal;
     use crate::liveness::heartbeat::HeartbeatTimes;
-    use crate::provenance::Process;
-    use crate::record::journal::Journal;
-    use crate::record::layout::Layout;
-    use crate::replica::Replica;
+    use crate::model::provenance::Process;
+    use crate::model::replica::Replica;
+    use crate::store::layout::Layout;
 
     struct Deaf;
 

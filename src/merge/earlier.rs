@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::merge::parts::Directory;
 use crate::merge::write::Targets;
-use crate::record::regular;
+use crate::store::regular;
 use crate::units;
 
 /// A directory that was merged.

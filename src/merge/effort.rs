@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::figures::{Figures, Told};
+use crate::journal::launches::all_launches;
 use crate::liveness::takeover::stop_of;
 use crate::merge::parts::Directory;
+use crate::model::usage::{Figures, Told};
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
-use crate::record::launches::all_launches;
 use crate::threads::Crew;
 
 /// What was used.

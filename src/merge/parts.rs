@@ -9,16 +9,16 @@ use anyhow::{anyhow, bail};
 
 use crate::exit_code::CannotGoOn;
 
-use crate::event::ResultsWritten;
+use crate::journal::event::ResultsWritten;
+use crate::journal::launches::{fingerprint, last_launches};
+use crate::journal::state::{History, LastLaunch};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::takeover::{Prober, last_words};
-use crate::record::history::{History, LastLaunch};
+use crate::model::shares::Share;
 use crate::record::inputs::InputList;
-use crate::record::launches::{fingerprint, last_launches};
-use crate::record::layout::{Layout, ResultsName};
-use crate::record::regular;
 use crate::record::results;
-use crate::select::Share;
+use crate::store::layout::{Layout, ResultsName};
+use crate::store::regular;
 use crate::threads::Crew;
 
 /// The client allows 512; an id far beyond is no replica's.

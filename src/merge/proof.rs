@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::merge::earlier::{JoinedResults, MergedDirectory};
 use crate::merge::effort::EffortTold;
 use crate::merge::survey::Survey;
-use crate::outcome::Cause;
+use crate::model::outcome::Cause;
 use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
 

@@ -7,16 +7,16 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::exit_code::CannotGoOn;
+use crate::journal::records::Records;
+use crate::journal::state::{History, TaskNote};
 use crate::json::{self, Element, Elements};
 use crate::merge::parts::{Directory, FileIdentity, Part, PartKind};
-use crate::outcome::Status;
-use crate::record::history::{History, TaskNote};
+use crate::model::outcome::Status;
+use crate::model::replica::Replica;
+use crate::model::shares::Share;
 use crate::record::item;
-use crate::record::records::Records;
-use crate::record::regular;
 use crate::record::results;
-use crate::replica::Replica;
-use crate::select::Share;
+use crate::store::regular;
 
 /// Records of other programs may be nested deeper than ours.
 const FOREIGN_DEPTH: usize = 100_000;

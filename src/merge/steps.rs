@@ -4,9 +4,9 @@ use crate::merge::output::Output;
 use crate::merge::parts::{FileIdentity, PartKind};
 use crate::merge::reading::Item;
 use crate::merge::survey::{Survey, Tasks};
-use crate::outcome::Status;
+use crate::model::outcome::Status;
+use crate::model::shares::Share;
 use crate::record::results::BETWEEN;
-use crate::select::Share;
 
 /// So many bytes of files are taken into memory at a time, to be read by several threads.
 const AT_ONCE: u64 = 8 * 1024 * 1024;

@@ -10,7 +10,7 @@ use crate::merge::output::Format;
 use crate::merge::parts::{Directory, Part, PartKind};
 use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
 use crate::merge::reading::{Checked, Task, WithoutResult};
-use crate::outcome::Status;
+use crate::model::outcome::Status;
 use crate::threads::Crew;
 use crate::units;
 

@@ -6,8 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::CannotWrite;
-use crate::failures::{Group, Groups};
+use crate::exit_code::CannotWrite;
 use crate::merge::earlier::joined_elsewhere;
 use crate::merge::output::{Format, Output, partial_name};
 use crate::merge::parts::Part;
@@ -15,11 +14,12 @@ use crate::merge::proof::{FailureGroup, Proof, Summary};
 use crate::merge::reading::{Item, Take};
 use crate::merge::steps::{Joined, Step};
 use crate::merge::survey::Survey;
-use crate::outcome::{Cause, Status, reason};
+use crate::model::failures::{Group, Groups};
+use crate::model::outcome::{Cause, Status, reason};
 use crate::record::destination::{Destination, OutputFile};
 use crate::record::item;
-use crate::record::layout::Layout;
 use crate::record::results::ArrayWriter;
+use crate::store::layout::Layout;
 use crate::threads::Crew;
 use crate::units;
 

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::provenance::NamedFile;
-use crate::record::layout::Layout;
-use crate::record::regular;
-use crate::record::tail::{self, Head};
+use crate::journal::tail::{self, Head};
+use crate::model::provenance::NamedFile;
+use crate::store::layout::Layout;
+use crate::store::regular;
 use crate::text::OsText;
 use crate::units;
 
@@ -165,7 +165,7 @@ impl LaunchHeads {
 #[cfg(test)]
 mod tests {
     use super::{LaunchHeads, RecordsByContent};
-    use crate::provenance::NamedFile;
+    use crate::model::provenance::NamedFile;
 
     fn file(name: &str, blake3: &str) -> NamedFile {
         NamedFile { name: name.into(), blake3: blake3.to_owned() }

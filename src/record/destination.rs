@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use crate::environment::Environment;
-use crate::record::atomic_file::{ABANDONED, AtomicFile, remove_leftovers};
+use crate::store::atomic_file::{ABANDONED, AtomicFile, remove_leftovers};
 use crate::units;
 
 /// Large writes, and few of them.

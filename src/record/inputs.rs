@@ -19,11 +19,11 @@ pub use self::publish::{PreparedList, prepare, publish};
 
 use self::header::{check_version, damaged, is_sealed};
 use self::line::{checksum, parse_line, parse_size};
-use crate::entries::{Entries, Entry};
 use crate::exit_code::CannotGoOn;
-use crate::record::layout::Layout;
-use crate::record::regular;
-use crate::select::Share;
+use crate::model::entries::{Entries, Entry};
+use crate::model::shares::Share;
+use crate::store::layout::Layout;
+use crate::store::regular;
 
 /// A published list, open for reading.
 #[derive(Debug)]
@@ -97,9 +97,9 @@ impl InputList {
     ///
     /// # Errors
     /// When the list can't be read or is damaged.
-    pub fn share_of(&self, replica: crate::replica::Replica) -> anyhow::Result<Share> {
+    pub fn share_of(&self, replica: crate::model::replica::Replica) -> anyhow::Result<Share> {
         let sizes = self.sizes()?;
-        Ok(crate::select::share(self.header.strategy, self.header.count, &sizes, replica))
+        Ok(crate::model::shares::share(self.header.strategy, self.header.count, &sizes, replica))
     }
 
     /// The shares of all replicas, in the order of their ids.
@@ -107,7 +107,12 @@ impl InputList {
     /// # Errors
     /// As [`Self::share_of`].
     pub fn shares(&self) -> anyhow::Result<Vec<Share>> {
-        Ok(crate::select::shares(self.header.strategy, self.header.count, &self.sizes()?, self.replicas()?))
+        Ok(crate::model::shares::shares(
+            self.header.strategy,
+            self.header.count,
+            &self.sizes()?,
+            self.replicas()?,
+        ))
     }
 
     fn replicas(&self) -> anyhow::Result<std::num::NonZeroU32> {

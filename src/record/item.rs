@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::LogSpan;
 use crate::json;
-use crate::outcome::{Cause, ProcessEnd, Status, Usage};
+use crate::model::outcome::LogSpan;
+use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use crate::text::{PathText, base_name};
 
 /// The key that is canfar-run's own in a record; a result must not have it.
@@ -103,7 +103,7 @@ pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &Meta) -> Vec<u8> 
 /// The record of a task during which the container died, while it ran alone; nobody was left to write it then.
 pub fn lost(
     run: &str,
-    replica: crate::replica::Replica,
+    replica: crate::model::replica::Replica,
     launch: u32,
     index: u64,
     path: &OsStr,

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::event::LogSpan;
 use crate::exit_code::CannotGoOn;
-use crate::record::layout::Layout;
-use crate::record::regular;
+use crate::model::outcome::LogSpan;
+use crate::store::layout::Layout;
+use crate::store::regular;
 use crate::text::PathText;
 
 /// The first line of an entry.

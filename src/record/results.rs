@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::event::ResultsWritten;
-use crate::record::atomic_file::{AtomicFile, FinishedFile};
-use crate::record::history::{History, Known};
+use crate::journal::event::ResultsWritten;
+use crate::journal::records::Records;
+use crate::journal::state::{History, Known};
 use crate::record::item;
-use crate::record::layout::{Layout, ResultsName};
-use crate::record::records::Records;
-use crate::record::regular;
+use crate::store::atomic_file::{AtomicFile, FinishedFile};
+use crate::store::layout::{Layout, ResultsName};
+use crate::store::regular;
 
 /// An array of records, one a line, in the making: what replicas and `merge` write.
 #[derive(Debug)]
@@ -270,7 +270,7 @@ mod tests {
     use std::io::{BufReader, Read};
 
     use super::{LONGEST_META, end_of_line, may_be_replaced};
-    use crate::record::layout::Layout;
+    use crate::store::layout::Layout;
 
     fn may_replace(text: impl AsRef<[u8]>) -> bool {
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! What to ask for next time, from what tasks used: said only where it is well founded.
 
-use crate::figures::Figures;
-use crate::spread::Quantiles;
+use crate::model::histogram::Quantiles;
+use crate::model::usage::Figures;
 use crate::units;
 
 /// Fewer tasks, or less time of a launch, tell nothing.
@@ -119,7 +119,7 @@ fn whole(number: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::lines;
-    use crate::figures::Figures;
+    use crate::model::usage::Figures;
 
     const GIB: f64 = (1_u64 << 30) as f64;
 

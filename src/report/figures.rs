@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::config::Verbosity;
-use crate::figures::{Figures, Slow};
+use crate::model::histogram::Quantiles;
+use crate::model::usage::{Figures, Slow};
 use crate::report::advice;
-use crate::report::console::{Console, Tone};
-use crate::spread::Quantiles;
+use crate::terminal::console::{Console, Tone};
 use crate::units;
 
 /// Which tasks are slow: they took so many times as long as half of all, of at least so many, and at least so many seconds.

@@ -1,6 +1,6 @@
 //! What is said of failures: a line for each kind, and how to learn more of them and run them again.
 
-use crate::outcome::Cause;
+use crate::model::outcome::Cause;
 use crate::template::shell_quote;
 use crate::units;
 

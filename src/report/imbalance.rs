@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::select::{Imbalance, Strategy, loads, shares};
+use crate::model::shares::{Imbalance, Strategy, loads, shares};
 
 /// The line, when the largest share is over 1.5 times the mean and another strategy would do better, counted in entries.
 /// Of `size` there is nothing to say: nothing spreads bytes better, and one huge file is as large as it is.
@@ -24,7 +24,7 @@ pub fn line(strategy: Strategy, count: u64, replicas: NonZeroU32) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::line;
-    use crate::select::Strategy;
+    use crate::model::shares::Strategy;
 
     #[test]
     fn only_what_another_strategy_does_better_is_said() {

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::config::{Progress, Verbosity};
-use crate::event::StopReason;
-use crate::failures::{Group, Groups};
-use crate::figures::{Figures, Told};
-use crate::outcome::Cause;
-use crate::outcome::reason;
-use crate::report::board::Board;
-use crate::report::console::{Console, Tone};
+use crate::journal::event::StopReason;
+use crate::model::failures::{Group, Groups};
+use crate::model::outcome::Cause;
+use crate::model::outcome::reason;
+use crate::model::usage::{Figures, Told};
 use crate::report::doubts::{DoubtNote, Doubts, without_result};
 use crate::report::figures::{self, seconds};
 use crate::report::groups;
 use crate::run::execute::Attempt;
 use crate::run::recorder::{Ended, Next, Watch};
+use crate::terminal::console::{Console, Tone};
+use crate::terminal::progress::Board;
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.

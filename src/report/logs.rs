@@ -5,10 +5,10 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::event::AttemptEnded;
-use crate::outcome::Status;
-use crate::record::attempts::PastAttempt;
-use crate::record::history::Known;
+use crate::journal::attempts::PastAttempt;
+use crate::journal::event::AttemptEnded;
+use crate::journal::state::Known;
+use crate::model::outcome::Status;
 use crate::record::logs::{KeptOutput, Stream};
 use crate::units;
 
@@ -63,7 +63,7 @@ pub fn not_kept(status: Status) -> &'static str {
 }
 
 fn how(ended: &AttemptEnded) -> String {
-    let cause = ended.cause.map_or("failed", crate::outcome::Cause::name);
+    let cause = ended.cause.map_or("failed", crate::model::outcome::Cause::name);
     match (ended.status, ended.end.exit_code, ended.end.signal) {
         (Status::Ok, ..) => "ok".to_owned(),
         (Status::Failed, Some(0), _) | (Status::Failed, None, None) => format!("failed ({cause})"),

@@ -1,14 +1,14 @@
 //! What `merge` says at its end.
 
 use crate::config::Verbosity;
-use crate::figures::Figures;
 use crate::merge::{Effort, MissingReplica, Proof, ReplicaState, Targets};
-use crate::outcome::Cause;
+use crate::model::outcome::Cause;
+use crate::model::usage::Figures;
 use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
-use crate::report::console::{Console, Tone};
 use crate::report::doubts::without_result;
 use crate::report::{figures, groups};
+use crate::terminal::console::{Console, Tone};
 use crate::units;
 
 /// Replicas, files and problems are named up to so many.

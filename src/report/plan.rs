@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 
-use crate::entries::Entries;
-use crate::select::{Imbalance, Share, Strategy, loads, shares};
+use crate::model::entries::Entries;
+use crate::model::shares::{Imbalance, Share, Strategy, loads, shares};
 use crate::units;
 
 /// Who gets what.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::config::Verbosity;
-use crate::report::console::{Console, Tone};
 use crate::report::launch::Summary;
+use crate::terminal::console::{Console, Tone};
 use crate::units;
 
 /// How a resume went, over all shares: what is printed with `--json`.

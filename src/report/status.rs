@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::event::StopReason;
+use crate::journal::event::StopReason;
 use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
 use crate::report::resume::ids_in_words;

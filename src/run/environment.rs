@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::replica::Replica;
+use crate::model::replica::Replica;
+use crate::process::descendants::TASK_ID;
 
 /// The variables by which numeric libraries and runtimes learn how many threads to use, or how many CPUs there are for
 /// their pools of processes. Without them most count the host's cores, or take the whole quota for each task.
@@ -39,9 +40,6 @@ pub const THREAD_VARIABLES: [&str; 23] = [
     "RAYON_NUM_THREADS",
     "GOMAXPROCS",
 ];
-
-/// Set in every task; a canfar-run inside one takes no identity from the environment.
-pub const TASK_ID: &str = "CANFAR_TASK_ID";
 
 /// What all tasks of a launch have in common.
 #[derive(Debug, Clone)]
@@ -105,7 +103,7 @@ impl TaskEnvironment {
         whole
     }
 
-    /// All of them but those that each task has of its own, for [`Variables::common`](crate::run::spawn::Variables).
+    /// All of them but those that each task has of its own, for [`Variables::common`](crate::process::spawn::Variables).
     pub fn lines(&self, own: &[&str]) -> Vec<CString> {
         let is_common = |name: &OsStr| !own.iter().any(|own| name == *own);
         // None has a NUL byte: neither what was inherited, nor numbers, nor a job file's `[env]`, which is checked.
@@ -122,7 +120,7 @@ mod tests {
     use std::ffi::{OsStr, OsString};
 
     use super::TaskEnvironment;
-    use crate::replica::Replica;
+    use crate::model::replica::Replica;
 
     #[test]
     fn tasks_get_identity_and_threads_but_not_our_options() {

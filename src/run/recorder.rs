@@ -5,20 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::event::{AttemptBegun, AttemptEnded, Event, Interrupted, LogSpan, NotStarted, TaskEnded, Totals};
-use crate::figures::Figures;
-use crate::liveness::heartbeat::{Pulse, locked};
+use crate::journal::event::{AttemptBegun, AttemptEnded, Event, Interrupted, NotStarted, TaskEnded, Totals};
+use crate::journal::state::History;
+use crate::journal::writer::{Journal, SharedJournal};
 use crate::liveness::takeover::{Fence, Fenced};
-use crate::outcome::{Cause, Status};
-use crate::record::history::History;
+use crate::model::outcome::LogSpan;
+use crate::model::outcome::{Cause, Status};
+use crate::model::replica::Replica;
+use crate::model::usage::Figures;
+use crate::process::capture::Capture;
 use crate::record::item::{self, Meta};
-use crate::record::journal::{Journal, SharedJournal};
 use crate::record::logs::{LogHead, PackedLog};
-use crate::replica::Replica;
-use crate::run::capture::Capture;
 use crate::run::execute::{Attempt, Executed};
 use crate::run::result::Doubt;
+use crate::store::pulse::Pulse;
 use crate::text::PathText;
+use crate::threads::locked;
 
 /// At most so much of a failed task's standard error goes into its record.
 const STDERR_TAIL: usize = 2048;

@@ -9,9 +9,9 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use crate::json::{self, Kind};
+use crate::process::capture::Capture;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
-use crate::run::capture::Capture;
 
 /// Results nested deeper than this are refused: most readers of JSON give up long before.
 pub const MAX_DEPTH: usize = 1000;
@@ -250,7 +250,7 @@ impl fmt::Display for NoResult {
 #[cfg(test)]
 mod tests {
     use super::{ResultKind, ResultRule};
-    use crate::run::capture::Capture;
+    use crate::process::capture::Capture;
 
     fn extract(kind: ResultKind, file: Option<&str>, stdout: &str) -> Result<Option<String>, String> {
         let folder = tempfile::tempdir().unwrap();

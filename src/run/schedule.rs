@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::entries::Entries;
+use crate::host::storage::StorageError;
+use crate::journal::writer::Journal;
 use crate::liveness::heartbeat::Heartbeat;
-use crate::outcome::{Cause, Status};
-use crate::record::journal::Journal;
+use crate::model::entries::Entries;
+use crate::model::outcome::{Cause, Status};
+use crate::process::shutdown::Shutdown;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::Guard;
+use crate::run::queue::{Halt, Keeps, Source, Turn};
 use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
-use crate::run::shutdown::Shutdown;
-use crate::run::source::{Halt, Keeps, Source, Turn};
-use crate::storage::StorageError;
 use crate::threads::pool_of_up_to;
 
 /// A newer launch is looked for this often.
@@ -95,7 +95,7 @@ pub struct Work<'a> {
     /// The entries of the share, in its order.
     pub entries: &'a Entries,
     /// The index in the list of each.
-    pub share: &'a crate::select::Share,
+    pub share: &'a crate::model::shares::Share,
     /// Where tasks come from.
     pub source: &'a Source,
     /// How many tasks it had at first.

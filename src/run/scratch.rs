@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
-use crate::provenance::Process;
+use crate::model::provenance::Process;
 use crate::run::remove_tree::{HANDLE, open_folder, remove_tree};
 
 /// The beginning of a launch's folder's name.
@@ -371,7 +371,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::{Owner, Scratch, remove_leftovers_of_dead, short};
-    use crate::provenance::Process;
+    use crate::model::provenance::Process;
 
     fn owner(replica_id: u32, launch: u32) -> Owner {
         Owner { run: "run".into(), replica_id, launch, process: Process::current(None) }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::outcome::{Cause, Failure, ProcessEnd};
-use crate::run::child::Finished;
-use crate::run::memory::{Roster, Shortage};
-use crate::run::shutdown::Shutdown;
-use crate::run::signals::{REQUESTS, WARNING};
-use crate::run::supervisor::{EndedBy, Limits};
+use crate::model::outcome::{Cause, Failure, ProcessEnd};
+use crate::process::child::Finished;
+use crate::process::registry::{Roster, Shortage};
+use crate::process::shutdown::Shutdown;
+use crate::process::signals::{REQUESTS, WARNING};
+use crate::process::supervisor::{EndedBy, Limits};
 
 /// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
 const SAME_MOMENT: Duration = Duration::from_secs(1);

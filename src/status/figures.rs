@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::event::StopReason;
+use crate::journal::event::StopReason;
 use crate::record::command_files::FileVersions;
 
 /// How far a run is: the object that `status --json` prints. Members are added in later versions and never change their

@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::event::{Stopped, Totals};
-use crate::outcome::Status;
-use crate::record::history::Standing;
-use crate::record::line::{Members, ReadLine};
-use crate::record::tail::{Head, Sign};
-use crate::select::Share;
+use crate::journal::event::{Stopped, Totals};
+use crate::journal::line::{Members, ReadLine};
+use crate::journal::state::Standing;
+use crate::journal::tail::{Head, Sign};
+use crate::model::outcome::Status;
+use crate::model::shares::Share;
 
 /// Signs of life that a rate is taken over, at most: a minute, and one more to begin with.
 pub(super) const SIGNS: usize = 7;

@@ -7,19 +7,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
-use crate::event::{StopReason, Stopped};
-use crate::liveness::heartbeat::{Liveness, age};
+use crate::journal::event::{StopReason, Stopped};
+use crate::journal::line::ReadLine;
+use crate::journal::state::{History, LastLaunch};
+use crate::journal::tail::{self, Head};
+use crate::liveness::heartbeat::Liveness;
 use crate::liveness::takeover::liveness_without_end;
-use crate::provenance::Process;
+use crate::model::provenance::Process;
+use crate::model::shares::Share;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
-use crate::record::history::{History, LastLaunch};
-use crate::record::layout::Layout;
-use crate::record::line::ReadLine;
-use crate::record::regular;
-use crate::record::tail::{self, Head};
-use crate::select::Share;
 use crate::status::figures::{ReplicaFigures, State};
 use crate::status::ledger::{Counts, Ledger, SIGNS};
+use crate::store::layout::Layout;
+use crate::store::regular;
+use crate::store::server_clock::age;
 use crate::units;
 
 /// What all replicas have in common at one look.

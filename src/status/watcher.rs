@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::exit_code::CannotGoOn;
-use crate::liveness::heartbeat::{HeartbeatTimes, now_as_good_as_known};
-use crate::provenance::Process;
+use crate::journal::launches::all_launches;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::model::provenance::Process;
 use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Header, InputList};
-use crate::record::launches::all_launches;
-use crate::record::layout::Layout;
 use crate::status::figures::{Figures, ReplicaFigures, State, Totals};
 use crate::status::replica::{Look, Watched};
+use crate::store::layout::Layout;
+use crate::store::server_clock::now_as_good_as_known;
 use crate::threads::Crew;
 use crate::units;
 

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use canfar_run::event::{AttemptBegun, Event, ResultsWritten, StopReason, Stopped, TaskEnded, Totals};
+use canfar_run::journal::event::{
+    AttemptBegun, Event, ResultsWritten, StopReason, Stopped, TaskEnded, Totals,
+};
+use canfar_run::journal::records::Records;
+use canfar_run::journal::state::{History, Known, LastLaunch};
+use canfar_run::journal::writer::Journal;
 use canfar_run::liveness::takeover::{ended_in_order, first_line, last_words};
-use canfar_run::outcome::{Cause, Status};
-use canfar_run::record::history::{History, Known, LastLaunch};
-use canfar_run::record::journal::Journal;
-use canfar_run::record::layout::Layout;
-use canfar_run::record::records::Records;
-use canfar_run::select::Share;
+use canfar_run::model::outcome::{Cause, Status};
+use canfar_run::model::shares::Share;
+use canfar_run::store::layout::Layout;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

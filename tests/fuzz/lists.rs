@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use canfar_run::entries::{Entries, Entry};
-use canfar_run::provenance::Process;
+use canfar_run::model::entries::{Entries, Entry};
+use canfar_run::model::provenance::Process;
+use canfar_run::model::shares::{Share, Strategy as Sharing};
 use canfar_run::record::inputs::{Command, InputList, Origin, Settings, Source, publish};
-use canfar_run::record::layout::Layout;
-use canfar_run::select::{Share, Strategy as Sharing};
+use canfar_run::store::layout::Layout;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::merge::{Directory, Format, Proof, Targets, survey, write};
-use canfar_run::outcome::Status;
+use canfar_run::model::outcome::Status;
+use canfar_run::model::shares::Strategy as Sharing;
 use canfar_run::record::destination::Destination;
-use canfar_run::select::Strategy as Sharing;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

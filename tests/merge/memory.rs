@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use canfar_run::outcome::Status;
-use canfar_run::select::Strategy;
+use canfar_run::model::outcome::Status;
+use canfar_run::model::shares::Strategy;
 
 use super::written::WrittenRun;
 use crate::support::{Dir, InTime};

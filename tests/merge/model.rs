@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::merge::{Directory, Format, MissingReplica, Proof, Targets, survey, write};
-use canfar_run::outcome::Status;
+use canfar_run::model::outcome::Status;
+use canfar_run::model::shares::Strategy as Sharing;
 use canfar_run::record::destination::Destination;
-use canfar_run::select::Strategy as Sharing;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use canfar_run::entries::{Entries, Entry};
-use canfar_run::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
-use canfar_run::outcome::{Cause, ProcessEnd, Status, Usage};
-use canfar_run::provenance::Process;
-use canfar_run::record::history::{History, LastLaunch};
+use canfar_run::journal::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
+use canfar_run::journal::state::{History, LastLaunch};
+use canfar_run::journal::writer::Journal;
+use canfar_run::model::entries::{Entries, Entry};
+use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
+use canfar_run::model::provenance::Process;
+use canfar_run::model::replica::Replica;
+use canfar_run::model::shares::{Share, Strategy};
 use canfar_run::record::inputs::{self, Command, InputList, Origin, Source};
 use canfar_run::record::item::{self, Meta, TaskResult};
-use canfar_run::record::journal::Journal;
-use canfar_run::record::layout::Layout;
 use canfar_run::record::results;
-use canfar_run::replica::Replica;
-use canfar_run::select::{Share, Strategy};
+use canfar_run::store::layout::Layout;
 use canfar_run::text::PathText;
 
 /// A run that has a list.

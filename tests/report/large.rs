@@ -8,11 +8,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use canfar_run::entries::{Entries, Entry};
-use canfar_run::provenance::Process;
+use canfar_run::model::entries::{Entries, Entry};
+use canfar_run::model::provenance::Process;
+use canfar_run::model::shares::{Share, Strategy};
 use canfar_run::record::inputs::{self, Command, InputList, Origin, Settings, Source};
-use canfar_run::record::layout::Layout;
-use canfar_run::select::{Share, Strategy};
+use canfar_run::store::layout::Layout;
 use canfar_run::text::OsText;
 
 /// How many replicas.

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use canfar_run::event::{
+use canfar_run::journal::event::{
     AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped, TaskEnded,
     Totals,
 };
+use canfar_run::journal::state::{History, LastLaunch};
+use canfar_run::journal::writer::Journal;
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
-use canfar_run::outcome::{Cause, ProcessEnd, Status, Usage};
-use canfar_run::provenance::Process;
-use canfar_run::record::history::{History, LastLaunch};
-use canfar_run::record::journal::Journal;
+use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
+use canfar_run::model::provenance::Process;
 use canfar_run::status::{State, Watcher};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -147,7 +147,7 @@ type Case = (Vec<(Vec<Step>, bool)>, Index);
 fn check((launches, cut): Case) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let paths = (0..TASKS).map(|number| format!("/data/{number}").into()).collect();
-    let run = WrittenRun::new(dir.path(), paths, canfar_run::select::Strategy::Even, 1);
+    let run = WrittenRun::new(dir.path(), paths, canfar_run::model::shares::Strategy::Even, 1);
     (1..).zip(&launches).for_each(|(number, (steps, stops))| write(&run, number, steps, *stops));
     let path = run.layout.journal(1, u32::try_from(launches.len()).unwrap());
     let whole = std::fs::read(&path).unwrap();

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::line::checksum;
 use crate::discover::EntryType;
 use crate::exit_code::CannotGoOn;
-use crate::provenance::{NamedFile, Process};
-use crate::select::Strategy;
+use crate::model::provenance::{NamedFile, Process};
+use crate::model::shares::Strategy;
 use crate::text::OsText;
 
 /// The format's major version; readers refuse others.
@@ -156,7 +156,7 @@ impl Header {
     pub(super) fn is_sound(&self) -> bool {
         let offsets = self.blocks.iter().map(|block| block.offset).chain([self.bytes]);
         self.block_entries > 0
-            && (1..=crate::replica::MOST).contains(&self.replica_count)
+            && (1..=crate::model::replica::MOST).contains(&self.replica_count)
             // No line is shorter than {}.
             && self.count <= self.bytes / 3
             && self.blocks.len() as u64 == self.count.div_ceil(self.block_entries)

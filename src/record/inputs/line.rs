@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
 
-use crate::entries::Entry;
+use crate::model::entries::Entry;
 use crate::text::PathText;
 
 /// Entries a block: some 64 KiB of paths, one read.

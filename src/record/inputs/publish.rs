@@ -6,10 +6,10 @@ use anyhow::Context;
 
 use super::header::{Block, FORMAT, Header, Origin, VERSION, sealed};
 use super::line::{BLOCK, Line, checksum};
-use crate::entries::Entries;
-use crate::provenance::Process;
-use crate::record::atomic_file::{AtomicFile, FinishedFile, Published};
-use crate::record::layout::Layout;
+use crate::model::entries::Entries;
+use crate::model::provenance::Process;
+use crate::store::atomic_file::{AtomicFile, FinishedFile, Published};
+use crate::store::layout::Layout;
 use crate::text::OsText;
 
 /// A fresh run id: six characters, drawn at random.

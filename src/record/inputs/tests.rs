@@ -2,12 +2,12 @@
 
 use super::line::BLOCK;
 use super::{Command, InputList, Origin, Source, publish};
-use crate::entries::{Entries, Entry};
-use crate::provenance::Process;
-use crate::record::atomic_file::Published;
-use crate::record::layout::Layout;
-use crate::replica::Replica;
-use crate::select::Strategy;
+use crate::model::entries::{Entries, Entry};
+use crate::model::provenance::Process;
+use crate::model::replica::Replica;
+use crate::model::shares::Strategy;
+use crate::store::atomic_file::Published;
+use crate::store::layout::Layout;
 use crate::text::OsText;
 
 fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layout, Entries) {
@@ -50,7 +50,7 @@ fn a_list_that_was_edited_anywhere_is_refused_and_never_misread() {
     let whole = std::fs::read(layout.inputs()).unwrap();
     let read = || -> anyhow::Result<Entries> {
         let list = InputList::open(&layout)?.expect("it is there");
-        list.entries(&crate::select::Share::Range(0..list.header().count))
+        list.entries(&crate::model::shares::Share::Range(0..list.header().count))
     };
     assert_eq!(read().unwrap(), entries);
     for cut in 0..whole.len() {

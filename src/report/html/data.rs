@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::chronicle::{Chronicle, State, Stretch, StretchEnd, Task};
+use crate::report::html::model::{Chronicle, State, Stretch, StretchEnd, Task};
 use crate::units;
 
 #[derive(Serialize)]
@@ -111,7 +111,7 @@ fn millis(seconds: f64) -> i64 {
 }
 
 fn launches(chronicle: &Chronicle, begun: i64) -> Vec<LaunchBar> {
-    let bar = |launch: &crate::chronicle::Launch| {
+    let bar = |launch: &crate::report::html::model::Launch| {
         (launch.replica, launch.slots, launch.begun_ms - begun, launch.last_ms - begun)
     };
     chronicle.launches.iter().map(bar).collect()

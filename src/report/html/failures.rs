@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::numbers::grouped;
-use crate::chronicle::{Chronicle, Example, Kind};
+use crate::report::html::model::{Chronicle, Example, Kind};
 use crate::units;
 
 /// So many kinds are listed.

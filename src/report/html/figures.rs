@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::charts::{Axis, Value, histogram, scatter};
 use super::numbers::{grouped, seconds};
-use crate::chronicle::{Chronicle, State, Task};
+use crate::report::html::model::{Chronicle, State, Task};
 use crate::units;
 
 /// Durations below are told as this: no clock here tells more, and a logarithm needs something.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::chronicle::{Chronicle, Counts, Launch, StretchEnd};
+use crate::report::html::model::{Chronicle, Counts, Launch, StretchEnd};
 use crate::units;
 
 /// What a run took, milliseconds.

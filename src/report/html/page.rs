@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{self, Times, grouped};
 use super::{data, failures, figures, provenance, replicas};
-use crate::chronicle::{Chronicle, Counts};
+use crate::report::html::model::{Chronicle, Counts};
 
 const STYLE: &str = include_str!("report.css");
 

@@ -8,10 +8,10 @@ use maud::{Markup, html};
 
 use super::numbers::{grouped, time};
 use super::replicas;
-use crate::chronicle::{Chronicle, Launch, State};
 use crate::discover::EntryType;
 use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Command, Header, Source};
+use crate::report::html::model::{Chronicle, Launch, State};
 use crate::template::shell_quote;
 use crate::text::OsText;
 use crate::units;

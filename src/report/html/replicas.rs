@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::numbers::{Times, duration, grouped, percent, seconds, time};
-use crate::chronicle::{Chronicle, Launch, LaunchEnd, State};
+use crate::report::html::model::{Chronicle, Launch, LaunchEnd, State};
 use crate::units;
 
 /// So many replicas that ended last are named.
@@ -180,7 +180,7 @@ fn row_of(row: &Row<'_>) -> Markup {
 
 /// How a launch ended, in words.
 pub(super) fn end(end: &LaunchEnd) -> String {
-    use crate::event::StopReason;
+    use crate::journal::event::StopReason;
     let stopped = match end {
         LaunchEnd::AtWork => return "at work".to_owned(),
         LaunchEnd::Died => return "died without a word".to_owned(),

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::record::suspicion::share_of_memory;
-use crate::run::cgroup::MemoryGroup;
+use crate::host::cgroup::MemoryGroup;
+use crate::model::quarantine::share_of_memory;
+use crate::process::registry::{Overview, Roster};
 use crate::run::memory::judge::Judge;
 use crate::run::memory::room::{Measured, Room};
-use crate::run::memory::roster::{Overview, Roster};
-use crate::run::source::Source;
+use crate::run::queue::Source;
 
 /// How often it looks.
 const PACE: Duration = Duration::from_millis(50);
@@ -170,11 +170,12 @@ mod tests {
     use tempfile::TempDir;
 
     use super::Guard;
-    use crate::record::suspicion::Seen;
-    use crate::run::cgroup::{Cgroup, MemoryGroup};
-    use crate::run::limits::JobsRule;
-    use crate::run::memory::{Room, Roster};
-    use crate::run::source::{Source, Staged};
+    use crate::host::cgroup::{Cgroup, MemoryGroup};
+    use crate::host::limits::JobsRule;
+    use crate::model::quarantine::Seen;
+    use crate::process::registry::Roster;
+    use crate::run::memory::Room;
+    use crate::run::queue::{Source, Staged};
 
     const LIMIT: u64 = 100_000_000;
     const DEADLINE: Duration = Duration::from_mins(1);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::record::suspicion::share_of_memory;
-use crate::run::memory::roster::{Serial, Shortage};
+use crate::model::quarantine::share_of_memory;
+use crate::process::registry::{Serial, Shortage};
 
 /// At this much of the limit, percent, a task is stopped.
 const NEAR: u64 = 92;

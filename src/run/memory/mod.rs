@@ -3,9 +3,6 @@
 mod guard;
 mod judge;
 mod room;
-mod roster;
-mod tree;
 
 pub use guard::Guard;
 pub use room::{Room, fitting};
-pub use roster::{Held, Roster, Seat, Shortage};

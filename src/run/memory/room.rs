@@ -1,7 +1,7 @@
 //! How many tasks may run at once for their memory: a pure function of what was measured.
 
-use crate::record::suspicion::share_of_memory;
-use crate::run::limits::JobsRule;
+use crate::host::limits::JobsRule;
+use crate::model::quarantine::share_of_memory;
 
 /// A launch whose tasks nobody has seen yet begins with so many at once.
 const AT_FIRST: u64 = 2;
@@ -60,7 +60,7 @@ pub fn fitting(room: u64, each: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Measured, Room};
-    use crate::run::limits::JobsRule::{Fixed, Measured as Grows};
+    use crate::host::limits::JobsRule::{Fixed, Measured as Grows};
 
     const NOTHING: Measured = Measured { in_use: 0, tasks: 0, ended: 0, largest: 0, is_careful: false };
 

@@ -2,9 +2,9 @@
 
 use memchr::{memchr, memrchr};
 
+use crate::process::capture::Capture;
 use crate::record::item::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object, shown};
-use crate::run::capture::Capture;
 use crate::run::worker::protocol::{Line, read_line};
 
 /// So much of a line of log is looked at whether it was meant as an answer, bytes.
@@ -228,7 +228,7 @@ fn begins_as_answer(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Answer, Answers, LOOKED_AT};
-    use crate::run::capture::Capture;
+    use crate::process::capture::Capture;
 
     /// What comes of a text read in pieces of this size: the first answer's text, whether another one came, whether a line
     /// has begun like one, and the log.

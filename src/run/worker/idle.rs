@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use crate::run::proc_text;
+use crate::host::procfs;
 
 /// In the time that makes a worker idle it is looked at so often.
 const LOOKS: u32 = 3;
@@ -62,14 +62,14 @@ impl IdleWatch {
 
 /// CPU time of a process and of all that it started and that runs or was waited for; `None` where nobody can tell.
 fn cpu_of_tree(pid: Pid) -> Option<Duration> {
-    let times = proc_text::tree(pid.as_raw_pid()).filter_map(|process| cpu_of(&process));
+    let times = procfs::tree(pid.as_raw_pid()).filter_map(|process| cpu_of(&process));
     times.reduce(|one, other| one + other)
 }
 
 #[cfg(target_os = "linux")]
 fn cpu_of(process: &Path) -> Option<Duration> {
     let stat = std::fs::read(process.join("stat")).ok()?;
-    Some(proc_text::time_of_process(&stat)? + proc_text::time_of_children(&stat)?)
+    Some(procfs::time_of_process(&stat)? + procfs::time_of_children(&stat)?)
 }
 
 #[cfg(not(target_os = "linux"))]

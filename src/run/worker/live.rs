@@ -10,16 +10,16 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, ioctl_fionbio, ioctl_fionread};
 use rustix::process::Pid;
 
+use crate::process::capture::Capture;
+use crate::process::child::{Finished, supervise};
+use crate::process::descendants;
+use crate::process::reap::reap;
+use crate::process::registry::Seat;
+use crate::process::shutdown::Shutdown;
+use crate::process::spawn::{Program, SpawnError, Started, Starter};
+use crate::process::stream::{READ_BYTES, Stream};
+use crate::process::supervisor::ChildSupervisor;
 use crate::run::almost_json::shown;
-use crate::run::capture::Capture;
-use crate::run::child::{Finished, supervise};
-use crate::run::descendants;
-use crate::run::memory::Seat;
-use crate::run::reaped::reap;
-use crate::run::shutdown::Shutdown;
-use crate::run::spawn::{Program, SpawnError, Started, Starter};
-use crate::run::stream::{READ_BYTES, Stream};
-use crate::run::supervisor::ChildSupervisor;
 use crate::run::worker::answers::{Answer, Answers};
 use crate::run::worker::crew::Crew;
 use crate::run::worker::idle::IdleWatch;
@@ -358,7 +358,7 @@ impl Live {
 
 /// What a wait brought.
 struct Woken {
-    process: crate::run::supervisor::Woken,
+    process: crate::process::supervisor::Woken,
     /// There is room for more of the request.
     input: bool,
 }

@@ -69,14 +69,14 @@ impl Meter {
 
     #[cfg(target_os = "linux")]
     fn look(&mut self, now: Instant) {
-        use crate::run::proc_text;
+        use crate::host::procfs;
         if self.looked.is_some_and(|looked| now.duration_since(looked) < BETWEEN_LOOKS) {
             return;
         }
         self.looked = Some(now);
         let read = |name: &str| std::fs::read(format!("/proc/{}/{name}", self.pid)).unwrap_or_default();
-        self.peak = proc_text::bytes(&String::from_utf8_lossy(&read("status")), "VmHWM:").or(self.peak);
-        self.children = proc_text::time_of_children(&read("stat")).unwrap_or(self.children);
+        self.peak = procfs::bytes(&String::from_utf8_lossy(&read("status")), "VmHWM:").or(self.peak);
+        self.children = procfs::time_of_children(&read("stat")).unwrap_or(self.children);
     }
 
     #[cfg(not(target_os = "linux"))]

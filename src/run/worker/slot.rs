@@ -5,19 +5,19 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::exit_code::ExitCode;
-use crate::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
+use crate::model::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
+use crate::process::child::Finished;
+use crate::process::descendants::TASK_ID;
+use crate::process::registry::{Held, Roster, Seat};
+use crate::process::shutdown::Shutdown;
+use crate::process::spawn::{Program, SpawnError, Starter, Variables, variable};
+use crate::process::supervisor::EndedBy;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
-use crate::run::child::Finished;
-use crate::run::environment::TASK_ID;
 use crate::run::execute::{
     Attempt, Execute, Executed, Execution, OWN_VARIABLES, ProcessSettings, WorkFolder,
 };
-use crate::run::memory::{Held, Roster, Seat};
 use crate::run::result::{Doubt, ResultKind};
 use crate::run::scratch::{Scratch, SlotScratch};
-use crate::run::shutdown::Shutdown;
-use crate::run::spawn::{Program, SpawnError, Starter, Variables, variable};
-use crate::run::supervisor::EndedBy;
 use crate::run::verdict;
 use crate::run::worker::answers::Answer;
 use crate::run::worker::crew::Crew;

@@ -1,0 +1,80 @@
+//! The limits of the groups this process is in. All levels count: a group can't use more than those around it may.
+
+use std::path::{Path, PathBuf};
+
+use super::memory::MemoryGroup;
+use super::place::{Place, Tables, Version};
+use crate::host::procfs;
+
+/// The control groups this process is in, of version 1, 2 or both.
+#[derive(Debug)]
+pub struct Cgroup {
+    root: PathBuf,
+    cpu: Option<Place>,
+    memory: Option<Place>,
+    pids: Option<Place>,
+}
+
+impl Cgroup {
+    /// Those that the kernel tells of this process.
+    pub fn of_this_process() -> Self {
+        Self::below(Path::new("/"))
+    }
+
+    /// The same with all of `/proc` and `/sys/fs/cgroup` below another root, for tests.
+    pub fn below(root: &Path) -> Self {
+        let tables = Tables::read(root);
+        Self {
+            root: root.to_owned(),
+            cpu: tables.place("cpu"),
+            memory: tables.place("memory"),
+            pids: tables.place("pids"),
+        }
+    }
+
+    /// CPUs by quota, `None` where none is set. A fraction where the quota is one.
+    pub fn cpu_quota(&self) -> Option<f64> {
+        let place = self.cpu.as_ref()?;
+        let quotas = place.levels.iter().filter_map(|level| match place.version {
+            Version::V1 => quota(&read(level, "cpu.cfs_quota_us")?, &read(level, "cpu.cfs_period_us")?),
+            Version::V2 => {
+                let text = read(level, "cpu.max")?;
+                let (quota_text, period) = text.split_once(' ')?;
+                quota(quota_text, period)
+            }
+        });
+        quotas.reduce(f64::min)
+    }
+
+    /// The memory it may use, `None` where that is all the machine has.
+    pub fn memory(&self) -> Option<MemoryGroup> {
+        MemoryGroup::of(self.memory.as_ref()?, self.machine_memory())
+    }
+
+    /// The machine's memory in bytes.
+    pub fn machine_memory(&self) -> Option<u64> {
+        procfs::bytes(&read(&self.root, "proc/meminfo")?, "MemTotal:")
+    }
+
+    /// How many more processes and threads may be started, `None` where that is unlimited.
+    pub fn processes_left(&self) -> Option<u64> {
+        let left = self.pids.as_ref()?.levels.iter().filter_map(|level| {
+            let most: u64 = read(level, "pids.max")?.parse().ok()?;
+            let now: u64 = read(level, "pids.current")?.parse().ok()?;
+            Some(most.saturating_sub(now))
+        });
+        left.min()
+    }
+}
+
+/// Microseconds of CPU time in a period of so many. `max` and -1 mean no quota.
+fn quota(quota: &str, period: &str) -> Option<f64> {
+    let positive = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
+    Some(positive(quota)? as f64 / positive(period)? as f64)
+}
+
+/// A small file of the kernel without its line end.
+pub(crate) fn read(folder: &Path, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(name)).ok()?;
+    Some(text.trim_end().to_owned())
+}

@@ -1,0 +1,6 @@
+//! The machine this runs on: what control groups and limits allow, what /proc tells, how storage fails.
+
+pub mod cgroup;
+pub mod limits;
+pub mod procfs;
+pub mod storage;

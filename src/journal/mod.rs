@@ -1,0 +1,11 @@
+//! What launches write down as they go, and the state of tasks and replicas that follows from it.
+
+pub mod attempts;
+pub mod event;
+pub mod launches;
+pub mod line;
+pub mod reader;
+pub mod records;
+pub mod state;
+pub mod tail;
+pub mod writer;

@@ -1,0 +1,227 @@
+//! What journals of every kind come to.
+
+use super::{History, Known, LastLaunch, Problem};
+use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, TaskEnded, Totals};
+use crate::journal::records::Records;
+use crate::journal::writer::{self, Journal};
+use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
+use crate::model::provenance::Process;
+use crate::model::quarantine::{Seen, Suspect};
+use crate::model::shares::Share;
+use crate::store::layout::Layout;
+
+const SHARE: Share = Share::Range(10..20);
+
+fn journal(layout: &Layout, launch: u32) -> Journal {
+    std::fs::create_dir_all(layout.journals()).unwrap();
+    Journal::create(&layout.journal(1, launch), "run", launch).unwrap()
+}
+
+fn start(journal: &mut Journal, index: u64, alone: bool) {
+    journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone }));
+}
+
+fn end(journal: &mut Journal, index: u64, status: Status, record: &str) {
+    let cause = (status == Status::Failed).then_some(Cause::Exit);
+    journal.add_end(TaskEnded { index, status, cause, replaces: false, no_result: false }, record.as_bytes());
+}
+
+/// A line with the checksum that one with a record needs.
+fn checked(line: &str) -> String {
+    let Some((head, record)) = line.split_once(",\"record\":") else { return line.to_owned() };
+    let check = writer::check_of(head.as_bytes(), record.trim_end().strip_suffix('}').unwrap().as_bytes());
+    format!("{head},\"check\":\"{check}\",\"record\":{record}")
+}
+
+fn read(layout: &Layout, last: LastLaunch) -> History {
+    History::read(layout, "run", 1, SHARE, last).unwrap()
+}
+
+#[test]
+fn a_journal_cut_at_any_byte_gives_exactly_the_records_whole_before_the_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    let mut written = journal(&layout, 1);
+    let mut ends = Vec::new();
+    for index in 10..14 {
+        start(&mut written, index, false);
+        end(&mut written, index, Status::Ok, &format!("{{\"n\":{index},\"s\":\"\\ud800\"}}"));
+        written.commit().unwrap();
+        ends.push((index, std::fs::metadata(written.path()).unwrap().len() - 1));
+    }
+    let whole = std::fs::read(written.path()).unwrap();
+    for cut in 0..=whole.len() {
+        std::fs::write(written.path(), &whole[..cut]).unwrap();
+        let history = read(&layout, LastLaunch::Dead);
+        let mut records = Records::new(layout.clone(), 1);
+        for &(index, end) in &ends {
+            let note = history.task(index).unwrap();
+            let record = records.read(note).unwrap();
+            let expected = format!("{{\"n\":{index},\"s\":\"\\ud800\"}}");
+            let is_there = end <= cut as u64;
+            assert_eq!(record, is_there.then_some(expected.as_bytes()), "task {index}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn ok_beats_failed_and_newer_beats_older_over_all_launches() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    for (launch, tasks) in [
+        (1, vec![(10, Status::Ok, "1"), (11, Status::Failed, "2"), (12, Status::Failed, "3")]),
+        (2, vec![(10, Status::Failed, "4"), (11, Status::Ok, "5"), (12, Status::Failed, "6")]),
+        (10, vec![(10, Status::Ok, "7")]),
+    ] {
+        let mut journal = journal(&layout, launch);
+        tasks.into_iter().for_each(|(index, status, record)| end(&mut journal, index, status, record));
+        journal.commit().unwrap();
+    }
+    let history = read(&layout, LastLaunch::Dead);
+    let mut records = Records::new(layout, 1);
+    for (index, known, record) in [(10, Known::Ok, "7"), (11, Known::Ok, "5"), (12, Known::Failed, "6")] {
+        let note = history.task(index).unwrap();
+        assert_eq!(note.known, known);
+        assert_eq!(records.read(note).unwrap(), Some(record.as_bytes()), "task {index}");
+    }
+    assert_eq!(history.task(13).unwrap().known, Known::Nothing);
+}
+
+#[test]
+fn what_ran_when_a_container_died_is_a_suspect_and_what_ran_alone_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    let mut first = journal(&layout, 1);
+    start(&mut first, 10, false);
+    start(&mut first, 11, false);
+    end(&mut first, 11, Status::Ok, "{}");
+    first.commit().unwrap();
+    assert!(read(&layout, LastLaunch::MayLive).suspects.is_empty());
+    let history = read(&layout, LastLaunch::Dead);
+    assert_eq!(history.suspects, [(10, Suspect { deaths: 1, ..Suspect::default() })].into());
+    assert_eq!(history.launches[0].died_with, Some(1));
+    let mut second = journal(&layout, 2);
+    start(&mut second, 10, true);
+    second.commit().unwrap();
+    assert_eq!(read(&layout, LastLaunch::MayLive).task(10).unwrap().known, Known::Nothing);
+    let history = read(&layout, LastLaunch::Dead);
+    assert_eq!(history.task(10).unwrap().known, Known::Lost);
+    assert!(history.suspects.is_empty() && !history.task(10).unwrap().has_record());
+    assert_eq!(history.task(10).unwrap().attempts, 2);
+}
+
+fn begin(journal: &mut Journal, limit: Option<u64>) {
+    let process = Process::current(None);
+    journal.add(&Event::Run(Box::new(LaunchBegun {
+        replica_id: 1,
+        replica_count: 1,
+        process,
+        locked: true,
+        options: std::collections::BTreeMap::new(),
+        limits: Limits { cpus: 1.0, memory_bytes: limit },
+        jobs: 2,
+        command_files: Vec::new(),
+        share: 10,
+    })));
+}
+
+#[test]
+fn a_suspect_may_have_company_after_one_death_that_showed_room_in_memory() {
+    let sign = |memory_bytes| Some(Totals { memory_bytes, ..Totals::default() });
+    for (limit, sign, may) in [
+        (Some(1000), sign(Some(799)), true),
+        (Some(1000), sign(Some(800)), false),
+        (Some(1000), sign(None), false),
+        (Some(1000), None, false),
+        (None, sign(Some(10)), false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        for (launch, may) in [(1, may), (2, false)] {
+            let mut journal = journal(&layout, launch);
+            begin(&mut journal, limit);
+            start(&mut journal, 10, false);
+            sign.iter().for_each(|sign| journal.add(&Event::Alive(*sign)));
+            journal.commit().unwrap();
+            let suspect = read(&layout, LastLaunch::Dead).suspects[&10];
+            assert_eq!((suspect.deaths, suspect.may_have_company()), (launch, may), "{limit:?} {sign:?}");
+        }
+    }
+}
+
+#[test]
+fn what_ran_out_of_memory_is_to_run_alone_and_its_use_is_not_what_others_are_judged_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    let mut written = journal(&layout, 1);
+    let mut attempt = |index, cause, max_rss_bytes, tree_bytes| {
+        start(&mut written, index, false);
+        written.add(&Event::Attempt(AttemptEnded {
+            index,
+            attempt: 1,
+            status: Status::Failed,
+            cause: Some(cause),
+            end: ProcessEnd::default(),
+            usage: Usage { max_rss_bytes, ..Usage::default() },
+            tree_bytes,
+            log: None,
+            left_processes: 0,
+        }));
+    };
+    attempt(10, Cause::Oom, Some(9000), Some(9000));
+    attempt(11, Cause::Exit, Some(50), Some(70));
+    attempt(12, Cause::Exit, Some(60), None);
+    attempt(13, Cause::Exit, None, None);
+    written.commit().unwrap();
+    let history = read(&layout, LastLaunch::Dead);
+    assert_eq!(history.suspects, [(10, Suspect { is_hungry: true, ..Suspect::default() })].into());
+    assert_eq!(history.seen, Seen { attempts: 3, largest: 70 });
+}
+
+#[test]
+fn lines_that_are_torn_foreign_or_unknown_are_passed_over_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    let mut written = journal(&layout, 1);
+    end(&mut written, 10, Status::Ok, "{}");
+    end(&mut written, 99, Status::Ok, "{}");
+    written.commit().unwrap();
+    let mut text = std::fs::read_to_string(written.path()).unwrap();
+    text.push_str("{\"v\":1,\"run\":\"run\",\"event\":\"end\",\"ind\n");
+    text.push_str("{\"v\":1,\"run\":\"run\",\"event\":\"news\",\"what\":[1]}\n");
+    text.push_str(&checked(
+        "{\"v\":1,\"run\":\"other\",\"event\":\"end\",\"index\":11,\"status\":\"ok\",\"record\":{}}\n",
+    ));
+    std::fs::write(written.path(), &text).unwrap();
+    let history = read(&layout, LastLaunch::Dead);
+    assert_eq!(history.standing().ok, 1);
+    assert!(matches!(
+        history.problems.as_slice(),
+        [Problem::Line(..), Problem::OtherRun(_, other), Problem::Stranger(_, 1)] if other == "other"
+    ));
+    std::fs::write(written.path(), text.replace("\"v\":1", "\"v\":2")).unwrap();
+    let refused = History::read(&layout, "run", 1, SHARE, LastLaunch::Dead).unwrap_err();
+    assert!(refused.to_string().contains("format version 2"), "{refused}");
+}
+
+#[test]
+fn words_of_a_later_version_do_not_make_lines_unreadable() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    let path = journal(&layout, 1).path().to_owned();
+    let line = |rest: &str| format!("{{\"v\":1,\"run\":\"run\",\"launch\":1,\"seq\":1,\"t\":\"\",{rest}}}\n");
+    let lines = [
+        r#""event":"start","index":10,"alone":false"#,
+        r#""event":"attempt","index":10,"status":"skipped","cause":null"#,
+        r#""event":"end","index":11,"status":"failed","cause":"preempted","record":{}"#,
+        r#""event":"end","index":12,"status":"skipped","cause":null,"record":{}"#,
+        r#""event":"stop","reason":"preempted","signal":null,"exit":3"#,
+    ];
+    std::fs::write(path, lines.map(|rest| checked(&line(rest))).concat()).unwrap();
+    let history = read(&layout, LastLaunch::Dead);
+    assert_eq!(history.problems, []);
+    assert_eq!(history.task(11).unwrap().known, Known::Failed);
+    assert_eq!(history.task(12).unwrap().known, Known::Nothing);
+    assert!(history.suspects.is_empty());
+    assert_eq!(history.launches[0].stop.as_ref().unwrap().exit, 3);
+}

@@ -1,0 +1,360 @@
+//! The two ends of a journal, read without what lies between: how a launch began, the last line of a kind, and what was
+//! written since a place.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use memchr::memmem::FinderRev;
+use serde::Deserialize;
+
+use crate::journal::event::{LaunchBegun, Totals};
+use crate::journal::line::ReadLine;
+use crate::journal::reader;
+use crate::journal::writer::{self, LONGEST_FIRST_LINE};
+
+/// How much is read at first from the end: where tasks take seconds, several signs of life.
+const FIRST: u64 = 64 * 1024;
+
+/// At most so much is read at a time, unless a line is longer.
+const MOST: u64 = 4 * 1024 * 1024;
+
+/// Lines that are looked for are shorter than this: there is nothing in them but numbers.
+const SHORT_LINE: u64 = 4 * 1024;
+
+/// The record of a task that died with a container is shorter than this: a path that a command can be given has at most
+/// 128 KiB, of which a byte takes at most six in JSON.
+const LONGEST_LOSS: u64 = 2 * 1024 * 1024;
+
+/// A sign of life, with when it was given by the clock of who gave it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Sign {
+    /// RFC 3339.
+    pub t: String,
+    /// How far it was.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// How a launch began.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// When, by the clock of its host, RFC 3339.
+    pub t: String,
+    /// Who began it, and with what.
+    pub begun: LaunchBegun,
+    /// Its first sign of life, where no task began before.
+    pub sign: Option<Sign>,
+}
+
+#[derive(Deserialize)]
+struct FirstLine {
+    t: String,
+    event: String,
+    #[serde(flatten)]
+    begun: LaunchBegun,
+}
+
+/// How a launch began, from the journal's first lines; `None` while they are not written, or when they were cut.
+///
+/// # Errors
+/// When it can't be read.
+pub fn head(journal: &File) -> io::Result<Option<Head>> {
+    let mut reader = BufReader::new(Placed { file: journal, at: 0 }.take(LONGEST_FIRST_LINE));
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line)?;
+    let first = serde_json::from_slice::<FirstLine>(&line).ok().filter(|line| line.event == "run");
+    let Some(FirstLine { t, begun, .. }) = first else { return Ok(None) };
+    // Before it there may be blank lines, as long as it gets ready, and the ends of tasks that died with a container.
+    let sign = loop {
+        line.clear();
+        let read = (&mut reader).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
+        match serde_json::from_slice::<Kind<'_>>(&line) {
+            Ok(kind) if kind.event == "alive" => break serde_json::from_slice(&line).ok(),
+            Ok(kind) if kind.event == "end" => {}
+            Err(_) if line == b"\n" => {}
+            _ => break None,
+        }
+        if read == 0 {
+            break None;
+        }
+    };
+    Ok(Some(Head { t, begun, sign }))
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    run: &'a str,
+    event: &'a str,
+}
+
+/// The last line before `end` that is such an event of `run`, and where it begins; of up to `most` of them that the same
+/// reading shows, the first. Events are found that take a short line.
+///
+/// # Errors
+/// When it can't be read.
+pub fn last_of(
+    journal: &File,
+    end: u64,
+    event: &str,
+    run: &str,
+    most: usize,
+) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let marker = format!("\"event\":\"{event}\"");
+    let finder = FinderRev::new(&marker);
+    let (mut until, mut size, mut chunk) = (end, FIRST, Vec::new());
+    while until > 0 {
+        let begin = until.saturating_sub(size);
+        // A line that begins before `until` may end behind it.
+        read_at(journal, begin, end.min(until + SHORT_LINE), &mut chunk)?;
+        let (mut rest, mut found) = (&chunk[..], Vec::new());
+        while found.len() < most
+            && let Some(at) = finder.rfind(rest)
+        {
+            rest = &chunk[..at];
+            // One that began before this chunk is whole in the next.
+            let line = memchr::memrchr(b'\n', rest).map(|end| end + 1).or((begin == 0).then_some(0));
+            let length = memchr::memchr(b'\n', &chunk[at..]).unwrap_or(chunk.len() - at);
+            if let Some(line) = line
+                // A long line is a record, in which there may be thousands of what looks like an event.
+                && (at + length - line) as u64 <= SHORT_LINE
+                && let Ok(kind) = serde_json::from_slice::<Kind<'_>>(&chunk[line..at + length])
+                && (kind.event, kind.run) == (event, run)
+            {
+                found.push(line..at + length);
+            }
+        }
+        if let Some(line) = found.pop() {
+            return Ok(Some((begin + line.start as u64, chunk[line].to_vec())));
+        }
+        (until, size) = (begin, (size * 2).min(MOST));
+    }
+    Ok(None)
+}
+
+/// The last two lines that are not blank, the last one second; empty where there are none. However long they are: as much is
+/// read as they take.
+///
+/// # Errors
+/// When it can't be read.
+pub fn last_lines(file: &File) -> io::Result<[Vec<u8>; 2]> {
+    let (length, mut size, mut end) = (file.metadata()?.len(), FIRST, Vec::new());
+    loop {
+        let begin = length.saturating_sub(size);
+        read_at(file, begin, length, &mut end)?;
+        let text = end.trim_ascii_end();
+        let mut ends = memchr::memrchr_iter(b'\n', text);
+        let (last, second_last) = (ends.next(), ends.next());
+        if begin == 0 || second_last.is_some() {
+            let second = last.map_or(&b""[..], |last| &text[second_last.map_or(0, |end| end + 1)..last]);
+            return Ok([second.to_vec(), text[last.map_or(0, |end| end + 1)..].to_vec()]);
+        }
+        size *= 2;
+    }
+}
+
+/// The last bytes of a file, up to so many.
+///
+/// # Errors
+/// When it can't be read.
+pub fn end_of(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    let (length, mut end) = (file.metadata()?.len(), Vec::new());
+    read_at(file, length.saturating_sub(most), length, &mut end)?;
+    Ok(end)
+}
+
+/// Gives the lines from `offset` on to `take`, `None` for one that can't be read; tells where to go on another time. A last
+/// line without its end is given if it can be read as it is.
+///
+/// # Errors
+/// When it can't be read, or a line is of another major version.
+pub fn read_on(
+    journal: &File,
+    path: &Path,
+    mut offset: u64,
+    take: &mut dyn FnMut(Option<&ReadLine<'_>>),
+) -> anyhow::Result<u64> {
+    let (mut size, mut block) = (FIRST, Vec::new());
+    loop {
+        read_at(journal, offset, offset + size, &mut block)?;
+        let is_over = (block.len() as u64) < size;
+        let whole = memchr::memrchr(b'\n', &block).map_or(0, |end| end + 1);
+        give(&block[..whole], path, offset, take)?;
+        offset += whole as u64;
+        if is_over {
+            let rest = &block[whole..];
+            return Ok(offset + if give(rest, path, offset, take)? { rest.len() as u64 } else { 0 });
+        }
+        // More at a time, and at last enough for any line.
+        size = if whole == 0 { size * 2 } else { (size * 2).min(MOST) };
+    }
+}
+
+/// Whether all of them could be read.
+fn give(
+    lines: &[u8],
+    path: &Path,
+    offset: u64,
+    take: &mut dyn FnMut(Option<&ReadLine<'_>>),
+) -> anyhow::Result<bool> {
+    let mut are_whole = true;
+    for line in reader::parse_part((lines, offset)) {
+        if let Ok((line, offset)) = line {
+            writer::refuse_other_version(path, line.members.v, offset)?;
+            take(Some(&line));
+        } else {
+            are_whole = false;
+            take(None);
+        }
+    }
+    Ok(are_whole)
+}
+
+/// Reads what there is from `begin` to `end`.
+fn read_at(file: &File, begin: u64, end: u64, into: &mut Vec<u8>) -> io::Result<()> {
+    into.clear();
+    Placed { file, at: begin }.take(end.saturating_sub(begin)).read_to_end(into)?;
+    Ok(())
+}
+
+/// Reads a file from a place without moving anybody's.
+struct Placed<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for Placed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.file.read_at(into, self.at)?;
+        self.at += bytes as u64;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::{FIRST, head, last_lines, last_of, read_on};
+    use crate::journal::event::{AttemptBegun, Event, TaskEnded, Totals};
+    use crate::journal::writer::Journal;
+    use crate::model::outcome::Status;
+
+    fn ended(index: u64) -> TaskEnded {
+        TaskEnded { index, status: Status::Ok, cause: None, replaces: false, no_result: false }
+    }
+
+    #[test]
+    fn the_last_line_of_a_kind_is_found_behind_any_length_and_never_within_a_record() {
+        let folder = tempfile::tempdir().unwrap();
+        for filler in [0, 1, FIRST - 300, FIRST - 1, FIRST, FIRST + 77, 5 * FIRST] {
+            let path = folder.path().join(format!("{filler}.1.jsonl"));
+            let mut journal = Journal::create(&path, "run", 1).unwrap();
+            journal.add(&Event::Start(AttemptBegun { index: 0, attempt: 1, slot: 1, alone: true }));
+            for ok in [4, 5] {
+                journal.add(&Event::Alive(Totals { ok, ..Totals::default() }));
+            }
+            let text = "x".repeat(usize::try_from(filler).unwrap());
+            let decoy = format!("{{\"event\":\"alive\",\"ok\":9,\"s\":\"{text}\"}}");
+            journal.add_end(ended(0), decoy.as_bytes());
+            journal.commit().unwrap();
+            let file = File::open(&path).unwrap();
+            let length = file.metadata().unwrap().len();
+            let (at, line) = last_of(&file, length, "alive", "run", 1).unwrap().unwrap();
+            assert!(String::from_utf8(line).unwrap().contains("\"ok\":5"), "{filler}");
+            assert!(last_of(&file, length, "start", "run", 1).unwrap().is_some());
+            assert!(last_of(&file, length, "stop", "run", 1).unwrap().is_none());
+            let mut events = Vec::new();
+            let mut take = |line: Option<&super::ReadLine<'_>>| {
+                events.push(line.unwrap().members.event.clone().into_owned());
+            };
+            assert_eq!(read_on(&file, &path, at, &mut take).unwrap(), length);
+            assert_eq!(events, ["alive", "end"], "{filler}");
+        }
+    }
+
+    #[test]
+    fn the_last_two_lines_are_found_however_long_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let long = "x".repeat(3 * usize::try_from(FIRST).unwrap());
+        let half = &long[..usize::try_from(FIRST).unwrap() - 1];
+        for (second, last) in [
+            ("", ""),
+            ("", "b"),
+            ("a", "b"),
+            ("a", &long),
+            (&long, "b"),
+            (&long, &long),
+            (half, half),
+            (half, "b"),
+        ] {
+            for after in ["", "\n", "\n\n\n", &"\n".repeat(200_000)] {
+                for before in ["", "first\n", &format!("{long}\n")] {
+                    if before.is_empty() && second.is_empty() || last.is_empty() {
+                        continue;
+                    }
+                    std::fs::write(&path, format!("{before}{second}\n{last}{after}")).unwrap();
+                    let [one, other] = last_lines(&File::open(&path).unwrap()).unwrap();
+                    assert!(one == second.as_bytes() && other == last.as_bytes());
+                }
+            }
+        }
+        for (text, second, last) in [("", "", ""), ("a", "", "a"), ("a\n\n", "", "a"), ("\n", "", "")] {
+            std::fs::write(&path, text).unwrap();
+            let lines = last_lines(&File::open(&path).unwrap()).unwrap();
+            assert_eq!(lines, [second.as_bytes(), last.as_bytes()], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_sign_of_life_comes_before_any_task_and_maybe_after_the_ends_of_lost_ones() {
+        let line = |seq: u32, rest: &str| {
+            format!(r#"{{"v":1,"run":"r","launch":2,"seq":{seq},"t":"2026-11-26T14:26:25.206Z",{rest}}}"#)
+                + "\n"
+        };
+        let begun = line(
+            1,
+            r#""event":"run","replica_id":1,"replica_count":3,"host":"h","boot_id":"","pid":3,"version":"0.1.0","locked":true,"options":{},"limits":{"cpus":2.0,"memory_bytes":null},"jobs":2,"command_files":[],"share":20"#,
+        );
+        let lost =
+            line(2, r#""event":"end","index":0,"status":"failed","cause":"lost","check":"","record":{}"#);
+        let start = line(2, r#""event":"start","index":1,"attempt":1,"slot":1,"alone":false"#);
+        let alive = line(3, r#""event":"alive","ok":7,"failed":1,"left":12,"running":0,"memory_bytes":null"#);
+        let folder = tempfile::tempdir().unwrap();
+        for (before, is_told) in [
+            ("", true),
+            ("\n\n", true),
+            (&*format!("\n{lost}{lost}"), true),
+            (&*start, false),
+            (&lost[..9], false),
+        ] {
+            let path = folder.path().join("1.2.jsonl");
+            std::fs::write(&path, format!("{begun}{before}{alive}")).unwrap();
+            let head = head(&File::open(&path).unwrap()).unwrap().unwrap();
+            assert_eq!(head.sign.map(|sign| sign.totals.ok), is_told.then_some(7), "{before}");
+        }
+    }
+
+    #[test]
+    fn reading_goes_on_at_a_line_that_was_not_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let mut journal = Journal::create(&path, "run", 1).unwrap();
+        (0..3).for_each(|index| _ = journal.add_end(ended(index), b"{}"));
+        journal.commit().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..=whole.len() {
+            let mut seen = Vec::new();
+            let mut take = |line: Option<&super::ReadLine<'_>>| {
+                seen.extend(line.and_then(|line| line.members.index));
+            };
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let at = read_on(&File::open(&path).unwrap(), &path, 0, &mut take).unwrap();
+            std::fs::write(&path, &whole).unwrap();
+            let end = read_on(&File::open(&path).unwrap(), &path, at, &mut take).unwrap();
+            assert_eq!((seen, end), (vec![0, 1, 2], whole.len() as u64), "{cut}");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: the format and its writer. `lines` reads it.
+//!
+//! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
+//! line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is created by its
+//! launch, appended to by it alone and never reopened.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit_code::CannotGoOn;
+use crate::journal::event::{Event, TaskEnded, Totals};
+use crate::store::pulse::Pulse;
+use crate::store::regular;
+
+/// The format's major version; readers refuse others.
+pub const VERSION: u32 = 1;
+
+/// Where a record lies in a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u32,
+}
+
+/// A journal being written.
+#[derive(Debug)]
+pub struct Journal {
+    file: Arc<File>,
+    path: PathBuf,
+    run: String,
+    launch: u32,
+    seq: u64,
+    /// Length of the file as far as written.
+    length: u64,
+    /// Lines not yet written.
+    pending: Vec<u8>,
+    /// How the tasks stand at this very place of the journal, once that is known.
+    totals: Option<Totals>,
+    /// Whether the last words are said.
+    is_ended: bool,
+    /// Whether a sign of life told the memory in use that is now in the totals.
+    is_memory_told: bool,
+    reached: Reached,
+    /// Whether a failed write may have left a part of a line at the end, which could not be taken off again.
+    torn: bool,
+}
+
+/// A journal that its launch and its heartbeat write to.
+pub type SharedJournal = Arc<Mutex<Journal>>;
+
+/// How much of a journal has reached the storage.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
+    /// So many bytes of it, at least.
+    bytes: u64,
+    /// How the tasks stand there.
+    totals: Totals,
+    /// Whether a sync failed: of what was written since, nobody knows, also if a later one succeeds.
+    is_doubtful: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u32,
+    run: &'a str,
+    launch: u32,
+    seq: u64,
+    t: String,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl Journal {
+    /// Creates the journal of a launch. The folder must exist.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when another process began this launch; others as the system says.
+    pub fn create(path: &Path, run: &str, launch: u32) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        Ok(Self {
+            file: Arc::new(file),
+            path: path.to_owned(),
+            run: run.to_owned(),
+            launch,
+            seq: 0,
+            length: 0,
+            pending: Vec::new(),
+            totals: None,
+            is_ended: false,
+            is_memory_told: false,
+            reached: Reached::default(),
+            torn: false,
+        })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which launch of its replica it is.
+    pub fn launch(&self) -> u32 {
+        self.launch
+    }
+
+    /// The open file, for locking.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Takes back a journal whose first line could not be written: nobody is to wait for a launch that never began.
+    pub fn withdraw(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// What signs of life tell from here on.
+    pub fn set_totals(&mut self, totals: Totals) {
+        let memory_bytes = self.totals.and_then(|before| before.memory_bytes);
+        if self.totals.is_none() {
+            // So far there is nothing but what earlier launches left.
+            self.reached.totals = totals;
+        }
+        self.totals = Some(Totals { memory_bytes, ..totals });
+    }
+
+    /// Notes memory in use for the next sign of life, which tells the most since the one before.
+    pub fn note_memory(&mut self, in_use: Option<u64>) {
+        let Some(totals) = &mut self.totals else { return };
+        totals.memory_bytes = if self.is_memory_told { in_use } else { totals.memory_bytes.max(in_use) };
+        self.is_memory_told = false;
+    }
+
+    /// How the tasks stand in what has reached the storage, where that is not all that was written.
+    pub fn reached(&self) -> Option<Totals> {
+        (self.reached.bytes < self.length).then_some(self.reached.totals)
+    }
+
+    /// Adds a line to what the next [`Self::commit`] writes.
+    pub fn add(&mut self, event: &Event) {
+        self.is_ended |= matches!(event, Event::Stop(_));
+        self.add_object(event);
+        self.pending.push(b'\n');
+    }
+
+    /// Adds a task's end with its record (one line of JSON). The place of the record holds once committed.
+    pub fn add_end(&mut self, ended: TaskEnded, record: &[u8]) -> Span {
+        let begin = self.pending.len();
+        self.add_object(&Event::End(ended));
+        self.pending.pop();
+        let check = check_of(&self.pending[begin..], record);
+        self.pending.extend_from_slice(before_record(&check).as_bytes());
+        let offset = self.length + u64::from(self.torn) + self.pending.len() as u64;
+        self.pending.extend_from_slice(record);
+        self.pending.extend_from_slice(b"}\n");
+        Span { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
+    }
+
+    fn add_object(&mut self, event: &Event) {
+        self.seq += 1;
+        let line = Line {
+            v: VERSION,
+            run: &self.run,
+            launch: self.launch,
+            seq: self.seq,
+            t: crate::clock::now(),
+            event,
+        };
+        // Writing plain data to memory: neither has a way to fail.
+        let written = serde_json::to_writer(&mut self.pending, &line);
+        debug_assert!(written.is_ok());
+    }
+
+    /// Writes what was added, in one call where the system takes it whole.
+    ///
+    /// # Errors
+    /// When it can't be written: what was added since the last commit is then not in the journal.
+    pub fn commit(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.pending.insert(0, b'\n');
+        }
+        let written = WithMemory(&self.file).write_all(&self.pending);
+        let length = self.pending.len() as u64;
+        self.pending.clear();
+        match written {
+            Ok(()) => {
+                self.length += length;
+                self.torn = false;
+                Ok(())
+            }
+            Err(error) => {
+                // A line that lacks nothing but its end would count, although the launch goes on as if it were not there.
+                self.torn = self.file.set_len(self.length).is_err();
+                self.length = self.file.metadata().map_or(self.length, |now| now.len());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A file to write to also when memory is short for a moment: in a container that is at its limit the system has none to
+/// keep what is written, until the task that took it all is stopped.
+struct WithMemory<'f>(&'f File);
+
+impl WithMemory<'_> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const PAUSE: Duration = Duration::from_millis(20);
+}
+
+impl Write for WithMemory<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let begun = Instant::now();
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::OutOfMemory && begun.elapsed() < Self::PATIENCE => {
+                    std::thread::sleep(Self::PAUSE);
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Pulse for Journal {
+    type Mark = (u64, Option<Totals>);
+
+    const NAME: &str = "the journal";
+
+    /// With how the tasks stand; by a blank line, which readers skip, before that is known and after the last words.
+    fn beat(&mut self) -> io::Result<()> {
+        match self.totals.filter(|_| !self.is_ended) {
+            Some(totals) => self.add(&Event::Alive(totals)),
+            None => self.pending.push(b'\n'),
+        }
+        self.is_memory_told = true;
+        self.commit()
+    }
+
+    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)> {
+        let mark = (self.length, self.totals);
+        (self.reached.bytes < self.length).then(|| (Arc::clone(&self.file), mark))
+    }
+
+    fn end_sync(&mut self, (bytes, totals): Self::Mark, result: &io::Result<()>) {
+        if result.is_err() {
+            self.reached.is_doubtful = true;
+        } else if bytes > self.reached.bytes && !self.reached.is_doubtful {
+            let totals = totals.unwrap_or(self.reached.totals);
+            self.reached = Reached { bytes, totals, is_doubtful: false };
+        }
+    }
+}
+
+/// Whether `check` is [`check_of`] the rest.
+pub(super) fn is_check_of(check: &[u8], head: &[u8], record: &[u8]) -> bool {
+    digest_of(head, record).to_hex().as_bytes()[..CHECK] == *check
+}
+
+/// What tells that neither a record nor what stands before it in its line was damaged or mixed with another line: the
+/// first 16 hexadecimal digits of the BLAKE3 of the line up to the comma before `check`, and of the record.
+pub(super) fn check_of(head: &[u8], record: &[u8]) -> String {
+    digest_of(head, record).to_hex()[..CHECK].to_owned()
+}
+
+fn digest_of(head: &[u8], record: &[u8]) -> blake3::Hash {
+    blake3::Hasher::new().update(head).update(record).finalize()
+}
+
+/// The length of a checksum in its text.
+pub(super) const CHECK: usize = 16;
+
+/// What stands between the members of an `end` line and its record.
+pub(super) fn before_record(check: &str) -> String {
+    format!(",\"check\":\"{check}\",\"record\":")
+}
+
+/// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
+pub(super) const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
+
+/// The text of a journal's first line.
+///
+/// # Errors
+/// When it can't be read.
+pub fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
+    use anyhow::Context;
+    use io::Read;
+    let read = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    read().with_context(|| CannotGoOn(format!("can't read the journal {}", path.display())))
+}
+
+/// Refuses a journal of another major version by its first line, as far as that is whole.
+///
+/// # Errors
+/// When it is one, or can't be read.
+pub fn check_version(path: &Path) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let line = first_line(path)?;
+    serde_json::from_slice::<Version>(&line).map_or(Ok(()), |first| refuse_other_version(path, first.v, 0))
+}
+
+pub(super) fn refuse_other_version(path: &Path, version: u32, offset: u64) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        version == VERSION,
+        "the journal {} has a line of format version {version} (byte {offset}) and this canfar-run ({}) reads version {VERSION}: use the canfar-run that wrote it",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
+
+    use super::Journal;
+    use crate::journal::event::TaskEnded;
+    use crate::journal::reader;
+    use crate::liveness::heartbeat::{Heartbeat, HeartbeatTimes};
+    use crate::model::outcome::Status;
+    use crate::threads::locked;
+
+    #[test]
+    fn a_journal_grows_during_long_work_and_records_lie_where_they_are_said_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let journal = Arc::new(Mutex::new(Journal::create(&path, "run", 1).unwrap()));
+        let (begun, millisecond) = (Instant::now(), Duration::from_millis(1));
+        let times = HeartbeatTimes { interval: millisecond, timeout: Duration::from_secs(1) };
+        let heartbeat = Heartbeat::start(Arc::clone(&journal), times, Box::new(|| true)).unwrap();
+        while std::fs::metadata(&path).unwrap().len() < 3 {
+            assert!(begun.elapsed() < Duration::from_mins(1), "it does not grow");
+            std::thread::sleep(millisecond);
+        }
+        drop(heartbeat);
+        let mut journal = locked(&journal);
+        let ended =
+            TaskEnded { index: 0, status: Status::Ok, cause: None, replaces: false, no_result: false };
+        let span = journal.add_end(ended, b"{\"n\":1}");
+        journal.commit().unwrap();
+        let text = std::fs::read(&path).unwrap();
+        let at = usize::try_from(span.offset).unwrap();
+        assert_eq!(&text[at..at + span.bytes as usize], b"{\"n\":1}");
+        assert_eq!(reader::read(&path, |_| {}).unwrap(), []);
+    }
+}

@@ -1,0 +1,11 @@
+//! Plain data that several rooms speak of: replicas and their shares, entries, outcomes, usage.
+
+pub mod entries;
+pub mod failures;
+pub mod histogram;
+pub mod outcome;
+pub mod provenance;
+pub mod quarantine;
+pub mod replica;
+pub mod shares;
+pub mod usage;

@@ -1,0 +1,141 @@
+//! How an attempt ended and what it used: plain data, for records, journals and people.
+
+use serde::{Deserialize, Serialize};
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The command succeeded and its result, if any, is valid.
+    Ok,
+    /// It did not; [`Cause`] tells why.
+    Failed,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The command exited with another code than 0, or a worker answered with an error.
+    Exit,
+    /// A signal ended it.
+    Signal,
+    /// It ran longer than `--timeout`.
+    Timeout,
+    /// Memory ran out under it.
+    Oom,
+    /// It could not be started for this file.
+    Spawn,
+    /// It succeeded, but its result is invalid, too large or missing.
+    Result,
+    /// The container died while it ran in it alone.
+    Lost,
+    /// One that a later version tells apart; never written.
+    #[serde(other)]
+    Other,
+}
+
+impl Cause {
+    /// The name used in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Signal => "signal",
+            Self::Timeout => "timeout",
+            Self::Oom => "oom",
+            Self::Spawn => "spawn",
+            Self::Result => "result",
+            Self::Lost => "lost",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Why an attempt failed, with what the system said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind.
+    pub cause: Cause,
+    /// One line for people, such as "exit code 3" or "killed after 10s (--timeout)".
+    pub message: String,
+}
+
+/// How a process ended, as `wait` tells. Both are `None` where none was started, and where a worker answered and lives on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessEnd {
+    /// Its exit code, if it exited.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+}
+
+/// What one attempt used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Wall time, seconds.
+    pub duration_s: f64,
+    /// User and system CPU time of the process and the children it waited for, seconds; of a worker, since its last task.
+    pub cpu_s: f64,
+    /// Resident memory of the attempt's largest process, bytes; `None` where it can't be told from the runner's own. Of a
+    /// worker that lives on: the most it had so far, as last looked at.
+    pub max_rss_bytes: Option<u64>,
+}
+
+impl Usage {
+    /// Times with the microseconds that clocks really tell.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let micro = |seconds: f64| (seconds * 1e6).round() / 1e6;
+        Self { duration_s: micro(self.duration_s), cpu_s: micro(self.cpu_s), ..self }
+    }
+}
+
+/// The one line that says most about a failure: the last one of its standard error, else the message. Of a bad result the
+/// command knew nothing.
+pub fn reason<'a>(cause: Cause, message: &'a str, stderr_tail: Option<&'a str>) -> &'a str {
+    last_line(stderr_tail).filter(|_| cause != Cause::Result).unwrap_or(message)
+}
+
+/// The last line of the end of a standard error, if there is one.
+pub fn last_line(stderr_tail: Option<&str>) -> Option<&str> {
+    stderr_tail?.lines().rev().map(str::trim).find(|line| !line.is_empty())
+}
+
+/// How a failure is told beside others: its last words, with `{}` for the names of its own file, so that failures of many
+/// files with one reason are one line.
+pub fn reason_line(last_words: &str, path: &str) -> String {
+    let base = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
+    let mut line = crate::units::printable(last_words);
+    for name in [path, base] {
+        // A short name may be part of any word.
+        if name.len() > 3 {
+            line = line.replace(name, "{}");
+        }
+    }
+    line
+}
+
+/// A part of a packed log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpan {
+    /// Name of the log within the results directory.
+    pub file: String,
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason_line;
+
+    #[test]
+    fn failures_of_different_files_with_one_reason_are_told_alike() {
+        for path in ["/data/n1/a.fits", "/data/other.fits"] {
+            let base = path.rsplit('/').next().unwrap();
+            assert_eq!(reason_line(&format!("{path}: {base} has no image"), path), "{}: {} has no image");
+        }
+        assert_eq!(reason_line("a bad a", "a"), "a bad a");
+    }
+}

@@ -1,0 +1,206 @@
+//! Who gets what: the share of each replica of a list, as pure functions of numbers.
+//!
+//! `chunk` and `stripe` equal `canfar.helpers.distributed` (canfar 1.5.2) index for index; `even` and `size` are ours.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::replica::Replica;
+
+/// How a list is shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Contiguous, sizes differ by at most one.
+    Even,
+    /// Contiguous as Python's `distributed.chunk`: `n // count` each, the rest to the last replica.
+    Chunk,
+    /// Every count-th entry, as Python's `distributed.stripe`.
+    Stripe,
+    /// By bytes: largest first to the least loaded replica.
+    Size,
+}
+
+impl Strategy {
+    /// All of them, in the order they are documented.
+    pub const ALL: [Self; 4] = [Self::Even, Self::Chunk, Self::Stripe, Self::Size];
+
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Even => "even",
+            Self::Chunk => "chunk",
+            Self::Stripe => "stripe",
+            Self::Size => "size",
+        }
+    }
+
+    /// Whether sharing needs the size of every entry.
+    pub fn needs_sizes(self) -> bool {
+        self == Self::Size
+    }
+}
+
+/// One replica's part of a list: 0-based indices, ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Share {
+    /// A contiguous part.
+    Range(Range<u64>),
+    /// `start`, `start + step`, ... below `end`.
+    Stripe {
+        /// First index.
+        start: u64,
+        /// Distance of two indices.
+        step: u64,
+        /// Length of the list.
+        end: u64,
+    },
+    /// Named one by one, ascending.
+    Listed(Vec<u64>),
+}
+
+impl Share {
+    /// How many entries it has.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Range(range) => range.end - range.start,
+            Self::Stripe { start, step, end } => end.saturating_sub(*start).div_ceil(*step),
+            Self::Listed(indices) => indices.len() as u64,
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The index at `position` (0-based) of the share.
+    pub fn index_at(&self, position: u64) -> Option<u64> {
+        if position >= self.len() {
+            return None;
+        }
+        match self {
+            Self::Range(range) => Some(range.start + position),
+            Self::Stripe { start, step, .. } => Some(start + position * step),
+            Self::Listed(indices) => usize::try_from(position).ok().and_then(|at| indices.get(at).copied()),
+        }
+    }
+
+    /// Where in the share `index` stands, if it is of the share.
+    pub fn position_of(&self, index: u64) -> Option<u64> {
+        match self {
+            Self::Range(range) => range.contains(&index).then(|| index - range.start),
+            Self::Stripe { start, step, end } => {
+                (index >= *start && index < *end && (index - start).is_multiple_of(*step))
+                    .then(|| (index - start) / step)
+            }
+            Self::Listed(indices) => indices.binary_search(&index).ok().map(|at| at as u64),
+        }
+    }
+
+    /// Its indices, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.len()).filter_map(|position| self.index_at(position))
+    }
+}
+
+/// The share of `replica` in a list of `count` entries under a strategy that needs no sizes.
+fn by_count(strategy: Strategy, count: u64, replica: Replica) -> Share {
+    let (replicas, before) = (u64::from(replica.count()), u64::from(replica.id()) - 1);
+    match strategy {
+        Strategy::Stripe => Share::Stripe { start: before.min(count), step: replicas, end: count },
+        Strategy::Chunk if count >= replicas => {
+            let size = count / replicas;
+            let end = if before + 1 == replicas { count } else { (before + 1) * size };
+            Share::Range(before * size..end)
+        }
+        // Fewer entries than replicas: chunk and even both give one to each of the first.
+        Strategy::Chunk | Strategy::Even | Strategy::Size => {
+            let (size, larger) = (count / replicas, count % replicas);
+            let start = before * size + before.min(larger);
+            Share::Range(start..start + size + u64::from(before < larger))
+        }
+    }
+}
+
+/// For each entry the 0-based replica that gets it: largest first to the least loaded, ties by order.
+fn owners_by_size(sizes: &[u64], replicas: u32) -> Vec<u32> {
+    // With their places, so that equal sizes keep the list's order, and sorting looks nothing up elsewhere.
+    let mut largest_first: Vec<(Reverse<u64>, usize)> =
+        sizes.iter().enumerate().map(|(index, size)| (Reverse(*size), index)).collect();
+    largest_first.sort_unstable();
+    let mut loads: BinaryHeap<Reverse<(u64, u64, u32)>> =
+        (0..replicas).map(|replica| Reverse((0, 0, replica))).collect();
+    let mut owners = vec![0; sizes.len()];
+    for (Reverse(size), index) in largest_first {
+        let Some(mut least) = loads.peek_mut() else { break };
+        let Reverse((bytes, files, replica)) = *least;
+        owners[index] = replica;
+        *least = Reverse((bytes.saturating_add(size), files + 1, replica));
+    }
+    owners
+}
+
+/// The share of `replica` in a list of `count` entries; `sizes` (bytes, one an entry) is used by [`Strategy::Size`] alone.
+pub fn share(strategy: Strategy, count: u64, sizes: &[u64], replica: Replica) -> Share {
+    if strategy.needs_sizes() {
+        let owners = owners_by_size(sizes, replica.count());
+        let mine = (0..).zip(&owners).filter(|(_, owner)| **owner == replica.id() - 1);
+        return Share::Listed(mine.map(|(index, _)| index).collect());
+    }
+    by_count(strategy, count, replica)
+}
+
+/// The shares of all replicas of a run, in the order of their ids.
+pub fn shares(strategy: Strategy, count: u64, sizes: &[u64], replicas: std::num::NonZeroU32) -> Vec<Share> {
+    if !strategy.needs_sizes() {
+        return Replica::all(replicas).map(|replica| by_count(strategy, count, replica)).collect();
+    }
+    let mut listed = vec![Vec::new(); replicas.get() as usize];
+    for (index, owner) in (0..).zip(owners_by_size(sizes, replicas.get())) {
+        listed[owner as usize].push(index);
+    }
+    listed.into_iter().map(Share::Listed).collect()
+}
+
+/// How much each share is: bytes where sizes are known, else entries.
+pub fn loads(shares: &[Share], sizes: &[u64]) -> Vec<u64> {
+    let bytes =
+        |index: u64| usize::try_from(index).ok().and_then(|index| sizes.get(index)).copied().unwrap_or(0);
+    let load = |share: &Share| if sizes.is_empty() { share.len() } else { share.iter().map(bytes).sum() };
+    shares.iter().map(load).collect()
+}
+
+/// How uneven shares are: the largest against the mean of all, empty ones included; in entries, or in bytes where known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Imbalance {
+    /// The largest share.
+    pub largest: u64,
+    /// Mean over all replicas.
+    pub mean: f64,
+}
+
+impl Imbalance {
+    /// Beyond this ratio people are told: the slowest replica takes half as long again as need be.
+    pub const WORTH_SAYING: f64 = 1.5;
+
+    /// Of the loads of all replicas; `None` where there is nothing to share.
+    pub fn of(loads: &[u64]) -> Option<Self> {
+        let total: u64 = loads.iter().sum();
+        let largest = loads.iter().copied().max().filter(|_| total > 0)?;
+        Some(Self { largest, mean: total as f64 / loads.len() as f64 })
+    }
+
+    /// Largest over mean, at least 1.
+    pub fn ratio(self) -> f64 {
+        self.largest as f64 / self.mean
+    }
+
+    /// Whether a better strategy is worth a line. A share of one entry can't be made smaller.
+    pub fn is_worth_saying(self) -> bool {
+        self.largest > 1 && self.ratio() > Self::WORTH_SAYING
+    }
+}

@@ -1,0 +1,137 @@
+//! What the first thread does while the work goes on in another one: it reaps the orphans that the kernel gives to it, and
+//! sees to it that a stop comes to an end whatever hangs.
+//!
+//! Nothing that may take its time, such as storage, is asked here.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use nix::sys::signal::raise;
+
+use crate::exit_code::ExitCode;
+use crate::process::descendants::{Descendants, PATIENCE, reap_orphans};
+use crate::process::shutdown::Shutdown;
+use crate::process::signals::{REQUESTS, SUSPEND, WARNING, listen};
+use crate::process::spawn::hold_starts;
+use crate::units;
+
+/// How often orphans are reaped.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// From the first signal until this process ends, at the latest: what is done after it, and a busy machine, have a second
+/// until the 25 that are promised.
+const LAST_MOMENT: Duration = Duration::from_secs(24);
+
+/// The same from the second signal: who sends one does not wait for storage. Tasks that hang in the kernel are given up
+/// before.
+const SECOND_LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// Killing what is left, and telling about it, takes so long at most when there is no time.
+const HASTE: Duration = Duration::from_millis(300);
+
+/// Getting hold of all that is to be stopped on Ctrl-Z may take so long.
+const SUSPENSION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// As much as the first thread has.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Has `work` done in a thread of its own while the calling one, which is to be the first, attends to signals and orphans.
+/// When this returns, no descendant is left that was not there before.
+///
+/// # Errors
+/// When signals can't be taken over or the thread can't be started.
+pub fn run_as_init<T: Send>(
+    work: impl FnOnce(&Shutdown, &Descendants) -> anyhow::Result<T> + Send,
+) -> anyhow::Result<T> {
+    let descendants = Arc::new(Descendants::become_subreaper());
+    let stop = hear_signals(&descendants).context("can't take over signals")?;
+    let (working, is_working) = channel::<()>();
+    std::thread::scope(|scope| {
+        let work = || {
+            let _working = working;
+            work(&stop, &descendants)
+        };
+        let thread = std::thread::Builder::new().name("work".into()).stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, work).context("can't start a thread")?;
+        let mut asked = Asked::default();
+        while is_working.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            reap_orphans();
+            if let Some(signal) = stop.signal()
+                && let Some(overdue) = asked.overdue(signal, stop.is_forced(), Instant::now())
+            {
+                leave(signal, &overdue, &descendants);
+            }
+        }
+        let ended = thread.join();
+        descendants.kill_all(PATIENCE);
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Has signals come to what they mean from now on.
+fn hear_signals(descendants: &Arc<Descendants>) -> io::Result<Arc<Shutdown>> {
+    let shutdown = Arc::new(Shutdown::unconnected()?);
+    let (hearing, descendants) = (Arc::clone(&shutdown), Arc::clone(descendants));
+    // The kernel stops no PID 1 from inside its container.
+    let suspend = Some(SUSPEND).filter(|_| std::process::id() != 1);
+    listen(REQUESTS.into_iter().chain([WARNING]).chain(suspend), move |signal| match signal {
+        WARNING => hearing.drain(signal as i32),
+        SUSPEND => suspend_all(&descendants),
+        _ => hearing.request(signal as i32),
+    })?;
+    Ok(shutdown)
+}
+
+/// Stops what tasks are made of and this process, until that is continued.
+fn suspend_all(descendants: &Descendants) {
+    // What is started meanwhile would run on. Where storage keeps a program from being executed, it does.
+    let _held = hold_starts(SUSPENSION_PATIENCE);
+    let stopped = descendants.stop_all(SUSPENSION_PATIENCE);
+    // To this very thread, which so does not get further before all of them are stopped.
+    let _ = raise(nix::sys::signal::Signal::SIGSTOP);
+    stopped.go_on();
+}
+
+/// When the first and the second signal were seen.
+#[derive(Debug, Default)]
+struct Asked {
+    once: Option<Instant>,
+    twice: Option<Instant>,
+}
+
+impl Asked {
+    /// After what this process is still busy, if it is time to end all the same. Asked again and again from the first
+    /// signal on.
+    fn overdue(&mut self, signal: i32, is_twice: bool, now: Instant) -> Option<String> {
+        let once = *self.once.get_or_insert(now);
+        let twice = is_twice.then(|| *self.twice.get_or_insert(now));
+        let is_over = |since: Instant, limit| now.duration_since(since) >= limit;
+        if twice.is_some_and(|twice| is_over(twice, SECOND_LAST_MOMENT)) {
+            Some(format!("{} after a second signal", units::duration(SECOND_LAST_MOMENT)))
+        } else if is_over(once, LAST_MOMENT) {
+            Some(format!("{} after {}", units::duration(LAST_MOMENT), units::signal(signal)))
+        } else {
+            None
+        }
+    }
+}
+
+/// Ends this process although the work is not over.
+fn leave(signal: i32, overdue: &str, descendants: &Descendants) -> ! {
+    let text = format!(
+        "canfar-run: error: still busy {overdue}, perhaps with storage that does not answer: ends as it stands. Tasks that ended are in the journal as far as that could be written; launch the same line again to run the rest"
+    );
+    let (saying, is_saying) = channel::<()>();
+    // Standard error may be what hangs.
+    let _ = std::thread::Builder::new().spawn(move || {
+        let _ = writeln!(io::stderr(), "{text}");
+        drop(saying);
+    });
+    descendants.kill_all(HASTE);
+    let _ = is_saying.recv_timeout(HASTE);
+    // Without what a process does in the end of its own accord, which may wait, too.
+    signal_hook::low_level::exit(ExitCode::Signal(signal).number())
+}

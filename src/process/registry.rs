@@ -1,0 +1,238 @@
+//! Who runs now, with how much memory, and what ended tasks had.
+//!
+//! A process is in the roster from its start until it is about to be reaped, so a number that stands here is never a
+//! stranger's. It is signalled under the roster's lock.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::host::cgroup::MemoryGroup;
+use crate::model::quarantine::Seen;
+use crate::process::memory_tree::bytes_of_tree;
+
+/// A task that was looked at less often may have had more than was seen.
+const ENOUGH_LOOKS: u32 = 5;
+
+/// One process in the roster; no two ever have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Serial(pub(crate) u64);
+
+/// What was found when a task was stopped for memory, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    /// What it had itself, with all its processes.
+    pub task: u64,
+    /// What was in use in the container.
+    pub in_use: u64,
+    /// What might be.
+    pub limit: u64,
+}
+
+/// What the roster knows of one that left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The most memory its processes had together, bytes; `None` where it was not looked at often enough.
+    pub tree_bytes: Option<u64>,
+    /// Why it was stopped, if it was.
+    pub stopped: Option<Shortage>,
+    /// The kernel's kills when it began.
+    kills_before: u64,
+}
+
+#[derive(Debug)]
+struct Running {
+    serial: Serial,
+    pid: Pid,
+    since: Instant,
+    looks: u32,
+    peak: u64,
+    stopped: Option<Shortage>,
+    kills_before: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By slot.
+    running: BTreeMap<usize, Running>,
+    entered: u64,
+    seen: Seen,
+    /// How often memory ran out under a task.
+    shortages: u64,
+}
+
+/// What ended and running tasks tell together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overview {
+    /// Of those that ended, and the most that one of those running was seen to have.
+    pub(crate) seen: Seen,
+    /// Whether memory ran out under a task.
+    pub(crate) ran_short: bool,
+}
+
+/// Who runs now.
+#[derive(Debug)]
+pub struct Roster {
+    memory: Option<MemoryGroup>,
+    state: Mutex<State>,
+}
+
+impl Roster {
+    /// Nobody yet, in a container with this limit; `seen` is what earlier launches saw.
+    pub fn new(memory: Option<MemoryGroup>, seen: Seen) -> Self {
+        Self { memory, state: Mutex::new(State { seen, ..State::default() }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of a slot.
+    pub fn seat(&self, slot: usize) -> Seat<'_> {
+        Seat { roster: self, slot }
+    }
+
+    /// Whether the kernel killed a process of this container for memory while this one ran. It does not tell which.
+    pub fn was_kernel_killing(&self, held: &Held) -> bool {
+        self.kills() > held.kills_before
+    }
+
+    /// The kernel's kills so far.
+    pub fn kills(&self) -> u64 {
+        self.memory.as_ref().map_or(0, MemoryGroup::oom_kills)
+    }
+
+    /// The limit, bytes; 0 where there is none.
+    pub fn limit(&self) -> u64 {
+        self.memory.as_ref().map_or(0, MemoryGroup::limit)
+    }
+
+    /// Takes an attempt that ended into account, with the most memory it had.
+    pub fn ended(&self, bytes: Option<u64>) {
+        self.state().seen.add(bytes);
+    }
+
+    /// Memory ran out under an attempt.
+    pub fn ran_short(&self) {
+        self.state().shortages += 1;
+    }
+
+    pub(crate) fn overview(&self) -> Overview {
+        let state = self.state();
+        let largest = state.running.values().map(|running| running.peak).max().unwrap_or(0);
+        let seen = Seen { largest: state.seen.largest.max(largest), ..state.seen };
+        Overview { seen, ran_short: state.shortages > 0 }
+    }
+
+    /// Looks at everybody who is at least this old: what each has now, bytes.
+    pub(crate) fn look(&self, age: Duration) -> Vec<(Serial, u64)> {
+        let present: Vec<(Serial, Pid)> = self
+            .state()
+            .running
+            .values()
+            .filter(|running| running.since.elapsed() >= age)
+            .map(|running| (running.serial, running.pid))
+            .collect();
+        let bytes = |pid: Pid| bytes_of_tree(pid.as_raw_pid());
+        let mut looked: Vec<(Serial, u64)> =
+            present.into_iter().map(|(serial, pid)| (serial, bytes(pid))).collect();
+        let mut state = self.state();
+        // The number of one that left meanwhile may have been a stranger's.
+        looked.retain(|(serial, bytes)| {
+            let running = state.running.values_mut().find(|running| running.serial == *serial);
+            running.is_some_and(|running| {
+                running.looks += 1;
+                running.peak = running.peak.max(*bytes);
+                true
+            })
+        });
+        looked
+    }
+
+    /// Kills one for memory; `false` if it has left.
+    pub(crate) fn stop(&self, serial: Serial, shortage: Shortage) -> bool {
+        let mut state = self.state();
+        let Some(running) = state.running.values_mut().find(|running| running.serial == serial) else {
+            return false;
+        };
+        running.stopped = Some(shortage);
+        // There is nobody to tell of a failure.
+        let _ = kill_process_group(running.pid, Signal::KILL);
+        true
+    }
+}
+
+/// The place of one slot in the roster.
+#[derive(Debug, Clone, Copy)]
+pub struct Seat<'a> {
+    roster: &'a Roster,
+    slot: usize,
+}
+
+impl<'a> Seat<'a> {
+    /// The roster it is of.
+    pub fn roster(&self) -> &'a Roster {
+        self.roster
+    }
+
+    /// A process that leads a session of its own, `since` then, is at a task; before, the kernel had killed so often.
+    pub fn enter(&self, pid: Pid, since: Instant, kills_before: u64) {
+        let mut state = self.roster.state();
+        state.entered += 1;
+        let running = Running {
+            serial: Serial(state.entered),
+            pid,
+            since,
+            looks: 0,
+            peak: 0,
+            stopped: None,
+            kills_before,
+        };
+        state.running.insert(self.slot, running);
+    }
+
+    /// It is about to be reaped.
+    pub fn leave(&self) -> Held {
+        let left = self.roster.state().running.remove(&self.slot);
+        left.map_or_else(Held::default, |left| Held {
+            tree_bytes: (left.looks >= ENOUGH_LOOKS).then_some(left.peak),
+            stopped: left.stopped,
+            kills_before: left.kills_before,
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::Pid;
+
+    use super::{Roster, Serial, Shortage};
+    use crate::model::quarantine::Seen;
+
+    const SHORTAGE: Shortage = Shortage { task: 1, in_use: 2, limit: 3 };
+
+    #[test]
+    fn who_is_in_the_roster_is_looked_at_and_stopped_and_who_left_is_not() {
+        let roster = Roster::new(None, Seen::default());
+        let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+        let seat = roster.seat(1);
+        seat.enter(Pid::from_child(&child), Instant::now(), 0);
+        assert_eq!(roster.look(Duration::from_hours(1)), []);
+        let looked = roster.look(Duration::ZERO);
+        assert!(matches!(looked.as_slice(), [(Serial(1), bytes)] if *bytes > 0), "{looked:?}");
+        assert_eq!(roster.overview().seen.largest, looked[0].1);
+        assert!(roster.stop(Serial(1), SHORTAGE));
+        let held = seat.leave();
+        assert_eq!((held.stopped, held.tree_bytes), (Some(SHORTAGE), None), "one look is not enough");
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        assert!(!roster.stop(Serial(1), SHORTAGE));
+        assert_eq!((roster.look(Duration::ZERO), roster.overview().seen), (Vec::new(), Seen::default()));
+    }
+}

@@ -1,0 +1,192 @@
+//! The whole of a run: every replica is read, several at a time, and put together.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use crate::discover::sizes_where_told;
+use crate::journal::launches::last_launches;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::takeover::Prober;
+use crate::model::entries::Entries;
+use crate::model::shares::Share;
+use crate::record::inputs::{Header, InputList};
+use crate::report::html::model::failures::{Kind, Kinds};
+use crate::report::html::model::replica::{Replica, Told};
+use crate::report::html::model::task::{State, Task};
+use crate::report::html::model::timeline::{Launch, LaunchEnd, Stretch};
+use crate::store::layout::{Layout, ResultsName};
+use crate::text::seen_from;
+use crate::threads::Crew;
+use crate::units;
+
+/// What storage does not tell within this time is left out.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What happened in a run.
+#[derive(Debug)]
+pub struct Chronicle {
+    /// What the run is.
+    pub header: Header,
+    /// Its list.
+    pub entries: Entries,
+    /// What became of each entry.
+    pub tasks: Vec<Task>,
+    /// Kinds of failure, the most frequent first.
+    pub kinds: Vec<Kind>,
+    /// All launches, by replica, then by number.
+    pub launches: Vec<Launch>,
+    /// All attempts, by replica, slot and time.
+    pub stretches: Vec<Stretch>,
+    /// What was odd about the files of the run.
+    pub problems: Vec<String>,
+}
+
+/// How many tasks stand how, and how many of the ok ones have no result, although one was expected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Counts {
+    pub files: u64,
+    pub ok: u64,
+    pub without_result: u64,
+    pub failed: u64,
+    pub running: u64,
+    pub missing: u64,
+}
+
+/// Reads a run.
+///
+/// # Errors
+/// When the directory holds no run, or its list or a folder can't be read.
+pub fn gather(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<Chronicle> {
+    let list = open(layout)?;
+    let header = list.header().clone();
+    let shares = list.shares()?;
+    let entries = list.entries(&Share::Range(0..header.count))?;
+    let last = last_launches(layout)?;
+    let prober = Prober::new(layout, times);
+    let replicas = (1..).zip(&shares).map(|(id, share)| Replica {
+        layout,
+        run: &header.run,
+        id,
+        share,
+        entries: &entries,
+        is_at_work: last.get(&id).is_some_and(|last| prober.is_running(&layout.journal(id, *last))),
+    });
+    let told = Crew::gather().map(replicas.collect(), |replica| replica.tell());
+    let tasks = vec![Task::default(); entries.len()];
+    let mut chronicle = Chronicle {
+        header,
+        entries,
+        tasks,
+        kinds: Vec::new(),
+        launches: Vec::new(),
+        stretches: Vec::new(),
+        problems: results_without_journals(layout, |id| last.contains_key(&id)),
+    };
+    chronicle.take(told, layout);
+    chronicle.ask_for_sizes();
+    Ok(chronicle)
+}
+
+fn open(layout: &Layout) -> anyhow::Result<InputList> {
+    let root = layout.root().display();
+    match InputList::open(layout)? {
+        Some(list) => Ok(list),
+        None if !layout.root().is_dir() => {
+            bail!("{root} is no directory: give the one that was given with --results-dir")
+        }
+        None => bail!(
+            "{root} holds no run (inputs.jsonl), so there is nothing to tell of: a report needs the list and the journals that canfar-run writes. Is it the directory given with --results-dir?"
+        ),
+    }
+}
+
+/// Results that were copied here, or came from elsewhere: they tell no times.
+fn results_without_journals(layout: &Layout, has_journal: impl Fn(u32) -> bool) -> Vec<String> {
+    let entries = std::fs::read_dir(layout.root()).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    let is_alone = |name: &std::ffi::OsString| match ResultsName::parse(name) {
+        Some(ResultsName::Id(id)) => u32::try_from(id).map_or(true, |id| !has_journal(id)),
+        Some(ResultsName::Other(_)) => true,
+        None => false,
+    };
+    let mut alone: Vec<String> = names.filter(is_alone).map(units::path).collect();
+    alone.sort();
+    alone
+        .into_iter()
+        .map(|name| format!("{name} is not told of here: it has no journal (merge does take its records)"))
+        .collect()
+}
+
+impl Chronicle {
+    fn take(&mut self, told: Vec<Told>, layout: &Layout) {
+        let mut kinds = Kinds::default();
+        for of_one in told {
+            let tasks = of_one.tasks.into_iter();
+            tasks.for_each(|(index, task)| _ = self.task_mut(index).map(|place| *place = task));
+            for failure in of_one.failures.failures {
+                let index = failure.index;
+                let kind = kinds.add(failure);
+                _ = self.task_mut(index).map(|task| task.kind = Some(kind));
+            }
+            self.launches.extend(of_one.launches);
+            self.stretches.extend(of_one.stretches);
+            self.problems.extend(of_one.problems);
+        }
+        let (sorted, moved) = kinds.sorted(layout);
+        self.kinds = sorted;
+        for kind in self.tasks.iter_mut().filter_map(|task| task.kind.as_mut()) {
+            *kind = moved[*kind as usize];
+        }
+        self.stretches.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
+    }
+
+    fn task_mut(&mut self, index: u64) -> Option<&mut Task> {
+        self.tasks.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// Storage that is slow, or gone, costs a chart and no more.
+    fn ask_for_sizes(&mut self) {
+        let begun = Instant::now();
+        let (mut places, mut paths) = (Vec::new(), Vec::new());
+        // A list that does not say where it was begun has no relative entry that is a file.
+        let folder = self.header.begun_in().unwrap_or(Path::new("/"));
+        for (place, (task, entry)) in self.tasks.iter_mut().zip(self.entries.iter()).enumerate() {
+            task.size = entry.size;
+            if task.usage.is_some() && entry.size.is_none() {
+                places.push(place);
+                paths.push(seen_from(folder, entry.path));
+            }
+        }
+        let asked = sizes_where_told(&paths, &|| begun.elapsed() < PATIENCE).unwrap_or_default();
+        places.into_iter().zip(asked).for_each(|(place, size)| self.tasks[place].size = size);
+    }
+
+    /// How many tasks stand how.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { files: self.tasks.len() as u64, ..Counts::default() };
+        for task in &self.tasks {
+            counts.without_result += u64::from(task.no_result);
+            *match task.state {
+                State::Ok => &mut counts.ok,
+                State::Failed => &mut counts.failed,
+                State::Running => &mut counts.running,
+                State::Missing => &mut counts.missing,
+            } += 1;
+        }
+        counts
+    }
+
+    /// From the first launch's beginning to the last sign of life, milliseconds since 1970; `None` before any launch.
+    pub fn times(&self) -> Option<(i64, i64)> {
+        let begun = self.launches.iter().map(|launch| launch.begun_ms).min()?;
+        Some((begun, self.launches.iter().map(|launch| launch.last_ms).max()?.max(begun)))
+    }
+
+    /// Whether any replica is at work.
+    pub fn is_in_progress(&self) -> bool {
+        self.launches.iter().any(|launch| launch.end == LaunchEnd::AtWork)
+    }
+}

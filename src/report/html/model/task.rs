@@ -1,0 +1,75 @@
+//! One entry of the list and what became of it, as its record says.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::model::outcome::LogSpan;
+use crate::model::outcome::{Cause, Usage};
+use crate::record::item;
+
+/// How a task stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum State {
+    /// It has an ok record.
+    Ok,
+    /// Its newest record is a failure, or is to be one.
+    Failed,
+    /// It has no record and runs now.
+    Running,
+    /// It has no record.
+    #[default]
+    Missing,
+}
+
+/// One task. What it used is that of its last attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Task {
+    /// How it stands.
+    pub state: State,
+    /// Whether it is ok and has no result, although one was expected.
+    pub no_result: bool,
+    /// For a failure, its place among the kinds.
+    pub kind: Option<u32>,
+    /// Whose share it is in, from 1.
+    pub replica: u32,
+    /// The launch that made its record, from 1; 0 without one.
+    pub launch: u32,
+    /// Attempts begun, over all launches.
+    pub attempts: u32,
+    /// When the last attempt of its record began, milliseconds since 1970.
+    pub begun_ms: Option<i64>,
+    /// What that used; `None` where nobody was left to tell.
+    pub usage: Option<Usage>,
+    /// Bytes of its input; `None` where it is no file, or storage did not tell in time.
+    pub size: Option<u64>,
+}
+
+/// What is read of a record beside its result.
+#[derive(Debug, Deserialize)]
+pub(super) struct Meta<'a> {
+    #[serde(borrow)]
+    pub(super) started_at: Option<Cow<'a, str>>,
+    #[serde(flatten)]
+    pub(super) usage: Usage,
+    pub(super) cause: Option<Cause>,
+    #[serde(borrow, default)]
+    pub(super) message: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) stderr_tail: Option<Cow<'a, str>>,
+    pub(super) launch: u32,
+    pub(super) attempts: u32,
+    pub(super) log: Option<LogSpan>,
+}
+
+impl<'a> Meta<'a> {
+    /// Of a record; `None` where it is not one of ours.
+    pub(super) fn of(record: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(item::raw_meta(record)?).ok()
+    }
+}
+
+/// Milliseconds since 1970 of a time as records and journals write it.
+pub(super) fn millis(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}

@@ -1,0 +1,505 @@
+//! Which task is next. All slots pull from here, in list order; retries come when their pause is over, and what may have
+//! killed a container, or needs its memory for itself, comes last.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::exit_code::ExitCode;
+use crate::host::storage::StorageError;
+
+/// Pause after the system was found short of something.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
+
+/// So many pauses in a row with nothing running mean that waiting does not help.
+const SHORT_PATIENCE: u32 = 60;
+
+/// Why no more tasks are given out although there are some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Halt {
+    /// A signal.
+    Signal(i32),
+    /// `--deadline`.
+    Deadline,
+    /// A signal that had nothing more be started.
+    Drained(i32),
+    /// `--max-failures`, with what was found.
+    MaxFailures(String),
+    /// Results can't be written, with the reason.
+    CannotWrite(StorageError),
+    /// The command can't be started for any file, with the reason and what that leads to.
+    CannotStart(String, ExitCode),
+    /// The system stays short of processes, descriptors or memory, with what it said.
+    Short(String),
+    /// A newer launch of this replica took over.
+    Superseded,
+}
+
+impl Halt {
+    /// Which of two reasons is to be told: who may no longer write at all, then what the exit codes' order says.
+    pub fn gravity(&self) -> u8 {
+        match self {
+            Self::Superseded => 4,
+            Self::CannotStart(..) => 3,
+            Self::CannotWrite(_) => 2,
+            Self::Signal(_) => 1,
+            Self::Deadline | Self::Drained(_) | Self::MaxFailures(_) | Self::Short(_) => 0,
+        }
+    }
+}
+
+/// When in a launch a task comes: a stage begins when nothing of the one before is left, runs or waits for a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// In order, several at a time.
+    Ordinary,
+    /// Several at a time, after all others: it may have killed a container.
+    Suspect,
+    /// Last, and nothing else runs meanwhile.
+    Alone,
+}
+
+const STAGES: usize = 3;
+
+/// A task that is to be run now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    /// Its place in the share.
+    pub position: u32,
+    /// Attempts this launch has made of it already that count as tries.
+    pub tried: u32,
+    /// When it comes.
+    pub stage: Stage,
+}
+
+impl Turn {
+    /// The first of a task.
+    pub fn first(position: u32, stage: Stage) -> Self {
+        Self { position, tried: 0, stage }
+    }
+
+    /// Whether nothing else runs meanwhile.
+    pub fn is_alone(&self) -> bool {
+        self.stage == Stage::Alone
+    }
+}
+
+/// Positions in the share, by the stage in which they come.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// In order, several at a time.
+    pub ordinary: Vec<u32>,
+    /// Then these, several at a time.
+    pub suspects: Vec<u32>,
+    /// Then these, one at a time.
+    pub alone: Vec<u32>,
+}
+
+/// What waits in one stage, and what runs of it.
+#[derive(Debug, Default)]
+struct Line {
+    /// Before all others.
+    returned: VecDeque<Turn>,
+    waiting: std::vec::IntoIter<u32>,
+    /// After all others.
+    added: VecDeque<Turn>,
+    retries: BinaryHeap<Reverse<(Instant, Turn)>>,
+    running: usize,
+}
+
+impl Line {
+    fn waiting(&self) -> usize {
+        self.returned.len() + self.waiting.len() + self.added.len() + self.retries.len()
+    }
+
+    fn next(&mut self, stage: Stage, now: Instant) -> Option<Turn> {
+        if self.retries.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+            return self.retries.pop().map(|Reverse((_, turn))| turn);
+        }
+        let in_order = || self.waiting.next().map(|position| Turn::first(position, stage));
+        self.returned.pop_front().or_else(in_order).or_else(|| self.added.pop_front())
+    }
+
+    fn next_retry(&self, now: Instant) -> Option<Duration> {
+        self.retries.peek().map(|Reverse((due, _))| due.saturating_duration_since(now))
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    lines: [Line; STAGES],
+    /// At most so many at once, for want of processes or descriptors.
+    limit: usize,
+    /// At most so many at once, for their memory; at least 1.
+    allowed: usize,
+    /// Nothing is started before this.
+    paused_until: Option<Instant>,
+    shorts: u32,
+    halt: Option<Halt>,
+    /// Slots that wait for a change.
+    waiting: usize,
+    /// Slots that may keep processes from turn to turn.
+    keeping: usize,
+}
+
+/// Whether a slot may keep something alive from its last turn.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Keeps(bool);
+
+/// The one source of tasks of a launch.
+#[derive(Debug)]
+pub struct Source {
+    state: Mutex<State>,
+    changed: Condvar,
+    jobs: usize,
+}
+
+impl Source {
+    /// Of these tasks, at most `jobs` at once.
+    pub fn new(tasks: Staged, jobs: usize) -> Self {
+        let line = |positions: Vec<u32>| Line { waiting: positions.into_iter(), ..Line::default() };
+        let state = State {
+            lines: [line(tasks.ordinary), line(tasks.suspects), line(tasks.alone)],
+            limit: jobs,
+            allowed: jobs,
+            paused_until: None,
+            shorts: 0,
+            halt: None,
+            waiting: 0,
+            keeping: 0,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new(), jobs }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and lets everybody look again.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let result = change(&mut state);
+        self.wake(state);
+        result
+    }
+
+    /// Lets all look again who wait. To call them asks the system, also where nobody does.
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        let somebody_waits = state.waiting > 0;
+        drop(state);
+        if somebody_waits {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a change, or for so long.
+    fn wait<'s>(&self, mut state: MutexGuard<'s, State>, time: Option<Duration>) -> MutexGuard<'s, State> {
+        state.waiting += 1;
+        let mut state = match time {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.waiting -= 1;
+        state
+    }
+
+    /// The next task, once there is one that may start; `None` when there will be none. For who keeps nothing from turn to
+    /// turn.
+    pub fn next(&self) -> Option<Turn> {
+        self.next_for(&mut Keeps(false), || {}).inspect(|_| self.state().keeping -= 1)
+    }
+
+    /// The same for a slot that may keep processes. It is asked to let go of them where they would be in the way: of a task
+    /// that is to be alone, or of others for their memory while this slot is not needed.
+    pub fn next_for(&self, keeps: &mut Keeps, mut let_go: impl FnMut()) -> Option<Turn> {
+        let mut state = self.state();
+        loop {
+            match state.look(Instant::now(), keeps) {
+                Look::Take(turn) => return Some(turn),
+                Look::End => {
+                    self.wake(state);
+                    return None;
+                }
+                Look::LetGo => {
+                    drop(state);
+                    let_go();
+                    state = self.state();
+                    *keeps = Keeps(false);
+                    state.keeping -= 1;
+                    self.wake(state);
+                    state = self.state();
+                }
+                Look::Wait(time) => state = self.wait(state, time),
+            }
+        }
+    }
+
+    /// The turn is over: the task ended.
+    pub fn over(&self, turn: Turn) {
+        self.change(|state| {
+            state.leave(turn);
+            state.shorts = 0;
+            state.limit = (state.limit + 1).min(self.jobs);
+        });
+    }
+
+    /// The turn is over and the task did not end: it is still to be run. For a source that is halted.
+    pub fn give_back(&self, turn: Turn) {
+        self.change(|state| state.leave(turn).returned.push_front(turn));
+    }
+
+    /// The turn is over and another one of the same task is due after `pause`.
+    pub fn again(&self, turn: Turn, pause: Duration) {
+        let due = Instant::now() + pause;
+        let next = Turn { tried: turn.tried + 1, ..turn };
+        self.change(|state| state.leave(turn).retries.push(Reverse((due, next))));
+    }
+
+    /// The turn is over, and the task is to have the container to itself once all others ended. That is no further try.
+    pub fn again_alone(&self, turn: Turn) {
+        let next = Turn { stage: Stage::Alone, ..turn };
+        self.change(|state| {
+            state.leave(turn);
+            state.line(Stage::Alone).added.push_back(next);
+        });
+    }
+
+    /// At most so many at once from now on, for their memory; one may always start when nothing runs.
+    pub fn allow(&self, at_once: usize) {
+        let mut state = self.state();
+        let more = at_once > state.allowed;
+        state.allowed = at_once.max(1);
+        if more {
+            self.wake(state);
+        }
+    }
+
+    /// The turn could not begin, since the system is short of processes, descriptors or memory: it comes again, after a
+    /// pause, with fewer beside it. `false` when that has not helped for long.
+    pub fn short(&self, turn: Turn) -> bool {
+        self.change(|state| {
+            state.leave(turn).returned.push_front(turn);
+            let running = state.running();
+            state.limit = running.max(1);
+            state.paused_until = Some(Instant::now() + SHORT_PAUSE);
+            state.shorts = if running == 0 { state.shorts + 1 } else { 0 };
+            state.shorts < SHORT_PATIENCE
+        })
+    }
+
+    /// Gives nothing out any more. Of several reasons the gravest stays, of equally grave ones the first. `false` when the
+    /// one that stays was there before.
+    pub fn halt(&self, why: Halt) -> bool {
+        self.change(|state| {
+            let is_graver = state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity());
+            if is_graver {
+                state.halt = Some(why);
+            }
+            is_graver
+        })
+    }
+
+    /// Why nothing is given out any more, if so.
+    pub fn halted(&self) -> Option<Halt> {
+        self.state().halt.clone()
+    }
+
+    /// Turns given out and not over.
+    pub fn running(&self) -> usize {
+        self.state().running()
+    }
+
+    /// Tasks that are not over, those running included.
+    pub fn left(&self) -> u64 {
+        self.state().lines.iter().map(|line| (line.waiting() + line.running) as u64).sum()
+    }
+}
+
+enum Look {
+    Take(Turn),
+    LetGo,
+    Wait(Option<Duration>),
+    End,
+}
+
+impl State {
+    fn look(&mut self, now: Instant, keeps: &mut Keeps) -> Look {
+        if self.halt.is_some() {
+            return Look::End;
+        }
+        let unfinished = [Stage::Ordinary, Stage::Suspect, Stage::Alone]
+            .into_iter()
+            .find(|stage| self.line(*stage).waiting() + self.line(*stage).running > 0);
+        let Some(stage) = unfinished else { return Look::End };
+        let most = if stage == Stage::Alone { 1 } else { self.limit.min(self.allowed) };
+        let is_idle = self.running() >= most || self.lines.iter().all(|line| line.waiting() == 0);
+        // What runs alone does so in a fresh process, too.
+        if keeps.0 && (is_idle || stage == Stage::Alone) {
+            return Look::LetGo;
+        }
+        if is_idle || (stage == Stage::Alone && self.keeping > 0) {
+            return Look::Wait(None);
+        }
+        if let Some(until) = self.paused_until.filter(|until| *until > now) {
+            return Look::Wait(Some(until - now));
+        }
+        let line = self.line(stage);
+        match line.next(stage, now) {
+            Some(turn) => {
+                line.running += 1;
+                self.keeping += usize::from(!keeps.0);
+                *keeps = Keeps(true);
+                Look::Take(turn)
+            }
+            None => Look::Wait(line.next_retry(now)),
+        }
+    }
+
+    fn line(&mut self, stage: Stage) -> &mut Line {
+        &mut self.lines[stage as usize]
+    }
+
+    fn running(&self) -> usize {
+        self.lines.iter().map(|line| line.running).sum()
+    }
+
+    /// Takes note that a turn is over; gives the line it was of.
+    fn leave(&mut self, turn: Turn) -> &mut Line {
+        let line = self.line(turn.stage);
+        line.running -= 1;
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Halt, Keeps, Source, Stage, Staged, Turn};
+
+    fn fresh(position: u32) -> Turn {
+        Turn::first(position, Stage::Ordinary)
+    }
+
+    fn source(ordinary: &[u32], suspects: &[u32], alone: &[u32], jobs: usize) -> Source {
+        let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
+        Source::new(Staged { ordinary, suspects, alone }, jobs)
+    }
+
+    #[test]
+    fn tasks_come_in_order_retries_when_due_then_suspects_and_last_what_runs_alone() {
+        let source = source(&[4, 7], &[8, 9], &[5], 2);
+        assert_eq!(source.left(), 5);
+        assert_eq!(source.next(), Some(fresh(4)));
+        assert_eq!(source.next(), Some(fresh(7)));
+        source.again(fresh(4), Duration::ZERO);
+        let retry = Turn { tried: 1, ..fresh(4) };
+        assert_eq!(source.next(), Some(retry));
+        source.over(retry);
+        source.over(fresh(7));
+        let suspects = [8, 9].map(|position| Turn::first(position, Stage::Suspect));
+        assert_eq!([source.next(), source.next()], suspects.map(Some));
+        suspects.into_iter().for_each(|suspect| source.over(suspect));
+        let alone = Turn::first(5, Stage::Alone);
+        assert_eq!(source.next(), Some(alone));
+        source.over(alone);
+        assert_eq!(source.next(), None);
+        assert_eq!(source.left(), 0);
+    }
+
+    #[test]
+    fn what_runs_alone_begins_when_no_slot_keeps_anything() {
+        let source = source(&[1, 2], &[], &[3], 2);
+        let (mut first, mut second) = (Keeps::default(), Keeps::default());
+        let one = source.next_for(&mut first, || {}).unwrap();
+        let other = source.next_for(&mut second, || {}).unwrap();
+        source.over(other);
+        source.over(one);
+        let take = |keeps: &mut Keeps| {
+            let mut lets_go = false;
+            let turn = source.next_for(keeps, || lets_go = true);
+            turn.into_iter().for_each(|turn| source.over(turn));
+            (turn, lets_go)
+        };
+        let (mine, theirs) = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| take(&mut second));
+            (take(&mut first), waiting.join().unwrap())
+        });
+        assert_eq!((mine.1, theirs.1), (true, true), "both let go before it begins");
+        // Either of them may run it, and the other finds nothing left.
+        let turns: Vec<Turn> = [mine.0, theirs.0].into_iter().flatten().collect();
+        assert_eq!(turns, [Turn::first(3, Stage::Alone)]);
+    }
+
+    #[test]
+    fn a_stage_begins_when_nothing_of_the_one_before_runs() {
+        let source = source(&[1, 2], &[], &[3], 8);
+        let (first, second) = (source.next().unwrap(), source.next().unwrap());
+        source.over(first);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| source.next());
+            source.again_alone(second);
+            let alone = waiting.join().unwrap().unwrap();
+            assert_eq!((alone, source.running()), (Turn::first(3, Stage::Alone), 1));
+            source.over(alone);
+        });
+        assert_eq!(source.next(), Some(Turn { stage: Stage::Alone, ..second }));
+    }
+
+    #[test]
+    fn what_runs_again_alone_spends_no_try() {
+        let source = source(&[1], &[], &[], 1);
+        let first = source.next().unwrap();
+        source.again(first, Duration::ZERO);
+        let second = source.next().unwrap();
+        source.again_alone(second);
+        assert_eq!(source.left(), 1);
+        assert_eq!(source.next(), Some(Turn { position: 1, tried: 1, stage: Stage::Alone }));
+    }
+
+    #[test]
+    fn no_more_run_at_once_than_allowed_and_one_always_may() {
+        let source = source(&[1, 2, 3], &[], &[], 3);
+        source.allow(0);
+        let first = source.next().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| source.next());
+            source.allow(2);
+            assert_eq!(waiting.join().unwrap(), Some(fresh(2)));
+            let waiting = scope.spawn(|| source.next());
+            source.over(first);
+            assert_eq!(waiting.join().unwrap(), Some(fresh(3)));
+        });
+        assert_eq!(source.running(), 2);
+    }
+
+    #[test]
+    fn a_halted_source_gives_nothing_and_keeps_the_gravest_reason() {
+        let source = source(&[1], &[], &[], 1);
+        source.halt(Halt::Deadline);
+        source.halt(Halt::Superseded);
+        source.halt(Halt::Signal(15));
+        assert_eq!(source.next(), None);
+        assert_eq!(source.halted(), Some(Halt::Superseded));
+        assert_eq!(source.left(), 1);
+    }
+
+    #[test]
+    fn what_was_given_back_is_left() {
+        let source = source(&[1, 2], &[], &[], 1);
+        let turn = source.next().unwrap();
+        source.halt(Halt::Signal(15));
+        source.give_back(turn);
+        assert_eq!((source.left(), source.next()), (2, None));
+    }
+
+    #[test]
+    fn when_the_system_is_short_the_task_comes_again() {
+        let source = source(&[1, 2], &[], &[], 2);
+        let (first, second) = (source.next().unwrap(), source.next().unwrap());
+        assert!(source.short(second));
+        source.over(first);
+        assert_eq!(source.next(), Some(second));
+    }
+}

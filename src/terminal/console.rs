@@ -1,0 +1,128 @@
+//! The one place that writes to standard error, and keeps beside the results what was written there.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::cli::Color;
+use crate::config::Verbosity;
+use crate::terminal::printer::{Picture, Printer};
+use crate::terminal::screen::{Claim, Screen};
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Plain.
+    Plain,
+    /// Good news.
+    Good,
+    /// Odd, but no failure.
+    Warning,
+    /// A failure.
+    Bad,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Warning => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default(),
+        }
+    }
+}
+
+/// Standard error, with a copy in a file once there is one.
+#[derive(Debug)]
+pub struct Console {
+    verbosity: Verbosity,
+    printer: Printer,
+    /// Held as long as a picture is shown.
+    claim: Mutex<Option<Claim>>,
+    copy: Mutex<Copy>,
+}
+
+#[derive(Debug)]
+enum Copy {
+    /// Not open yet: what was said so far.
+    Waiting(Vec<u8>),
+    Open(File),
+    Closed,
+}
+
+impl Console {
+    /// One that says what `verbosity` allows.
+    pub fn new(verbosity: Verbosity, color: Color) -> Self {
+        let printer = Printer::new(Screen::new(color));
+        Self { verbosity, printer, claim: Mutex::new(None), copy: Mutex::new(Copy::Waiting(Vec::new())) }
+    }
+
+    /// How much is said.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Keeps a copy at `path` of what was and will be said. Where that can't be, there is none.
+    pub fn keep_copy(&self, path: &Path) {
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || {
+            std::fs::create_dir_all(path.parent()?).ok()?;
+            OpenOptions::new().append(true).create(true).open(path).ok()
+        };
+        let Copy::Waiting(said) = &*copy else { return };
+        let opened = open().and_then(|mut file| file.write_all(said).is_ok().then_some(file));
+        *copy = opened.map_or(Copy::Closed, Copy::Open);
+    }
+
+    /// Ends the copy, so that the next launch of this process can have its own.
+    pub fn end_copy(&self) {
+        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = Copy::Waiting(Vec::new());
+    }
+
+    /// Says a line (or several) at a level. Where nobody reads standard error, only the copy may have it.
+    pub fn say(&self, level: Verbosity, tone: Tone, text: &str) {
+        if level > self.verbosity {
+            return;
+        }
+        let style = tone.style();
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        self.printer.put(format!("{style}{text}{style:#}"));
+        match &mut *copy {
+            Copy::Waiting(said) => {
+                said.extend_from_slice(text.as_bytes());
+                said.push(b'\n');
+            }
+            Copy::Open(file) => _ = file.write_all(format!("{text}\n").as_bytes()),
+            Copy::Closed => {}
+        }
+    }
+
+    /// Shows a picture below the lines; `false` where that can't be.
+    pub(crate) fn show(&self, picture: Arc<dyn Picture>) -> bool {
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if claim.is_none() {
+            *claim = Claim::take();
+        }
+        claim.is_some() && self.printer.show(picture)
+    }
+
+    /// Takes it away.
+    pub(crate) fn hide(&self) {
+        self.printer.hide();
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Says something odd that is no failure.
+    pub fn warn(&self, text: &str) {
+        self.say(Verbosity::Normal, Tone::Warning, &format!("canfar-run: warning: {text}"));
+    }
+
+    /// Says why this process can't go on.
+    pub fn error(&self, error: &anyhow::Error) {
+        self.say(Verbosity::Quiet, Tone::Bad, &format!("canfar-run: error: {error:#}"));
+    }
+}

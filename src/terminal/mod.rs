@@ -1,0 +1,8 @@
+//! Speaking to people: lines on standard error, and what is redrawn on a terminal.
+
+pub mod console;
+pub mod fullscreen;
+pub mod printer;
+pub mod progress;
+pub mod rate;
+pub mod screen;

@@ -1,0 +1,290 @@
+//! A thread that prints lines, and a picture below them, so that nobody has to wait for whoever reads them: a stalled
+//! reader would otherwise hold up the tasks, and the stopping.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lines that wait to be printed; beyond, they are left out and counted.
+const MOST_LINES: usize = 1024;
+
+/// How long a line waits for room: a reader that is only slow gets all of them.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long the end waits for what is not printed yet.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A picture is drawn anew this often, and lines that come between are printed with it: neither flickers.
+const REDRAW: Duration = Duration::from_millis(250);
+
+/// What is seen below the lines as long as it is shown.
+pub(crate) trait Picture: Send + Sync {
+    /// Its lines, none wider than `width` columns, and at most `height` of them.
+    fn lines(&self, width: usize, height: usize) -> Vec<String>;
+}
+
+/// Where lines are printed, and pictures drawn where that can be.
+pub(crate) trait Page: Send {
+    /// Takes away the picture that is there, prints these lines, and draws this one.
+    fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>);
+}
+
+/// Prints lines in the order they are given. When dropped, it waits for the last one, but not for long.
+pub(crate) struct Printer {
+    shared: Arc<Shared>,
+    /// Whether there is a thread; a system that is short of them has lines printed by whoever says them.
+    has_thread: bool,
+}
+
+struct Shared {
+    page: Mutex<Box<dyn Page>>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: VecDeque<String>,
+    picture: Option<Arc<dyn Picture>>,
+    /// When the picture was drawn last; `None` where none is to be seen.
+    drawn: Option<Instant>,
+    /// Lines left out since the last one that found room.
+    left_out: u64,
+    /// Whether somebody waited in vain, and nothing was printed since: then nobody else waits.
+    is_stalled: bool,
+    is_printing: bool,
+    is_closed: bool,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.lines.len() >= MOST_LINES
+    }
+
+    /// Whether all is printed, and no picture is to be seen that should not be.
+    fn is_settled(&self) -> bool {
+        !self.is_printing && self.lines.is_empty() && (self.drawn.is_none() || self.picture.is_some())
+    }
+
+    /// How long there is nothing to do; `None` until something changes.
+    fn rest(&self) -> Option<Duration> {
+        let until_drawn = self.drawn.map(|drawn| REDRAW.saturating_sub(drawn.elapsed()));
+        match (&self.picture, until_drawn) {
+            // Whoever says so much is not kept waiting for the sake of the picture.
+            _ if self.lines.len() >= MOST_LINES / 2 => Some(Duration::ZERO),
+            (Some(_), Some(time)) => Some(time),
+            (Some(_), None) | (None, Some(_)) => Some(Duration::ZERO),
+            (None, None) => (!self.lines.is_empty()).then_some(Duration::ZERO),
+        }
+    }
+
+    fn tell_what_is_left_out(&mut self) {
+        if self.left_out > 0 {
+            self.lines.push_back(format!(
+                "canfar-run: warning: lines left out here, since nobody read them in time: {}; a launch keeps all of its own in logs/ of the results directory",
+                self.left_out
+            ));
+            self.left_out = 0;
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn print(&self, lines: &[String], picture: Option<&dyn Picture>) {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner).show(lines, picture);
+    }
+
+    fn print_all(&self) {
+        let mut state = self.state();
+        loop {
+            state = match state.rest() {
+                Some(Duration::ZERO) => self.print_what_there_is(state),
+                None if state.is_closed => return,
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(time) => {
+                    let waited = self.changed.wait_timeout(state, time);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn print_what_there_is<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        let lines: Vec<String> = state.lines.drain(..).collect();
+        let picture = state.picture.clone();
+        state.is_printing = true;
+        drop(state);
+        self.print(&lines, picture.as_deref());
+        let mut state = self.state();
+        state.drawn = picture.map(|_| Instant::now());
+        state.is_printing = false;
+        state.is_stalled = false;
+        self.changed.notify_all();
+        state
+    }
+}
+
+impl Printer {
+    /// Has lines printed on `page`.
+    pub(crate) fn new(page: impl Page + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            page: Mutex::new(Box::new(page)),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let printing = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("printer".into()).spawn(move || printing.print_all());
+        Self { shared, has_thread: thread.is_ok() }
+    }
+
+    /// Prints a line soon, or leaves it out.
+    pub(crate) fn put(&self, line: String) {
+        if !self.has_thread {
+            return self.shared.print(&[line], None);
+        }
+        let mut state = self.shared.state();
+        if state.is_full() && !state.is_stalled {
+            let waited = self.shared.changed.wait_timeout_while(state, PATIENCE, |state| state.is_full());
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.is_stalled = state.is_full();
+        }
+        if state.is_full() {
+            state.left_out += 1;
+        } else {
+            state.tell_what_is_left_out();
+            state.lines.push_back(line);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Shows a picture below the lines from now on; whether there is who draws it.
+    pub(crate) fn show(&self, picture: Arc<dyn Picture>) -> bool {
+        if self.has_thread {
+            self.shared.state().picture = Some(picture);
+            self.shared.changed.notify_all();
+        }
+        self.has_thread
+    }
+
+    /// Takes the picture away, and waits until it is, but not for long.
+    pub(crate) fn hide(&self) {
+        let mut state = self.shared.state();
+        if state.picture.take().is_some() {
+            self.shared.changed.notify_all();
+            drop(self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.is_settled()));
+        }
+    }
+}
+
+impl Drop for Printer {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.tell_what_is_left_out();
+        state.picture = None;
+        state.is_closed = true;
+        self.shared.changed.notify_all();
+        if self.has_thread {
+            // Whoever has not read by then is not told.
+            drop(self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.is_settled()));
+        }
+    }
+}
+
+impl fmt::Debug for Printer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Printer").field("has_thread", &self.has_thread).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Condvar, Mutex};
+
+    use super::{MOST_LINES, Page, Picture, Printer};
+
+    /// Keeps what is shown.
+    #[derive(Clone, Default)]
+    struct Sheet(Arc<(Mutex<Shown>, Condvar)>);
+
+    #[derive(Default)]
+    struct Shown {
+        lines: Vec<String>,
+        picture: Option<Vec<String>>,
+    }
+
+    impl Page for Sheet {
+        fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>) {
+            let (shown, changed) = &*self.0;
+            let mut shown = shown.lock().unwrap();
+            shown.lines.extend_from_slice(lines);
+            shown.picture = picture.map(|picture| picture.lines(80, 20));
+            changed.notify_all();
+        }
+    }
+
+    struct Still(&'static str);
+
+    impl Picture for Still {
+        fn lines(&self, _: usize, _: usize) -> Vec<String> {
+            vec![self.0.to_owned()]
+        }
+    }
+
+    #[test]
+    fn lines_are_printed_in_order_and_all_of_them_before_the_end() {
+        let sheet = Sheet::default();
+        let printer = Printer::new(sheet.clone());
+        let lines: Vec<String> = (0..3 * MOST_LINES).map(|number| number.to_string()).collect();
+        lines.iter().for_each(|line| printer.put(line.clone()));
+        drop(printer);
+        assert_eq!(sheet.0.0.lock().unwrap().lines, lines);
+    }
+
+    #[test]
+    fn a_stalled_reader_holds_nobody_up_and_is_told_how_much_it_missed() {
+        let sheet = Sheet::default();
+        let printer = Printer::new(sheet.clone());
+        let stall = sheet.0.0.lock().unwrap();
+        (0..10 * MOST_LINES).for_each(|number| printer.put(number.to_string()));
+        drop(stall);
+        drop(printer);
+        let shown = sheet.0.0.lock().unwrap();
+        let (notice, lines) = shown.lines.split_last().unwrap();
+        // Some may have been taken off the queue before it was full.
+        let kept = lines.len();
+        assert!((MOST_LINES..=2 * MOST_LINES).contains(&kept), "{kept}");
+        assert!(lines.iter().enumerate().all(|(number, line)| *line == number.to_string()));
+        assert!(notice.contains(&format!("in time: {};", 10 * MOST_LINES - kept)), "{notice}");
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_a_reader_that_never_comes() {
+        let sheet = Sheet::default();
+        let guard = sheet.0.0.lock().unwrap();
+        let printer = Printer::new(sheet.clone());
+        printer.put("line".to_owned());
+        drop(printer);
+        drop(guard);
+    }
+
+    #[test]
+    fn a_picture_stays_below_the_lines_until_it_is_hidden() {
+        let sheet = Sheet::default();
+        let (shown, changed) = &*sheet.0;
+        let printer = Printer::new(sheet.clone());
+        assert!(printer.show(Arc::new(Still("so far"))));
+        printer.put("one".to_owned());
+        let seen = |shown: &mut Shown| shown.picture.is_none() || shown.lines != ["one"];
+        drop(changed.wait_while(shown.lock().unwrap(), seen).unwrap());
+        printer.hide();
+        assert_eq!(shown.lock().unwrap().picture, None);
+        printer.put("two".to_owned());
+        drop(printer);
+        assert_eq!(shown.lock().unwrap().lines, ["one", "two"]);
+    }
+}

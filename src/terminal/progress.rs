@@ -1,0 +1,224 @@
+//! How far a launch is and what runs in which slot, as a line or as a picture.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::terminal::printer::Picture;
+use crate::terminal::rate::{Pace, about, rate};
+use crate::units;
+
+/// The bar is at most so wide, and left out where there is room for fewer columns.
+const BAR: std::ops::RangeInclusive<usize> = 8..=32;
+
+/// Times of running tasks stand in so many columns.
+const TIME: usize = 10;
+
+/// How far a launch is. Slots write to it as they begin and end, each at a place of its own.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// Entries of the share.
+    share: u64,
+    /// Of those, what had ended before.
+    before: u64,
+    ended: AtomicU64,
+    failed: AtomicU64,
+    slots: Vec<Mutex<Slot>>,
+    pace: Mutex<Pace>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// Since when something runs there.
+    since: Option<Instant>,
+    /// Its path.
+    path: Vec<u8>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Board {
+    /// Of a launch that begins `tasks` tasks of a share of so many entries; `slots` is how many are watched.
+    pub(crate) fn new(share: u64, tasks: u64, slots: usize) -> Self {
+        Self {
+            share,
+            before: share.saturating_sub(tasks),
+            ended: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            slots: (0..slots).map(|_| Mutex::default()).collect(),
+            pace: Mutex::new(Pace::new(Instant::now())),
+        }
+    }
+
+    fn slot(&self, number: usize) -> Option<MutexGuard<'_, Slot>> {
+        self.slots.get(number.checked_sub(1)?).map(locked)
+    }
+
+    /// Something begins in a slot.
+    pub(crate) fn begun(&self, slot: usize, path: &OsStr) {
+        if let Some(mut slot) = self.slot(slot) {
+            slot.since = Some(Instant::now());
+            slot.path.clear();
+            slot.path.extend_from_slice(path.as_bytes());
+        }
+    }
+
+    /// Nothing runs in a slot any more.
+    pub(crate) fn left(&self, slot: usize) {
+        if let Some(mut slot) = self.slot(slot) {
+            slot.since = None;
+        }
+    }
+
+    /// A task ended.
+    pub(crate) fn ended(&self, failed: bool) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+
+    /// How far it is, on one line: `12 of 40 done, 1 failed, 2 running, 0.5/s, about 1 min left`.
+    pub(crate) fn line(&self, running: usize) -> String {
+        let [ended, failed] = [&self.ended, &self.failed].map(|number| number.load(Ordering::Relaxed));
+        let now = Instant::now();
+        let per_second = {
+            let mut pace = locked(&self.pace);
+            pace.look(now, ended);
+            pace.per_second(now, ended)
+        };
+        let done = (self.before + ended).min(self.share);
+        let mut line = format!("{done} of {} done", self.share);
+        if failed > 0 {
+            line.push_str(&format!(", {failed} failed"));
+        }
+        line.push_str(&format!(", {running} running"));
+        if let Some(per_second) = per_second {
+            let left = Duration::try_from_secs_f64((self.share - done) as f64 / per_second);
+            let left = about(left.unwrap_or(Duration::MAX));
+            line.push_str(&format!(", {}, {left} left", rate(per_second)));
+        }
+        line
+    }
+
+    fn bar(&self, width: usize) -> String {
+        if width < *BAR.start() {
+            return String::new();
+        }
+        let inside = width.min(*BAR.end()) - 2;
+        let done = (self.before + self.ended.load(Ordering::Relaxed)).min(self.share);
+        let filled = usize::try_from(u128::from(done) * inside as u128 / u128::from(self.share.max(1)));
+        let filled = filled.unwrap_or(inside);
+        format!("[{}{}]", "=".repeat(filled), " ".repeat(inside - filled))
+    }
+
+    /// What runs, longest first.
+    fn running(&self) -> Vec<(Duration, String)> {
+        let running = self.slots.iter().filter_map(|slot| {
+            let slot = locked(slot);
+            Some((slot.since?, units::path(OsStr::from_bytes(&slot.path))))
+        });
+        let mut running: Vec<(Instant, String)> = running.collect();
+        running.sort_by_key(|(since, _)| *since);
+        running.into_iter().map(|(since, path)| (since.elapsed(), path)).collect()
+    }
+}
+
+impl Picture for Board {
+    fn lines(&self, width: usize, height: usize) -> Vec<String> {
+        let running = self.running();
+        let line = self.line(running.len());
+        let bar = self.bar(width.saturating_sub(line.width() + 1));
+        let head = if bar.is_empty() { line } else { format!("{bar} {line}") };
+        let mut lines = vec![start_of(&head, width)];
+        let room = height.saturating_sub(1);
+        let shown = if running.len() > room { room.saturating_sub(1) } else { running.len() };
+        for (time, path) in &running[..shown] {
+            let time = units::duration(whole_seconds(*time));
+            lines.push(format!("{time:>TIME$} {}", end_of(path, width.saturating_sub(TIME + 1))));
+        }
+        if shown < running.len() && room > 0 {
+            lines.push(start_of(&format!("{:TIME$} and {} more", "", running.len() - shown), width));
+        }
+        // Narrower than a time's columns nothing of use can be told of tasks.
+        lines.retain(|line| line.width() <= width);
+        lines
+    }
+}
+
+/// Tenths that change at every look are only unrest.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
+}
+
+/// As much of the beginning as fits.
+fn start_of(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let fits = |letter: &char| {
+        used += letter.width().unwrap_or(0);
+        used <= width
+    };
+    let start: String = text.chars().take_while(fits).collect();
+    if width == 0 { start } else { format!("{start}…") }
+}
+
+/// As much of the end as fits: that tells one file from the others.
+fn end_of(text: &str, width: usize) -> String {
+    let reversed = |text: &str| text.chars().rev().collect::<String>();
+    if text.width() <= width { text.to_owned() } else { reversed(&start_of(&reversed(text), width)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use unicode_width::UnicodeWidthStr;
+
+    use super::{Board, end_of, start_of};
+    use crate::terminal::printer::Picture;
+
+    fn board() -> Board {
+        let board = Board::new(40, 30, 5);
+        for slot in 1..=5 {
+            board.begun(slot, OsStr::new(&format!("/data/n1/obs_{slot}\u{7}_星系.fits")));
+        }
+        board.left(5);
+        board.ended(true);
+        board.ended(false);
+        board
+    }
+
+    #[test]
+    fn a_picture_tells_how_far_it_is_and_what_runs_longest_first() {
+        let lines = board().lines(99, 9);
+        assert_eq!(lines[0], "[=========                     ] 12 of 40 done, 1 failed, 4 running");
+        assert_eq!(lines[1], "        0s /data/n1/obs_1\\u{7}_星系.fits");
+        assert_eq!(lines.len(), 5);
+    }
+
+    #[test]
+    fn a_picture_fits_whatever_room_there_is() {
+        let board = board();
+        for width in 0..120 {
+            for height in 1..9 {
+                let lines = board.lines(width, height);
+                assert!(lines.len() <= height, "{width} {height} {lines:?}");
+                assert!(lines.iter().all(|line| line.width() <= width), "{width} {height} {lines:?}");
+            }
+        }
+        assert_eq!(board.lines(30, 3)[1..], ["        0s …s_1\\u{7}_星系.fits", "           and 3 more"]);
+    }
+
+    #[test]
+    fn of_long_names_the_end_is_shown() {
+        assert_eq!((end_of("/a/b.fits", 7), start_of("/a/b.fits", 4)), ("…b.fits".into(), "/a/…".into()));
+        assert_eq!(end_of("星系", 3), "…系");
+    }
+}
