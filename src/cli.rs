@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::config::is_fixed;
 use crate::discover::EntryType;
 use crate::model::shares::Strategy;
-use crate::record::logs::Stream;
+use crate::record::logs::OutputStream;
 use crate::run::recorder::KeepLogs;
 use crate::run::result::ResultKind;
 use crate::run::schedule::MaxFailures;
@@ -585,7 +585,7 @@ pub struct LogsArgs {
     pub failed: bool,
     /// Just the bytes of one stream of a task's newest attempt whose output is kept, without headings
     #[arg(long, value_name = "STREAM", conflicts_with = "failed")]
-    pub only: Option<Stream>,
+    pub only: Option<OutputStream>,
     /// What canfar-run itself said in the launches of a replica
     #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only"], value_parser = clap::value_parser!(u32).range(1..))]
     pub replica: Option<u32>,

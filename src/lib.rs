@@ -46,7 +46,7 @@ pub use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageTrouble;
 use crate::liveness::takeover::AlreadyRunning;
-use crate::output::{Fault, Output};
+use crate::output::{Stdout, StdoutFault};
 use crate::process::init::run_as_init;
 use crate::process::signals;
 use crate::terminal::console::Console;
@@ -55,15 +55,15 @@ use crate::terminal::console::Console;
 /// has to say to standard error, and tells what to exit with.
 pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + Send)) -> ExitCode {
     signals::block_all();
-    let mut out = Output::new(out);
+    let mut out = Stdout::new(out);
     let ended = dispatch(argv, environment, &mut out).or_else(|error| print_if_asked(error, &mut out));
     ended.unwrap_or_else(|error| match (error.downcast::<clap::Error>(), out.fault()) {
         (Ok(wrong), _) => {
             let _ = write!(anstream::stderr(), "canfar-run: {}", wrong.render().ansi());
             ExitCode::Usage
         }
-        (Err(_), Some(Fault::ReaderLeft)) => ExitCode::Ok,
-        (Err(error), Some(Fault::Failed)) => {
+        (Err(_), Some(StdoutFault::ReaderLeft)) => ExitCode::Ok,
+        (Err(error), Some(StdoutFault::Failed)) => {
             let error = error.context("standard output can't be written");
             Console::new(Verbosity::Normal, Color::Auto).error(&error);
             ExitCode::CannotWrite

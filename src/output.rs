@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 
 /// Why not all could be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum StdoutFault {
     /// Nobody reads it any more.
     ReaderLeft,
     /// Anything else, such as a full disk.
@@ -12,32 +12,32 @@ pub enum Fault {
 }
 
 /// Standard output, which remembers whether it could be written.
-pub struct Output<'w> {
+pub struct Stdout<'w> {
     to: &'w mut (dyn Write + Send),
-    fault: Option<Fault>,
+    fault: Option<StdoutFault>,
 }
 
-impl<'w> Output<'w> {
+impl<'w> Stdout<'w> {
     /// Prints to this.
     pub fn new(to: &'w mut (dyn Write + Send)) -> Self {
         Self { to, fault: None }
     }
 
     /// Why not all could be printed; `None` where it could.
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<StdoutFault> {
         self.fault
     }
 
     fn noting<T>(&mut self, printed: io::Result<T>) -> io::Result<T> {
         printed.inspect_err(|error| match error.kind() {
             ErrorKind::Interrupted => {}
-            ErrorKind::BrokenPipe => self.fault = Some(Fault::ReaderLeft),
-            _ => self.fault = Some(Fault::Failed),
+            ErrorKind::BrokenPipe => self.fault = Some(StdoutFault::ReaderLeft),
+            _ => self.fault = Some(StdoutFault::Failed),
         })
     }
 }
 
-impl Write for Output<'_> {
+impl Write for Stdout<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let printed = self.to.write(bytes);
         self.noting(printed)

@@ -15,7 +15,7 @@ pub struct OsText(pub OsString);
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Form {
+enum TextForm {
     Text(String),
     Bytes { base64: String },
 }
@@ -23,8 +23,8 @@ enum Form {
 impl Serialize for OsText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let form = match self.0.to_str() {
-            Some(text) => Form::Text(text.to_owned()),
-            None => Form::Bytes { base64: encode(&self.0) },
+            Some(text) => TextForm::Text(text.to_owned()),
+            None => TextForm::Bytes { base64: encode(&self.0) },
         };
         form.serialize(serializer)
     }
@@ -32,9 +32,9 @@ impl Serialize for OsText {
 
 impl<'de> Deserialize<'de> for OsText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Form::deserialize(deserializer)? {
-            Form::Text(text) => Ok(Self(text.into())),
-            Form::Bytes { base64 } => decode(&base64).map(Self).map_err(serde::de::Error::custom),
+        match TextForm::deserialize(deserializer)? {
+            TextForm::Text(text) => Ok(Self(text.into())),
+            TextForm::Bytes { base64 } => decode(&base64).map(Self).map_err(serde::de::Error::custom),
         }
     }
 }

@@ -43,9 +43,9 @@ const CREW_STACK: usize = 512 * 1024;
 
 /// Threads that share out work which keeps CPUs busy: one for each CPU there is to use.
 #[derive(Debug)]
-pub struct Crew(Option<ThreadPool>);
+pub struct CpuPool(Option<ThreadPool>);
 
-impl Crew {
+impl CpuPool {
     /// Only the calling thread where there is but one CPU, no other thread can be had, or the caller is of a crew itself.
     pub fn gather() -> Self {
         let cpus = available_parallelism().map_or(1, usize::from).min(MOST_CREW);
@@ -77,14 +77,14 @@ impl Crew {
 mod tests {
     use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-    use super::{Crew, pool_of_up_to};
+    use super::{CpuPool, pool_of_up_to};
 
     #[test]
     fn what_a_crew_does_comes_in_order_and_who_is_of_one_gathers_none() {
-        let crew = Crew::gather();
+        let crew = CpuPool::gather();
         let squares = crew.map((0..1000).collect(), |number: u64| number * number);
         assert!(squares.into_iter().eq((0..1000).map(|number| number * number)));
-        assert_eq!(crew.map(vec![(), ()], |()| Crew::gather().size() == 1 || crew.size() == 1), [true; 2]);
+        assert_eq!(crew.map(vec![(), ()], |()| CpuPool::gather().size() == 1 || crew.size() == 1), [true; 2]);
     }
 
     /// Of at most so many, as if the system had no more.

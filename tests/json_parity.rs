@@ -6,7 +6,7 @@ use std::process::Command;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use canfar_run::json::{
-    Elements, ElementsError, Fault, JsonError, Kind, members, normalise, scan_value, string_text,
+    Elements, ElementsError, JsonError, JsonFault, JsonKind, members, normalise, scan_value, string_text,
 };
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn case(document: &[u8]) -> serde_json::Value {
     };
     assert!(!normal.text.contains(&b'\n'), "{}", document.escape_ascii());
     let texts: Vec<_> = match normal.kind {
-        Kind::String => vec![string_text(&normal.text)],
+        JsonKind::String => vec![string_text(&normal.text)],
         _ => members(document).map(|member| string_text(member.key)).collect(),
     };
     json!({
@@ -41,16 +41,16 @@ fn case(document: &[u8]) -> serde_json::Value {
 }
 
 /// A valid document put together again from what its members or elements are said to be.
-fn rebuilt(document: &[u8], kind: Kind) -> Vec<u8> {
+fn rebuilt(document: &[u8], kind: JsonKind) -> Vec<u8> {
     let between = |open: &str, parts: &[Vec<u8>], close: &str| {
         [open.as_bytes(), &parts.join(&b','), close.as_bytes()].concat()
     };
     match kind {
-        Kind::Object => {
+        JsonKind::Object => {
             let member = |member: canfar_run::json::Member<'_>| [member.key, b":", member.value].concat();
             between("{", &members(document).map(member).collect::<Vec<_>>(), "}")
         }
-        Kind::Array => {
+        JsonKind::Array => {
             let elements = streamed(document, &[usize::MAX], 64).unwrap();
             between("[", &elements.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), "]")
         }
@@ -100,10 +100,10 @@ fn a_document_that_is_cut_off_breaks_at_its_end() {
         for cut in 0..whole {
             let error = normalise(&document[..cut], DEPTH).unwrap_err();
             assert_eq!(error.offset, cut as u64, "{}: {error}", document[..cut].escape_ascii());
-            assert!(matches!(error.what, Fault::Ends { .. } | Fault::Empty), "{error}");
+            assert!(matches!(error.what, JsonFault::Ends { .. } | JsonFault::Empty), "{error}");
             let error = streamed(&document[..cut], &[7], 16).unwrap_err().1;
             assert_eq!(error.offset, cut as u64, "{}: {error}", document[..cut].escape_ascii());
-            assert!(matches!(error.what, Fault::EndsAfter { .. } | Fault::Empty), "{error}");
+            assert!(matches!(error.what, JsonFault::EndsAfter { .. } | JsonFault::Empty), "{error}");
         }
         assert!(normalise(&document[..whole], DEPTH).is_ok());
     }
@@ -199,14 +199,14 @@ proptest! {
         prop_assert_eq!(&streamed(&document, &lengths, buffer), &at_once);
         match (whole, at_once) {
             (Ok(normal), Ok(found)) => {
-                prop_assert_eq!(normal.kind, Kind::Array);
+                prop_assert_eq!(normal.kind, JsonKind::Array);
                 prop_assert_eq!(found, sliced(&document));
             }
-            (Err(whole), Err((_, streamed))) if !matches!(streamed.what, Fault::NotAnArray(_)) => {
+            (Err(whole), Err((_, streamed))) if !matches!(streamed.what, JsonFault::NotAnArray(_)) => {
                 prop_assert_eq!(whole.offset, streamed.offset);
             }
             (whole, Err((_, streamed))) => {
-                prop_assert!(matches!(streamed.what, Fault::NotAnArray(_)), "{:?} {:?}", whole, streamed);
+                prop_assert!(matches!(streamed.what, JsonFault::NotAnArray(_)), "{:?} {:?}", whole, streamed);
             }
             (Err(whole), Ok(_)) => prop_assert!(false, "accepted although {whole}"),
         }

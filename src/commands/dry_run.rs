@@ -10,8 +10,8 @@ use crate::commands::run::{at_home, rules, source};
 use crate::config::{RunConfig, Verbosity};
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
-use crate::journal::state::{History, LastLaunch};
-use crate::launch::{Due, agree, agree_on_command};
+use crate::journal::state::{JournalState, LastLaunch};
+use crate::launch::{Pending, agree, agree_on_command};
 use crate::listing;
 use crate::liveness::heartbeat::{HeartbeatTimes, Liveness};
 use crate::liveness::takeover::{Prober, probe};
@@ -22,7 +22,7 @@ use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
 use crate::record::inputs::InputList;
 use crate::run::entry_names::EntryNames;
-use crate::run::execute::Manner;
+use crate::run::execute::ExecMode;
 use crate::run::worker::write_request;
 use crate::store::layout::Layout;
 use crate::template::{TaskPlace, shell_quote};
@@ -50,7 +50,7 @@ pub(super) fn own_share(
             let RunConfig { command, manner, accept_changed_command, .. } = config;
             agree_on_command(&list, &layout, command, *manner, *accept_changed_command)?;
             let config = at_home(config, &list, console)?;
-            let mut printer = Printer::begin(&config, names_in(&config, &list), out)?;
+            let mut printer = CommandPrinter::begin(&config, names_in(&config, &list), out)?;
             list.read(list.share_of(replica)?.iter(), |index, entry| {
                 heed(stop)?;
                 printer.print(index, 1, entry)
@@ -64,7 +64,8 @@ pub(super) fn own_share(
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
             let share =
                 crate::model::shares::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
-            let mut printer = Printer::begin(config, config.entry_names(source, &config.started_in), out)?;
+            let mut printer =
+                CommandPrinter::begin(config, config.entry_names(source, &config.started_in), out)?;
             for index in share.iter() {
                 let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));
                 heed(stop)?;
@@ -102,14 +103,14 @@ pub(super) fn rest_of(
             continue;
         }
         let run = &list.header().run;
-        let history = History::read(&layout, run, replica.id(), share.clone(), LastLaunch::Dead)?;
-        let mut places = Due::of(&history, config.rerun).places();
+        let history = JournalState::read(&layout, run, replica.id(), share.clone(), LastLaunch::Dead)?;
+        let mut places = Pending::of(&history, config.rerun).places();
         if places.is_empty() {
             continue;
         }
         places.sort_unstable();
         let config = config.on_behalf_of(replica, std::time::Duration::ZERO);
-        let mut printer = Printer::begin(&config, names_in(&config, list), &mut *out)?;
+        let mut printer = CommandPrinter::begin(&config, names_in(&config, list), &mut *out)?;
         let indices = places.into_iter().filter_map(|place| share.index_at(place.into()));
         list.read(indices, |index, entry| {
             heed(stop)?;
@@ -150,7 +151,7 @@ fn heed(stop: &Shutdown) -> anyhow::Result<()> {
 }
 
 fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
-    let what = if config.manner == Manner::Own { "command" } else { "request" };
+    let what = if config.manner == ExecMode::Own { "command" } else { "request" };
     console.say(
         Verbosity::Normal,
         Tone::Plain,
@@ -159,7 +160,7 @@ fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
 }
 
 /// Prints tasks as a shell can run them: a command each, or one worker with all requests.
-struct Printer<'a> {
+struct CommandPrinter<'a> {
     config: &'a RunConfig,
     names: EntryNames,
     /// What a worker is told of its temporary folder.
@@ -169,13 +170,13 @@ struct Printer<'a> {
     printed: u64,
 }
 
-impl<'a> Printer<'a> {
+impl<'a> CommandPrinter<'a> {
     fn begin(config: &'a RunConfig, names: EntryNames, out: &'a mut dyn Write) -> anyhow::Result<Self> {
         let out = BufWriter::with_capacity(PRINTED_AT_ONCE, out);
         let folder = config.scratch.iter().find(|folder| folder.is_dir());
         let folder = folder.map_or(Path::new("/tmp"), PathBuf::as_path).as_os_str();
         let mut printer = Self { config, names, folder, out, line: Vec::new(), printed: 0 };
-        if config.manner != Manner::Own {
+        if config.manner != ExecMode::Own {
             printer.line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
             // No line of JSON ends them early.
             printer.line.extend_from_slice(b" << 'REQUESTS'\n");
@@ -187,8 +188,8 @@ impl<'a> Printer<'a> {
     /// Prints a task, for an attempt of this number.
     fn print(&mut self, index: u64, attempt: u32, entry: Entry<'_>) -> anyhow::Result<()> {
         match self.config.manner {
-            Manner::Own => self.command(index, entry),
-            Manner::Workers { .. } => {
+            ExecMode::Own => self.command(index, entry),
+            ExecMode::Workers { .. } => {
                 write_request(&mut self.line, &self.names.path(entry.path), index, attempt, self.folder);
             }
         }
@@ -215,7 +216,7 @@ impl<'a> Printer<'a> {
 
     /// How many tasks were printed.
     fn end(mut self) -> anyhow::Result<u64> {
-        if self.config.manner != Manner::Own {
+        if self.config.manner != ExecMode::Own {
             self.out.write_all(b"REQUESTS\n").context(CANNOT)?;
         }
         self.out.flush().context(CANNOT)?;

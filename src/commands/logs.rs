@@ -12,13 +12,13 @@ use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::journal::attempts::{PastAttempt, attempts_of};
 use crate::journal::launches::{last_launches, launches_of};
-use crate::journal::state::{History, Known, LastLaunch};
+use crate::journal::state::{JournalState, LastLaunch, TaskState};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::takeover::Prober;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
-use crate::record::logs::{KeptOutput, Stream};
-use crate::report::logs::{self as report, Told};
+use crate::record::logs::{KeptOutput, OutputStream};
+use crate::report::logs::{self as report, LogsJson};
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::terminal::console::Console;
@@ -33,25 +33,27 @@ const EXAMPLES: usize = 5;
 /// # Errors
 /// When there is no such task, or something can't be read or printed.
 pub fn run(args: &LogsArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let asked = Asked::of(args, environment)?;
+    let asked = LogQuery::of(args, environment)?;
     let times = heartbeat_times(environment)?;
     match asked {
-        Asked::Replica(layout, replica) => own_words(&layout, replica, out),
-        Asked::Failed(layout) => Run::open(&layout, times)?.failed(out),
-        Asked::Task(layout, task) => Run::open(&layout, times)?.task(&task, environment, args.only, out),
+        LogQuery::Replica(layout, replica) => own_words(&layout, replica, out),
+        LogQuery::Failed(layout) => LoggedRun::open(&layout, times)?.failed(out),
+        LogQuery::Task(layout, task) => {
+            LoggedRun::open(&layout, times)?.task(&task, environment, args.only, out)
+        }
     }?;
     out.flush().context("can't print the output")?;
     Ok(ExitCode::Ok)
 }
 
 /// What is to be shown, of which run.
-enum Asked {
+enum LogQuery {
     Task(Layout, OsString),
     Failed(Layout),
     Replica(Layout, u32),
 }
 
-impl Asked {
+impl LogQuery {
     fn of(args: &LogsArgs, environment: &Environment) -> anyhow::Result<Self> {
         let layout = |dir: &OsStr| Layout::new(environment.absolute(Path::new(dir)));
         let default = OsStr::new("results");
@@ -78,7 +80,7 @@ impl Asked {
 }
 
 /// A run whose tasks are looked for.
-struct Run<'a> {
+struct LoggedRun<'a> {
     layout: &'a Layout,
     list: InputList,
     /// Of all replicas.
@@ -86,7 +88,7 @@ struct Run<'a> {
     prober: Prober,
 }
 
-impl<'a> Run<'a> {
+impl<'a> LoggedRun<'a> {
     fn open(layout: &'a Layout, times: HeartbeatTimes) -> anyhow::Result<Self> {
         let Some(list) = InputList::open(layout)? else {
             bail!(
@@ -100,11 +102,11 @@ impl<'a> Run<'a> {
     }
 
     /// What all journals of a replica say.
-    fn history(&self, replica: u32, share: &Share) -> anyhow::Result<History> {
+    fn history(&self, replica: u32, share: &Share) -> anyhow::Result<JournalState> {
         let last = launches_of(self.layout, replica)?.pop();
         let journal = last.map(|last| self.layout.journal(replica, last));
         let lives = journal.is_some_and(|journal| self.prober.is_running(&journal));
-        History::read(self.layout, self.id(), replica, share.clone(), LastLaunch::at_work(lives))
+        JournalState::read(self.layout, self.id(), replica, share.clone(), LastLaunch::at_work(lives))
     }
 
     fn id(&self) -> &str {
@@ -115,7 +117,7 @@ impl<'a> Run<'a> {
         &self,
         task: &OsStr,
         environment: &Environment,
-        only: Option<Stream>,
+        only: Option<OutputStream>,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let (index, path) = self.find(task, environment)?;
@@ -128,12 +130,12 @@ impl<'a> Run<'a> {
         if let Some(stream) = only {
             return self.newest(replica, &attempts, stream, &path, out);
         }
-        let told = |attempt| Told { index, path: &path, replica, attempt };
+        let told = |attempt| LogsJson { index, path: &path, replica, attempt };
         for attempt in &attempts {
             self.show(&told(attempt), out)?;
         }
-        let known = self.history(replica, share)?.task(index).map_or(Known::Nothing, |note| note.known);
-        if attempts.is_empty() || known == Known::Lost {
+        let known = self.history(replica, share)?.task(index).map_or(TaskState::Nothing, |note| note.known);
+        if attempts.is_empty() || known == TaskState::Lost {
             report::no_attempt(index, &path, replica, known, out)?;
         }
         Ok(())
@@ -181,7 +183,9 @@ impl<'a> Run<'a> {
             };
             let history = self.history(replica, share)?;
             let has_failed = |index: u64| {
-                history.task(index).is_some_and(|note| matches!(note.known, Known::Failed | Known::Lost))
+                history
+                    .task(index)
+                    .is_some_and(|note| matches!(note.known, TaskState::Failed | TaskState::Lost))
             };
             let mut attempts = attempts_of(self.layout, self.id(), replica, has_failed)?;
             attempts.sort_by_key(|attempt| attempt.ended.index);
@@ -192,11 +196,11 @@ impl<'a> Run<'a> {
                 let (own, others) = rest.split_at(own);
                 rest = others;
                 own.iter().try_for_each(|attempt| {
-                    self.show(&Told { index, path: entry.path, replica, attempt }, out)
+                    self.show(&LogsJson { index, path: entry.path, replica, attempt }, out)
                 })?;
-                let is_lost = history.task(index).is_some_and(|note| note.known == Known::Lost);
+                let is_lost = history.task(index).is_some_and(|note| note.known == TaskState::Lost);
                 if own.is_empty() || is_lost {
-                    report::no_attempt(index, entry.path, replica, Known::Lost, out)?;
+                    report::no_attempt(index, entry.path, replica, TaskState::Lost, out)?;
                 }
                 Ok(())
             })?;
@@ -211,7 +215,7 @@ impl<'a> Run<'a> {
         KeptOutput::open(&path, span, attempt.ended.index, attempt.ended.attempt).map(Some)
     }
 
-    fn show(&self, told: &Told<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn show(&self, told: &LogsJson<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
         report::attempt(told, self.output(told.replica, told.attempt)?, out)
     }
 
@@ -219,7 +223,7 @@ impl<'a> Run<'a> {
         &self,
         replica: u32,
         attempts: &[PastAttempt],
-        stream: Stream,
+        stream: OutputStream,
         path: &OsStr,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {

@@ -15,8 +15,8 @@ use crate::launch::told;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::RunLock;
 use crate::merge::{
-    Directory, Format, MergedDirectory, Proof, Summary, Survey, Targets, joined_before, left_out,
-    partial_name, survey, write, write_missing,
+    Format, MergeDirectory, MergeIndex, MergeSummary, MergedDirectory, Proof, Targets, joined_before,
+    left_out, partial_name, survey, write, write_missing,
 };
 use crate::model::provenance::Process;
 use crate::output::WhileRead;
@@ -45,7 +45,7 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     // One that began earlier, and knows less, is not to write last.
     let _lock = lock(&first, times, &console)?;
     let directories =
-        roots.iter().map(|root| Directory::open(root, times)).collect::<anyhow::Result<Vec<_>>>()?;
+        roots.iter().map(|root| MergeDirectory::open(root, times)).collect::<anyhow::Result<Vec<_>>>()?;
     let typed = |path: &PathBuf| Destination::typed(path, environment);
     let mut targets = Targets::within(&first);
     targets.results = args.output.as_ref().map_or(targets.results, typed);
@@ -63,7 +63,7 @@ pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> 
     }
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
     let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
-    Ok(told(&Summary::of(&survey, &results), code, args.json, &console, out))
+    Ok(told(&MergeSummary::of(&survey, &results), code, args.json, &console, out))
 }
 
 /// The lock of the directory that a merge writes to. Where nothing can be written there, nobody else can merge either, and
@@ -84,7 +84,7 @@ fn lock(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Re
 /// As [`run`].
 pub(super) fn whole(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<ExitCode> {
     let targets = Targets::within(layout);
-    let mut directories = vec![Directory::open(layout.root(), times)?];
+    let mut directories = vec![MergeDirectory::open(layout.root(), times)?];
     let mut dirs = vec![units::path(layout.root())];
     let before = joined_before(&targets);
     for MergedDirectory { results_dir, .. } in left_out(&before, &directories) {
@@ -92,7 +92,7 @@ pub(super) fn whole(layout: &Layout, times: HeartbeatTimes, console: &Console) -
         dirs.push(results_dir.clone());
     }
     for joined in &dirs[1..] {
-        directories.push(Directory::open(Path::new(joined), times)?);
+        directories.push(MergeDirectory::open(Path::new(joined), times)?);
     }
     let mut survey = survey(directories, Format::Json)?;
     Ok(write_and_tell(&mut survey, &targets, &dirs, console, &mut std::io::sink())?.1)
@@ -100,7 +100,7 @@ pub(super) fn whole(layout: &Layout, times: HeartbeatTimes, console: &Console) -
 
 /// Where the results are, and what to exit with.
 fn write_and_tell(
-    survey: &mut Survey,
+    survey: &mut MergeIndex,
     targets: &Targets,
     dirs: &[String],
     console: &Console,
@@ -116,7 +116,7 @@ fn write_and_tell(
 }
 
 /// Refuses to replace results by fewer: an earlier merge joined directories that are not given now.
-fn refuse_to_take_out(targets: &Targets, directories: &[Directory]) -> anyhow::Result<()> {
+fn refuse_to_take_out(targets: &Targets, directories: &[MergeDirectory]) -> anyhow::Result<()> {
     let before = joined_before(targets);
     let left_out = left_out(&before, directories);
     if left_out.is_empty() {

@@ -1,7 +1,7 @@
 //! One file a subcommand: each wires the steps together, the work is elsewhere.
 
+mod auto_merge;
 mod dry_run;
-mod last;
 pub mod logs;
 pub mod merge;
 pub mod plan;

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::cli::PlanArgs;
-use crate::config::{Given, SharedIdentity, replica_count, source_of};
+use crate::config::{GivenOptions, SharedIdentity, replica_count, source_of};
 use crate::discover;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
@@ -22,7 +22,7 @@ use crate::text;
 use crate::units;
 
 /// A list to plan with.
-struct Listed {
+struct PlannedList {
     entries: Entries,
     sizes: Vec<u64>,
     strategy: Strategy,
@@ -43,8 +43,8 @@ pub fn run(
 ) -> anyhow::Result<ExitCode> {
     let replicas = replica_count(args.replica_count.as_deref(), identity, environment)?;
     let listed = match source_of(&args.inputs, environment)? {
-        Given::Source(source) => from_source(&source, args, environment, replicas, console)?,
-        Given::OwnList => from_run(args, environment, replicas)?,
+        GivenOptions::Source(source) => from_source(&source, args, environment, replicas, console)?,
+        GivenOptions::OwnList => from_run(args, environment, replicas)?,
     };
     let plan = Plan::new(&listed.entries, &listed.sizes, listed.strategy, listed.replicas, listed.unreadable);
     let text = if args.json.unwrap_or(false) {
@@ -71,7 +71,7 @@ fn from_source(
     environment: &Environment,
     replicas: Option<NonZeroU32>,
     console: &Console,
-) -> anyhow::Result<Listed> {
+) -> anyhow::Result<PlannedList> {
     let rules = Rules {
         allow_empty: args.inputs.allow_empty.unwrap_or(false),
         with_sizes: args.strategy.needs_sizes(),
@@ -85,7 +85,7 @@ fn from_source(
     let sizes = sizes_of(&listed.entries, &environment.cwd)?;
     let unreadable = listed.unreadable.iter().map(units::path).collect();
     let replicas = replicas.unwrap_or(NonZeroU32::MIN);
-    Ok(Listed { entries: listed.entries, sizes, strategy: args.strategy, replicas, unreadable })
+    Ok(PlannedList { entries: listed.entries, sizes, strategy: args.strategy, replicas, unreadable })
 }
 
 /// The plan of a run that has begun is what its list says.
@@ -93,7 +93,7 @@ fn from_run(
     args: &PlanArgs,
     environment: &Environment,
     replicas: Option<NonZeroU32>,
-) -> anyhow::Result<Listed> {
+) -> anyhow::Result<PlannedList> {
     let layout = Layout::new(environment.absolute(&args.results_dir));
     let Some(list) = InputList::open(&layout)? else {
         bail!(
@@ -106,7 +106,7 @@ fn from_run(
     let entries = list.entries(&crate::model::shares::Share::Range(0..header.count))?;
     let sizes = sizes_of(&entries, header.begun_in().unwrap_or(&environment.cwd))?;
     let unreadable = header.unreadable.iter().map(|folder| units::path(&folder.0)).collect();
-    Ok(Listed { sizes, entries, strategy: header.strategy, replicas, unreadable })
+    Ok(PlannedList { sizes, entries, strategy: header.strategy, replicas, unreadable })
 }
 
 /// The sizes of all entries, of which relative ones are so to `folder`; none where they are not all files, as in a list of

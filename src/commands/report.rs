@@ -11,7 +11,7 @@ use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
 use crate::record::destination::Destination;
 use crate::report::html;
-use crate::report::html::model::{self, Chronicle};
+use crate::report::html::model::{self, RunHistory};
 use crate::store::layout::{Layout, REPORT};
 use crate::terminal::console::{Console, Tone};
 
@@ -27,7 +27,7 @@ pub fn run(args: &ReportArgs, environment: &Environment, out: &mut dyn Write) ->
         None => Destination::Path(layout.merged(REPORT)),
     };
     refuse_names(&target, &layout)?;
-    let chronicle = model::gather(&layout, times)?;
+    let chronicle = model::load(&layout, times)?;
     write(&chronicle, &layout, &target, out)
         .with_context(|| format!("can't write the report to {target}"))
         .context(CannotWrite)?;
@@ -51,7 +51,7 @@ fn refuse_names(target: &Destination, layout: &Layout) -> anyhow::Result<()> {
 }
 
 fn write(
-    chronicle: &Chronicle,
+    chronicle: &RunHistory,
     layout: &Layout,
     target: &Destination,
     stdout: &mut dyn Write,

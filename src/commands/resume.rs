@@ -14,15 +14,15 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 
 use crate::cli::Shares;
+use crate::commands::auto_merge::merge_if_last;
 use crate::commands::dry_run;
-use crate::commands::last::merge_if_last;
 use crate::config::{RunConfig, Verbosity, refuse_fixed};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::journal::launches::{last_launches, launches_of};
-use crate::journal::state::Standing;
-use crate::launch::{Before, Ended, Launcher, changed_since, remarks, told};
+use crate::journal::state::ShareCounts;
+use crate::launch::{LaunchOutcome, Launcher, ShareStatus, changed_since, remarks, told};
 use crate::liveness::heartbeat::{Liveness, quiet_ones};
 use crate::liveness::takeover::{AlreadyRunning, TakeoverObserver, ended_in_order, probe};
 use crate::model::provenance::{NamedFile, Process};
@@ -83,7 +83,7 @@ pub fn run(
         me: Process::current(config.session.clone()),
         command_files: command_files::digests(config.command_words(), &config.cwd),
         last_launches: last_launches(&layout)?,
-        watched: Watched::default(),
+        watched: WatchedJournals::default(),
         layout: &layout,
     };
     let container = config.identity.replica;
@@ -99,7 +99,7 @@ pub fn run(
     }
     resume.say_begin(own.len());
     resume.watched = resume.watch(own.iter().chain(&others));
-    let mut tally = Tally::default();
+    let mut tally = ResumeProgress::default();
     own.iter().for_each(|share| resume.take(*share, &mut tally));
     // From the end: containers that look after them begin at the front.
     others.iter().rev().for_each(|share| resume.help(*share, &mut tally));
@@ -118,7 +118,7 @@ fn choose(chosen: Option<&Shares>, count: NonZeroU32) -> anyhow::Result<Vec<Repl
 
 /// What watching the journals of launches elsewhere showed.
 #[derive(Debug, Default)]
-struct Watched {
+struct WatchedJournals {
     /// Journals that did not grow, with their lengths.
     quiet: BTreeMap<PathBuf, u64>,
     /// Shares whose did, with who writes them.
@@ -140,16 +140,16 @@ struct Resume<'a> {
     command_files: Vec<NamedFile>,
     /// The newest launch of each share when this began.
     last_launches: BTreeMap<u32, u32>,
-    watched: Watched,
+    watched: WatchedJournals,
 }
 
 /// How the shares went.
 #[derive(Debug, Default)]
-struct Tally {
-    ended: Vec<Ended>,
+struct ResumeProgress {
+    ended: Vec<LaunchOutcome>,
     done: u64,
     /// How those of them stand that were done before.
-    standings: Vec<(u32, Standing)>,
+    standings: Vec<(u32, ShareCounts)>,
     at_work: Vec<u32>,
     not_begun: Vec<u32>,
     errors: Vec<ShareError>,
@@ -158,12 +158,12 @@ struct Tally {
 }
 
 /// Hears whether an earlier launch of a share lives.
-struct Watching<'a> {
+struct ResumeObserver<'a> {
     resume: &'a Resume<'a>,
     share: Replica,
 }
 
-impl TakeoverObserver for Watching<'_> {
+impl TakeoverObserver for ResumeObserver<'_> {
     fn keep_going(&self) -> bool {
         self.resume.stop.external_signal().is_none()
     }
@@ -206,7 +206,7 @@ impl Resume<'_> {
     }
 
     /// Learns which launches elsewhere live, of all shares side by side: each alone would take as long.
-    fn watch<'s>(&self, shares: impl Iterator<Item = &'s Replica>) -> Watched {
+    fn watch<'s>(&self, shares: impl Iterator<Item = &'s Replica>) -> WatchedJournals {
         let mut unclear = BTreeMap::new();
         for share in shares {
             let Some(launch) = self.last_launches.get(&share.id()) else { continue };
@@ -219,7 +219,7 @@ impl Resume<'_> {
             }
         }
         if unclear.is_empty() {
-            return Watched::default();
+            return WatchedJournals::default();
         }
         let launches = units::plural(unclear.len() as u64, "launch", "launches");
         self.say(&format!(
@@ -231,11 +231,11 @@ impl Resume<'_> {
         let grew = unclear.into_iter().filter(|(journal, _)| !quiet.contains_key(journal));
         // One that ended meanwhile said so.
         let at_work = grew.filter(|(journal, _)| !ended_in_order(journal).unwrap_or(false));
-        Watched { at_work: at_work.map(|(_, share)| share).collect(), quiet }
+        WatchedJournals { at_work: at_work.map(|(_, share)| share).collect(), quiet }
     }
 
     /// Takes a share that this container looks after.
-    fn take(&self, replica: Replica, tally: &mut Tally) {
+    fn take(&self, replica: Replica, tally: &mut ResumeProgress) {
         if self.stop.external_signal().is_some() {
             return;
         }
@@ -253,12 +253,12 @@ impl Resume<'_> {
         }
     }
 
-    fn skip(&self, replica: Replica, who: &str, tally: &mut Tally) {
+    fn skip(&self, replica: Replica, who: &str, tally: &mut ResumeProgress) {
         self.say(&format!("{replica} is at work ({who}): left alone"));
         tally.at_work.push(replica.id());
     }
 
-    fn note_error(&self, replica: Replica, error: anyhow::Error, tally: &mut Tally) {
+    fn note_error(&self, replica: Replica, error: anyhow::Error, tally: &mut ResumeProgress) {
         if self.stop.external_signal().is_some() {
             return;
         }
@@ -269,7 +269,7 @@ impl Resume<'_> {
     }
 
     /// Takes a share that another container looks after, if nobody is at it.
-    fn help(&self, replica: Replica, tally: &mut Tally) {
+    fn help(&self, replica: Replica, tally: &mut ResumeProgress) {
         let is_known_to_live = self.watched.at_work.contains_key(&replica.id());
         if is_known_to_live || self.stop.external_signal().is_some() || tally.is_over() || self.is_late() {
             return;
@@ -297,7 +297,7 @@ impl Resume<'_> {
         }
     }
 
-    fn take_if_due(&self, replica: Replica, tally: &mut Tally) -> anyhow::Result<()> {
+    fn take_if_due(&self, replica: Replica, tally: &mut ResumeProgress) -> anyhow::Result<()> {
         let Some(share) = self.share_of(replica).filter(|share| !share.is_empty()) else {
             tally.done += 1;
             return Ok(());
@@ -312,7 +312,7 @@ impl Resume<'_> {
             descendants: self.descendants,
         };
         let before = launcher.look(&share)?;
-        if let Before::Done(standing) = before {
+        if let ShareStatus::Done(standing) = before {
             tally.done += 1;
             tally.standings.push((replica.id(), standing));
         } else if self.is_settled(replica)? {
@@ -320,7 +320,7 @@ impl Resume<'_> {
         } else if tally.is_over() || self.is_late() {
             tally.not_begun.push(replica.id());
         } else {
-            let listener = Watching { resume: self, share: replica };
+            let listener = ResumeObserver { resume: self, share: replica };
             self.console.end_copy();
             let files = self.command_files.clone();
             tally.ended.push(launcher.launch(share, before, &self.me, files, &listener, Instant::now())?);
@@ -334,7 +334,7 @@ impl Resume<'_> {
     }
 
     /// Says how it went and gives the exit code.
-    fn close(&self, tally: Tally, out: &mut dyn Write) -> ExitCode {
+    fn close(&self, tally: ResumeProgress, out: &mut dyn Write) -> ExitCode {
         self.console.end_copy();
         let mut code = self.code(&tally);
         if self.config.merge {
@@ -369,7 +369,7 @@ impl Resume<'_> {
         told(&summary, code, self.config.json, self.console, out)
     }
 
-    fn code(&self, tally: &Tally) -> ExitCode {
+    fn code(&self, tally: &ResumeProgress) -> ExitCode {
         let by_signal = self.stop.external_signal().map(ExitCode::Signal);
         let by_rest = (!tally.not_begun.is_empty()).then_some(ExitCode::Incomplete);
         let has_failures = tally.standings.iter().any(|(_, standing)| standing.has_failures());
@@ -380,7 +380,7 @@ impl Resume<'_> {
     }
 }
 
-impl Tally {
+impl ResumeProgress {
     /// Whether the last share ended for what no other share can escape.
     fn is_over(&self) -> bool {
         // Where another launch took over, it is one share that is settled.

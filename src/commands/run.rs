@@ -5,22 +5,22 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::commands::auto_merge::merge_if_last;
 use crate::commands::dry_run;
-use crate::commands::last::merge_if_last;
-use crate::config::{Given, RunConfig, Verbosity};
+use crate::config::{GivenOptions, RunConfig, Verbosity};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
-use crate::launch::{Before, Launcher, agree, agree_on_command, print_json};
+use crate::launch::{Launcher, ShareStatus, agree, agree_on_command, print_json};
 use crate::listing::{self, ListingObserver, Rules};
 use crate::liveness::run_lock::LockObserver;
 use crate::liveness::takeover::TakeoverObserver;
 use crate::model::provenance::{NamedFile, Process};
-use crate::model::usage::Told;
+use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
 use crate::record::command_files;
 use crate::record::inputs::{InputList, Origin, Source};
-use crate::report::launch::Summary;
+use crate::report::launch::LaunchSummary;
 use crate::run::execute::WorkFolder;
 use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone};
@@ -97,8 +97,8 @@ impl TakeoverObserver for Hearing<'_> {
 /// The source a launch was given; `None` for the run's own list.
 pub(super) fn source(config: &RunConfig) -> Option<&Source> {
     match &config.given {
-        Given::Source(source) => Some(source),
-        Given::OwnList => None,
+        GivenOptions::Source(source) => Some(source),
+        GivenOptions::OwnList => None,
     }
 }
 
@@ -224,7 +224,7 @@ fn live(
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
     let mut ended = match launcher.look(&share)? {
-        Before::Done(standing) => {
+        ShareStatus::Done(standing) => {
             launcher.say_nothing_to_do(&share, &standing, &command_files);
             launcher.close(standing, None, None, begun)
         }
@@ -245,7 +245,7 @@ fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> 
         Tone::Plain,
         &format!("{replica}: no file matches; nothing to do, and no run was begun"),
     );
-    let summary = Summary {
+    let summary = LaunchSummary {
         run: None,
         replica_id: replica.id(),
         replica_count: replica.count(),
@@ -261,7 +261,7 @@ fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> 
         wall_s: 0.0,
         cpu_s: 0.0,
         max_rss_bytes: None,
-        figures: Told::default(),
+        figures: UsageJson::default(),
         failures: Vec::new(),
         reason: StopReason::Done,
         results_dir: units::path(&config.results_dir),

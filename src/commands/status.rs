@@ -13,9 +13,9 @@ use crate::exit_code::ExitCode;
 use crate::output::WhileRead;
 use crate::process::shutdown::Shutdown;
 use crate::process::signals::shutdown_on_requests;
-use crate::report::status::{Form, text};
-use crate::status::{Figures, State, Watcher};
-use crate::terminal::fullscreen::{Screen, Size};
+use crate::report::status::{StatusForm, text};
+use crate::status::{ReplicaState, RunMonitor, RunStatus};
+use crate::terminal::fullscreen::{Fullscreen, TerminalSize};
 
 /// Between two looks, at least.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -39,21 +39,21 @@ const WIDTH: usize = 120;
 pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let root = environment.absolute(&args.dir);
     let times = heartbeat_times(environment)?;
-    let shown = Shown { args, root: &root };
+    let shown = ShownStatus { args, root: &root };
     if !args.watch && !args.wait {
-        shown.print(&Watcher::open(&root, times)?.look()?, out)?;
+        shown.print(&RunMonitor::open(&root, times)?.look()?, out)?;
         return Ok(ExitCode::Ok);
     }
     // Before the watcher has threads, which would have the signals as they were.
     let stop = shutdown_on_requests().context("can't take over signals")?;
-    let mut watcher = Watcher::open(&root, times)?;
-    let watched = if args.watch && !args.json && Size::of_stdout().is_some() {
-        let mut screen = Screen::begin(out).context(CANNOT)?;
+    let mut watcher = RunMonitor::open(&root, times)?;
+    let watched = if args.watch && !args.json && TerminalSize::of_stdout().is_some() {
+        let mut screen = Fullscreen::begin(out).context(CANNOT)?;
         watch(args, &mut watcher, &stop, &mut |figures, _| {
             screen.show(&shown.fitting(figures)).context(CANNOT)
         })
     } else {
-        let mut said: Option<(Figures, Instant)> = None;
+        let mut said: Option<(RunStatus, Instant)> = None;
         watch(args, &mut watcher, &stop, &mut |figures, is_last| {
             let is_due = args.watch && said.as_ref().is_none_or(|(before, at)| is_news(figures, before, *at));
             // What comes at last is printed below.
@@ -76,20 +76,20 @@ pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) ->
 const CANNOT: &str = "can't print the status";
 
 /// What is done with each look; told whether it is the last one.
-type Show<'s> = &'s mut dyn FnMut(&Figures, bool) -> anyhow::Result<()>;
+type Show<'s> = &'s mut dyn FnMut(&RunStatus, bool) -> anyhow::Result<()>;
 
 /// Looks until it is over or a signal comes; gives the last look.
 fn watch(
     args: &StatusArgs,
-    watcher: &mut Watcher,
+    watcher: &mut RunMonitor,
     stop: &Shutdown,
     show: Show<'_>,
-) -> anyhow::Result<Figures> {
+) -> anyhow::Result<RunStatus> {
     let mut unreadable = 0;
     loop {
         let begun = Instant::now();
         let figures = watcher.look()?;
-        unreadable = if figures.count(State::Unreadable) > 0 { unreadable + 1 } else { 0 };
+        unreadable = if figures.count(ReplicaState::Unreadable) > 0 { unreadable + 1 } else { 0 };
         // Who waits is not to wait for containers that may never come, but storage that fails once is no end.
         let is_over = if args.wait {
             !figures.is_at_work() && (unreadable == 0 || unreadable >= UNREADABLE)
@@ -104,12 +104,12 @@ fn watch(
 }
 
 /// Whether a look is worth printing where lines stay: a replica in another state at once, progress now and then.
-fn is_news(figures: &Figures, before: &Figures, at: Instant) -> bool {
+fn is_news(figures: &RunStatus, before: &RunStatus, at: Instant) -> bool {
     figures.totals.states != before.totals.states
         || (figures.has_moved_since(before) && at.elapsed() >= SELDOM)
 }
 
-fn code(figures: &Figures) -> ExitCode {
+fn code(figures: &RunStatus) -> ExitCode {
     match (figures.complete, figures.totals.failed) {
         (false, _) => ExitCode::Incomplete,
         (true, 0) => ExitCode::Ok,
@@ -118,33 +118,33 @@ fn code(figures: &Figures) -> ExitCode {
 }
 
 /// How looks are shown.
-struct Shown<'a> {
+struct ShownStatus<'a> {
     args: &'a StatusArgs,
     root: &'a Path,
 }
 
-impl Shown<'_> {
-    fn form(&self, size: Option<Size>) -> Form {
+impl ShownStatus<'_> {
+    fn form(&self, size: Option<TerminalSize>) -> StatusForm {
         let color = match self.args.color {
             Color::Auto => anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
             Color::Always => true,
             Color::Never => false,
         };
-        Form { all: self.args.all, color, width: size.map_or(WIDTH, |size| size.columns), most: None }
+        StatusForm { all: self.args.all, color, width: size.map_or(WIDTH, |size| size.columns), most: None }
     }
 
-    fn print(&self, figures: &Figures, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn print(&self, figures: &RunStatus, out: &mut dyn Write) -> anyhow::Result<()> {
         let text = if self.args.json {
             serde_json::to_string(figures)? + "\n"
         } else {
-            text(figures, self.root, self.form(Size::of_stdout()))
+            text(figures, self.root, self.form(TerminalSize::of_stdout()))
         };
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(CANNOT)
     }
 
     /// As much as the terminal has room for: a table that is too long loses its last rows first.
-    fn fitting(&self, figures: &Figures) -> String {
-        let size = Size::of_stdout();
+    fn fitting(&self, figures: &RunStatus) -> String {
+        let size = TerminalSize::of_stdout();
         let mut form = self.form(size);
         let Some(size) = size else { return text(figures, self.root, form) };
         for most in (0..=size.rows).rev() {

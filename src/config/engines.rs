@@ -11,16 +11,16 @@ use crate::model::replica::Replica;
 
 /// What an engine says of this container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Rank {
     /// The variables it was read from, with their values, for people.
     pub(super) said: String,
     /// Rank from 0.
-    rank: u32,
+    number: u32,
     /// How many there are; some engines don't tell.
     count: Option<u32>,
 }
 
-impl Place {
+impl Rank {
     /// How many there are, where the engine says so.
     pub(super) fn count(&self) -> Option<u32> {
         self.count
@@ -34,7 +34,7 @@ impl Place {
                 self.said
             );
         };
-        Replica::new(self.rank.saturating_add(1), count)
+        Replica::new(self.number.saturating_add(1), count)
             .with_context(|| format!("{} with a count of {count}", self.said))
     }
 }
@@ -53,26 +53,26 @@ const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 ///
 /// # Errors
 /// Half of what an engine sets, non-numbers, a sparse Slurm array.
-pub(super) fn places(environment: &Environment) -> anyhow::Result<Vec<Place>> {
-    let mut places: Vec<Place> = slurm(environment)?.into_iter().collect();
+pub(super) fn places(environment: &Environment) -> anyhow::Result<Vec<Rank>> {
+    let mut places: Vec<Rank> = slurm(environment)?.into_iter().collect();
     for (rank, count) in PLAIN {
         if environment.get(rank).is_some() || environment.get(count).is_some() {
-            places.push(Place {
+            places.push(Rank {
                 said: shown(environment, &[rank, count]),
-                rank: number(environment, rank)?,
+                number: number(environment, rank)?,
                 count: Some(number(environment, count)?),
             });
         }
     }
     if environment.get(COMPLETION_INDEX).is_some() {
         let rank = number(environment, COMPLETION_INDEX)?;
-        places.push(Place { said: shown(environment, &[COMPLETION_INDEX]), rank, count: None });
+        places.push(Rank { said: shown(environment, &[COMPLETION_INDEX]), number: rank, count: None });
     }
     Ok(places)
 }
 
 /// A Slurm array element, a step of several tasks, or both: then each element's tasks follow those of the one before.
-fn slurm(environment: &Environment) -> anyhow::Result<Option<Place>> {
+fn slurm(environment: &Environment) -> anyhow::Result<Option<Rank>> {
     let array = slurm_array(environment)?;
     // Outside a step the same variables describe the allocation, in which a batch script is alone.
     let step = if environment.get("SLURM_STEP_ID").is_some() { slurm_step(environment)? } else { None };
@@ -81,9 +81,9 @@ fn slurm(environment: &Environment) -> anyhow::Result<Option<Place>> {
             let tasks = step.count.unwrap_or(1);
             // Else it would be a place of the next element's.
             step.replica(None)?;
-            Some(Place {
+            Some(Rank {
                 said: format!("{}, {}", array.said, step.said),
-                rank: array.rank.saturating_mul(tasks).saturating_add(step.rank),
+                number: array.number.saturating_mul(tasks).saturating_add(step.number),
                 count: Some(array.count.unwrap_or(1).saturating_mul(tasks)),
             })
         }
@@ -91,7 +91,7 @@ fn slurm(environment: &Environment) -> anyhow::Result<Option<Place>> {
     })
 }
 
-fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Place>> {
+fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Rank>> {
     const NAMES: [&str; 5] = [
         "SLURM_ARRAY_TASK_ID",
         "SLURM_ARRAY_TASK_COUNT",
@@ -109,7 +109,7 @@ fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Place>> {
     let is_regular =
         step > 0 && max.checked_sub(min).and_then(|span| (span / step).checked_add(1)) == Some(count);
     match from_min {
-        Some(from_min) if is_regular => Ok(Some(Place { said, rank: from_min / step, count: Some(count) })),
+        Some(from_min) if is_regular => Ok(Some(Rank { said, number: from_min / step, count: Some(count) })),
         // `--array=3,7,9` says no more than its ends, so which of the three this is can't be known.
         _ => bail!(
             "the elements of this Slurm array don't follow each other at one distance ({said}), so which one of them this is can't be told. Use --array=1-{count}, or give --replica-id and --replica-count"
@@ -117,14 +117,14 @@ fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Place>> {
     }
 }
 
-fn slurm_step(environment: &Environment) -> anyhow::Result<Option<Place>> {
+fn slurm_step(environment: &Environment) -> anyhow::Result<Option<Rank>> {
     const NAMES: [&str; 2] = ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS"];
     if NAMES.iter().all(|name| environment.get(name).is_none()) {
         return Ok(None);
     }
-    Ok(Some(Place {
+    Ok(Some(Rank {
         said: shown(environment, &NAMES),
-        rank: number(environment, NAMES[0])?,
+        number: number(environment, NAMES[0])?,
         count: Some(number(environment, NAMES[1])?),
     }))
 }
@@ -147,18 +147,18 @@ fn shown(environment: &Environment, names: &[&str]) -> String {
 ///
 /// # Errors
 /// When two of them say different things.
-pub(super) fn agreed(places: Vec<Place>) -> anyhow::Result<Option<Place>> {
+pub(super) fn agreed(places: Vec<Rank>) -> anyhow::Result<Option<Rank>> {
     let mut places = places.into_iter();
     let Some(mut agreed) = places.next() else { return Ok(None) };
     for other in places {
         let count = agreed.count.or(other.count);
         ensure!(
-            agreed.rank == other.rank && count == other.count.or(agreed.count),
+            agreed.number == other.number && count == other.count.or(agreed.count),
             "two engines disagree on which replica this is: {} and {}. Unset one's variables, or give --replica-id and --replica-count",
             agreed.said,
             other.said
         );
-        agreed = Place { said: format!("{} {}", agreed.said, other.said), count, ..agreed };
+        agreed = Rank { said: format!("{} {}", agreed.said, other.said), count, ..agreed };
     }
     Ok(Some(agreed))
 }

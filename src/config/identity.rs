@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::config::engines::{self, Place};
+use crate::config::engines::{self, Rank};
 use crate::environment::Environment;
 use crate::model::replica::{MOST, Replica};
 use crate::process::descendants::TASK_ID;
@@ -14,7 +14,7 @@ const ALLOWED: &str = "ids go from 1 to the count, counts from 1 to 100000";
 
 /// A pair as one source gives it, with the names by which to speak of it.
 #[derive(Debug, Default)]
-struct Pair<'a> {
+struct IdAndCount<'a> {
     names: [&'static str; 2],
     id: Option<&'a OsStr>,
     count: Option<&'a OsStr>,
@@ -22,7 +22,7 @@ struct Pair<'a> {
 
 /// A replica and where that is known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub struct ReplicaIdentity {
     /// The replica.
     pub replica: Replica,
     /// Whether anything said so; else it is 1 of 1 for want of better knowledge.
@@ -57,14 +57,14 @@ pub fn identify(
     count: Option<&str>,
     shared: &SharedIdentity,
     environment: &Environment,
-) -> anyhow::Result<Identity> {
+) -> anyhow::Result<ReplicaIdentity> {
     let names = ["--replica-id", "--replica-count"];
-    let typed = Pair { names, id: id.map(OsStr::new), count: count.map(OsStr::new) };
+    let typed = IdAndCount { names, id: id.map(OsStr::new), count: count.map(OsStr::new) };
     let or_shared = |typed: Option<&'_ OsStr>, shared: &'_ Option<SharedValue>| {
         typed.map(OsStr::to_os_string).or(shared.as_ref().map(|shared| shared.value.clone().into()))
     };
     let (any_id, any_count) = (or_shared(typed.id, &shared.id), or_shared(typed.count, &shared.count));
-    let options = Pair { names, id: any_id.as_deref(), count: any_count.as_deref() };
+    let options = IdAndCount { names, id: any_id.as_deref(), count: any_count.as_deref() };
     if typed.id.is_some() {
         return given(options.replica()?);
     }
@@ -77,7 +77,7 @@ pub fn identify(
     }
     let Some(place) = engine(environment)? else {
         let is_given = options.is_set();
-        return Ok(Identity { replica: options.replica()?, is_given });
+        return Ok(ReplicaIdentity { replica: options.replica()?, is_given });
     };
     // Only an engine that has no count takes it from the option.
     if place.count().is_some() && typed.count.is_some() {
@@ -120,12 +120,12 @@ impl SharedIdentity {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the answer of every branch")]
-fn given(replica: Replica) -> anyhow::Result<Identity> {
-    Ok(Identity { replica, is_given: true })
+fn given(replica: Replica) -> anyhow::Result<ReplicaIdentity> {
+    Ok(ReplicaIdentity { replica, is_given: true })
 }
 
 /// What another engine says. Inside a task its variables are the parent's.
-fn engine(environment: &Environment) -> anyhow::Result<Option<Place>> {
+fn engine(environment: &Environment) -> anyhow::Result<Option<Rank>> {
     if environment.get(TASK_ID).is_some() {
         return Ok(None);
     }
@@ -166,16 +166,16 @@ fn a_count(name: &str, value: &OsStr) -> anyhow::Result<NonZeroU32> {
 }
 
 /// CANFAR's variables. A canfar-run inside a task takes no identity from the environment: that is its parent's.
-fn canfar(environment: &Environment) -> Pair<'_> {
+fn canfar(environment: &Environment) -> IdAndCount<'_> {
     if environment.get(TASK_ID).is_some() {
-        return Pair::default();
+        return IdAndCount::default();
     }
     // Set and empty is half a pair, not an unset one: something went wrong at the launch.
     let raw = |name: &str| environment.variables.get(OsStr::new(name)).map(std::ffi::OsString::as_os_str);
-    Pair { names: ["REPLICA_ID", "REPLICA_COUNT"], id: raw("REPLICA_ID"), count: raw("REPLICA_COUNT") }
+    IdAndCount { names: ["REPLICA_ID", "REPLICA_COUNT"], id: raw("REPLICA_ID"), count: raw("REPLICA_COUNT") }
 }
 
-impl Pair<'_> {
+impl IdAndCount<'_> {
     fn is_set(&self) -> bool {
         self.id.is_some() || self.count.is_some()
     }

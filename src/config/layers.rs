@@ -12,12 +12,12 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 
 use crate::cli::Cli;
-use crate::config::arrived;
 use crate::config::identity::{SharedIdentity, SharedValue};
 use crate::config::job_file::{self, JobFile};
-use crate::config::mistyped::first_line;
+use crate::config::mangled_argv;
 use crate::config::resumed::{LASTING, Resumed, is_fixed};
 use crate::config::test_times::is_test_variable;
+use crate::config::usage_errors::first_line;
 use crate::config::wrong_name::{did_you_mean, meant};
 use crate::environment::Environment;
 use crate::record::inputs::Settings;
@@ -62,13 +62,13 @@ pub struct Layered {
 }
 
 /// One value from a weaker layer, and how to speak of it.
-pub(super) struct Item {
+pub(super) struct OptionItem {
     pub(super) name: String,
     pub(super) tokens: Vec<OsString>,
     pub(super) origin: String,
 }
 
-impl Item {
+impl OptionItem {
     /// Of a switch, as the parser reads it.
     fn is_on(&self) -> bool {
         self.tokens
@@ -107,7 +107,7 @@ pub fn layered(
     let lists = root.get_arguments().filter(|option| matches!(option.get_action(), ArgAction::Append));
     let lists: Vec<&str> = lists.filter_map(Arg::get_long).collect();
 
-    let mut warnings = arrived::notes(rest);
+    let mut warnings = mangled_argv::notes(rest);
     let from_environment = environment_items(environment, &every, &mut warnings);
     let job_path = job_file_path(&typed, environment);
     let job = match &job_path {
@@ -126,11 +126,11 @@ pub fn layered(
         }
     }
     let (mut front, mut back) = (Vec::new(), Vec::new());
-    let mut added: Vec<Item> = Vec::new();
+    let mut added: Vec<OptionItem> = Vec::new();
     let mut identity = SharedIdentity::default();
     let from_run = resumed.map(Resumed::items).unwrap_or_default();
     for layer in [from_environment, from_job, from_run] {
-        let fitting: Vec<Item> = layer
+        let fitting: Vec<OptionItem> = layer
             .into_iter()
             .filter(|item| item.name == COMMAND || known.contains(&item.name))
             .filter(|item| !is_replaced(&item.name, &taken))
@@ -179,7 +179,7 @@ fn parsed(
     front: Vec<OsString>,
     rest: &[OsString],
     back: Vec<OsString>,
-    added: &[Item],
+    added: &[OptionItem],
 ) -> anyhow::Result<ArgMatches> {
     let start = [OsString::from("canfar-run"), OsString::from(subcommand)];
     // Two `--` would make the second one a word of the command.
@@ -210,7 +210,11 @@ fn is_replaced(name: &str, taken: &[String]) -> bool {
     has(name) || REPLACES.iter().any(|(strong, weak)| weak.contains(&name) && has(strong))
 }
 
-fn environment_items(environment: &Environment, every: &[&str], warnings: &mut Vec<String>) -> Vec<Item> {
+fn environment_items(
+    environment: &Environment,
+    every: &[&str],
+    warnings: &mut Vec<String>,
+) -> Vec<OptionItem> {
     let mut items = Vec::new();
     for (variable, value) in &environment.variables {
         let Some(suffix) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else {
@@ -233,18 +237,22 @@ fn environment_items(environment: &Environment, every: &[&str], warnings: &mut V
             warnings.push(format!("the variable {PREFIX}{suffix} is not an option and was ignored{hint}"));
             continue;
         }
-        items.push(Item { tokens: vec![token(&name, value)], name, origin: format!("{PREFIX}{suffix}") });
+        items.push(OptionItem {
+            tokens: vec![token(&name, value)],
+            name,
+            origin: format!("{PREFIX}{suffix}"),
+        });
     }
     items
 }
 
-fn job_items(job: &JobFile, path: &Path) -> Vec<Item> {
-    let options = job.options.iter().map(|(name, values)| Item {
+fn job_items(job: &JobFile, path: &Path) -> Vec<OptionItem> {
+    let options = job.options.iter().map(|(name, values)| OptionItem {
         name: name.clone(),
         tokens: values.iter().map(|value| token(name, value.as_ref())).collect(),
         origin: format!("`{name}` in the job file {}", path.display()),
     });
-    let command = job.command.iter().map(|words| Item {
+    let command = job.command.iter().map(|words| OptionItem {
         name: COMMAND.to_owned(),
         tokens: std::iter::once("--".into()).chain(words.iter().map(OsString::from)).collect(),
         origin: format!("`command` in the job file {}", path.display()),
@@ -269,7 +277,7 @@ fn job_file_path(matches: &ArgMatches, environment: &Environment) -> Option<Path
 }
 
 /// Lets the option itself judge a value of a weaker layer, so that the error can name where it comes from.
-fn check(subcommand: &str, item: &Item) -> anyhow::Result<()> {
+fn check(subcommand: &str, item: &OptionItem) -> anyhow::Result<()> {
     let argv = ["canfar-run".into(), subcommand.into()].into_iter().chain(item.tokens.iter().cloned());
     if let Err(error) = Cli::command().try_get_matches_from(argv)
         // It is not the whole line.

@@ -8,7 +8,7 @@ use crate::environment::Environment;
 
 /// What tells how far a launch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum ProgressMode {
     /// A bar with what runs, drawn anew as long as it runs; lines where others draw already.
     Bar,
     /// A line now and then.
@@ -22,19 +22,19 @@ pub(super) fn progress_of(
     asked: cli::Progress,
     verbosity: Verbosity,
     environment: &Environment,
-) -> (Progress, Option<String>) {
+) -> (ProgressMode, Option<String>) {
     let can_draw = || {
         let is_dumb = environment.get("TERM").is_none_or(|terminal| terminal == "dumb");
         std::io::stderr().is_terminal() && !is_dumb
     };
     match asked {
-        cli::Progress::None => (Progress::Nothing, None),
-        _ if verbosity == Verbosity::Quiet => (Progress::Nothing, None),
-        cli::Progress::Auto | cli::Progress::Bar if can_draw() => (Progress::Bar, None),
-        cli::Progress::Auto | cli::Progress::Plain => (Progress::Lines, None),
+        cli::Progress::None => (ProgressMode::Nothing, None),
+        _ if verbosity == Verbosity::Quiet => (ProgressMode::Nothing, None),
+        cli::Progress::Auto | cli::Progress::Bar if can_draw() => (ProgressMode::Bar, None),
+        cli::Progress::Auto | cli::Progress::Plain => (ProgressMode::Lines, None),
         cli::Progress::Bar => {
             let note = "--progress bar: standard error is no terminal that a bar can be drawn on; lines tell how far it is";
-            (Progress::Lines, Some(note.to_owned()))
+            (ProgressMode::Lines, Some(note.to_owned()))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::ArgMatches;
 
-use crate::config::layers::{COMMAND, Item, is_typed, token};
+use crate::config::layers::{COMMAND, OptionItem, is_typed, token};
 use crate::record::inputs::{Command, Header};
 use crate::text::OsText;
 
@@ -73,11 +73,11 @@ pub struct Resumed<'a> {
 
 impl Resumed<'_> {
     /// The options it was begun with, as a layer.
-    pub(super) fn items(&self) -> Vec<Item> {
+    pub(super) fn items(&self) -> Vec<OptionItem> {
         let settings = &self.header.settings;
         let lasting = settings.options.iter().filter(|(name, _)| LASTING.contains(&name.as_str()));
         lasting
-            .map(|(name, value)| Item {
+            .map(|(name, value)| OptionItem {
                 tokens: vec![token(name, &self.as_seen_there(name, value))],
                 name: name.clone(),
                 origin: format!("`{name}` in {}", self.dir.join("inputs.jsonl").display()),

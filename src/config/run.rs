@@ -10,12 +10,12 @@ use anyhow::{Context, bail};
 use rustix::fs::{Access, access};
 
 use crate::cli::{Color, InputArgs, Rerun, RunArgs, TaskArgs};
-use crate::config::identity::{Identity, identify};
+use crate::config::identity::{ReplicaIdentity, identify};
 use crate::config::layers::Layered;
-use crate::config::mistyped::lost_quotes;
-use crate::config::progress::{Progress, progress_of};
+use crate::config::progress::{ProgressMode, progress_of};
 use crate::config::resources::Resources;
 use crate::config::test_times::{heartbeat_times, worker_idle};
+use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
 use crate::host::cgroup::{Cgroup, MemoryGroup};
 use crate::host::limits::JobsRule;
@@ -23,11 +23,11 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
 use crate::process::program;
-use crate::process::supervisor::Limits;
+use crate::process::supervisor::AttemptLimits;
 use crate::record::inputs::{Command, Settings, Source};
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
-use crate::run::execute::{Manner, WorkFolder};
+use crate::run::execute::{ExecMode, WorkFolder};
 use crate::run::recorder::KeepLogs;
 use crate::run::result::{ResultKind, ResultRule};
 use crate::run::schedule::{MaxFailures, Retries};
@@ -37,7 +37,7 @@ use crate::text::OsText;
 
 /// What a launch was given to work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
+pub enum GivenOptions {
     /// Patterns or a list.
     Source(Source),
     /// Nothing: the run's own list.
@@ -60,13 +60,13 @@ pub enum Verbosity {
 #[expect(clippy::struct_excessive_bools, reason = "each is a policy of its own")]
 pub struct RunConfig {
     /// Where files come from.
-    pub given: Given,
+    pub given: GivenOptions,
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
     /// The run's directory, absolute.
     pub results_dir: PathBuf,
     /// Who this is.
-    pub identity: Identity,
+    pub identity: ReplicaIdentity,
     /// How the list is shared out.
     pub strategy: Strategy,
     /// The command as it is kept.
@@ -74,7 +74,7 @@ pub struct RunConfig {
     /// The command as it is rendered.
     pub template: Template,
     /// In what processes tasks are done.
-    pub manner: Manner,
+    pub manner: ExecMode,
     /// The file of its first word, where that has no placeholder and was looked for.
     pub program: Option<PathBuf>,
     /// CPUs that may be used.
@@ -88,7 +88,7 @@ pub struct RunConfig {
     /// What tasks share of their environment.
     pub environment: TaskEnvironment,
     /// Limits of one attempt.
-    pub limits: Limits,
+    pub limits: AttemptLimits,
     /// Extra attempts.
     pub retries: Retries,
     /// When failures end the launch.
@@ -118,7 +118,7 @@ pub struct RunConfig {
     /// After how long people are told of a worker that does nothing.
     pub worker_idle: Duration,
     /// What tells how far it is.
-    pub progress: Progress,
+    pub progress: ProgressMode,
     /// Whether messages are coloured.
     pub color: Color,
     /// Whether the summary goes to stdout as JSON.
@@ -174,7 +174,7 @@ impl RunConfig {
             jobs: resources.jobs,
             jobs_rule: resources.rule,
             environment: tasks,
-            limits: Limits { timeout: args.tasks.timeout, grace: args.tasks.grace },
+            limits: AttemptLimits { timeout: args.tasks.timeout, grace: args.tasks.grace },
             retries: Retries { extra: args.tasks.retries, delay: args.tasks.retry_delay },
             max_failures: args.tasks.max_failures,
             deadline: args.tasks.deadline,
@@ -248,7 +248,7 @@ impl RunConfig {
     pub fn on_behalf_of(&self, replica: Replica, elapsed: Duration) -> Self {
         let config = self.clone();
         Self {
-            identity: Identity { replica, is_given: true },
+            identity: ReplicaIdentity { replica, is_given: true },
             environment: config.environment.of_replica(replica, &config.settings.env),
             deadline: config.deadline.map(|deadline| deadline.saturating_sub(elapsed)),
             ..config
@@ -265,7 +265,7 @@ impl RunConfig {
 ///
 /// # Errors
 /// When options contradict each other.
-pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<Given> {
+pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<GivenOptions> {
     let null = inputs.null.unwrap_or(false);
     match (&inputs.files_from, inputs.input.is_empty()) {
         (Some(_), false) => bail!("--input and --files-from are two ways to say the same: give one of them"),
@@ -278,13 +278,13 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
             } else {
                 place("--files-from", file, environment)?
             };
-            Ok(Given::Source(Source::FilesFrom { file: OsText(file.into_os_string()), null }))
+            Ok(GivenOptions::Source(Source::FilesFrom { file: OsText(file.into_os_string()), null }))
         }
         (None, _) if null => bail!("--null is about the list of --files-from, and there is none"),
         (None, true) if !inputs.exclude.is_empty() => {
             bail!("--exclude needs --input: it says what to leave out of what that finds")
         }
-        (None, true) => Ok(Given::OwnList),
+        (None, true) => Ok(GivenOptions::OwnList),
         (None, false) => {
             if let Some(place) = inputs.input.iter().position(|pattern| pattern.is_empty()) {
                 bail!(
@@ -293,7 +293,7 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
                 );
             }
             let as_given = |texts: &[OsString]| texts.iter().cloned().map(OsText).collect();
-            Ok(Given::Source(Source::Patterns {
+            Ok(GivenOptions::Source(Source::Patterns {
                 patterns: as_given(&inputs.input),
                 cwd: has_relative(inputs).then(|| OsText(environment.cwd.clone().into_os_string())),
                 exclude: as_given(&inputs.exclude),
@@ -311,13 +311,13 @@ fn has_relative(inputs: &InputArgs) -> bool {
 }
 
 /// In what processes tasks are done.
-fn manner_of(args: &RunArgs) -> anyhow::Result<Manner> {
+fn manner_of(args: &RunArgs) -> anyhow::Result<ExecMode> {
     let tasks = args.tasks.worker_tasks;
     if !args.tasks.worker.unwrap_or(false) {
         if tasks.is_some() {
             bail!("--worker-tasks is about workers: give --worker, too, or leave it out");
         }
-        return Ok(Manner::Own);
+        return Ok(ExecMode::Own);
     }
     if args.results.result == ResultKind::Text {
         bail!(
@@ -329,20 +329,20 @@ fn manner_of(args: &RunArgs) -> anyhow::Result<Manner> {
             "--chdir task has no meaning with --worker, which stays where it was started: each request names a temporary folder for its task (`tmpdir`), into which the worker can go by itself"
         );
     }
-    Ok(Manner::Workers { tasks })
+    Ok(ExecMode::Workers { tasks })
 }
 
 fn command_of(
     tasks: &TaskArgs,
-    manner: Manner,
+    manner: ExecMode,
     inputs: &InputArgs,
     environment: &Environment,
 ) -> anyhow::Result<(Command, Template)> {
     match (&tasks.shell, tasks.command.as_slice()) {
         (Some(script), []) => {
             let template = match manner {
-                Manner::Own => Template::from_shell(script),
-                Manner::Workers { .. } => Template::of_worker_in_shell(script),
+                ExecMode::Own => Template::from_shell(script),
+                ExecMode::Workers { .. } => Template::of_worker_in_shell(script),
             };
             let template = template.context("in --shell")?;
             Ok((Command::Shell(OsText(script.clone())), template))
@@ -351,8 +351,8 @@ fn command_of(
         (None, []) => bail!("{}", no_command(inputs, environment)),
         (None, words) => {
             let template = match manner {
-                Manner::Own => Template::from_argv(words)?,
-                Manner::Workers { .. } => Template::of_worker(words)?,
+                ExecMode::Own => Template::from_argv(words)?,
+                ExecMode::Workers { .. } => Template::of_worker(words)?,
             };
             Ok((Command::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
 use crate::model::provenance::NamedFile;
 use crate::model::provenance::Process;
-use crate::model::usage::Figures;
+use crate::model::usage::UsageFigures;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -207,7 +207,7 @@ pub struct Stopped {
     pub exit: i32,
     /// What its attempts used; left out where none could begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub figures: Option<Box<Figures>>,
+    pub figures: Option<Box<UsageFigures>>,
 }
 
 fn is_zero<T: Default + PartialEq>(count: &T) -> bool {

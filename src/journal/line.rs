@@ -7,7 +7,7 @@ use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::journal::writer::{self, Span, is_check_of};
+use crate::journal::writer::{self, RecordSpan, is_check_of};
 use crate::json;
 use crate::model::outcome::{Cause, Status};
 
@@ -22,7 +22,7 @@ pub struct ReadLine<'a> {
     /// All of it.
     pub text: &'a [u8],
     /// For `end`, where the record lies in the journal.
-    pub record: Option<Span>,
+    pub record: Option<RecordSpan>,
 }
 
 /// The members of a line but for the record.
@@ -109,8 +109,8 @@ fn parse_end<'a>(line: &'a [u8], offset: u64, check: &Finder<'_>) -> Option<Read
     Some(ReadLine { members, text: line, record: Some(span(record, offset + at as u64)) })
 }
 
-fn span(record: &[u8], offset: u64) -> Span {
-    Span { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
+fn span(record: &[u8], offset: u64) -> RecordSpan {
+    RecordSpan { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
 }
 
 /// The members of a line that is as it was written; `None` where they are not what a line has.

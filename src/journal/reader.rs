@@ -11,7 +11,7 @@ use crate::exit_code::CannotGoOn;
 use crate::journal::line::{LineReader, ReadLine};
 use crate::journal::writer;
 use crate::store::regular;
-use crate::threads::Crew;
+use crate::threads::CpuPool;
 
 /// How much is read at a time: the cost of handing it to threads is then nothing, and what they make of it takes as much
 /// memory again.
@@ -45,7 +45,7 @@ pub fn read(path: &Path, mut take: impl FnMut(&ReadLine<'_>)) -> anyhow::Result<
         // A journal of half a block is not worth a thread.
         let lines = match &crew {
             None if block.len() < BLOCK / 2 => vec![parse_part((block, offset))],
-            _ => crew.get_or_insert_with(Crew::gather).map(parts(block, offset), parse_part),
+            _ => crew.get_or_insert_with(CpuPool::gather).map(parts(block, offset), parse_part),
         };
         for line in lines.into_iter().flatten() {
             match line {
@@ -151,7 +151,7 @@ mod tests {
     use super::{BLOCK, BadLine, read};
     use crate::journal::event::{AttemptBegun, AttemptEnded, Event, TaskEnded, Totals};
     use crate::journal::line::{ReadLine, parse};
-    use crate::journal::writer::Journal;
+    use crate::journal::writer::JournalWriter;
     use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
 
     /// What a reader learns of a line.
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn written(path: &std::path::Path) -> Vec<u8> {
-        let mut journal = Journal::create(path, "run", 1).unwrap();
+        let mut journal = JournalWriter::create(path, "run", 1).unwrap();
         for index in 0..12_000 {
             journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone: index % 2 == 0 }));
             let (status, cause) = match index % 3 {

@@ -8,15 +8,15 @@ use crate::journal::event::{LaunchBegun, ResultsWritten, Stopped, TaskEnded, Tot
 use crate::journal::launches::launches_of;
 use crate::journal::line::{Members, ReadLine};
 use crate::journal::reader::{self, BadLine};
-use crate::journal::writer::Span;
+use crate::journal::writer::RecordSpan;
 use crate::model::outcome::{Cause, Status};
-use crate::model::quarantine::{Seen, Suspect, share_of_memory};
+use crate::model::quarantine::{SeenUsage, Suspect, share_of_memory};
 use crate::model::shares::Share;
 use crate::store::layout::Layout;
 
 /// What is known of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
+pub enum TaskState {
     /// It has not ended.
     Nothing,
     /// It has an ok record.
@@ -27,7 +27,7 @@ pub enum Known {
     Lost,
 }
 
-impl Known {
+impl TaskState {
     /// What a record of it says; `None` where there is nothing to record.
     pub fn status(self) -> Option<Status> {
         match self {
@@ -47,7 +47,7 @@ pub struct TaskNote {
     /// Attempts begun over all launches.
     pub attempts: u16,
     /// What is known.
-    pub known: Known,
+    pub known: TaskState,
     /// Whether it is ok and has no result, although one was expected.
     pub no_result: bool,
 }
@@ -60,13 +60,13 @@ impl TaskNote {
 }
 
 const UNTOUCHED: TaskNote =
-    TaskNote { offset: 0, bytes: 0, launch: 0, attempts: 0, known: Known::Nothing, no_result: false };
+    TaskNote { offset: 0, bytes: 0, launch: 0, attempts: 0, known: TaskState::Nothing, no_result: false };
 
-/// How the tasks of a share stand: how many there are, how many of them are as [`Known`] says, and how many of the ok ones
+/// How the tasks of a share stand: how many there are, how many of them are as [`TaskState`] says, and how many of the ok ones
 /// have no result, although one was expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Standing {
+pub struct ShareCounts {
     pub files: u64,
     pub ok: u64,
     pub failed: u64,
@@ -74,9 +74,9 @@ pub struct Standing {
     pub without_result: u64,
 }
 
-impl Standing {
+impl ShareCounts {
     /// What is known of one task has changed.
-    fn change(&mut self, before: Known, now: Known) {
+    fn change(&mut self, before: TaskState, now: TaskState) {
         if let Some(count) = self.count(before) {
             *count -= 1;
         }
@@ -85,12 +85,12 @@ impl Standing {
         }
     }
 
-    fn count(&mut self, known: Known) -> Option<&mut u64> {
+    fn count(&mut self, known: TaskState) -> Option<&mut u64> {
         match known {
-            Known::Nothing => None,
-            Known::Ok => Some(&mut self.ok),
-            Known::Failed => Some(&mut self.failed),
-            Known::Lost => Some(&mut self.lost),
+            TaskState::Nothing => None,
+            TaskState::Ok => Some(&mut self.ok),
+            TaskState::Failed => Some(&mut self.failed),
+            TaskState::Lost => Some(&mut self.lost),
         }
     }
 
@@ -103,15 +103,15 @@ impl Standing {
 impl Totals {
     /// With how the tasks of a share stand.
     #[must_use]
-    pub fn with(self, standing: Standing) -> Self {
-        let Standing { ok, failed, lost, without_result, .. } = standing;
+    pub fn with(self, standing: ShareCounts) -> Self {
+        let ShareCounts { ok, failed, lost, without_result, .. } = standing;
         Self { ok, failed: failed + lost, without_result, ..self }
     }
 }
 
 /// One launch of a replica.
 #[derive(Debug, Clone)]
-pub struct Launch {
+pub struct LaunchState {
     /// From 1.
     pub number: u32,
     /// Its journal.
@@ -130,7 +130,7 @@ pub struct Launch {
     pub died_with: Option<usize>,
 }
 
-impl Launch {
+impl LaunchState {
     /// Whether its last sign of life showed memory with room in it. Memory that can't be told has none.
     pub fn had_room(&self) -> bool {
         let limit = self.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
@@ -191,21 +191,21 @@ impl LastLaunch {
 
 /// Everything the journals of one replica tell.
 #[derive(Debug)]
-pub struct History {
+pub struct JournalState {
     share: Share,
     tasks: Vec<TaskNote>,
-    standing: Standing,
+    standing: ShareCounts,
     /// All launches, oldest first.
-    pub launches: Vec<Launch>,
+    pub launches: Vec<LaunchState>,
     /// By index, tasks that were running when a container died and have not ended since, or that ran out of memory.
     pub suspects: BTreeMap<u64, Suspect>,
     /// What tasks were seen to use.
-    pub seen: Seen,
+    pub seen: SeenUsage,
     /// What was passed over.
     pub problems: Vec<Problem>,
 }
 
-impl History {
+impl JournalState {
     /// Reads all journals of a replica whose part of the list is `share`.
     ///
     /// # Errors
@@ -229,18 +229,18 @@ impl History {
     fn empty(share: Share) -> anyhow::Result<Self> {
         let tasks = vec![UNTOUCHED; usize::try_from(share.len())?];
         Ok(Self {
-            standing: Standing { files: share.len(), ..Standing::default() },
+            standing: ShareCounts { files: share.len(), ..ShareCounts::default() },
             share,
             tasks,
             launches: Vec::new(),
             suspects: BTreeMap::new(),
-            seen: Seen::default(),
+            seen: SeenUsage::default(),
             problems: Vec::new(),
         })
     }
 
     fn read_launch(&mut self, path: &Path, number: u32, run: &str, dead: bool) -> anyhow::Result<()> {
-        let mut launch = Launch {
+        let mut launch = LaunchState {
             number,
             path: path.to_owned(),
             begun: None,
@@ -275,7 +275,12 @@ impl History {
     }
 
     /// Takes in one line; `false` for one about a task that is not of the share.
-    fn take(&mut self, launch: &mut Launch, running: &mut BTreeMap<u64, bool>, line: &ReadLine<'_>) -> bool {
+    fn take(
+        &mut self,
+        launch: &mut LaunchState,
+        running: &mut BTreeMap<u64, bool>,
+        line: &ReadLine<'_>,
+    ) -> bool {
         let ReadLine { members: line, text, record } = line;
         let position = line.index.and_then(|index| Some((index, self.position(index)?)));
         match (line.event.as_ref(), position) {
@@ -330,17 +335,17 @@ impl History {
     }
 
     /// Ok before failed, then the newest.
-    fn note(&mut self, position: usize, ended: TaskEnded, launch: u32, span: Span) {
+    fn note(&mut self, position: usize, ended: TaskEnded, launch: u32, span: RecordSpan) {
         self.note_cause(ended.index, ended.cause);
         let note = &mut self.tasks[position];
         let known = match (ended.status, ended.cause) {
-            (Status::Ok, _) => Known::Ok,
-            (Status::Failed, Some(Cause::Lost)) => Known::Lost,
-            (Status::Failed, _) => Known::Failed,
+            (Status::Ok, _) => TaskState::Ok,
+            (Status::Failed, Some(Cause::Lost)) => TaskState::Lost,
+            (Status::Failed, _) => TaskState::Failed,
         };
-        if known == Known::Ok || note.known != Known::Ok {
-            let Span { offset, bytes } = span;
-            let no_result = known == Known::Ok && ended.no_result;
+        if known == TaskState::Ok || note.known != TaskState::Ok {
+            let RecordSpan { offset, bytes } = span;
+            let no_result = known == TaskState::Ok && ended.no_result;
             self.standing.change(note.known, known);
             self.standing.without_result -= u64::from(note.no_result);
             self.standing.without_result += u64::from(no_result);
@@ -351,13 +356,13 @@ impl History {
     fn note_death(&mut self, running: &BTreeMap<u64, bool>, had_room: bool) {
         for (&index, &alone) in running {
             let Some(position) = self.position(index) else { continue };
-            if self.tasks[position].known == Known::Ok {
+            if self.tasks[position].known == TaskState::Ok {
                 continue;
             }
             if alone {
-                self.standing.change(self.tasks[position].known, Known::Lost);
+                self.standing.change(self.tasks[position].known, TaskState::Lost);
                 // The record of an earlier failure is not the record of this.
-                self.tasks[position] = TaskNote { known: Known::Lost, bytes: 0, ..self.tasks[position] };
+                self.tasks[position] = TaskNote { known: TaskState::Lost, bytes: 0, ..self.tasks[position] };
                 self.suspects.remove(&index);
             } else {
                 let suspect = self.suspects.entry(index).or_default();
@@ -368,7 +373,7 @@ impl History {
     }
 
     /// Notes a record that this process has just written as the newest launch.
-    pub fn note_own(&mut self, ended: TaskEnded, launch: u32, span: Span) {
+    pub fn note_own(&mut self, ended: TaskEnded, launch: u32, span: RecordSpan) {
         if let Some(position) = self.position(ended.index) {
             self.note(position, ended, launch, span);
         }
@@ -414,7 +419,7 @@ impl History {
     }
 
     /// How all tasks stand.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> ShareCounts {
         self.standing
     }
 

@@ -70,7 +70,7 @@ pub fn head(journal: &File) -> io::Result<Option<Head>> {
     let sign = loop {
         line.clear();
         let read = (&mut reader).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
-        match serde_json::from_slice::<Kind<'_>>(&line) {
+        match serde_json::from_slice::<TailKind<'_>>(&line) {
             Ok(kind) if kind.event == "alive" => break serde_json::from_slice(&line).ok(),
             Ok(kind) if kind.event == "end" => {}
             Err(_) if line == b"\n" => {}
@@ -84,7 +84,7 @@ pub fn head(journal: &File) -> io::Result<Option<Head>> {
 }
 
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct TailKind<'a> {
     run: &'a str,
     event: &'a str,
 }
@@ -119,7 +119,7 @@ pub fn last_of(
             if let Some(line) = line
                 // A long line is a record, in which there may be thousands of what looks like an event.
                 && (at + length - line) as u64 <= SHORT_LINE
-                && let Ok(kind) = serde_json::from_slice::<Kind<'_>>(&chunk[line..at + length])
+                && let Ok(kind) = serde_json::from_slice::<TailKind<'_>>(&chunk[line..at + length])
                 && (kind.event, kind.run) == (event, run)
             {
                 found.push(line..at + length);
@@ -238,7 +238,7 @@ mod tests {
 
     use super::{FIRST, head, last_lines, last_of, read_on};
     use crate::journal::event::{AttemptBegun, Event, TaskEnded, Totals};
-    use crate::journal::writer::Journal;
+    use crate::journal::writer::JournalWriter;
     use crate::model::outcome::Status;
 
     fn ended(index: u64) -> TaskEnded {
@@ -250,7 +250,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for filler in [0, 1, FIRST - 300, FIRST - 1, FIRST, FIRST + 77, 5 * FIRST] {
             let path = folder.path().join(format!("{filler}.1.jsonl"));
-            let mut journal = Journal::create(&path, "run", 1).unwrap();
+            let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
             journal.add(&Event::Start(AttemptBegun { index: 0, attempt: 1, slot: 1, alone: true }));
             for ok in [4, 5] {
                 journal.add(&Event::Alive(Totals { ok, ..Totals::default() }));
@@ -341,7 +341,7 @@ mod tests {
     fn reading_goes_on_at_a_line_that_was_not_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.1.jsonl");
-        let mut journal = Journal::create(&path, "run", 1).unwrap();
+        let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
         (0..3).for_each(|index| _ = journal.add_end(ended(index), b"{}"));
         journal.commit().unwrap();
         let whole = std::fs::read(&path).unwrap();

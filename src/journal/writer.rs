@@ -22,7 +22,7 @@ pub const VERSION: u32 = 1;
 
 /// Where a record lies in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct RecordSpan {
     /// First byte.
     pub offset: u64,
     /// Length in bytes.
@@ -31,7 +31,7 @@ pub struct Span {
 
 /// A journal being written.
 #[derive(Debug)]
-pub struct Journal {
+pub struct JournalWriter {
     file: Arc<File>,
     path: PathBuf,
     run: String,
@@ -53,7 +53,7 @@ pub struct Journal {
 }
 
 /// A journal that its launch and its heartbeat write to.
-pub type SharedJournal = Arc<Mutex<Journal>>;
+pub type SharedJournalWriter = Arc<Mutex<JournalWriter>>;
 
 /// How much of a journal has reached the storage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,7 +67,7 @@ struct Reached {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct JournalLineOut<'a> {
     v: u32,
     run: &'a str,
     launch: u32,
@@ -77,7 +77,7 @@ struct Line<'a> {
     event: &'a Event,
 }
 
-impl Journal {
+impl JournalWriter {
     /// Creates the journal of a launch. The folder must exist.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Journal {
     }
 
     /// Adds a task's end with its record (one line of JSON). The place of the record holds once committed.
-    pub fn add_end(&mut self, ended: TaskEnded, record: &[u8]) -> Span {
+    pub fn add_end(&mut self, ended: TaskEnded, record: &[u8]) -> RecordSpan {
         let begin = self.pending.len();
         self.add_object(&Event::End(ended));
         self.pending.pop();
@@ -159,12 +159,12 @@ impl Journal {
         let offset = self.length + u64::from(self.torn) + self.pending.len() as u64;
         self.pending.extend_from_slice(record);
         self.pending.extend_from_slice(b"}\n");
-        Span { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
+        RecordSpan { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
     }
 
     fn add_object(&mut self, event: &Event) {
         self.seq += 1;
-        let line = Line {
+        let line = JournalLineOut {
             v: VERSION,
             run: &self.run,
             launch: self.launch,
@@ -231,8 +231,8 @@ impl Write for WithMemory<'_> {
     }
 }
 
-impl Pulse for Journal {
-    type Mark = (u64, Option<Totals>);
+impl Pulse for JournalWriter {
+    type LockMark = (u64, Option<Totals>);
 
     const NAME: &str = "the journal";
 
@@ -246,12 +246,12 @@ impl Pulse for Journal {
         self.commit()
     }
 
-    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)> {
+    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::LockMark)> {
         let mark = (self.length, self.totals);
         (self.reached.bytes < self.length).then(|| (Arc::clone(&self.file), mark))
     }
 
-    fn end_sync(&mut self, (bytes, totals): Self::Mark, result: &io::Result<()>) {
+    fn end_sync(&mut self, (bytes, totals): Self::LockMark, result: &io::Result<()>) {
         if result.is_err() {
             self.reached.is_doubtful = true;
         } else if bytes > self.reached.bytes && !self.reached.is_doubtful {
@@ -330,7 +330,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
-    use super::Journal;
+    use super::JournalWriter;
     use crate::journal::event::TaskEnded;
     use crate::journal::reader;
     use crate::liveness::heartbeat::{Heartbeat, HeartbeatTimes};
@@ -341,7 +341,7 @@ mod tests {
     fn a_journal_grows_during_long_work_and_records_lie_where_they_are_said_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.1.jsonl");
-        let journal = Arc::new(Mutex::new(Journal::create(&path, "run", 1).unwrap()));
+        let journal = Arc::new(Mutex::new(JournalWriter::create(&path, "run", 1).unwrap()));
         let (begun, millisecond) = (Instant::now(), Duration::from_millis(1));
         let times = HeartbeatTimes { interval: millisecond, timeout: Duration::from_secs(1) };
         let heartbeat = Heartbeat::start(Arc::clone(&journal), times, Box::new(|| true)).unwrap();

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
-use super::error::{Fault, Inside, JsonError};
+use super::error::{Inside, JsonError, JsonFault};
 use super::normal::BYTE_ORDER_MARK;
-use super::scan::{Kind, Scanned, Scanner, skip_whitespace};
+use super::scan::{JsonKind, Scanned, Scanner, skip_whitespace};
 
 /// How much is read at a time: large enough that the calls cost nothing, also on a network file system.
 const BUFFER: usize = 256 * 1024;
@@ -21,7 +21,7 @@ pub struct Element<'a> {
     /// Whether it is on more than one line.
     pub line_breaks: bool,
     /// What it is.
-    pub kind: Kind,
+    pub kind: JsonKind,
 }
 
 /// Why there are no more elements although the array has not ended.
@@ -45,15 +45,15 @@ pub enum ElementsError {
 /// The array has ended well only when [`next`](Self::next) has said `None`: an error may come after many elements.
 #[derive(Debug)]
 pub struct Elements<R> {
-    source: Source<R>,
+    source: JsonSource<R>,
     scanner: Scanner,
-    place: Place,
+    place: JsonPlace,
     given: u64,
 }
 
 /// Where in the document the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum JsonPlace {
     Start,
     AfterElement,
     /// After the end or an error.
@@ -68,8 +68,8 @@ impl<R: Read> Elements<R> {
 
     /// As [`new`](Self::new), with a buffer of so many bytes. It grows for a longer element.
     pub fn with_buffer(reader: R, max_depth: usize, bytes: usize) -> Self {
-        let source = Source { reader, buffer: vec![0; bytes], start: 0, filled: 0, before: 0 };
-        Self { source, scanner: Scanner::new(max_depth), place: Place::Start, given: 0 }
+        let source = JsonSource { reader, buffer: vec![0; bytes], start: 0, filled: 0, before: 0 };
+        Self { source, scanner: Scanner::new(max_depth), place: JsonPlace::Start, given: 0 }
     }
 
     /// The next element; `None` after the last, when nothing but whitespace follows the array.
@@ -81,20 +81,20 @@ impl<R: Read> Elements<R> {
         reason = "an element borrows the buffer, which Iterator can't say"
     )]
     pub fn next(&mut self) -> Result<Option<Element<'_>>, ElementsError> {
-        let place = std::mem::replace(&mut self.place, Place::Over);
-        if place == Place::Over || !self.advance_to_element(place)? {
+        let place = std::mem::replace(&mut self.place, JsonPlace::Over);
+        if place == JsonPlace::Over || !self.advance_to_element(place)? {
             return Ok(None);
         }
         let Scanned { end, non_finite, line_breaks, kind } = self.scan_element()?;
-        self.place = Place::AfterElement;
+        self.place = JsonPlace::AfterElement;
         self.given += 1;
         let offset = self.source.offset();
         Ok(Some(Element { text: self.source.take(end), offset, non_finite, line_breaks, kind }))
     }
 
     /// Goes to the next element's first byte; false: the document has ended as it should.
-    fn advance_to_element(&mut self, place: Place) -> Result<bool, ElementsError> {
-        if place == Place::Start {
+    fn advance_to_element(&mut self, place: JsonPlace) -> Result<bool, ElementsError> {
+        if place == JsonPlace::Start {
             self.enter()?;
         }
         let byte = self.byte_within_array()?;
@@ -104,11 +104,11 @@ impl<R: Read> Elements<R> {
                 self.leave()?;
                 return Ok(false);
             }
-            (Place::AfterElement, b',') => {
+            (JsonPlace::AfterElement, b',') => {
                 self.source.take(1);
                 self.byte_within_array()?;
             }
-            (Place::AfterElement, found) => return Err(self.expected("',' or ']'", found)),
+            (JsonPlace::AfterElement, found) => return Err(self.expected("',' or ']'", found)),
             _ => {}
         }
         Ok(true)
@@ -118,19 +118,19 @@ impl<R: Read> Elements<R> {
     fn enter(&mut self) -> Result<(), ElementsError> {
         while self.source.unread().len() < BYTE_ORDER_MARK.len() && self.source.read_more()? {}
         if self.source.unread().starts_with(BYTE_ORDER_MARK) {
-            return Err(self.error(Fault::ByteOrderMark));
+            return Err(self.error(JsonFault::ByteOrderMark));
         }
         match self.source.after_whitespace()? {
-            None => Err(self.error(Fault::Empty)),
+            None => Err(self.error(JsonFault::Empty)),
             Some(b'[') => {
                 self.source.take(1);
                 Ok(())
             }
-            Some(b'{') => Err(self.error(Fault::NotAnArray(Kind::Object))),
-            Some(b'"') => Err(self.error(Fault::NotAnArray(Kind::String))),
-            Some(b'-' | b'0'..=b'9') => Err(self.error(Fault::NotAnArray(Kind::Number))),
-            Some(b't' | b'f') => Err(self.error(Fault::NotAnArray(Kind::Bool))),
-            Some(b'n' | b'N' | b'I') => Err(self.error(Fault::NotAnArray(Kind::Null))),
+            Some(b'{') => Err(self.error(JsonFault::NotAnArray(JsonKind::Object))),
+            Some(b'"') => Err(self.error(JsonFault::NotAnArray(JsonKind::String))),
+            Some(b'-' | b'0'..=b'9') => Err(self.error(JsonFault::NotAnArray(JsonKind::Number))),
+            Some(b't' | b'f') => Err(self.error(JsonFault::NotAnArray(JsonKind::Bool))),
+            Some(b'n' | b'N' | b'I') => Err(self.error(JsonFault::NotAnArray(JsonKind::Null))),
             Some(found) => Err(self.expected("an array", found)),
         }
     }
@@ -147,7 +147,7 @@ impl<R: Read> Elements<R> {
     fn byte_within_array(&mut self) -> Result<u8, ElementsError> {
         match self.source.after_whitespace()? {
             Some(byte) => Ok(byte),
-            None => Err(self.error(Fault::EndsAfter { inside: Inside::Array, elements: self.given })),
+            None => Err(self.error(JsonFault::EndsAfter { inside: Inside::Array, elements: self.given })),
         }
     }
 
@@ -170,22 +170,22 @@ impl<R: Read> Elements<R> {
     fn cut_off(&self) -> ElementsError {
         let inside = self.scanner.inside().unwrap_or(Inside::Array);
         let end = self.source.offset() + self.source.unread().len() as u64;
-        JsonError { offset: end, what: Fault::EndsAfter { inside, elements: self.given } }.into()
+        JsonError { offset: end, what: JsonFault::EndsAfter { inside, elements: self.given } }.into()
     }
 
     fn expected(&self, wanted: &'static str, found: u8) -> ElementsError {
-        self.error(Fault::Expected { wanted, found })
+        self.error(JsonFault::Expected { wanted, found })
     }
 
     /// An error at the byte that is next.
-    fn error(&self, what: Fault) -> ElementsError {
+    fn error(&self, what: JsonFault) -> ElementsError {
         JsonError { offset: self.source.offset(), what }.into()
     }
 }
 
 /// A reader and the part of its bytes that is still needed.
 #[derive(Debug)]
-struct Source<R> {
+struct JsonSource<R> {
     reader: R,
     buffer: Vec<u8>,
     /// The first byte of the buffer that is not taken.
@@ -196,7 +196,7 @@ struct Source<R> {
     before: u64,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> JsonSource<R> {
     /// What has been read and not been taken.
     fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.filled]
@@ -264,9 +264,9 @@ mod tests {
     use super::*;
 
     /// Gives so many bytes at a time.
-    struct Pieces<'a>(&'a [u8], usize);
+    struct JsonPieces<'a>(&'a [u8], usize);
 
-    impl Read for Pieces<'_> {
+    impl Read for JsonPieces<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let bytes = self.1.min(buffer.len());
             self.0.read(&mut buffer[..bytes])
@@ -274,7 +274,7 @@ mod tests {
     }
 
     fn error(document: &[u8]) -> String {
-        let mut elements = Elements::with_buffer(Pieces(document, 2), 10, 4);
+        let mut elements = Elements::with_buffer(JsonPieces(document, 2), 10, 4);
         loop {
             match elements.next() {
                 Ok(Some(_)) => {}
@@ -290,12 +290,12 @@ mod tests {
     #[test]
     fn elements_come_as_they_stand_with_what_is_special_in_them() {
         let document = b" [1.50 ,\n{\"a\": \n[NaN]}, \"\\ud800\"]\n";
-        let mut elements = Elements::with_buffer(Pieces(document, 3), 2, 0);
+        let mut elements = Elements::with_buffer(JsonPieces(document, 3), 2, 0);
         let element = |text, offset, kind| Element { text, offset, non_finite: 0, line_breaks: false, kind };
-        assert_eq!(elements.next().unwrap(), Some(element(b"1.50", 2, Kind::Number)));
-        let object = element(b"{\"a\": \n[NaN]}", 9, Kind::Object);
+        assert_eq!(elements.next().unwrap(), Some(element(b"1.50", 2, JsonKind::Number)));
+        let object = element(b"{\"a\": \n[NaN]}", 9, JsonKind::Object);
         assert_eq!(elements.next().unwrap(), Some(Element { non_finite: 1, line_breaks: true, ..object }));
-        assert_eq!(elements.next().unwrap(), Some(element(b"\"\\ud800\"", 24, Kind::String)));
+        assert_eq!(elements.next().unwrap(), Some(element(b"\"\\ud800\"", 24, JsonKind::String)));
         assert_eq!(elements.next().unwrap(), None);
         assert_eq!(elements.next().unwrap(), None);
     }
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn the_buffer_grows_for_a_longer_element_only() {
         let short = format!("[{}1]", "\"abcdefgh\", ".repeat(1000));
-        let mut elements = Elements::with_buffer(Pieces(short.as_bytes(), 5), 0, 16);
+        let mut elements = Elements::with_buffer(JsonPieces(short.as_bytes(), 5), 0, 16);
         while elements.next().unwrap().is_some() {}
         assert_eq!(elements.source.buffer.len(), 16);
 
@@ -357,7 +357,7 @@ mod tests {
             [format!("\"{}\"", "é".repeat(1_500_000)), "9".repeat(3_000_000), "[ ".repeat(1_500_000)]
         {
             let document = format!("[{element}");
-            let mut elements = Elements::new(Pieces(document.as_bytes(), 1), usize::MAX);
+            let mut elements = Elements::new(JsonPieces(document.as_bytes(), 1), usize::MAX);
             while let Ok(Some(_)) = elements.next() {}
             assert_eq!(
                 elements.source.offset() + elements.source.unread().len() as u64,
@@ -368,13 +368,13 @@ mod tests {
 
     #[test]
     fn a_failing_reader_is_named_with_the_byte_it_came_to() {
-        struct Broken;
-        impl Read for Broken {
+        struct BrokenElements;
+        impl Read for BrokenElements {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
                 Err(io::Error::other("stale file handle"))
             }
         }
-        let mut elements = Elements::new(b"[1, 2".chain(Broken), 0);
+        let mut elements = Elements::new(b"[1, 2".chain(BrokenElements), 0);
         assert_eq!(elements.next().unwrap().unwrap().text, b"1");
         let error = elements.next().unwrap_err();
         assert_eq!(error.to_string(), "reading failed at byte 5");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Kind;
+use super::JsonKind;
 
 /// A text is not what Python's `json.loads` would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -11,11 +11,11 @@ pub struct JsonError {
     /// The first byte that can't be there, counted from 0; where the text ends too early, its length.
     pub offset: u64,
     /// What is wrong there.
-    pub what: Fault,
+    pub what: JsonFault,
 }
 
 impl JsonError {
-    pub(super) fn new(offset: usize, what: Fault) -> Self {
+    pub(super) fn new(offset: usize, what: JsonFault) -> Self {
         Self { offset: offset as u64, what }
     }
 
@@ -27,7 +27,7 @@ impl JsonError {
 
 /// What is wrong with a text at some byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum JsonFault {
     /// Nothing, or nothing but whitespace.
     #[error("there is nothing: the text is empty")]
     Empty,
@@ -60,7 +60,7 @@ pub enum Fault {
     },
     /// Where an array was needed there is another value.
     #[error("not an array but {0}")]
-    NotAnArray(Kind),
+    NotAnArray(JsonKind),
     /// A raw control character in a string.
     #[error("a control character in a string: {} has to be written as \\u{:04x}", Byte(*.0), .0)]
     ControlCharacter(u8),
@@ -122,15 +122,15 @@ mod tests {
     #[test]
     fn an_error_names_the_byte_and_what_is_there() {
         let error = |what| JsonError { offset: 1234, what }.to_string();
-        let expected = |found| error(Fault::Expected { wanted: "',' or ']'", found });
+        let expected = |found| error(JsonFault::Expected { wanted: "',' or ']'", found });
         assert_eq!(expected(b'x'), "at byte 1234: expected ',' or ']', found 'x'");
         assert_eq!(expected(b'\n'), "at byte 1234: expected ',' or ']', found a line break");
         assert_eq!(expected(0x1b), "at byte 1234: expected ',' or ']', found byte 0x1b");
         assert_eq!(
-            error(Fault::ControlCharacter(9)),
+            error(JsonFault::ControlCharacter(9)),
             "at byte 1234: a control character in a string: byte 0x09 has to be written as \\u0009"
         );
-        let after = |inside, elements| error(Fault::EndsAfter { inside, elements });
+        let after = |inside, elements| error(JsonFault::EndsAfter { inside, elements });
         assert_eq!(
             after(Inside::Array, 17),
             "at byte 1234: the text ends in the middle of an array after 17 elements"
@@ -139,6 +139,9 @@ mod tests {
             after(Inside::Word("NaN"), 1),
             "at byte 1234: the text ends in the middle of 'NaN' after 1 element"
         );
-        assert_eq!(error(Fault::NotAnArray(Kind::Object)), "at byte 1234: not an array but an object");
+        assert_eq!(
+            error(JsonFault::NotAnArray(JsonKind::Object)),
+            "at byte 1234: not an array but an object"
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! The small tables of JSON's grammar: the machine's states, numbers, words and escapes.
 
-use super::error::{Fault, JsonError};
+use super::error::{JsonError, JsonFault};
 
 /// Where in the grammar the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum GrammarState {
     // Between tokens, where whitespace may be.
     Value,
     FirstElement,
@@ -18,7 +18,7 @@ pub(super) enum State {
     InString,
     InNumber(Digits),
     /// At the first byte of what should be this word.
-    InWord(Word),
+    InWord(JsonWord),
     Done,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Digits {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum JsonWord {
     True,
     False,
     Null,
@@ -45,7 +45,7 @@ pub(super) enum Word {
     MinusInfinity,
 }
 
-impl State {
+impl GrammarState {
     /// What may come between tokens, in words.
     pub(super) fn wanted(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Digits {
     }
 }
 
-impl Word {
+impl JsonWord {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::True => "true",
@@ -100,7 +100,7 @@ impl Word {
 
 /// The length of the escape at the beginning of `text`, `None` if it may go on after it. A surrogate needs no partner.
 pub(super) fn escape_length(text: &[u8]) -> Result<Option<usize>, JsonError> {
-    let expected = |at, wanted, found| Err(JsonError::new(at, Fault::Expected { wanted, found }));
+    let expected = |at, wanted, found| Err(JsonError::new(at, JsonFault::Expected { wanted, found }));
     match text.get(1) {
         None => Ok(None),
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(Some(2)),

@@ -22,8 +22,8 @@ mod scan;
 mod text;
 
 pub use elements::{Element, Elements, ElementsError};
-pub use error::{Fault, Inside, JsonError};
+pub use error::{Inside, JsonError, JsonFault};
 pub use members::{Member, members};
 pub use normal::{Normal, normalise};
-pub use scan::{Kind, MAX_DEPTH, Scanned, scan_value};
+pub use scan::{JsonKind, MAX_DEPTH, Scanned, scan_value};
 pub use text::{exact_text, string_eq, string_text, write_string};

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::error::{Fault, JsonError};
-use super::scan::{Kind, scan_value, skip_whitespace};
+use super::error::{JsonError, JsonFault};
+use super::scan::{JsonKind, scan_value, skip_whitespace};
 use super::text::string_end;
 
 /// U+FEFF in UTF-8.
@@ -17,7 +17,7 @@ pub struct Normal<'a> {
     /// How many `NaN`, `Infinity` and `-Infinity` became `null`.
     pub non_finite: usize,
     /// What the document is.
-    pub kind: Kind,
+    pub kind: JsonKind,
 }
 
 /// Checks a whole document and takes the whitespace around it away. `NaN` and its like become `null`; if there are line
@@ -28,12 +28,12 @@ pub struct Normal<'a> {
 /// The document is not valid, or nests more than `max_depth` arrays and objects.
 pub fn normalise(document: &[u8], max_depth: usize) -> Result<Normal<'_>, JsonError> {
     if document.starts_with(BYTE_ORDER_MARK) {
-        return Err(JsonError::new(0, Fault::ByteOrderMark));
+        return Err(JsonError::new(0, JsonFault::ByteOrderMark));
     }
     let scanned = scan_value(document, 0, max_depth)?;
     let after = skip_whitespace(document, scanned.end);
     if let Some(&found) = document.get(after) {
-        return Err(JsonError::new(after, Fault::Expected { wanted: "the end of the text", found }));
+        return Err(JsonError::new(after, JsonFault::Expected { wanted: "the end of the text", found }));
     }
     let text = &document[skip_whitespace(document, 0)..scanned.end];
     let text = match (scanned.non_finite, scanned.line_breaks) {
@@ -89,7 +89,7 @@ mod tests {
         let document = format!("\r\n {text}\n\n");
         let normal = normalise(document.as_bytes(), 10).unwrap();
         assert!(matches!(normal.text, Cow::Borrowed(_)));
-        assert_eq!(normal, Normal { text: text.as_bytes().into(), non_finite: 0, kind: Kind::Object });
+        assert_eq!(normal, Normal { text: text.as_bytes().into(), non_finite: 0, kind: JsonKind::Object });
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             normal(r#"[NaN, -Infinity , {"NaN":Infinity}, "-Infinity\" NaN", -1e-5]"#),
             (r#"[null, null , {"NaN":null}, "-Infinity\" NaN", -1e-5]"#.into(), 3)
         );
-        assert_eq!(normalise(b"-Infinity", 0).unwrap().kind, Kind::Null);
+        assert_eq!(normalise(b"-Infinity", 0).unwrap().kind, JsonKind::Null);
     }
 
     #[test]

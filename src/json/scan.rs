@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::error::{Fault, Inside, JsonError};
-use super::grammar::{Digits, State, Word, escape_length};
+use super::error::{Inside, JsonError, JsonFault};
+use super::grammar::{Digits, GrammarState, JsonWord, escape_length};
 use super::text::plain_run;
 
 /// How deep a task's result may be nested (the contract's 1,000): `[]` is 1 deep, `[{}]` is 2. A record adds levels of
@@ -15,7 +15,7 @@ pub const MAX_DEPTH: usize = 1_000;
 /// What a value is. `NaN`, `Infinity` and `-Infinity` count as null, which they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are JSON's own")]
-pub enum Kind {
+pub enum JsonKind {
     Object,
     Array,
     String,
@@ -24,7 +24,7 @@ pub enum Kind {
     Null,
 }
 
-impl Kind {
+impl JsonKind {
     /// What a valid value without whitespace in front is, such as [`Member::value`](super::Member::value).
     pub fn of(value: &[u8]) -> Self {
         match value {
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for JsonKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Object => "an object",
@@ -61,7 +61,7 @@ pub struct Scanned {
     /// Whether a raw newline or carriage return is in it (outside strings: within they are errors).
     pub line_breaks: bool,
     /// What the value is.
-    pub kind: Kind,
+    pub kind: JsonKind,
 }
 
 /// Finds the end of the one value that begins at `start`, whitespace in front allowed; what follows it is not looked at.
@@ -91,18 +91,18 @@ pub(super) fn skip_whitespace(bytes: &[u8], at: usize) -> usize {
 /// The machine. It is fed one value's text from its first byte, again and again with more of it until it has seen all.
 #[derive(Debug)]
 pub(super) struct Scanner {
-    state: State,
+    state: GrammarState,
     /// How far into the value it came.
     at: usize,
     /// The arrays and objects it is in, outermost first.
-    open: Vec<Container>,
+    open: Vec<JsonContainer>,
     max_depth: usize,
     non_finite: usize,
     line_breaks: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Container {
+enum JsonContainer {
     Array,
     Object,
 }
@@ -111,7 +111,7 @@ enum Container {
 impl Scanner {
     pub(super) fn new(max_depth: usize) -> Self {
         let open = Vec::new();
-        Self { state: State::Value, at: 0, open, max_depth, non_finite: 0, line_breaks: false }
+        Self { state: GrammarState::Value, at: 0, open, max_depth, non_finite: 0, line_breaks: false }
     }
 
     /// Makes it ready for another value; memory is kept.
@@ -123,11 +123,11 @@ impl Scanner {
     /// Goes on in `value`, the text from the value's first byte: what was given before with more at its end. `None`: the
     /// value may go on after the text. A number at the end of the text always may.
     pub(super) fn scan(&mut self, value: &[u8]) -> Result<Option<Scanned>, JsonError> {
-        while self.state != State::Done {
+        while self.state != GrammarState::Done {
             let next = match self.state {
-                State::InKey | State::InString => self.string(value)?,
-                State::InNumber(seen) => self.number(value, seen)?,
-                State::InWord(word) => self.word(value, word)?,
+                GrammarState::InKey | GrammarState::InString => self.string(value)?,
+                GrammarState::InNumber(seen) => self.number(value, seen)?,
+                GrammarState::InWord(word) => self.word(value, word)?,
                 between => self.between(value, between)?,
             };
             let Some(next) = next else { return Ok(None) };
@@ -138,13 +138,13 @@ impl Scanner {
 
     /// Takes at once what most often stands between a key, its value and the next key: [`Self::between`] takes it byte by
     /// byte, to the same end.
-    fn onward(&mut self, value: &[u8], next: State) -> State {
+    fn onward(&mut self, value: &[u8], next: GrammarState) -> GrammarState {
         let (bytes, then) = match (next, value.get(self.at..).unwrap_or_default()) {
-            (State::Colon, [b':', b' ', b'"', ..]) => (3, State::InString),
-            (State::Colon, [b':', b'"', ..]) => (2, State::InString),
-            (State::Colon, [b':', ..]) => (1, State::Value),
-            (State::AfterMember, [b',', b' ', b'"', ..]) => (3, State::InKey),
-            (State::AfterMember, [b',', b'"', ..]) => (2, State::InKey),
+            (GrammarState::Colon, [b':', b' ', b'"', ..]) => (3, GrammarState::InString),
+            (GrammarState::Colon, [b':', b'"', ..]) => (2, GrammarState::InString),
+            (GrammarState::Colon, [b':', ..]) => (1, GrammarState::Value),
+            (GrammarState::AfterMember, [b',', b' ', b'"', ..]) => (3, GrammarState::InKey),
+            (GrammarState::AfterMember, [b',', b'"', ..]) => (2, GrammarState::InKey),
             _ => (0, next),
         };
         self.at += bytes;
@@ -154,11 +154,11 @@ impl Scanner {
     /// What it means that nothing comes after `value`, of which [`scan`](Self::scan) said that it may go on.
     pub(super) fn finish(&self, value: &[u8]) -> Result<Scanned, JsonError> {
         match self.state {
-            State::InNumber(seen) if seen.may_end() && self.open.is_empty() => {
+            GrammarState::InNumber(seen) if seen.may_end() && self.open.is_empty() => {
                 Ok(self.scanned(value, value.len()))
             }
             _ => {
-                let what = self.inside().map_or(Fault::Empty, |inside| Fault::Ends { inside });
+                let what = self.inside().map_or(JsonFault::Empty, |inside| JsonFault::Ends { inside });
                 Err(JsonError::new(value.len(), what))
             }
         }
@@ -167,37 +167,37 @@ impl Scanner {
     /// The innermost thing that is unfinished; `None` before the first byte.
     pub(super) fn inside(&self) -> Option<Inside> {
         match (self.state, self.open.last()) {
-            (State::InKey | State::InString, _) => Some(Inside::String),
-            (State::InNumber(_), _) => Some(Inside::Number),
-            (State::InWord(word), _) => Some(Inside::Word(word.text())),
-            (_, Some(Container::Array)) => Some(Inside::Array),
-            (_, Some(Container::Object)) => Some(Inside::Object),
+            (GrammarState::InKey | GrammarState::InString, _) => Some(Inside::String),
+            (GrammarState::InNumber(_), _) => Some(Inside::Number),
+            (GrammarState::InWord(word), _) => Some(Inside::Word(word.text())),
+            (_, Some(JsonContainer::Array)) => Some(Inside::Array),
+            (_, Some(JsonContainer::Object)) => Some(Inside::Object),
             (_, None) => None,
         }
     }
 
     fn scanned(&self, value: &[u8], end: usize) -> Scanned {
         let (non_finite, line_breaks) = (self.non_finite, self.line_breaks);
-        Scanned { end, non_finite, line_breaks, kind: Kind::of(value) }
+        Scanned { end, non_finite, line_breaks, kind: JsonKind::of(value) }
     }
 
     /// Takes whitespace and the one byte after it that opens, closes or separates.
-    fn between(&mut self, value: &[u8], state: State) -> Result<Option<State>, JsonError> {
+    fn between(&mut self, value: &[u8], state: GrammarState) -> Result<Option<GrammarState>, JsonError> {
         let Some(byte) = self.after_whitespace(value) else { return Ok(None) };
         let next = match (state, byte) {
-            (State::FirstElement | State::AfterElement, b']')
-            | (State::FirstKey | State::AfterMember, b'}') => {
+            (GrammarState::FirstElement | GrammarState::AfterElement, b']')
+            | (GrammarState::FirstKey | GrammarState::AfterMember, b'}') => {
                 self.open.pop();
                 self.after_value()
             }
-            (State::FirstKey | State::Key, b'"') => State::InKey,
-            (State::AfterElement, b',') | (State::Colon, b':') => State::Value,
-            (State::AfterMember, b',') => State::Key,
-            (State::Value | State::FirstElement, byte) => self.begin(byte)?,
+            (GrammarState::FirstKey | GrammarState::Key, b'"') => GrammarState::InKey,
+            (GrammarState::AfterElement, b',') | (GrammarState::Colon, b':') => GrammarState::Value,
+            (GrammarState::AfterMember, b',') => GrammarState::Key,
+            (GrammarState::Value | GrammarState::FirstElement, byte) => self.begin(byte)?,
             (state, found) => return Err(self.expected(state.wanted(), found)),
         };
         // A word is compared as a whole, so its first byte is not taken yet.
-        if !matches!(next, State::InWord(_)) {
+        if !matches!(next, GrammarState::InWord(_)) {
             self.at += 1;
         }
         Ok(Some(next))
@@ -215,41 +215,41 @@ impl Scanner {
     }
 
     /// The state after the first byte of a value.
-    fn begin(&mut self, byte: u8) -> Result<State, JsonError> {
+    fn begin(&mut self, byte: u8) -> Result<GrammarState, JsonError> {
         Ok(match byte {
-            b'"' => State::InString,
-            b'{' => self.open(Container::Object, State::FirstKey)?,
-            b'[' => self.open(Container::Array, State::FirstElement)?,
-            b'-' => State::InNumber(Digits::Minus),
-            b'0' => State::InNumber(Digits::Zero),
-            b'1'..=b'9' => State::InNumber(Digits::Integer),
-            b't' => State::InWord(Word::True),
-            b'f' => State::InWord(Word::False),
-            b'n' => State::InWord(Word::Null),
-            b'N' => State::InWord(Word::NaN),
-            b'I' => State::InWord(Word::Infinity),
+            b'"' => GrammarState::InString,
+            b'{' => self.open(JsonContainer::Object, GrammarState::FirstKey)?,
+            b'[' => self.open(JsonContainer::Array, GrammarState::FirstElement)?,
+            b'-' => GrammarState::InNumber(Digits::Minus),
+            b'0' => GrammarState::InNumber(Digits::Zero),
+            b'1'..=b'9' => GrammarState::InNumber(Digits::Integer),
+            b't' => GrammarState::InWord(JsonWord::True),
+            b'f' => GrammarState::InWord(JsonWord::False),
+            b'n' => GrammarState::InWord(JsonWord::Null),
+            b'N' => GrammarState::InWord(JsonWord::NaN),
+            b'I' => GrammarState::InWord(JsonWord::Infinity),
             found => return Err(self.expected(self.state.wanted(), found)),
         })
     }
 
-    fn open(&mut self, container: Container, next: State) -> Result<State, JsonError> {
+    fn open(&mut self, container: JsonContainer, next: GrammarState) -> Result<GrammarState, JsonError> {
         if self.open.len() >= self.max_depth {
-            return Err(JsonError::new(self.at, Fault::TooDeep { limit: self.max_depth }));
+            return Err(JsonError::new(self.at, JsonFault::TooDeep { limit: self.max_depth }));
         }
         self.open.push(container);
         Ok(next)
     }
 
-    fn after_value(&self) -> State {
+    fn after_value(&self) -> GrammarState {
         match self.open.last() {
-            Some(Container::Array) => State::AfterElement,
-            Some(Container::Object) => State::AfterMember,
-            None => State::Done,
+            Some(JsonContainer::Array) => GrammarState::AfterElement,
+            Some(JsonContainer::Object) => GrammarState::AfterMember,
+            None => GrammarState::Done,
         }
     }
 
     /// Goes on in a string's body, up to and with its closing quote.
-    fn string(&mut self, value: &[u8]) -> Result<Option<State>, JsonError> {
+    fn string(&mut self, value: &[u8]) -> Result<Option<GrammarState>, JsonError> {
         loop {
             let body = &value[self.at..];
             let (length, ascii) = plain_run(body);
@@ -259,7 +259,7 @@ impl Scanner {
                 if error.error_len().is_none() && length == body.len() {
                     return Ok(None);
                 }
-                return Err(JsonError::new(self.at, Fault::NotUtf8));
+                return Err(JsonError::new(self.at, JsonFault::NotUtf8));
             }
             self.at += length;
             match body.get(length) {
@@ -270,15 +270,15 @@ impl Scanner {
                     Ok(None) => return Ok(None),
                     Err(error) => return Err(error.shifted(self.at as u64)),
                 },
-                Some(&control) => return Err(JsonError::new(self.at, Fault::ControlCharacter(control))),
+                Some(&control) => return Err(JsonError::new(self.at, JsonFault::ControlCharacter(control))),
             }
         }
         self.at += 1;
-        Ok(Some(if self.state == State::InKey { State::Colon } else { self.after_value() }))
+        Ok(Some(if self.state == GrammarState::InKey { GrammarState::Colon } else { self.after_value() }))
     }
 
     /// Goes on in a number, up to the first byte that is not its own.
-    fn number(&mut self, value: &[u8], mut seen: Digits) -> Result<Option<State>, JsonError> {
+    fn number(&mut self, value: &[u8], mut seen: Digits) -> Result<Option<GrammarState>, JsonError> {
         let mut at = self.at;
         let stop = loop {
             let Some(&byte) = value.get(at) else { break None };
@@ -289,20 +289,20 @@ impl Scanner {
         self.at = at;
         match stop {
             None => {
-                self.state = State::InNumber(seen);
+                self.state = GrammarState::InNumber(seen);
                 Ok(None)
             }
             Some(_) if seen.may_end() => Ok(Some(self.after_value())),
             Some(b'I') if seen == Digits::Minus => {
                 self.at -= 1;
-                Ok(Some(State::InWord(Word::MinusInfinity)))
+                Ok(Some(GrammarState::InWord(JsonWord::MinusInfinity)))
             }
             Some(found) => Err(self.expected("a digit", found)),
         }
     }
 
     /// Compares all of a word; it is short enough to start again when more comes.
-    fn word(&mut self, value: &[u8], word: Word) -> Result<Option<State>, JsonError> {
+    fn word(&mut self, value: &[u8], word: JsonWord) -> Result<Option<GrammarState>, JsonError> {
         let (text, wanted) = (&value[self.at..], word.text());
         if text.starts_with(wanted.as_bytes()) {
             self.at += wanted.len();
@@ -320,7 +320,7 @@ impl Scanner {
     }
 
     fn expected(&self, wanted: &'static str, found: u8) -> JsonError {
-        JsonError::new(self.at, Fault::Expected { wanted, found })
+        JsonError::new(self.at, JsonFault::Expected { wanted, found })
     }
 }
 
@@ -335,22 +335,22 @@ mod tests {
     #[test]
     fn a_value_ends_where_it_ends_whatever_follows() {
         for (text, end, kind) in [
-            (" {} x", 3, Kind::Object),
-            ("[1, [2]]]", 8, Kind::Array),
-            (r#""a\"b" "c""#, 6, Kind::String),
-            ("-12.5e+3", 8, Kind::Number),
-            ("0 1", 1, Kind::Number),
-            ("0,", 1, Kind::Number),
-            ("truefalse", 4, Kind::Bool),
-            ("null", 4, Kind::Null),
-            ("-Infinity", 9, Kind::Null),
+            (" {} x", 3, JsonKind::Object),
+            ("[1, [2]]]", 8, JsonKind::Array),
+            (r#""a\"b" "c""#, 6, JsonKind::String),
+            ("-12.5e+3", 8, JsonKind::Number),
+            ("0 1", 1, JsonKind::Number),
+            ("0,", 1, JsonKind::Number),
+            ("truefalse", 4, JsonKind::Bool),
+            ("null", 4, JsonKind::Null),
+            ("-Infinity", 9, JsonKind::Null),
         ] {
             let expected =
                 Scanned { end, non_finite: usize::from(text.contains('I')), line_breaks: false, kind };
             assert_eq!(scanned(text), expected, "{text}");
         }
         assert_eq!(scan_value(b"[1,22]", 3, 0).unwrap().end, 5);
-        assert_eq!(scan_value(b"1", 2, 0), Err(JsonError::new(1, Fault::Empty)));
+        assert_eq!(scan_value(b"1", 2, 0), Err(JsonError::new(1, JsonFault::Empty)));
     }
 
     #[test]
@@ -398,13 +398,13 @@ mod tests {
         ] {
             assert_eq!(scan_value(text.as_bytes(), 0, 10).unwrap_err().to_string(), message, "{text:?}");
         }
-        let at_the_bad_bytes = JsonError::new(2, Fault::NotUtf8);
+        let at_the_bad_bytes = JsonError::new(2, JsonFault::NotUtf8);
         for text in [&b"\"a\xffb\""[..], b"\"a\xc3\"", b"\"a\xed\xa0\x80\"", b"\"a\xc3\n"] {
             assert_eq!(scan_value(text, 0, 0), Err(at_the_bad_bytes));
         }
         assert_eq!(
             scan_value(b"\"a\xc3", 0, 0),
-            Err(JsonError::new(3, Fault::Ends { inside: Inside::String }))
+            Err(JsonError::new(3, JsonFault::Ends { inside: Inside::String }))
         );
     }
 
@@ -412,7 +412,7 @@ mod tests {
     fn the_depth_limit_is_the_number_of_brackets_within_each_other() {
         assert!(scan_value(b"1", 0, 0).is_ok());
         assert!(scan_value(br#"[{"a":[]},[[]]]"#, 0, 3).is_ok());
-        let too_deep = JsonError::new(3, Fault::TooDeep { limit: 2 });
+        let too_deep = JsonError::new(3, JsonFault::TooDeep { limit: 2 });
         assert_eq!(scan_value(b" [[[", 0, 2), Err(too_deep));
     }
 

@@ -59,9 +59,9 @@ pub fn string_eq(raw: &[u8], text: &str) -> bool {
     let mut wanted = text;
     let all_equal = pieces(body).all(|piece| {
         let rest = match piece {
-            Piece::Plain(plain) => wanted.strip_prefix(&*String::from_utf8_lossy(plain)),
-            Piece::Char(char) => wanted.strip_prefix(char),
-            Piece::LoneSurrogate => None,
+            TextPiece::Plain(plain) => wanted.strip_prefix(&*String::from_utf8_lossy(plain)),
+            TextPiece::Char(char) => wanted.strip_prefix(char),
+            TextPiece::LoneSurrogate => None,
         };
         wanted = rest.unwrap_or(wanted);
         rest.is_some()
@@ -90,9 +90,9 @@ fn decoded(raw: &[u8]) -> (Cow<'_, str>, bool) {
     let mut is_exact = true;
     for piece in pieces(body) {
         match piece {
-            Piece::Plain(plain) => text.push_str(&String::from_utf8_lossy(plain)),
-            Piece::Char(char) => text.push(char),
-            Piece::LoneSurrogate => {
+            TextPiece::Plain(plain) => text.push_str(&String::from_utf8_lossy(plain)),
+            TextPiece::Char(char) => text.push(char),
+            TextPiece::LoneSurrogate => {
                 text.push(char::REPLACEMENT_CHARACTER);
                 is_exact = false;
             }
@@ -112,7 +112,7 @@ fn body(raw: &[u8]) -> &[u8] {
 }
 
 /// A part of a string's body.
-enum Piece<'a> {
+enum TextPiece<'a> {
     /// Bytes that stand for themselves.
     Plain(&'a [u8]),
     /// What an escape, or a pair of them, stands for.
@@ -122,18 +122,18 @@ enum Piece<'a> {
 }
 
 /// The parts of a string's body. A text that is not valid gives something, too: nothing here is checked again.
-fn pieces(body: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+fn pieces(body: &[u8]) -> impl Iterator<Item = TextPiece<'_>> {
     let mut rest = body;
     std::iter::from_fn(move || {
         let piece;
         (piece, rest) = match rest {
             [] => return None,
             [b'\\', b'u', after @ ..] => unicode_escape(after),
-            [b'\\', letter, after @ ..] => (Piece::Char(simple_escape(*letter)), after),
+            [b'\\', letter, after @ ..] => (TextPiece::Char(simple_escape(*letter)), after),
             plain => {
                 // From the second byte on, so that a backslash with nothing behind it is no endless loop.
                 let end = memchr::memchr(b'\\', &plain[1..]).map_or(plain.len(), |at| at + 1);
-                (Piece::Plain(&plain[..end]), &plain[end..])
+                (TextPiece::Plain(&plain[..end]), &plain[end..])
             }
         };
         Some(piece)
@@ -152,19 +152,19 @@ fn simple_escape(letter: u8) -> char {
 }
 
 /// What the digits after `\u` stand for, and what follows; a high surrogate takes a low one after it along.
-fn unicode_escape(digits: &[u8]) -> (Piece<'_>, &[u8]) {
+fn unicode_escape(digits: &[u8]) -> (TextPiece<'_>, &[u8]) {
     let (first, rest) = hex_unit(digits);
     if let Some(char) = char::from_u32(first) {
-        return (Piece::Char(char), rest);
+        return (TextPiece::Char(char), rest);
     }
     if let Some(second) = rest.strip_prefix(b"\\u") {
         let (second, rest) = hex_unit(second);
         let pair = [first, second].map(|unit| u16::try_from(unit).unwrap_or_default());
         if let Some(Ok(char)) = char::decode_utf16(pair).next() {
-            return (Piece::Char(char), rest);
+            return (TextPiece::Char(char), rest);
         }
     }
-    (Piece::LoneSurrogate, rest)
+    (TextPiece::LoneSurrogate, rest)
 }
 
 /// The number that four hexadecimal digits are, and what follows them.

@@ -9,7 +9,7 @@ use anyhow::bail;
 use crate::discover::EntryType;
 use crate::model::shares::Strategy;
 use crate::record::inputs::{Command, InputList, Source};
-use crate::run::execute::Manner;
+use crate::run::execute::ExecMode;
 use crate::store::layout::Layout;
 use crate::template::shell_quote;
 use crate::text::OsText;
@@ -129,11 +129,11 @@ pub fn agree_on_command(
     list: &InputList,
     layout: &Layout,
     command: &Command,
-    manner: Manner,
+    manner: ExecMode,
     accept_changed: bool,
 ) -> anyhow::Result<Option<String>> {
     let header = list.header();
-    let is_worker = matches!(manner, Manner::Workers { .. });
+    let is_worker = matches!(manner, ExecMode::Workers { .. });
     let was_worker = header.settings.has_workers().unwrap_or(is_worker);
     if header.command == *command && was_worker == is_worker {
         return Ok(None);

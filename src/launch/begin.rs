@@ -14,24 +14,24 @@ use crate::host::cgroup::MemoryGroup;
 use crate::host::limits::JobsRule;
 use crate::journal::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
 use crate::journal::launches::launches_of;
-use crate::journal::state::{History, Known, LastLaunch, Standing};
-use crate::journal::writer::{Journal, SharedJournal};
-use crate::launch::caution::{Caution, after_deaths, died_before};
-use crate::launch::{Due, Launcher};
+use crate::journal::state::{JournalState, LastLaunch, ShareCounts, TaskState};
+use crate::journal::writer::{JournalWriter, SharedJournalWriter};
+use crate::launch::concurrency_cap::{ConcurrencyCap, after_deaths, died_before};
+use crate::launch::{Launcher, Pending};
 use crate::liveness::heartbeat::Heartbeat;
 use crate::liveness::takeover::{Fence, Fenced, ended_in_order, last_words, or_moved_away};
 use crate::model::entries::Entries;
 use crate::model::outcome::Cause;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
-use crate::process::registry::Roster;
+use crate::process::registry::ProcessRegistry;
 use crate::record::command_files::RecordsByContent;
 use crate::record::item;
 use crate::record::logs::PackedLog;
 use crate::record::results;
 use crate::report::imbalance;
 use crate::run::execute::ProcessSettings;
-use crate::run::queue::Source;
+use crate::run::queue::TaskQueue;
 use crate::run::recorder::Recorder;
 use crate::run::scratch::{Owner, Scratch, remove_leftovers_of_dead};
 use crate::store::atomic_file::{ABANDONED, remove_leftovers};
@@ -41,17 +41,17 @@ use crate::threads::locked;
 use crate::units;
 
 /// A launch that can begin its first task.
-pub struct Prepared {
+pub struct PreparedLaunch {
     pub(super) recorder: Recorder,
-    pub(super) heartbeat: Heartbeat<Journal>,
+    pub(super) heartbeat: Heartbeat<JournalWriter>,
     pub(super) fence: Arc<Fence>,
     pub(super) share: Share,
     pub(super) entries: Entries,
-    pub(super) source: Source,
+    pub(super) source: TaskQueue,
     pub(super) tasks: u64,
     /// Tasks at a time, at most.
     pub(super) jobs: usize,
-    pub(super) roster: Roster,
+    pub(super) roster: ProcessRegistry,
     /// Whether a container died around tasks before.
     pub(super) died_before: bool,
     pub(super) settings: ProcessSettings,
@@ -60,18 +60,18 @@ pub struct Prepared {
 
 /// What a look at a share showed before a launch begins.
 #[derive(Debug)]
-pub enum Before {
+pub enum ShareStatus {
     /// Nothing is left to do.
-    Done(Standing),
+    Done(ShareCounts),
     /// Something is, after launches that all ended.
-    Left(Box<History>),
+    Left(Box<JournalState>),
     /// There was none, or the last one did not say how it ended.
     Unread,
 }
 
-impl Before {
+impl ShareStatus {
     /// What was read, if that is all that there is before the journal of `launch`: it is long, and is not read again.
-    fn history_until(self, launch: u32) -> Option<History> {
+    fn history_until(self, launch: u32) -> Option<JournalState> {
         let Self::Left(history) = self else { return None };
         let last = history.launches.last()?;
         let is_all = last.stop.is_some() && last.number.checked_add(1) == Some(launch);
@@ -94,17 +94,17 @@ impl Launcher<'_> {
     ///
     /// # Errors
     /// When journals or the results file can't be read.
-    pub fn look(&self, share: &Share) -> anyhow::Result<Before> {
+    pub fn look(&self, share: &Share) -> anyhow::Result<ShareStatus> {
         self.read_share(share).map_err(|error| or_moved_away(self.layout, self.run_id(), error))
     }
 
-    fn read_share(&self, share: &Share) -> anyhow::Result<Before> {
+    fn read_share(&self, share: &Share) -> anyhow::Result<ShareStatus> {
         let Some(last) = launches_of(self.layout, self.id())?.pop() else {
-            return Ok(Before::Unread);
+            return Ok(ShareStatus::Unread);
         };
         let journal = self.layout.journal(self.id(), last);
         if !ended_in_order(&journal)? {
-            return Ok(Before::Unread);
+            return Ok(ShareStatus::Unread);
         }
         // Where all records are in the results file, there is nothing that only the journals can tell.
         let promised = last_words(&journal, self.run_id())?;
@@ -113,15 +113,20 @@ impl Launcher<'_> {
         {
             let files = share.len();
             let without_result = promised.without_result;
-            return Ok(Before::Done(Standing { files, ok: files, without_result, ..Standing::default() }));
+            return Ok(ShareStatus::Done(ShareCounts {
+                files,
+                ok: files,
+                without_result,
+                ..ShareCounts::default()
+            }));
         }
         let history =
-            History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;
-        let is_done = Due::of(&history, self.config.rerun).is_empty();
+            JournalState::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;
+        let is_done = Pending::of(&history, self.config.rerun).is_empty();
         let promised = history.current_results().filter(|_| is_done);
         match promised.map(|promised| self.is_current(promised)).transpose()? {
-            Some(true) => Ok(Before::Done(history.standing())),
-            Some(false) | None => Ok(Before::Left(Box::new(history))),
+            Some(true) => Ok(ShareStatus::Done(history.standing())),
+            Some(false) | None => Ok(ShareStatus::Left(Box::new(history))),
         }
     }
 
@@ -142,12 +147,12 @@ impl Launcher<'_> {
     /// When older journals can't be read, or the journal or the temporary folders can't be written.
     pub fn prepare(
         &self,
-        mut journal: Journal,
+        mut journal: JournalWriter,
         begun: &LaunchBegun,
         share: Share,
         entries: Entries,
-        before: Before,
-    ) -> anyhow::Result<Prepared> {
+        before: ShareStatus,
+    ) -> anyhow::Result<PreparedLaunch> {
         // At once, so that others see who is here.
         journal.add(&Event::Run(Box::new(begun.clone())));
         let (path, launch) = (journal.path().to_owned(), journal.launch());
@@ -182,7 +187,7 @@ impl Launcher<'_> {
         self.say_start(launch, &share, &due, history.standing().ok, caution.as_ref());
         let losses = unwritten_losses(&history);
         let settings = self.settings(launch);
-        let roster = Roster::new(self.config.memory.clone(), history.seen);
+        let roster = ProcessRegistry::new(self.config.memory.clone(), history.seen);
         let died_before = died_before(&history, launch);
         let tasks = due.len();
         let recorder = self.recorder(&journal, &fence, history);
@@ -190,10 +195,10 @@ impl Launcher<'_> {
         for (index, attempts) in losses {
             self.write_loss(&recorder, &share, &entries, index, attempts)?;
         }
-        let source = Source::new(due.tasks, jobs);
+        let source = TaskQueue::new(due.tasks, jobs);
         // Where it can't be written, the first task finds out.
         let _ = recorder.give_sign();
-        Ok(Prepared {
+        Ok(PreparedLaunch {
             recorder,
             heartbeat,
             fence,
@@ -212,9 +217,9 @@ impl Launcher<'_> {
     /// Lets the journal grow from here on, unless a newer launch began while this process was frozen.
     fn start_heartbeat(
         &self,
-        journal: &SharedJournal,
+        journal: &SharedJournalWriter,
         fence: &Arc<Fence>,
-    ) -> anyhow::Result<Heartbeat<Journal>> {
+    ) -> anyhow::Result<Heartbeat<JournalWriter>> {
         let fence = Arc::clone(fence);
         let goes_on = Box::new(move || !matches!(fence.look(), Err(Fenced::Superseded)));
         Heartbeat::start(Arc::clone(journal), self.config.heartbeat, goes_on).context(
@@ -227,10 +232,11 @@ impl Launcher<'_> {
         &self,
         share: &Share,
         entries: &Entries,
-        before: Option<History>,
+        before: Option<JournalState>,
         owner: &Owner,
-    ) -> anyhow::Result<(History, Due, Option<Scratch>)> {
-        let read = || History::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead);
+    ) -> anyhow::Result<(JournalState, Pending, Option<Scratch>)> {
+        let read =
+            || JournalState::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead);
         let history = before.map_or_else(read, Ok)?;
         history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         let due = self.due(&history, entries);
@@ -282,8 +288,8 @@ impl Launcher<'_> {
     }
 
     /// What is to be run, in the order it is to start.
-    fn due(&self, history: &History, entries: &Entries) -> Due {
-        let mut due = Due::of(history, self.config.rerun);
+    fn due(&self, history: &JournalState, entries: &Entries) -> Pending {
+        let mut due = Pending::of(history, self.config.rerun);
         if self.list.header().strategy.needs_sizes() {
             // Largest first; stable, so that equal sizes keep the list's order.
             let size = |position: &u32| entries.get(*position as usize).and_then(|entry| entry.size);
@@ -292,7 +298,7 @@ impl Launcher<'_> {
         due
     }
 
-    fn recorder(&self, journal: &SharedJournal, fence: &Arc<Fence>, history: History) -> Recorder {
+    fn recorder(&self, journal: &SharedJournalWriter, fence: &Arc<Fence>, history: JournalState) -> Recorder {
         let log = PackedLog::new(self.layout, self.id(), locked(journal).launch());
         Recorder::new(
             Arc::clone(fence),
@@ -326,7 +332,7 @@ impl Launcher<'_> {
     }
 
     /// Tells of scripts that are not what they were when results were made.
-    fn say_changed_files(&self, history: &History, now: &[NamedFile]) {
+    fn say_changed_files(&self, history: &JournalState, now: &[NamedFile]) {
         let mut made = RecordsByContent::default();
         for launch in &history.launches {
             let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice());
@@ -387,7 +393,14 @@ impl Launcher<'_> {
         }
     }
 
-    fn say_start(&self, launch: u32, share: &Share, due: &Due, done_before: u64, caution: Option<&Caution>) {
+    fn say_start(
+        &self,
+        launch: u32,
+        share: &Share,
+        due: &Pending,
+        done_before: u64,
+        caution: Option<&ConcurrencyCap>,
+    ) {
         let tasks = due.len();
         let header = self.list.header();
         let mut text = format!(
@@ -410,7 +423,7 @@ impl Launcher<'_> {
         }
         text.push_str(&later(due));
         let side_by_side = due.tasks.ordinary.len() + due.tasks.suspects.len();
-        if let Some(Caution { jobs, why }) = caution.filter(|caution| caution.jobs < side_by_side) {
+        if let Some(ConcurrencyCap { jobs, why }) = caution.filter(|caution| caution.jobs < side_by_side) {
             text.push_str(&format!("\n{jobs} at a time: {why}"));
         }
         if !self.config.identity.is_given {
@@ -421,7 +434,7 @@ impl Launcher<'_> {
 }
 
 /// Ends a journal whose launch can't begin a task after all, for an error that is given back.
-fn cannot_start(journal: &SharedJournal, error: anyhow::Error) -> anyhow::Error {
+fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::Error {
     let exit = crate::code_of(&error).number();
     let mut journal = locked(journal);
     journal.add(&Event::Stop(Stopped { reason: StopReason::CannotStart, signal: None, exit, figures: None }));
@@ -431,7 +444,7 @@ fn cannot_start(journal: &SharedJournal, error: anyhow::Error) -> anyhow::Error 
 }
 
 /// Lines about tasks that run last.
-fn later(due: &Due) -> String {
+fn later(due: &Pending) -> String {
     let mut text = String::new();
     if due.suspects > 0 {
         let alone = due.suspects - due.tasks.suspects.len() as u64;
@@ -453,7 +466,7 @@ fn later(due: &Due) -> String {
 }
 
 /// Tasks that died alone with their container and have no record of it yet, with the attempts begun.
-fn unwritten_losses(history: &History) -> Vec<(u64, u32)> {
-    let losses = history.tasks().filter(|(_, note)| note.known == Known::Lost && !note.has_record());
+fn unwritten_losses(history: &JournalState) -> Vec<(u64, u32)> {
+    let losses = history.tasks().filter(|(_, note)| note.known == TaskState::Lost && !note.has_record());
     losses.map(|(index, note)| (index, u32::from(note.attempts))).collect()
 }

@@ -11,23 +11,23 @@ use crate::config::Verbosity;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageError;
 use crate::journal::event::{Event, ResultsWritten, StopReason, Stopped, Totals};
-use crate::journal::state::Standing;
-use crate::journal::writer::SharedJournal;
-use crate::launch::{Launcher, Prepared};
+use crate::journal::state::ShareCounts;
+use crate::journal::writer::SharedJournalWriter;
+use crate::launch::{Launcher, PreparedLaunch};
 use crate::liveness::takeover::{Fence, Fenced};
-use crate::model::usage::Figures;
+use crate::model::usage::UsageFigures;
 use crate::output::WhileRead;
 use crate::process::descendants::PATIENCE;
-use crate::process::spawn::Starter;
+use crate::process::spawn::Spawner;
 use crate::record::results;
 use crate::report::doubts::DoubtNote;
-use crate::report::launch::{FailureGroup, LaunchReport, Summary, say_summary};
-use crate::run::execute::{Execute, Manner, ProcessSlot};
-use crate::run::memory::{Guard, Room};
+use crate::report::launch::{LaunchFailures, LaunchReport, LaunchSummary, say_summary};
+use crate::run::execute::{ExecMode, Execute, ProcessSlot};
+use crate::run::memory::{MemoryBudget, MemoryMonitor};
 use crate::run::queue::Halt;
-use crate::run::recorder::{Recorder, Tally};
+use crate::run::recorder::{Counters, Recorder};
 use crate::run::schedule::{self, Work};
-use crate::run::worker::{Crew, WorkerSlot};
+use crate::run::worker::{SharedWorkerState, WorkerSlot};
 use crate::store::pulse;
 use crate::terminal::console::{Console, Tone};
 use crate::threads::locked;
@@ -35,14 +35,14 @@ use crate::units;
 
 /// How a launch ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct LaunchOutcome {
     /// What the process is to exit with.
     pub code: ExitCode,
     /// What was said; `None` where a newer launch took over.
-    pub summary: Option<Summary>,
+    pub summary: Option<LaunchSummary>,
 }
 
-impl Ended {
+impl LaunchOutcome {
     /// Adds how what was done afterwards ended.
     pub fn then(&mut self, code: ExitCode) {
         self.code = self.code.or(code);
@@ -78,11 +78,11 @@ pub fn told(
 
 /// What a launch leaves to be told.
 #[derive(Debug, Default)]
-pub struct LaunchEnd {
+pub struct LaunchFigures {
     number: u32,
-    tally: Tally,
-    figures: Figures,
-    failures: Vec<FailureGroup>,
+    tally: Counters,
+    figures: UsageFigures,
+    failures: Vec<LaunchFailures>,
     doubts: Vec<DoubtNote>,
     /// Tasks that were to run and did not end.
     left: u64,
@@ -90,8 +90,8 @@ pub struct LaunchEnd {
 
 impl Launcher<'_> {
     /// Runs all there is to run and ends the launch.
-    pub fn carry_out(&self, prepared: Prepared, begun: Instant) -> Ended {
-        let Prepared { share, tasks, jobs, .. } = &prepared;
+    pub fn carry_out(&self, prepared: PreparedLaunch, begun: Instant) -> LaunchOutcome {
+        let PreparedLaunch { share, tasks, jobs, .. } = &prepared;
         let report = LaunchReport::new(self.console, self.config.progress, share.len(), *tasks, *jobs);
         if let Err(error) = self.work_off(&prepared, &report, begun) {
             prepared.source.halt(Halt::CannotStart(format!("{error:#}"), crate::code_of(&error)));
@@ -99,7 +99,7 @@ impl Launcher<'_> {
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
         report.over();
-        let Prepared { recorder, heartbeat, fence, source, scratch, .. } = prepared;
+        let PreparedLaunch { recorder, heartbeat, fence, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
             source.halt(Halt::Signal(signal));
         }
@@ -117,21 +117,35 @@ impl Launcher<'_> {
         ended
     }
 
-    fn work_off(&self, prepared: &Prepared, report: &LaunchReport<'_>, begun: Instant) -> anyhow::Result<()> {
-        let Prepared {
-            recorder, heartbeat, share, entries, source, tasks, roster, settings, scratch, ..
+    fn work_off(
+        &self,
+        prepared: &PreparedLaunch,
+        report: &LaunchReport<'_>,
+        begun: Instant,
+    ) -> anyhow::Result<()> {
+        let PreparedLaunch {
+            recorder,
+            heartbeat,
+            share,
+            entries,
+            source,
+            tasks,
+            roster,
+            settings,
+            scratch,
+            ..
         } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
-        let starter = Starter::new().context("can't open /dev/null")?;
-        let crew = Crew::new(self.config.worker_idle, report);
+        let starter = Spawner::new().context("can't open /dev/null")?;
+        let crew = SharedWorkerState::new(self.config.worker_idle, report);
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
                 let stop = self.stop;
                 Ok(match settings.manner {
-                    Manner::Own => {
+                    ExecMode::Own => {
                         Box::new(ProcessSlot::new(settings, &starter, stop, roster, scratch, slot)?)
                     }
-                    Manner::Workers { tasks } => Box::new(WorkerSlot::new(
+                    ExecMode::Workers { tasks } => Box::new(WorkerSlot::new(
                         settings, tasks, &crew, &starter, stop, roster, scratch, slot,
                     )?),
                 })
@@ -163,11 +177,11 @@ impl Launcher<'_> {
     }
 
     /// Who watches memory; `None` where there is no limit to watch.
-    fn guard<'p>(&'p self, prepared: &'p Prepared) -> anyhow::Result<Option<Guard<'p>>> {
-        let Prepared { source, roster, jobs, died_before, .. } = prepared;
+    fn guard<'p>(&'p self, prepared: &'p PreparedLaunch) -> anyhow::Result<Option<MemoryMonitor<'p>>> {
+        let PreparedLaunch { source, roster, jobs, died_before, .. } = prepared;
         let Some(memory) = &self.config.memory else { return Ok(None) };
-        let room = Room { limit: memory.limit(), jobs: *jobs, rule: self.config.jobs_rule };
-        Guard::new(memory, room, *died_before, roster, source).map(Some).context("can't watch memory")
+        let room = MemoryBudget { limit: memory.limit(), jobs: *jobs, rule: self.config.jobs_rule };
+        MemoryMonitor::new(memory, room, *died_before, roster, source).map(Some).context("can't watch memory")
     }
 
     /// Writes the results, ends the journal and says how it went. All of it may take long, and signs of life go on.
@@ -179,7 +193,7 @@ impl Launcher<'_> {
         halt: Option<Halt>,
         left: u64,
         begun: Instant,
-    ) -> Ended {
+    ) -> LaunchOutcome {
         let (journal, history, tally, used) = recorder.into_parts();
         let figures = self.figures(used, begun);
         let is_superseded = || matches!(fence.look(), Err(Fenced::Superseded));
@@ -192,7 +206,7 @@ impl Launcher<'_> {
             Err(Fenced::Superseded) => return self.leave_it(),
             // The results that are there may be a newer launch's.
             Err(unknown) => Err(unknown.into()),
-            Ok(()) => prepared.and_then(results::Prepared::put),
+            Ok(()) => prepared.and_then(results::PreparedResults::put),
         };
         if is_superseded() {
             return self.leave_it();
@@ -213,7 +227,7 @@ impl Launcher<'_> {
         };
         let journal = locked(&journal);
         let (failures, doubts) = (report.failures(), report.doubts());
-        let launch = LaunchEnd { number: journal.launch(), tally, figures, failures, doubts, left };
+        let launch = LaunchFigures { number: journal.launch(), tally, figures, failures, doubts, left };
         let (standing, launch) = match journal.reached() {
             Some(reached) => as_reached(standing, launch, reached),
             None => (standing, launch),
@@ -222,16 +236,16 @@ impl Launcher<'_> {
     }
 
     /// Ends where a newer launch goes on.
-    fn leave_it(&self) -> Ended {
+    fn leave_it(&self) -> LaunchOutcome {
         self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
         let by_signal = self.stop.external_signal().map_or(ExitCode::Ok, ExitCode::Signal);
-        Ended { code: by_signal.or(ExitCode::Incomplete), summary: None }
+        LaunchOutcome { code: by_signal.or(ExitCode::Incomplete), summary: None }
     }
 
     /// What the attempts of this launch used, with what there was for them.
-    fn figures(&self, used: Figures, begun: Instant) -> Figures {
+    fn figures(&self, used: UsageFigures, begun: Instant) -> UsageFigures {
         let wall = begun.elapsed();
-        Figures {
+        UsageFigures {
             launches: 1,
             begun_at: Some(clock::ago(wall)),
             ended_at: Some(clock::now()),
@@ -246,18 +260,18 @@ impl Launcher<'_> {
     /// Says the closing summary.
     pub fn close(
         &self,
-        standing: Standing,
-        launch: Option<LaunchEnd>,
+        standing: ShareCounts,
+        launch: Option<LaunchFigures>,
         halt: Option<&Halt>,
         begun: Instant,
-    ) -> Ended {
+    ) -> LaunchOutcome {
         let number = launch.as_ref().map(|launch| launch.number);
-        let LaunchEnd { tally, figures, failures, doubts, left, .. } = launch.unwrap_or_default();
+        let LaunchFigures { tally, figures, failures, doubts, left, .. } = launch.unwrap_or_default();
         let code = exit_code(standing, left, halt);
         let told = figures.told();
         let replica = self.config.identity.replica;
-        let Standing { files, ok, lost, without_result, .. } = standing;
-        let summary = Summary {
+        let ShareCounts { files, ok, lost, without_result, .. } = standing;
+        let summary = LaunchSummary {
             run: Some(self.run_id().to_owned()),
             replica_id: replica.id(),
             replica_count: replica.count(),
@@ -282,7 +296,7 @@ impl Launcher<'_> {
         };
         let why = halt.map(|halt| self.say_halt(halt));
         say_summary(self.console, &summary, &figures, &doubts, why.as_deref());
-        Ended { code, summary: Some(summary) }
+        LaunchOutcome { code, summary: Some(summary) }
     }
 
     fn say_halt(&self, halt: &Halt) -> String {
@@ -328,13 +342,13 @@ fn reason(halt: Option<&Halt>) -> StopReason {
 
 /// Writes the last words of a journal, and makes them last.
 fn end_journal(
-    journal: &SharedJournal,
+    journal: &SharedJournalWriter,
     halt: Option<&Halt>,
     exit: i32,
-    figures: &Figures,
+    figures: &UsageFigures,
     written: Option<ResultsWritten>,
     left: u64,
-    standing: Standing,
+    standing: ShareCounts,
 ) -> io::Result<()> {
     let mut last = locked(journal);
     last.add(&Event::Alive(Totals { left, ..Totals::default() }.with(standing)));
@@ -356,12 +370,15 @@ fn end_journal(
 }
 
 /// How a launch stands whose last records never reached the storage: they count as not run.
-fn as_reached(standing: Standing, launch: LaunchEnd, reached: Totals) -> (Standing, LaunchEnd) {
+fn as_reached(standing: ShareCounts, launch: LaunchFigures, reached: Totals) -> (ShareCounts, LaunchFigures) {
     let lost_ok = standing.ok.saturating_sub(reached.ok);
-    let tally = Tally { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
+    let tally = Counters { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
     let failed = reached.failed.saturating_sub(standing.lost);
     let Totals { ok, without_result, .. } = reached;
-    (Standing { ok, failed, without_result, ..standing }, LaunchEnd { tally, left: reached.left, ..launch })
+    (
+        ShareCounts { ok, failed, without_result, ..standing },
+        LaunchFigures { tally, left: reached.left, ..launch },
+    )
 }
 
 /// Of two reasons the graver one.
@@ -369,7 +386,7 @@ fn graver(before: Option<Halt>, now: Halt) -> Halt {
     before.filter(|before| before.gravity() >= now.gravity()).unwrap_or(now)
 }
 
-fn exit_code(standing: Standing, left: u64, halt: Option<&Halt>) -> ExitCode {
+fn exit_code(standing: ShareCounts, left: u64, halt: Option<&Halt>) -> ExitCode {
     let by_records = if standing.has_failures() { ExitCode::TasksFailed } else { ExitCode::Ok };
     let by_rest = if left > 0 { ExitCode::Incomplete } else { ExitCode::Ok };
     let by_halt = match halt {
@@ -402,7 +419,7 @@ pub fn print_json(is_asked_for: bool, summary: &impl Serialize, out: &mut dyn Wr
 mod tests {
     use super::exit_code;
     use crate::exit_code::ExitCode;
-    use crate::journal::state::{History, LastLaunch};
+    use crate::journal::state::{JournalState, LastLaunch};
     use crate::model::shares::Share;
     use crate::run::queue::Halt;
     use crate::store::layout::Layout;
@@ -411,7 +428,7 @@ mod tests {
     fn what_keeps_tasks_from_starting_here_leaves_them_and_what_would_everywhere_is_wrong() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
-        let history = History::read(&layout, "run", 1, Share::Range(0..3), LastLaunch::Dead).unwrap();
+        let history = JournalState::read(&layout, "run", 1, Share::Range(0..3), LastLaunch::Dead).unwrap();
         for (halt, code) in [
             (Halt::Short("no more processes".into()), ExitCode::Incomplete),
             (Halt::Deadline, ExitCode::Incomplete),

@@ -2,10 +2,10 @@
 
 mod agreement;
 mod begin;
-mod caution;
-mod due;
+mod concurrency_cap;
 mod end;
 mod nothing_to_do;
+mod pending;
 mod whole;
 
 use crate::config::RunConfig;
@@ -16,10 +16,10 @@ use crate::store::layout::Layout;
 use crate::terminal::console::Console;
 
 pub use agreement::{agree, agree_on_command};
-pub use begin::{Before, Prepared};
-pub use due::Due;
-pub use end::{Ended, print_json, told};
+pub use begin::{PreparedLaunch, ShareStatus};
+pub use end::{LaunchOutcome, print_json, told};
 pub use nothing_to_do::{changed_since, remarks};
+pub use pending::Pending;
 
 /// The steps of one launch, with what they all need.
 pub struct Launcher<'a> {

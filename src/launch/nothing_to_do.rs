@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Verbosity;
 use crate::journal::launches::launches_of;
-use crate::journal::state::Standing;
+use crate::journal::state::ShareCounts;
 use crate::launch::Launcher;
 use crate::listing::{self, Rules};
 use crate::model::provenance::NamedFile;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Launcher<'_> {
     /// Tells why there is nothing to do, and what has changed since.
-    pub fn say_nothing_to_do(&self, share: &Share, standing: &Standing, now: &[NamedFile]) {
+    pub fn say_nothing_to_do(&self, share: &Share, standing: &ShareCounts, now: &[NamedFile]) {
         if self.config.verbosity < Verbosity::Normal {
             return;
         }
@@ -44,8 +44,8 @@ impl Launcher<'_> {
 }
 
 /// How all is done.
-fn done(standing: &Standing, owner: &str) -> String {
-    let Standing { files, ok, failed, lost, .. } = *standing;
+fn done(standing: &ShareCounts, owner: &str) -> String {
+    let ShareCounts { files, ok, failed, lost, .. } = *standing;
     if !standing.has_failures() {
         return match files {
             1 => format!("the one file of {owner} is done"),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::exit_code::CannotWrite;
-use crate::launch::{Before, Ended, Launcher};
+use crate::launch::{LaunchOutcome, Launcher, ShareStatus};
 use crate::liveness::takeover::{TakeoverObserver, begin};
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
@@ -19,12 +19,12 @@ impl Launcher<'_> {
     pub fn launch(
         &self,
         share: Share,
-        before: Before,
+        before: ShareStatus,
         me: &Process,
         command_files: Vec<NamedFile>,
         observer: &dyn TakeoverObserver,
         begun: Instant,
-    ) -> anyhow::Result<Ended> {
+    ) -> anyhow::Result<LaunchOutcome> {
         self.refuse_to_replace()?;
         // All that can be wrong is found before a launch begins.
         let entries = self.list.entries(&share)?;

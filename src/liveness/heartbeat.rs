@@ -59,7 +59,7 @@ pub enum Liveness {
 
 /// What watching a file showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watched {
+pub enum GrowthWatch {
     /// It did not grow: nobody writes it any more.
     Quiet,
     /// It grew.
@@ -101,23 +101,23 @@ pub fn probe(path: &Path, writer: &Process, locked: bool, me: &Process) -> io::R
 ///
 /// # Errors
 /// When the file can't be looked at.
-pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io::Result<Watched> {
-    let Some(at_first) = length(path)? else { return Ok(Watched::Missing) };
+pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io::Result<GrowthWatch> {
+    let Some(at_first) = length(path)? else { return Ok(GrowthWatch::Missing) };
     let mut time = AnsweredTime::new(quiet);
     let mut pause = *LOOKS.start();
     while time.passed < quiet {
         if !keep_going() {
-            return Ok(Watched::Stopped);
+            return Ok(GrowthWatch::Stopped);
         }
         std::thread::sleep(pause.min(quiet));
         pause = (pause * 2).min(*LOOKS.end());
         match length(path)? {
             Some(now) if now == at_first => time.note_answer(),
-            Some(_) => return Ok(Watched::Grew),
-            None => return Ok(Watched::Missing),
+            Some(_) => return Ok(GrowthWatch::Grew),
+            None => return Ok(GrowthWatch::Missing),
         }
     }
-    Ok(Watched::Quiet)
+    Ok(GrowthWatch::Quiet)
 }
 
 /// Watches files side by side. Gives the lengths of those that were quiet for `quiet`; none when the watch was given up.
@@ -195,7 +195,7 @@ const STACK: usize = 128 * 1024;
 /// them: where one sync hangs, the signs go on, and so do other tries to sync them.
 #[must_use = "signs of life end when it is dropped"]
 pub struct Heartbeat<P: Pulse> {
-    shared: Arc<Shared<P>>,
+    shared: Arc<HeartbeatShared<P>>,
     /// Wakes the thread when it is dropped.
     _goes_on: PipeWriter,
 }
@@ -203,16 +203,16 @@ pub struct Heartbeat<P: Pulse> {
 /// What must hold before a sign of life is given after a gap in which nobody may have run here: see [`Heartbeat::start`].
 pub type GoesOn = Box<dyn Fn() -> bool + Send + Sync>;
 
-struct Shared<P> {
+struct HeartbeatShared<P> {
     pulse: Arc<Mutex<P>>,
     times: HeartbeatTimes,
     goes_on: GoesOn,
-    state: Mutex<State>,
+    state: Mutex<HeartbeatState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HeartbeatState {
     is_over: bool,
     is_sync_wanted: bool,
     syncs: usize,
@@ -228,8 +228,8 @@ impl<P: Pulse> Heartbeat<P> {
     /// # Errors
     /// When no thread can be had.
     pub fn start(pulse: Arc<Mutex<P>>, times: HeartbeatTimes, goes_on: GoesOn) -> io::Result<Self> {
-        let state = Mutex::new(State::default());
-        let shared = Arc::new(Shared { pulse, times, goes_on, state, changed: Condvar::new() });
+        let state = Mutex::new(HeartbeatState::default());
+        let shared = Arc::new(HeartbeatShared { pulse, times, goes_on, state, changed: Condvar::new() });
         let (over, kept) = io::pipe()?;
         let heartbeat = Self { shared: Arc::clone(&shared), _goes_on: kept };
         shared.start_sync()?;
@@ -270,7 +270,7 @@ fn hangs_up_within(pipe: &PipeReader, time: Duration) -> bool {
     }
 }
 
-impl<P: Pulse> Shared<P> {
+impl<P: Pulse> HeartbeatShared<P> {
     fn give_signs(self: Arc<Self>, over: &PipeReader) {
         let HeartbeatTimes { interval, .. } = self.times;
         let mut last = Instant::now();
@@ -357,7 +357,7 @@ mod tests {
 
     use crate::model::provenance::Process;
 
-    use super::{Liveness, Watched, lock, probe, watch};
+    use super::{GrowthWatch, Liveness, lock, probe, watch};
 
     #[test]
     fn a_lock_tells_whether_the_writer_on_this_host_lives() {
@@ -379,10 +379,10 @@ mod tests {
     fn watching_tells_a_quiet_file_from_a_missing_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        assert_eq!(watch(&path, Duration::from_millis(1), &|| true).unwrap(), Watched::Missing);
+        assert_eq!(watch(&path, Duration::from_millis(1), &|| true).unwrap(), GrowthWatch::Missing);
         File::create(&path).unwrap();
-        assert_eq!(watch(&path, Duration::from_millis(1), &|| true).unwrap(), Watched::Quiet);
-        assert_eq!(watch(&path, Duration::from_secs(30), &|| false).unwrap(), Watched::Stopped);
+        assert_eq!(watch(&path, Duration::from_millis(1), &|| true).unwrap(), GrowthWatch::Quiet);
+        assert_eq!(watch(&path, Duration::from_secs(30), &|| false).unwrap(), GrowthWatch::Stopped);
         let grown = std::cell::Cell::new(false);
         let grow = || {
             if !grown.replace(true) {
@@ -390,6 +390,6 @@ mod tests {
             }
             true
         };
-        assert_eq!(watch(&path, Duration::from_secs(30), &grow).unwrap(), Watched::Grew);
+        assert_eq!(watch(&path, Duration::from_secs(30), &grow).unwrap(), GrowthWatch::Grew);
     }
 }

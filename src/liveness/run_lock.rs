@@ -28,7 +28,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::liveness::heartbeat::{self, Heartbeat, HeartbeatTimes, Liveness, Watched};
+use crate::liveness::heartbeat::{self, GrowthWatch, Heartbeat, HeartbeatTimes, Liveness};
 use crate::model::provenance::Process;
 use crate::store::atomic_file::knows_no_links;
 use crate::store::layout::Layout;
@@ -79,7 +79,7 @@ pub struct LockFiles<'a> {
 
 /// A lock, or the mark of who is about to take it off its name.
 #[derive(Debug)]
-struct Found {
+struct LockFound {
     path: PathBuf,
     nonce: String,
     /// What the name of its own successor mark is made of.
@@ -116,7 +116,7 @@ impl<'a> LockFiles<'a> {
             if std::fs::symlink_metadata(&self.lock).is_ok() {
                 return Ok(None);
             }
-            let prepared = Prepared::make(self)?;
+            let prepared = PreparedLock::make(self)?;
             match prepared.make_exclusively(&self.lock)? {
                 Made::Not => Ok(None),
                 Made::Linked => prepared.hold(self, None).map(Some),
@@ -158,11 +158,11 @@ impl<'a> LockFiles<'a> {
             let watched = heartbeat::watch(&found.path, self.times.timeout, &keep_going)
                 .with_context(|| format!("can't watch {}", found.path.display()))?;
             match watched {
-                Watched::Grew => {}
-                Watched::Missing => return Ok(None),
-                Watched::Quiet => return self.break_stale(&found),
-                Watched::Stopped if observer.keep_going() => return Ok(None),
-                Watched::Stopped => {
+                GrowthWatch::Grew => {}
+                GrowthWatch::Missing => return Ok(None),
+                GrowthWatch::Quiet => return self.break_stale(&found),
+                GrowthWatch::Stopped if observer.keep_going() => return Ok(None),
+                GrowthWatch::Stopped => {
                     bail!("stopped while waiting for another process that uses this results directory")
                 }
             }
@@ -170,7 +170,7 @@ impl<'a> LockFiles<'a> {
     }
 
     /// Takes the place of a process that was found dead; `None` where somebody else did, or it was not dead after all.
-    fn break_stale(&self, stale: &Found) -> anyhow::Result<Option<RunLock>> {
+    fn break_stale(&self, stale: &LockFound) -> anyhow::Result<Option<RunLock>> {
         // Without its nonce it can't be broken in a way that leaves a newer one alone.
         anyhow::ensure!(
             !stale.is_denied,
@@ -179,7 +179,7 @@ impl<'a> LockFiles<'a> {
         );
         let take_over = || -> anyhow::Result<Option<RunLock>> {
             let begun = Instant::now();
-            let prepared = Prepared::make(self)?;
+            let prepared = PreparedLock::make(self)?;
             let mark = self.mark_of(&stale.key);
             let made = prepared.make_exclusively(&mark)?;
             if matches!(made, Made::Not) {
@@ -209,7 +209,7 @@ impl<'a> LockFiles<'a> {
     }
 
     /// What is there under a name; `None` where nothing is.
-    fn find(path: PathBuf) -> anyhow::Result<Option<Found>> {
+    fn find(path: PathBuf) -> anyhow::Result<Option<LockFound>> {
         let read = || -> io::Result<(u64, Vec<u8>)> {
             let file = regular::open(&path)?;
             let mut text = Vec::new();
@@ -220,7 +220,7 @@ impl<'a> LockFiles<'a> {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok(Some(Found {
+                return Ok(Some(LockFound {
                     path,
                     nonce: String::new(),
                     key: String::new(),
@@ -235,7 +235,7 @@ impl<'a> LockFiles<'a> {
         let nonce = text.as_ref().map(|text| text.nonce.clone()).filter(|nonce| is_nonce(nonce));
         // One that is not whole is known by its inode.
         let nonce = nonce.unwrap_or_else(|| format!("inode{inode}"));
-        Ok(Some(Found { path, key: nonce.clone(), nonce, text, is_denied: false }))
+        Ok(Some(LockFound { path, key: nonce.clone(), nonce, text, is_denied: false }))
     }
 
     /// Whether what has this nonce is there under a name.
@@ -244,8 +244,8 @@ impl<'a> LockFiles<'a> {
     }
 
     /// The lock, whoever is about to take it off its name, whoever is about to do that in that one's place, and so on.
-    fn chain(&self) -> anyhow::Result<Vec<Found>> {
-        let mut chain: Vec<Found> = Self::find(self.lock.clone())?.into_iter().collect();
+    fn chain(&self) -> anyhow::Result<Vec<LockFound>> {
+        let mut chain: Vec<LockFound> = Self::find(self.lock.clone())?.into_iter().collect();
         while let Some(last) = chain.last().filter(|last| !last.is_denied)
             && let Some(mut next) = Self::find(self.mark_of(&last.key))?
         {
@@ -276,7 +276,7 @@ fn remove(path: &Path) {
 }
 
 /// A lock's file that has no name yet that matters. Dropped, it leaves nothing.
-struct Prepared {
+struct PreparedLock {
     own: PathBuf,
     nonce: String,
     text: Vec<u8>,
@@ -291,13 +291,13 @@ enum Made {
     Copied(File),
 }
 
-impl Drop for Prepared {
+impl Drop for PreparedLock {
     fn drop(&mut self) {
         remove(&self.own);
     }
 }
 
-impl Prepared {
+impl PreparedLock {
     fn make(files: &LockFiles<'_>) -> io::Result<Self> {
         let nonce = draw_nonce();
         let own = files.beside(&nonce);
@@ -421,7 +421,7 @@ struct LockFile {
 }
 
 impl Pulse for LockFile {
-    type Mark = ();
+    type LockMark = ();
 
     const NAME: &str = "the lock of the results directory";
 
@@ -450,9 +450,9 @@ mod tests {
     use crate::model::provenance::Process;
     use crate::store::layout::Layout;
 
-    struct Patient;
+    struct PatientLock;
 
-    impl LockObserver for Patient {
+    impl LockObserver for PatientLock {
         fn keep_going(&self) -> bool {
             true
         }
@@ -493,7 +493,7 @@ mod tests {
                 let (layout, holding, had) = (&layout, &holding, &had);
                 scope.spawn(move || {
                     let me = elsewhere(number);
-                    let lock = RunLock::acquire(layout, &me, QUICK, &Patient).unwrap();
+                    let lock = RunLock::acquire(layout, &me, QUICK, &PatientLock).unwrap();
                     assert_eq!(holding.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
                     std::thread::sleep(Duration::from_millis(2));
                     assert!(lock.is_held().unwrap());
@@ -530,7 +530,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         let (me, other) = (elsewhere(1), elsewhere(2));
-        let first = RunLock::acquire(&layout, &me, QUICK, &Patient).unwrap();
+        let first = RunLock::acquire(&layout, &me, QUICK, &PatientLock).unwrap();
         let files = LockFiles::of(&layout, &other, QUICK);
         assert!(files.try_acquire().unwrap().is_none());
         let judged = files.chain().unwrap().pop().unwrap();
@@ -550,7 +550,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         let (me, other) = (elsewhere(1), elsewhere(2));
-        let lock = RunLock::acquire(&layout, &me, QUICK, &Patient).unwrap();
+        let lock = RunLock::acquire(&layout, &me, QUICK, &PatientLock).unwrap();
         let files = LockFiles::of(&layout, &other, QUICK);
         // Another process is breaking it and has not got further.
         left_by_the_dead(&files.mark_of(&lock.nonce), "B");

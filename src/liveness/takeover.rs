@@ -12,8 +12,8 @@ use crate::exit_code::CannotGoOn;
 use crate::journal::event::{LaunchBegun, ResultsWritten, Stopped};
 use crate::journal::launches::launches_of;
 use crate::journal::tail;
-use crate::journal::writer::{self, Journal, VERSION};
-use crate::liveness::heartbeat::{self, HeartbeatTimes, Liveness, Watched};
+use crate::journal::writer::{self, JournalWriter, VERSION};
+use crate::liveness::heartbeat::{self, GrowthWatch, HeartbeatTimes, Liveness};
 use crate::model::provenance::Process;
 use crate::model::replica::Replica;
 use crate::record::inputs::InputList;
@@ -201,7 +201,7 @@ pub fn begin(
     me: &Process,
     times: HeartbeatTimes,
     observer: &dyn TakeoverObserver,
-) -> anyhow::Result<(Journal, bool)> {
+) -> anyhow::Result<(JournalWriter, bool)> {
     let folder = layout.journals();
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("can't create the folder {}", folder.display()))
@@ -218,7 +218,7 @@ pub fn begin(
             make_sure_it_ended(layout, replica, last, me, times, observer)?;
         }
         let path = layout.journal(replica.id(), next);
-        match Journal::create(&path, run, next) {
+        match JournalWriter::create(&path, run, next) {
             Ok(journal) => {
                 let locked = heartbeat::lock(journal.file(), &path);
                 if !is_still_there(layout, run)? {
@@ -263,12 +263,12 @@ fn make_sure_it_ended(
     match heartbeat::watch(&path, times.timeout, &|| observer.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
-        Watched::Quiet | Watched::Missing => Ok(()),
+        GrowthWatch::Quiet | GrowthWatch::Missing => Ok(()),
         // Its last word may have been what made it grow.
-        Watched::Grew if ended_in_order(&path)? => Ok(()),
+        GrowthWatch::Grew if ended_in_order(&path)? => Ok(()),
         // What made it grow may have been its first line.
-        Watched::Grew => alive(who(first_line(&path)?.as_ref())),
-        Watched::Stopped => bail!(GivenUp),
+        GrowthWatch::Grew => alive(who(first_line(&path)?.as_ref())),
+        GrowthWatch::Stopped => bail!(GivenUp),
     }
 }
 
@@ -403,7 +403,7 @@ mod tests {
 
     use super::{TakeoverObserver, begin, first_line, or_moved_away};
     use crate::journal::event::{Event, LaunchBegun, Limits};
-    use crate::journal::writer::Journal;
+    use crate::journal::writer::JournalWriter;
     use crate::liveness::heartbeat::HeartbeatTimes;
     use crate::model::provenance::Process;
     use crate::model::replica::Replica;
@@ -462,7 +462,7 @@ mod tests {
             command_files: Vec::new(),
             share: 1,
         };
-        let mut journal = Journal::create(&path, "run", 1).unwrap();
+        let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
         journal.add(&Event::Run(Box::new(begun.clone())));
         journal.commit().unwrap();
         assert_eq!(first_line(&path).unwrap(), Some(begun));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::json::{self, Kind};
+use crate::json::{self, JsonKind};
 use crate::record::item::RESERVED;
 
 /// Objects nested deeper than this are one column, as JSON text.
@@ -68,7 +68,7 @@ impl Columns {
     /// Gives every cell of a record to `take`: the number of its column and the raw value.
     pub(super) fn each_cell(&mut self, record: &[u8], take: &mut dyn FnMut(usize, &[u8])) {
         self.records += 1;
-        if Kind::of(record) == Kind::Object {
+        if JsonKind::of(record) == JsonKind::Object {
             self.object(ROOT, record, 0, take);
         } else {
             let key = self.key(ROOT, "result");
@@ -80,7 +80,7 @@ impl Columns {
         for member in json::members(object) {
             let key = self.key(above, &json::string_text(member.key));
             let is_nested = depth < DEEPEST
-                && Kind::of(member.value) == Kind::Object
+                && JsonKind::of(member.value) == JsonKind::Object
                 && json::members(member.value).next().is_some();
             if is_nested {
                 self.object(key, member.value, depth + 1, take);

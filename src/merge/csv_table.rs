@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::json::{self, Kind};
+use crate::json::{self, JsonKind};
 use crate::merge::columns::{Columns, Heading};
 
 /// A table being written.
@@ -50,9 +50,9 @@ impl<W: Write> Table<W> {
 
 /// What stands in a cell. Half of a surrogate pair is no text, so a string with one stays JSON.
 fn text_of(value: &[u8]) -> Cow<'_, [u8]> {
-    match Kind::of(value) {
-        Kind::Null => Cow::Borrowed(b""),
-        Kind::String => match json::exact_text(value) {
+    match JsonKind::of(value) {
+        JsonKind::Null => Cow::Borrowed(b""),
+        JsonKind::String => match json::exact_text(value) {
             Some(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
             Some(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
             None => Cow::Borrowed(value),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::merge::parts::Directory;
+use crate::merge::input::MergeDirectory;
 use crate::merge::write::Targets;
 use crate::store::regular;
 use crate::units;
@@ -41,7 +41,7 @@ struct EarlierSummary {
 
 impl MergedDirectory {
     /// As it is now.
-    pub fn of(directory: &Directory) -> Self {
+    pub fn of(directory: &MergeDirectory) -> Self {
         Self { results_dir: units::path(directory.layout.root()), run: directory.run().map(str::to_owned) }
     }
 
@@ -87,7 +87,10 @@ fn joined_results(targets: &Targets) -> (Vec<JoinedResults>, Vec<JoinedResults>)
 }
 
 /// Of directories that were joined before, those that are not among `directories`.
-pub fn left_out<'b>(before: &'b [MergedDirectory], directories: &[Directory]) -> Vec<&'b MergedDirectory> {
+pub fn left_out<'b>(
+    before: &'b [MergedDirectory],
+    directories: &[MergeDirectory],
+) -> Vec<&'b MergedDirectory> {
     let now: Vec<MergedDirectory> = directories.iter().map(MergedDirectory::of).collect();
     before.iter().filter(|known| !now.iter().any(|directory| directory.is_same(known))).collect()
 }

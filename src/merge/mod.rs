@@ -2,24 +2,24 @@
 //! learned in one reading (`survey`), several files side by side; what wins is written in a second one (`write`). Files
 //! of unknown origin that name tasks are read once more, before, to know that they are whole.
 
-mod bits;
 mod columns;
 mod csv_table;
 mod earlier;
-mod effort;
+mod index;
+mod input;
 mod output;
-mod parts;
 mod proof;
 mod reading;
+mod resource_usage;
 mod same_tasks;
+mod sparse_bit_set;
 mod steps;
-mod survey;
 mod write;
 
 pub use earlier::{JoinedResults, MergedDirectory, joined_before, left_out};
-pub use effort::Effort;
+pub use index::{MergeIndex, survey};
+pub use input::MergeDirectory;
 pub use output::{Format, UnknownFormat, partial_name};
-pub use parts::Directory;
-pub use proof::{Broken, FailureGroup, MissingReplica, Proof, ReplicaState, Summary};
-pub use survey::{Survey, survey};
+pub use proof::{BrokenFile, Heard, MergeSummary, MergedFailures, MissingReplica, Proof};
+pub use resource_usage::ResourceUsage;
 pub use write::{Targets, write, write_missing};

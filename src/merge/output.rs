@@ -71,13 +71,13 @@ pub fn partial_name(name: &Path) -> PathBuf {
 
 /// Merged results being written.
 #[derive(Debug)]
-pub(super) enum Output<'o> {
+pub(super) enum TableOutput<'o> {
     Json(Box<ArrayWriter<OutputFile<'o>>>),
     JsonLines(OutputFile<'o>),
     Table(Box<Table<OutputFile<'o>>>),
 }
 
-impl<'o> Output<'o> {
+impl<'o> TableOutput<'o> {
     /// `columns` are those of a table, found before.
     pub(super) fn begin(file: OutputFile<'o>, format: Format, columns: Option<Columns>) -> io::Result<Self> {
         if let Some(delimiter) = format.delimiter() {

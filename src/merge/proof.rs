@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::merge::earlier::{JoinedResults, MergedDirectory};
-use crate::merge::effort::EffortTold;
-use crate::merge::survey::Survey;
+use crate::merge::index::MergeIndex;
+use crate::merge::resource_usage::ResourceUsageJson;
 use crate::model::outcome::Cause;
 use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
@@ -37,13 +37,13 @@ pub struct Proof {
     /// Replicas that have files without a record.
     pub missing_replicas: Vec<MissingReplica>,
     /// Results files that could not be read to their end; nothing of them was merged.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<BrokenFile>,
     /// Directories that could not be read when the list was made.
     pub unreadable: Vec<String>,
     /// Lines of journals that were passed over, and the like.
     pub problems: Vec<String>,
     /// Failures by cause and last line, most first.
-    pub failures: Vec<FailureGroup>,
+    pub failures: Vec<MergedFailures>,
     /// Ok records that replicas made, by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
     /// For one run: the journals it was made of, in 16 digits that change when any of them grows or one is added.
@@ -58,7 +58,7 @@ pub struct MissingReplica {
     /// Which replica.
     pub replica_id: u32,
     /// Whether anything is heard of it.
-    pub state: ReplicaState,
+    pub state: Heard,
     /// Its files without a record.
     pub missing: u64,
     /// The first few of them.
@@ -68,7 +68,7 @@ pub struct MissingReplica {
 /// Whether anything is heard of a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ReplicaState {
+pub enum Heard {
     /// It is at work.
     Running,
     /// It began and ended, or was lost.
@@ -77,7 +77,7 @@ pub enum ReplicaState {
     NeverStarted,
 }
 
-impl ReplicaState {
+impl Heard {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl ReplicaState {
 
 /// A file that could not be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Broken {
+pub struct BrokenFile {
     /// Which.
     pub file: String,
     /// Where and why.
@@ -99,7 +99,7 @@ pub struct Broken {
 
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FailureGroup {
+pub struct MergedFailures {
     /// Why.
     pub cause: Cause,
     /// The last line of their standard error, or what is known otherwise.
@@ -114,7 +114,7 @@ pub struct FailureGroup {
 
 /// What `final_summary.json` holds, and `merge --json` prints.
 #[derive(Debug, Serialize)]
-pub struct Summary<'a> {
+pub struct MergeSummary<'a> {
     /// What the file is.
     format: &'static str,
     /// Its major version.
@@ -131,12 +131,12 @@ pub struct Summary<'a> {
     #[serde(flatten)]
     proof: &'a Proof,
     /// What the launches used.
-    figures: EffortTold,
+    figures: ResourceUsageJson,
 }
 
-impl<'a> Summary<'a> {
+impl<'a> MergeSummary<'a> {
     /// Of a merge that wrote its results to `results`.
-    pub fn of(survey: &'a Survey, results: &Destination) -> Self {
+    pub fn of(survey: &'a MergeIndex, results: &Destination) -> Self {
         Self {
             format: "canfar-run summary",
             v: 1,

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use crate::exit_code::CannotGoOn;
 use crate::journal::records::Records;
-use crate::journal::state::{History, TaskNote};
+use crate::journal::state::{JournalState, TaskNote};
 use crate::json::{self, Element, Elements};
-use crate::merge::parts::{Directory, FileIdentity, Part, PartKind};
+use crate::merge::input::{FileIdentity, MergeDirectory, MergeInput, MergeInputKind};
 use crate::model::outcome::Status;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
@@ -26,18 +26,18 @@ const BUFFER: usize = 256 * 1024;
 
 /// One record as it is read: a line of JSON.
 #[derive(Debug)]
-pub(super) struct Item<'a> {
+pub(super) struct MergeRecord<'a> {
     pub(super) record: &'a [u8],
     pub(super) status: Status,
     /// The task, where the record says so.
-    pub(super) task: Option<Task<'a>>,
+    pub(super) task: Option<RecordTask<'a>>,
     /// NaN and Infinity that became null as it was read.
     pub(super) non_finite: u64,
 }
 
 /// Which task a record is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Task<'a> {
+pub(super) struct RecordTask<'a> {
     pub(super) run: Cow<'a, str>,
     pub(super) index: u64,
     /// Which launch made the record, and when: a later one is newer.
@@ -56,10 +56,10 @@ struct TaskMeta<'a> {
 }
 
 /// What records are given to.
-pub(super) type Take<'a> = &'a mut dyn FnMut(&Item<'_>) -> anyhow::Result<()>;
+pub(super) type Take<'a> = &'a mut dyn FnMut(&MergeRecord<'_>) -> anyhow::Result<()>;
 
 /// Indices with how their tasks ended.
-pub(super) type Known<'a> = Box<dyn Iterator<Item = (u64, Status)> + 'a>;
+pub(super) type KnownTasks<'a> = Box<dyn Iterator<Item = (u64, Status)> + 'a>;
 
 /// The tasks of a replica that are ok and have no result, although one was expected.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Checked {
     }
 }
 
-impl Part {
+impl MergeInput {
     /// Makes sure that all of it can be read, of files by reading them to their end: nothing of one that is broken
     /// somewhere is to be taken.
     ///
@@ -99,9 +99,9 @@ impl Part {
     /// Where it breaks and why, or why it can't be read.
     pub(super) fn check(&self) -> Result<Checked, String> {
         match &self.kind {
-            PartKind::Verified { .. } | PartKind::Journals { .. } => Ok(Checked::Known),
-            PartKind::Unreadable { why, .. } => Err(why.clone()),
-            PartKind::File => {
+            MergeInputKind::Verified { .. } | MergeInputKind::Journals { .. } => Ok(Checked::Known),
+            MergeInputKind::Unreadable { why, .. } => Err(why.clone()),
+            MergeInputKind::File => {
                 let file =
                     regular::open(&self.name).map_err(|error| format!("it can't be opened: {error}"))?;
                 let mut elements = Elements::new(file, FOREIGN_DEPTH);
@@ -117,50 +117,52 @@ impl Part {
     }
 
     /// The tasks of a replica and how they ended, which is known without reading their records; `None` for a file.
-    pub(super) fn known<'a>(&'a self, directory: &'a Directory) -> Option<Known<'a>> {
+    pub(super) fn known<'a>(&'a self, directory: &'a MergeDirectory) -> Option<KnownTasks<'a>> {
         match &self.kind {
-            PartKind::Verified { replica_id, .. } => {
+            MergeInputKind::Verified { replica_id, .. } => {
                 let share = directory.share(*replica_id)?;
                 Some(Box::new(share.iter().map(|index| (index, Status::Ok))))
             }
-            PartKind::Journals { history, .. } => {
+            MergeInputKind::Journals { history, .. } => {
                 let known = |(index, note): (u64, TaskNote)| Some((index, note.known.status()?));
                 Some(Box::new(history.tasks().filter_map(known)))
             }
-            PartKind::Unreadable { .. } | PartKind::File => None,
+            MergeInputKind::Unreadable { .. } | MergeInputKind::File => None,
         }
     }
 
     /// Its tasks without a result, as far as that is known without reading more.
     pub(super) fn without_result(&self, share: &Share) -> WithoutResult {
         match &self.kind {
-            PartKind::Verified { without_result, .. } if *without_result == share.len() => {
+            MergeInputKind::Verified { without_result, .. } if *without_result == share.len() => {
                 WithoutResult::Tasks(share.iter().collect())
             }
-            PartKind::Verified { without_result, .. } => WithoutResult::Count(*without_result),
-            PartKind::Journals { history, .. } => WithoutResult::Tasks(history.without_result().collect()),
-            PartKind::Unreadable { .. } | PartKind::File => WithoutResult::Count(0),
+            MergeInputKind::Verified { without_result, .. } => WithoutResult::Count(*without_result),
+            MergeInputKind::Journals { history, .. } => {
+                WithoutResult::Tasks(history.without_result().collect())
+            }
+            MergeInputKind::Unreadable { .. } | MergeInputKind::File => WithoutResult::Count(0),
         }
     }
 
     /// Gives every record of the part to `take`, in list order where the part has one.
-    pub(super) fn each(&self, directory: &Directory, take: Take<'_>) -> anyhow::Result<()> {
+    pub(super) fn each(&self, directory: &MergeDirectory, take: Take<'_>) -> anyhow::Result<()> {
         match &self.kind {
-            PartKind::Verified { replica_id, identity, .. } => {
+            MergeInputKind::Verified { replica_id, identity, .. } => {
                 self.each_verified(directory, *replica_id, *identity, take)
             }
-            PartKind::Journals { replica_id, history } => {
+            MergeInputKind::Journals { replica_id, history } => {
                 each_of_journals(directory, *replica_id, history, take)
             }
-            PartKind::Unreadable { .. } => Ok(()),
-            PartKind::File => self.each_of_file(take),
+            MergeInputKind::Unreadable { .. } => Ok(()),
+            MergeInputKind::File => self.each_of_file(take),
         }
     }
 
     /// Our own file, known to be one record a line, all ok, one for each of the share in its order.
     fn each_verified(
         &self,
-        directory: &Directory,
+        directory: &MergeDirectory,
         replica_id: u32,
         identity: FileIdentity,
         take: Take<'_>,
@@ -180,7 +182,7 @@ impl Part {
             if record.is_empty() {
                 bail!(self.was_cut());
             }
-            take(&Item {
+            take(&MergeRecord {
                 record,
                 status: Status::Ok,
                 task: Some(own_task(directory, index)),
@@ -243,12 +245,12 @@ impl Part {
             let meta: Option<TaskMeta<'_>> =
                 item::raw_meta(&record).and_then(|meta| serde_json::from_slice(meta).ok());
             let status = meta.as_ref().map_or(Status::Ok, |meta| meta.status);
-            let task = meta.map(|meta| Task {
+            let task = meta.map(|meta| RecordTask {
                 run: meta.run,
                 index: meta.index,
                 age: (meta.launch, meta.started_at),
             });
-            take(&Item { record: &record, status, task, non_finite: element.non_finite as u64 })?;
+            take(&MergeRecord { record: &record, status, task, non_finite: element.non_finite as u64 })?;
         }
         Ok(())
     }
@@ -263,14 +265,14 @@ fn one_line<'a>(element: &Element<'a>) -> Result<Cow<'a, [u8]>, json::JsonError>
 }
 
 /// The task of a record that is the only one its replica gives of it.
-fn own_task(directory: &Directory, index: u64) -> Task<'_> {
-    Task { run: directory.run().unwrap_or_default().into(), index, age: (u32::MAX, None) }
+fn own_task(directory: &MergeDirectory, index: u64) -> RecordTask<'_> {
+    RecordTask { run: directory.run().unwrap_or_default().into(), index, age: (u32::MAX, None) }
 }
 
 fn each_of_journals(
-    directory: &Directory,
+    directory: &MergeDirectory,
     replica_id: u32,
-    history: &History,
+    history: &JournalState,
     take: Take<'_>,
 ) -> anyhow::Result<()> {
     let mut records = Records::new(directory.layout.clone(), replica_id);
@@ -280,18 +282,23 @@ fn each_of_journals(
             Some(record) => Cow::Borrowed(record),
             None => lost_record(directory, replica_id, index, u32::from(note.attempts), history)?.into(),
         };
-        take(&Item { record: &record, status, task: Some(own_task(directory, index)), non_finite: 0 })?;
+        take(&MergeRecord {
+            record: &record,
+            status,
+            task: Some(own_task(directory, index)),
+            non_finite: 0,
+        })?;
     }
     Ok(())
 }
 
 /// The record that the next launch would write of a task that died alone with its container.
 fn lost_record(
-    directory: &Directory,
+    directory: &MergeDirectory,
     replica_id: u32,
     index: u64,
     attempts: u32,
-    history: &History,
+    history: &JournalState,
 ) -> anyhow::Result<Vec<u8>> {
     let list = directory.list.as_ref().context("a run without a list")?;
     let mut path = std::ffi::OsString::new();

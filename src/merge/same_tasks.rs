@@ -8,16 +8,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::merge::parts::Directory;
-use crate::merge::survey::{Survey, Tasks};
+use crate::merge::index::{MergeIndex, TaskRanks};
+use crate::merge::input::MergeDirectory;
 
 /// An entry of a list: which directory, and its index.
-type Listed = (usize, u64);
+type ListedTask = (usize, u64);
 
 /// Digests stand for paths: a list may have millions.
-type Digest = [u8; 16];
+type TaskDigest = [u8; 16];
 
-impl Survey {
+impl MergeIndex {
     /// Records of a run whose list is elsewhere, or nowhere: a directory without a list may be a copy of another one.
     pub(super) fn compare_copies(&mut self) {
         for number in 0..self.directories.len() {
@@ -84,7 +84,7 @@ impl Survey {
     }
 
     /// Which of two entries that are the same has the record that counts.
-    fn settle(&mut self, earlier: Listed, later: Listed) -> Listed {
+    fn settle(&mut self, earlier: ListedTask, later: ListedTask) -> ListedTask {
         let (rank_before, rank_now) = (self.rank(earlier), self.rank(later));
         self.proof.repeated += u64::from(rank_before > 0 && rank_now > 0);
         let (winner, loser) = if rank_now >= rank_before { (later, earlier) } else { (earlier, later) };
@@ -122,12 +122,12 @@ impl Survey {
     }
 
     /// Of the best record that there is of an entry's task.
-    fn rank(&self, (number, index): Listed) -> u8 {
+    fn rank(&self, (number, index): ListedTask) -> u8 {
         let own = self.own_tasks(number).map_or(0, |tasks| tasks.rank(index));
         let copies = self.directories[number].run().map(|run| self.copies(run)).unwrap_or_default();
         let run = self.directories[number].run().unwrap_or_default();
         let of_copies = copies.into_iter().filter_map(|copy| self.tasks[copy].get(run));
-        of_copies.map(|tasks: &Tasks| tasks.standing(index)).fold(own, u8::max)
+        of_copies.map(|tasks: &TaskRanks| tasks.standing(index)).fold(own, u8::max)
     }
 }
 
@@ -135,15 +135,15 @@ impl Survey {
 #[derive(Default)]
 struct KnownEntries {
     /// The entry whose record counts, by what the entry is known by.
-    best: HashMap<Digest, Listed>,
+    best: HashMap<TaskDigest, ListedTask>,
     /// What relative entries are known by, and whose they are, by their text.
-    texts: HashMap<Digest, (Digest, usize)>,
+    texts: HashMap<TaskDigest, (TaskDigest, usize)>,
     folders: Folders,
 }
 
 impl KnownEntries {
     /// What an entry of a directory's list is known by.
-    fn key_of(&mut self, entry: &OsStr, number: usize, directories: &[Directory]) -> Digest {
+    fn key_of(&mut self, entry: &OsStr, number: usize, directories: &[MergeDirectory]) -> TaskDigest {
         let text = Path::new(entry);
         let absolute = |number: usize| base_of(&directories[number]).join(text);
         let key = digest(self.folders.without_dots(&absolute(number)).as_os_str());
@@ -167,13 +167,13 @@ impl KnownEntries {
 }
 
 /// What relative entries of a directory's list are relative to; nothing where the list does not say.
-fn base_of(directory: &Directory) -> &Path {
+fn base_of(directory: &MergeDirectory) -> &Path {
     directory.list.as_ref().and_then(|list| list.header().begun_in()).unwrap_or(Path::new(""))
 }
 
-fn digest(path: &OsStr) -> Digest {
-    let mut digest = Digest::default();
-    digest.copy_from_slice(&blake3::hash(path.as_bytes()).as_bytes()[..size_of::<Digest>()]);
+fn digest(path: &OsStr) -> TaskDigest {
+    let mut digest = TaskDigest::default();
+    digest.copy_from_slice(&blake3::hash(path.as_bytes()).as_bytes()[..size_of::<TaskDigest>()]);
     digest
 }
 

@@ -1,9 +1,9 @@
 //! How the parts of a directory are carried over to the merged results, where there is a quicker way than record by record.
 
-use crate::merge::output::Output;
-use crate::merge::parts::{FileIdentity, PartKind};
-use crate::merge::reading::Item;
-use crate::merge::survey::{Survey, Tasks};
+use crate::merge::index::{MergeIndex, TaskRanks};
+use crate::merge::input::{FileIdentity, MergeInputKind};
+use crate::merge::output::TableOutput;
+use crate::merge::reading::MergeRecord;
 use crate::model::outcome::Status;
 use crate::model::shares::Share;
 use crate::record::results::BETWEEN;
@@ -16,7 +16,7 @@ const SMALL: u64 = AT_ONCE / 2;
 
 /// What is done next of a directory; parts are named by their number.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum MergeStep {
     /// All records of our own file count: they are copied as they stand.
     Copy { part: usize, records: u64, identity: FileIdentity },
     /// Several threads read one of these each, into memory.
@@ -36,11 +36,11 @@ pub(super) struct Joined {
     pub(super) non_finite: u64,
 }
 
-impl Survey {
+impl MergeIndex {
     /// The steps that carry a directory over, in order.
-    pub(super) fn steps(&self, number: usize, results: &Output) -> Vec<Step> {
+    pub(super) fn steps(&self, number: usize, results: &TableOutput) -> Vec<MergeStep> {
         let is_array = results.is_array();
-        let is_settled = self.own_tasks(number).is_some_and(Tasks::is_settled);
+        let is_settled = self.own_tasks(number).is_some_and(TaskRanks::is_settled);
         let mut steps = Vec::new();
         let mut room = 0;
         for (part_number, part) in self.directories[number].parts.iter().enumerate() {
@@ -51,21 +51,21 @@ impl Survey {
                 std::fs::metadata(&part.name).ok().map(|file| file.len()).filter(|length| *length <= SMALL)
             };
             match part.kind {
-                PartKind::Verified { replica_id, identity, .. } if is_array && is_settled => {
+                MergeInputKind::Verified { replica_id, identity, .. } if is_array && is_settled => {
                     let records = self.directories[number].share(replica_id).map_or(0, Share::len);
-                    steps.push(Step::Copy { part: part_number, records, identity });
+                    steps.push(MergeStep::Copy { part: part_number, records, identity });
                 }
-                PartKind::File if is_array && let Some(length) = small() => match steps.last_mut() {
-                    Some(Step::SideBySide(parts)) if length <= room => {
+                MergeInputKind::File if is_array && let Some(length) = small() => match steps.last_mut() {
+                    Some(MergeStep::SideBySide(parts)) if length <= room => {
                         parts.push(part_number);
                         room -= length;
                     }
                     _ => {
-                        steps.push(Step::SideBySide(vec![part_number]));
+                        steps.push(MergeStep::SideBySide(vec![part_number]));
                         room = AT_ONCE - length;
                     }
                 },
-                _ => steps.push(Step::Each(part_number)),
+                _ => steps.push(MergeStep::Each(part_number)),
             }
         }
         steps
@@ -86,7 +86,7 @@ impl Survey {
 }
 
 impl Joined {
-    fn add(&mut self, item: &Item<'_>) {
+    fn add(&mut self, item: &MergeRecord<'_>) {
         self.non_finite += item.non_finite;
         match item.status {
             Status::Failed => self.failures.push(item.record.to_vec()),

@@ -8,19 +8,19 @@ use serde::Deserialize;
 
 use crate::exit_code::CannotWrite;
 use crate::merge::earlier::joined_elsewhere;
-use crate::merge::output::{Format, Output, partial_name};
-use crate::merge::parts::Part;
-use crate::merge::proof::{FailureGroup, Proof, Summary};
-use crate::merge::reading::{Item, Take};
-use crate::merge::steps::{Joined, Step};
-use crate::merge::survey::Survey;
-use crate::model::failures::{Group, Groups};
+use crate::merge::index::MergeIndex;
+use crate::merge::input::MergeInput;
+use crate::merge::output::{Format, TableOutput, partial_name};
+use crate::merge::proof::{MergeSummary, MergedFailures, Proof};
+use crate::merge::reading::{MergeRecord, Take};
+use crate::merge::steps::{Joined, MergeStep};
+use crate::model::failures::{FailureGroup, FailureGroups};
 use crate::model::outcome::{Cause, Status, reason};
 use crate::record::destination::{Destination, OutputFile};
 use crate::record::item;
 use crate::record::results::ArrayWriter;
 use crate::store::layout::Layout;
-use crate::threads::Crew;
+use crate::threads::CpuPool;
 use crate::units;
 
 /// The files that a merge writes.
@@ -74,7 +74,11 @@ impl Targets {
 ///
 /// # Errors
 /// When something can't be read or written; no file is left half written.
-pub fn write(survey: &mut Survey, targets: &Targets, stdout: &mut dyn Write) -> anyhow::Result<Destination> {
+pub fn write(
+    survey: &mut MergeIndex,
+    targets: &Targets,
+    stdout: &mut dyn Write,
+) -> anyhow::Result<Destination> {
     let destination = targets.results_of(&survey.proof);
     write_records(survey, targets, &destination, stdout)?;
     let partial = targets.partial();
@@ -84,7 +88,7 @@ pub fn write(survey: &mut Survey, targets: &Targets, stdout: &mut dyn Write) -> 
     }
     // Before the summary that tells of them is replaced.
     survey.other_joined_results = joined_elsewhere(targets);
-    write_summary(&Summary::of(survey, &destination), &targets.summary)?;
+    write_summary(&MergeSummary::of(survey, &destination), &targets.summary)?;
     for target in [&targets.results, &targets.failed, &targets.summary].into_iter().chain(&partial) {
         target.remove_leftovers();
     }
@@ -92,7 +96,7 @@ pub fn write(survey: &mut Survey, targets: &Targets, stdout: &mut dyn Write) -> 
 }
 
 fn write_records(
-    survey: &mut Survey,
+    survey: &mut MergeIndex,
     targets: &Targets,
     destination: &Destination,
     stdout: &mut dyn Write,
@@ -101,12 +105,12 @@ fn write_records(
     // By the name that was given, not by that of incomplete results.
     let format = Format::of(&targets.results)?;
     let columns = survey.columns.take();
-    let begun = destination.open(stdout).and_then(|file| Output::begin(file, format, columns));
+    let begun = destination.open(stdout).and_then(|file| TableOutput::begin(file, format, columns));
     let results = begun.with_context(cannot).context(CannotWrite)?;
     let mut nowhere = std::io::sink();
     let failures = Failures::begin(&targets.failed, &mut nowhere)?;
     let mut written = Written { destination, results, failures, non_finite: 0 };
-    let crew = Crew::gather();
+    let crew = CpuPool::gather();
     for number in 0..survey.directories.len() {
         for step in survey.steps(number, &written.results) {
             written.take(survey, number, step, &crew)?;
@@ -121,16 +125,22 @@ fn write_records(
 /// What is being written.
 struct Written<'a> {
     destination: &'a Destination,
-    results: Output<'a>,
+    results: TableOutput<'a>,
     failures: Failures<'a>,
     /// NaN and Infinity that became null.
     non_finite: u64,
 }
 
 impl Written<'_> {
-    fn take(&mut self, survey: &Survey, number: usize, step: Step, crew: &Crew) -> anyhow::Result<()> {
+    fn take(
+        &mut self,
+        survey: &MergeIndex,
+        number: usize,
+        step: MergeStep,
+        crew: &CpuPool,
+    ) -> anyhow::Result<()> {
         match step {
-            Step::Copy { part, records, identity } => {
+            MergeStep::Copy { part, records, identity } => {
                 let begun = self.results.begin_joined(records);
                 self.or_cannot(begun)?;
                 survey.directories[number].parts[part].body(identity, &mut |piece| {
@@ -138,15 +148,15 @@ impl Written<'_> {
                     self.or_cannot(written)
                 })
             }
-            Step::SideBySide(parts) => {
+            MergeStep::SideBySide(parts) => {
                 let joined = crew.map(parts, |part_number| survey.join(number, part_number));
                 joined.into_iter().try_for_each(|joined| self.joined(&joined?))
             }
-            Step::Each(part_number) => survey.winners(number, part_number, &mut |item| self.item(item)),
+            MergeStep::Each(part_number) => survey.winners(number, part_number, &mut |item| self.item(item)),
         }
     }
 
-    fn item(&mut self, item: &Item<'_>) -> anyhow::Result<()> {
+    fn item(&mut self, item: &MergeRecord<'_>) -> anyhow::Result<()> {
         self.non_finite += item.non_finite;
         match item.status {
             Status::Ok => {
@@ -172,11 +182,11 @@ impl Written<'_> {
     }
 }
 
-impl Survey {
+impl MergeIndex {
     /// Gives the records of a part that win to `take`.
     pub(super) fn winners(&self, number: usize, part_number: usize, take: Take<'_>) -> anyhow::Result<()> {
         let directory = &self.directories[number];
-        let part: &Part = &directory.parts[part_number];
+        let part: &MergeInput = &directory.parts[part_number];
         let mut record = 0;
         part.each(directory, &mut |item| {
             let place = (part_number, record);
@@ -197,7 +207,7 @@ impl Survey {
 struct Failures<'a> {
     destination: &'a Destination,
     array: ArrayWriter<OutputFile<'a>>,
-    groups: Groups,
+    groups: FailureGroups,
 }
 
 #[derive(Default, Deserialize)]
@@ -215,7 +225,7 @@ impl<'a> Failures<'a> {
             .open(stdout)
             .with_context(|| format!("can't write {destination}"))
             .context(CannotWrite)?;
-        Ok(Self { destination, array: ArrayWriter::new(file), groups: Groups::default() })
+        Ok(Self { destination, array: ArrayWriter::new(file), groups: FailureGroups::default() })
     }
 
     fn record(&mut self, record: &[u8]) -> anyhow::Result<()> {
@@ -233,13 +243,13 @@ impl<'a> Failures<'a> {
     }
 
     /// Puts the file at its place, or takes an older one away where there are no failures.
-    fn finish(self) -> anyhow::Result<Vec<FailureGroup>> {
+    fn finish(self) -> anyhow::Result<Vec<MergedFailures>> {
         let Self { destination, array, groups } = self;
         if !(groups.is_empty() && destination.remove().is_ok()) {
             let put = array.finish().and_then(|(file, _)| file.finish());
             put.with_context(|| format!("can't write {destination}")).context(CannotWrite)?;
         }
-        let told = |Group { cause, last_line, count, example, example_index }| FailureGroup {
+        let told = |FailureGroup { cause, last_line, count, example, example_index }| MergedFailures {
             cause,
             last_line,
             files: count,
@@ -250,7 +260,7 @@ impl<'a> Failures<'a> {
     }
 }
 
-fn write_summary(summary: &Summary<'_>, destination: &Destination) -> anyhow::Result<()> {
+fn write_summary(summary: &MergeSummary<'_>, destination: &Destination) -> anyhow::Result<()> {
     let write = || -> anyhow::Result<()> {
         let mut nowhere = std::io::sink();
         let mut file = destination.open(&mut nowhere)?;
@@ -266,7 +276,7 @@ fn write_summary(summary: &Summary<'_>, destination: &Destination) -> anyhow::Re
 /// # Errors
 /// When there is no list to tell, when a name needs `--null`, or the file can't be written.
 pub fn write_missing(
-    survey: &Survey,
+    survey: &MergeIndex,
     destination: &Destination,
     null: bool,
     stdout: &mut dyn Write,

@@ -10,7 +10,7 @@ const MOST_GROUPS: usize = 1000;
 
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct FailureGroup {
     /// Why.
     pub cause: Cause,
     /// The last line of their standard error, or what is known otherwise; where these differ, the first one's.
@@ -39,9 +39,9 @@ pub fn kind(cause: Cause, last_words: &str, path: &str) -> String {
 
 /// All kinds so far; memory is bounded.
 #[derive(Debug, Default)]
-pub struct Groups(BTreeMap<(Cause, String), Group>);
+pub struct FailureGroups(BTreeMap<(Cause, String), FailureGroup>);
 
-impl Groups {
+impl FailureGroups {
     /// Counts the failure of the file at `path`, of which `last_words` were the last.
     pub fn count(&mut self, cause: Cause, last_words: &str, path: &str, index: Option<u64>) {
         let (mut kind, mut last_line) = (kind(cause, last_words, path), None);
@@ -54,7 +54,7 @@ impl Groups {
         let example = || crate::units::printable(path);
         self.0
             .entry((cause, kind.clone()))
-            .or_insert_with(|| Group {
+            .or_insert_with(|| FailureGroup {
                 cause,
                 last_line: last_line(),
                 count: 0,
@@ -70,8 +70,8 @@ impl Groups {
     }
 
     /// All of them, the most frequent first.
-    pub fn sorted(&self) -> Vec<Group> {
-        let mut groups: Vec<Group> = self.0.values().cloned().collect();
+    pub fn sorted(&self) -> Vec<FailureGroup> {
+        let mut groups: Vec<FailureGroup> = self.0.values().cloned().collect();
         groups.sort_by_key(|group| Reverse(group.count));
         groups
     }
@@ -79,12 +79,12 @@ impl Groups {
 
 #[cfg(test)]
 mod tests {
-    use super::Groups;
+    use super::FailureGroups;
     use crate::model::outcome::Cause;
 
     #[test]
     fn all_that_ran_out_of_memory_is_one_kind() {
-        let mut groups = Groups::default();
+        let mut groups = FailureGroups::default();
         for size in 0..9 {
             groups.count(Cause::Oom, &format!("stopped at {size} MiB"), "/data/a.fits", None);
         }
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn bad_results_of_one_kind_are_told_with_the_first_ones_text() {
-        let mut groups = Groups::default();
+        let mut groups = FailureGroups::default();
         for number in 0..9 {
             groups.count(Cause::Result, &format!("is no JSON: `{{'n': {number}}}` (at byte 1)"), "a", None);
         }
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn kinds_are_counted_most_frequent_first_and_their_number_is_bounded() {
-        let mut groups = Groups::default();
+        let mut groups = FailureGroups::default();
         for number in 0..2000 {
             groups.count(Cause::Exit, &format!("message {number}"), "/data/a.fits", None);
         }

@@ -14,7 +14,7 @@ const LEAST: f64 = 1e-3;
 /// Numbers that were counted: durations, sizes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Plain", into = "Plain")]
-pub struct Spread {
+pub struct Histogram {
     buckets: BTreeMap<i16, u64>,
     max: f64,
 }
@@ -37,7 +37,7 @@ pub struct Quantiles {
     pub max: f64,
 }
 
-impl Spread {
+impl Histogram {
     /// Counts one.
     pub fn count(&mut self, number: f64) {
         if number.is_finite() {
@@ -91,24 +91,24 @@ fn middle_of(bucket: i16) -> f64 {
     ((f64::from(bucket) + 0.5) / PER_DOUBLING).exp2()
 }
 
-impl From<Plain> for Spread {
+impl From<Plain> for Histogram {
     fn from(plain: Plain) -> Self {
         Self { buckets: plain.buckets.into_iter().collect(), max: plain.max }
     }
 }
 
-impl From<Spread> for Plain {
-    fn from(spread: Spread) -> Self {
+impl From<Histogram> for Plain {
+    fn from(spread: Histogram) -> Self {
         Self { max: spread.max, buckets: spread.buckets.into_iter().collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Spread;
+    use super::Histogram;
 
-    fn of(numbers: impl IntoIterator<Item = f64>) -> Spread {
-        let mut spread = Spread::default();
+    fn of(numbers: impl IntoIterator<Item = f64>) -> Histogram {
+        let mut spread = Histogram::default();
         numbers.into_iter().for_each(|number| spread.count(number));
         spread
     }
@@ -135,8 +135,8 @@ mod tests {
     fn it_survives_json_and_nothing_is_told_of_none() {
         let spread = of([0.0, 0.25, f64::MAX, f64::NAN]);
         let json = serde_json::to_string(&spread).unwrap();
-        assert_eq!(serde_json::from_str::<Spread>(&json).unwrap(), spread);
-        assert_eq!(Spread::default().quantiles(), None);
+        assert_eq!(serde_json::from_str::<Histogram>(&json).unwrap(), spread);
+        assert_eq!(Histogram::default().quantiles(), None);
     }
 
     #[test]

@@ -25,14 +25,14 @@ impl Suspect {
 
 /// What tasks were seen to use, those that ran out of memory left out: they run alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenUsage {
     /// Attempts that ended.
     pub attempts: u64,
     /// The most memory that one of them had, bytes; 0 where none could be told.
     pub largest: u64,
 }
 
-impl Seen {
+impl SeenUsage {
     /// Takes one more attempt into account, with the most memory it had.
     pub fn add(&mut self, bytes: Option<u64>) {
         self.attempts += 1;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::histogram::{Quantiles, Spread};
+use crate::model::histogram::{Histogram, Quantiles};
 use crate::model::outcome::Usage;
 
 /// So many of the slowest tasks are known by name.
@@ -11,7 +11,7 @@ const SLOWEST: usize = 3;
 /// What the attempts of one launch, or of several, used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Figures {
+pub struct UsageFigures {
     /// Launches that are counted in.
     pub launches: u64,
     /// When the first of them began.
@@ -33,9 +33,9 @@ pub struct Figures {
     /// CPU time of all of them, seconds.
     pub cpu_s: f64,
     /// Their wall times, seconds.
-    pub duration_s: Spread,
+    pub duration_s: Histogram,
     /// Their memory, bytes: of all processes of an attempt where that was watched, else of its largest one.
-    pub memory_bytes: Spread,
+    pub memory_bytes: Histogram,
     /// The slowest, slowest first.
     pub slowest: Vec<Slow>,
 }
@@ -53,7 +53,7 @@ pub struct Slow {
 
 /// What is printed of them with `--json`, and written into `final_summary.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Told {
+pub struct UsageJson {
     /// Launches that are counted in: those that ended in order.
     pub launches: u64,
     /// When the first of them began.
@@ -88,7 +88,7 @@ fn readable(path: &std::ffi::OsStr) -> String {
     }
 }
 
-impl Figures {
+impl UsageFigures {
     /// Counts an attempt in; `memory` is what all its processes together were seen to have, if somebody looked.
     pub fn count(&mut self, index: u64, path: &std::ffi::OsStr, usage: Usage, memory: Option<u64>) {
         self.attempts += 1;
@@ -135,8 +135,8 @@ impl Figures {
     }
 
     /// As it is told.
-    pub fn told(&self) -> Told {
-        Told {
+    pub fn told(&self) -> UsageJson {
+        UsageJson {
             launches: self.launches,
             begun_at: self.begun_at.clone(),
             ended_at: self.ended_at.clone(),
@@ -163,11 +163,12 @@ fn rounded(all: Quantiles, round: fn(f64) -> f64) -> Quantiles {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::Figures;
+    use super::UsageFigures;
     use crate::model::outcome::Usage;
 
-    fn one(index: u64, seconds: f64) -> Figures {
-        let mut figures = Figures { launches: 1, wall_s: 10.0, cpu_available_s: 20.0, ..Figures::default() };
+    fn one(index: u64, seconds: f64) -> UsageFigures {
+        let mut figures =
+            UsageFigures { launches: 1, wall_s: 10.0, cpu_available_s: 20.0, ..UsageFigures::default() };
         let usage = Usage { duration_s: seconds, cpu_s: seconds / 2.0, max_rss_bytes: Some(1 << 20) };
         figures.count(index, OsStr::new("/data/a.fits"), usage, None);
         figures
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn sums_of_launches_know_the_slowest_of_all_and_how_much_of_the_cpus_was_used() {
-        let mut sum = Figures::default();
+        let mut sum = UsageFigures::default();
         for (index, seconds) in (0..9).zip([4.0, 8.0, 2.0].into_iter().cycle()) {
             sum.add(&one(index, seconds));
         }
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_launch_of_another_version_tells_what_it_tells() {
-        let figures: Figures = serde_json::from_str(r#"{"attempts":3,"later":1}"#).unwrap();
+        let figures: UsageFigures = serde_json::from_str(r#"{"attempts":3,"later":1}"#).unwrap();
         assert_eq!((figures.attempts, figures.efficiency()), (3, None));
     }
 }

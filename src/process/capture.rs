@@ -16,11 +16,11 @@ const END: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Capture {
     total: u64,
-    kept: Kept,
+    kept: KeptBytes,
 }
 
 #[derive(Debug)]
-enum Kept {
+enum KeptBytes {
     Whole(SpooledTempFile),
     Ends { head: Vec<u8>, tail: Vec<u8> },
 }
@@ -28,20 +28,20 @@ enum Kept {
 impl Capture {
     /// An empty one; what does not stay in memory goes into an unlinked file in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { total: 0, kept: Kept::Whole(tempfile::spooled_tempfile_in(IN_MEMORY, folder)) }
+        Self { total: 0, kept: KeptBytes::Whole(tempfile::spooled_tempfile_in(IN_MEMORY, folder)) }
     }
 
     /// Adds what was read. A full temporary folder costs the middle of the output, not the task.
     pub fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
-        if let Kept::Whole(file) = &mut self.kept {
+        if let KeptBytes::Whole(file) = &mut self.kept {
             if self.total <= WHOLE && file.write_all(bytes).is_ok() {
                 return;
             }
             let before = self.total - bytes.len() as u64;
             self.kept = ends_of(file, before);
         }
-        if let Kept::Ends { head, tail } = &mut self.kept {
+        if let KeptBytes::Ends { head, tail } = &mut self.kept {
             let to_head = bytes.len().min(END.saturating_sub(head.len()));
             if tail.is_empty() {
                 head.extend_from_slice(&bytes[..to_head]);
@@ -64,8 +64,8 @@ impl Capture {
     /// Whether all of it was kept.
     pub fn is_whole(&self) -> bool {
         match &self.kept {
-            Kept::Whole(_) => true,
-            Kept::Ends { head, tail } => (head.len() + tail.len()) as u64 == self.total,
+            KeptBytes::Whole(_) => true,
+            KeptBytes::Ends { head, tail } => (head.len() + tail.len()) as u64 == self.total,
         }
     }
 
@@ -76,14 +76,14 @@ impl Capture {
     pub fn tail(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let is_whole = self.is_whole();
         match &mut self.kept {
-            Kept::Whole(file) => {
+            KeptBytes::Whole(file) => {
                 let start = self.total.saturating_sub(count as u64);
                 file.seek(SeekFrom::Start(start))?;
                 let mut tail = Vec::new();
                 file.read_to_end(&mut tail)?;
                 Ok(tail)
             }
-            Kept::Ends { head, tail } => {
+            KeptBytes::Ends { head, tail } => {
                 let from_tail = &tail[tail.len().saturating_sub(count)..];
                 // Before a gap stands something else.
                 let of_head = if is_whole { count - from_tail.len() } else { 0 };
@@ -99,13 +99,13 @@ impl Capture {
     pub fn head(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let is_whole = self.is_whole();
         match &mut self.kept {
-            Kept::Whole(file) => {
+            KeptBytes::Whole(file) => {
                 file.rewind()?;
                 let mut head = Vec::new();
                 file.take(count as u64).read_to_end(&mut head)?;
                 Ok(head)
             }
-            Kept::Ends { head, tail } => {
+            KeptBytes::Ends { head, tail } => {
                 let of_head = &head[..head.len().min(count)];
                 let of_tail = if is_whole { tail.len().min(count - of_head.len()) } else { 0 };
                 Ok([of_head, &tail[..of_tail]].concat())
@@ -116,14 +116,14 @@ impl Capture {
     /// What [`Self::copy_to`] writes, bytes.
     pub fn kept_bytes(&self) -> u64 {
         match &self.kept {
-            Kept::Whole(_) => self.total,
-            Kept::Ends { head, tail } => (head.len() + self.gap_note().len() + tail.len()) as u64,
+            KeptBytes::Whole(_) => self.total,
+            KeptBytes::Ends { head, tail } => (head.len() + self.gap_note().len() + tail.len()) as u64,
         }
     }
 
     fn gap_note(&self) -> String {
         match &self.kept {
-            Kept::Ends { head, tail } if !self.is_whole() => {
+            KeptBytes::Ends { head, tail } if !self.is_whole() => {
                 let left_out = self.total - (head.len() + tail.len()) as u64;
                 format!("\n[... canfar-run left out {left_out} bytes of {} ...]\n", self.total)
             }
@@ -138,11 +138,11 @@ impl Capture {
     pub fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let gap = self.gap_note();
         match &mut self.kept {
-            Kept::Whole(file) => {
+            KeptBytes::Whole(file) => {
                 file.rewind()?;
                 io::copy(file, out).map(drop)
             }
-            Kept::Ends { head, tail } => {
+            KeptBytes::Ends { head, tail } => {
                 out.write_all(head)?;
                 out.write_all(gap.as_bytes())?;
                 out.write_all(tail)
@@ -151,7 +151,7 @@ impl Capture {
     }
 }
 
-fn ends_of(file: &mut SpooledTempFile, length: u64) -> Kept {
+fn ends_of(file: &mut SpooledTempFile, length: u64) -> KeptBytes {
     let read = |file: &mut SpooledTempFile, start: u64, count: u64| {
         let mut bytes = Vec::new();
         // What can't be read back is lost with the temporary file; the task goes on.
@@ -162,7 +162,7 @@ fn ends_of(file: &mut SpooledTempFile, length: u64) -> Kept {
     let rest = length - head.len() as u64;
     let tail_length = rest.min(END as u64);
     let tail = read(file, length - tail_length, tail_length);
-    Kept::Ends { head, tail }
+    KeptBytes::Ends { head, tail }
 }
 
 #[cfg(test)]

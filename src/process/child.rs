@@ -12,23 +12,23 @@ use crate::model::outcome::{ProcessEnd, Usage};
 use crate::process::capture::Capture;
 use crate::process::descendants;
 use crate::process::reap::reap;
-use crate::process::registry::{Held, Seat};
+use crate::process::registry::{MemoryUsage, Registration};
 use crate::process::shutdown::Shutdown;
-use crate::process::spawn::{Program, SpawnError, Started, Starter};
-use crate::process::stream::{READ_BYTES, Stream};
-use crate::process::supervisor::{ChildSupervisor, EndedBy, Limits};
+use crate::process::spawn::{Program, SpawnError, Spawner, Started};
+use crate::process::stream::{PipeReader, READ_BYTES};
+use crate::process::supervisor::{AttemptLimits, ChildSupervisor, EndedBy};
 
 /// What to start.
 #[derive(Debug)]
 pub struct Spec<'a> {
     /// Who starts it.
-    pub starter: &'a Starter,
+    pub starter: &'a Spawner,
     /// It.
     pub program: Program<'a>,
     /// Limits.
-    pub limits: Limits,
+    pub limits: AttemptLimits,
     /// Where it stands while it runs.
-    pub seat: Seat<'a>,
+    pub seat: Registration<'a>,
     /// What its descendants are known by, wherever they went: the task's id, in their environment.
     pub task_id: &'a OsStr,
 }
@@ -43,7 +43,7 @@ pub struct Finished {
     /// Who ended it, if we did, unless it was for memory.
     pub ended_by: Option<EndedBy>,
     /// The memory it had, and whether it was stopped for that.
-    pub held: Held,
+    pub held: MemoryUsage,
     /// Processes that it left behind and that were killed.
     pub left_processes: u32,
 }
@@ -63,7 +63,7 @@ pub fn run(
     let Started { pid, stdout: from_stdout, stderr: from_stderr } = spec.starter.start(spec.program)?;
     let until = spec.limits.timeout.and_then(|timeout| started.checked_add(timeout));
     let mut supervisor = ChildSupervisor::new(pid, started, spec.limits.grace, until);
-    let mut streams = [(Stream::new(from_stdout), stdout), (Stream::new(from_stderr), stderr)];
+    let mut streams = [(PipeReader::new(from_stdout), stdout), (PipeReader::new(from_stderr), stderr)];
     spec.seat.enter(pid, Instant::now(), kills_before);
     supervise(&mut supervisor, stop, &mut streams);
     let left_processes = descendants::kill_left_behind(pid, spec.task_id);
@@ -76,7 +76,7 @@ pub fn run(
 pub(crate) fn supervise<const N: usize>(
     supervisor: &mut ChildSupervisor,
     stop: &Shutdown,
-    streams: &mut [(Stream, &mut Capture); N],
+    streams: &mut [(PipeReader, &mut Capture); N],
 ) {
     let mut buffer = Vec::with_capacity(READ_BYTES);
     loop {

@@ -49,7 +49,7 @@ pub fn reap_lock() -> MutexGuard<'static, ()> {
 #[derive(Debug)]
 pub struct Descendants {
     /// Not ours to kill; `None` where this process belongs to another program.
-    before: Option<BTreeSet<Identity>>,
+    before: Option<BTreeSet<ProcessIdentity>>,
 }
 
 impl Descendants {
@@ -68,11 +68,13 @@ impl Descendants {
     /// Stops all there are, theirs too, until none runs or `patience` is over.
     pub fn stop_all(&self, patience: Duration) -> StoppedProcesses {
         let until = Instant::now() + patience;
-        let mut stopped: Vec<Process> = Vec::new();
+        let mut stopped: Vec<DescendantProcess> = Vec::new();
         loop {
-            let is_known = |process: &Process| stopped.iter().any(|known| known.identity == process.identity);
+            let is_known =
+                |process: &DescendantProcess| stopped.iter().any(|known| known.identity == process.identity);
             let running = self.all().into_iter().filter(|process| process.is_running() && !is_known(process));
-            let told: Vec<Process> = running.filter(|process| process.signal(Signal::STOP)).collect();
+            let told: Vec<DescendantProcess> =
+                running.filter(|process| process.signal(Signal::STOP)).collect();
             // What was begotten meanwhile is found next.
             if told.is_empty() || Instant::now() >= until {
                 return StoppedProcesses(stopped);
@@ -82,14 +84,17 @@ impl Descendants {
     }
 
     /// All there are, parents before their children.
-    fn all(&self) -> Vec<Process> {
-        let is_ours =
-            |process: &Process| self.before.as_ref().is_none_or(|before| !before.contains(&process.identity));
-        let mut others: Vec<Process> = all_numbers().into_iter().filter_map(Process::find).collect();
+    fn all(&self) -> Vec<DescendantProcess> {
+        let is_ours = |process: &DescendantProcess| {
+            self.before.as_ref().is_none_or(|before| !before.contains(&process.identity))
+        };
+        let mut others: Vec<DescendantProcess> =
+            all_numbers().into_iter().filter_map(DescendantProcess::find).collect();
         let mut parents = BTreeSet::from([getpid().as_raw_pid()]);
         let mut found = Vec::new();
         loop {
-            let is_child = |process: &Process| parents.contains(&process.parent) && is_ours(process);
+            let is_child =
+                |process: &DescendantProcess| parents.contains(&process.parent) && is_ours(process);
             let (children, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_child);
             if children.is_empty() {
                 return found;
@@ -103,7 +108,7 @@ impl Descendants {
     /// Kills and reaps all that are left, until there is none or `patience` is over. Only for when no task is to go on.
     pub fn kill_all(&self, patience: Duration) {
         if let Some(before) = &self.before {
-            let is_ours = |process: &Process| !before.contains(&process.identity);
+            let is_ours = |process: &DescendantProcess| !before.contains(&process.identity);
             kill_until_none(|_| children_of_all_threads().filter(is_ours).collect(), patience);
         }
     }
@@ -111,7 +116,7 @@ impl Descendants {
 
 /// Processes that were stopped and are to go on.
 #[derive(Debug)]
-pub struct StoppedProcesses(Vec<Process>);
+pub struct StoppedProcesses(Vec<DescendantProcess>);
 
 impl StoppedProcesses {
     /// Has them go on, children before their parents, so that none sees that another one was stopped.
@@ -150,8 +155,8 @@ pub fn reap_orphans() {
 /// Kills what a task left behind: its group, and the orphans that bear its id in their environment. The task's own process,
 /// the group's leader, must have ended and not be reaped. Tells how many orphans were killed.
 pub fn kill_left_behind(leader: Pid, task_id: &OsStr) -> u32 {
-    let find = |killed: &BTreeSet<Identity>| {
-        let is_left = |process: &Process| {
+    let find = |killed: &BTreeSet<ProcessIdentity>| {
+        let is_left = |process: &DescendantProcess| {
             process.identity.pid != leader.as_raw_pid()
                 && (process.group == leader.as_raw_pid()
                     || killed.contains(&process.identity)
@@ -166,7 +171,10 @@ pub fn kill_left_behind(leader: Pid, task_id: &OsStr) -> u32 {
 
 /// Kills what `find` finds, given what was killed already, until it finds nothing: what those leave behind that were killed
 /// is found next. Tells how many were killed.
-fn kill_until_none(find: impl Fn(&BTreeSet<Identity>) -> Vec<Process>, patience: Duration) -> u32 {
+fn kill_until_none(
+    find: impl Fn(&BTreeSet<ProcessIdentity>) -> Vec<DescendantProcess>,
+    patience: Duration,
+) -> u32 {
     let until = Instant::now() + patience;
     let mut pause = *PAUSES.start();
     let mut killed = BTreeSet::new();
@@ -191,14 +199,14 @@ static CHILDREN: LazyLock<io::Result<File>> =
     LazyLock::new(|| File::open(format!("/proc/self/task/{}/children", getpid())));
 
 /// The first thread's children.
-fn orphans() -> impl Iterator<Item = Process> {
+fn orphans() -> impl Iterator<Item = DescendantProcess> {
     let list = CHILDREN.as_ref().ok().and_then(|list| {
         // The kernel leaves out children while it lists them if one before them is reaped (`man 5 proc_pid_task`).
         let _lock = reap_lock();
         read_from_start(list).ok()
     });
     let found = list.map_or_else(all_numbers, |list| numbers(&list));
-    found.into_iter().filter_map(Process::look)
+    found.into_iter().filter_map(DescendantProcess::look)
 }
 
 /// Without moving the file's position, which others use as well.
@@ -213,13 +221,13 @@ fn read_from_start(file: &File) -> io::Result<Vec<u8>> {
 }
 
 /// This process's children.
-fn children_of_all_threads() -> impl Iterator<Item = Process> {
+fn children_of_all_threads() -> impl Iterator<Item = DescendantProcess> {
     let listed = || {
         let _lock = reap_lock();
         children(Path::new("/proc/self"))
     };
     let numbers = if CHILDREN.is_ok() { listed() } else { all_numbers() };
-    numbers.into_iter().filter_map(Process::look)
+    numbers.into_iter().filter_map(DescendantProcess::look)
 }
 
 /// All there are, for a kernel without lists of children; none where `/proc` counts otherwise than this process does.
@@ -233,7 +241,7 @@ fn all_numbers() -> Vec<i32> {
 
 /// Which process it is, also where its number is given out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Identity {
+struct ProcessIdentity {
     pid: i32,
     /// Clock ticks from boot to its start.
     started: u64,
@@ -241,8 +249,8 @@ struct Identity {
 
 /// A child of this process, as last seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Process {
-    identity: Identity,
+struct DescendantProcess {
+    identity: ProcessIdentity,
     parent: i32,
     group: i32,
     is_zombie: bool,
@@ -252,7 +260,7 @@ struct Process {
     environment: Option<u64>,
 }
 
-impl Process {
+impl DescendantProcess {
     /// `None` when there is none of that number, or it is not this process's child.
     fn look(pid: i32) -> Option<Self> {
         Self::find(pid).filter(|process| process.parent == getpid().as_raw_pid())
@@ -283,7 +291,7 @@ impl Process {
         let environment = number(50).zip(number(51)).filter(|(begin, _)| *begin > 0 && !is_executing);
         let environment = environment.and_then(|(begin, end)| end.checked_sub(begin));
         Some(Self {
-            identity: Identity { pid, started: field(22)?.parse().ok()? },
+            identity: ProcessIdentity { pid, started: field(22)?.parse().ok()? },
             parent: field(4)?.parse().ok()?,
             group: field(5)?.parse().ok()?,
             is_zombie,
@@ -358,17 +366,17 @@ fn is_within(environment: &[u8], id: &OsStr) -> bool {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::{Identity, Process, all_numbers, children_of_all_threads, is_within};
+    use super::{DescendantProcess, ProcessIdentity, all_numbers, children_of_all_threads, is_within};
 
     const STAT: &str = "77 (a) Z (b) S 5 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 2 3 4 5 6 7 8 9 0 0 0 0 0 0 0 17 1 0 0 0 0 0 10 20 30 40 50 60 70 0";
 
     #[test]
     fn a_name_may_look_like_the_rest_of_the_line() {
-        let process = Process::parse(77, STAT.as_bytes()).unwrap();
-        assert_eq!(process.identity, Identity { pid: 77, started: 4242 });
+        let process = DescendantProcess::parse(77, STAT.as_bytes()).unwrap();
+        assert_eq!(process.identity, ProcessIdentity { pid: 77, started: 4242 });
         assert_eq!((process.parent, process.group), (5, 70));
         assert_eq!((process.is_zombie, process.environment), (false, Some(10)));
-        let zombie = Process::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap();
+        let zombie = DescendantProcess::parse(77, STAT.replace(") S", ") Z").as_bytes()).unwrap();
         assert_eq!((zombie.is_zombie, zombie.environment), (true, Some(0)));
         // What executes a program has none yet, which is not the same as an empty one.
         for (before, now, environment) in [
@@ -377,7 +385,7 @@ mod tests {
             (" 60 70 ", " 60 0 ", None),
             (" 3 4 5 6 ", " 3 4 0 0 ", None),
         ] {
-            let process = Process::parse(77, STAT.replace(before, now).as_bytes()).unwrap();
+            let process = DescendantProcess::parse(77, STAT.replace(before, now).as_bytes()).unwrap();
             assert_eq!(process.environment, environment, "{now}");
         }
     }
@@ -386,7 +394,7 @@ mod tests {
     fn a_line_that_was_cut_is_no_process() {
         let whole = STAT.find(" 2 3 4").unwrap();
         for end in 0..whole - 4 {
-            assert_eq!(Process::parse(77, &STAT.as_bytes()[..end]), None, "{end}");
+            assert_eq!(DescendantProcess::parse(77, &STAT.as_bytes()[..end]), None, "{end}");
         }
     }
 
@@ -410,15 +418,19 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn children_are_found_with_and_without_the_kernels_lists_and_nobody_else_is() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        let is_it = |process: Process| process.identity.pid.cast_unsigned() == child.id();
+        let is_it = |process: DescendantProcess| process.identity.pid.cast_unsigned() == child.id();
         assert_eq!(children_of_all_threads().filter(|process| is_it(*process)).count(), 1);
         assert_eq!(
-            all_numbers().into_iter().filter_map(Process::look).filter(|process| is_it(*process)).count(),
+            all_numbers()
+                .into_iter()
+                .filter_map(DescendantProcess::look)
+                .filter(|process| is_it(*process))
+                .count(),
             1
         );
-        assert_eq!(Process::look(1), None);
+        assert_eq!(DescendantProcess::look(1), None);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(Process::look(child.id().cast_signed()), None);
+        assert_eq!(DescendantProcess::look(child.id().cast_signed()), None);
     }
 }

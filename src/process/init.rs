@@ -56,7 +56,7 @@ pub fn run_as_init<T: Send>(
         };
         let thread = std::thread::Builder::new().name("work".into()).stack_size(STACK);
         let thread = thread.spawn_scoped(scope, work).context("can't start a thread")?;
-        let mut asked = Asked::default();
+        let mut asked = InitRequest::default();
         while is_working.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             reap_orphans();
             if let Some(signal) = stop.signal()
@@ -97,12 +97,12 @@ fn suspend_all(descendants: &Descendants) {
 
 /// When the first and the second signal were seen.
 #[derive(Debug, Default)]
-struct Asked {
+struct InitRequest {
     once: Option<Instant>,
     twice: Option<Instant>,
 }
 
-impl Asked {
+impl InitRequest {
     /// After what this process is still busy, if it is time to end all the same. Asked again and again from the first
     /// signal on.
     fn overdue(&mut self, signal: i32, is_twice: bool, now: Instant) -> Option<String> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::host::cgroup::MemoryGroup;
-use crate::model::quarantine::Seen;
+use crate::model::quarantine::SeenUsage;
 use crate::process::memory_tree::bytes_of_tree;
 
 /// A task that was looked at less often may have had more than was seen.
@@ -33,7 +33,7 @@ pub struct Shortage {
 
 /// What the roster knows of one that left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct MemoryUsage {
     /// The most memory its processes had together, bytes; `None` where it was not looked at often enough.
     pub tree_bytes: Option<u64>,
     /// Why it was stopped, if it was.
@@ -54,11 +54,11 @@ struct Running {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RegistryState {
     /// By slot.
     running: BTreeMap<usize, Running>,
     entered: u64,
-    seen: Seen,
+    seen: SeenUsage,
     /// How often memory ran out under a task.
     shortages: u64,
 }
@@ -67,35 +67,35 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overview {
     /// Of those that ended, and the most that one of those running was seen to have.
-    pub(crate) seen: Seen,
+    pub(crate) seen: SeenUsage,
     /// Whether memory ran out under a task.
     pub(crate) ran_short: bool,
 }
 
 /// Who runs now.
 #[derive(Debug)]
-pub struct Roster {
+pub struct ProcessRegistry {
     memory: Option<MemoryGroup>,
-    state: Mutex<State>,
+    state: Mutex<RegistryState>,
 }
 
-impl Roster {
+impl ProcessRegistry {
     /// Nobody yet, in a container with this limit; `seen` is what earlier launches saw.
-    pub fn new(memory: Option<MemoryGroup>, seen: Seen) -> Self {
-        Self { memory, state: Mutex::new(State { seen, ..State::default() }) }
+    pub fn new(memory: Option<MemoryGroup>, seen: SeenUsage) -> Self {
+        Self { memory, state: Mutex::new(RegistryState { seen, ..RegistryState::default() }) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RegistryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The place of a slot.
-    pub fn seat(&self, slot: usize) -> Seat<'_> {
-        Seat { roster: self, slot }
+    pub fn seat(&self, slot: usize) -> Registration<'_> {
+        Registration { roster: self, slot }
     }
 
     /// Whether the kernel killed a process of this container for memory while this one ran. It does not tell which.
-    pub fn was_kernel_killing(&self, held: &Held) -> bool {
+    pub fn was_kernel_killing(&self, held: &MemoryUsage) -> bool {
         self.kills() > held.kills_before
     }
 
@@ -122,7 +122,7 @@ impl Roster {
     pub(crate) fn overview(&self) -> Overview {
         let state = self.state();
         let largest = state.running.values().map(|running| running.peak).max().unwrap_or(0);
-        let seen = Seen { largest: state.seen.largest.max(largest), ..state.seen };
+        let seen = SeenUsage { largest: state.seen.largest.max(largest), ..state.seen };
         Overview { seen, ran_short: state.shortages > 0 }
     }
 
@@ -166,14 +166,14 @@ impl Roster {
 
 /// The place of one slot in the roster.
 #[derive(Debug, Clone, Copy)]
-pub struct Seat<'a> {
-    roster: &'a Roster,
+pub struct Registration<'a> {
+    roster: &'a ProcessRegistry,
     slot: usize,
 }
 
-impl<'a> Seat<'a> {
+impl<'a> Registration<'a> {
     /// The roster it is of.
-    pub fn roster(&self) -> &'a Roster {
+    pub fn roster(&self) -> &'a ProcessRegistry {
         self.roster
     }
 
@@ -194,9 +194,9 @@ impl<'a> Seat<'a> {
     }
 
     /// It is about to be reaped.
-    pub fn leave(&self) -> Held {
+    pub fn leave(&self) -> MemoryUsage {
         let left = self.roster.state().running.remove(&self.slot);
-        left.map_or_else(Held::default, |left| Held {
+        left.map_or_else(MemoryUsage::default, |left| MemoryUsage {
             tree_bytes: (left.looks >= ENOUGH_LOOKS).then_some(left.peak),
             stopped: left.stopped,
             kills_before: left.kills_before,
@@ -213,14 +213,14 @@ mod tests {
 
     use rustix::process::Pid;
 
-    use super::{Roster, Serial, Shortage};
-    use crate::model::quarantine::Seen;
+    use super::{ProcessRegistry, Serial, Shortage};
+    use crate::model::quarantine::SeenUsage;
 
     const SHORTAGE: Shortage = Shortage { task: 1, in_use: 2, limit: 3 };
 
     #[test]
     fn who_is_in_the_roster_is_looked_at_and_stopped_and_who_left_is_not() {
-        let roster = Roster::new(None, Seen::default());
+        let roster = ProcessRegistry::new(None, SeenUsage::default());
         let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
         let seat = roster.seat(1);
         seat.enter(Pid::from_child(&child), Instant::now(), 0);
@@ -233,6 +233,6 @@ mod tests {
         assert_eq!((held.stopped, held.tree_bytes), (Some(SHORTAGE), None), "one look is not enough");
         assert_eq!(child.wait().unwrap().signal(), Some(9));
         assert!(!roster.stop(Serial(1), SHORTAGE));
-        assert_eq!((roster.look(Duration::ZERO), roster.overview().seen), (Vec::new(), Seen::default()));
+        assert_eq!((roster.look(Duration::ZERO), roster.overview().seen), (Vec::new(), SeenUsage::default()));
     }
 }

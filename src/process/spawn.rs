@@ -96,12 +96,12 @@ impl From<io::Error> for SpawnError {
 
 /// What all processes of a launch are started with.
 #[derive(Debug)]
-pub struct Starter {
+pub struct Spawner {
     /// The standard input of those that are given none: `/dev/null`.
     nothing: File,
 }
 
-impl Starter {
+impl Spawner {
     /// Opens `/dev/null`.
     ///
     /// # Errors
@@ -224,7 +224,7 @@ mod tests {
 
     use rustix::process::{WaitOptions, waitpid};
 
-    use super::{Program, SpawnError, Starter, Variables, variable};
+    use super::{Program, SpawnError, Spawner, Variables, variable};
 
     /// What a shell started with these variables says, in a folder or here.
     fn said(file: &str, script: &str, folder: Option<&Path>) -> String {
@@ -236,7 +236,7 @@ mod tests {
         let argv = ["sh", "-c", script].map(OsString::from);
         let environment = Variables { common: &common, own: &own };
         let program = Program { file: OsStr::new(file), argv: &argv, environment, folder, input: None };
-        let started = Starter::new().unwrap().start(program).unwrap();
+        let started = Spawner::new().unwrap().start(program).unwrap();
         let mut text = String::new();
         std::fs::File::from(started.stdout).read_to_string(&mut text).unwrap();
         waitpid(Some(started.pid), WaitOptions::empty()).unwrap();
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_and_what_has_a_nul_byte_can_not_be_started() {
-        let starter = Starter::new().unwrap();
+        let starter = Spawner::new().unwrap();
         let environment = Variables { common: &[], own: &[] };
         for (file, word) in [("/nowhere/x", "x"), ("nowhere", "x"), ("/bin/sh", "a\0b"), ("sh", "a\0b")] {
             let argv = [OsString::from(word)];

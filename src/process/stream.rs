@@ -13,11 +13,11 @@ const READS_AT_ONCE: usize = 64;
 
 /// The end of a pipe that is read; gone when the other end is.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct PipeReader {
     pipe: Option<OwnedFd>,
 }
 
-impl Stream {
+impl PipeReader {
     pub(crate) fn new(pipe: OwnedFd) -> Self {
         Self { pipe: rustix::io::ioctl_fionbio(&pipe, true).is_ok().then_some(pipe) }
     }

@@ -37,7 +37,7 @@ const LONGEST_GAP: Duration = Duration::from_millis(300);
 
 /// How long it may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct AttemptLimits {
     /// Until TERM.
     pub timeout: Option<Duration>,
     /// From TERM to KILL.
@@ -239,12 +239,12 @@ pub struct ChildSupervisor {
 
 /// What a wait brought.
 #[derive(Debug, Clone, Copy)]
-pub struct Woken {
+pub struct WokenBy {
     exited: bool,
     latch: bool,
 }
 
-impl Woken {
+impl WokenBy {
     /// Whether the process has ended.
     pub fn has_exited(self) -> bool {
         self.exited
@@ -320,12 +320,17 @@ impl ChildSupervisor {
     }
 
     /// Waits until one of these is ready, [`Self::watched`] first, or something is due.
-    pub fn wait(&self, stop: &Shutdown, polled: &mut [PollFd<'_>]) -> Woken {
+    pub fn wait(&self, stop: &Shutdown, polled: &mut [PollFd<'_>]) -> WokenBy {
         self.wait_at_most(None, stop, polled)
     }
 
     /// The same, but no longer than this.
-    pub fn wait_at_most(&self, most: Option<Duration>, stop: &Shutdown, polled: &mut [PollFd<'_>]) -> Woken {
+    pub fn wait_at_most(
+        &self,
+        most: Option<Duration>,
+        stop: &Shutdown,
+        polled: &mut [PollFd<'_>],
+    ) -> WokenBy {
         let patience = [most, self.patience()].into_iter().flatten().min();
         let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
         // Interrupted or not, the state is looked at afresh.
@@ -333,12 +338,12 @@ impl ChildSupervisor {
         let mut ready = polled.iter().map(|polled| !polled.revents().is_empty());
         let mut next_if = |present: bool| present && ready.next().unwrap_or(false);
         let exited = next_if(self.exit.descriptor().is_some()) || self.exit.asks().is_some_and(has_ended);
-        Woken { exited, latch: next_if(self.latch(stop).is_some()) }
+        WokenBy { exited, latch: next_if(self.latch(stop).is_some()) }
     }
 
     /// Does what is due after a wait. `true` when it is over: the process ended, or it hangs in the kernel and we are told
     /// to stop.
-    pub fn is_over(&mut self, woken: Woken) -> bool {
+    pub fn is_over(&mut self, woken: WokenBy) -> bool {
         if woken.exited || self.is_given_up() {
             return true;
         }

@@ -29,7 +29,7 @@ pub enum Destination {
 
 /// What a destination is at the moment.
 #[derive(Debug, PartialEq, Eq)]
-enum Kind {
+enum DestinationKind {
     /// A regular file, or nothing yet: the place that links lead to.
     Replaced(PathBuf),
     /// Something that can only be written to.
@@ -57,23 +57,22 @@ impl Destination {
     /// When it is a directory, or can't be looked at.
     pub fn replaced(&self) -> io::Result<Option<PathBuf>> {
         Ok(match self.kind()? {
-            Kind::Replaced(path) => Some(path),
-            Kind::WrittenTo(_) | Kind::Stdout => None,
+            DestinationKind::Replaced(path) => Some(path),
+            DestinationKind::WrittenTo(_) | DestinationKind::Stdout => None,
         })
     }
 
-    fn kind(&self) -> io::Result<Kind> {
-        let Self::Path(path) = self else { return Ok(Kind::Stdout) };
+    fn kind(&self) -> io::Result<DestinationKind> {
+        let Self::Path(path) = self else { return Ok(DestinationKind::Stdout) };
         if path.as_os_str().as_bytes().ends_with(b"/") {
             return Err(ErrorKind::IsADirectory.into());
         }
         match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
-            Ok(found) if !found.is_file() => Ok(Kind::WrittenTo(path.clone())),
+            Ok(found) if !found.is_file() => Ok(DestinationKind::WrittenTo(path.clone())),
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            Ok(_) | Err(_) => {
-                Ok(end_of_links(path).map_or_else(|| Kind::WrittenTo(path.clone()), Kind::Replaced))
-            }
+            Ok(_) | Err(_) => Ok(end_of_links(path)
+                .map_or_else(|| DestinationKind::WrittenTo(path.clone()), DestinationKind::Replaced)),
         }
     }
 
@@ -99,9 +98,9 @@ impl Destination {
     pub fn open<'o>(&self, stdout: &'o mut dyn Write) -> io::Result<OutputFile<'o>> {
         let direct = |out| OutputFile(Out::Direct(BufWriter::with_capacity(BUFFER, out)));
         Ok(match self.kind()? {
-            Kind::Stdout => direct(Box::new(stdout)),
-            Kind::WrittenTo(path) => direct(Box::new(OpenOptions::new().append(true).open(path)?)),
-            Kind::Replaced(path) => OutputFile(Out::Whole(AtomicFile::create(&path)?)),
+            DestinationKind::Stdout => direct(Box::new(stdout)),
+            DestinationKind::WrittenTo(path) => direct(Box::new(OpenOptions::new().append(true).open(path)?)),
+            DestinationKind::Replaced(path) => OutputFile(Out::Whole(AtomicFile::create(&path)?)),
         })
     }
 

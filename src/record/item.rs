@@ -25,7 +25,7 @@ pub struct TaskResult {
 
 /// What canfar-run knows of a finished task: the value of the key `canfar_run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Meta {
+pub struct RecordMeta {
     /// The run id.
     pub run: String,
     /// 0-based place in the input list.
@@ -72,7 +72,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// Builds a record: `file`, the result, `canfar_run`. An object's own `file` wins.
-pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &Meta) -> Vec<u8> {
+pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &RecordMeta) -> Vec<u8> {
     let spread = result.filter(|result| result.is_object).map(|result| result.json.as_slice());
     let mut record = vec![b'{'];
     if !spread.is_some_and(has_file) {
@@ -109,7 +109,7 @@ pub fn lost(
     path: &OsStr,
     attempts: u32,
 ) -> Vec<u8> {
-    let meta = Meta {
+    let meta = RecordMeta {
         run: run.to_owned(),
         index,
         path: PathText::readable(path),
@@ -155,11 +155,11 @@ pub fn raw_meta(record: &[u8]) -> Option<&[u8]> {
 /// is last. Within a text its quotes would be escaped, and within another object more brackets would follow.
 pub fn run_at_end(record: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
-    struct Run {
+    struct RecordRun {
         run: String,
     }
     let opening = format!(",\"{RESERVED}\":").into_bytes();
     let at = memchr::memmem::rfind(record, &opening)? + opening.len();
     let meta = record[at..].strip_suffix(b"}")?;
-    serde_json::from_slice::<Run>(meta).ok().map(|meta| meta.run)
+    serde_json::from_slice::<RecordRun>(meta).ok().map(|meta| meta.run)
 }

@@ -58,7 +58,7 @@ impl PackedLog {
         copy: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<LogSpan> {
         let offset = self.length;
-        let mut counted = Counted { file: self.open()?, written: 0 };
+        let mut counted = CountedReader { file: self.open()?, written: 0 };
         let written = write_entry(&mut counted, head, copy);
         self.length = offset + counted.written;
         written?;
@@ -92,12 +92,12 @@ fn write_entry(
     buffered.flush()
 }
 
-struct Counted<'a> {
+struct CountedReader<'a> {
     file: &'a mut File,
     written: u64,
 }
 
-impl Write for Counted<'_> {
+impl Write for CountedReader<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.written += written as u64;
@@ -111,14 +111,14 @@ impl Write for Counted<'_> {
 
 /// One of the two streams of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Stream {
+pub enum OutputStream {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
 }
 
-impl Stream {
+impl OutputStream {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
@@ -167,10 +167,10 @@ impl KeptOutput {
     }
 
     /// Length of a stream, bytes.
-    pub fn bytes(&self, stream: Stream) -> u64 {
+    pub fn bytes(&self, stream: OutputStream) -> u64 {
         match stream {
-            Stream::Stdout => self.head.stdout,
-            Stream::Stderr => self.head.stderr,
+            OutputStream::Stdout => self.head.stdout,
+            OutputStream::Stderr => self.head.stderr,
         }
     }
 
@@ -178,10 +178,10 @@ impl KeptOutput {
     ///
     /// # Errors
     /// When the log can't be read.
-    pub fn read(&mut self, stream: Stream) -> io::Result<impl Read + '_> {
+    pub fn read(&mut self, stream: OutputStream) -> io::Result<impl Read + '_> {
         let begin = match stream {
-            Stream::Stdout => self.body,
-            Stream::Stderr => self.body + self.head.stdout,
+            OutputStream::Stdout => self.body,
+            OutputStream::Stderr => self.body + self.head.stdout,
         };
         self.file.seek(SeekFrom::Start(begin))?;
         let bytes = self.bytes(stream);
@@ -192,11 +192,11 @@ impl KeptOutput {
     ///
     /// # Errors
     /// When the log can't be read.
-    pub fn end(&mut self, stream: Stream, most: u64) -> io::Result<Vec<u8>> {
+    pub fn end(&mut self, stream: OutputStream, most: u64) -> io::Result<Vec<u8>> {
         let bytes = self.bytes(stream);
         let begin = match stream {
-            Stream::Stdout => self.body,
-            Stream::Stderr => self.body + self.head.stdout,
+            OutputStream::Stdout => self.body,
+            OutputStream::Stderr => self.body + self.head.stdout,
         };
         self.file.seek(SeekFrom::Start(begin + bytes.saturating_sub(most)))?;
         let mut end = Vec::new();

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::journal::event::ResultsWritten;
 use crate::journal::records::Records;
-use crate::journal::state::{History, Known};
+use crate::journal::state::{JournalState, TaskState};
 use crate::record::item;
 use crate::store::atomic_file::{AtomicFile, FinishedFile};
 use crate::store::layout::{Layout, ResultsName};
@@ -79,7 +79,7 @@ pub(crate) fn body(length: u64) -> std::ops::Range<u64> {
 
 /// Writes and digests what is written, in pieces that are long enough for the digest to be quick.
 #[derive(Debug)]
-struct Digest<W: Write> {
+struct DigestWriter<W: Write> {
     out: W,
     hasher: blake3::Hasher,
     pending: Vec<u8>,
@@ -88,7 +88,7 @@ struct Digest<W: Write> {
 /// Several of BLAKE3's chunks are digested at a time.
 const PIECE: usize = 64 * 1024;
 
-impl<W: Write> Digest<W> {
+impl<W: Write> DigestWriter<W> {
     fn new(out: W) -> Self {
         Self { out, hasher: blake3::Hasher::new(), pending: Vec::with_capacity(PIECE) }
     }
@@ -107,7 +107,7 @@ impl<W: Write> Digest<W> {
     }
 }
 
-impl<W: Write> Write for Digest<W> {
+impl<W: Write> Write for DigestWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pending.extend_from_slice(bytes);
         if self.pending.len() >= PIECE {
@@ -124,12 +124,12 @@ impl<W: Write> Write for Digest<W> {
 
 /// A results file that is written and synced, and has only to be put at its place.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedResults {
     file: FinishedFile,
     written: ResultsWritten,
 }
 
-impl Prepared {
+impl PreparedResults {
     /// Puts it at its place, over an older one.
     ///
     /// # Errors
@@ -145,20 +145,20 @@ impl Prepared {
 ///
 /// # Errors
 /// When journals can't be read or the file can't be written.
-pub fn prepare(layout: &Layout, replica_id: u32, history: &History) -> anyhow::Result<Prepared> {
+pub fn prepare(layout: &Layout, replica_id: u32, history: &JournalState) -> anyhow::Result<PreparedResults> {
     let path = layout.results(replica_id);
     let failed = || format!("can't write the results file {}", path.display());
     let mut records = Records::new(layout.clone(), replica_id);
-    let mut array = ArrayWriter::new(Digest::new(AtomicFile::create(&path).with_context(failed)?));
+    let mut array = ArrayWriter::new(DigestWriter::new(AtomicFile::create(&path).with_context(failed)?));
     let mut without_result = 0;
-    for (_, note) in history.tasks().filter(|(_, note)| note.known == Known::Ok) {
+    for (_, note) in history.tasks().filter(|(_, note)| note.known == TaskState::Ok) {
         without_result += u64::from(note.no_result);
         array.record(records.read(note)?.unwrap_or_default()).with_context(failed)?;
     }
     let (digest, records) = array.finish().with_context(failed)?;
     let (file, bytes, blake3) = digest.finish().with_context(failed)?;
     let (file, blake3) = (file.finish().with_context(failed)?, blake3.to_hex().to_string());
-    Ok(Prepared { file, written: ResultsWritten { records, without_result, bytes, blake3 } })
+    Ok(PreparedResults { file, written: ResultsWritten { records, without_result, bytes, blake3 } })
 }
 
 /// Makes sure that a replica's results file can be written, before there is anything to write.

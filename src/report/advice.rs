@@ -1,7 +1,7 @@
 //! What to ask for next time, from what tasks used: said only where it is well founded.
 
 use crate::model::histogram::Quantiles;
-use crate::model::usage::Figures;
+use crate::model::usage::UsageFigures;
 use crate::units;
 
 /// Fewer tasks, or less time of a launch, tell nothing.
@@ -23,7 +23,7 @@ const GIB: f64 = (1_u64 << 30) as f64;
 const LONGEST_STEP: f64 = 4.0;
 
 /// What was measured, per launch.
-struct Seen {
+struct SeenIdle {
     /// CPUs that there were.
     cpus: f64,
     /// Tasks at a time.
@@ -36,18 +36,18 @@ struct Seen {
 }
 
 /// Lines of advice, at most two.
-pub(super) fn lines(figures: &Figures) -> Vec<String> {
+pub(super) fn lines(figures: &UsageFigures) -> Vec<String> {
     let Some(seen) = seen(figures) else { return Vec::new() };
     seen.about_cpus().into_iter().chain(seen.about_memory()).collect()
 }
 
-fn seen(figures: &Figures) -> Option<Seen> {
+fn seen(figures: &UsageFigures) -> Option<SeenIdle> {
     let (tasks, seconds) = ENOUGH;
     let is_enough = figures.attempts >= tasks && figures.wall_s >= seconds * figures.launches.max(1) as f64;
     let running = figures.busy_s / figures.wall_s;
     let is_busy = running >= BUSY * figures.jobs as f64;
     let is_sound = figures.cpu_available_s > 0.0 && figures.jobs > 0;
-    (is_enough && is_busy && is_sound).then(|| Seen {
+    (is_enough && is_busy && is_sound).then(|| SeenIdle {
         cpus: figures.cpu_available_s / figures.wall_s,
         jobs: figures.jobs as f64,
         each: figures.cpu_s / figures.busy_s,
@@ -56,7 +56,7 @@ fn seen(figures: &Figures) -> Option<Seen> {
     })
 }
 
-impl Seen {
+impl SeenIdle {
     /// Whether more at a time would use CPUs that are idle, or fewer would be in each other's way less.
     fn about_cpus(&self) -> Option<String> {
         let Self { cpus, jobs, each, .. } = *self;
@@ -119,14 +119,14 @@ fn whole(number: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::lines;
-    use crate::model::usage::Figures;
+    use crate::model::usage::UsageFigures;
 
     const GIB: f64 = (1_u64 << 30) as f64;
 
     /// A launch of ten minutes with 8 CPUs, whose tasks used so much of a CPU and so much memory each.
-    fn launch(jobs: usize, each: f64, sizes: &[f64], limit: Option<u64>) -> Figures {
+    fn launch(jobs: usize, each: f64, sizes: &[f64], limit: Option<u64>) -> UsageFigures {
         let busy_s = 600.0 * jobs as f64 * 0.95;
-        let mut figures = Figures {
+        let mut figures = UsageFigures {
             launches: 1,
             wall_s: 600.0,
             cpu_available_s: 4800.0,
@@ -135,7 +135,7 @@ mod tests {
             attempts: 200,
             busy_s,
             cpu_s: busy_s * each,
-            ..Figures::default()
+            ..UsageFigures::default()
         };
         sizes.iter().cycle().take(200).for_each(|size| figures.memory_bytes.count(size * GIB));
         figures
@@ -194,12 +194,12 @@ mod tests {
         let sound = launch(8, 0.9, &[1.0], LIMIT);
         assert_eq!(lines(&sound).len(), 1);
         for unsound in [
-            Figures { attempts: 19, ..sound.clone() },
-            Figures { wall_s: 59.0, ..sound.clone() },
-            Figures { launches: 11, ..sound.clone() },
-            Figures { busy_s: 600.0, ..sound.clone() },
-            Figures { memory_limit_bytes: None, ..sound },
-            Figures::default(),
+            UsageFigures { attempts: 19, ..sound.clone() },
+            UsageFigures { wall_s: 59.0, ..sound.clone() },
+            UsageFigures { launches: 11, ..sound.clone() },
+            UsageFigures { busy_s: 600.0, ..sound.clone() },
+            UsageFigures { memory_limit_bytes: None, ..sound },
+            UsageFigures::default(),
         ] {
             assert_eq!(lines(&unsound), Vec::<String>::new(), "{unsound:?}");
         }

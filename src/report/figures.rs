@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::Verbosity;
 use crate::model::histogram::Quantiles;
-use crate::model::usage::{Figures, Slow};
+use crate::model::usage::{Slow, UsageFigures};
 use crate::report::advice;
 use crate::terminal::console::{Console, Tone};
 use crate::units;
@@ -13,7 +13,7 @@ use crate::units;
 const SLOW: (f64, u64, f64) = (4.0, 10, 5.0);
 
 /// Says it. Whoever wants a line for every task wants the slowest in any case.
-pub(super) fn say(console: &Console, figures: &Figures) {
+pub(super) fn say(console: &Console, figures: &UsageFigures) {
     let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
     if figures.attempts < 2 {
         return;
@@ -35,7 +35,7 @@ pub(super) fn say(console: &Console, figures: &Figures) {
 }
 
 /// Such as `CPU time 40m, 83 % of 4 CPUs`.
-pub(super) fn cpu_time(figures: &Figures) -> String {
+pub(super) fn cpu_time(figures: &UsageFigures) -> String {
     let time = format!("CPU time {}", seconds(figures.cpu_s));
     match figures.efficiency() {
         Some(part) => {
@@ -72,7 +72,7 @@ fn bytes(count: f64) -> String {
     units::bytes(count as u64)
 }
 
-fn is_slow(slow: &Slow, figures: &Figures, times: Quantiles) -> bool {
+fn is_slow(slow: &Slow, figures: &UsageFigures, times: Quantiles) -> bool {
     let (factor, tasks, least) = SLOW;
     figures.attempts >= tasks && slow.duration_s >= least && slow.duration_s >= factor * times.median
 }

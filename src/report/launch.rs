@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::{Progress, Verbosity};
+use crate::config::{ProgressMode, Verbosity};
 use crate::journal::event::StopReason;
-use crate::model::failures::{Group, Groups};
+use crate::model::failures::{FailureGroup, FailureGroups};
 use crate::model::outcome::Cause;
 use crate::model::outcome::reason;
-use crate::model::usage::{Figures, Told};
+use crate::model::usage::{UsageFigures, UsageJson};
 use crate::report::doubts::{DoubtNote, Doubts, without_result};
 use crate::report::figures::{self, seconds};
 use crate::report::groups;
 use crate::run::execute::Attempt;
-use crate::run::recorder::{Ended, Next, Watch};
+use crate::run::recorder::{EndedAttempt, NextStep, Observer};
 use crate::terminal::console::{Console, Tone};
-use crate::terminal::progress::Board;
+use crate::terminal::progress::ProgressState;
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.
@@ -36,32 +36,36 @@ fn pause(elapsed: Duration) -> Duration {
 pub struct LaunchReport<'a> {
     console: &'a Console,
     /// How it is told how far it is.
-    progress: Progress,
+    progress: ProgressMode,
     begun: Instant,
-    board: Arc<Board>,
-    state: Mutex<State>,
+    board: Arc<ProgressState>,
+    state: Mutex<ReportState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ReportState {
     said_progress: Instant,
-    failures: Groups,
+    failures: FailureGroups,
     doubts: Doubts,
 }
 
 impl<'a> LaunchReport<'a> {
     /// Of a launch that begins now, `tasks` of a share of so many entries, `jobs` at a time.
-    pub fn new(console: &'a Console, wanted: Progress, share: u64, tasks: u64, jobs: usize) -> Self {
+    pub fn new(console: &'a Console, wanted: ProgressMode, share: u64, tasks: u64, jobs: usize) -> Self {
         let begun = Instant::now();
-        let state = State { said_progress: begun, failures: Groups::default(), doubts: Doubts::default() };
-        let lines = || Arc::new(Board::new(share, tasks, 0));
+        let state = ReportState {
+            said_progress: begun,
+            failures: FailureGroups::default(),
+            doubts: Doubts::default(),
+        };
+        let lines = || Arc::new(ProgressState::new(share, tasks, 0));
         let (progress, board) = match wanted {
-            Progress::Bar => {
-                let board = Arc::new(Board::new(share, tasks, jobs));
+            ProgressMode::Bar => {
+                let board = Arc::new(ProgressState::new(share, tasks, jobs));
                 if console.show(Arc::clone(&board) as _) {
-                    (Progress::Bar, board)
+                    (ProgressMode::Bar, board)
                 } else {
-                    (Progress::Lines, lines())
+                    (ProgressMode::Lines, lines())
                 }
             }
             other => (other, lines()),
@@ -74,7 +78,7 @@ impl<'a> LaunchReport<'a> {
         let line = self.board.line(running);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = state.said_progress.elapsed() >= pause(self.begun.elapsed());
-        if self.progress == Progress::Lines && is_due {
+        if self.progress == ProgressMode::Lines && is_due {
             state.said_progress = Instant::now();
             drop(state);
             self.console.say(Verbosity::Normal, Tone::Plain, &line);
@@ -83,15 +87,15 @@ impl<'a> LaunchReport<'a> {
 
     /// Nothing runs any more: from here on there are only lines.
     pub fn over(&self) {
-        if self.progress == Progress::Bar {
+        if self.progress == ProgressMode::Bar {
             self.console.hide();
         }
     }
 
     /// Failures so far, by cause and last line, most tasks first.
-    pub fn failures(&self) -> Vec<FailureGroup> {
+    pub fn failures(&self) -> Vec<LaunchFailures> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |Group { cause, last_line, count, example, example_index }| FailureGroup {
+        let told = |FailureGroup { cause, last_line, count, example, example_index }| LaunchFailures {
             cause,
             last_line,
             tasks: count,
@@ -106,7 +110,7 @@ impl<'a> LaunchReport<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).doubts.notes()
     }
 
-    fn doubt(&self, ended: &Ended<'_>) {
+    fn doubt(&self, ended: &EndedAttempt<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let text = state.doubts.count(ended);
         drop(state);
@@ -122,7 +126,7 @@ impl<'a> LaunchReport<'a> {
     }
 }
 
-impl Watch for LaunchReport<'_> {
+impl Observer for LaunchReport<'_> {
     fn begun(&self, slot: usize, attempt: &Attempt<'_>) {
         self.board.begun(slot, attempt.path);
     }
@@ -131,8 +135,8 @@ impl Watch for LaunchReport<'_> {
         self.board.left(slot);
     }
 
-    fn ended(&self, ended: &Ended<'_>) {
-        if ended.next == Next::Nothing {
+    fn ended(&self, ended: &EndedAttempt<'_>) {
+        if ended.next == NextStep::Nothing {
             self.board.ended(ended.executed.failure.is_some());
         }
         let name = || units::path(ended.attempt.path);
@@ -152,15 +156,15 @@ impl Watch for LaunchReport<'_> {
             return self.verbose(|| format!("ok: {} ({})", name(), took()));
         };
         let last = reason(failure.cause, &failure.message, ended.stderr_tail);
-        if ended.next == Next::Nothing {
+        if ended.next == NextStep::Nothing {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let path = ended.attempt.path.to_string_lossy();
             state.failures.count(failure.cause, last, &path, Some(ended.attempt.index));
         }
         let kind = match ended.next {
-            Next::Nothing => "failed",
-            Next::Retry(_) => "failed, will be tried again",
-            Next::Alone => "will run again alone at the end",
+            NextStep::Nothing => "failed",
+            NextStep::Retry(_) => "failed, will be tried again",
+            NextStep::Alone => "will run again alone at the end",
         };
         let mut text = format!("{kind}: {}: {} ({})", name(), failure.message, took());
         let tail: Vec<&str> = ended.stderr_tail.unwrap_or_default().lines().collect();
@@ -168,7 +172,7 @@ impl Watch for LaunchReport<'_> {
             text.push_str("\n    | ");
             text.push_str(&units::printable(line));
         }
-        let tone = if ended.next == Next::Nothing { Tone::Bad } else { Tone::Warning };
+        let tone = if ended.next == NextStep::Nothing { Tone::Bad } else { Tone::Warning };
         self.console.say(Verbosity::Quiet, tone, &text);
     }
 
@@ -194,7 +198,7 @@ impl Watch for LaunchReport<'_> {
 
 /// How a launch ended: what is said at the end, and printed with `--json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct LaunchSummary {
     /// Run id; `None` when there was nothing to make a run of.
     pub run: Option<String>,
     /// Which replica, from 1.
@@ -226,9 +230,9 @@ pub struct Summary {
     /// Largest resident memory of any attempt's process, bytes.
     pub max_rss_bytes: Option<u64>,
     /// What this launch's attempts used.
-    pub figures: Told,
+    pub figures: UsageJson,
     /// Failures of this launch.
-    pub failures: Vec<FailureGroup>,
+    pub failures: Vec<LaunchFailures>,
     /// Why it ended.
     pub reason: StopReason,
     /// The directory of the run.
@@ -239,7 +243,7 @@ pub struct Summary {
 
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FailureGroup {
+pub struct LaunchFailures {
     /// Why.
     pub cause: Cause,
     /// The last line of their standard error, or what is known otherwise.
@@ -255,12 +259,12 @@ pub struct FailureGroup {
 /// Says the closing summary.
 pub fn say_summary(
     console: &Console,
-    summary: &Summary,
-    figures: &Figures,
+    summary: &LaunchSummary,
+    figures: &UsageFigures,
     doubts: &[DoubtNote],
     why: Option<&str>,
 ) {
-    let Summary { files, ok, failed, not_run, .. } = summary;
+    let LaunchSummary { files, ok, failed, not_run, .. } = summary;
     let tone = if *failed == 0 && *not_run == 0 { Tone::Good } else { Tone::Bad };
     let mut text = format!(
         "replica {} of {}: {ok} of {} ok",
@@ -276,7 +280,7 @@ pub fn say_summary(
     }
     text.push_str(&format!(" (in {}, {})", seconds(summary.wall_s), figures::cpu_time(figures)));
     console.say(if tone == Tone::Good { Verbosity::Normal } else { Verbosity::Quiet }, tone, &text);
-    for FailureGroup { cause, last_line, tasks, example, example_index } in
+    for LaunchFailures { cause, last_line, tasks, example, example_index } in
         summary.failures.iter().take(SHOWN_GROUPS)
     {
         let line = groups::line(*tasks, *cause, last_line, example, *example_index);
@@ -293,7 +297,7 @@ pub fn say_summary(
     say_what_to_do(console, summary);
 }
 
-fn say_doubts(console: &Console, summary: &Summary, doubts: &[DoubtNote]) {
+fn say_doubts(console: &Console, summary: &LaunchSummary, doubts: &[DoubtNote]) {
     for DoubtNote { text, kept, not_kept, is_told } in doubts {
         let level = if *is_told { Verbosity::Normal } else { Verbosity::Quiet };
         let mut text = text.clone();
@@ -316,7 +320,7 @@ fn say_doubts(console: &Console, summary: &Summary, doubts: &[DoubtNote]) {
     }
 }
 
-fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
+fn say_notes(console: &Console, summary: &LaunchSummary, why: Option<&str>) {
     let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
     if summary.non_finite > 0 {
         say(&format!(
@@ -330,7 +334,7 @@ fn say_notes(console: &Console, summary: &Summary, why: Option<&str>) {
 }
 
 /// What to type next, last, where it is looked for.
-fn say_what_to_do(console: &Console, summary: &Summary) {
+fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
     let say = |text: &str| console.say(Verbosity::Quiet, Tone::Plain, text);
     if matches!(summary.reason, StopReason::CannotStart) {
         return;
@@ -363,7 +367,7 @@ fn say_what_to_do(console: &Console, summary: &Summary) {
 }
 
 /// What runs the rest of this share, and none of those that others may begin yet.
-fn resume_line(summary: &Summary) -> String {
+fn resume_line(summary: &LaunchSummary) -> String {
     let mut line = format!("canfar-run resume {}", groups::quoted(&summary.results_dir));
     if summary.replica_count > 1 {
         line.push_str(&format!(" --shares {}", summary.replica_id));

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::journal::attempts::PastAttempt;
 use crate::journal::event::AttemptEnded;
-use crate::journal::state::Known;
+use crate::journal::state::TaskState;
 use crate::model::outcome::Status;
-use crate::record::logs::{KeptOutput, Stream};
+use crate::record::logs::{KeptOutput, OutputStream};
 use crate::units;
 
 /// An attempt, and whose it was.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct LogsJson<'a> {
     /// The task's index in the list.
     pub index: u64,
     /// Its entry.
@@ -29,7 +29,7 @@ pub struct Told<'a> {
 ///
 /// # Errors
 /// When the log can't be read or `out` can't be written.
-pub fn attempt(told: &Told<'_>, output: Option<KeptOutput>, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn attempt(told: &LogsJson<'_>, output: Option<KeptOutput>, out: &mut dyn Write) -> anyhow::Result<()> {
     let PastAttempt { launch, ended } = told.attempt;
     writeln!(
         out,
@@ -45,7 +45,7 @@ pub fn attempt(told: &Told<'_>, output: Option<KeptOutput>, out: &mut dyn Write)
         writeln!(out, "    no output is kept: {}", not_kept(ended.status))?;
         return Ok(());
     };
-    for stream in [Stream::Stdout, Stream::Stderr] {
+    for stream in [OutputStream::Stdout, OutputStream::Stderr] {
         if output.bytes(stream) > 0 {
             writeln!(out, "--- {}", stream.words())?;
             copy_with_line_end(&mut output.read(stream)?, out)?;
@@ -97,12 +97,12 @@ pub fn no_attempt(
     index: u64,
     path: &OsStr,
     replica: u32,
-    known: Known,
+    known: TaskState,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let why = match known {
-        Known::Lost => "the container died while it ran alone, and its output with it",
-        Known::Nothing | Known::Ok | Known::Failed => "no attempt has ended",
+        TaskState::Lost => "the container died while it ran alone, and its output with it",
+        TaskState::Nothing | TaskState::Ok | TaskState::Failed => "no attempt has ended",
     };
     writeln!(out, "==> {} (index {index}), replica {replica}: {why}", units::path(path))
 }

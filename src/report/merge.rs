@@ -1,9 +1,9 @@
 //! What `merge` says at its end.
 
 use crate::config::Verbosity;
-use crate::merge::{Effort, MissingReplica, Proof, ReplicaState, Targets};
+use crate::merge::{Heard, MissingReplica, Proof, ResourceUsage, Targets};
 use crate::model::outcome::Cause;
-use crate::model::usage::Figures;
+use crate::model::usage::UsageFigures;
 use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
 use crate::report::doubts::without_result;
@@ -18,7 +18,7 @@ const NAMED: usize = 20;
 pub fn say(
     console: &Console,
     proof: &Proof,
-    effort: &Effort,
+    effort: &ResourceUsage,
     targets: &Targets,
     results: &Destination,
     dirs: &[String],
@@ -47,7 +47,7 @@ pub fn say(
     console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {results}"));
 }
 
-fn say_effort(console: &Console, Effort { figures, untold }: &Effort) {
+fn say_effort(console: &Console, ResourceUsage { figures, untold }: &ResourceUsage) {
     if figures.attempts == 0 {
         return;
     }
@@ -67,7 +67,7 @@ fn say_effort(console: &Console, Effort { figures, untold }: &Effort) {
 }
 
 /// From the first beginning to the last end.
-fn span(figures: &Figures) -> Option<String> {
+fn span(figures: &UsageFigures) -> Option<String> {
     let at = |text: &Option<String>| text.as_deref()?.parse::<jiff::Timestamp>().ok();
     let span = at(&figures.ended_at)?.duration_since(at(&figures.begun_at)?);
     Some(units::duration(span.try_into().ok()?))
@@ -134,7 +134,7 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
     let several =
         proof.missing_replicas.iter().any(|one| one.results_dir != proof.missing_replicas[0].results_dir);
     say_first(console, &proof.missing_replicas, "replicas", |replica| missing_line(replica, several));
-    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != ReplicaState::Running).count();
+    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != Heard::Running).count();
     let running = proof.missing_replicas.len() - idle;
     let mut advice = Vec::new();
     if running > 0 {
@@ -156,7 +156,7 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
 
 /// The directories of replicas that are not running, as a shell takes them.
 fn idle_in(proof: &Proof) -> Vec<String> {
-    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != ReplicaState::Running);
+    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != Heard::Running);
     let mut dirs: Vec<&str> = idle.map(|replica| replica.results_dir.as_str()).collect();
     dirs.dedup();
     dirs.into_iter().map(groups::quoted).collect()

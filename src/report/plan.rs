@@ -25,7 +25,7 @@ pub struct Plan {
     /// Replicas that get nothing.
     pub empty: u64,
     /// One row a replica.
-    pub replicas: Vec<Row>,
+    pub replicas: Vec<PlanRow>,
     /// How the strategies compare.
     pub strategies: Vec<Comparison>,
     /// Directories that could not be read.
@@ -34,7 +34,7 @@ pub struct Plan {
 
 /// One replica's share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub struct PlanRow {
     /// Which, from 1.
     pub replica_id: u32,
     /// Entries.
@@ -94,12 +94,12 @@ impl Plan {
     }
 }
 
-fn row(replica_id: u32, share: &Share, entries: &Entries, sizes: &[u64]) -> Row {
+fn row(replica_id: u32, share: &Share, entries: &Entries, sizes: &[u64]) -> PlanRow {
     let name = |index: Option<u64>| {
         let index = usize::try_from(index?).ok()?;
         Some(units::path(entries.get(index)?.path))
     };
-    Row {
+    PlanRow {
         replica_id,
         files: share.len(),
         bytes: (!sizes.is_empty()).then(|| loads(std::slice::from_ref(share), sizes).iter().sum()),

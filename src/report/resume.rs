@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Verbosity;
-use crate::report::launch::Summary;
+use crate::report::launch::LaunchSummary;
 use crate::terminal::console::{Console, Tone};
 use crate::units;
 
@@ -19,7 +19,7 @@ pub struct ResumeSummary {
     /// Of how many.
     pub container_count: u32,
     /// The launches, one for each share that was unfinished, with the ids of the shares' own replicas.
-    pub shares: Vec<Summary>,
+    pub shares: Vec<LaunchSummary>,
     /// Shares looked after that had nothing left to do.
     pub done: u64,
     /// Shares that are at work elsewhere.
@@ -82,7 +82,7 @@ fn what_ran(summary: &ResumeSummary) -> String {
             format!("nothing was resumed: {done} done")
         };
     }
-    let sum = |of: fn(&Summary) -> u64| shares.iter().map(of).sum::<u64>();
+    let sum = |of: fn(&LaunchSummary) -> u64| shares.iter().map(of).sum::<u64>();
     let ids: Vec<u32> = shares.iter().map(|share| share.replica_id).collect();
     let mut text = format!(
         "resumed {} ({}): {} of {} ok",

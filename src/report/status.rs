@@ -9,7 +9,7 @@ use crate::journal::event::StopReason;
 use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
 use crate::report::resume::ids_in_words;
-use crate::status::{Figures, ReplicaFigures, State};
+use crate::status::{ReplicaState, ReplicaStatus, RunStatus};
 use crate::template::shell_quote;
 use crate::units;
 
@@ -27,7 +27,7 @@ const SHORT_LIST: usize = 40;
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy)]
-pub struct Form {
+pub struct StatusForm {
     /// Whether every replica has a row, however many there are.
     pub all: bool,
     /// Whether states are coloured.
@@ -39,14 +39,14 @@ pub struct Form {
 }
 
 /// The whole of it. `root` is the results directory.
-pub fn text(figures: &Figures, root: &Path, form: Form) -> String {
+pub fn text(figures: &RunStatus, root: &Path, form: StatusForm) -> String {
     let mut lines = vec![headline(figures), states(figures), String::new()];
     let shown = shown(figures, form);
     let hidden = figures.replicas.len() - shown.len();
     if !shown.is_empty() {
         lines.extend(table(figures, &shown, form));
         if hidden > 0 {
-            let rest = if shown.iter().all(|row| row.state == State::Running) {
+            let rest = if shown.iter().all(|row| row.state == ReplicaState::Running) {
                 "the slowest; --all shows every replica"
             } else {
                 "what needs attention, and the slowest; --all shows every replica"
@@ -67,7 +67,7 @@ pub fn text(figures: &Figures, root: &Path, form: Form) -> String {
     lines.join("\n") + "\n"
 }
 
-fn headline(figures: &Figures) -> String {
+fn headline(figures: &RunStatus) -> String {
     format!(
         "run {} in {}: {}, begun {}",
         units::printable(&figures.run),
@@ -77,27 +77,33 @@ fn headline(figures: &Figures) -> String {
     )
 }
 
-fn states(figures: &Figures) -> String {
+fn states(figures: &RunStatus) -> String {
     if let [only] = figures.replicas.as_slice() {
         return format!("its only replica: {}", only.state.name());
     }
-    let count = |state: State| (figures.count(state), state);
-    let counts = State::ALL.map(count).into_iter().filter(|(count, _)| *count > 0);
+    let count = |state: ReplicaState| (figures.count(state), state);
+    let counts = ReplicaState::ALL.map(count).into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, state)| format!("{count} {}", state.name())).collect();
     format!("{}: {}", units::count(figures.replicas.len() as u64, "replica"), counts.join(", "))
 }
 
 /// The replicas that have a row, in the order of their ids.
-fn shown(figures: &Figures, form: Form) -> Vec<&ReplicaFigures> {
+fn shown(figures: &RunStatus, form: StatusForm) -> Vec<&ReplicaStatus> {
     let all = figures.replicas.iter();
-    let mut shown: Vec<&ReplicaFigures> = if form.all || figures.replicas.len() <= FEW {
+    let mut shown: Vec<&ReplicaStatus> = if form.all || figures.replicas.len() <= FEW {
         all.collect()
     } else {
-        let needs_attention = |row: &&ReplicaFigures| {
-            matches!(row.state, State::Silent | State::Refused | State::Stopped | State::Unreadable)
+        let needs_attention = |row: &&ReplicaStatus| {
+            matches!(
+                row.state,
+                ReplicaState::Silent
+                    | ReplicaState::Refused
+                    | ReplicaState::Stopped
+                    | ReplicaState::Unreadable
+            )
         };
         let mut shown: Vec<_> = all.clone().filter(needs_attention).take(FEW).collect();
-        let mut at_work: Vec<_> = all.filter(|row| row.state == State::Running).collect();
+        let mut at_work: Vec<_> = all.filter(|row| row.state == ReplicaState::Running).collect();
         at_work.sort_by(|one, other| time_left(other).total_cmp(&time_left(one)));
         shown.extend(at_work.into_iter().take(SLOWEST));
         shown.sort_by_key(|row| row.replica_id);
@@ -107,20 +113,20 @@ fn shown(figures: &Figures, form: Form) -> Vec<&ReplicaFigures> {
     shown
 }
 
-fn time_left(row: &ReplicaFigures) -> f64 {
+fn time_left(row: &ReplicaStatus) -> f64 {
     row.eta_s.unwrap_or(f64::INFINITY)
 }
 
 /// The columns but for the first two and the last: right-aligned.
 const COLUMNS: [&str; 6] = ["ok", "failed", "left", "now", "rate", "time left"];
 
-fn table(figures: &Figures, shown: &[&ReplicaFigures], form: Form) -> Vec<String> {
+fn table(figures: &RunStatus, shown: &[&ReplicaStatus], form: StatusForm) -> Vec<String> {
     let total = (figures.replicas.len() > 1).then(|| {
         let totals = &figures.totals;
         let numbers = [totals.ok, totals.failed, totals.left, totals.running];
         (String::from("all"), None, cells(numbers, totals.rate_per_s, totals.eta_s), String::new())
     });
-    let row = |row: &&ReplicaFigures| {
+    let row = |row: &&ReplicaStatus| {
         let numbers = [row.ok, row.failed, row.left, row.running];
         let cells = cells(numbers, row.rate_per_s, row.eta_s);
         (row.replica_id.to_string(), Some(row.state), cells, place(row))
@@ -142,7 +148,7 @@ fn table(figures: &Figures, shown: &[&ReplicaFigures], form: Form) -> Vec<String
     };
     let mut lines = vec![line("replica", "state", COLUMNS, "session, host")];
     for (first, state, cells, last) in &rows {
-        let name = state.map_or("", State::name);
+        let name = state.map_or("", ReplicaState::name);
         let text = line(first, name, std::array::from_fn(|column| cells[column].as_str()), last);
         lines.push(match state.filter(|_| form.color) {
             Some(state) => coloured(&text, state),
@@ -159,17 +165,19 @@ fn cells(numbers: [u64; 4], rate: Option<f64>, eta: Option<f64>) -> [String; 6] 
 }
 
 /// Session before host: it is what other commands take.
-fn place(row: &ReplicaFigures) -> String {
+fn place(row: &ReplicaStatus) -> String {
     let parts = [row.session_id.as_deref(), row.host.as_deref()];
     units::printable(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
 }
 
-fn coloured(row: &str, state: State) -> String {
+fn coloured(row: &str, state: ReplicaState) -> String {
     let style = match state {
-        State::Done => AnsiColor::Green.on_default(),
-        State::Silent | State::Refused | State::Unreadable => AnsiColor::Red.on_default(),
-        State::Stopped | State::Waiting => AnsiColor::Yellow.on_default(),
-        State::Running => Style::new(),
+        ReplicaState::Done => AnsiColor::Green.on_default(),
+        ReplicaState::Silent | ReplicaState::Refused | ReplicaState::Unreadable => {
+            AnsiColor::Red.on_default()
+        }
+        ReplicaState::Stopped | ReplicaState::Waiting => AnsiColor::Yellow.on_default(),
+        ReplicaState::Running => Style::new(),
     };
     format!("{style}{row}{style:#}")
 }
@@ -203,10 +211,10 @@ fn about(seconds: f64) -> String {
 }
 
 /// Why replicas are not at work that have files left, or can't be told of.
-fn reasons(figures: &Figures, form: Form) -> Vec<String> {
+fn reasons(figures: &RunStatus, form: StatusForm) -> Vec<String> {
     let most = form.most.unwrap_or(usize::MAX).min(if form.all { usize::MAX } else { FEW });
     let mut lines: Vec<String> = Vec::new();
-    let waiting: Vec<u32> = ids(figures, State::Waiting);
+    let waiting: Vec<u32> = ids(figures, ReplicaState::Waiting);
     if !waiting.is_empty() {
         lines.push(format!(
             "{} never started, or ended before anything could be written: ask the platform",
@@ -224,7 +232,7 @@ fn reasons(figures: &Figures, form: Form) -> Vec<String> {
     lines
 }
 
-fn ids(figures: &Figures, state: State) -> Vec<u32> {
+fn ids(figures: &RunStatus, state: ReplicaState) -> Vec<u32> {
     let replicas = figures.replicas.iter().filter(|row| row.state == state);
     replicas.map(|row| row.replica_id).collect()
 }
@@ -233,18 +241,18 @@ fn named(ids: &[u32]) -> String {
     format!("{} {}", if ids.len() == 1 { "replica" } else { "replicas" }, ids_in_words(ids))
 }
 
-fn why(row: &ReplicaFigures) -> Option<String> {
+fn why(row: &ReplicaStatus) -> Option<String> {
     let launch = row.launch.unwrap_or_default();
     let said = row.said.as_deref();
     match row.state {
-        State::Running | State::Waiting | State::Done => None,
-        State::Unreadable => Some(said.unwrap_or("its journals can't be read").to_owned()),
-        State::Silent => Some(died(row, launch)),
-        State::Refused => {
+        ReplicaState::Running | ReplicaState::Waiting | ReplicaState::Done => None,
+        ReplicaState::Unreadable => Some(said.unwrap_or("its journals can't be read").to_owned()),
+        ReplicaState::Silent => Some(died(row, launch)),
+        ReplicaState::Refused => {
             let why = said.or(row.reason.map(stopped_by)).unwrap_or("nothing says why");
             Some(format!("launch {launch} ended before any task: {why}"))
         }
-        State::Stopped => {
+        ReplicaState::Stopped => {
             let signal = row.signal.map(units::signal);
             let why = signal.as_deref().or(said).or(row.reason.map(stopped_by)).unwrap_or("nothing says why");
             Some(format!("launch {launch} stopped early: {why}"))
@@ -252,7 +260,7 @@ fn why(row: &ReplicaFigures) -> Option<String> {
     }
 }
 
-fn died(row: &ReplicaFigures, launch: u32) -> String {
+fn died(row: &ReplicaStatus, launch: u32) -> String {
     let mut text = format!("launch {launch} died without a word");
     if let Some(host) = &row.host {
         text.push_str(&format!(" on host {}", units::printable(host)));
@@ -284,7 +292,7 @@ fn stopped_by(reason: StopReason) -> &'static str {
 }
 
 /// What to type next. Failures run again with what is missing, so that is said where nothing else is.
-fn advice(figures: &Figures, root: &Path) -> Vec<String> {
+fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
     let dir = String::from_utf8_lossy(&shell_quote(&[root.into()])).into_owned();
     let mut lines = unowned(figures, &dir);
     if figures.complete {
@@ -307,13 +315,13 @@ fn advice(figures: &Figures, root: &Path) -> Vec<String> {
 }
 
 /// What to type for what nobody is at.
-fn unowned(figures: &Figures, dir: &str) -> Vec<String> {
+fn unowned(figures: &RunStatus, dir: &str) -> Vec<String> {
     let unowned = &figures.without_owner;
     if unowned.is_empty() {
         return Vec::new();
     }
     let files: u64 =
-        figures.replicas.iter().filter(|row| row.state != State::Running).map(|row| row.left).sum();
+        figures.replicas.iter().filter(|row| row.state != ReplicaState::Running).map(|row| row.left).sum();
     let containers = unowned.len().min(MOST_CONTAINERS);
     let shares = ids_in_words(unowned);
     // Where others are at work, a launch that looks after these alone has nothing to wait for.

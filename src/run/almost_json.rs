@@ -5,7 +5,7 @@ use std::fmt;
 
 use memchr::memmem;
 
-use crate::json::{self, Fault, JsonError, Kind};
+use crate::json::{self, JsonError, JsonFault, JsonKind};
 use crate::run::result::MAX_DEPTH;
 use crate::units;
 
@@ -31,7 +31,7 @@ enum Flaw {
     /// It is JSON on several lines, behind others.
     SeveralLines,
     /// It is JSON of another kind than was asked for.
-    Not(Kind),
+    Not(JsonKind),
     /// It goes on in the next line.
     Unfinished,
 }
@@ -133,11 +133,11 @@ pub(super) fn almost_object(line: &[u8]) -> Option<AlmostJson> {
     }
     let text = line.trim_ascii();
     match json::normalise(text, MAX_DEPTH) {
-        Ok(normal) if normal.kind == Kind::Object => None,
+        Ok(normal) if normal.kind == JsonKind::Object => None,
         Ok(normal) => Some(AlmostJson::new(text, Flaw::Not(normal.kind))),
-        Err(JsonError { what: Fault::TooDeep { .. }, .. }) => None,
+        Err(JsonError { what: JsonFault::TooDeep { .. }, .. }) => None,
         Err(error) if begins_object(text) => {
-            let goes_on = matches!(error.what, Fault::Ends { .. }) || text.ends_with(b",");
+            let goes_on = matches!(error.what, JsonFault::Ends { .. }) || text.ends_with(b",");
             let flaw = if goes_on { Flaw::Unfinished } else { Flaw::Invalid(error) };
             Some(AlmostJson::new(text, flaw))
         }

@@ -11,14 +11,14 @@ use crate::model::replica::Replica;
 use crate::process::capture::Capture;
 use crate::process::child::{self, Finished, Spec};
 use crate::process::descendants::TASK_ID;
-use crate::process::registry::{Roster, Seat};
+use crate::process::registry::{ProcessRegistry, Registration};
 use crate::process::shutdown::Shutdown;
-use crate::process::spawn::{Program, SpawnError, Starter, Variables, variable};
-use crate::process::supervisor::{EndedBy, Limits};
+use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
+use crate::process::supervisor::{AttemptLimits, EndedBy};
 use crate::record::item::TaskResult;
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
-use crate::run::result::{Doubt, Extracted, ResultRule};
+use crate::run::result::{Extracted, ResultDoubt, ResultRule};
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::verdict;
 use crate::template::{TaskPlace, Template};
@@ -62,7 +62,7 @@ pub struct Executed {
     /// Its result.
     pub result: Option<TaskResult>,
     /// What may be wrong although it is ok.
-    pub doubt: Option<Doubt>,
+    pub doubt: Option<ResultDoubt>,
     /// What it printed.
     pub stdout: Capture,
     /// What it printed to standard error.
@@ -75,7 +75,7 @@ pub struct Executed {
 #[derive(Debug)]
 pub enum Execution {
     /// The attempt was made.
-    Made(Box<Executed>),
+    Completed(Box<Executed>),
     /// It was stopped with this process: neither a success nor a failure.
     Stopped,
     /// The system is short of something: to be tried again later.
@@ -116,7 +116,7 @@ pub enum WorkFolder {
 
 /// In what processes attempts are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum ExecMode {
     /// One for each.
     Own,
     /// Ones that stay (`--worker`).
@@ -134,7 +134,7 @@ pub struct ProcessSettings {
     /// What entries are called in it.
     pub names: EntryNames,
     /// In what processes.
-    pub manner: Manner,
+    pub manner: ExecMode,
     /// The file of its first word, where that has no placeholder.
     pub program: Option<PathBuf>,
     /// What the tasks share of their environment.
@@ -148,7 +148,7 @@ pub struct ProcessSettings {
     /// Where tasks run.
     pub work_folder: WorkFolder,
     /// How long an attempt may take.
-    pub limits: Limits,
+    pub limits: AttemptLimits,
     /// What of its output is the result.
     pub result: ResultRule,
 }
@@ -157,10 +157,10 @@ pub struct ProcessSettings {
 #[derive(Debug)]
 pub struct ProcessSlot<'a> {
     settings: &'a ProcessSettings,
-    starter: &'a Starter,
+    starter: &'a Spawner,
     stop: &'a Shutdown,
     slot: usize,
-    seat: Seat<'a>,
+    seat: Registration<'a>,
     scratch: SlotScratch,
     /// What all its tasks have in their environment.
     common: Vec<CString>,
@@ -175,9 +175,9 @@ impl<'a> ProcessSlot<'a> {
     /// When its temporary folder can't be made.
     pub fn new(
         settings: &'a ProcessSettings,
-        starter: &'a Starter,
+        starter: &'a Spawner,
         stop: &'a Shutdown,
-        roster: &'a Roster,
+        roster: &'a ProcessRegistry,
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
@@ -252,7 +252,7 @@ impl<'a> ProcessSlot<'a> {
         if self.settings.program.is_some() && !of_this_file {
             return Execution::CannotStart(message, ExitCode::of_io_error(error));
         }
-        Execution::Made(Box::new(Executed {
+        Execution::Completed(Box::new(Executed {
             failure: Some(Failure { cause: Cause::Spawn, message }),
             end: ProcessEnd::default(),
             usage: Usage::default(),
@@ -328,7 +328,7 @@ impl Execute for ProcessSlot<'_> {
         if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
             self.seat.roster().ended(finished.held.tree_bytes.or(finished.usage.max_rss_bytes));
         }
-        Execution::Made(Box::new(Executed {
+        Execution::Completed(Box::new(Executed {
             failure,
             end: finished.end,
             usage: finished.usage,

@@ -64,7 +64,7 @@ const STAGES: usize = 3;
 
 /// A task that is to be run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turn {
+pub struct Ticket {
     /// Its place in the share.
     pub position: u32,
     /// Attempts this launch has made of it already that count as tries.
@@ -73,7 +73,7 @@ pub struct Turn {
     pub stage: Stage,
 }
 
-impl Turn {
+impl Ticket {
     /// The first of a task.
     pub fn first(position: u32, stage: Stage) -> Self {
         Self { position, tried: 0, stage }
@@ -87,7 +87,7 @@ impl Turn {
 
 /// Positions in the share, by the stage in which they come.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Staged {
+pub struct TasksByStage {
     /// In order, several at a time.
     pub ordinary: Vec<u32>,
     /// Then these, several at a time.
@@ -98,26 +98,26 @@ pub struct Staged {
 
 /// What waits in one stage, and what runs of it.
 #[derive(Debug, Default)]
-struct Line {
+struct StageQueue {
     /// Before all others.
-    returned: VecDeque<Turn>,
+    returned: VecDeque<Ticket>,
     waiting: std::vec::IntoIter<u32>,
     /// After all others.
-    added: VecDeque<Turn>,
-    retries: BinaryHeap<Reverse<(Instant, Turn)>>,
+    added: VecDeque<Ticket>,
+    retries: BinaryHeap<Reverse<(Instant, Ticket)>>,
     running: usize,
 }
 
-impl Line {
+impl StageQueue {
     fn waiting(&self) -> usize {
         self.returned.len() + self.waiting.len() + self.added.len() + self.retries.len()
     }
 
-    fn next(&mut self, stage: Stage, now: Instant) -> Option<Turn> {
+    fn next(&mut self, stage: Stage, now: Instant) -> Option<Ticket> {
         if self.retries.peek().is_some_and(|Reverse((due, _))| *due <= now) {
             return self.retries.pop().map(|Reverse((_, turn))| turn);
         }
-        let in_order = || self.waiting.next().map(|position| Turn::first(position, stage));
+        let in_order = || self.waiting.next().map(|position| Ticket::first(position, stage));
         self.returned.pop_front().or_else(in_order).or_else(|| self.added.pop_front())
     }
 
@@ -127,8 +127,8 @@ impl Line {
 }
 
 #[derive(Debug)]
-struct State {
-    lines: [Line; STAGES],
+struct QueueState {
+    lines: [StageQueue; STAGES],
     /// At most so many at once, for want of processes or descriptors.
     limit: usize,
     /// At most so many at once, for their memory; at least 1.
@@ -145,21 +145,22 @@ struct State {
 
 /// Whether a slot may keep something alive from its last turn.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Keeps(bool);
+pub struct HoldsWorker(bool);
 
 /// The one source of tasks of a launch.
 #[derive(Debug)]
-pub struct Source {
-    state: Mutex<State>,
+pub struct TaskQueue {
+    state: Mutex<QueueState>,
     changed: Condvar,
     jobs: usize,
 }
 
-impl Source {
+impl TaskQueue {
     /// Of these tasks, at most `jobs` at once.
-    pub fn new(tasks: Staged, jobs: usize) -> Self {
-        let line = |positions: Vec<u32>| Line { waiting: positions.into_iter(), ..Line::default() };
-        let state = State {
+    pub fn new(tasks: TasksByStage, jobs: usize) -> Self {
+        let line =
+            |positions: Vec<u32>| StageQueue { waiting: positions.into_iter(), ..StageQueue::default() };
+        let state = QueueState {
             lines: [line(tasks.ordinary), line(tasks.suspects), line(tasks.alone)],
             limit: jobs,
             allowed: jobs,
@@ -172,12 +173,12 @@ impl Source {
         Self { state: Mutex::new(state), changed: Condvar::new(), jobs }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state and lets everybody look again.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut QueueState) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
         self.wake(state);
@@ -185,7 +186,7 @@ impl Source {
     }
 
     /// Lets all look again who wait. To call them asks the system, also where nobody does.
-    fn wake(&self, state: MutexGuard<'_, State>) {
+    fn wake(&self, state: MutexGuard<'_, QueueState>) {
         let somebody_waits = state.waiting > 0;
         drop(state);
         if somebody_waits {
@@ -194,7 +195,11 @@ impl Source {
     }
 
     /// Waits for a change, or for so long.
-    fn wait<'s>(&self, mut state: MutexGuard<'s, State>, time: Option<Duration>) -> MutexGuard<'s, State> {
+    fn wait<'s>(
+        &self,
+        mut state: MutexGuard<'s, QueueState>,
+        time: Option<Duration>,
+    ) -> MutexGuard<'s, QueueState> {
         state.waiting += 1;
         let mut state = match time {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -206,37 +211,37 @@ impl Source {
 
     /// The next task, once there is one that may start; `None` when there will be none. For who keeps nothing from turn to
     /// turn.
-    pub fn next(&self) -> Option<Turn> {
-        self.next_for(&mut Keeps(false), || {}).inspect(|_| self.state().keeping -= 1)
+    pub fn next(&self) -> Option<Ticket> {
+        self.next_for(&mut HoldsWorker(false), || {}).inspect(|_| self.state().keeping -= 1)
     }
 
     /// The same for a slot that may keep processes. It is asked to let go of them where they would be in the way: of a task
     /// that is to be alone, or of others for their memory while this slot is not needed.
-    pub fn next_for(&self, keeps: &mut Keeps, mut let_go: impl FnMut()) -> Option<Turn> {
+    pub fn next_for(&self, keeps: &mut HoldsWorker, mut let_go: impl FnMut()) -> Option<Ticket> {
         let mut state = self.state();
         loop {
             match state.look(Instant::now(), keeps) {
-                Look::Take(turn) => return Some(turn),
-                Look::End => {
+                QueueLook::Take(turn) => return Some(turn),
+                QueueLook::End => {
                     self.wake(state);
                     return None;
                 }
-                Look::LetGo => {
+                QueueLook::LetGo => {
                     drop(state);
                     let_go();
                     state = self.state();
-                    *keeps = Keeps(false);
+                    *keeps = HoldsWorker(false);
                     state.keeping -= 1;
                     self.wake(state);
                     state = self.state();
                 }
-                Look::Wait(time) => state = self.wait(state, time),
+                QueueLook::Wait(time) => state = self.wait(state, time),
             }
         }
     }
 
     /// The turn is over: the task ended.
-    pub fn over(&self, turn: Turn) {
+    pub fn over(&self, turn: Ticket) {
         self.change(|state| {
             state.leave(turn);
             state.shorts = 0;
@@ -245,20 +250,20 @@ impl Source {
     }
 
     /// The turn is over and the task did not end: it is still to be run. For a source that is halted.
-    pub fn give_back(&self, turn: Turn) {
+    pub fn give_back(&self, turn: Ticket) {
         self.change(|state| state.leave(turn).returned.push_front(turn));
     }
 
     /// The turn is over and another one of the same task is due after `pause`.
-    pub fn again(&self, turn: Turn, pause: Duration) {
+    pub fn again(&self, turn: Ticket, pause: Duration) {
         let due = Instant::now() + pause;
-        let next = Turn { tried: turn.tried + 1, ..turn };
+        let next = Ticket { tried: turn.tried + 1, ..turn };
         self.change(|state| state.leave(turn).retries.push(Reverse((due, next))));
     }
 
     /// The turn is over, and the task is to have the container to itself once all others ended. That is no further try.
-    pub fn again_alone(&self, turn: Turn) {
-        let next = Turn { stage: Stage::Alone, ..turn };
+    pub fn again_alone(&self, turn: Ticket) {
+        let next = Ticket { stage: Stage::Alone, ..turn };
         self.change(|state| {
             state.leave(turn);
             state.line(Stage::Alone).added.push_back(next);
@@ -277,7 +282,7 @@ impl Source {
 
     /// The turn could not begin, since the system is short of processes, descriptors or memory: it comes again, after a
     /// pause, with fewer beside it. `false` when that has not helped for long.
-    pub fn short(&self, turn: Turn) -> bool {
+    pub fn short(&self, turn: Ticket) -> bool {
         self.change(|state| {
             state.leave(turn).returned.push_front(turn);
             let running = state.running();
@@ -316,47 +321,47 @@ impl Source {
     }
 }
 
-enum Look {
-    Take(Turn),
+enum QueueLook {
+    Take(Ticket),
     LetGo,
     Wait(Option<Duration>),
     End,
 }
 
-impl State {
-    fn look(&mut self, now: Instant, keeps: &mut Keeps) -> Look {
+impl QueueState {
+    fn look(&mut self, now: Instant, keeps: &mut HoldsWorker) -> QueueLook {
         if self.halt.is_some() {
-            return Look::End;
+            return QueueLook::End;
         }
         let unfinished = [Stage::Ordinary, Stage::Suspect, Stage::Alone]
             .into_iter()
             .find(|stage| self.line(*stage).waiting() + self.line(*stage).running > 0);
-        let Some(stage) = unfinished else { return Look::End };
+        let Some(stage) = unfinished else { return QueueLook::End };
         let most = if stage == Stage::Alone { 1 } else { self.limit.min(self.allowed) };
         let is_idle = self.running() >= most || self.lines.iter().all(|line| line.waiting() == 0);
         // What runs alone does so in a fresh process, too.
         if keeps.0 && (is_idle || stage == Stage::Alone) {
-            return Look::LetGo;
+            return QueueLook::LetGo;
         }
         if is_idle || (stage == Stage::Alone && self.keeping > 0) {
-            return Look::Wait(None);
+            return QueueLook::Wait(None);
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
-            return Look::Wait(Some(until - now));
+            return QueueLook::Wait(Some(until - now));
         }
         let line = self.line(stage);
         match line.next(stage, now) {
             Some(turn) => {
                 line.running += 1;
                 self.keeping += usize::from(!keeps.0);
-                *keeps = Keeps(true);
-                Look::Take(turn)
+                *keeps = HoldsWorker(true);
+                QueueLook::Take(turn)
             }
-            None => Look::Wait(line.next_retry(now)),
+            None => QueueLook::Wait(line.next_retry(now)),
         }
     }
 
-    fn line(&mut self, stage: Stage) -> &mut Line {
+    fn line(&mut self, stage: Stage) -> &mut StageQueue {
         &mut self.lines[stage as usize]
     }
 
@@ -365,7 +370,7 @@ impl State {
     }
 
     /// Takes note that a turn is over; gives the line it was of.
-    fn leave(&mut self, turn: Turn) -> &mut Line {
+    fn leave(&mut self, turn: Ticket) -> &mut StageQueue {
         let line = self.line(turn.stage);
         line.running -= 1;
         line
@@ -376,15 +381,15 @@ impl State {
 mod tests {
     use std::time::Duration;
 
-    use super::{Halt, Keeps, Source, Stage, Staged, Turn};
+    use super::{Halt, HoldsWorker, Stage, TaskQueue, TasksByStage, Ticket};
 
-    fn fresh(position: u32) -> Turn {
-        Turn::first(position, Stage::Ordinary)
+    fn fresh(position: u32) -> Ticket {
+        Ticket::first(position, Stage::Ordinary)
     }
 
-    fn source(ordinary: &[u32], suspects: &[u32], alone: &[u32], jobs: usize) -> Source {
+    fn source(ordinary: &[u32], suspects: &[u32], alone: &[u32], jobs: usize) -> TaskQueue {
         let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
-        Source::new(Staged { ordinary, suspects, alone }, jobs)
+        TaskQueue::new(TasksByStage { ordinary, suspects, alone }, jobs)
     }
 
     #[test]
@@ -394,14 +399,14 @@ mod tests {
         assert_eq!(source.next(), Some(fresh(4)));
         assert_eq!(source.next(), Some(fresh(7)));
         source.again(fresh(4), Duration::ZERO);
-        let retry = Turn { tried: 1, ..fresh(4) };
+        let retry = Ticket { tried: 1, ..fresh(4) };
         assert_eq!(source.next(), Some(retry));
         source.over(retry);
         source.over(fresh(7));
-        let suspects = [8, 9].map(|position| Turn::first(position, Stage::Suspect));
+        let suspects = [8, 9].map(|position| Ticket::first(position, Stage::Suspect));
         assert_eq!([source.next(), source.next()], suspects.map(Some));
         suspects.into_iter().for_each(|suspect| source.over(suspect));
-        let alone = Turn::first(5, Stage::Alone);
+        let alone = Ticket::first(5, Stage::Alone);
         assert_eq!(source.next(), Some(alone));
         source.over(alone);
         assert_eq!(source.next(), None);
@@ -411,12 +416,12 @@ mod tests {
     #[test]
     fn what_runs_alone_begins_when_no_slot_keeps_anything() {
         let source = source(&[1, 2], &[], &[3], 2);
-        let (mut first, mut second) = (Keeps::default(), Keeps::default());
+        let (mut first, mut second) = (HoldsWorker::default(), HoldsWorker::default());
         let one = source.next_for(&mut first, || {}).unwrap();
         let other = source.next_for(&mut second, || {}).unwrap();
         source.over(other);
         source.over(one);
-        let take = |keeps: &mut Keeps| {
+        let take = |keeps: &mut HoldsWorker| {
             let mut lets_go = false;
             let turn = source.next_for(keeps, || lets_go = true);
             turn.into_iter().for_each(|turn| source.over(turn));
@@ -428,8 +433,8 @@ mod tests {
         });
         assert_eq!((mine.1, theirs.1), (true, true), "both let go before it begins");
         // Either of them may run it, and the other finds nothing left.
-        let turns: Vec<Turn> = [mine.0, theirs.0].into_iter().flatten().collect();
-        assert_eq!(turns, [Turn::first(3, Stage::Alone)]);
+        let turns: Vec<Ticket> = [mine.0, theirs.0].into_iter().flatten().collect();
+        assert_eq!(turns, [Ticket::first(3, Stage::Alone)]);
     }
 
     #[test]
@@ -441,10 +446,10 @@ mod tests {
             let waiting = scope.spawn(|| source.next());
             source.again_alone(second);
             let alone = waiting.join().unwrap().unwrap();
-            assert_eq!((alone, source.running()), (Turn::first(3, Stage::Alone), 1));
+            assert_eq!((alone, source.running()), (Ticket::first(3, Stage::Alone), 1));
             source.over(alone);
         });
-        assert_eq!(source.next(), Some(Turn { stage: Stage::Alone, ..second }));
+        assert_eq!(source.next(), Some(Ticket { stage: Stage::Alone, ..second }));
     }
 
     #[test]
@@ -455,7 +460,7 @@ mod tests {
         let second = source.next().unwrap();
         source.again_alone(second);
         assert_eq!(source.left(), 1);
-        assert_eq!(source.next(), Some(Turn { position: 1, tried: 1, stage: Stage::Alone }));
+        assert_eq!(source.next(), Some(Ticket { position: 1, tried: 1, stage: Stage::Alone }));
     }
 
     #[test]

@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::journal::event::{AttemptBegun, AttemptEnded, Event, Interrupted, NotStarted, TaskEnded, Totals};
-use crate::journal::state::History;
-use crate::journal::writer::{Journal, SharedJournal};
+use crate::journal::state::JournalState;
+use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::liveness::takeover::{Fence, Fenced};
 use crate::model::outcome::LogSpan;
 use crate::model::outcome::{Cause, Status};
 use crate::model::replica::Replica;
-use crate::model::usage::Figures;
+use crate::model::usage::UsageFigures;
 use crate::process::capture::Capture;
-use crate::record::item::{self, Meta};
+use crate::record::item::{self, RecordMeta};
 use crate::record::logs::{LogHead, PackedLog};
 use crate::run::execute::{Attempt, Executed};
-use crate::run::result::Doubt;
+use crate::run::result::ResultDoubt;
 use crate::store::pulse::Pulse;
 use crate::text::PathText;
 use crate::threads::locked;
@@ -42,7 +42,7 @@ pub enum KeepLogs {
 
 /// What this launch did so far.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tally {
+pub struct Counters {
     /// Tasks ended ok.
     pub ok: u64,
     /// Tasks ended failed.
@@ -57,7 +57,7 @@ pub struct Tally {
 
 /// What comes of a task after one of its attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum NextStep {
     /// It has ended: the attempt becomes its record.
     Nothing,
     /// Another attempt, after this pause.
@@ -68,7 +68,7 @@ pub enum Next {
 
 /// A task or attempt that ended, for whoever watches.
 #[derive(Debug)]
-pub struct Ended<'a> {
+pub struct EndedAttempt<'a> {
     /// Which.
     pub attempt: &'a Attempt<'a>,
     /// What it came to.
@@ -78,7 +78,7 @@ pub struct Ended<'a> {
     /// Where its output is kept.
     pub log: Option<&'a LogSpan>,
     /// What comes of its task.
-    pub next: Next,
+    pub next: NextStep,
 }
 
 /// Whether the output that was to be kept was.
@@ -91,13 +91,13 @@ pub enum OutputKept {
 }
 
 /// Who is told as things happen. Nobody else prints.
-pub trait Watch: Sync {
+pub trait Observer: Sync {
     /// An attempt begins in a slot, 1..=jobs, and is in the journal.
     fn begun(&self, slot: usize, attempt: &Attempt<'_>);
     /// Nothing runs in a slot any more.
     fn left(&self, slot: usize);
     /// An attempt ended and is in the journal.
-    fn ended(&self, ended: &Ended<'_>);
+    fn ended(&self, ended: &EndedAttempt<'_>);
     /// A worker that was asked has been doing nothing for long.
     fn worker_idle(&self, text: &str);
     /// Only so many tasks at a time can be attended to.
@@ -109,8 +109,8 @@ pub trait Watch: Sync {
 /// What a launch's attempts leave behind.
 #[derive(Debug)]
 pub struct Recorder {
-    kept: Mutex<Kept>,
-    journal: SharedJournal,
+    kept: Mutex<RecorderState>,
+    journal: SharedJournalWriter,
     fence: Arc<Fence>,
     log: Mutex<PackedLog>,
     keep_logs: KeepLogs,
@@ -122,10 +122,10 @@ pub struct Recorder {
 }
 
 #[derive(Debug)]
-struct Kept {
-    history: History,
-    tally: Tally,
-    figures: Figures,
+struct RecorderState {
+    history: JournalState,
+    tally: Counters,
+    figures: UsageFigures,
     /// Tasks that are still to be run, those running included.
     left: u64,
     running: usize,
@@ -135,16 +135,21 @@ impl Recorder {
     /// Of one launch; `history` is what its predecessors left, `fence` tells of a newer launch.
     pub fn new(
         fence: Arc<Fence>,
-        journal: SharedJournal,
-        history: History,
+        journal: SharedJournalWriter,
+        history: JournalState,
         log: PackedLog,
         keep_logs: KeepLogs,
         run: &str,
         replica: Replica,
     ) -> Self {
         let launch = locked(&journal).launch();
-        let kept =
-            Kept { history, tally: Tally::default(), figures: Figures::default(), left: 0, running: 0 };
+        let kept = RecorderState {
+            history,
+            tally: Counters::default(),
+            figures: UsageFigures::default(),
+            left: 0,
+            running: 0,
+        };
         Self {
             kept: Mutex::new(kept),
             journal,
@@ -165,7 +170,7 @@ impl Recorder {
         locked(&self.journal).set_totals(kept.totals());
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, RecorderState> {
         locked(&self.kept)
     }
 
@@ -176,7 +181,7 @@ impl Recorder {
 
     /// What is to be written to, unless a newer launch took over. Both are changed together, so that a sign of life
     /// tells how the tasks stand at its very place in the journal: readers count from there.
-    fn writable(&self) -> io::Result<(MutexGuard<'_, Kept>, MutexGuard<'_, Journal>)> {
+    fn writable(&self) -> io::Result<(MutexGuard<'_, RecorderState>, MutexGuard<'_, JournalWriter>)> {
         self.fence.check()?;
         Ok((self.kept(), locked(&self.journal)))
     }
@@ -230,8 +235,8 @@ impl Recorder {
         attempt: &Attempt<'_>,
         mut executed: Executed,
         started_at: String,
-        next: Next,
-        watch: &dyn Watch,
+        next: NextStep,
+        watch: &dyn Observer,
     ) -> io::Result<OutputKept> {
         self.fence.check()?;
         let stderr_tail = executed.failure.is_some().then(|| stderr_tail(&mut executed.stderr));
@@ -240,10 +245,10 @@ impl Recorder {
             Ok(log) => (log, None),
             Err(error) => (None, Some(error)),
         };
-        let record = (next == Next::Nothing)
+        let record = (next == NextStep::Nothing)
             .then(|| self.record(attempt, &executed, started_at, stderr_tail.clone(), log.clone()));
         self.write_end(attempt, &executed, log.clone(), record)?;
-        watch.ended(&Ended {
+        watch.ended(&EndedAttempt {
             attempt,
             executed: &executed,
             stderr_tail: stderr_tail.as_deref(),
@@ -303,7 +308,7 @@ impl Recorder {
         log: Option<LogSpan>,
     ) -> Vec<u8> {
         let failure = executed.failure.as_ref();
-        let meta = Meta {
+        let meta = RecordMeta {
             run: self.run.clone(),
             index: attempt.index,
             path: PathText::readable(attempt.path),
@@ -368,7 +373,7 @@ impl Recorder {
     }
 
     /// What this launch did.
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> Counters {
         self.kept().tally.clone()
     }
 
@@ -394,14 +399,14 @@ impl Recorder {
     }
 
     /// What is left when nothing runs any more.
-    pub fn into_parts(self) -> (SharedJournal, History, Tally, Figures) {
-        let Kept { history, tally, figures, .. } =
+    pub fn into_parts(self) -> (SharedJournalWriter, JournalState, Counters, UsageFigures) {
+        let RecorderState { history, tally, figures, .. } =
             self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         (self.journal, history, tally, figures)
     }
 }
 
-impl Kept {
+impl RecorderState {
     /// Whether the task counts as failed so far.
     fn has_failed(&self, index: u64) -> bool {
         self.history.task(index).is_some_and(|task| task.known.status() == Some(Status::Failed))
@@ -421,11 +426,11 @@ impl Executed {
 
     /// Whether it is ok and has no result, although one was expected.
     pub fn has_no_result(&self) -> bool {
-        self.failure.is_none() && matches!(self.doubt, Some(Doubt::NoResult(_)))
+        self.failure.is_none() && matches!(self.doubt, Some(ResultDoubt::NoResult(_)))
     }
 }
 
-impl Tally {
+impl Counters {
     fn count(&mut self, executed: &Executed, is_last: bool) {
         self.attempts += 1;
         self.peak_bytes = self.peak_bytes.max(executed.usage.max_rss_bytes);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::json::{self, Kind};
+use crate::json::{self, JsonKind};
 use crate::process::capture::Capture;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
@@ -48,12 +48,12 @@ pub struct Extracted {
     /// Its result.
     pub result: Option<TaskResult>,
     /// Why people should look at its output.
-    pub doubt: Option<Doubt>,
+    pub doubt: Option<ResultDoubt>,
 }
 
 /// What may be wrong with a task that is ok. Its output is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doubt {
+pub enum ResultDoubt {
     /// It has no result, although one was expected.
     NoResult(NoResult),
     /// It printed so many lines of JSON, of which the last is its result.
@@ -93,7 +93,7 @@ impl ResultRule {
             },
         };
         match (&extracted.result, &extracted.doubt) {
-            (None, Some(Doubt::NoResult(why))) if self.kind == ResultKind::Json => {
+            (None, Some(ResultDoubt::NoResult(why))) if self.kind == ResultKind::Json => {
                 Err(BadResult(format!("no result (--result json): {why}")))
             }
             (Some(result), _) if uses_reserved_key(result) => {
@@ -184,7 +184,7 @@ fn unreadable(error: &io::Error) -> BadResult {
 fn json(document: &[u8]) -> Result<TaskResult, json::JsonError> {
     let normal = json::normalise(document, MAX_DEPTH)?;
     Ok(TaskResult {
-        is_object: normal.kind == Kind::Object,
+        is_object: normal.kind == JsonKind::Object,
         non_finite: normal.non_finite as u64,
         json: normal.text.into_owned(),
     })
@@ -197,7 +197,7 @@ fn judge(output: &[u8], is_cut: bool) -> Result<Extracted, BadResult> {
         let lines = json_lines(output);
         return Ok(Extracted {
             result: Some(result),
-            doubt: (lines > 1).then_some(Doubt::SeveralLines(lines)),
+            doubt: (lines > 1).then_some(ResultDoubt::SeveralLines(lines)),
         });
     }
     let last = last_of(output);
@@ -215,7 +215,7 @@ fn judge(output: &[u8], is_cut: bool) -> Result<Extracted, BadResult> {
         }
     }
     let doubt = NoResult { json_lines: json_lines(output), last_line: shown(last) };
-    Ok(Extracted { result: None, doubt: Some(Doubt::NoResult(doubt)) })
+    Ok(Extracted { result: None, doubt: Some(ResultDoubt::NoResult(doubt)) })
 }
 
 /// The last line that is not blank.

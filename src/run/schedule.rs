@@ -11,15 +11,15 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::host::storage::StorageError;
-use crate::journal::writer::Journal;
+use crate::journal::writer::JournalWriter;
 use crate::liveness::heartbeat::Heartbeat;
 use crate::model::entries::Entries;
 use crate::model::outcome::{Cause, Status};
 use crate::process::shutdown::Shutdown;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
-use crate::run::memory::Guard;
-use crate::run::queue::{Halt, Keeps, Source, Turn};
-use crate::run::recorder::{Next, OutputKept, Recorder, Tally, Watch};
+use crate::run::memory::MemoryMonitor;
+use crate::run::queue::{Halt, HoldsWorker, TaskQueue, Ticket};
+use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
 
 /// A newer launch is looked for this often.
@@ -49,7 +49,7 @@ pub enum MaxFailures {
 
 impl MaxFailures {
     /// Why a launch of `tasks` is to end now, if so.
-    pub fn exceeded(self, tally: &Tally, tasks: u64) -> Option<String> {
+    pub fn exceeded(self, tally: &Counters, tasks: u64) -> Option<String> {
         let failed = tally.failed;
         match self {
             Self::Auto if failed >= ALL_OF_THE_FIRST && tally.ok == 0 => {
@@ -97,7 +97,7 @@ pub struct Work<'a> {
     /// The index in the list of each.
     pub share: &'a crate::model::shares::Share,
     /// Where tasks come from.
-    pub source: &'a Source,
+    pub source: &'a TaskQueue,
     /// How many tasks it had at first.
     pub tasks: u64,
     /// Where attempts are kept.
@@ -105,7 +105,7 @@ pub struct Work<'a> {
     /// Signals.
     pub stop: &'a Shutdown,
     /// Who knows of memory what signs of life tell.
-    pub guard: Option<&'a Guard<'a>>,
+    pub guard: Option<&'a MemoryMonitor<'a>>,
     /// Extra attempts.
     pub retries: Retries,
     /// When failures end it.
@@ -115,9 +115,9 @@ pub struct Work<'a> {
     /// This launch's own journal.
     pub journal: PathBuf,
     /// Gives signs of life meanwhile.
-    pub heartbeat: &'a Heartbeat<Journal>,
+    pub heartbeat: &'a Heartbeat<JournalWriter>,
     /// Told of attempts that ended.
-    pub watch: &'a dyn Watch,
+    pub watch: &'a dyn Observer,
     /// Told now and then how many tasks run.
     pub progress: &'a (dyn Fn(usize) + Sync),
 }
@@ -157,7 +157,7 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
 
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
-        let mut keeps = Keeps::default();
+        let mut keeps = HoldsWorker::default();
         while let Some(turn) = self.source.next_for(&mut keeps, || executor.let_go()) {
             // The attendant may be waiting for storage.
             self.heed_deadline();
@@ -170,7 +170,7 @@ impl Work<'_> {
         executor.let_go();
     }
 
-    fn take_turn(&self, turn: Turn, slot: usize, executor: &mut dyn Execute) {
+    fn take_turn(&self, turn: Ticket, slot: usize, executor: &mut dyn Execute) {
         let entry = self.entries.get(turn.position as usize);
         let index = self.share.index_at(u64::from(turn.position));
         let (Some(entry), Some(index)) = (entry, index) else { return self.source.over(turn) };
@@ -197,7 +197,7 @@ impl Work<'_> {
                 Ok(()) if self.source.short(turn) => {}
                 Ok(()) => _ = self.source.halt(Halt::Short(error.to_string())),
             },
-            Execution::Made(executed) => self.conclude(turn, &attempt, *executed, started_at),
+            Execution::Completed(executed) => self.conclude(turn, &attempt, *executed, started_at),
         }
         // Who is told to stop has results to write first; what is left goes with the launch's folder.
         if self.stop.signal().is_none() {
@@ -206,7 +206,7 @@ impl Work<'_> {
     }
 
     /// Records an attempt that was made, and settles what comes of its task.
-    fn conclude(&self, turn: Turn, attempt: &Attempt<'_>, executed: Executed, started_at: String) {
+    fn conclude(&self, turn: Ticket, attempt: &Attempt<'_>, executed: Executed, started_at: String) {
         let failed = executed.status() == Status::Failed;
         let next = self.next(turn, &executed);
         match self.recorder.end(attempt, executed, started_at, next, self.watch) {
@@ -222,30 +222,30 @@ impl Work<'_> {
             self.source.halt(Halt::MaxFailures(why));
         }
         match next {
-            Next::Retry(pause) => self.source.again(turn, pause),
-            Next::Alone => self.source.again_alone(turn),
-            Next::Nothing => self.source.over(turn),
+            NextStep::Retry(pause) => self.source.again(turn, pause),
+            NextStep::Alone => self.source.again_alone(turn),
+            NextStep::Nothing => self.source.over(turn),
         }
     }
 
     /// What comes of a task after an attempt. One that ran out of memory beside others is not to blame before it had all
     /// of it; one that did so alone would do it again.
-    fn next(&self, turn: Turn, executed: &Executed) -> Next {
+    fn next(&self, turn: Ticket, executed: &Executed) -> NextStep {
         match &executed.failure {
-            None => Next::Nothing,
+            None => NextStep::Nothing,
             Some(failure) if failure.cause == Cause::Oom => {
                 if turn.is_alone() {
-                    Next::Nothing
+                    NextStep::Nothing
                 } else {
-                    Next::Alone
+                    NextStep::Alone
                 }
             }
-            Some(_) if self.source.halted().is_some() => Next::Nothing,
-            Some(_) => self.retries.pause(turn.tried + 1).map_or(Next::Nothing, Next::Retry),
+            Some(_) if self.source.halted().is_some() => NextStep::Nothing,
+            Some(_) => self.retries.pause(turn.tried + 1).map_or(NextStep::Nothing, NextStep::Retry),
         }
     }
 
-    fn interrupted(&self, turn: Turn, index: u64) {
+    fn interrupted(&self, turn: Ticket, index: u64) {
         // A newer launch has read this one's journal already.
         let is_superseded = self.source.halted() == Some(Halt::Superseded);
         let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
@@ -256,7 +256,7 @@ impl Work<'_> {
     }
 
     /// The turn was not used, since we are told to stop. The attendant, which halts the source, may not have woken yet.
-    fn give_back(&self, turn: Turn) {
+    fn give_back(&self, turn: Ticket) {
         if let Some(signal) = self.stop.signal() {
             self.source.halt(Halt::Signal(signal));
         }
@@ -264,7 +264,7 @@ impl Work<'_> {
         self.source.give_back(turn);
     }
 
-    fn cannot_write(&self, turn: Turn, error: &std::io::Error) {
+    fn cannot_write(&self, turn: Ticket, error: &std::io::Error) {
         self.heed_successor();
         self.halt_without_journal("write", error);
         self.source.give_back(turn);
@@ -286,7 +286,7 @@ impl Work<'_> {
             if let Some(signal) = signalled {
                 self.source.halt(Halt::Signal(signal));
             }
-            let bell = self.guard.map(Guard::bell);
+            let bell = self.guard.map(MemoryMonitor::bell);
             let ending = signalled.is_none().then(|| self.stop.graceful());
             let watched = [Some(all_gone.as_fd()), bell, ending].into_iter().flatten();
             let mut polled: Vec<PollFd<'_>> =
@@ -358,11 +358,11 @@ impl Work<'_> {
 mod tests {
     use std::time::Duration;
 
-    use super::{MaxFailures, Retries, Tally};
+    use super::{Counters, MaxFailures, Retries};
 
     #[test]
     fn failures_end_a_launch_by_count_by_share_or_when_nothing_works() {
-        let tally = |ok, failed| Tally { ok, failed, ..Tally::default() };
+        let tally = |ok, failed| Counters { ok, failed, ..Counters::default() };
         for (rule, ok, failed, ends) in [
             (MaxFailures::Auto, 0, 19, false),
             (MaxFailures::Auto, 0, 20, true),

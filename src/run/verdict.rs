@@ -6,10 +6,10 @@ use nix::sys::signal::Signal;
 
 use crate::model::outcome::{Cause, Failure, ProcessEnd};
 use crate::process::child::Finished;
-use crate::process::registry::{Roster, Shortage};
+use crate::process::registry::{ProcessRegistry, Shortage};
 use crate::process::shutdown::Shutdown;
 use crate::process::signals::{REQUESTS, WARNING};
-use crate::process::supervisor::{EndedBy, Limits};
+use crate::process::supervisor::{AttemptLimits, EndedBy};
 
 /// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const SAME_MOMENT: Duration = Duration::from_secs(1);
 const SHELLS_SIGNAL: i32 = 128;
 
 /// Why the task failed; `None` after exit code 0.
-pub(super) fn failure(finished: &Finished, limits: Limits) -> Option<Failure> {
+pub(super) fn failure(finished: &Finished, limits: AttemptLimits) -> Option<Failure> {
     if finished.ended_by == Some(EndedBy::Timeout) {
         return Some(timeout(limits));
     }
@@ -31,7 +31,7 @@ pub(super) fn failure(finished: &Finished, limits: Limits) -> Option<Failure> {
     Some(Failure { cause, message })
 }
 
-fn timeout(limits: Limits) -> Failure {
+fn timeout(limits: AttemptLimits) -> Failure {
     let limit = crate::units::duration(limits.timeout.unwrap_or_default());
     Failure { cause: Cause::Timeout, message: format!("stopped after {limit} (--timeout)") }
 }
@@ -50,7 +50,7 @@ pub(super) fn was_told_with_us(finished: &Finished, stop: &Shutdown) -> bool {
 }
 
 /// Whether an attempt that failed, perhaps `alone`, ran out of memory, and what there is to say of it.
-pub(super) fn shortage(finished: &Finished, roster: &Roster, alone: bool) -> Option<Failure> {
+pub(super) fn shortage(finished: &Finished, roster: &ProcessRegistry, alone: bool) -> Option<Failure> {
     if finished.ended_by.is_some() {
         return None;
     }

@@ -9,15 +9,15 @@ use anyhow::Context;
 
 use crate::journal::event::{StopReason, Stopped};
 use crate::journal::line::ReadLine;
-use crate::journal::state::{History, LastLaunch};
+use crate::journal::state::{JournalState, LastLaunch};
 use crate::journal::tail::{self, Head};
 use crate::liveness::heartbeat::Liveness;
 use crate::liveness::takeover::liveness_without_end;
 use crate::model::provenance::Process;
 use crate::model::shares::Share;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
-use crate::status::figures::{ReplicaFigures, State};
-use crate::status::ledger::{Counts, Ledger, SIGNS};
+use crate::status::run_status::{ReplicaState, ReplicaStatus};
+use crate::status::tail_state::{SIGNS, TailCounts, TailState};
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::store::server_clock::age;
@@ -25,7 +25,7 @@ use crate::units;
 
 /// What all replicas have in common at one look.
 #[derive(Debug)]
-pub(super) struct Look<'a> {
+pub(super) struct StatusLook<'a> {
     pub(super) layout: &'a Layout,
     pub(super) run: &'a str,
     pub(super) me: &'a Process,
@@ -38,17 +38,17 @@ pub(super) struct Look<'a> {
 
 /// A replica, as far as it was looked at.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct ReplicaMonitor {
     id: u32,
     share: Share,
-    launch: Option<Launch>,
+    launch: Option<LaunchMonitor>,
     /// How the launches before it began.
     earlier: LaunchHeads,
 }
 
 /// A replica's newest launch.
 #[derive(Debug)]
-struct Launch {
+struct LaunchMonitor {
     number: u32,
     path: PathBuf,
     inode: u64,
@@ -57,12 +57,12 @@ struct Launch {
     /// Where to read on.
     offset: u64,
     head: Option<Head>,
-    ledger: Ledger,
+    ledger: TailState,
     /// When its journal was last seen to have grown, and how old that was then; no age where nobody could tell.
     grown: (Instant, Option<Duration>),
-    end: End,
+    end: LaunchEnd,
     /// Read as a whole, since its end does not tell all; as long as the journal is so long.
-    exact: Option<(u64, Counts)>,
+    exact: Option<(u64, TailCounts)>,
     /// What canfar-run said last; as long as the journal and what it said are so long.
     said: Option<((u64, u64), Option<String>)>,
     /// Why the journal can't be read.
@@ -71,24 +71,24 @@ struct Launch {
 
 /// Whether a launch goes on.
 #[derive(Debug, Clone, PartialEq)]
-enum End {
+enum LaunchEnd {
     AtWork,
     InOrder(Stopped),
     Died,
 }
 
-impl Watched {
+impl ReplicaMonitor {
     pub(super) fn new(id: u32, share: Share) -> Self {
         Self { id, share, launch: None, earlier: LaunchHeads::default() }
     }
 
     /// Looks at the newest of all its launches.
-    pub(super) fn look(&mut self, launches: &[u32], at: &Look<'_>) -> ReplicaFigures {
+    pub(super) fn look(&mut self, launches: &[u32], at: &StatusLook<'_>) -> ReplicaStatus {
         let (last, earlier) =
             launches.split_last().map_or((None, launches), |(last, earlier)| (Some(*last), earlier));
         if self.launch.as_ref().map(|launch| launch.number) != last {
             self.launch =
-                last.map(|number| Launch::unread(number, at.layout.journal(self.id, number), at.now));
+                last.map(|number| LaunchMonitor::unread(number, at.layout.journal(self.id, number), at.now));
             self.earlier = LaunchHeads::read(at.layout, self.id, earlier);
         }
         if let Some(launch) = &mut self.launch {
@@ -107,24 +107,26 @@ impl Watched {
         heads.records(ok)
     }
 
-    fn figures(&self, now: Instant) -> ReplicaFigures {
+    fn figures(&self, now: Instant) -> ReplicaStatus {
         let files = self.share.len();
         let launch = self.launch.as_ref();
-        let counts = launch.map(Launch::counts).unwrap_or_default();
+        let counts = launch.map(LaunchMonitor::counts).unwrap_or_default();
         let ok = counts.ok.min(files);
         let failed = counts.failed.min(files - ok);
         let left = files - ok - failed;
-        let state =
-            launch.map_or(if left == 0 { State::Done } else { State::Waiting }, |launch| launch.state(left));
+        let state = launch
+            .map_or(if left == 0 { ReplicaState::Done } else { ReplicaState::Waiting }, |launch| {
+                launch.state(left)
+            });
         let process = launch.and_then(|launch| launch.head.as_ref()).map(|head| &head.begun.process);
         let stop = launch.and_then(|launch| match &launch.end {
-            End::InOrder(stop) => Some(stop),
-            End::AtWork | End::Died => None,
+            LaunchEnd::InOrder(stop) => Some(stop),
+            LaunchEnd::AtWork | LaunchEnd::Died => None,
         });
-        let alive = launch.filter(|_| state == State::Running);
+        let alive = launch.filter(|_| state == ReplicaState::Running);
         let rate = alive.and_then(|launch| launch.ledger.rate(launch.head.as_ref(), launch.quiet_for(now)));
         let due = alive.and_then(|launch| launch.ledger.due);
-        ReplicaFigures {
+        ReplicaStatus {
             replica_id: self.id,
             state,
             files,
@@ -148,7 +150,7 @@ impl Watched {
             reason: stop.map(|stop| stop.reason),
             signal: stop.and_then(|stop| stop.signal),
             exit: stop.map(|stop| stop.exit),
-            said: launch.and_then(Launch::said),
+            said: launch.and_then(LaunchMonitor::said),
         }
     }
 }
@@ -157,7 +159,7 @@ fn round(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
 
-impl Launch {
+impl LaunchMonitor {
     fn unread(number: u32, path: PathBuf, now: Instant) -> Self {
         Self {
             number,
@@ -166,9 +168,9 @@ impl Launch {
             length: 0,
             offset: 0,
             head: None,
-            ledger: Ledger::default(),
+            ledger: TailState::default(),
             grown: (now, None),
-            end: End::AtWork,
+            end: LaunchEnd::AtWork,
             exact: None,
             said: None,
             trouble: None,
@@ -176,7 +178,7 @@ impl Launch {
     }
 
     /// Reads what is new, and finds out whether it goes on.
-    fn look(&mut self, at: &Look<'_>, share: &Share) -> anyhow::Result<()> {
+    fn look(&mut self, at: &StatusLook<'_>, share: &Share) -> anyhow::Result<()> {
         let path = self.path.clone();
         let cannot = || format!("can't read the journal {}", path.display());
         let metadata = std::fs::metadata(&path).with_context(cannot)?;
@@ -204,22 +206,22 @@ impl Launch {
     }
 
     /// Finds the place to read from: the last sign of life, and for the rate those shortly before it.
-    fn begin(&mut self, file: &File, at: &Look<'_>) -> std::io::Result<()> {
+    fn begin(&mut self, file: &File, at: &StatusLook<'_>) -> std::io::Result<()> {
         let sign = tail::last_of(file, file.metadata()?.len(), "alive", at.run, SIGNS)?;
         self.offset = sign.map_or(0, |(offset, _)| offset);
-        (self.head, self.ledger) = (None, Ledger::default());
+        (self.head, self.ledger) = (None, TailState::default());
         Ok(())
     }
 
-    fn how_it_ended(&self, at: &Look<'_>) -> End {
+    fn how_it_ended(&self, at: &StatusLook<'_>) -> LaunchEnd {
         if let Some(stop) = &self.ledger.stop {
-            return End::InOrder(stop.clone());
+            return LaunchEnd::InOrder(stop.clone());
         }
         match liveness_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
-            Liveness::Alive => End::AtWork,
+            Liveness::Alive => LaunchEnd::AtWork,
             // Where nobody can tell how old it is, it is watched first.
-            Liveness::Unknown if self.quiet_for(at.now) < at.timeout => End::AtWork,
-            Liveness::Dead | Liveness::Unknown => End::Died,
+            Liveness::Unknown if self.quiet_for(at.now) < at.timeout => LaunchEnd::AtWork,
+            Liveness::Dead | Liveness::Unknown => LaunchEnd::Died,
         }
     }
 
@@ -235,17 +237,17 @@ impl Launch {
 
     /// Reads all journals of the replica where the end of the newest one does not tell how its tasks stand: before its first
     /// sign of life, and where its container may have died of the task that ran alone.
-    fn complete(&mut self, id: u32, at: &Look<'_>, share: &Share) -> anyhow::Result<()> {
+    fn complete(&mut self, id: u32, at: &StatusLook<'_>, share: &Share) -> anyhow::Result<()> {
         if self.exact.is_some_and(|(length, _)| length == self.length) {
             return Ok(());
         }
         self.exact = None;
         let has_all = self.ledger.has_base || self.number == 1;
-        if has_all && !(self.end == End::Died && self.died_alone(at.run)?) {
+        if has_all && !(self.end == LaunchEnd::Died && self.died_alone(at.run)?) {
             return Ok(());
         }
-        let last = LastLaunch::at_work(self.end == End::AtWork);
-        let standing = History::read(at.layout, at.run, id, share.clone(), last)?.standing();
+        let last = LastLaunch::at_work(self.end == LaunchEnd::AtWork);
+        let standing = JournalState::read(at.layout, at.run, id, share.clone(), last)?.standing();
         self.exact = Some((self.length, standing.into()));
         Ok(())
     }
@@ -257,18 +259,18 @@ impl Launch {
         Ok(last.is_some_and(|(_, line)| memchr::memmem::find(&line, b"\"alone\":true").is_some()))
     }
 
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> TailCounts {
         self.exact.map_or(self.ledger.counts, |(_, counts)| counts)
     }
 
-    fn state(&self, left: u64) -> State {
+    fn state(&self, left: u64) -> ReplicaState {
         match &self.end {
-            _ if self.trouble.is_some() => State::Unreadable,
-            End::AtWork => State::Running,
-            _ if left == 0 => State::Done,
-            End::Died => State::Silent,
-            End::InOrder(stop) if self.was_refused(stop) => State::Refused,
-            End::InOrder(_) => State::Stopped,
+            _ if self.trouble.is_some() => ReplicaState::Unreadable,
+            LaunchEnd::AtWork => ReplicaState::Running,
+            _ if left == 0 => ReplicaState::Done,
+            LaunchEnd::Died => ReplicaState::Silent,
+            LaunchEnd::InOrder(stop) if self.was_refused(stop) => ReplicaState::Refused,
+            LaunchEnd::InOrder(_) => ReplicaState::Stopped,
         }
     }
 
@@ -285,9 +287,9 @@ impl Launch {
     /// Reads what canfar-run said last of why the launch ended, again where it said more: the reason comes after the end.
     fn hear(&mut self, id: u32, layout: &Layout) {
         let has_ended_well = match &self.end {
-            End::AtWork => true,
-            End::InOrder(stop) => stop.reason == StopReason::Done,
-            End::Died => false,
+            LaunchEnd::AtWork => true,
+            LaunchEnd::InOrder(stop) => stop.reason == StopReason::Done,
+            LaunchEnd::Died => false,
         };
         if has_ended_well {
             self.said = None;

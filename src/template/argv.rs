@@ -6,24 +6,24 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::text::base_name;
 
 use super::error::{TemplateError, readable};
-use super::placeholder::{self, Found, TaskPlace, Token};
+use super::placeholder::{self, FoundPlaceholder, TaskPlace, Token};
 
 /// A command, parsed once and rendered for every task.
 #[derive(Debug, Clone)]
 pub struct Template {
-    argv: Vec<Word>,
+    argv: Vec<ArgvWord>,
     literal: Vec<OsString>,
 }
 
 /// One argument.
 #[derive(Debug, Clone)]
-pub(super) enum Word {
+pub(super) enum ArgvWord {
     Literal(OsString),
-    Pieces(Vec<Piece>),
+    Pieces(Vec<ArgvPiece>),
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Piece {
+pub(super) enum ArgvPiece {
     Text(Vec<u8>),
     Token(Token),
 }
@@ -44,8 +44,8 @@ impl Template {
     /// a launch took apart.
     pub fn from_argv(words: &[OsString]) -> Result<Template, TemplateError> {
         let mut argv = parse(words)?;
-        if argv.iter().all(|word| matches!(word, Word::Literal(_))) {
-            argv.push(Word::from(Token::Path));
+        if argv.iter().all(|word| matches!(word, ArgvWord::Literal(_))) {
+            argv.push(ArgvWord::from(Token::Path));
         }
         Ok(Template::from_words(argv))
     }
@@ -56,19 +56,19 @@ impl Template {
     /// Those of [`Template::from_argv`]; a placeholder that stands for something of a file.
     pub fn of_worker(words: &[OsString]) -> Result<Template, TemplateError> {
         let argv = parse(words)?;
-        let of_a_file = argv.iter().flat_map(Word::tokens).find(|token| token.is_of_a_file());
+        let of_a_file = argv.iter().flat_map(ArgvWord::tokens).find(|token| token.is_of_a_file());
         match of_a_file {
             Some(token) => Err(TemplateError::FileOfWorker { token }),
             None => Ok(Template::from_words(argv)),
         }
     }
 
-    fn from_words(argv: Vec<Word>) -> Template {
-        let literal = argv.iter().filter_map(Word::literal).map(OsStr::to_os_string).collect();
+    fn from_words(argv: Vec<ArgvWord>) -> Template {
+        let literal = argv.iter().filter_map(ArgvWord::literal).map(OsStr::to_os_string).collect();
         Template { argv, literal }
     }
 
-    pub(super) fn from_parts(argv: Vec<Word>, literal: Vec<OsString>) -> Template {
+    pub(super) fn from_parts(argv: Vec<ArgvWord>, literal: Vec<OsString>) -> Template {
         Template { argv, literal }
     }
 
@@ -85,12 +85,12 @@ impl Template {
 
     /// The program, unless a placeholder is part of it: then it can be looked for before the first task starts.
     pub fn program(&self) -> Option<&OsStr> {
-        self.argv.first().and_then(Word::literal)
+        self.argv.first().and_then(ArgvWord::literal)
     }
 
     /// Whether a placeholder is in it.
     pub fn uses(&self, token: Token) -> bool {
-        self.argv.iter().flat_map(Word::tokens).any(|used| used == token)
+        self.argv.iter().flat_map(ArgvWord::tokens).any(|used| used == token)
     }
 
     /// Whether a shell is started with a script that has a placeholder in it (`sh -c 'wc {}'`): the name of a file then
@@ -99,12 +99,13 @@ impl Template {
         let is_shell = self.program().is_some_and(|program| {
             SHELLS.iter().any(|shell| base_name(program).as_bytes() == shell.as_bytes())
         });
-        let is_option = |word: &&Word| word.literal().is_some_and(|word| word.as_bytes().starts_with(b"-"));
+        let is_option =
+            |word: &&ArgvWord| word.literal().is_some_and(|word| word.as_bytes().starts_with(b"-"));
         let options = self.argv.iter().skip(1).take_while(is_option);
         let reads_script =
-            options.clone().filter_map(Word::literal).any(|option| option.as_bytes().ends_with(b"c"));
+            options.clone().filter_map(ArgvWord::literal).any(|option| option.as_bytes().ends_with(b"c"));
         let script = self.argv.get(1 + options.count());
-        is_shell && reads_script && matches!(script, Some(Word::Pieces(_)))
+        is_shell && reads_script && matches!(script, Some(ArgvWord::Pieces(_)))
     }
 
     /// The words of the command that have no placeholder in them, in order, so that files it names can be found
@@ -114,13 +115,13 @@ impl Template {
     }
 }
 
-fn parse(words: &[OsString]) -> Result<Vec<Word>, TemplateError> {
+fn parse(words: &[OsString]) -> Result<Vec<ArgvWord>, TemplateError> {
     let program = words.first().ok_or(TemplateError::NoCommand)?;
     if let Some(place) = words.iter().position(|word| word.as_bytes().contains(&0)) {
         return Err(TemplateError::NulInWord { place: place + 1 });
     }
     check_program(program)?;
-    Ok(words.iter().map(|word| Word::parse(word.as_bytes())).collect())
+    Ok(words.iter().map(|word| ArgvWord::parse(word.as_bytes())).collect())
 }
 
 fn check_program(program: &OsStr) -> Result<(), TemplateError> {
@@ -133,8 +134,8 @@ fn check_program(program: &OsStr) -> Result<(), TemplateError> {
     }
 }
 
-impl Word {
-    fn parse(word: &[u8]) -> Word {
+impl ArgvWord {
+    fn parse(word: &[u8]) -> ArgvWord {
         let mut pieces = Vec::new();
         let mut text = Vec::new();
         let mut rest = word;
@@ -145,71 +146,71 @@ impl Word {
                 continue;
             };
             match found {
-                Found::Text(token) => text.extend_from_slice(token.as_str().as_bytes()),
-                Found::Token(token) => {
+                FoundPlaceholder::Text(token) => text.extend_from_slice(token.as_str().as_bytes()),
+                FoundPlaceholder::Token(token) => {
                     if !text.is_empty() {
-                        pieces.push(Piece::Text(std::mem::take(&mut text)));
+                        pieces.push(ArgvPiece::Text(std::mem::take(&mut text)));
                     }
-                    pieces.push(Piece::Token(token));
+                    pieces.push(ArgvPiece::Token(token));
                 }
             }
             rest = &rest[found.len()..];
         }
         if pieces.is_empty() {
-            return Word::Literal(OsString::from_vec(text));
+            return ArgvWord::Literal(OsString::from_vec(text));
         }
         if !text.is_empty() {
-            pieces.push(Piece::Text(text));
+            pieces.push(ArgvPiece::Text(text));
         }
-        Word::Pieces(pieces)
+        ArgvWord::Pieces(pieces)
     }
 
     fn literal(&self) -> Option<&OsStr> {
         match self {
-            Word::Literal(text) => Some(text),
-            Word::Pieces(_) => None,
+            ArgvWord::Literal(text) => Some(text),
+            ArgvWord::Pieces(_) => None,
         }
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> {
         let pieces = match self {
-            Word::Literal(_) => &[][..],
-            Word::Pieces(pieces) => pieces,
+            ArgvWord::Literal(_) => &[][..],
+            ArgvWord::Pieces(pieces) => pieces,
         };
         pieces.iter().filter_map(|piece| match piece {
-            Piece::Token(token) => Some(*token),
-            Piece::Text(_) => None,
+            ArgvPiece::Token(token) => Some(*token),
+            ArgvPiece::Text(_) => None,
         })
     }
 
     fn render(&self, place: &TaskPlace) -> OsString {
         let pieces = match self {
-            Word::Literal(text) => return text.clone(),
-            Word::Pieces(pieces) => pieces,
+            ArgvWord::Literal(text) => return text.clone(),
+            ArgvWord::Pieces(pieces) => pieces,
         };
-        let texts: usize = pieces.iter().map(Piece::text_len).sum();
+        let texts: usize = pieces.iter().map(ArgvPiece::text_len).sum();
         let mut word = Vec::with_capacity(texts + place.path.len());
         for piece in pieces {
             match piece {
-                Piece::Text(text) => word.extend_from_slice(text),
-                Piece::Token(token) => token.append(place, &mut word),
+                ArgvPiece::Text(text) => word.extend_from_slice(text),
+                ArgvPiece::Token(token) => token.append(place, &mut word),
             }
         }
         OsString::from_vec(word)
     }
 }
 
-impl From<Token> for Word {
-    fn from(token: Token) -> Word {
-        Word::Pieces(vec![Piece::Token(token)])
+impl From<Token> for ArgvWord {
+    fn from(token: Token) -> ArgvWord {
+        ArgvWord::Pieces(vec![ArgvPiece::Token(token)])
     }
 }
 
-impl Piece {
+impl ArgvPiece {
     fn text_len(&self) -> usize {
         match self {
-            Piece::Text(text) => text.len(),
-            Piece::Token(_) => 0,
+            ArgvPiece::Text(text) => text.len(),
+            ArgvPiece::Token(_) => 0,
         }
     }
 }

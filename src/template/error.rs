@@ -66,7 +66,7 @@ pub enum TemplateError {
         /// The placeholder.
         token: Token,
         /// What it stands in.
-        place: Place,
+        place: TokenPlace,
         /// Where that is.
         at: At,
     },
@@ -108,7 +108,7 @@ pub enum TemplateError {
     )]
     Unterminated {
         /// What is open.
-        place: Place,
+        place: TokenPlace,
         /// Where it was opened.
         at: At,
     },
@@ -120,7 +120,7 @@ pub enum TemplateError {
     )]
     Doubtful {
         /// What is read differently.
-        doubt: Doubt,
+        doubt: TemplateDoubt,
         /// Where it is.
         at: At,
     },
@@ -170,7 +170,7 @@ pub(super) fn readable(bytes: &[u8]) -> String {
 
 /// What can be open in a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum TokenPlace {
     /// `'...'`
     SingleQuotes,
     /// `"..."`
@@ -191,37 +191,39 @@ pub enum Place {
     HereDocumentEnd,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TokenPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Place::SingleQuotes => "single quotes",
-            Place::DoubleQuotes => "double quotes",
-            Place::Backticks => "backticks",
-            Place::Parameter => "${...}",
-            Place::Arithmetic => "$((...))",
-            Place::Substitution => "$(...)",
-            Place::Parentheses => "(...)",
-            Place::HereDocument => "a here-document",
-            Place::HereDocumentEnd => "the word that ends a here-document",
+            TokenPlace::SingleQuotes => "single quotes",
+            TokenPlace::DoubleQuotes => "double quotes",
+            TokenPlace::Backticks => "backticks",
+            TokenPlace::Parameter => "${...}",
+            TokenPlace::Arithmetic => "$((...))",
+            TokenPlace::Substitution => "$(...)",
+            TokenPlace::Parentheses => "(...)",
+            TokenPlace::HereDocument => "a here-document",
+            TokenPlace::HereDocumentEnd => "the word that ends a here-document",
         })
     }
 }
 
 /// What to write instead of a token that can't stand where it does.
-fn instead(token: Token, place: Place) -> String {
+fn instead(token: Token, place: TokenPlace) -> String {
     let (write, name) = match token {
         Token::Path => ("For the path write \"$1\"".to_owned(), "$1"),
         _ => (format!("Write b={token} first, outside of all quotes, and then \"$b\""), "$b"),
     };
     match place {
-        Place::SingleQuotes => format!(
+        TokenPlace::SingleQuotes => format!(
             "{write} where the quotes are closed; a program in the quotes (sh -c, awk) is handed it as an argument after \
              them: sh -c '... \"$1\" ...' sh {token}"
         ),
-        Place::HereDocument => format!("{write}; there {name} is enough, if the word after << has no quotes"),
-        Place::HereDocumentEnd => "Write plain text after <<".to_owned(),
-        Place::Backticks => format!("{write}, or write $(...) for the backticks"),
-        Place::Arithmetic => "For a number write b={index} first, and then $((b + 1))".to_owned(),
+        TokenPlace::HereDocument => {
+            format!("{write}; there {name} is enough, if the word after << has no quotes")
+        }
+        TokenPlace::HereDocumentEnd => "Write plain text after <<".to_owned(),
+        TokenPlace::Backticks => format!("{write}, or write $(...) for the backticks"),
+        TokenPlace::Arithmetic => "For a number write b={index} first, and then $((b + 1))".to_owned(),
         _ => format!("{write}; within double quotes {name} is enough"),
     }
 }
@@ -302,7 +304,7 @@ impl fmt::Display for ParameterChange {
 
 /// What different shells read differently, or may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum TemplateDoubt {
     /// `$'...'`, which dash does not know.
     AnsiQuotes,
     /// Backticks with a backslash, a comment or unbalanced quotes in them.
@@ -327,41 +329,43 @@ pub enum Doubt {
     Nesting,
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for TemplateDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Doubt::AnsiQuotes => "$'...'",
-            Doubt::Backticks => "backticks with backslashes, comments or single quotes in them",
-            Doubt::Arithmetic => "$((...)) with quotes or commands in it",
-            Doubt::BashArithmetic => "(( or $[",
-            Doubt::CaseInParentheses => "a `case` within parentheses",
-            Doubt::ParenthesisInWord => "a parenthesis in the midst of a word",
-            Doubt::StrayParenthesis => "a ) that closes nothing",
-            Doubt::Parameter => "${...} with quotes, braces or a line feed in it",
-            Doubt::HereDocument => "a here-document of an unusual form",
-            Doubt::Continuation => {
+            TemplateDoubt::AnsiQuotes => "$'...'",
+            TemplateDoubt::Backticks => "backticks with backslashes, comments or single quotes in them",
+            TemplateDoubt::Arithmetic => "$((...)) with quotes or commands in it",
+            TemplateDoubt::BashArithmetic => "(( or $[",
+            TemplateDoubt::CaseInParentheses => "a `case` within parentheses",
+            TemplateDoubt::ParenthesisInWord => "a parenthesis in the midst of a word",
+            TemplateDoubt::StrayParenthesis => "a ) that closes nothing",
+            TemplateDoubt::Parameter => "${...} with quotes, braces or a line feed in it",
+            TemplateDoubt::HereDocument => "a here-document of an unusual form",
+            TemplateDoubt::Continuation => {
                 "a backslash at the end of the command, or of a line in the midst of a word"
             }
-            Doubt::Nesting => "very deep nesting",
+            TemplateDoubt::Nesting => "very deep nesting",
         })
     }
 }
 
-impl Doubt {
+impl TemplateDoubt {
     const fn advice(self) -> &'static str {
         match self {
-            Doubt::AnsiQuotes => "Write \"$(printf '\\t')\" for a tab",
-            Doubt::Backticks => "Write $(...) in place of the backticks",
-            Doubt::Arithmetic => "Write $( (...) ) with blanks if these are commands",
-            Doubt::BashArithmetic => "Write $((...)) for a number, ( ( with a blank for commands",
-            Doubt::CaseInParentheses => "Write the `case` outside of them",
-            Doubt::ParenthesisInWord | Doubt::StrayParenthesis => "Put a ( or ) that is text into quotes",
-            Doubt::Parameter => "Put it into a step of its own",
-            Doubt::HereDocument => {
+            TemplateDoubt::AnsiQuotes => "Write \"$(printf '\\t')\" for a tab",
+            TemplateDoubt::Backticks => "Write $(...) in place of the backticks",
+            TemplateDoubt::Arithmetic => "Write $( (...) ) with blanks if these are commands",
+            TemplateDoubt::BashArithmetic => "Write $((...)) for a number, ( ( with a blank for commands",
+            TemplateDoubt::CaseInParentheses => "Write the `case` outside of them",
+            TemplateDoubt::ParenthesisInWord | TemplateDoubt::StrayParenthesis => {
+                "Put a ( or ) that is text into quotes"
+            }
+            TemplateDoubt::Parameter => "Put it into a step of its own",
+            TemplateDoubt::HereDocument => {
                 "Write `<< END` with a plain word, at the end of its line, and plain text below"
             }
-            Doubt::Continuation => "Put a blank before the backslash, and a line after it",
-            Doubt::Nesting => "Write it flatter",
+            TemplateDoubt::Continuation => "Put a blank before the backslash, and a line after it",
+            TemplateDoubt::Nesting => "Write it flatter",
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{Code, ParameterChange};
-use super::word::{Found, Word};
+use super::word::{FoundToken, ShellWord};
 
 /// Words that stand before a command and leave the next word a command word.
 const BEFORE_COMMANDS: [&str; 15] = [
@@ -47,7 +47,7 @@ const SHELLS: [&str; 11] =
     ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "yash", "rbash", "csh", "fish"];
 
 /// The first placeholder of a command that would be read as code.
-pub(super) fn reads_code(all: &[Word]) -> Option<(Code, Found)> {
+pub(super) fn reads_code(all: &[ShellWord]) -> Option<(Code, FoundToken)> {
     let (assignments, words) = split(all);
     assignments
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn reads_code(all: &[Word]) -> Option<(Code, Found)> {
 }
 
 /// Whether the command gives the positional parameters other values.
-pub(super) fn changes_parameters(words: &[Word]) -> Option<ParameterChange> {
+pub(super) fn changes_parameters(words: &[ShellWord]) -> Option<ParameterChange> {
     let [program, operands @ ..] = split(words).1 else { return None };
     if program.says("shift") {
         return Some(ParameterChange::Shift);
@@ -67,12 +67,12 @@ pub(super) fn changes_parameters(words: &[Word]) -> Option<ParameterChange> {
 }
 
 /// Whether `word`, after `words`, begins the definition of a function in the way of bash.
-pub(super) fn defines_function(words: &[Word], word: &Word) -> bool {
+pub(super) fn defines_function(words: &[ShellWord], word: &ShellWord) -> bool {
     word.is_plain("function") && words.iter().all(precedes)
 }
 
 /// Whether operands of `set` are more than options.
-fn sets(operands: &[Word]) -> bool {
+fn sets(operands: &[ShellWord]) -> bool {
     let mut operands = operands.iter();
     while let Some(operand) = operands.next() {
         match operand.text.as_slice() {
@@ -89,12 +89,12 @@ fn sets(operands: &[Word]) -> bool {
 }
 
 /// Splits off what stands before the command word: assignments and reserved words.
-fn split(words: &[Word]) -> (&[Word], &[Word]) {
+fn split(words: &[ShellWord]) -> (&[ShellWord], &[ShellWord]) {
     let start = words.iter().position(|word| !precedes(word)).unwrap_or(words.len());
     words.split_at(start)
 }
 
-fn precedes(word: &Word) -> bool {
+fn precedes(word: &ShellWord) -> bool {
     BEFORE_COMMANDS.iter().any(|reserved| word.is_plain(reserved))
         || LOOKUPS.iter().any(|lookup| word.says(lookup))
         || word.text.starts_with(b"-")
@@ -102,7 +102,7 @@ fn precedes(word: &Word) -> bool {
 }
 
 /// The variable that a word assigns to (`a=...`, `a+=...`, `a[...]=...`).
-fn assigned(word: &Word) -> Option<&[u8]> {
+fn assigned(word: &ShellWord) -> Option<&[u8]> {
     let end = word.text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')?;
     let (name, rest) = word.text.split_at(end);
     let assigns = match rest {
@@ -115,21 +115,21 @@ fn assigned(word: &Word) -> Option<&[u8]> {
 }
 
 /// `a[{}]=`
-fn subscript(word: &Word) -> Option<(Code, Found)> {
+fn subscript(word: &ShellWord) -> Option<(Code, FoundToken)> {
     let found = word.token?;
     let prefix = word.prefix();
     let named = prefix.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
     (named && prefix.contains(&b'[') && !prefix.contains(&b'=')).then_some((Code::Subscript, found))
 }
 
-fn computed(word: &Word) -> Option<(Code, Found)> {
+fn computed(word: &ShellWord) -> Option<(Code, FoundToken)> {
     let found = word.token?;
     let name = assigned(word)?;
     let known = COMPUTED.iter().find(|known| known.as_bytes() == name)?;
     Some((Code::Variable((*known).to_owned()), found))
 }
 
-fn builtin(words: &[Word]) -> Option<(Code, Found)> {
+fn builtin(words: &[ShellWord]) -> Option<(Code, FoundToken)> {
     let [program, operands @ ..] = words else { return None };
     let code = |name: &str, found| Some((Code::Builtin(name.to_owned()), found));
     if let Some(name) = READ_CODE.iter().find(|name| program.says(name)) {
@@ -149,7 +149,7 @@ fn builtin(words: &[Word]) -> Option<(Code, Found)> {
 
 /// The script operand in `sh -c SCRIPT`, where `words` begin with the shell, wherever it stands in the command
 /// (`nice sh -c`, `find ... -exec sh -c`).
-fn script(words: &[Word]) -> Option<(Code, Found)> {
+fn script(words: &[ShellWord]) -> Option<(Code, FoundToken)> {
     let [program, operands @ ..] = words else { return None };
     let name = shell_name(program)?;
     let mut is_script = false;
@@ -176,7 +176,7 @@ fn script(words: &[Word]) -> Option<(Code, Found)> {
     None
 }
 
-fn shell_name(word: &Word) -> Option<String> {
+fn shell_name(word: &ShellWord) -> Option<String> {
     if word.token.is_some() {
         return None;
     }

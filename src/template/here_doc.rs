@@ -1,9 +1,9 @@
 //! The lexer's reading of here-documents.
 
-use super::error::{At, Doubt, Place, TemplateError};
+use super::error::{At, TemplateDoubt, TemplateError, TokenPlace};
 use super::lexer::{Lexer, Opened};
-use super::placeholder::{self, Found};
-use super::word::Word;
+use super::placeholder::{self, FoundPlaceholder};
+use super::word::ShellWord;
 
 type Result<T = ()> = std::result::Result<T, TemplateError>;
 
@@ -21,7 +21,7 @@ impl Lexer<'_> {
     pub(super) fn here_document_mark(&mut self) -> Result {
         let at = self.at;
         if self.closed.is_some() {
-            self.doubt(Doubt::HereDocument, at);
+            self.doubt(TemplateDoubt::HereDocument, at);
         }
         self.at += 2;
         let drops_tabs = self.peek() == Some(b'-');
@@ -40,11 +40,11 @@ impl Lexer<'_> {
             let rest = self.rest();
             match placeholder::beginning(rest) {
                 None => {}
-                Some(Found::Token(token)) => {
+                Some(FoundPlaceholder::Token(token)) => {
                     let at = At::new(self.source, self.at, mark, self.at + token.as_str().len());
-                    return Err(TemplateError::Misplaced { token, place: Place::HereDocumentEnd, at });
+                    return Err(TemplateError::Misplaced { token, place: TokenPlace::HereDocumentEnd, at });
                 }
-                Some(Found::Text(_)) => self.doubt(Doubt::HereDocument, mark),
+                Some(FoundPlaceholder::Text(_)) => self.doubt(TemplateDoubt::HereDocument, mark),
             }
             match rest {
                 [] | [b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')', ..] => break,
@@ -52,7 +52,7 @@ impl Lexer<'_> {
                     is_quoted = true;
                     let length = memchr::memchr(*quote, inner).unwrap_or(inner.len());
                     if inner[..length].iter().any(|byte| b"$`\\\n{".contains(byte)) || length == inner.len() {
-                        self.doubt(Doubt::HereDocument, mark);
+                        self.doubt(TemplateDoubt::HereDocument, mark);
                     }
                     end.extend_from_slice(&inner[..length]);
                     self.at = (self.at + length + 2).min(self.limit);
@@ -60,14 +60,14 @@ impl Lexer<'_> {
                 [b'\\', next, ..] => {
                     is_quoted = true;
                     if *next == b'\n' {
-                        self.doubt(Doubt::HereDocument, mark);
+                        self.doubt(TemplateDoubt::HereDocument, mark);
                     }
                     end.push(*next);
                     self.at += 2;
                 }
                 [byte, ..] => {
                     if b"$`\\".contains(byte) {
-                        self.doubt(Doubt::HereDocument, mark);
+                        self.doubt(TemplateDoubt::HereDocument, mark);
                     }
                     end.push(*byte);
                     self.at += 1;
@@ -75,7 +75,7 @@ impl Lexer<'_> {
             }
         }
         if end.is_empty() {
-            self.doubt(Doubt::HereDocument, mark);
+            self.doubt(TemplateDoubt::HereDocument, mark);
         }
         Ok((end, is_quoted))
     }
@@ -85,7 +85,7 @@ impl Lexer<'_> {
         for here_doc in std::mem::take(&mut self.here_docs) {
             let (end_line, after) = self.find_end(&here_doc)?;
             let limit = std::mem::replace(&mut self.limit, end_line);
-            let opened = Opened { place: Place::HereDocument, at: here_doc.at };
+            let opened = Opened { place: TokenPlace::HereDocument, at: here_doc.at };
             self.closed_by(opened, |lexer| lexer.here_document_text(&here_doc, opened))?;
             self.limit = limit;
             self.at = after;
@@ -96,7 +96,7 @@ impl Lexer<'_> {
     /// An error for a here-document that the script's last line begins.
     pub(super) fn no_here_doc_waits(&self) -> Result {
         match self.here_docs.first() {
-            Some(here_doc) => self.unterminated(Opened { place: Place::HereDocument, at: here_doc.at }),
+            Some(here_doc) => self.unterminated(Opened { place: TokenPlace::HereDocument, at: here_doc.at }),
             None => Ok(()),
         }
     }
@@ -118,15 +118,15 @@ impl Lexer<'_> {
             }
             // `END)` ends it in some shells.
             if line.starts_with(&here_doc.end) && line.contains(&b')') {
-                self.doubt(Doubt::HereDocument, start);
+                self.doubt(TemplateDoubt::HereDocument, start);
             }
             start = next;
         }
-        self.unterminated(Opened { place: Place::HereDocument, at: here_doc.at })
+        self.unterminated(Opened { place: TokenPlace::HereDocument, at: here_doc.at })
     }
 
     fn here_document_text(&mut self, here_doc: &HereDoc, opened: Opened) -> Result {
-        let mut text = Word::default();
+        let mut text = ShellWord::default();
         while self.peek().is_some() {
             if here_doc.is_quoted {
                 if !self.placeholder(None, &mut text)? {
@@ -135,11 +135,11 @@ impl Lexer<'_> {
                 continue;
             }
             if self.rest().starts_with(b"\\\n") {
-                self.doubt(Doubt::HereDocument, self.at);
+                self.doubt(TemplateDoubt::HereDocument, self.at);
             }
             let read = self.double_quoted_part(None, &mut text);
             if matches!(read, Err(TemplateError::Unterminated { .. })) {
-                self.doubt(Doubt::HereDocument, opened.at);
+                self.doubt(TemplateDoubt::HereDocument, opened.at);
             }
             read?;
         }

@@ -2,17 +2,17 @@
 //! will get: placeholders outside all quotes become quoted parameters, doubled ones their text.
 //!
 //! It follows POSIX (Shell Command Language, 2.2 and 2.3) where shells do. Where dash, bash and busybox are known to
-//! differ, or might, it notes a [`Doubt`], and a script with placeholders and a doubt is refused: a clear error is
+//! differ, or might, it notes a [`TemplateDoubt`], and a script with placeholders and a doubt is refused: a clear error is
 //! better than a parameter in the wrong place.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use super::error::{At, Code, Doubt, ParameterChange, Place, TemplateError};
+use super::error::{At, Code, ParameterChange, TemplateDoubt, TemplateError, TokenPlace};
 use super::hazard;
 use super::here_doc::HereDoc;
-use super::placeholder::{self, Found, Token};
-use super::word::{self, Command, Next, Word};
+use super::placeholder::{self, FoundPlaceholder, Token};
+use super::word::{self, NextWord, ShellCommand, ShellWord};
 
 type Result<T = ()> = std::result::Result<T, TemplateError>;
 
@@ -35,7 +35,7 @@ pub(super) struct Lexed {
 /// Something that is open, and where it was opened.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opened {
-    pub(super) place: Place,
+    pub(super) place: TokenPlace,
     pub(super) at: usize,
 }
 
@@ -52,13 +52,13 @@ pub(super) struct Lexer<'a> {
     pub(super) here_docs: Vec<HereDoc>,
     /// Whether a here-document of a surrounding command waits for the end of the line.
     pub(super) outer_waits: bool,
-    doubt: Option<(Doubt, usize)>,
+    doubt: Option<(TemplateDoubt, usize)>,
     copied: usize,
     script: Vec<u8>,
     parameters: Vec<Token>,
     uses_path: bool,
-    last: Option<word::Found>,
-    last_in_loop: Option<word::Found>,
+    last: Option<word::FoundToken>,
+    last_in_loop: Option<word::FoundToken>,
     in_loop: bool,
     changed: Option<ParameterChange>,
     words: Vec<OsString>,
@@ -132,7 +132,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Notes the first thing that shells may read differently.
-    pub(super) fn doubt(&mut self, doubt: Doubt, at: usize) {
+    pub(super) fn doubt(&mut self, doubt: TemplateDoubt, at: usize) {
         self.doubt.get_or_insert((doubt, at));
     }
 
@@ -143,7 +143,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads commands up to the end, or up to the parenthesis that closes `opened`.
     pub(super) fn commands(&mut self, opened: Option<Opened>) -> Result {
-        let mut command = Command::default();
+        let mut command = ShellCommand::default();
         let mut has_case = false;
         while let Some(byte) = self.peek() {
             match byte {
@@ -177,7 +177,7 @@ impl<'a> Lexer<'a> {
                         return Ok(());
                     }
                     if !has_case {
-                        self.doubt(Doubt::StrayParenthesis, self.at - 1);
+                        self.doubt(TemplateDoubt::StrayParenthesis, self.at - 1);
                     }
                 }
                 _ => self.word_part(command.word.get_or_insert_default())?,
@@ -189,49 +189,53 @@ impl<'a> Lexer<'a> {
     }
 
     /// Ends the word being read. Says whether it was `case`.
-    fn end_word(&mut self, command: &mut Command, opened: Option<Opened>) -> Result<bool> {
+    fn end_word(&mut self, command: &mut ShellCommand, opened: Option<Opened>) -> Result<bool> {
         let Some(word) = command.word.take() else { return Ok(false) };
         if word.is_literal() && !word.text.is_empty() {
             self.words.push(OsString::from_vec(word.text.clone()));
         }
         let is_case = word.is_plain("case");
         if is_case && opened.is_some() {
-            self.doubt(Doubt::CaseInParentheses, self.at - 4);
+            self.doubt(TemplateDoubt::CaseInParentheses, self.at - 4);
         }
         self.in_loop |= ["for", "while", "until", "do"].iter().any(|reserved| word.is_plain(reserved));
         if hazard::defines_function(&command.words, &word) {
             self.changed.get_or_insert(ParameterChange::Function);
         }
         match (std::mem::take(&mut command.next), word.token) {
-            (Next::Argument, _) => command.words.push(word),
-            (Next::Descriptor, Some(found)) => return self.code(Code::Descriptor, found),
-            (Next::Descriptor | Next::File, _) => {}
+            (NextWord::Argument, _) => command.words.push(word),
+            (NextWord::Descriptor, Some(found)) => return self.code(Code::Descriptor, found),
+            (NextWord::Descriptor | NextWord::File, _) => {}
         }
         Ok(is_case)
     }
 
-    fn end_word_before_parenthesis(&mut self, command: &mut Command, opened: Option<Opened>) -> Result<bool> {
+    fn end_word_before_parenthesis(
+        &mut self,
+        command: &mut ShellCommand,
+        opened: Option<Opened>,
+    ) -> Result<bool> {
         let inner = self.rest()[1..].iter().find(|byte| !b" \t".contains(byte));
         if inner == Some(&b')') {
             self.changed.get_or_insert(ParameterChange::Function);
         } else if command.word.is_some() {
-            self.doubt(Doubt::ParenthesisInWord, self.at);
+            self.doubt(TemplateDoubt::ParenthesisInWord, self.at);
         } else if self.rest().starts_with(b"((") {
-            self.doubt(Doubt::BashArithmetic, self.at);
+            self.doubt(TemplateDoubt::BashArithmetic, self.at);
         }
         self.end_word(command, opened)
     }
 
-    fn parenthesis(&mut self, command: &mut Command) -> Result {
+    fn parenthesis(&mut self, command: &mut ShellCommand) -> Result {
         self.end_command(command)?;
-        let opened = Opened { place: Place::Parentheses, at: self.at };
+        let opened = Opened { place: TokenPlace::Parentheses, at: self.at };
         self.at += 1;
         self.deeper(|lexer| lexer.commands(Some(opened)))
     }
 
-    fn end_command(&mut self, command: &mut Command) -> Result {
+    fn end_command(&mut self, command: &mut ShellCommand) -> Result {
         let words = std::mem::take(&mut command.words);
-        command.next = Next::Argument;
+        command.next = NextWord::Argument;
         if let Some((code, found)) = hazard::reads_code(&words) {
             return self.code(code, found);
         }
@@ -243,7 +247,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn code<T>(&self, code: Code, (token, at): word::Found) -> Result<T> {
+    fn code<T>(&self, code: Code, (token, at): word::FoundToken) -> Result<T> {
         Err(TemplateError::Code { token, code, at: self.place_of(token, at) })
     }
 
@@ -259,14 +263,14 @@ impl<'a> Lexer<'a> {
     /// After a line feed between commands: the here-documents of the line follow.
     fn end_line(&mut self) -> Result {
         if self.outer_waits {
-            self.doubt(Doubt::HereDocument, self.at - 1);
+            self.doubt(TemplateDoubt::HereDocument, self.at - 1);
         }
         self.here_documents()
     }
 
     fn comment(&mut self) {
-        if self.closed.is_some_and(|closed| closed.place == Place::Backticks) {
-            self.doubt(Doubt::Backticks, self.at);
+        if self.closed.is_some_and(|closed| closed.place == TokenPlace::Backticks) {
+            self.doubt(TemplateDoubt::Backticks, self.at);
         }
         self.at += memchr::memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
     }
@@ -275,7 +279,7 @@ impl<'a> Lexer<'a> {
     fn continuation(&mut self) {
         let before = self.at.checked_sub(1).map_or(b' ', |before| self.source[before]);
         if !b" \t\n;|&".contains(&before) {
-            self.doubt(Doubt::Continuation, self.at);
+            self.doubt(TemplateDoubt::Continuation, self.at);
         }
         self.quoted_line_feed(self.at);
         self.at += 2;
@@ -284,14 +288,14 @@ impl<'a> Lexer<'a> {
     /// A line feed that ends no command, when a here-document waits for one that does.
     pub(super) fn quoted_line_feed(&mut self, at: usize) {
         if self.outer_waits || !self.here_docs.is_empty() {
-            self.doubt(Doubt::HereDocument, at);
+            self.doubt(TemplateDoubt::HereDocument, at);
         }
     }
 
-    fn redirection(&mut self, command: &mut Command) -> Result {
+    fn redirection(&mut self, command: &mut ShellCommand) -> Result {
         match &command.word {
             Some(word) if word.is_number() => command.word = None,
-            Some(Word { token: Some(found), text, .. }) if text.starts_with(b"{") => {
+            Some(ShellWord { token: Some(found), text, .. }) if text.starts_with(b"{") => {
                 return self.code(Code::Subscript, *found);
             }
             _ => {
@@ -299,11 +303,11 @@ impl<'a> Lexer<'a> {
             }
         }
         let (length, next) = match self.rest() {
-            [b'<', b'<', b'<', ..] => (3, Next::File),
+            [b'<', b'<', b'<', ..] => (3, NextWord::File),
             [b'<', b'<', ..] => return self.here_document_mark(),
-            [_, b'&', ..] => (2, Next::Descriptor),
-            [b'>', b'>' | b'|', ..] | [b'<', b'>', ..] => (2, Next::File),
-            _ => (1, Next::File),
+            [_, b'&', ..] => (2, NextWord::Descriptor),
+            [b'>', b'>' | b'|', ..] | [b'<', b'>', ..] => (2, NextWord::File),
+            _ => (1, NextWord::File),
         };
         self.at += length;
         command.next = next;
@@ -313,8 +317,8 @@ impl<'a> Lexer<'a> {
     /// Runs `read` a level deeper. At the deepest the script counts as unterminated; the doubt decides what that means.
     pub(super) fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Result) -> Result {
         if self.depth == DEEPEST {
-            self.doubt(Doubt::Nesting, self.at);
-            return self.unterminated(Opened { place: Place::Parentheses, at: self.at });
+            self.doubt(TemplateDoubt::Nesting, self.at);
+            return self.unterminated(Opened { place: TokenPlace::Parentheses, at: self.at });
         }
         self.depth += 1;
         let read = read(self);
@@ -323,15 +327,15 @@ impl<'a> Lexer<'a> {
     }
 
     /// Copies or replaces what stands at a brace. Says whether it was a placeholder or a doubled one.
-    pub(super) fn placeholder(&mut self, opened: Option<Opened>, word: &mut Word) -> Result<bool> {
+    pub(super) fn placeholder(&mut self, opened: Option<Opened>, word: &mut ShellWord) -> Result<bool> {
         match placeholder::beginning(self.rest()) {
             None => Ok(false),
-            Some(Found::Text(token)) => {
+            Some(FoundPlaceholder::Text(token)) => {
                 self.doubled(token);
                 word.text.extend_from_slice(token.as_str().as_bytes());
                 Ok(true)
             }
-            Some(Found::Token(token)) => match opened.or(self.closed) {
+            Some(FoundPlaceholder::Token(token)) => match opened.or(self.closed) {
                 Some(Opened { place, at }) => {
                     let at = At::new(self.source, self.at, at, self.at + token.as_str().len());
                     Err(TemplateError::Misplaced { token, place, at })
@@ -343,11 +347,11 @@ impl<'a> Lexer<'a> {
 
     /// Writes the text of a doubled placeholder.
     pub(super) fn doubled(&mut self, token: Token) {
-        self.replace(token.as_str().as_bytes(), Found::Text(token).len());
+        self.replace(token.as_str().as_bytes(), FoundPlaceholder::Text(token).len());
     }
 
     /// Writes the parameter that stands for a placeholder.
-    fn parameter(&mut self, token: Token, word: &mut Word) -> Result {
+    fn parameter(&mut self, token: Token, word: &mut ShellWord) -> Result {
         if let Some(change) = self.changed {
             return self.parameters_changed(change, token, self.at);
         }
@@ -383,7 +387,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Runs `read`, and lets `word` have the placeholder that is found within.
-    pub(super) fn noting(&mut self, word: &mut Word, read: impl FnOnce(&mut Self) -> Result) -> Result {
+    pub(super) fn noting(&mut self, word: &mut ShellWord, read: impl FnOnce(&mut Self) -> Result) -> Result {
         let before = self.last;
         read(self)?;
         if let Some(found) = self.last.filter(|_| self.last != before) {

@@ -14,6 +14,6 @@ mod shell;
 mod word;
 
 pub use argv::Template;
-pub use error::{At, Code, Doubt, ParameterChange, Place, TemplateError};
+pub use error::{At, Code, ParameterChange, TemplateDoubt, TemplateError, TokenPlace};
 pub use placeholder::{TaskPlace, Token};
 pub use quote::shell_quote;

@@ -122,31 +122,31 @@ impl fmt::Display for Token {
 
 /// What a brace begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FoundPlaceholder {
     /// A placeholder.
     Token(Token),
     /// A doubled one such as `{{}}`, which means the text of the token, `{}`.
     Text(Token),
 }
 
-impl Found {
+impl FoundPlaceholder {
     /// How many bytes of the source it takes.
     pub(super) const fn len(self) -> usize {
         match self {
-            Found::Token(token) => token.as_str().len(),
-            Found::Text(token) => token.as_str().len() + 2,
+            FoundPlaceholder::Token(token) => token.as_str().len(),
+            FoundPlaceholder::Text(token) => token.as_str().len() + 2,
         }
     }
 }
 
 /// The placeholder or doubled placeholder that `bytes` begin with.
-pub(super) fn beginning(bytes: &[u8]) -> Option<Found> {
+pub(super) fn beginning(bytes: &[u8]) -> Option<FoundPlaceholder> {
     let inner = bytes.strip_prefix(b"{")?;
     if let Some(token) = Token::beginning(bytes) {
-        return Some(Found::Token(token));
+        return Some(FoundPlaceholder::Token(token));
     }
     let token = Token::beginning(inner)?;
-    (inner.get(token.as_str().len()) == Some(&b'}')).then_some(Found::Text(token))
+    (inner.get(token.as_str().len()) == Some(&b'}')).then_some(FoundPlaceholder::Text(token))
 }
 
 #[cfg(test)]
@@ -156,8 +156,8 @@ mod tests {
     #[test]
     fn every_token_is_found_alone_and_doubled() {
         for token in Token::ALL {
-            assert_eq!(beginning(format!("{token}x").as_bytes()), Some(Found::Token(token)));
-            assert_eq!(beginning(format!("{{{token}}}x").as_bytes()), Some(Found::Text(token)));
+            assert_eq!(beginning(format!("{token}x").as_bytes()), Some(FoundPlaceholder::Token(token)));
+            assert_eq!(beginning(format!("{{{token}}}x").as_bytes()), Some(FoundPlaceholder::Text(token)));
         }
     }
 

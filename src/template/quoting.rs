@@ -1,9 +1,9 @@
 //! The lexer's reading of words: quotes, escapes and expansions.
 
-use super::error::{At, Doubt, Place, TemplateError};
+use super::error::{At, TemplateDoubt, TemplateError, TokenPlace};
 use super::lexer::{Lexer, Opened};
-use super::placeholder::{self, Found};
-use super::word::Word;
+use super::placeholder::{self, FoundPlaceholder};
+use super::word::ShellWord;
 
 type Result<T = ()> = std::result::Result<T, TemplateError>;
 
@@ -16,7 +16,7 @@ pub(super) enum Quoting {
 
 impl Lexer<'_> {
     /// Reads one piece of an unquoted word: a byte, a placeholder, something quoted or an expansion.
-    pub(super) fn word_part(&mut self, word: &mut Word) -> Result {
+    pub(super) fn word_part(&mut self, word: &mut ShellWord) -> Result {
         match self.rest() {
             [b'\'', ..] => self.single_quoted(word),
             [b'"', ..] => self.double_quoted(word),
@@ -29,7 +29,7 @@ impl Lexer<'_> {
                 Ok(())
             }
             [b'\\'] => {
-                self.doubt(Doubt::Continuation, self.at);
+                self.doubt(TemplateDoubt::Continuation, self.at);
                 self.plain(None, word)
             }
             _ => self.plain(None, word),
@@ -37,7 +37,7 @@ impl Lexer<'_> {
     }
 
     /// Takes a placeholder or one byte.
-    fn plain(&mut self, opened: Option<Opened>, word: &mut Word) -> Result {
+    fn plain(&mut self, opened: Option<Opened>, word: &mut ShellWord) -> Result {
         if !self.placeholder(opened, word)? {
             word.text.extend(self.peek());
             self.at += 1;
@@ -45,8 +45,8 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    fn single_quoted(&mut self, word: &mut Word) -> Result {
-        let opened = self.open(Place::SingleQuotes, 1);
+    fn single_quoted(&mut self, word: &mut ShellWord) -> Result {
+        let opened = self.open(TokenPlace::SingleQuotes, 1);
         word.quoted = true;
         while let Some(byte) = self.peek() {
             match byte {
@@ -62,8 +62,8 @@ impl Lexer<'_> {
         self.unterminated(opened)
     }
 
-    fn double_quoted(&mut self, word: &mut Word) -> Result {
-        let opened = self.open(Place::DoubleQuotes, 1);
+    fn double_quoted(&mut self, word: &mut ShellWord) -> Result {
+        let opened = self.open(TokenPlace::DoubleQuotes, 1);
         word.quoted = true;
         loop {
             match self.rest() {
@@ -78,7 +78,7 @@ impl Lexer<'_> {
     }
 
     /// Reads one piece of what stands in double quotes or in a here-document.
-    pub(super) fn double_quoted_part(&mut self, opened: Option<Opened>, word: &mut Word) -> Result {
+    pub(super) fn double_quoted_part(&mut self, opened: Option<Opened>, word: &mut ShellWord) -> Result {
         match self.rest() {
             [b'`', ..] => self.backticks(word),
             [b'$', ..] => self.dollar(Quoting::Double, word),
@@ -104,14 +104,14 @@ impl Lexer<'_> {
     }
 
     /// Reads a dollar sign and the expansion it begins, if it does.
-    fn dollar(&mut self, quoting: Quoting, word: &mut Word) -> Result {
+    fn dollar(&mut self, quoting: Quoting, word: &mut ShellWord) -> Result {
         word.expands = true;
         match placeholder::beginning(&self.rest()[1..]) {
-            Some(Found::Token(token)) => {
+            Some(FoundPlaceholder::Token(token)) => {
                 let at = At::new(self.source, self.at, self.at, self.at + 1 + token.as_str().len());
                 return Err(TemplateError::AfterDollar { token, at });
             }
-            Some(Found::Text(token)) => {
+            Some(FoundPlaceholder::Text(token)) => {
                 self.at += 1;
                 self.doubled(token);
                 return Ok(());
@@ -124,12 +124,12 @@ impl Lexer<'_> {
             [_, b'{', ..] => self.parameter_expansion(word),
             [_, b'\'', ..] if quoting == Quoting::Bare => self.ansi_quoted(word),
             [_, b'[', ..] => {
-                self.doubt(Doubt::BashArithmetic, self.at);
+                self.doubt(TemplateDoubt::BashArithmetic, self.at);
                 self.at += 2;
                 Ok(())
             }
             [_, b'\\', b'\n', ..] => {
-                self.doubt(Doubt::Continuation, self.at + 1);
+                self.doubt(TemplateDoubt::Continuation, self.at + 1);
                 self.at += 1;
                 Ok(())
             }
@@ -145,9 +145,9 @@ impl Lexer<'_> {
     }
 
     /// `$'...'`, in which a backslash escapes a quote where it is known, and not where it is a `$` and a string.
-    fn ansi_quoted(&mut self, word: &mut Word) -> Result {
-        self.doubt(Doubt::AnsiQuotes, self.at);
-        let opened = self.open(Place::SingleQuotes, 2);
+    fn ansi_quoted(&mut self, word: &mut ShellWord) -> Result {
+        self.doubt(TemplateDoubt::AnsiQuotes, self.at);
+        let opened = self.open(TokenPlace::SingleQuotes, 2);
         loop {
             match self.rest() {
                 [] => return self.unterminated(opened),
@@ -162,15 +162,15 @@ impl Lexer<'_> {
     }
 
     /// `$(...)`: a fresh context, even within double quotes.
-    fn substitution(&mut self, word: &mut Word) -> Result {
-        let opened = self.open(Place::Substitution, 2);
+    fn substitution(&mut self, word: &mut ShellWord) -> Result {
+        let opened = self.open(TokenPlace::Substitution, 2);
         self.noting(word, |lexer| lexer.fresh(opened.at, |lexer| lexer.commands(Some(opened))))
     }
 
     /// `` `...` ``: shells look for the end first and read what is within later, so both readings must agree.
-    fn backticks(&mut self, word: &mut Word) -> Result {
+    fn backticks(&mut self, word: &mut ShellWord) -> Result {
         word.expands = true;
-        let opened = self.open(Place::Backticks, 1);
+        let opened = self.open(TokenPlace::Backticks, 1);
         let mut end = self.at;
         loop {
             match &self.source[end..self.limit] {
@@ -178,7 +178,7 @@ impl Lexer<'_> {
                 [b'`', ..] => break,
                 [b'\\', next, ..] => {
                     if b"$`\\\"\n".contains(next) {
-                        self.doubt(Doubt::Backticks, opened.at);
+                        self.doubt(TemplateDoubt::Backticks, opened.at);
                     }
                     end = (end + 2).min(self.limit);
                 }
@@ -188,7 +188,7 @@ impl Lexer<'_> {
         let limit = std::mem::replace(&mut self.limit, end);
         let read = self.closed_by(opened, |lexer| lexer.fresh(opened.at, |lexer| lexer.commands(None)));
         if matches!(read, Err(TemplateError::Unterminated { .. })) {
-            self.doubt(Doubt::Backticks, opened.at);
+            self.doubt(TemplateDoubt::Backticks, opened.at);
         }
         read?;
         self.limit = limit;
@@ -198,10 +198,10 @@ impl Lexer<'_> {
 
     /// `${...}`. Shells differ about quotes within, so that only those are taken which end at the same byte whether
     /// they are read as opening a string, as closing the one around, or as text.
-    fn parameter_expansion(&mut self, word: &mut Word) -> Result {
-        let opened = self.open(Place::Parameter, 2);
+    fn parameter_expansion(&mut self, word: &mut ShellWord) -> Result {
+        let opened = self.open(TokenPlace::Parameter, 2);
         if matches!(self.peek(), Some(b' ' | b'\t' | b'|' | b'(')) {
-            self.doubt(Doubt::Parameter, opened.at);
+            self.doubt(TemplateDoubt::Parameter, opened.at);
         }
         self.closed_by(opened, |lexer| {
             loop {
@@ -217,7 +217,7 @@ impl Lexer<'_> {
                     [b'`', ..] => lexer.backticks(word)?,
                     [byte, ..] => {
                         if placeholder::beginning(lexer.rest()).is_none() && b"{\\\n".contains(byte) {
-                            lexer.doubt(Doubt::Parameter, lexer.at);
+                            lexer.doubt(TemplateDoubt::Parameter, lexer.at);
                         }
                         lexer.plain(None, word)?;
                     }
@@ -233,14 +233,14 @@ impl Lexer<'_> {
         if self.rest().get(inner + 1) == Some(&quote) {
             self.at += inner + 2;
         } else {
-            self.doubt(Doubt::Parameter, self.at);
+            self.doubt(TemplateDoubt::Parameter, self.at);
             self.at += 1;
         }
     }
 
     /// `$((...))`
-    fn arithmetic(&mut self, word: &mut Word) -> Result {
-        let opened = self.open(Place::Arithmetic, 3);
+    fn arithmetic(&mut self, word: &mut ShellWord) -> Result {
+        let opened = self.open(TokenPlace::Arithmetic, 3);
         self.closed_by(opened, |lexer| {
             let mut depth = 0;
             loop {
@@ -253,7 +253,7 @@ impl Lexer<'_> {
                     [b'(', ..] => depth += 1,
                     [b')', ..] if depth > 0 => depth -= 1,
                     [b')' | b'\'' | b'"' | b'\\' | b'\n' | b'#' | b';', ..] => {
-                        lexer.doubt(Doubt::Arithmetic, opened.at);
+                        lexer.doubt(TemplateDoubt::Arithmetic, opened.at);
                     }
                     [b'$', ..] => {
                         lexer.dollar(Quoting::Double, word)?;
@@ -270,7 +270,7 @@ impl Lexer<'_> {
         })
     }
 
-    fn open(&mut self, place: Place, length: usize) -> Opened {
+    fn open(&mut self, place: TokenPlace, length: usize) -> Opened {
         let opened = Opened { place, at: self.at };
         self.at += length;
         opened
@@ -291,7 +291,7 @@ impl Lexer<'_> {
         self.outer_waits |= !outer.is_empty();
         self.deeper(read)?;
         if !self.here_docs.is_empty() {
-            self.doubt(Doubt::HereDocument, at);
+            self.doubt(TemplateDoubt::HereDocument, at);
         }
         self.here_docs = outer;
         self.outer_waits = outer_waits;

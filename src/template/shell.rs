@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::argv::{Template, Word};
+use super::argv::{ArgvWord, Template};
 use super::error::TemplateError;
 use super::lexer::{self, Lexed};
 use super::placeholder::Token;
@@ -28,7 +28,7 @@ impl Template {
     /// The above; a script that is blank, has a NUL byte, or opens something that it never closes.
     pub fn from_shell(script: &OsStr) -> Result<Template, TemplateError> {
         let lexed = read(script)?;
-        Ok(of(lexed, Word::from(Token::Path)))
+        Ok(of(lexed, ArgvWord::from(Token::Path)))
     }
 
     /// Reads the shell command line of a worker, which is started before it is given files: `$1` is empty.
@@ -40,7 +40,7 @@ impl Template {
         let path = lexed.uses_path.then_some(Token::Path);
         match path.into_iter().chain(lexed.parameters.iter().copied()).find(|token| token.is_of_a_file()) {
             Some(token) => Err(TemplateError::FileOfWorker { token }),
-            None => Ok(of(lexed, Word::Literal(OsString::new()))),
+            None => Ok(of(lexed, ArgvWord::Literal(OsString::new()))),
         }
     }
 }
@@ -56,23 +56,23 @@ fn read(script: &OsStr) -> Result<Lexed, TemplateError> {
     lexer::lex(source)
 }
 
-fn of(lexed: Lexed, path: Word) -> Template {
+fn of(lexed: Lexed, path: ArgvWord) -> Template {
     let Lexed { mut script, parameters, words, .. } = lexed;
     if matches!(script.first(), Some(b'-' | b'+')) {
         // Else the shell would take it for an option.
         script.insert(0, b' ');
     }
-    let literal = |text: &str| Word::Literal(OsString::from(text));
-    let mut argv = vec![literal("/bin/sh"), literal("-c"), Word::Literal(OsString::from_vec(script))];
+    let literal = |text: &str| ArgvWord::Literal(OsString::from(text));
+    let mut argv = vec![literal("/bin/sh"), literal("-c"), ArgvWord::Literal(OsString::from_vec(script))];
     argv.extend([literal("sh"), path]);
-    argv.extend(parameters.into_iter().map(Word::from));
+    argv.extend(parameters.into_iter().map(ArgvWord::from));
     Template::from_parts(argv, words)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::{At, Code, Doubt, ParameterChange, Place, TaskPlace};
+    use crate::template::{At, Code, ParameterChange, TaskPlace, TemplateDoubt, TokenPlace};
 
     fn script(source: &str) -> String {
         let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1 };
@@ -189,18 +189,18 @@ mod tests {
     #[test]
     fn a_placeholder_in_quotes_is_an_error() {
         for (source, expected) in [
-            ("f 'a {}'", Place::SingleQuotes),
-            ("f \"a {}\"", Place::DoubleQuotes),
-            ("f \"$(g \"{}\")\"", Place::DoubleQuotes),
-            ("f `g {}`", Place::Backticks),
-            ("f `g $(h {})`", Place::Backticks),
-            ("f ${x:-{}}", Place::Parameter),
-            ("f \"${x:-$(g {})}\"", Place::Parameter),
-            ("f $(( {index} + 1 ))", Place::Arithmetic),
-            ("f <<E\n{}\nE\n", Place::HereDocument),
-            ("f <<'E'\nd = {}\nE\n", Place::HereDocument),
-            ("f <<E\n$(g {})\nE\n", Place::HereDocument),
-            ("f <<{}\n{}\n", Place::HereDocumentEnd),
+            ("f 'a {}'", TokenPlace::SingleQuotes),
+            ("f \"a {}\"", TokenPlace::DoubleQuotes),
+            ("f \"$(g \"{}\")\"", TokenPlace::DoubleQuotes),
+            ("f `g {}`", TokenPlace::Backticks),
+            ("f `g $(h {})`", TokenPlace::Backticks),
+            ("f ${x:-{}}", TokenPlace::Parameter),
+            ("f \"${x:-$(g {})}\"", TokenPlace::Parameter),
+            ("f $(( {index} + 1 ))", TokenPlace::Arithmetic),
+            ("f <<E\n{}\nE\n", TokenPlace::HereDocument),
+            ("f <<'E'\nd = {}\nE\n", TokenPlace::HereDocument),
+            ("f <<E\n$(g {})\nE\n", TokenPlace::HereDocument),
+            ("f <<{}\n{}\n", TokenPlace::HereDocumentEnd),
         ] {
             let TemplateError::Misplaced { place, .. } = error(source) else { panic!("{source:?}") };
             assert_eq!(place, expected, "{source:?}");
@@ -211,7 +211,7 @@ mod tests {
     fn an_error_says_where_and_what_to_write() {
         let found = error("f {}\necho \"é {/}\"");
         let at = At { line: 2, column: 9, piece: "\"é {/}".to_owned() };
-        let place = Place::DoubleQuotes;
+        let place = TokenPlace::DoubleQuotes;
         assert_eq!(found, TemplateError::Misplaced { token: Token::BaseName, place, at });
         insta::assert_snapshot!(found, @r#"{/} can't stand inside double quotes (line 2, column 9 of the shell command: "é {/}), because it becomes a quoted parameter by itself. Write b={/} first, outside of all quotes, and then "$b"; within double quotes $b is enough. The text {/} is written {{/}}"#);
         insta::assert_snapshot!(error("echo \"file {}\""), @r#"{} can't stand inside double quotes (line 1, column 12 of the shell command: "file {}), because it becomes a quoted parameter by itself. For the path write "$1"; within double quotes $1 is enough. The text {} is written {{}}"#);
@@ -233,15 +233,15 @@ mod tests {
     #[test]
     fn what_is_never_closed_is_an_error() {
         for (source, expected) in [
-            ("f 'a", Place::SingleQuotes),
-            ("f \"a", Place::DoubleQuotes),
-            ("f `a", Place::Backticks),
-            ("f $(a {}", Place::Substitution),
-            ("(f", Place::Parentheses),
-            ("f ${a", Place::Parameter),
-            ("f $((1 + 2", Place::Arithmetic),
-            ("f <<E", Place::HereDocument),
-            ("f <<E\na\nE \n", Place::HereDocument),
+            ("f 'a", TokenPlace::SingleQuotes),
+            ("f \"a", TokenPlace::DoubleQuotes),
+            ("f `a", TokenPlace::Backticks),
+            ("f $(a {}", TokenPlace::Substitution),
+            ("(f", TokenPlace::Parentheses),
+            ("f ${a", TokenPlace::Parameter),
+            ("f $((1 + 2", TokenPlace::Arithmetic),
+            ("f <<E", TokenPlace::HereDocument),
+            ("f <<E\na\nE \n", TokenPlace::HereDocument),
         ] {
             match error(source) {
                 TemplateError::Unterminated { place, .. } => assert_eq!(place, expected, "{source:?}"),
@@ -304,27 +304,27 @@ mod tests {
     #[test]
     fn where_shells_differ_a_script_with_placeholders_is_refused() {
         for (source, expected) in [
-            ("f $'a\\'b' {}", Doubt::AnsiQuotes),
-            ("f `g '\\`'` {}", Doubt::Backticks),
-            ("f `g # a\n` {}", Doubt::Backticks),
-            ("f `g 'a` '`' {}", Doubt::Backticks),
-            ("f $((g) | (h)) {}", Doubt::Arithmetic),
-            ("((x = 1 << 2)); f {}", Doubt::BashArithmetic),
-            ("f $[1 + 2] {}", Doubt::BashArithmetic),
-            ("x=$(case a in a) f {};; esac)", Doubt::CaseInParentheses),
-            ("a=(1 2); f {}", Doubt::ParenthesisInWord),
-            ("f a) {}", Doubt::StrayParenthesis),
-            ("f \"${x:-'}'}\" {}", Doubt::Parameter),
-            ("f ${x:-{a} {}", Doubt::Parameter),
-            ("f <<E $(g\n) {}\nE\n", Doubt::HereDocument),
-            ("f <<E \"a\nb\" {}\nE\n", Doubt::HereDocument),
-            ("x=$(f <<E) {}\nE\n", Doubt::HereDocument),
-            ("f <<E {}\n$(g\nE\n)\nE\n", Doubt::HereDocument),
-            ("f <<E {}\na\\\nE\nE\n", Doubt::HereDocument),
-            ("f <<\"a$b\" {}\na$b\n", Doubt::HereDocument),
-            ("f <\\\n<E {}\n'\nE\n", Doubt::Continuation),
-            ("f $\\\n{} {}", Doubt::Continuation),
-            ("f {} \\", Doubt::Continuation),
+            ("f $'a\\'b' {}", TemplateDoubt::AnsiQuotes),
+            ("f `g '\\`'` {}", TemplateDoubt::Backticks),
+            ("f `g # a\n` {}", TemplateDoubt::Backticks),
+            ("f `g 'a` '`' {}", TemplateDoubt::Backticks),
+            ("f $((g) | (h)) {}", TemplateDoubt::Arithmetic),
+            ("((x = 1 << 2)); f {}", TemplateDoubt::BashArithmetic),
+            ("f $[1 + 2] {}", TemplateDoubt::BashArithmetic),
+            ("x=$(case a in a) f {};; esac)", TemplateDoubt::CaseInParentheses),
+            ("a=(1 2); f {}", TemplateDoubt::ParenthesisInWord),
+            ("f a) {}", TemplateDoubt::StrayParenthesis),
+            ("f \"${x:-'}'}\" {}", TemplateDoubt::Parameter),
+            ("f ${x:-{a} {}", TemplateDoubt::Parameter),
+            ("f <<E $(g\n) {}\nE\n", TemplateDoubt::HereDocument),
+            ("f <<E \"a\nb\" {}\nE\n", TemplateDoubt::HereDocument),
+            ("x=$(f <<E) {}\nE\n", TemplateDoubt::HereDocument),
+            ("f <<E {}\n$(g\nE\n)\nE\n", TemplateDoubt::HereDocument),
+            ("f <<E {}\na\\\nE\nE\n", TemplateDoubt::HereDocument),
+            ("f <<\"a$b\" {}\na$b\n", TemplateDoubt::HereDocument),
+            ("f <\\\n<E {}\n'\nE\n", TemplateDoubt::Continuation),
+            ("f $\\\n{} {}", TemplateDoubt::Continuation),
+            ("f {} \\", TemplateDoubt::Continuation),
         ] {
             match error(source) {
                 TemplateError::Doubtful { doubt, .. } => assert_eq!(doubt, expected, "{source:?}"),
@@ -332,7 +332,7 @@ mod tests {
             }
         }
         let deep = "$(".repeat(100_000) + " {}";
-        assert!(matches!(error(&deep), TemplateError::Doubtful { doubt: Doubt::Nesting, .. }));
+        assert!(matches!(error(&deep), TemplateError::Doubtful { doubt: TemplateDoubt::Nesting, .. }));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use super::placeholder::Token;
 
 /// A token and the byte of the script where it stands.
-pub(super) type Found = (Token, usize);
+pub(super) type FoundToken = (Token, usize);
 
 /// A word of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Word {
+pub(super) struct ShellWord {
     /// What the word says after quote removal, without what expansions and placeholders put in.
     pub(super) text: Vec<u8>,
     /// Whether any of it was quoted, so that it is no reserved word.
@@ -15,25 +15,25 @@ pub(super) struct Word {
     /// Whether the shell expands something in it, so that `text` is not all.
     pub(super) expands: bool,
     /// The first placeholder in it, also within a `$(...)`.
-    pub(super) token: Option<Found>,
+    pub(super) token: Option<FoundToken>,
     /// How much of `text` stands before that placeholder.
     pub(super) before: usize,
 }
 
 /// A simple command, or as much of a longer one as stands between two operators.
 #[derive(Debug, Default)]
-pub(super) struct Command {
+pub(super) struct ShellCommand {
     /// The words that are complete, without redirections.
-    pub(super) words: Vec<Word>,
+    pub(super) words: Vec<ShellWord>,
     /// The word being read.
-    pub(super) word: Option<Word>,
+    pub(super) word: Option<ShellWord>,
     /// What the next word is for.
-    pub(super) next: Next,
+    pub(super) next: NextWord,
 }
 
 /// What a word is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextWord {
     /// The command.
     #[default]
     Argument,
@@ -43,9 +43,9 @@ pub(super) enum Next {
     Descriptor,
 }
 
-impl Word {
+impl ShellWord {
     /// Notes a placeholder at the end of what was read so far.
-    pub(super) fn note(&mut self, found: Found) {
+    pub(super) fn note(&mut self, found: FoundToken) {
         if self.token.is_none() {
             self.token = Some(found);
             self.before = self.text.len();

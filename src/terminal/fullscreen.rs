@@ -4,18 +4,18 @@
 use std::io::{self, IsTerminal, Write};
 
 /// Where nobody says how large the terminal is.
-const USUAL: Size = Size { columns: 80, rows: 24 };
+const USUAL: TerminalSize = TerminalSize { columns: 80, rows: 24 };
 
 /// How large a terminal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub struct TerminalSize {
     /// Characters in a line.
     pub columns: usize,
     /// Lines.
     pub rows: usize,
 }
 
-impl Size {
+impl TerminalSize {
     /// Of the terminal that standard output goes to; `None` where it is none.
     pub fn of_stdout() -> Option<Self> {
         let stdout = io::stdout();
@@ -39,11 +39,11 @@ impl Size {
 }
 
 /// Standard output, as a screen of its own. When dropped, the terminal is as it was.
-pub struct Screen<'w> {
+pub struct Fullscreen<'w> {
     out: &'w mut dyn Write,
 }
 
-impl<'w> Screen<'w> {
+impl<'w> Fullscreen<'w> {
     /// Begins to use the terminal behind `out`.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl<'w> Screen<'w> {
     }
 }
 
-impl Drop for Screen<'_> {
+impl Drop for Fullscreen<'_> {
     fn drop(&mut self) {
         let _ = self.out.write_all(b"\x1b[?25h\x1b[?1049l").and_then(|()| self.out.flush());
     }
@@ -77,11 +77,11 @@ impl Drop for Screen<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Size;
+    use super::TerminalSize;
 
     #[test]
     fn long_lines_take_several_rows_and_colours_none() {
-        let size = Size { columns: 4, rows: 9 };
+        let size = TerminalSize { columns: 4, rows: 9 };
         assert_eq!(size.rows_of("1234\n\n12345\n\x1b[31m1234\x1b[0m\n"), 5);
     }
 }

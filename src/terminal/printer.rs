@@ -32,19 +32,19 @@ pub(crate) trait Page: Send {
 
 /// Prints lines in the order they are given. When dropped, it waits for the last one, but not for long.
 pub(crate) struct Printer {
-    shared: Arc<Shared>,
+    shared: Arc<PrinterShared>,
     /// Whether there is a thread; a system that is short of them has lines printed by whoever says them.
     has_thread: bool,
 }
 
-struct Shared {
+struct PrinterShared {
     page: Mutex<Box<dyn Page>>,
-    state: Mutex<State>,
+    state: Mutex<PrinterState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PrinterState {
     lines: VecDeque<String>,
     picture: Option<Arc<dyn Picture>>,
     /// When the picture was drawn last; `None` where none is to be seen.
@@ -57,7 +57,7 @@ struct State {
     is_closed: bool,
 }
 
-impl State {
+impl PrinterState {
     fn is_full(&self) -> bool {
         self.lines.len() >= MOST_LINES
     }
@@ -90,8 +90,8 @@ impl State {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl PrinterShared {
+    fn state(&self) -> MutexGuard<'_, PrinterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -114,7 +114,10 @@ impl Shared {
         }
     }
 
-    fn print_what_there_is<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+    fn print_what_there_is<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, PrinterState>,
+    ) -> MutexGuard<'s, PrinterState> {
         let lines: Vec<String> = state.lines.drain(..).collect();
         let picture = state.picture.clone();
         state.is_printing = true;
@@ -132,7 +135,7 @@ impl Shared {
 impl Printer {
     /// Has lines printed on `page`.
     pub(crate) fn new(page: impl Page + 'static) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PrinterShared {
             page: Mutex::new(Box::new(page)),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -209,10 +212,10 @@ mod tests {
 
     /// Keeps what is shown.
     #[derive(Clone, Default)]
-    struct Sheet(Arc<(Mutex<Shown>, Condvar)>);
+    struct Sheet(Arc<(Mutex<ShownLines>, Condvar)>);
 
     #[derive(Default)]
-    struct Shown {
+    struct ShownLines {
         lines: Vec<String>,
         picture: Option<Vec<String>>,
     }
@@ -279,7 +282,7 @@ mod tests {
         let printer = Printer::new(sheet.clone());
         assert!(printer.show(Arc::new(Still("so far"))));
         printer.put("one".to_owned());
-        let seen = |shown: &mut Shown| shown.picture.is_none() || shown.lines != ["one"];
+        let seen = |shown: &mut ShownLines| shown.picture.is_none() || shown.lines != ["one"];
         drop(changed.wait_while(shown.lock().unwrap(), seen).unwrap());
         printer.hide();
         assert_eq!(shown.lock().unwrap().picture, None);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::terminal::printer::Picture;
-use crate::terminal::rate::{Pace, about, rate};
+use crate::terminal::rate::{RateEstimator, about, rate};
 use crate::units;
 
 /// The bar is at most so wide, and left out where there is room for fewer columns.
@@ -20,7 +20,7 @@ const TIME: usize = 10;
 
 /// How far a launch is. Slots write to it as they begin and end, each at a place of its own.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct ProgressState {
     /// Entries of the share.
     share: u64,
     /// Of those, what had ended before.
@@ -28,7 +28,7 @@ pub(crate) struct Board {
     ended: AtomicU64,
     failed: AtomicU64,
     slots: Vec<Mutex<Slot>>,
-    pace: Mutex<Pace>,
+    pace: Mutex<RateEstimator>,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Board {
+impl ProgressState {
     /// Of a launch that begins `tasks` tasks of a share of so many entries; `slots` is how many are watched.
     pub(crate) fn new(share: u64, tasks: u64, slots: usize) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Board {
             ended: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             slots: (0..slots).map(|_| Mutex::default()).collect(),
-            pace: Mutex::new(Pace::new(Instant::now())),
+            pace: Mutex::new(RateEstimator::new(Instant::now())),
         }
     }
 
@@ -128,7 +128,7 @@ impl Board {
     }
 }
 
-impl Picture for Board {
+impl Picture for ProgressState {
     fn lines(&self, width: usize, height: usize) -> Vec<String> {
         let running = self.running();
         let line = self.line(running.len());
@@ -181,11 +181,11 @@ mod tests {
 
     use unicode_width::UnicodeWidthStr;
 
-    use super::{Board, end_of, start_of};
+    use super::{ProgressState, end_of, start_of};
     use crate::terminal::printer::Picture;
 
-    fn board() -> Board {
-        let board = Board::new(40, 30, 5);
+    fn board() -> ProgressState {
+        let board = ProgressState::new(40, 30, 5);
         for slot in 1..=5 {
             board.begun(slot, OsStr::new(&format!("/data/n1/obs_{slot}\u{7}_星系.fits")));
         }

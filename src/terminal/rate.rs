@@ -16,12 +16,12 @@ const LEAST_ENDS: u64 = 3;
 
 /// When how many had ended.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateEstimator {
     looks: Vec<(Instant, u64)>,
     apart: Duration,
 }
 
-impl Pace {
+impl RateEstimator {
     /// From now on.
     pub(crate) fn new(now: Instant) -> Self {
         Self { looks: vec![(now, 0)], apart: APART }
@@ -81,13 +81,13 @@ pub(crate) fn about(time: Duration) -> String {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{MOST_LOOKS, Pace, about, rate};
+    use super::{MOST_LOOKS, RateEstimator, about, rate};
 
     #[test]
     fn what_was_lately_counts_and_looks_stay_few_over_weeks() {
         let begun = Instant::now();
         let at = |seconds: u64| begun + Duration::from_secs(seconds);
-        let mut pace = Pace::new(begun);
+        let mut pace = RateEstimator::new(begun);
         // Ten a second for an hour, then one.
         let ended = |seconds: u64| if seconds < 3600 { seconds * 10 } else { 36_000 + seconds - 3600 };
         (0..1_209_600).step_by(10).for_each(|seconds| pace.look(at(seconds), ended(seconds)));
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn nothing_is_told_of_too_few_ends() {
         let begun = Instant::now();
-        let pace = Pace::new(begun);
+        let pace = RateEstimator::new(begun);
         assert_eq!(pace.per_second(begun + Duration::from_mins(1), 2), None);
         assert_eq!(pace.per_second(begun + Duration::from_mins(1), 6), Some(0.1));
     }

@@ -1,7 +1,7 @@
 //! JSON that is broken, deep or long: normal in one step, never read twice, the same however it arrives.
 
 use canfar_run::json::{
-    Elements, Kind, members, normalise, scan_value, string_eq, string_text, write_string,
+    Elements, JsonKind, members, normalise, scan_value, string_eq, string_text, write_string,
 };
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -66,9 +66,9 @@ fn documents_of_any_kind_are_refused_or_made_normal() {
         prop_assert_eq!(scan_value(&normal.text, 0, DEPTH).unwrap().end, normal.text.len());
         prop_assert_eq!(
             end.is_ok(),
-            normal.kind == Kind::Array && document.len() >= 2 * usize::from(streamed > 0)
+            normal.kind == JsonKind::Array && document.len() >= 2 * usize::from(streamed > 0)
         );
-        if normal.kind == Kind::Object {
+        if normal.kind == JsonKind::Object {
             for member in members(&normal.text) {
                 let text = string_text(member.key);
                 // What has half a character in it is told with a sign in its place.

@@ -6,8 +6,8 @@ use canfar_run::journal::event::{
     AttemptBegun, Event, ResultsWritten, StopReason, Stopped, TaskEnded, Totals,
 };
 use canfar_run::journal::records::Records;
-use canfar_run::journal::state::{History, Known, LastLaunch};
-use canfar_run::journal::writer::Journal;
+use canfar_run::journal::state::{JournalState, LastLaunch, TaskState};
+use canfar_run::journal::writer::JournalWriter;
 use canfar_run::liveness::takeover::{ended_in_order, first_line, last_words};
 use canfar_run::model::outcome::{Cause, Status};
 use canfar_run::model::shares::Share;
@@ -59,7 +59,7 @@ struct Written {
 fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> {
     let (mut lines, mut number) = (BTreeMap::new(), 0);
     for (launch, steps) in (1..).zip(launches) {
-        let mut journal = Journal::create(&layout.journal(1, launch), "run", launch).unwrap();
+        let mut journal = JournalWriter::create(&layout.journal(1, launch), "run", launch).unwrap();
         for step in steps {
             match *step {
                 Step::Start(index, alone) => {
@@ -123,7 +123,7 @@ fn check((launches, damages): Case) -> Result<(), TestCaseError> {
         first_line(&path).unwrap();
         last_words(&path, "run").unwrap();
     }
-    let history = match History::read(&layout, "run", 1, Share::Range(0..TASKS), LastLaunch::Dead) {
+    let history = match JournalState::read(&layout, "run", 1, Share::Range(0..TASKS), LastLaunch::Dead) {
         Ok(history) => history,
         Err(error) => {
             let told = error.to_string();
@@ -138,8 +138,8 @@ fn check((launches, damages): Case) -> Result<(), TestCaseError> {
         let mut whole = whole.iter().filter(|written| written.index == index).peekable();
         let is_known = whole.peek().is_some();
         let is_ok = whole.any(|written| written.status == Status::Ok);
-        prop_assert!(is_ok == (note.known == Known::Ok), "task {}: {:?}", index, note);
-        prop_assert!(!is_known || note.known != Known::Nothing, "task {}: {:?}", index, note);
+        prop_assert!(is_ok == (note.known == TaskState::Ok), "task {}: {:?}", index, note);
+        prop_assert!(!is_known || note.known != TaskState::Nothing, "task {}: {:?}", index, note);
         if let Some(record) = records.read(note).unwrap() {
             let is_written = written.values().any(|written| {
                 (written.index, written.status) == (index, note.known.status().unwrap_or(Status::Failed))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
-use canfar_run::merge::{Directory, Format, Proof, Targets, survey, write};
+use canfar_run::merge::{Format, MergeDirectory, Proof, Targets, survey, write};
 use canfar_run::model::outcome::Status;
 use canfar_run::model::shares::Strategy as Sharing;
 use canfar_run::record::destination::Destination;
@@ -71,7 +71,7 @@ fn merged(root: &Path, results: &Path) -> anyhow::Result<(PathBuf, Proof)> {
         summary: file("summary.json"),
         allow_missing: false,
     };
-    let mut survey = survey(vec![Directory::open(root, HeartbeatTimes::default())?], Format::Json)?;
+    let mut survey = survey(vec![MergeDirectory::open(root, HeartbeatTimes::default())?], Format::Json)?;
     let results = write(&mut survey, &targets, &mut std::io::sink())?;
     Ok((results.path().unwrap().to_owned(), survey.proof))
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
-use canfar_run::merge::{Directory, Format, MissingReplica, Proof, Targets, survey, write};
+use canfar_run::merge::{Format, MergeDirectory, MissingReplica, Proof, Targets, survey, write};
 use canfar_run::model::outcome::Status;
 use canfar_run::model::shares::Strategy as Sharing;
 use canfar_run::record::destination::Destination;
@@ -274,7 +274,7 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
         write_run(&roots[number], number, case, &mut tokens, &mut model);
     }
     let directories =
-        roots.iter().map(|root| Directory::open(root, HeartbeatTimes::default()).unwrap()).collect();
+        roots.iter().map(|root| MergeDirectory::open(root, HeartbeatTimes::default()).unwrap()).collect();
     let file = |name| Destination::Path(dir.path().join(name));
     let targets = Targets {
         results: file("all.json"),
@@ -349,7 +349,7 @@ fn run_of(root: &Path) -> Value {
 
 /// What a merge of directories finds, and the numbers that it writes.
 fn merged(dir: &Path, roots: &[PathBuf]) -> ([u64; 5], Vec<u64>) {
-    let open = |root: &PathBuf| Directory::open(root, HeartbeatTimes::default()).unwrap();
+    let open = |root: &PathBuf| MergeDirectory::open(root, HeartbeatTimes::default()).unwrap();
     let file = |name| Destination::Path(dir.join(name));
     let targets = Targets {
         results: file("all.json"),

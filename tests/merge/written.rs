@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use canfar_run::journal::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
-use canfar_run::journal::state::{History, LastLaunch};
-use canfar_run::journal::writer::Journal;
+use canfar_run::journal::state::{JournalState, LastLaunch};
+use canfar_run::journal::writer::JournalWriter;
 use canfar_run::model::entries::{Entries, Entry};
 use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::replica::Replica;
 use canfar_run::model::shares::{Share, Strategy};
 use canfar_run::record::inputs::{self, Command, InputList, Origin, Source};
-use canfar_run::record::item::{self, Meta, TaskResult};
+use canfar_run::record::item::{self, RecordMeta, TaskResult};
 use canfar_run::record::results;
 use canfar_run::store::layout::Layout;
 use canfar_run::text::PathText;
@@ -62,7 +62,7 @@ impl WrittenRun {
     /// A record of a task, with `result` in it, as made by a run of this name.
     pub(crate) fn record(&self, run: &str, made: Made, status: Status, result: &str) -> Vec<u8> {
         let path = self.path(made.index).as_os_str();
-        let meta = Meta {
+        let meta = RecordMeta {
             run: run.to_owned(),
             index: made.index,
             path: PathText::readable(path),
@@ -87,7 +87,7 @@ impl WrittenRun {
     /// Begins a launch of a replica; nobody is at work in it.
     pub(crate) fn launch(&self, replica_id: u32, launch: u32) -> WrittenLaunch<'_> {
         let mut journal =
-            Journal::create(&self.layout.journal(replica_id, launch), self.id(), launch).unwrap();
+            JournalWriter::create(&self.layout.journal(replica_id, launch), self.id(), launch).unwrap();
         journal.add(&Event::Run(Box::new(LaunchBegun {
             replica_id,
             replica_count: self.list.header().replica_count,
@@ -115,7 +115,7 @@ pub(crate) struct Made {
 /// A launch that goes on until it is stopped or dropped, as if killed.
 pub(crate) struct WrittenLaunch<'r> {
     run: &'r WrittenRun,
-    journal: Journal,
+    journal: JournalWriter,
     replica_id: u32,
     launch: u32,
 }
@@ -142,7 +142,8 @@ impl WrittenLaunch<'_> {
     pub(crate) fn stop(mut self) {
         self.commit();
         let (run, id) = (self.run, self.replica_id);
-        let history = History::read(&run.layout, run.id(), id, run.share(id), LastLaunch::MayLive).unwrap();
+        let history =
+            JournalState::read(&run.layout, run.id(), id, run.share(id), LastLaunch::MayLive).unwrap();
         self.journal
             .add(&Event::ResultsWritten(results::prepare(&run.layout, id, &history).unwrap().put().unwrap()));
         let exit = i32::from(history.standing().ok < history.share().len());

@@ -7,12 +7,12 @@ use canfar_run::journal::event::{
     AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped, TaskEnded,
     Totals,
 };
-use canfar_run::journal::state::{History, LastLaunch};
-use canfar_run::journal::writer::Journal;
+use canfar_run::journal::state::{JournalState, LastLaunch};
+use canfar_run::journal::writer::JournalWriter;
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::model::provenance::Process;
-use canfar_run::status::{State, Watcher};
+use canfar_run::status::{ReplicaState, RunMonitor};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -46,7 +46,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
     let before = history(run);
     let mut known: BTreeMap<u64, Status> =
         before.tasks().filter_map(|(index, note)| Some((index, note.known.status()?))).collect();
-    let mut journal = Journal::create(&run.layout.journal(1, number), run.id(), number).unwrap();
+    let mut journal = JournalWriter::create(&run.layout.journal(1, number), run.id(), number).unwrap();
     let begun = LaunchBegun {
         replica_id: 1,
         replica_count: 1,
@@ -138,8 +138,8 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
     journal.commit().unwrap();
 }
 
-fn history(run: &WrittenRun) -> History {
-    History::read(&run.layout, run.id(), 1, run.share(1), LastLaunch::Dead).unwrap()
+fn history(run: &WrittenRun) -> JournalState {
+    JournalState::read(&run.layout, run.id(), 1, run.share(1), LastLaunch::Dead).unwrap()
 }
 
 type Case = (Vec<(Vec<Step>, bool)>, Index);
@@ -154,7 +154,7 @@ fn check((launches, cut): Case) -> Result<(), TestCaseError> {
     let length = cut.index(whole.len() + 1);
     std::fs::write(&path, &whole[..length]).unwrap();
 
-    let mut watcher = Watcher::open(dir.path(), HeartbeatTimes::default()).unwrap();
+    let mut watcher = RunMonitor::open(dir.path(), HeartbeatTimes::default()).unwrap();
     let figures = watcher.look().unwrap();
     let standing = history(&run).standing();
     let replica = &figures.replicas[0];
@@ -164,7 +164,7 @@ fn check((launches, cut): Case) -> Result<(), TestCaseError> {
         "{:?}",
         replica
     );
-    prop_assert!(replica.state != State::Running || replica.started_at.is_none(), "{:?}", replica);
+    prop_assert!(replica.state != ReplicaState::Running || replica.started_at.is_none(), "{:?}", replica);
     // Who watched it grow knows the same.
     std::fs::write(&path, &whole).unwrap();
     let standing = history(&run).standing();

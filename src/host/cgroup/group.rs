@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::memory::MemoryGroup;
-use super::place::{Place, Tables, Version};
+use super::place::{CgroupPlace, CgroupVersion, Tables};
 use crate::host::procfs;
 
 /// The control groups this process is in, of version 1, 2 or both.
 #[derive(Debug)]
 pub struct Cgroup {
     root: PathBuf,
-    cpu: Option<Place>,
-    memory: Option<Place>,
-    pids: Option<Place>,
+    cpu: Option<CgroupPlace>,
+    memory: Option<CgroupPlace>,
+    pids: Option<CgroupPlace>,
 }
 
 impl Cgroup {
@@ -36,8 +36,8 @@ impl Cgroup {
     pub fn cpu_quota(&self) -> Option<f64> {
         let place = self.cpu.as_ref()?;
         let quotas = place.levels.iter().filter_map(|level| match place.version {
-            Version::V1 => quota(&read(level, "cpu.cfs_quota_us")?, &read(level, "cpu.cfs_period_us")?),
-            Version::V2 => {
+            CgroupVersion::V1 => quota(&read(level, "cpu.cfs_quota_us")?, &read(level, "cpu.cfs_period_us")?),
+            CgroupVersion::V2 => {
                 let text = read(level, "cpu.max")?;
                 let (quota_text, period) = text.split_once(' ')?;
                 quota(quota_text, period)

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::group::read;
-use super::place::{Place, Version};
+use super::place::{CgroupPlace, CgroupVersion};
 
 /// Longest statistics that are read, bytes; kernels write two or three thousand.
 const LONGEST: usize = 8192;
@@ -40,15 +40,15 @@ struct Files {
 
 impl MemoryGroup {
     /// `machine` is how many bytes there are at all.
-    pub(crate) fn of(place: &Place, machine: Option<u64>) -> Option<Self> {
+    pub(crate) fn of(place: &CgroupPlace, machine: Option<u64>) -> Option<Self> {
         let (limit, level) = smallest(place)?;
         if limit >= machine.unwrap_or(UNLIMITED).min(UNLIMITED) {
             return None;
         }
         let own = place.levels.first()?;
         let (usage, events, droppable) = match place.version {
-            Version::V1 => ("memory.usage_in_bytes", "memory.oom_control", DROPPABLE_V1),
-            Version::V2 => ("memory.current", "memory.events", DROPPABLE_V2),
+            CgroupVersion::V1 => ("memory.usage_in_bytes", "memory.oom_control", DROPPABLE_V1),
+            CgroupVersion::V2 => ("memory.current", "memory.events", DROPPABLE_V2),
         };
         let files = Files {
             usage: File::open(level.join(usage)).ok(),
@@ -83,11 +83,11 @@ impl MemoryGroup {
 
 /// The smallest limit and the level that has it. One of a level that can't be seen, which only version 1 tells of, is
 /// taken to bind the uppermost one that can.
-fn smallest(place: &Place) -> Option<(u64, &Path)> {
+fn smallest(place: &CgroupPlace) -> Option<(u64, &Path)> {
     let limits = place.levels.iter().filter_map(|level| {
         let name = match place.version {
-            Version::V1 => "memory.limit_in_bytes",
-            Version::V2 => "memory.max",
+            CgroupVersion::V1 => "memory.limit_in_bytes",
+            CgroupVersion::V2 => "memory.max",
         };
         Some((read(level, name)?.parse().ok()?, level.as_path()))
     });

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Whose files a controller's folders have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
+pub(crate) enum CgroupVersion {
     /// A hierarchy for each controller, or a few of them.
     V1,
     /// One for all.
@@ -16,8 +16,8 @@ pub(crate) enum Version {
 
 /// The folders of one controller.
 #[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) version: Version,
+pub(crate) struct CgroupPlace {
+    pub(crate) version: CgroupVersion,
     /// The process's own group first, then those around it as far as they can be seen; never empty.
     pub(crate) levels: Vec<PathBuf>,
 }
@@ -37,8 +37,8 @@ impl Tables {
     }
 
     /// Where `controller` is: a hierarchy of its own comes first, since what is there is not in the common one.
-    pub(crate) fn place(&self, controller: &str) -> Option<Place> {
-        [Version::V1, Version::V2].into_iter().find_map(|version| {
+    pub(crate) fn place(&self, controller: &str) -> Option<CgroupPlace> {
+        [CgroupVersion::V1, CgroupVersion::V2].into_iter().find_map(|version| {
             let own = self.own_group(version, controller)?;
             let mounts: Vec<Mount> = lines(&self.mounts)
                 .filter_map(Mount::parse)
@@ -50,18 +50,18 @@ impl Tables {
             let levels = resolved
                 .max_by_key(Vec::len)
                 .or_else(|| mounts.first().map(|mount| vec![self.below_root(&mount.point)]))?;
-            Some(Place { version, levels })
+            Some(CgroupPlace { version, levels })
         })
     }
 
     /// The path of the process's group within its hierarchy: the third field of its line.
-    fn own_group(&self, version: Version, controller: &str) -> Option<PathBuf> {
+    fn own_group(&self, version: CgroupVersion, controller: &str) -> Option<PathBuf> {
         lines(&self.groups).find_map(|line| {
             let mut fields = line.splitn(3, |byte| *byte == b':');
             let (hierarchy, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
             let is_it = match version {
-                Version::V1 => has_word(controllers, controller),
-                Version::V2 => hierarchy == b"0" && controllers.is_empty(),
+                CgroupVersion::V1 => has_word(controllers, controller),
+                CgroupVersion::V2 => hierarchy == b"0" && controllers.is_empty(),
             };
             is_it.then(|| PathBuf::from(OsStr::from_bytes(path)))
         })
@@ -109,10 +109,10 @@ impl Mount {
         })
     }
 
-    fn carries(&self, version: Version, controller: &str) -> bool {
+    fn carries(&self, version: CgroupVersion, controller: &str) -> bool {
         match version {
-            Version::V1 => self.kind == b"cgroup" && has_word(&self.options, controller),
-            Version::V2 => self.kind == b"cgroup2",
+            CgroupVersion::V1 => self.kind == b"cgroup" && has_word(&self.options, controller),
+            CgroupVersion::V2 => self.kind == b"cgroup2",
         }
     }
 }

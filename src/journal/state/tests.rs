@@ -1,27 +1,27 @@
 //! What journals of every kind come to.
 
-use super::{History, Known, LastLaunch, Problem};
+use super::{JournalState, LastLaunch, Problem, TaskState};
 use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, TaskEnded, Totals};
 use crate::journal::records::Records;
-use crate::journal::writer::{self, Journal};
+use crate::journal::writer::{self, JournalWriter};
 use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use crate::model::provenance::Process;
-use crate::model::quarantine::{Seen, Suspect};
+use crate::model::quarantine::{SeenUsage, Suspect};
 use crate::model::shares::Share;
 use crate::store::layout::Layout;
 
 const SHARE: Share = Share::Range(10..20);
 
-fn journal(layout: &Layout, launch: u32) -> Journal {
+fn journal(layout: &Layout, launch: u32) -> JournalWriter {
     std::fs::create_dir_all(layout.journals()).unwrap();
-    Journal::create(&layout.journal(1, launch), "run", launch).unwrap()
+    JournalWriter::create(&layout.journal(1, launch), "run", launch).unwrap()
 }
 
-fn start(journal: &mut Journal, index: u64, alone: bool) {
+fn start(journal: &mut JournalWriter, index: u64, alone: bool) {
     journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone }));
 }
 
-fn end(journal: &mut Journal, index: u64, status: Status, record: &str) {
+fn end(journal: &mut JournalWriter, index: u64, status: Status, record: &str) {
     let cause = (status == Status::Failed).then_some(Cause::Exit);
     journal.add_end(TaskEnded { index, status, cause, replaces: false, no_result: false }, record.as_bytes());
 }
@@ -33,8 +33,8 @@ fn checked(line: &str) -> String {
     format!("{head},\"check\":\"{check}\",\"record\":{record}")
 }
 
-fn read(layout: &Layout, last: LastLaunch) -> History {
-    History::read(layout, "run", 1, SHARE, last).unwrap()
+fn read(layout: &Layout, last: LastLaunch) -> JournalState {
+    JournalState::read(layout, "run", 1, SHARE, last).unwrap()
 }
 
 #[test]
@@ -79,12 +79,14 @@ fn ok_beats_failed_and_newer_beats_older_over_all_launches() {
     }
     let history = read(&layout, LastLaunch::Dead);
     let mut records = Records::new(layout, 1);
-    for (index, known, record) in [(10, Known::Ok, "7"), (11, Known::Ok, "5"), (12, Known::Failed, "6")] {
+    for (index, known, record) in
+        [(10, TaskState::Ok, "7"), (11, TaskState::Ok, "5"), (12, TaskState::Failed, "6")]
+    {
         let note = history.task(index).unwrap();
         assert_eq!(note.known, known);
         assert_eq!(records.read(note).unwrap(), Some(record.as_bytes()), "task {index}");
     }
-    assert_eq!(history.task(13).unwrap().known, Known::Nothing);
+    assert_eq!(history.task(13).unwrap().known, TaskState::Nothing);
 }
 
 #[test]
@@ -103,14 +105,14 @@ fn what_ran_when_a_container_died_is_a_suspect_and_what_ran_alone_is_lost() {
     let mut second = journal(&layout, 2);
     start(&mut second, 10, true);
     second.commit().unwrap();
-    assert_eq!(read(&layout, LastLaunch::MayLive).task(10).unwrap().known, Known::Nothing);
+    assert_eq!(read(&layout, LastLaunch::MayLive).task(10).unwrap().known, TaskState::Nothing);
     let history = read(&layout, LastLaunch::Dead);
-    assert_eq!(history.task(10).unwrap().known, Known::Lost);
+    assert_eq!(history.task(10).unwrap().known, TaskState::Lost);
     assert!(history.suspects.is_empty() && !history.task(10).unwrap().has_record());
     assert_eq!(history.task(10).unwrap().attempts, 2);
 }
 
-fn begin(journal: &mut Journal, limit: Option<u64>) {
+fn begin(journal: &mut JournalWriter, limit: Option<u64>) {
     let process = Process::current(None);
     journal.add(&Event::Run(Box::new(LaunchBegun {
         replica_id: 1,
@@ -175,7 +177,7 @@ fn what_ran_out_of_memory_is_to_run_alone_and_its_use_is_not_what_others_are_jud
     written.commit().unwrap();
     let history = read(&layout, LastLaunch::Dead);
     assert_eq!(history.suspects, [(10, Suspect { is_hungry: true, ..Suspect::default() })].into());
-    assert_eq!(history.seen, Seen { attempts: 3, largest: 70 });
+    assert_eq!(history.seen, SeenUsage { attempts: 3, largest: 70 });
 }
 
 #[test]
@@ -200,7 +202,7 @@ fn lines_that_are_torn_foreign_or_unknown_are_passed_over_and_told() {
         [Problem::Line(..), Problem::OtherRun(_, other), Problem::Stranger(_, 1)] if other == "other"
     ));
     std::fs::write(written.path(), text.replace("\"v\":1", "\"v\":2")).unwrap();
-    let refused = History::read(&layout, "run", 1, SHARE, LastLaunch::Dead).unwrap_err();
+    let refused = JournalState::read(&layout, "run", 1, SHARE, LastLaunch::Dead).unwrap_err();
     assert!(refused.to_string().contains("format version 2"), "{refused}");
 }
 
@@ -220,8 +222,8 @@ fn words_of_a_later_version_do_not_make_lines_unreadable() {
     std::fs::write(path, lines.map(|rest| checked(&line(rest))).concat()).unwrap();
     let history = read(&layout, LastLaunch::Dead);
     assert_eq!(history.problems, []);
-    assert_eq!(history.task(11).unwrap().known, Known::Failed);
-    assert_eq!(history.task(12).unwrap().known, Known::Nothing);
+    assert_eq!(history.task(11).unwrap().known, TaskState::Failed);
+    assert_eq!(history.task(12).unwrap().known, TaskState::Nothing);
     assert!(history.suspects.is_empty());
     assert_eq!(history.launches[0].stop.as_ref().unwrap().exit, 3);
 }

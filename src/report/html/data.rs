@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::report::html::model::{Chronicle, State, Stretch, StretchEnd, Task};
+use crate::report::html::model::{AttemptSpan, AttemptSpanEnd, RunHistory, TaskHistory, TaskStanding};
 use crate::units;
 
 #[derive(Serialize)]
@@ -52,7 +52,7 @@ struct Stretches {
 }
 
 /// Writes it so that it can stand in a script element, whatever names hold.
-pub(super) fn write(chronicle: &Chronicle, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(chronicle: &RunHistory, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(Guarded(out), &Data::of(chronicle)).map_err(io::Error::from)
 }
 
@@ -76,7 +76,7 @@ impl Write for Guarded<'_> {
 }
 
 impl<'a> Data<'a> {
-    fn of(chronicle: &'a Chronicle) -> Self {
+    fn of(chronicle: &'a RunHistory) -> Self {
         let begun = chronicle.times().map_or(0, |times| times.0);
         let tasks = &chronicle.tasks;
         let (folders, folder, name) = names(chronicle);
@@ -101,7 +101,7 @@ impl<'a> Data<'a> {
     }
 }
 
-fn of_usage(tasks: &[Task], of: impl Fn(&Task) -> Option<i64>) -> Vec<Option<i64>> {
+fn of_usage(tasks: &[TaskHistory], of: impl Fn(&TaskHistory) -> Option<i64>) -> Vec<Option<i64>> {
     tasks.iter().map(of).collect()
 }
 
@@ -110,24 +110,24 @@ fn millis(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-fn launches(chronicle: &Chronicle, begun: i64) -> Vec<LaunchBar> {
-    let bar = |launch: &crate::report::html::model::Launch| {
+fn launches(chronicle: &RunHistory, begun: i64) -> Vec<LaunchBar> {
+    let bar = |launch: &crate::report::html::model::TimelineLaunch| {
         (launch.replica, launch.slots, launch.begun_ms - begun, launch.last_ms - begun)
     };
     chronicle.launches.iter().map(bar).collect()
 }
 
-fn state_digit(state: State) -> char {
+fn state_digit(state: TaskStanding) -> char {
     match state {
-        State::Ok => '0',
-        State::Failed => '1',
-        State::Running => '2',
-        State::Missing => '3',
+        TaskStanding::Ok => '0',
+        TaskStanding::Failed => '1',
+        TaskStanding::Running => '2',
+        TaskStanding::Missing => '3',
     }
 }
 
 /// Many files lie in few folders.
-fn names(chronicle: &Chronicle) -> (Vec<String>, Vec<u32>, Vec<String>) {
+fn names(chronicle: &RunHistory) -> (Vec<String>, Vec<u32>, Vec<String>) {
     let (mut folders, mut folder, mut name) = (Vec::new(), Vec::new(), Vec::new());
     let mut places: HashMap<String, u32> = HashMap::new();
     for entry in chronicle.entries.iter() {
@@ -147,8 +147,8 @@ fn names(chronicle: &Chronicle) -> (Vec<String>, Vec<u32>, Vec<String>) {
 }
 
 impl Stretches {
-    fn of(stretches: &[Stretch], begun: i64) -> Self {
-        let index = |one: &Stretch| i64::try_from(one.index).unwrap_or(i64::MAX);
+    fn of(stretches: &[AttemptSpan], begun: i64) -> Self {
+        let index = |one: &AttemptSpan| i64::try_from(one.index).unwrap_or(i64::MAX);
         Self {
             task: differences(stretches.iter().map(index)),
             replica: differences(stretches.iter().map(|one| i64::from(one.replica))),
@@ -160,12 +160,12 @@ impl Stretches {
     }
 }
 
-fn end_digit(end: StretchEnd) -> char {
+fn end_digit(end: AttemptSpanEnd) -> char {
     match end {
-        StretchEnd::Ok => '0',
-        StretchEnd::Failed => '1',
-        StretchEnd::Running => '2',
-        StretchEnd::Cut => '3',
+        AttemptSpanEnd::Ok => '0',
+        AttemptSpanEnd::Failed => '1',
+        AttemptSpanEnd::Running => '2',
+        AttemptSpanEnd::Cut => '3',
     }
 }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::numbers::grouped;
-use crate::report::html::model::{Chronicle, Example, Kind};
+use crate::report::html::model::{FailureExample, FailureKind, RunHistory};
 use crate::units;
 
 /// So many kinds are listed.
@@ -12,7 +12,7 @@ const KINDS: usize = 200;
 /// So many kinds are open at first.
 const OPEN: usize = 3;
 
-pub(super) fn section(chronicle: &Chronicle) -> Markup {
+pub(super) fn section(chronicle: &RunHistory) -> Markup {
     let kinds = &chronicle.kinds;
     html! {
         section aria-labelledby="failures-title" {
@@ -30,7 +30,7 @@ pub(super) fn section(chronicle: &Chronicle) -> Markup {
     }
 }
 
-fn kind_of(chronicle: &Chronicle, place: usize, kind: &Kind) -> Markup {
+fn kind_of(chronicle: &RunHistory, place: usize, kind: &FailureKind) -> Markup {
     html! {
         details.kind open[place < OPEN] {
             summary {
@@ -51,7 +51,7 @@ fn files(count: u64) -> String {
     if count == 1 { "this file".to_owned() } else { format!("these {} files", grouped(count)) }
 }
 
-fn example_of(chronicle: &Chronicle, example: &Example, is_open: bool) -> Markup {
+fn example_of(chronicle: &RunHistory, example: &FailureExample, is_open: bool) -> Markup {
     let at = usize::try_from(example.index).ok();
     let path = at.and_then(|at| chronicle.entries.get(at)).map(|entry| units::path(entry.path));
     let replica = at.and_then(|at| chronicle.tasks.get(at)).map_or(0, |task| task.replica);

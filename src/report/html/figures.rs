@@ -4,13 +4,13 @@ use maud::{Markup, PreEscaped, html};
 
 use super::charts::{Axis, Value, histogram, scatter};
 use super::numbers::{grouped, seconds};
-use crate::report::html::model::{Chronicle, State, Task};
+use crate::report::html::model::{RunHistory, TaskHistory, TaskStanding};
 use crate::units;
 
 /// Durations below are told as this: no clock here tells more, and a logarithm needs something.
 const LEAST_S: f64 = 0.001;
 
-pub(super) fn section(chronicle: &Chronicle) -> Markup {
+pub(super) fn section(chronicle: &RunHistory) -> Markup {
     let duration = Axis { name: "duration", base: 10.0, label: &seconds };
     let memory = Axis { name: "memory of the largest process", base: 2.0, label: &bytes };
     let size = Axis { name: "size of the input", base: 2.0, label: &bytes };
@@ -21,7 +21,7 @@ pub(super) fn section(chronicle: &Chronicle) -> Markup {
         .iter()
         .filter_map(|task| {
             let value = task.usage?.duration_s.max(LEAST_S);
-            Some((task.size.filter(|size| *size > 0)? as f64, (value, task.state == State::Failed)))
+            Some((task.size.filter(|size| *size > 0)? as f64, (value, task.state == TaskStanding::Failed)))
         })
         .collect();
     html! {
@@ -51,8 +51,8 @@ fn figure(title: &str, svg: Option<String>, words: &str) -> Markup {
     }
 }
 
-fn values(chronicle: &Chronicle, of: impl Fn(&Task) -> Option<f64>) -> Vec<Value> {
-    chronicle.tasks.iter().filter_map(|task| Some((of(task)?, task.state == State::Failed))).collect()
+fn values(chronicle: &RunHistory, of: impl Fn(&TaskHistory) -> Option<f64>) -> Vec<Value> {
+    chronicle.tasks.iter().filter_map(|task| Some((of(task)?, task.state == TaskStanding::Failed))).collect()
 }
 
 fn in_words(values: &[Value], label: &dyn Fn(f64) -> String) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::report::html::model::{Chronicle, Counts, Launch, StretchEnd};
+use crate::report::html::model::{AttemptSpanEnd, HistoryCounts, RunHistory, TimelineLaunch};
 use crate::units;
 
 /// What a run took, milliseconds.
@@ -24,14 +24,16 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn of(chronicle: &Chronicle) -> Self {
-        let sum = |of: &dyn Fn(&Launch) -> i64| chronicle.launches.iter().map(of).sum();
-        let given = |launch: &Launch| {
+    pub(super) fn of(chronicle: &RunHistory) -> Self {
+        let sum = |of: &dyn Fn(&TimelineLaunch) -> i64| chronicle.launches.iter().map(of).sum();
+        let given = |launch: &TimelineLaunch| {
             let cpus = launch.begun.as_ref().map_or(0.0, |begun| begun.limits.cpus);
             cpus * launch.span_ms() as f64
         };
-        let vain =
-            chronicle.stretches.iter().filter(|one| matches!(one.end, StretchEnd::Failed | StretchEnd::Cut));
+        let vain = chronicle
+            .stretches
+            .iter()
+            .filter(|one| matches!(one.end, AttemptSpanEnd::Failed | AttemptSpanEnd::Cut));
         Self {
             wall: chronicle.times().map_or(0, |(begun, last)| last - begun),
             cpu: chronicle.launches.iter().map(|launch| launch.cpu_s * 1000.0).sum(),
@@ -43,7 +45,7 @@ impl Times {
     }
 }
 
-pub(super) fn section(chronicle: &Chronicle, counts: Counts, times: &Times) -> Markup {
+pub(super) fn section(chronicle: &RunHistory, counts: HistoryCounts, times: &Times) -> Markup {
     let number = |name: &str, key: &str, count: u64| {
         html! { div class={ "number " (key) } { dt { (name) } dd data-count=(key) data-value=(count) { (grouped(count)) } } }
     };

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{self, Times, grouped};
 use super::{data, failures, figures, provenance, replicas};
-use crate::report::html::model::{Chronicle, Counts};
+use crate::report::html::model::{HistoryCounts, RunHistory};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -25,7 +25,7 @@ const PROBLEMS: usize = 50;
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write(chronicle: &Chronicle, root: &Path, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(chronicle: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Result<()> {
     let counts = chronicle.counts();
     let title = format!("Run {}: {}", chronicle.header.run, standing(chronicle, counts));
     let before = html! {
@@ -52,7 +52,7 @@ pub fn write(chronicle: &Chronicle, root: &Path, out: &mut dyn Write) -> io::Res
 }
 
 /// How the run stands, in a few words.
-fn standing(chronicle: &Chronicle, counts: Counts) -> String {
+fn standing(chronicle: &RunHistory, counts: HistoryCounts) -> String {
     let missing = counts.missing + counts.running;
     let failed =
         if counts.failed > 0 { format!(", {} failed", grouped(counts.failed)) } else { String::new() };
@@ -65,7 +65,7 @@ fn standing(chronicle: &Chronicle, counts: Counts) -> String {
     }
 }
 
-fn body(chronicle: &Chronicle, counts: Counts, root: &Path) -> Markup {
+fn body(chronicle: &RunHistory, counts: HistoryCounts, root: &Path) -> Markup {
     let times = Times::of(chronicle);
     html! {
         a.skip href="#tasks-title" { "Skip to the table of tasks" }
@@ -97,7 +97,7 @@ fn body(chronicle: &Chronicle, counts: Counts, root: &Path) -> Markup {
     }
 }
 
-fn problems(chronicle: &Chronicle) -> Markup {
+fn problems(chronicle: &RunHistory) -> Markup {
     let problems = &chronicle.problems;
     html! {
         @if !problems.is_empty() {

@@ -11,12 +11,12 @@ use super::replicas;
 use crate::discover::EntryType;
 use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Command, Header, Source};
-use crate::report::html::model::{Chronicle, Launch, State};
+use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
 use crate::template::shell_quote;
 use crate::text::OsText;
 use crate::units;
 
-pub(super) fn section(chronicle: &Chronicle, root: &Path) -> Markup {
+pub(super) fn section(chronicle: &RunHistory, root: &Path) -> Markup {
     let header = &chronicle.header;
     html! {
         section aria-labelledby="provenance-title" {
@@ -107,10 +107,10 @@ struct Content<'a> {
 
 /// Each such file with all that launches found in it, in the order of time; before any launch, as whoever made the list
 /// found it.
-fn files_of_command(chronicle: &Chronicle) -> BTreeMap<&OsText, Vec<Content<'_>>> {
+fn files_of_command(chronicle: &RunHistory) -> BTreeMap<&OsText, Vec<Content<'_>>> {
     let records = records_by_content(chronicle);
     let mut files: BTreeMap<&OsText, Vec<Content<'_>>> = BTreeMap::new();
-    let mut launches: Vec<&Launch> = chronicle.launches.iter().collect();
+    let mut launches: Vec<&TimelineLaunch> = chronicle.launches.iter().collect();
     launches.sort_by_key(|launch| launch.begun_ms);
     for launch in launches {
         for file in launch.begun.iter().flat_map(|begun| &begun.command_files) {
@@ -130,9 +130,9 @@ fn files_of_command(chronicle: &Chronicle) -> BTreeMap<&OsText, Vec<Content<'_>>
     files
 }
 
-fn records_by_content(chronicle: &Chronicle) -> RecordsByContent {
+fn records_by_content(chronicle: &RunHistory) -> RecordsByContent {
     let mut ok: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-    for task in chronicle.tasks.iter().filter(|task| task.state == State::Ok) {
+    for task in chronicle.tasks.iter().filter(|task| task.state == TaskStanding::Ok) {
         *ok.entry((task.replica, task.launch)).or_default() += 1;
     }
     let mut records = RecordsByContent::default();
@@ -159,7 +159,7 @@ fn file(name: &OsText, contents: &[Content<'_>]) -> Markup {
 }
 
 /// What launches say of themselves, each once.
-fn told(launches: &[Launch], of: impl Fn(&Launch) -> Option<String>) -> String {
+fn told(launches: &[TimelineLaunch], of: impl Fn(&TimelineLaunch) -> Option<String>) -> String {
     const NAMED: usize = 12;
     let all: BTreeSet<String> = launches.iter().filter_map(of).collect();
     let mut text = all.iter().take(NAMED).map(|one| units::printable(one)).collect::<Vec<_>>().join(", ");
@@ -169,7 +169,7 @@ fn told(launches: &[Launch], of: impl Fn(&Launch) -> Option<String>) -> String {
     text
 }
 
-fn launches(launches: &[Launch]) -> Markup {
+fn launches(launches: &[TimelineLaunch]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Launches" {
             table {
@@ -184,7 +184,7 @@ fn launches(launches: &[Launch]) -> Markup {
     }
 }
 
-fn launch_row(launch: &Launch) -> Markup {
+fn launch_row(launch: &TimelineLaunch) -> Markup {
     html! {
         tr {
             th scope="row" { (launch.replica) }

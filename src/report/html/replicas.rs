@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::numbers::{Times, duration, grouped, percent, seconds, time};
-use crate::report::html::model::{Chronicle, Launch, LaunchEnd, State};
+use crate::report::html::model::{RunHistory, TaskStanding, TimelineEnd, TimelineLaunch};
 use crate::units;
 
 /// So many replicas that ended last are named.
@@ -11,15 +11,15 @@ const LAST: usize = 3;
 
 /// One replica, all its launches together.
 #[derive(Default)]
-struct Row<'a> {
+struct ReplicaRow<'a> {
     id: u32,
-    launches: Vec<&'a Launch>,
+    launches: Vec<&'a TimelineLaunch>,
     ok: u64,
     failed: u64,
     missing: u64,
 }
 
-impl Row<'_> {
+impl ReplicaRow<'_> {
     fn begun(&self) -> Option<i64> {
         self.launches.iter().map(|launch| launch.begun_ms).min()
     }
@@ -28,12 +28,12 @@ impl Row<'_> {
         self.launches.iter().map(|launch| launch.last_ms).max()
     }
 
-    fn sum(&self, of: impl Fn(&Launch) -> i64) -> i64 {
+    fn sum(&self, of: impl Fn(&TimelineLaunch) -> i64) -> i64 {
         self.launches.iter().map(|launch| of(launch)).sum()
     }
 }
 
-pub(super) fn section(chronicle: &Chronicle, times: &Times) -> Markup {
+pub(super) fn section(chronicle: &RunHistory, times: &Times) -> Markup {
     let rows = rows(chronicle);
     html! {
         section aria-labelledby="timeline-title" {
@@ -71,16 +71,17 @@ fn timeline() -> Markup {
     }
 }
 
-fn rows(chronicle: &Chronicle) -> Vec<Row<'_>> {
+fn rows(chronicle: &RunHistory) -> Vec<ReplicaRow<'_>> {
     let count = chronicle.header.replica_count;
-    let mut rows: Vec<Row<'_>> = (1..=count).map(|id| Row { id, ..Row::default() }).collect();
+    let mut rows: Vec<ReplicaRow<'_>> =
+        (1..=count).map(|id| ReplicaRow { id, ..ReplicaRow::default() }).collect();
     let at = |replica: u32| (replica as usize).wrapping_sub(1);
     for task in &chronicle.tasks {
         let Some(row) = rows.get_mut(at(task.replica)) else { continue };
         match task.state {
-            State::Ok => row.ok += 1,
-            State::Failed => row.failed += 1,
-            State::Running | State::Missing => row.missing += 1,
+            TaskStanding::Ok => row.ok += 1,
+            TaskStanding::Failed => row.failed += 1,
+            TaskStanding::Running | TaskStanding::Missing => row.missing += 1,
         }
     }
     for launch in &chronicle.launches {
@@ -91,7 +92,7 @@ fn rows(chronicle: &Chronicle) -> Vec<Row<'_>> {
     rows
 }
 
-fn in_words(chronicle: &Chronicle, rows: &[Row<'_>], times: &Times) -> Vec<String> {
+fn in_words(chronicle: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> Vec<String> {
     let mut sentences = Vec::new();
     if times.slots > 0 {
         sentences.push(format!(
@@ -107,7 +108,7 @@ fn in_words(chronicle: &Chronicle, rows: &[Row<'_>], times: &Times) -> Vec<Strin
         ));
     }
     sentences.extend(stragglers(rows));
-    let died = chronicle.launches.iter().filter(|launch| launch.end == LaunchEnd::Died).count() as u64;
+    let died = chronicle.launches.iter().filter(|launch| launch.end == TimelineEnd::Died).count() as u64;
     if died > 0 {
         sentences.push(format!(
             "{} ended without a word: killed, or lost with the node.",
@@ -122,7 +123,7 @@ fn in_words(chronicle: &Chronicle, rows: &[Row<'_>], times: &Times) -> Vec<Strin
 }
 
 /// Who ended last, and how long after most others.
-fn stragglers(rows: &[Row<'_>]) -> Option<String> {
+fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
     let mut ends: Vec<(i64, u32)> = rows.iter().filter_map(|row| Some((row.last()?, row.id))).collect();
     if ends.len() < 2 {
         return None;
@@ -139,7 +140,7 @@ fn stragglers(rows: &[Row<'_>]) -> Option<String> {
     (!last.is_empty()).then(|| format!("Last to end, after half of the replicas had: {}.", last.join(", ")))
 }
 
-fn table(rows: &[Row<'_>]) -> Markup {
+fn table(rows: &[ReplicaRow<'_>]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Replicas" {
             table {
@@ -154,7 +155,7 @@ fn table(rows: &[Row<'_>]) -> Markup {
     }
 }
 
-fn row_of(row: &Row<'_>) -> Markup {
+fn row_of(row: &ReplicaRow<'_>) -> Markup {
     let last = row.launches.last();
     let begun = last.and_then(|launch| launch.begun.as_ref());
     html! {
@@ -164,7 +165,7 @@ fn row_of(row: &Row<'_>) -> Markup {
             td { (grouped(row.ok)) } td { (grouped(row.failed)) } td { (grouped(row.missing)) }
             td { @if let Some(ms) = row.begun() { (time(ms)) } }
             td { @if let Some(ms) = row.last() { (time(ms)) } }
-            td { @if last.is_some() { (duration(row.sum(Launch::span_ms))) } }
+            td { @if last.is_some() { (duration(row.sum(TimelineLaunch::span_ms))) } }
             td {
                 (percent(
                     row.sum(|launch| launch.busy_ms) as f64,
@@ -179,12 +180,12 @@ fn row_of(row: &Row<'_>) -> Markup {
 }
 
 /// How a launch ended, in words.
-pub(super) fn end(end: &LaunchEnd) -> String {
+pub(super) fn end(end: &TimelineEnd) -> String {
     use crate::journal::event::StopReason;
     let stopped = match end {
-        LaunchEnd::AtWork => return "at work".to_owned(),
-        LaunchEnd::Died => return "died without a word".to_owned(),
-        LaunchEnd::Stopped(stopped) => stopped,
+        TimelineEnd::AtWork => return "at work".to_owned(),
+        TimelineEnd::Died => return "died without a word".to_owned(),
+        TimelineEnd::Stopped(stopped) => stopped,
     };
     match (stopped.reason, stopped.signal) {
         (StopReason::Done, _) => "done".to_owned(),

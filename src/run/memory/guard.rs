@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::host::cgroup::MemoryGroup;
 use crate::model::quarantine::share_of_memory;
-use crate::process::registry::{Overview, Roster};
-use crate::run::memory::judge::Judge;
-use crate::run::memory::room::{Measured, Room};
-use crate::run::queue::Source;
+use crate::process::registry::{Overview, ProcessRegistry};
+use crate::run::memory::judge::OomPolicy;
+use crate::run::memory::room::{Measured, MemoryBudget};
+use crate::run::queue::TaskQueue;
 
 /// How often it looks.
 const PACE: Duration = Duration::from_millis(50);
@@ -31,21 +31,21 @@ const BETWEEN_RINGS: Duration = Duration::from_secs(1);
 
 /// The guard of one launch.
 #[derive(Debug)]
-pub struct Guard<'a> {
+pub struct MemoryMonitor<'a> {
     memory: &'a MemoryGroup,
-    room: Room,
+    room: MemoryBudget,
     /// Whether a container died of this replica before.
     died_before: bool,
-    roster: &'a Roster,
-    source: &'a Source,
+    roster: &'a ProcessRegistry,
+    source: &'a TaskQueue,
     /// The most in use since it was last asked for, bytes.
     peak: AtomicU64,
     bell: (io::PipeReader, io::PipeWriter),
 }
 
 /// What it remembers from look to look.
-struct Watch {
-    judge: Judge,
+struct MonitorWatch {
+    judge: OomPolicy,
     /// Not before this are tasks looked at again.
     next_tasks: Instant,
     /// Bytes that tasks had when they were.
@@ -56,17 +56,17 @@ struct Watch {
     is_told: bool,
 }
 
-impl<'a> Guard<'a> {
+impl<'a> MemoryMonitor<'a> {
     /// One that says to `source` how many may run at once.
     ///
     /// # Errors
     /// When the system is out of descriptors.
     pub fn new(
         memory: &'a MemoryGroup,
-        room: Room,
+        room: MemoryBudget,
         died_before: bool,
-        roster: &'a Roster,
-        source: &'a Source,
+        roster: &'a ProcessRegistry,
+        source: &'a TaskQueue,
     ) -> io::Result<Self> {
         let bell = io::pipe()?;
         rustix::io::ioctl_fionbio(&bell.0, true)?;
@@ -79,8 +79,8 @@ impl<'a> Guard<'a> {
     /// # Errors
     /// When the thread can't be started: then nothing was done.
     pub fn watch_over<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
-        let mut watch = Watch {
-            judge: Judge::new(self.memory.limit()),
+        let mut watch = MonitorWatch {
+            judge: OomPolicy::new(self.memory.limit()),
             next_tasks: Instant::now(),
             tasks: 0,
             is_full: false,
@@ -93,7 +93,7 @@ impl<'a> Guard<'a> {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("memory".into());
             thread.spawn_scoped(scope, move || {
-                let pace = |watch: &Watch| if watch.is_full { CLOSE_PACE } else { PACE };
+                let pace = |watch: &MonitorWatch| if watch.is_full { CLOSE_PACE } else { PACE };
                 while is_working.recv_timeout(pace(&watch)) == Err(RecvTimeoutError::Timeout) {
                     self.look(&mut watch);
                 }
@@ -117,7 +117,7 @@ impl<'a> Guard<'a> {
         self.memory.in_use().map(|now| now.max(before))
     }
 
-    fn look(&self, watch: &mut Watch) {
+    fn look(&self, watch: &mut MonitorWatch) {
         let now = Instant::now();
         let Some(in_use) = self.memory.in_use() else { return };
         self.peak.fetch_max(in_use, Ordering::Relaxed);
@@ -145,7 +145,7 @@ impl<'a> Guard<'a> {
         self.ring_if_due(watch, now);
     }
 
-    fn ring_if_due(&self, watch: &mut Watch, now: Instant) {
+    fn ring_if_due(&self, watch: &mut MonitorWatch, now: Instant) {
         watch.is_told &= watch.is_full;
         let is_rested = watch.rung.is_none_or(|rung| now.duration_since(rung) >= BETWEEN_RINGS);
         if watch.is_full && !watch.is_told && is_rested {
@@ -169,21 +169,21 @@ mod tests {
     use rustix::process::Pid;
     use tempfile::TempDir;
 
-    use super::Guard;
+    use super::MemoryMonitor;
     use crate::host::cgroup::{Cgroup, MemoryGroup};
     use crate::host::limits::JobsRule;
-    use crate::model::quarantine::Seen;
-    use crate::process::registry::Roster;
-    use crate::run::memory::Room;
-    use crate::run::queue::{Source, Staged};
+    use crate::model::quarantine::SeenUsage;
+    use crate::process::registry::ProcessRegistry;
+    use crate::run::memory::MemoryBudget;
+    use crate::run::queue::{TaskQueue, TasksByStage};
 
     const LIMIT: u64 = 100_000_000;
     const DEADLINE: Duration = Duration::from_mins(1);
 
     /// A container whose use is what a test says.
-    struct Container(TempDir);
+    struct ContainerMemory(TempDir);
 
-    impl Container {
+    impl ContainerMemory {
         fn new() -> Self {
             let root = tempfile::tempdir().unwrap();
             let (proc, group) = (root.path().join("proc/self"), root.path().join("sys/fs/cgroup"));
@@ -234,8 +234,8 @@ mod tests {
         child
     }
 
-    fn room(rule: JobsRule) -> Room {
-        Room { limit: LIMIT, jobs: 8, rule }
+    fn room(rule: JobsRule) -> MemoryBudget {
+        MemoryBudget { limit: LIMIT, jobs: 8, rule }
     }
 
     fn wait_until(mut condition: impl FnMut() -> bool) {
@@ -248,11 +248,11 @@ mod tests {
 
     #[test]
     fn near_the_limit_the_largest_task_is_stopped_and_the_others_go_on() {
-        let container = Container::new();
+        let container = ContainerMemory::new();
         let memory = container.memory();
-        let roster = Roster::new(Some(memory.clone()), Seen::default());
-        let source = Source::new(Staged::default(), 8);
-        let guard = Guard::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
+        let roster = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
+        let source = TaskQueue::new(TasksByStage::default(), 8);
+        let guard = MemoryMonitor::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
         let (mut small, mut large) = (hold(1), hold(30));
         let (first, second) = (roster.seat(1), roster.seat(2));
         first.enter(Pid::from_child(&small), Instant::now(), 0);
@@ -275,8 +275,8 @@ mod tests {
 
     #[test]
     fn a_task_is_not_blamed_for_whom_the_kernel_killed_before_it_began() {
-        let container = Container::new();
-        let roster = Roster::new(Some(container.memory()), Seen::default());
+        let container = ContainerMemory::new();
+        let roster = ProcessRegistry::new(Some(container.memory()), SeenUsage::default());
         let seat = roster.seat(1);
         let blamed = |kills_meanwhile| {
             seat.enter(rustix::process::getpid(), Instant::now(), roster.kills());
@@ -290,12 +290,12 @@ mod tests {
 
     #[test]
     fn where_memory_fills_up_nothing_new_begins_and_a_sign_of_life_is_due() {
-        let container = Container::new();
+        let container = ContainerMemory::new();
         let memory = container.memory();
-        let roster = Roster::new(Some(memory.clone()), Seen::default());
-        let tasks = Staged { ordinary: (0..20).collect(), ..Staged::default() };
-        let source = Source::new(tasks, 8);
-        let guard = Guard::new(&memory, room(JobsRule::Measured), false, &roster, &source).unwrap();
+        let roster = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
+        let tasks = TasksByStage { ordinary: (0..20).collect(), ..TasksByStage::default() };
+        let source = TaskQueue::new(tasks, 8);
+        let guard = MemoryMonitor::new(&memory, room(JobsRule::Measured), false, &roster, &source).unwrap();
         let rings = |patience: Duration| {
             let mut polled = [PollFd::new(&guard.bell.0, PollFlags::IN)];
             poll(&mut polled, Some(&Timespec::try_from(patience).unwrap())).unwrap() > 0

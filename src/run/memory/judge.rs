@@ -32,7 +32,7 @@ const TASKS_PART: u64 = 4;
 
 /// One that was stopped, until its memory is back.
 #[derive(Debug)]
-struct Stopped {
+struct TaskStopped {
     serial: Serial,
     at: Instant,
     in_use: u64,
@@ -42,16 +42,16 @@ struct Stopped {
 
 /// What was read of late, and who was stopped last.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(super) struct OomPolicy {
     limit: u64,
     /// Use of the container, oldest first.
     used: VecDeque<(Instant, u64)>,
     /// Memory of each task that runs, oldest first.
     tasks: BTreeMap<Serial, VecDeque<(Instant, u64)>>,
-    stopped: Option<Stopped>,
+    stopped: Option<TaskStopped>,
 }
 
-impl Judge {
+impl OomPolicy {
     pub(super) fn new(limit: u64) -> Self {
         Self { limit, used: VecDeque::new(), tasks: BTreeMap::new(), stopped: None }
     }
@@ -109,7 +109,7 @@ impl Judge {
             return None;
         }
         let (serial, task) = self.grew_most()?;
-        self.stopped = Some(Stopped { serial, at, in_use, is_gone: false });
+        self.stopped = Some(TaskStopped { serial, at, in_use, is_gone: false });
         Some((serial, Shortage { task, in_use, limit: self.limit }))
     }
 
@@ -157,20 +157,20 @@ fn forget_before(past: &mut VecDeque<(Instant, u64)>, time: Option<Instant>) {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Judge, Serial};
+    use super::{OomPolicy, Serial};
 
     const LIMIT: u64 = 1000;
     const PACE: u64 = 50;
 
     /// A task of a simulation: bytes it has, so many milliseconds after the beginning; nothing once stopped.
-    struct Task {
+    struct SimulatedTask {
         bytes: fn(u64) -> u64,
         stopped_at: Option<u64>,
         /// Milliseconds from its stop until its memory is back.
         takes: u64,
     }
 
-    impl Task {
+    impl SimulatedTask {
         fn new(bytes: fn(u64) -> u64) -> Self {
             Self { bytes, stopped_at: None, takes: 30 }
         }
@@ -189,9 +189,9 @@ mod tests {
     }
 
     /// Who was stopped when, in order, and the most that was ever in use.
-    fn simulate(tasks: &mut [Task], others: u64, until: u64) -> (Vec<(u64, u64)>, u64) {
+    fn simulate(tasks: &mut [SimulatedTask], others: u64, until: u64) -> (Vec<(u64, u64)>, u64) {
         let begun = Instant::now();
-        let mut judge = Judge::new(LIMIT);
+        let mut judge = OomPolicy::new(LIMIT);
         let (mut stops, mut top) = (Vec::new(), 0);
         for time in 0..until {
             let in_use = others + tasks.iter().map(|task| task.bytes_at(time)).sum::<u64>();
@@ -217,7 +217,11 @@ mod tests {
     #[test]
     fn one_that_takes_memory_steadily_is_stopped_before_the_limit_and_nobody_else() {
         // 5 % of the limit in 100 ms, beside two that have had far more for long.
-        let mut tasks = [Task::new(|_| 250), Task::new(|time| 50 * time.div_ceil(100)), Task::new(|_| 200)];
+        let mut tasks = [
+            SimulatedTask::new(|_| 250),
+            SimulatedTask::new(|time| 50 * time.div_ceil(100)),
+            SimulatedTask::new(|_| 200),
+        ];
         let (stops, top) = simulate(&mut tasks, 50, 5000);
         assert!(matches!(stops.as_slice(), [(_, 1)]), "{stops:?}");
         assert!((800..1000).contains(&top), "{top}");
@@ -225,7 +229,7 @@ mod tests {
 
     #[test]
     fn fast_growth_above_the_share_is_stopped_while_there_is_still_room() {
-        let mut tasks = [Task::new(|_| 100), Task::new(|time| time * 2)];
+        let mut tasks = [SimulatedTask::new(|_| 100), SimulatedTask::new(|time| time * 2)];
         let (stops, top) = simulate(&mut tasks, 50, 2000);
         assert!(matches!(stops.as_slice(), [(_, 1)]), "{stops:?}");
         assert!(top < 1000, "{top}");
@@ -233,48 +237,54 @@ mod tests {
 
     #[test]
     fn a_large_step_far_from_the_limit_and_steady_use_below_it_stop_nobody() {
-        let mut tasks = [Task::new(|time| if time < 1000 { 100 } else { 600 }), Task::new(|_| 210)];
+        let mut tasks =
+            [SimulatedTask::new(|time| if time < 1000 { 100 } else { 600 }), SimulatedTask::new(|_| 210)];
         assert_eq!(simulate(&mut tasks, 50, 3000).0, []);
-        let mut steady = [Task::new(|_| 450), Task::new(|_| 450)];
+        let mut steady = [SimulatedTask::new(|_| 450), SimulatedTask::new(|_| 450)];
         assert_eq!(simulate(&mut steady, 10, 3000).0, []);
     }
 
     #[test]
     fn where_none_grows_the_largest_is_stopped() {
-        let mut tasks = [Task::new(|_| 300), Task::new(|_| 400), Task::new(|_| 200)];
+        let mut tasks =
+            [SimulatedTask::new(|_| 300), SimulatedTask::new(|_| 400), SimulatedTask::new(|_| 200)];
         // The one beside them that grows is no task.
         assert_eq!(simulate(&mut tasks, 40, 3000).0, [(0, 1)]);
-        let mut late = [Task::new(|_| 290), Task::new(|_| 320), Task::new(|time| 300 + time / 200)];
+        let mut late = [
+            SimulatedTask::new(|_| 290),
+            SimulatedTask::new(|_| 320),
+            SimulatedTask::new(|time| 300 + time / 200),
+        ];
         assert_eq!(simulate(&mut late, 0, 6000).0, [(2000, 1)]);
     }
 
     #[test]
     fn the_memory_of_one_that_was_stopped_is_waited_for() {
-        let mut tasks = [Task::new(|_| 480), Task::new(|_| 450)];
+        let mut tasks = [SimulatedTask::new(|_| 480), SimulatedTask::new(|_| 450)];
         tasks[0].takes = 1500;
         assert_eq!(simulate(&mut tasks, 0, 3000).0, [(0, 0)]);
     }
 
     #[test]
     fn another_is_stopped_when_use_rises_to_the_top_meanwhile() {
-        let mut tasks = [Task::new(|_| 480), Task::new(|time| 450 + time / 10)];
+        let mut tasks = [SimulatedTask::new(|_| 480), SimulatedTask::new(|time| 450 + time / 10)];
         tasks[0].takes = 5000;
         assert_eq!(simulate(&mut tasks, 0, 2000).0, [(0, 0), (400, 1)]);
     }
 
     #[test]
     fn nobody_is_stopped_for_memory_that_no_task_has() {
-        let mut tasks = [Task::new(|_| 10), Task::new(|_| 15)];
+        let mut tasks = [SimulatedTask::new(|_| 10), SimulatedTask::new(|_| 15)];
         assert_eq!(simulate(&mut tasks, 950, 2000).0, []);
         // Many small ones are another matter.
-        let mut many: Vec<Task> = (0..64).map(|_| Task::new(|_| 15)).collect();
+        let mut many: Vec<SimulatedTask> = (0..64).map(|_| SimulatedTask::new(|_| 15)).collect();
         assert_eq!(simulate(&mut many, 0, 2000).0.len(), 3);
     }
 
     #[test]
     fn of_many_that_grow_together_as_many_are_stopped_as_need_be() {
         let grows: fn(u64) -> u64 = |time| (time / 5).min(400);
-        let mut tasks: Vec<Task> = (0..8).map(|_| Task::new(grows)).collect();
+        let mut tasks: Vec<SimulatedTask> = (0..8).map(|_| SimulatedTask::new(grows)).collect();
         let (stops, top) = simulate(&mut tasks, 20, 6000);
         assert_eq!(stops.len(), 6, "{stops:?}");
         assert!(top < 1000, "{top}");

@@ -4,5 +4,5 @@ mod guard;
 mod judge;
 mod room;
 
-pub use guard::Guard;
-pub use room::{Room, fitting};
+pub use guard::MemoryMonitor;
+pub use room::{MemoryBudget, fitting};

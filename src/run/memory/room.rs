@@ -8,7 +8,7 @@ const AT_FIRST: u64 = 2;
 
 /// What does not change during a launch.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct MemoryBudget {
     /// Bytes that may be used.
     pub limit: u64,
     /// At most so many at once.
@@ -32,7 +32,7 @@ pub(super) struct Measured {
     pub(super) is_careful: bool,
 }
 
-impl Room {
+impl MemoryBudget {
     /// How many may run at once, at least 1.
     pub(super) fn at_once(&self, now: Measured) -> usize {
         let share = share_of_memory(self.limit);
@@ -59,14 +59,14 @@ pub fn fitting(room: u64, each: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Measured, Room};
+    use super::{Measured, MemoryBudget};
     use crate::host::limits::JobsRule::{Fixed, Measured as Grows};
 
     const NOTHING: Measured = Measured { in_use: 0, tasks: 0, ended: 0, largest: 0, is_careful: false };
 
     #[test]
     fn measured_jobs_begin_with_two_and_grow_as_far_as_memory_and_the_quota_allow() {
-        let room = Room { limit: 1000, jobs: 8, rule: Grows };
+        let room = MemoryBudget { limit: 1000, jobs: 8, rule: Grows };
         for (ended, largest, in_use, tasks, at_once) in [
             (0, 0, 0, 0, 2),
             (1, 0, 0, 0, 3),
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_number_is_taken_literally_until_memory_ran_out_under_it() {
-        let room = Room { limit: 1000, jobs: 8, rule: Fixed };
+        let room = MemoryBudget { limit: 1000, jobs: 8, rule: Fixed };
         let tasks = Measured { in_use: 300, ended: 9, largest: 300, ..NOTHING };
         assert_eq!(room.at_once(tasks), 8);
         assert_eq!(room.at_once(Measured { is_careful: true, ..tasks }), 2);

@@ -5,7 +5,7 @@ use memchr::{memchr, memrchr};
 use crate::process::capture::Capture;
 use crate::record::item::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object, shown};
-use crate::run::worker::protocol::{Line, read_line};
+use crate::run::worker::protocol::{RequestLine, read_line};
 
 /// So much of a line of log is looked at whether it was meant as an answer, bytes.
 const LOOKED_AT: usize = 64 * 1024;
@@ -15,7 +15,7 @@ const WRITTEN_OVER: &[u8] = b"...";
 
 /// What stands for an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum WorkerAnswer {
     /// One object.
     Object(TaskResult),
     /// An object that can't be taken, and why. The worker may go on.
@@ -44,7 +44,7 @@ pub(super) struct Answers {
     line: Vec<u8>,
     begun: Begun,
     /// The first answer that was not taken yet.
-    first: Option<Answer>,
+    first: Option<WorkerAnswer>,
     /// The first of the answers that came after it, as people are to see it.
     extra: Option<String>,
     /// Whether one of those does not end.
@@ -85,15 +85,15 @@ impl Answers {
 
     fn line_ended(&mut self, line: &[u8], log: &mut Capture) {
         if line.len() > self.most && begins_as_answer(line) {
-            return self.found(Answer::Endless, line, log);
+            return self.found(WorkerAnswer::Endless, line, log);
         }
         match read_line(&line[..line.len() - 1]) {
-            Line::Answer(result) => self.found(Answer::Object(result), line, log),
-            Line::Refused(why) => {
+            RequestLine::Answer(result) => self.found(WorkerAnswer::Object(result), line, log),
+            RequestLine::Refused(why) => {
                 log.push(line);
-                self.found(Answer::Refused(why), line, log);
+                self.found(WorkerAnswer::Refused(why), line, log);
             }
-            Line::Log(mistaken) => {
+            RequestLine::Log(mistaken) => {
                 log.push(line);
                 self.mistaken(mistaken);
             }
@@ -115,7 +115,7 @@ impl Answers {
             let line = std::mem::take(&mut self.line);
             self.begun = Begun::Long;
             self.is_endless = true;
-            self.found(Answer::Endless, &line, log);
+            self.found(WorkerAnswer::Endless, &line, log);
         }
     }
 
@@ -150,24 +150,24 @@ impl Answers {
 
     fn mistaken(&mut self, almost: Option<AlmostJson>) {
         if let Some(almost) = almost.filter(|_| self.first.is_none()) {
-            self.first = Some(Answer::Mistaken(almost));
+            self.first = Some(WorkerAnswer::Mistaken(almost));
         }
     }
 
     /// One answer counts; what else comes is log.
-    fn found(&mut self, answer: Answer, line: &[u8], log: &mut Capture) {
+    fn found(&mut self, answer: WorkerAnswer, line: &[u8], log: &mut Capture) {
         if self.first.is_none() {
             self.first = Some(answer);
             return;
         }
-        if !matches!(answer, Answer::Refused(_)) {
+        if !matches!(answer, WorkerAnswer::Refused(_)) {
             log.push(line);
         }
         self.extra.get_or_insert_with(|| shown(line));
     }
 
     /// The first answer.
-    pub(super) fn take(&mut self) -> Option<Answer> {
+    pub(super) fn take(&mut self) -> Option<WorkerAnswer> {
         self.first.take()
     }
 
@@ -178,19 +178,19 @@ impl Answers {
 
     /// Whether that was only meant as one.
     pub(super) fn is_mistaken(&self) -> bool {
-        matches!(self.first, Some(Answer::Mistaken(_)))
+        matches!(self.first, Some(WorkerAnswer::Mistaken(_)))
     }
 
     /// Makes log of what belongs to no request.
     pub(super) fn set_aside(&mut self, log: &mut Capture) {
         match self.first.take() {
-            Some(Answer::Object(TaskResult { json, .. })) => {
+            Some(WorkerAnswer::Object(TaskResult { json, .. })) => {
                 log.push(&json);
                 log.push(b"\n");
                 self.extra = Some(shown(&json));
             }
-            Some(Answer::Refused(why)) => self.extra = Some(why),
-            Some(Answer::Mistaken(_) | Answer::Endless) | None => {}
+            Some(WorkerAnswer::Refused(why)) => self.extra = Some(why),
+            Some(WorkerAnswer::Mistaken(_) | WorkerAnswer::Endless) | None => {}
         }
     }
 
@@ -227,7 +227,7 @@ fn begins_as_answer(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Answers, LOOKED_AT};
+    use super::{Answers, LOOKED_AT, WorkerAnswer};
     use crate::process::capture::Capture;
 
     /// What comes of a text read in pieces of this size: the first answer's text, whether another one came, whether a line
@@ -238,10 +238,10 @@ mod tests {
         let mut answers = Answers::new(20);
         text.as_bytes().chunks(size).for_each(|piece| answers.push(piece, &mut log));
         let first = answers.take().map(|answer| match answer {
-            Answer::Object(result) => String::from_utf8(result.json).unwrap(),
-            Answer::Refused(why) => why,
-            Answer::Mistaken(_) => "mistaken".to_owned(),
-            Answer::Endless => "endless".to_owned(),
+            WorkerAnswer::Object(result) => String::from_utf8(result.json).unwrap(),
+            WorkerAnswer::Refused(why) => why,
+            WorkerAnswer::Mistaken(_) => "mistaken".to_owned(),
+            WorkerAnswer::Endless => "endless".to_owned(),
         });
         let has_extra = answers.take_extra().is_some();
         let log = String::from_utf8(log.head(usize::MAX).unwrap()).unwrap();

@@ -5,28 +5,28 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::run::recorder::Watch;
+use crate::run::recorder::Observer;
 use crate::units;
 
 /// What the workers of a launch have in common.
-pub struct Crew<'a> {
+pub struct SharedWorkerState<'a> {
     /// Whether one of them ever took a task: then it is no fault of the command when another one does not.
     took: AtomicBool,
     /// After so long without an answer, output or use of the CPU, people are told of one.
     idle_after: Duration,
     is_idle_told: AtomicBool,
-    watch: &'a dyn Watch,
+    watch: &'a dyn Observer,
 }
 
-impl fmt::Debug for Crew<'_> {
+impl fmt::Debug for SharedWorkerState<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Crew").field("took", &self.took).finish_non_exhaustive()
     }
 }
 
-impl<'a> Crew<'a> {
+impl<'a> SharedWorkerState<'a> {
     /// Workers of a launch that is watched, of which one that is idle for so long is told of.
-    pub fn new(idle_after: Duration, watch: &'a dyn Watch) -> Self {
+    pub fn new(idle_after: Duration, watch: &'a dyn Observer) -> Self {
         Self { took: AtomicBool::new(false), idle_after, is_idle_told: AtomicBool::new(false), watch }
     }
 

@@ -19,13 +19,13 @@ pub(super) struct IdleWatch {
     pid: Pid,
     between: Duration,
     next: Instant,
-    last: Option<Look>,
+    last: Option<IdleLook>,
     /// Looks in a row that showed nothing new.
     quiet: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct IdleLook {
     cpu: Duration,
     printed: u64,
 }
@@ -48,9 +48,9 @@ impl IdleWatch {
             return false;
         }
         self.next = now + self.between;
-        let look = cpu_of_tree(self.pid).map(|cpu| Look { cpu, printed: printed() });
+        let look = cpu_of_tree(self.pid).map(|cpu| IdleLook { cpu, printed: printed() });
         let before = std::mem::replace(&mut self.last, look);
-        let is_quiet = |before: Look, now: Look| {
+        let is_quiet = |before: IdleLook, now: IdleLook| {
             let used = now.cpu.saturating_sub(before.cpu);
             now.printed == before.printed && used <= self.between.mul_f64(AS_GOOD_AS_NONE)
         };

@@ -14,14 +14,14 @@ use crate::process::capture::Capture;
 use crate::process::child::{Finished, supervise};
 use crate::process::descendants;
 use crate::process::reap::reap;
-use crate::process::registry::Seat;
+use crate::process::registry::Registration;
 use crate::process::shutdown::Shutdown;
-use crate::process::spawn::{Program, SpawnError, Started, Starter};
-use crate::process::stream::{READ_BYTES, Stream};
+use crate::process::spawn::{Program, SpawnError, Spawner, Started};
+use crate::process::stream::{PipeReader, READ_BYTES};
 use crate::process::supervisor::ChildSupervisor;
 use crate::run::almost_json::shown;
-use crate::run::worker::answers::{Answer, Answers};
-use crate::run::worker::crew::Crew;
+use crate::run::worker::answers::{Answers, WorkerAnswer};
+use crate::run::worker::crew::SharedWorkerState;
 use crate::run::worker::idle::IdleWatch;
 use crate::run::worker::meter::Meter;
 
@@ -55,7 +55,7 @@ impl Said {
 #[derive(Debug)]
 pub(super) enum Reply {
     /// The one answer, in time. The worker may be asked again.
-    Answer(Answer),
+    Answer(WorkerAnswer),
     /// It answers without reading what it is asked.
     OutOfStep,
     /// It was not asked: it is in the middle of a line that begins as an answer does, and belongs to no request.
@@ -74,9 +74,9 @@ pub(super) struct Live {
     input: Option<OwnedFd>,
     /// Whether nobody has the other end of its input any more.
     is_deaf: bool,
-    output: Stream,
+    output: PipeReader,
     answers: Answers,
-    errors: Stream,
+    errors: PipeReader,
     buffer: Vec<u8>,
     id: OsString,
     started: Instant,
@@ -108,13 +108,13 @@ pub(super) struct Question<'a> {
     /// When its time is up.
     pub(super) until: Option<Instant>,
     /// What the workers of the launch have in common.
-    pub(super) crew: &'a Crew<'a>,
+    pub(super) crew: &'a SharedWorkerState<'a>,
 }
 
 impl Live {
     /// Starts one; `id` is what its descendants are known by.
     pub(super) fn start(
-        starter: &Starter,
+        starter: &Spawner,
         program: Program<'_>,
         id: OsString,
         grace: Duration,
@@ -129,9 +129,9 @@ impl Live {
             supervisor: ChildSupervisor::new(pid, started, grace, None),
             input: Some(input.into()),
             is_deaf: false,
-            output: Stream::new(stdout),
+            output: PipeReader::new(stdout),
             answers: Answers::new(max_result),
-            errors: Stream::new(stderr),
+            errors: PipeReader::new(stderr),
             buffer: Vec::with_capacity(READ_BYTES),
             id,
             started,
@@ -296,7 +296,7 @@ impl Live {
         }
     }
 
-    fn wait(&mut self, most: Option<Duration>, stop: &Shutdown, sends: bool, said: &mut Said) -> Woken {
+    fn wait(&mut self, most: Option<Duration>, stop: &Shutdown, sends: bool, said: &mut Said) -> WorkerWoken {
         let mut polled = self.supervisor.watched(stop);
         let own = polled.len();
         let reads = [self.output.descriptor(), self.errors.descriptor()];
@@ -317,7 +317,7 @@ impl Live {
             self.read_errors(said);
         }
         self.is_deaf |= input.contains(PollFlags::ERR);
-        Woken { process, input: input.contains(PollFlags::OUT) }
+        WorkerWoken { process, input: input.contains(PollFlags::OUT) }
     }
 
     fn read_output(&mut self, said: &mut Said) {
@@ -343,7 +343,7 @@ impl Live {
     }
 
     /// Stays until it ended, clears up what it leaves behind and reaps it. Its use is that since its last task.
-    pub(super) fn end(mut self, stop: &Shutdown, seat: Seat<'_>, said: &mut Said) -> Finished {
+    pub(super) fn end(mut self, stop: &Shutdown, seat: Registration<'_>, said: &mut Said) -> Finished {
         self.answers.flush(&mut said.stdout);
         let mut streams = [(self.output, &mut said.stdout), (self.errors, &mut said.stderr)];
         supervise(&mut self.supervisor, stop, &mut streams);
@@ -357,8 +357,8 @@ impl Live {
 }
 
 /// What a wait brought.
-struct Woken {
-    process: crate::process::supervisor::Woken,
+struct WorkerWoken {
+    process: crate::process::supervisor::WokenBy,
     /// There is room for more of the request.
     input: bool,
 }

@@ -8,6 +8,6 @@ mod meter;
 mod protocol;
 mod slot;
 
-pub use crew::Crew;
+pub use crew::SharedWorkerState;
 pub use protocol::write_request;
 pub use slot::WorkerSlot;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 
-use crate::json::{self, Fault, Kind};
+use crate::json::{self, JsonFault, JsonKind};
 use crate::record::item::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object};
 use crate::run::result::MAX_DEPTH;
@@ -39,7 +39,7 @@ fn write_path(line: &mut Vec<u8>, name: &str, path: &OsStr) {
 
 /// What a line of a worker's output is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum RequestLine {
     /// An answer.
     Answer(TaskResult),
     /// One that can't be taken, and why.
@@ -49,20 +49,20 @@ pub(super) enum Line {
 }
 
 /// Reads a line, without its end.
-pub(super) fn read_line(line: &[u8]) -> Line {
+pub(super) fn read_line(line: &[u8]) -> RequestLine {
     if line.trim_ascii_start().first() != Some(&b'{') {
-        return Line::Log(almost_object(line));
+        return RequestLine::Log(almost_object(line));
     }
     match json::normalise(line, MAX_DEPTH) {
-        Ok(normal) if normal.kind == Kind::Object => Line::Answer(TaskResult {
+        Ok(normal) if normal.kind == JsonKind::Object => RequestLine::Answer(TaskResult {
             is_object: true,
             non_finite: normal.non_finite as u64,
             json: normal.text.into_owned(),
         }),
-        Err(error) if matches!(error.what, Fault::TooDeep { .. }) => {
-            Line::Refused(format!("the answer is not valid: {error}"))
+        Err(error) if matches!(error.what, JsonFault::TooDeep { .. }) => {
+            RequestLine::Refused(format!("the answer is not valid: {error}"))
         }
-        Ok(_) | Err(_) => Line::Log(almost_object(line)),
+        Ok(_) | Err(_) => RequestLine::Log(almost_object(line)),
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
-    use super::{Line, error_of, read_line, write_request};
+    use super::{RequestLine, error_of, read_line, write_request};
 
     fn request(path: &[u8]) -> String {
         let mut line = b"before".to_vec();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn error(answer: &str) -> Option<String> {
-        let Line::Answer(answer) = read_line(answer.as_bytes()) else { panic!("{answer}") };
+        let RequestLine::Answer(answer) = read_line(answer.as_bytes()) else { panic!("{answer}") };
         error_of(&answer)
     }
 
@@ -110,13 +110,15 @@ mod tests {
     #[test]
     fn what_is_no_object_is_log_and_may_have_been_meant_as_one() {
         for line in ["", "hello", "[INFO] loaded", "x {\"n\": 1}"] {
-            assert_eq!(read_line(line.as_bytes()), Line::Log(None), "{line}");
+            assert_eq!(read_line(line.as_bytes()), RequestLine::Log(None), "{line}");
         }
         for line in ["{'n': 1}", "[1]", "1", "NaN", "{"] {
-            assert!(matches!(read_line(line.as_bytes()), Line::Log(Some(_))), "{line}");
+            assert!(matches!(read_line(line.as_bytes()), RequestLine::Log(Some(_))), "{line}");
         }
-        assert!(matches!(read_line(b" {\"n\": NaN}\r"), Line::Answer(answer) if answer.non_finite == 1));
+        assert!(
+            matches!(read_line(b" {\"n\": NaN}\r"), RequestLine::Answer(answer) if answer.non_finite == 1)
+        );
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1001), "]".repeat(1001));
-        assert!(matches!(read_line(deep.as_bytes()), Line::Refused(_)));
+        assert!(matches!(read_line(deep.as_bytes()), RequestLine::Refused(_)));
     }
 }

@@ -8,19 +8,19 @@ use crate::exit_code::ExitCode;
 use crate::model::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
 use crate::process::child::Finished;
 use crate::process::descendants::TASK_ID;
-use crate::process::registry::{Held, Roster, Seat};
+use crate::process::registry::{MemoryUsage, ProcessRegistry, Registration};
 use crate::process::shutdown::Shutdown;
-use crate::process::spawn::{Program, SpawnError, Starter, Variables, variable};
+use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
 use crate::process::supervisor::EndedBy;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::execute::{
     Attempt, Execute, Executed, Execution, OWN_VARIABLES, ProcessSettings, WorkFolder,
 };
-use crate::run::result::{Doubt, ResultKind};
+use crate::run::result::{ResultDoubt, ResultKind};
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::verdict;
-use crate::run::worker::answers::Answer;
-use crate::run::worker::crew::Crew;
+use crate::run::worker::answers::WorkerAnswer;
+use crate::run::worker::crew::SharedWorkerState;
 use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
 use crate::run::worker::protocol::{error_of, write_request};
 
@@ -39,11 +39,11 @@ const LAST_WORDS: usize = 2048;
 pub struct WorkerSlot<'a> {
     settings: &'a ProcessSettings,
     tasks: Option<NonZeroU64>,
-    crew: &'a Crew<'a>,
-    starter: &'a Starter,
+    crew: &'a SharedWorkerState<'a>,
+    starter: &'a Spawner,
     stop: &'a Shutdown,
     slot: usize,
-    seat: Seat<'a>,
+    seat: Registration<'a>,
     scratch: SlotScratch,
     /// The worker's own temporary folder.
     home: SlotScratch,
@@ -67,10 +67,10 @@ impl<'a> WorkerSlot<'a> {
     pub fn new(
         settings: &'a ProcessSettings,
         tasks: Option<NonZeroU64>,
-        crew: &'a Crew<'a>,
-        starter: &'a Starter,
+        crew: &'a SharedWorkerState<'a>,
+        starter: &'a Spawner,
         stop: &'a Shutdown,
-        roster: &'a Roster,
+        roster: &'a ProcessRegistry,
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
@@ -166,11 +166,11 @@ impl<'a> WorkerSlot<'a> {
             let question = Question { request: &self.request, path: attempt.path, until, crew: self.crew };
             let reply = worker.ask(question, self.stop, &mut said);
             let failure = match reply {
-                Reply::Answer(Answer::Endless) => format!(
+                Reply::Answer(WorkerAnswer::Endless) => format!(
                     "the answer is larger than --max-result ({} bytes); the worker was started afresh",
                     self.settings.result.max_bytes
                 ),
-                Reply::Answer(Answer::Mistaken(almost)) => {
+                Reply::Answer(WorkerAnswer::Mistaken(almost)) => {
                     self.crew.note_taken();
                     format!(
                         "the worker printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; the worker was started afresh"
@@ -206,13 +206,18 @@ impl<'a> WorkerSlot<'a> {
     }
 
     /// What comes of an answer, the worker being ready for the next request.
-    fn answered(&mut self, mut worker: Live, answer: Answer, begun: Instant, mut said: Said) -> Execution {
+    fn answered(
+        &mut self,
+        mut worker: Live,
+        answer: WorkerAnswer,
+        begun: Instant,
+        mut said: Said,
+    ) -> Execution {
         self.crew.note_taken();
         worker.served += 1;
-        let doubt = worker
-            .take_extra()
-            .or(self.extra.take())
-            .map(|ExtraAnswer { path, line }| Doubt::AnsweredAgain { path: crate::units::path(path), line });
+        let doubt = worker.take_extra().or(self.extra.take()).map(|ExtraAnswer { path, line }| {
+            ResultDoubt::AnsweredAgain { path: crate::units::path(path), line }
+        });
         let now = Instant::now();
         let usage = Usage {
             duration_s: now.duration_since(begun).as_secs_f64(),
@@ -226,16 +231,16 @@ impl<'a> WorkerSlot<'a> {
         }
         self.worker = Some(worker);
         let judged = match answer {
-            Answer::Object(result) => self.judge(result, &mut said),
-            Answer::Refused(why) => Err(Failure { cause: Cause::Result, message: why }),
-            Answer::Mistaken(_) | Answer::Endless => Ok(None),
+            WorkerAnswer::Object(result) => self.judge(result, &mut said),
+            WorkerAnswer::Refused(why) => Err(Failure { cause: Cause::Result, message: why }),
+            WorkerAnswer::Mistaken(_) | WorkerAnswer::Endless => Ok(None),
         };
         self.seat.roster().ended(held.tree_bytes.or(usage.max_rss_bytes));
         let (result, failure) = match judged {
             Ok(result) => (result, None),
             Err(failure) => (None, Some(failure)),
         };
-        Execution::Made(Box::new(Executed {
+        Execution::Completed(Box::new(Executed {
             failure,
             end: ProcessEnd::default(),
             usage: usage.rounded(),
@@ -299,12 +304,12 @@ impl<'a> WorkerSlot<'a> {
     }
 
     fn made(&self, finished: Finished, failure: Option<Failure>, begun: Instant, said: Said) -> Execution {
-        let Held { tree_bytes, .. } = finished.held;
+        let MemoryUsage { tree_bytes, .. } = finished.held;
         if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
             self.seat.roster().ended(tree_bytes.or(finished.usage.max_rss_bytes));
         }
         let usage = Usage { duration_s: begun.elapsed().as_secs_f64(), ..finished.usage };
-        Execution::Made(Box::new(Executed {
+        Execution::Completed(Box::new(Executed {
             failure,
             end: finished.end,
             usage: usage.rounded(),

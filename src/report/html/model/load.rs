@@ -12,13 +12,13 @@ use crate::liveness::takeover::Prober;
 use crate::model::entries::Entries;
 use crate::model::shares::Share;
 use crate::record::inputs::{Header, InputList};
-use crate::report::html::model::failures::{Kind, Kinds};
-use crate::report::html::model::replica::{Replica, Told};
-use crate::report::html::model::task::{State, Task};
-use crate::report::html::model::timeline::{Launch, LaunchEnd, Stretch};
+use crate::report::html::model::failures::{FailureKind, FailureKinds};
+use crate::report::html::model::replica::{ReplicaHistory, ReplicaReader};
+use crate::report::html::model::task::{TaskHistory, TaskStanding};
+use crate::report::html::model::timeline::{AttemptSpan, TimelineEnd, TimelineLaunch};
 use crate::store::layout::{Layout, ResultsName};
 use crate::text::seen_from;
-use crate::threads::Crew;
+use crate::threads::CpuPool;
 use crate::units;
 
 /// What storage does not tell within this time is left out.
@@ -26,19 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What happened in a run.
 #[derive(Debug)]
-pub struct Chronicle {
+pub struct RunHistory {
     /// What the run is.
     pub header: Header,
     /// Its list.
     pub entries: Entries,
     /// What became of each entry.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<TaskHistory>,
     /// Kinds of failure, the most frequent first.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<FailureKind>,
     /// All launches, by replica, then by number.
-    pub launches: Vec<Launch>,
+    pub launches: Vec<TimelineLaunch>,
     /// All attempts, by replica, slot and time.
-    pub stretches: Vec<Stretch>,
+    pub stretches: Vec<AttemptSpan>,
     /// What was odd about the files of the run.
     pub problems: Vec<String>,
 }
@@ -46,7 +46,7 @@ pub struct Chronicle {
 /// How many tasks stand how, and how many of the ok ones have no result, although one was expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Counts {
+pub struct HistoryCounts {
     pub files: u64,
     pub ok: u64,
     pub without_result: u64,
@@ -59,14 +59,14 @@ pub struct Counts {
 ///
 /// # Errors
 /// When the directory holds no run, or its list or a folder can't be read.
-pub fn gather(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<Chronicle> {
+pub fn load(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<RunHistory> {
     let list = open(layout)?;
     let header = list.header().clone();
     let shares = list.shares()?;
     let entries = list.entries(&Share::Range(0..header.count))?;
     let last = last_launches(layout)?;
     let prober = Prober::new(layout, times);
-    let replicas = (1..).zip(&shares).map(|(id, share)| Replica {
+    let replicas = (1..).zip(&shares).map(|(id, share)| ReplicaReader {
         layout,
         run: &header.run,
         id,
@@ -74,9 +74,9 @@ pub fn gather(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<Chronicl
         entries: &entries,
         is_at_work: last.get(&id).is_some_and(|last| prober.is_running(&layout.journal(id, *last))),
     });
-    let told = Crew::gather().map(replicas.collect(), |replica| replica.tell());
-    let tasks = vec![Task::default(); entries.len()];
-    let mut chronicle = Chronicle {
+    let told = CpuPool::gather().map(replicas.collect(), |replica| replica.tell());
+    let tasks = vec![TaskHistory::default(); entries.len()];
+    let mut chronicle = RunHistory {
         header,
         entries,
         tasks,
@@ -120,9 +120,9 @@ fn results_without_journals(layout: &Layout, has_journal: impl Fn(u32) -> bool) 
         .collect()
 }
 
-impl Chronicle {
-    fn take(&mut self, told: Vec<Told>, layout: &Layout) {
-        let mut kinds = Kinds::default();
+impl RunHistory {
+    fn take(&mut self, told: Vec<ReplicaHistory>, layout: &Layout) {
+        let mut kinds = FailureKinds::default();
         for of_one in told {
             let tasks = of_one.tasks.into_iter();
             tasks.for_each(|(index, task)| _ = self.task_mut(index).map(|place| *place = task));
@@ -143,7 +143,7 @@ impl Chronicle {
         self.stretches.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
     }
 
-    fn task_mut(&mut self, index: u64) -> Option<&mut Task> {
+    fn task_mut(&mut self, index: u64) -> Option<&mut TaskHistory> {
         self.tasks.get_mut(usize::try_from(index).ok()?)
     }
 
@@ -165,15 +165,15 @@ impl Chronicle {
     }
 
     /// How many tasks stand how.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts { files: self.tasks.len() as u64, ..Counts::default() };
+    pub fn counts(&self) -> HistoryCounts {
+        let mut counts = HistoryCounts { files: self.tasks.len() as u64, ..HistoryCounts::default() };
         for task in &self.tasks {
             counts.without_result += u64::from(task.no_result);
             *match task.state {
-                State::Ok => &mut counts.ok,
-                State::Failed => &mut counts.failed,
-                State::Running => &mut counts.running,
-                State::Missing => &mut counts.missing,
+                TaskStanding::Ok => &mut counts.ok,
+                TaskStanding::Failed => &mut counts.failed,
+                TaskStanding::Running => &mut counts.running,
+                TaskStanding::Missing => &mut counts.missing,
             } += 1;
         }
         counts
@@ -187,6 +187,6 @@ impl Chronicle {
 
     /// Whether any replica is at work.
     pub fn is_in_progress(&self) -> bool {
-        self.launches.iter().any(|launch| launch.end == LaunchEnd::AtWork)
+        self.launches.iter().any(|launch| launch.end == TimelineEnd::AtWork)
     }
 }

@@ -6,7 +6,7 @@ mod replica;
 mod task;
 mod timeline;
 
-pub use failures::{Example, Kind};
-pub use load::{Chronicle, Counts, gather};
-pub use task::{State, Task};
-pub use timeline::{Launch, LaunchEnd, Stretch, StretchEnd};
+pub use failures::{FailureExample, FailureKind};
+pub use load::{HistoryCounts, RunHistory, load};
+pub use task::{TaskHistory, TaskStanding};
+pub use timeline::{AttemptSpan, AttemptSpanEnd, TimelineEnd, TimelineLaunch};

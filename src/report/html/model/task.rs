@@ -10,7 +10,7 @@ use crate::record::item;
 
 /// How a task stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum State {
+pub enum TaskStanding {
     /// It has an ok record.
     Ok,
     /// Its newest record is a failure, or is to be one.
@@ -24,9 +24,9 @@ pub enum State {
 
 /// One task. What it used is that of its last attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Task {
+pub struct TaskHistory {
     /// How it stands.
-    pub state: State,
+    pub state: TaskStanding,
     /// Whether it is ok and has no result, although one was expected.
     pub no_result: bool,
     /// For a failure, its place among the kinds.
@@ -47,7 +47,7 @@ pub struct Task {
 
 /// What is read of a record beside its result.
 #[derive(Debug, Deserialize)]
-pub(super) struct Meta<'a> {
+pub(super) struct RecordFacts<'a> {
     #[serde(borrow)]
     pub(super) started_at: Option<Cow<'a, str>>,
     #[serde(flatten)]
@@ -62,7 +62,7 @@ pub(super) struct Meta<'a> {
     pub(super) log: Option<LogSpan>,
 }
 
-impl<'a> Meta<'a> {
+impl<'a> RecordFacts<'a> {
     /// Of a record; `None` where it is not one of ours.
     pub(super) fn of(record: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(item::raw_meta(record)?).ok()

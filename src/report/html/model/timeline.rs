@@ -14,7 +14,7 @@ use crate::store::layout::Layout;
 
 /// How a launch ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum LaunchEnd {
+pub enum TimelineEnd {
     /// In order.
     Stopped(Stopped),
     /// Without a word.
@@ -25,7 +25,7 @@ pub enum LaunchEnd {
 
 /// One launch of a replica.
 #[derive(Debug, Clone)]
-pub struct Launch {
+pub struct TimelineLaunch {
     /// From 1.
     pub replica: u32,
     /// From 1.
@@ -37,7 +37,7 @@ pub struct Launch {
     /// Its last sign of life, milliseconds since 1970.
     pub last_ms: i64,
     /// How it ended.
-    pub end: LaunchEnd,
+    pub end: TimelineEnd,
     /// Slots it used.
     pub slots: u32,
     /// CPU time of all its attempts, seconds.
@@ -46,7 +46,7 @@ pub struct Launch {
     pub busy_ms: i64,
 }
 
-impl Launch {
+impl TimelineLaunch {
     /// From its first to its last sign of life, milliseconds.
     pub fn span_ms(&self) -> i64 {
         self.last_ms - self.begun_ms
@@ -55,7 +55,7 @@ impl Launch {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StretchEnd {
+pub enum AttemptSpanEnd {
     /// Ok.
     Ok,
     /// It failed.
@@ -68,7 +68,7 @@ pub enum StretchEnd {
 
 /// The time an attempt had a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct AttemptSpan {
     /// The task.
     pub index: u64,
     /// Which replica, from 1.
@@ -80,12 +80,12 @@ pub struct Stretch {
     /// How long it took, milliseconds.
     pub ms: i64,
     /// How it ended.
-    pub end: StretchEnd,
+    pub end: AttemptSpanEnd,
 }
 
 /// What is read of a line.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct TimelineLine<'a> {
     t: &'a str,
     #[serde(default)]
     slot: u32,
@@ -108,7 +108,7 @@ pub(super) fn launches(
     run: &str,
     replica: u32,
     is_at_work: bool,
-) -> anyhow::Result<(Vec<Launch>, Vec<Stretch>)> {
+) -> anyhow::Result<(Vec<TimelineLaunch>, Vec<AttemptSpan>)> {
     let (mut launches, mut stretches) = (Vec::new(), Vec::new());
     let numbers = launches_of(layout, replica)?;
     for &number in &numbers {
@@ -126,22 +126,22 @@ pub(super) fn launches(
 
 /// One journal being read.
 struct Reader<'a> {
-    launch: Launch,
+    launch: TimelineLaunch,
     has_begun: bool,
     /// By task: slot and time.
     running: BTreeMap<u64, (u32, i64)>,
-    stretches: &'a mut Vec<Stretch>,
+    stretches: &'a mut Vec<AttemptSpan>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(replica: u32, number: u32, stretches: &'a mut Vec<Stretch>) -> Self {
-        let launch = Launch {
+    fn new(replica: u32, number: u32, stretches: &'a mut Vec<AttemptSpan>) -> Self {
+        let launch = TimelineLaunch {
             replica,
             number,
             begun: None,
             begun_ms: 0,
             last_ms: 0,
-            end: LaunchEnd::Died,
+            end: TimelineEnd::Died,
             slots: 0,
             cpu_s: 0.0,
             busy_ms: 0,
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         if event == "end" {
             return;
         }
-        let Ok(read) = serde_json::from_slice::<Line<'_>>(line.text) else { return };
+        let Ok(read) = serde_json::from_slice::<TimelineLine<'_>>(line.text) else { return };
         let Some(now) = millis(read.t) else { return };
         if !self.has_begun {
             self.has_begun = true;
@@ -167,17 +167,17 @@ impl<'a> Reader<'a> {
             ("run", _) => self.launch.begun = serde_json::from_slice(line.text).ok(),
             ("stop", _) => {
                 self.launch.end =
-                    serde_json::from_slice(line.text).map_or(LaunchEnd::Died, LaunchEnd::Stopped);
+                    serde_json::from_slice(line.text).map_or(TimelineEnd::Died, TimelineEnd::Stopped);
             }
             ("start", Some(index)) => {
                 self.launch.slots = self.launch.slots.max(read.slot);
                 self.running.insert(index, (read.slot, now));
             }
             ("not_started", Some(index)) => _ = self.running.remove(&index),
-            ("interrupted", Some(index)) => self.end(index, now, None, StretchEnd::Cut),
+            ("interrupted", Some(index)) => self.end(index, now, None, AttemptSpanEnd::Cut),
             ("attempt", Some(index)) => {
                 let is_ok = read.status == Some(Status::Ok) && read.cause.is_none();
-                let end = if is_ok { StretchEnd::Ok } else { StretchEnd::Failed };
+                let end = if is_ok { AttemptSpanEnd::Ok } else { AttemptSpanEnd::Failed };
                 self.launch.cpu_s += read.cpu_s;
                 self.end(index, now, Some(whole_millis(read.duration_s)), end);
             }
@@ -185,21 +185,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn end(&mut self, index: u64, now: i64, took: Option<i64>, end: StretchEnd) {
+    fn end(&mut self, index: u64, now: i64, took: Option<i64>, end: AttemptSpanEnd) {
         let Some((slot, begun_ms)) = self.running.remove(&index) else { return };
         let ms = took.unwrap_or(now - begun_ms).max(0);
         self.launch.busy_ms += ms;
-        self.stretches.push(Stretch { index, replica: self.launch.replica, slot, begun_ms, ms, end });
+        self.stretches.push(AttemptSpan { index, replica: self.launch.replica, slot, begun_ms, ms, end });
     }
 
     /// `None` for a journal without a line that tells a time.
-    fn finish(mut self, lives: bool) -> Option<Launch> {
+    fn finish(mut self, lives: bool) -> Option<TimelineLaunch> {
         let last = self.launch.last_ms;
-        let end = if lives { StretchEnd::Running } else { StretchEnd::Cut };
+        let end = if lives { AttemptSpanEnd::Running } else { AttemptSpanEnd::Cut };
         let left: Vec<u64> = self.running.keys().copied().collect();
         left.into_iter().for_each(|index| self.end(index, last, None, end));
-        if lives && self.launch.end == LaunchEnd::Died {
-            self.launch.end = LaunchEnd::AtWork;
+        if lives && self.launch.end == TimelineEnd::Died {
+            self.launch.end = TimelineEnd::AtWork;
         }
         self.has_begun.then_some(self.launch)
     }

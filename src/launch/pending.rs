@@ -1,32 +1,32 @@
 //! Which tasks of a share a launch has to run, and when in it.
 
 use crate::cli::Rerun;
-use crate::journal::state::{History, Known};
-use crate::run::queue::Staged;
+use crate::journal::state::{JournalState, TaskState};
+use crate::run::queue::TasksByStage;
 
 /// What is left of a share.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Due {
+pub struct Pending {
     /// Where in the share it is.
-    pub tasks: Staged,
+    pub tasks: TasksByStage,
     /// How many of these were running when a container died.
     pub suspects: u64,
     /// How many others ran out of memory.
     pub hungry: u64,
 }
 
-impl Due {
+impl Pending {
     /// Of what the journals tell, under a rule for failed tasks.
-    pub fn of(history: &History, rerun: Rerun) -> Self {
+    pub fn of(history: &JournalState, rerun: Rerun) -> Self {
         let mut due = Self::default();
         for (position, (index, note)) in (0..).zip(history.tasks()) {
             let suspect = history.suspects.get(&index);
             let died_around = suspect.is_some_and(|suspect| suspect.deaths > 0);
             let is_due = match note.known {
-                Known::Nothing => true,
-                Known::Ok => false,
-                Known::Failed => rerun != Rerun::Never || died_around,
-                Known::Lost => rerun == Rerun::All,
+                TaskState::Nothing => true,
+                TaskState::Ok => false,
+                TaskState::Failed => rerun != Rerun::Never || died_around,
+                TaskState::Lost => rerun == Rerun::All,
             };
             if !is_due {
                 continue;
@@ -36,7 +36,7 @@ impl Due {
             let may_have_company = suspect.is_some_and(|suspect| suspect.may_have_company());
             let stage = match (suspect, note.known) {
                 (Some(_), _) if may_have_company => &mut due.tasks.suspects,
-                (Some(_), _) | (None, Known::Lost) => &mut due.tasks.alone,
+                (Some(_), _) | (None, TaskState::Lost) => &mut due.tasks.alone,
                 (None, _) => &mut due.tasks.ordinary,
             };
             stage.push(position);
@@ -46,13 +46,13 @@ impl Due {
 
     /// Where in the share all of them are, stage by stage.
     pub fn places(self) -> Vec<u32> {
-        let Staged { ordinary, suspects, alone } = self.tasks;
+        let TasksByStage { ordinary, suspects, alone } = self.tasks;
         [ordinary, suspects, alone].concat()
     }
 
     /// How many tasks.
     pub fn len(&self) -> u64 {
-        let Staged { ordinary, suspects, alone } = &self.tasks;
+        let TasksByStage { ordinary, suspects, alone } = &self.tasks;
         (ordinary.len() + suspects.len() + alone.len()) as u64
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::journal::event::{Stopped, Totals};
 use crate::journal::line::{Members, ReadLine};
-use crate::journal::state::Standing;
+use crate::journal::state::ShareCounts;
 use crate::journal::tail::{Head, Sign};
 use crate::model::outcome::Status;
 use crate::model::shares::Share;
@@ -21,22 +21,22 @@ const ENOUGH: u64 = 10;
 
 /// How many tasks of a share have which record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct TailCounts {
     pub(super) ok: u64,
     pub(super) failed: u64,
     pub(super) without_result: u64,
 }
 
-impl From<Standing> for Counts {
-    fn from(standing: Standing) -> Self {
-        let Standing { ok, failed, lost, without_result, .. } = standing;
+impl From<ShareCounts> for TailCounts {
+    fn from(standing: ShareCounts) -> Self {
+        let ShareCounts { ok, failed, lost, without_result, .. } = standing;
         Self { ok, failed: failed + lost, without_result }
     }
 }
 
 /// A moment of a launch, by the clock of its host.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
+struct RateMark {
     at: Timestamp,
     /// Tasks that ended since this ledger was begun.
     ended: u64,
@@ -44,8 +44,8 @@ struct Mark {
 
 /// What is known of a launch from the last lines of its journal.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    pub(super) counts: Counts,
+pub(super) struct TailState {
+    pub(super) counts: TailCounts,
     /// Whether the counts begin with a sign of life, and not with nothing.
     pub(super) has_base: bool,
     /// Tasks that the launch has still to run; not known before a sign of life.
@@ -57,11 +57,11 @@ pub(super) struct Ledger {
     /// Running attempts that began before.
     unseen: u64,
     ended: u64,
-    signs: VecDeque<Mark>,
-    last: Option<Mark>,
+    signs: VecDeque<RateMark>,
+    last: Option<RateMark>,
 }
 
-impl Ledger {
+impl TailState {
     /// Takes in the next line of the journal of `run`; `None` is one that can't be read.
     pub(super) fn take(&mut self, line: Option<&ReadLine<'_>>, run: &str, share: &Share) {
         self.stop = None;
@@ -84,19 +84,19 @@ impl Ledger {
             _ => {}
         }
         if let Some(at) = time_of(line.text) {
-            self.last = Some(Mark { at, ended: self.ended });
+            self.last = Some(RateMark { at, ended: self.ended });
         }
     }
 
     fn take_sign(&mut self, text: &[u8]) {
         let Ok(Sign { t, totals }) = serde_json::from_slice::<Sign>(text) else { return };
         let Totals { ok, failed, without_result, .. } = totals;
-        self.counts = Counts { ok, failed, without_result };
+        self.counts = TailCounts { ok, failed, without_result };
         self.due = Some(totals.left);
         self.has_base = true;
         self.unseen = (totals.running as u64).saturating_sub(self.running.len() as u64);
         if let Ok(at) = t.parse() {
-            self.signs.push_back(Mark { at, ended: self.ended });
+            self.signs.push_back(RateMark { at, ended: self.ended });
             self.signs.drain(..self.signs.len().saturating_sub(SIGNS));
         }
     }

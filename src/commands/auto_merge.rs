@@ -20,7 +20,7 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockObserver, with_run_lock};
 use crate::model::provenance::Process;
 use crate::process::shutdown::Shutdown;
-use crate::status::{State, Watcher};
+use crate::status::{ReplicaState, RunMonitor};
 use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone};
 use crate::units;
@@ -58,8 +58,10 @@ fn merge_if_complete(
     times: HeartbeatTimes,
     waiting: &Waiting<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let figures = Watcher::open(layout.root(), times)?.look()?;
-    if let Some(unreadable) = figures.replicas.iter().find(|replica| replica.state == State::Unreadable) {
+    let figures = RunMonitor::open(layout.root(), times)?.look()?;
+    if let Some(unreadable) =
+        figures.replicas.iter().find(|replica| replica.state == ReplicaState::Unreadable)
+    {
         let why = unreadable.said.as_deref().unwrap_or("its journals can't be read");
         anyhow::bail!("whether the run is complete can't be told: replica {}: {why}", unreadable.replica_id);
     }

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, CommandFactory};
 
 use crate::cli::Cli;
-use crate::config::arrived::{blank_inside, rejoined, toml_text, typographic};
+use crate::config::mangled_argv::{blank_inside, rejoined, toml_text, typographic};
 use crate::config::wrong_name::meant;
 
 /// The parser's error, or what is behind it.

@@ -12,29 +12,29 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::provenance::Process;
 use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Header, InputList};
-use crate::status::figures::{Figures, ReplicaFigures, State, Totals};
-use crate::status::replica::{Look, Watched};
+use crate::status::replica::{ReplicaMonitor, StatusLook};
+use crate::status::run_status::{ReplicaState, ReplicaStatus, RunStatus, StatusTotals};
 use crate::store::layout::Layout;
 use crate::store::server_clock::now_as_good_as_known;
-use crate::threads::Crew;
+use crate::threads::CpuPool;
 use crate::units;
 
 /// A run that is looked at.
 #[derive(Debug)]
-pub struct Watcher {
+pub struct RunMonitor {
     layout: Layout,
     /// Without its blocks, which may be many.
     header: Header,
     /// The list's inode and when it was written: another one is another run.
     list: (u64, i64, i64),
-    replicas: Vec<Watched>,
+    replicas: Vec<ReplicaMonitor>,
     me: Process,
     timeout: Duration,
-    crew: Crew,
+    crew: CpuPool,
     has_looked: bool,
 }
 
-impl Watcher {
+impl RunMonitor {
     /// Of the run in a results directory.
     ///
     /// # Errors
@@ -55,10 +55,10 @@ impl Watcher {
             list: identity(&layout)?,
             layout,
             header,
-            replicas: (1..).zip(shares).map(|(id, share)| Watched::new(id, share)).collect(),
+            replicas: (1..).zip(shares).map(|(id, share)| ReplicaMonitor::new(id, share)).collect(),
             me: Process::current(None),
             timeout: times.timeout,
-            crew: Crew::gather(),
+            crew: CpuPool::gather(),
             has_looked: false,
         })
     }
@@ -67,13 +67,13 @@ impl Watcher {
     ///
     /// # Errors
     /// When the folder of journals can't be read, or another run took this one's place.
-    pub fn look(&mut self) -> anyhow::Result<Figures> {
+    pub fn look(&mut self) -> anyhow::Result<RunStatus> {
         if self.has_looked && identity(&self.layout)? != self.list {
             let root = self.layout.root().display();
             bail!(CannotGoOn(format!("the run {} in {root} was moved away meanwhile", self.header.run)));
         }
         let launches = all_launches(&self.layout)?;
-        let look = Look {
+        let look = StatusLook {
             layout: &self.layout,
             run: &self.header.run,
             me: &self.me,
@@ -94,19 +94,20 @@ impl Watcher {
         Ok(self.figures(replicas, records))
     }
 
-    fn figures(&self, replicas: Vec<ReplicaFigures>, records: Vec<RecordsByContent>) -> Figures {
+    fn figures(&self, replicas: Vec<ReplicaStatus>, records: Vec<RecordsByContent>) -> RunStatus {
         let mut command_files = RecordsByContent::default();
         records.into_iter().for_each(|records| command_files.join(records));
-        let totals = Totals::of(&replicas);
-        let is_unowned = |replica: &&ReplicaFigures| replica.left > 0 && replica.state != State::Running;
-        Figures {
+        let totals = StatusTotals::of(&replicas);
+        let is_unowned =
+            |replica: &&ReplicaStatus| replica.left > 0 && replica.state != ReplicaState::Running;
+        RunStatus {
             format: "canfar-run status",
             v: 1,
             run: self.header.run.clone(),
             dir: units::path(self.layout.root()),
             created_at: self.header.created_at.clone(),
             files: self.header.count,
-            complete: totals.left == 0 && !totals.states.contains_key(&State::Unreadable),
+            complete: totals.left == 0 && !totals.states.contains_key(&ReplicaState::Unreadable),
             totals,
             without_owner: replicas.iter().filter(is_unowned).map(|replica| replica.replica_id).collect(),
             command_files: command_files.told(),

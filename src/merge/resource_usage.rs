@@ -4,32 +4,32 @@ use serde::Serialize;
 
 use crate::journal::launches::all_launches;
 use crate::liveness::takeover::stop_of;
-use crate::merge::parts::Directory;
-use crate::model::usage::{Figures, Told};
+use crate::merge::input::MergeDirectory;
+use crate::model::usage::{UsageFigures, UsageJson};
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
-use crate::threads::Crew;
+use crate::threads::CpuPool;
 
 /// What was used.
 #[derive(Debug, Default)]
-pub struct Effort {
+pub struct ResourceUsage {
     /// By launches that ended in order, and said so.
-    pub figures: Figures,
+    pub figures: UsageFigures,
     /// Launches that did not: they died, or are at work.
     pub untold: u64,
 }
 
 /// The same as it is printed.
 #[derive(Debug, Serialize)]
-pub(super) struct EffortTold {
+pub(super) struct ResourceUsageJson {
     #[serde(flatten)]
-    told: Told,
+    told: UsageJson,
     /// Launches that are not counted in.
     launches_untold: u64,
 }
 
 /// Asks all launches. What can't be read is not counted in: it is told elsewhere, if it matters.
-pub(super) fn effort(directories: &[Directory]) -> Effort {
-    let mut effort = Effort::default();
+pub(super) fn effort(directories: &[MergeDirectory]) -> ResourceUsage {
+    let mut effort = ResourceUsage::default();
     for directory in directories {
         let (Some(run), Ok(launches)) = (directory.run(), all_launches(&directory.layout)) else { continue };
         let journals: Vec<_> = launches
@@ -37,7 +37,7 @@ pub(super) fn effort(directories: &[Directory]) -> Effort {
             .flat_map(|(id, launches)| launches.into_iter().map(move |launch| (id, launch)))
             .map(|(id, launch)| directory.layout.journal(id, launch))
             .collect();
-        let stops = Crew::gather().map(journals, |journal| stop_of(&journal, run).ok().flatten());
+        let stops = CpuPool::gather().map(journals, |journal| stop_of(&journal, run).ok().flatten());
         for stop in stops {
             match stop {
                 Some(stop) => stop.figures.iter().for_each(|figures| effort.figures.add(figures)),
@@ -49,12 +49,12 @@ pub(super) fn effort(directories: &[Directory]) -> Effort {
 }
 
 /// How many ok records the replicas made by which contents of the files that their command names.
-pub(super) fn records_by_content(directories: &[Directory]) -> RecordsByContent {
+pub(super) fn records_by_content(directories: &[MergeDirectory]) -> RecordsByContent {
     let mut all = RecordsByContent::default();
     for directory in directories {
         let launches = all_launches(&directory.layout).unwrap_or_default();
         let ok = directory.parts.iter().filter_map(|part| part.ok(directory)).collect();
-        let records = Crew::gather().map(ok, |(id, ok)| {
+        let records = CpuPool::gather().map(ok, |(id, ok)| {
             let launches = launches.get(&id).map(Vec::as_slice).unwrap_or_default();
             LaunchHeads::read(&directory.layout, id, launches).records(ok)
         });
@@ -63,8 +63,8 @@ pub(super) fn records_by_content(directories: &[Directory]) -> RecordsByContent 
     all
 }
 
-impl Effort {
-    pub(super) fn told(&self) -> EffortTold {
-        EffortTold { told: self.figures.told(), launches_untold: self.untold }
+impl ResourceUsage {
+    pub(super) fn told(&self) -> ResourceUsageJson {
+        ResourceUsageJson { told: self.figures.told(), launches_untold: self.untold }
     }
 }

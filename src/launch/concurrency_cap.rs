@@ -1,13 +1,13 @@
 //! How many tasks may run at once after a container died around them.
 
-use crate::journal::state::{History, Launch};
+use crate::journal::state::{JournalState, LaunchState};
 use crate::model::quarantine::share_of_memory;
 use crate::run::memory::fitting;
 use crate::units;
 
 /// Fewer tasks at a time than there might be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Caution {
+pub(super) struct ConcurrencyCap {
     /// At most so many, at least 1.
     pub(super) jobs: usize,
     /// What for.
@@ -15,7 +15,7 @@ pub(super) struct Caution {
 }
 
 /// Whether a container died around tasks of launches before this one.
-pub(super) fn died_before(history: &History, launch: u32) -> bool {
+pub(super) fn died_before(history: &JournalState, launch: u32) -> bool {
     earlier(history, launch).any(|launch| launch.died_with.is_some_and(|running| running > 0))
 }
 
@@ -23,18 +23,18 @@ pub(super) fn died_before(history: &History, launch: u32) -> bool {
 /// and half as many as were running at each of the deaths since the last launch that ended in order. A first one that
 /// showed room in memory was not likely about that.
 pub(super) fn after_deaths(
-    history: &History,
+    history: &JournalState,
     launch: u32,
     limit: Option<u64>,
     jobs: usize,
-) -> Option<Caution> {
+) -> Option<ConcurrencyCap> {
     let by_data = limit.filter(|_| died_before(history, launch)).and_then(|limit| {
         let largest = history.seen.largest;
         let jobs = usize::try_from(fitting(share_of_memory(limit), largest)).ok()?;
         let [largest, limit] = [largest, limit].map(units::bytes);
         Some((jobs, format!("the container died, and a task was seen to take {largest} of its {limit}")))
     });
-    let in_a_row: Vec<(&Launch, usize)> = earlier(history, launch)
+    let in_a_row: Vec<(&LaunchState, usize)> = earlier(history, launch)
         .rev()
         .take_while(|launch| launch.died_with.is_some())
         .filter_map(|launch| Some((launch, launch.died_with.filter(|running| *running > 0)?)))
@@ -50,15 +50,15 @@ pub(super) fn after_deaths(
         .flatten()
         .min()
         .filter(|(fewer, _)| *fewer < jobs)
-        .map(|(jobs, why)| Caution { jobs: jobs.max(1), why })
+        .map(|(jobs, why)| ConcurrencyCap { jobs: jobs.max(1), why })
 }
 
-fn earlier(history: &History, launch: u32) -> impl DoubleEndedIterator<Item = &Launch> {
+fn earlier(history: &JournalState, launch: u32) -> impl DoubleEndedIterator<Item = &LaunchState> {
     history.launches.iter().filter(move |earlier| earlier.number < launch)
 }
 
 /// Whether a launch had a smaller container than there is now, so that its death tells little.
-fn had_less(launch: &Launch, limit: Option<u64>) -> bool {
+fn had_less(launch: &LaunchState, limit: Option<u64>) -> bool {
     let then = launch.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
     then.is_some_and(|then| limit.is_none_or(|now| now > then))
 }
@@ -70,9 +70,9 @@ mod tests {
 
     use super::{after_deaths, died_before};
     use crate::journal::event::{LaunchBegun, Limits, Totals};
-    use crate::journal::state::{History, LastLaunch, Launch};
+    use crate::journal::state::{JournalState, LastLaunch, LaunchState};
     use crate::model::provenance::Process;
-    use crate::model::quarantine::Seen;
+    use crate::model::quarantine::SeenUsage;
     use crate::model::shares::Share;
     use crate::store::layout::Layout;
 
@@ -80,19 +80,19 @@ mod tests {
 
     /// How a launch of 1000 bytes ended.
     #[derive(Debug, Clone, Copy)]
-    enum End {
+    enum SimulatedEnd {
         InOrder,
         /// With so many running, and so much in use by its last sign of life.
         Died(usize, u64),
     }
-    use End::{Died, InOrder};
+    use SimulatedEnd::{Died, InOrder};
 
-    fn launch(number: u32, end: End) -> Launch {
+    fn launch(number: u32, end: SimulatedEnd) -> LaunchState {
         let (died_with, in_use) = match end {
             InOrder => (None, None),
             Died(running, in_use) => (Some(running), Some(in_use)),
         };
-        Launch {
+        LaunchState {
             number,
             path: PathBuf::new(),
             begun: Some(LaunchBegun {
@@ -115,15 +115,16 @@ mod tests {
     }
 
     /// What a container with this limit is advised after these launches, whose tasks used so much.
-    fn advised(ends: &[End], largest: u64, limit: Option<u64>) -> Option<usize> {
+    fn advised(ends: &[SimulatedEnd], largest: u64, limit: Option<u64>) -> Option<usize> {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
-        let mut history = History::read(&layout, "run", 1, Share::Range(0..20), LastLaunch::Dead).unwrap();
+        let mut history =
+            JournalState::read(&layout, "run", 1, Share::Range(0..20), LastLaunch::Dead).unwrap();
         // The launch itself is there, too, and no death.
         let own = Died(0, 0);
         history.launches =
             (1..).zip(ends.iter().chain([&own])).map(|(number, end)| launch(number, *end)).collect();
-        history.seen = Seen { attempts: 1, largest };
+        history.seen = SeenUsage { attempts: 1, largest };
         let number = u32::try_from(history.launches.len()).unwrap();
         let died = ends.iter().any(|end| matches!(end, Died(1.., _)));
         assert_eq!(died_before(&history, number), died);

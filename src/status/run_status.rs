@@ -10,7 +10,7 @@ use crate::record::command_files::FileVersions;
 /// How far a run is: the object that `status --json` prints. Members are added in later versions and never change their
 /// meaning within one `v`; what is not known is null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Figures {
+pub struct RunStatus {
     /// Always `canfar-run status`.
     pub format: &'static str,
     /// Major version: 1.
@@ -26,18 +26,18 @@ pub struct Figures {
     /// Whether every file has a record, ok or failed.
     pub complete: bool,
     /// All replicas together.
-    pub totals: Totals,
+    pub totals: StatusTotals,
     /// Replicas that have files without a record and are not at work.
     pub without_owner: Vec<u32>,
     /// Ok records by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
     /// One for each replica, in the order of their ids.
-    pub replicas: Vec<ReplicaFigures>,
+    pub replicas: Vec<ReplicaStatus>,
 }
 
 /// All replicas together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Totals {
+pub struct StatusTotals {
     /// Files with an ok record.
     pub ok: u64,
     /// Files whose newest record is a failure.
@@ -54,13 +54,13 @@ pub struct Totals {
     /// are left that nobody is at.
     pub eta_s: Option<f64>,
     /// How many replicas are in which state; those that none is in are left out.
-    pub states: BTreeMap<State, u64>,
+    pub states: BTreeMap<ReplicaState, u64>,
 }
 
 /// What a replica is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum ReplicaState {
     /// It is at work.
     Running,
     /// It died: its journal has no end, and nobody writes it.
@@ -77,7 +77,7 @@ pub enum State {
     Done,
 }
 
-impl State {
+impl ReplicaState {
     /// All of them, in the order in which they are told.
     pub const ALL: [Self; 7] = [
         Self::Running,
@@ -105,11 +105,11 @@ impl State {
 
 /// One replica: its newest launch, and how its share stands over all of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ReplicaFigures {
+pub struct ReplicaStatus {
     /// Which, from 1.
     pub replica_id: u32,
     /// What it is at.
-    pub state: State,
+    pub state: ReplicaState,
     /// Entries of its share.
     pub files: u64,
     /// Its newest launch, from 1.
@@ -148,21 +148,21 @@ pub struct ReplicaFigures {
     pub said: Option<String>,
 }
 
-impl Figures {
+impl RunStatus {
     /// Whether any replica is at work.
     pub fn is_at_work(&self) -> bool {
-        self.totals.states.contains_key(&State::Running)
+        self.totals.states.contains_key(&ReplicaState::Running)
     }
 
     /// Replicas in a state.
-    pub fn count(&self, state: State) -> u64 {
+    pub fn count(&self, state: ReplicaState) -> u64 {
         self.totals.states.get(&state).copied().unwrap_or(0)
     }
 
     /// What has to differ for a look to be worth telling where nobody redraws: not how much time went by.
     pub fn has_moved_since(&self, before: &Self) -> bool {
         let moves = |figures: &Self| -> Vec<_> {
-            let of_one = |replica: &ReplicaFigures| {
+            let of_one = |replica: &ReplicaStatus| {
                 (replica.state, replica.launch, replica.ok, replica.failed, replica.running)
             };
             figures.replicas.iter().map(of_one).collect()
@@ -171,14 +171,15 @@ impl Figures {
     }
 }
 
-impl Totals {
-    pub(super) fn of(replicas: &[ReplicaFigures]) -> Self {
-        let sum = |of: fn(&ReplicaFigures) -> u64| replicas.iter().map(of).sum();
+impl StatusTotals {
+    pub(super) fn of(replicas: &[ReplicaStatus]) -> Self {
+        let sum = |of: fn(&ReplicaStatus) -> u64| replicas.iter().map(of).sum();
         let mut states = BTreeMap::new();
         replicas.iter().for_each(|replica| *states.entry(replica.state).or_default() += 1);
-        let at_work = || replicas.iter().filter(|replica| replica.state == State::Running);
+        let at_work = || replicas.iter().filter(|replica| replica.state == ReplicaState::Running);
         let rates: Vec<f64> = at_work().filter_map(|replica| replica.rate_per_s).collect();
-        let is_owned = replicas.iter().all(|replica| replica.left == 0 || replica.state == State::Running);
+        let is_owned =
+            replicas.iter().all(|replica| replica.left == 0 || replica.state == ReplicaState::Running);
         let slowest =
             at_work().map(|replica| replica.eta_s).try_fold(0.0, |slowest: f64, eta| Some(slowest.max(eta?)));
         Self {
@@ -188,7 +189,7 @@ impl Totals {
             left: sum(|replica| replica.left),
             running: sum(|replica| replica.running),
             rate_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),
-            eta_s: slowest.filter(|_| is_owned && states.contains_key(&State::Running)),
+            eta_s: slowest.filter(|_| is_owned && states.contains_key(&ReplicaState::Running)),
             states,
         }
     }

@@ -8,12 +8,12 @@ const PAGE: u64 = 64 * WORDS as u64;
 
 /// A set of indices. Its memory is by what is in it: an index in a file that somebody else made can be any number.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Bits {
+pub(super) struct SparseBitSet {
     pages: BTreeMap<u64, [u64; WORDS]>,
     count: u64,
 }
 
-impl Bits {
+impl SparseBitSet {
     /// Puts an index in; `false` if it was there.
     pub(super) fn insert(&mut self, index: u64) -> bool {
         let (word, bit) = place(index);
@@ -65,11 +65,11 @@ fn place(index: u64) -> (usize, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::Bits;
+    use super::SparseBitSet;
 
     #[test]
     fn a_set_counts_what_was_put_in_once() {
-        let mut bits = Bits::default();
+        let mut bits = SparseBitSet::default();
         assert!(bits.insert(1000) && bits.insert(0) && !bits.insert(1000));
         assert!(bits.contains(1000) && !bits.contains(999) && !bits.contains(1 << 40));
         assert_eq!(bits.count(), 2);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_was_put_in_comes_out_in_order() {
-        let mut bits = Bits::default();
+        let mut bits = SparseBitSet::default();
         let all = [0, 1, 63, 64, 511, 512, 700, u64::MAX];
         all.iter().rev().for_each(|index| _ = bits.insert(*index));
         assert_eq!(bits.iter().collect::<Vec<_>>(), all);
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn what_is_in_other_sets_can_be_left_out() {
         let set = |indices: &[u64]| {
-            let mut bits = Bits::default();
+            let mut bits = SparseBitSet::default();
             indices.iter().for_each(|index| _ = bits.insert(*index));
             bits
         };
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_index_beyond_all_lists_costs_no_memory() {
-        let mut bits = Bits::default();
+        let mut bits = SparseBitSet::default();
         assert!(bits.insert(u64::MAX) && bits.contains(u64::MAX));
         assert_eq!(bits.count(), 1);
     }

@@ -11,7 +11,7 @@ use crate::exit_code::CannotGoOn;
 
 use crate::journal::event::ResultsWritten;
 use crate::journal::launches::{fingerprint, last_launches};
-use crate::journal::state::{History, LastLaunch};
+use crate::journal::state::{JournalState, LastLaunch};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::takeover::{Prober, last_words};
 use crate::model::shares::Share;
@@ -19,19 +19,19 @@ use crate::record::inputs::InputList;
 use crate::record::results;
 use crate::store::layout::{Layout, ResultsName};
 use crate::store::regular;
-use crate::threads::Crew;
+use crate::threads::CpuPool;
 
 /// The client allows 512; an id far beyond is no replica's.
 const MOST_REPLICAS: u64 = 10_000;
 
 /// One results directory.
 #[derive(Debug)]
-pub struct Directory {
+pub struct MergeDirectory {
     pub(super) layout: Layout,
     pub(super) list: Option<InputList>,
     /// The shares of all replicas of the list.
     pub(super) shares: Vec<Share>,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<MergeInput>,
     /// Replicas at work, as far as can be told at once.
     at_work: BTreeSet<u32>,
     /// What tells the journals, as they were before any was read, from others and from later ones.
@@ -42,18 +42,18 @@ pub struct Directory {
 
 /// Something to merge.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct MergeInput {
     /// As people know it: a file's path, or the journals of a replica (`journal/7.*.jsonl`).
     pub(super) name: PathBuf,
-    pub(super) kind: PartKind,
+    pub(super) kind: MergeInputKind,
 }
 
 #[derive(Debug)]
-pub(super) enum PartKind {
+pub(super) enum MergeInputKind {
     /// A replica whose every task is ok, and whose results file is what its journal says.
     Verified { replica_id: u32, identity: FileIdentity, without_result: u64 },
     /// A replica to be derived from its journals, as they were when they were read: it may be at work.
-    Journals { replica_id: u32, history: Box<History> },
+    Journals { replica_id: u32, history: Box<JournalState> },
     /// A replica whose journals can't be read.
     Unreadable { replica_id: u32, why: String },
     /// A file without journals: ours that was copied here, or one that Python wrote.
@@ -75,7 +75,7 @@ impl FileIdentity {
     }
 }
 
-impl Directory {
+impl MergeDirectory {
     /// Looks what there is.
     ///
     /// # Errors
@@ -100,41 +100,43 @@ impl Directory {
         let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, journals, has_journals };
         let begun = (1..).zip(&directory.shares);
         let begun = begun.filter_map(|(number, share)| Some((number, *launches.get(&number)?, share)));
-        let mut parts = Crew::gather().map(begun.collect(), |(number, last, share)| {
+        let mut parts = CpuPool::gather().map(begun.collect(), |(number, last, share)| {
             (ResultsName::Id(u64::from(number)), directory.part_of(number, last, share))
         });
         // With journals, the file is either what they say or not to be believed.
         parts.iter().for_each(|(id, _)| _ = files.remove(id));
-        parts.extend(files.into_iter().map(|(id, name)| (id, Part { name, kind: PartKind::File })));
+        parts.extend(
+            files.into_iter().map(|(id, name)| (id, MergeInput { name, kind: MergeInputKind::File })),
+        );
         parts.sort_by(|(one, _), (other, _)| one.cmp(other));
         directory.parts = parts.into_iter().map(|(_, part)| part).collect();
         Ok(directory)
     }
 
     /// What a replica that has journals has to give.
-    fn part_of(&self, replica_id: u32, last: u32, share: &Share) -> Part {
+    fn part_of(&self, replica_id: u32, last: u32, share: &Share) -> MergeInput {
         let layout = &self.layout;
         let run = self.run().unwrap_or_default();
-        let kind = || -> anyhow::Result<PartKind> {
+        let kind = || -> anyhow::Result<MergeInputKind> {
             if let Some((identity, promised)) = verified(layout, run, replica_id, last, share)? {
                 let without_result = promised.without_result;
-                return Ok(PartKind::Verified { replica_id, identity, without_result });
+                return Ok(MergeInputKind::Verified { replica_id, identity, without_result });
             }
-            Ok(PartKind::Journals { replica_id, history: Box::new(self.history(replica_id, share)?) })
+            Ok(MergeInputKind::Journals { replica_id, history: Box::new(self.history(replica_id, share)?) })
         };
-        let kind =
-            kind().unwrap_or_else(|error| PartKind::Unreadable { replica_id, why: format!("{error:#}") });
+        let kind = kind()
+            .unwrap_or_else(|error| MergeInputKind::Unreadable { replica_id, why: format!("{error:#}") });
         let name = match kind {
-            PartKind::Verified { .. } => layout.results(replica_id),
+            MergeInputKind::Verified { .. } => layout.results(replica_id),
             _ => layout.journals().join(format!("{replica_id}.*.jsonl")),
         };
-        Part { name, kind }
+        MergeInput { name, kind }
     }
 
     /// What the journals of a replica tell.
-    pub(super) fn history(&self, replica_id: u32, share: &Share) -> anyhow::Result<History> {
+    pub(super) fn history(&self, replica_id: u32, share: &Share) -> anyhow::Result<JournalState> {
         let last = LastLaunch::at_work(self.is_at_work(replica_id));
-        History::read(&self.layout, self.run().unwrap_or_default(), replica_id, share.clone(), last)
+        JournalState::read(&self.layout, self.run().unwrap_or_default(), replica_id, share.clone(), last)
     }
 
     /// The run id, if it holds a run.
@@ -210,23 +212,25 @@ fn verified(
         .then_some((identity, promised)))
 }
 
-impl Part {
+impl MergeInput {
     /// The replica whose journals there are, with how many ok records it has.
-    pub(super) fn ok(&self, directory: &Directory) -> Option<(u32, u64)> {
+    pub(super) fn ok(&self, directory: &MergeDirectory) -> Option<(u32, u64)> {
         match &self.kind {
-            PartKind::Verified { replica_id, .. } => Some((*replica_id, directory.share(*replica_id)?.len())),
-            PartKind::Journals { replica_id, history } => Some((*replica_id, history.standing().ok)),
-            PartKind::Unreadable { .. } | PartKind::File => None,
+            MergeInputKind::Verified { replica_id, .. } => {
+                Some((*replica_id, directory.share(*replica_id)?.len()))
+            }
+            MergeInputKind::Journals { replica_id, history } => Some((*replica_id, history.standing().ok)),
+            MergeInputKind::Unreadable { .. } | MergeInputKind::File => None,
         }
     }
 
     /// The replica whose journals there are.
     pub(super) fn replica(&self) -> Option<u32> {
         match self.kind {
-            PartKind::Verified { replica_id, .. }
-            | PartKind::Journals { replica_id, .. }
-            | PartKind::Unreadable { replica_id, .. } => Some(replica_id),
-            PartKind::File => None,
+            MergeInputKind::Verified { replica_id, .. }
+            | MergeInputKind::Journals { replica_id, .. }
+            | MergeInputKind::Unreadable { replica_id, .. } => Some(replica_id),
+            MergeInputKind::File => None,
         }
     }
 }

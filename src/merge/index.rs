@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::merge::bits::Bits;
 use crate::merge::columns::Columns;
 use crate::merge::earlier::JoinedResults;
-use crate::merge::effort::{Effort, effort, records_by_content};
+use crate::merge::input::{MergeDirectory, MergeInput, MergeInputKind};
 use crate::merge::output::Format;
-use crate::merge::parts::{Directory, Part, PartKind};
-use crate::merge::proof::{Broken, MissingReplica, Proof, ReplicaState};
-use crate::merge::reading::{Checked, Task, WithoutResult};
+use crate::merge::proof::{BrokenFile, Heard, MissingReplica, Proof};
+use crate::merge::reading::{Checked, RecordTask, WithoutResult};
+use crate::merge::resource_usage::{ResourceUsage, effort, records_by_content};
+use crate::merge::sparse_bit_set::SparseBitSet;
 use crate::model::outcome::Status;
-use crate::threads::Crew;
+use crate::threads::CpuPool;
 use crate::units;
 
 /// So many missing files of a replica are named.
@@ -19,15 +19,15 @@ const EXAMPLES: usize = 3;
 
 /// What is known of one run's tasks.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
-    pub(super) ok: Bits,
-    pub(super) failed: Bits,
+pub(super) struct TaskRanks {
+    pub(super) ok: SparseBitSet,
+    pub(super) failed: SparseBitSet,
     /// Tasks that are ok and have no result, although one was expected.
-    without_result: Bits,
+    without_result: SparseBitSet,
     /// More of these, not known which.
     more_without_result: u64,
     /// Tasks of whose file another directory has a better or newer record.
-    pub(super) superseded: Bits,
+    pub(super) superseded: SparseBitSet,
     /// Tasks with several records, with the one that wins.
     contested: HashMap<u64, Option<Winner>>,
 }
@@ -37,18 +37,18 @@ pub(super) struct Tasks {
 struct Winner {
     /// Ok before failed, then the newest.
     rank: (bool, (u32, Option<String>)),
-    place: Place,
+    place: RecordPlace,
 }
 
 /// Where a record stands: which part, and which record of it.
-pub(super) type Place = (usize, u64);
+pub(super) type RecordPlace = (usize, u64);
 
 /// All there is to merge, and what is known of it.
 #[derive(Debug)]
-pub struct Survey {
-    pub(super) directories: Vec<Directory>,
+pub struct MergeIndex {
+    pub(super) directories: Vec<MergeDirectory>,
     /// For each directory, tasks by run id.
-    pub(super) tasks: Vec<HashMap<String, Tasks>>,
+    pub(super) tasks: Vec<HashMap<String, TaskRanks>>,
     /// Parts that are left out, by directory.
     pub(super) left_out: Vec<HashSet<usize>>,
     /// Of all records that win, for a table.
@@ -58,15 +58,15 @@ pub struct Survey {
     /// What was found.
     pub proof: Proof,
     /// What the launches used.
-    pub effort: Effort,
+    pub effort: ResourceUsage,
 }
 
 /// Reads everything once.
 ///
 /// # Errors
 /// When something can't be read at all; files that are broken inside are part of the answer instead.
-pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Survey> {
-    let mut survey = Survey {
+pub fn survey(directories: Vec<MergeDirectory>, format: Format) -> anyhow::Result<MergeIndex> {
+    let mut survey = MergeIndex {
         tasks: directories.iter().map(|_| HashMap::new()).collect(),
         left_out: vec![HashSet::new(); directories.len()],
         columns: None,
@@ -90,7 +90,7 @@ pub fn survey(directories: Vec<Directory>, format: Format) -> anyhow::Result<Sur
     Ok(survey)
 }
 
-impl Tasks {
+impl TaskRanks {
     /// Notes a record.
     fn take(&mut self, index: u64, status: Status, proof: &mut Proof) {
         let (same, other) = match status {
@@ -120,7 +120,7 @@ impl Tasks {
     }
 
     /// Whether the record at `place` is the one of its task.
-    pub(super) fn wins(&self, index: u64, place: Place) -> bool {
+    pub(super) fn wins(&self, index: u64, place: RecordPlace) -> bool {
         if self.superseded.contains(index) {
             return false;
         }
@@ -147,9 +147,10 @@ impl Tasks {
     }
 }
 
-impl Survey {
+impl MergeIndex {
     fn read(&mut self, number: usize) -> anyhow::Result<()> {
-        let checked = Crew::gather().map(self.directories[number].parts.iter().collect(), Part::check);
+        let checked =
+            CpuPool::gather().map(self.directories[number].parts.iter().collect(), MergeInput::check);
         for (part_number, checked) in checked.into_iter().enumerate() {
             match checked {
                 Ok(checked) => {
@@ -159,7 +160,7 @@ impl Survey {
                 }
                 Err(why) => {
                     let file = units::path(&self.directories[number].parts[part_number].name);
-                    self.proof.broken.push(Broken { file, why });
+                    self.proof.broken.push(BrokenFile { file, why });
                     self.left_out[number].insert(part_number);
                 }
             }
@@ -174,7 +175,7 @@ impl Survey {
         let Some(known) = part.known(directory) else { return };
         let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
         known.for_each(|(index, status)| tasks.take(index, status, &mut self.proof));
-        if let PartKind::Journals { history, .. } = &part.kind {
+        if let MergeInputKind::Journals { history, .. } = &part.kind {
             self.proof.problems.extend(history.problems.iter().map(ToString::to_string));
         }
     }
@@ -269,7 +270,7 @@ impl Survey {
     }
 
     /// The tasks of the run whose list a directory has.
-    pub(super) fn own_tasks(&self, number: usize) -> Option<&Tasks> {
+    pub(super) fn own_tasks(&self, number: usize) -> Option<&TaskRanks> {
         self.tasks[number].get(self.directories[number].run()?)
     }
 
@@ -277,7 +278,7 @@ impl Survey {
         for number in 0..self.directories.len() {
             let directory = &self.directories[number];
             let Some(list) = &directory.list else { continue };
-            let none = Tasks::default();
+            let none = TaskRanks::default();
             let tasks = self.own_tasks(number).unwrap_or(&none);
             let is_missing = |index: &u64| tasks.rank(*index) == 0 && !tasks.superseded.contains(*index);
             let (ok, failed) = tasks.counts();
@@ -305,13 +306,13 @@ impl Survey {
         Ok(())
     }
 
-    fn state_of(&self, number: usize, replica_id: u32) -> ReplicaState {
+    fn state_of(&self, number: usize, replica_id: u32) -> Heard {
         let directory = &self.directories[number];
         let has_journal = directory.parts.iter().any(|part| part.replica() == Some(replica_id));
         match (directory.is_at_work(replica_id), has_journal) {
-            (true, _) => ReplicaState::Running,
-            (false, true) => ReplicaState::Stopped,
-            (false, false) => ReplicaState::NeverStarted,
+            (true, _) => Heard::Running,
+            (false, true) => Heard::Stopped,
+            (false, false) => Heard::NeverStarted,
         }
     }
 
@@ -374,12 +375,12 @@ impl Survey {
 
 /// Whether a record of a file is to be merged: not if it is of another run than the list beside it, so somebody's older
 /// result, or of no entry of its list. `counts` are the lengths of the lists by their runs.
-fn is_admitted(directory: &Directory, task: &Task<'_>, counts: &HashMap<String, u64>) -> bool {
+fn is_admitted(directory: &MergeDirectory, task: &RecordTask<'_>, counts: &HashMap<String, u64>) -> bool {
     directory.run().is_none_or(|run| run == task.run)
         && counts.get(&*task.run).is_none_or(|count| task.index < *count)
 }
 
-fn take(task: &Task<'_>, status: Status, tasks: &mut HashMap<String, Tasks>, proof: &mut Proof) {
+fn take(task: &RecordTask<'_>, status: Status, tasks: &mut HashMap<String, TaskRanks>, proof: &mut Proof) {
     // A name is made only for the first record of a run.
     if let Some(tasks) = tasks.get_mut(&*task.run) {
         tasks.take(task.index, status, proof);
