@@ -45,4 +45,5 @@ mod storage;
 mod support;
 mod tasks;
 mod together;
+mod version_1;
 mod worker;
