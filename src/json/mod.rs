@@ -24,6 +24,6 @@ mod text;
 pub use elements::{Element, Elements, ElementsError};
 pub use error::{Inside, JsonError, JsonFault};
 pub use members::{Member, members};
-pub use normal::{Normal, normalise};
+pub use normal::{BYTE_ORDER_MARK, Normal, normalise};
 pub use scan::{JsonKind, MAX_DEPTH, Scanned, scan_value};
 pub use text::{exact_text, string_eq, string_text, write_string};

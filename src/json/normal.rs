@@ -7,7 +7,7 @@ use super::scan::{JsonKind, scan_value, skip_whitespace};
 use super::text::string_end;
 
 /// U+FEFF in UTF-8.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A valid document on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use super::error::{Inside, JsonError, JsonFault};
 use super::grammar::{Digits, GrammarState, JsonWord, escape_length};
 use super::text::plain_run;
 
-/// How deep a task's result may be nested (the contract's 1,000): `[]` is 1 deep, `[{}]` is 2. A record adds levels of
-/// its own around it.
+/// How deep a task's result may be nested (the contract's 1,000): `[]` is 1 deep, `[{}]` is 2. Most readers of JSON give
+/// up long before. A record adds levels of its own around it.
 pub const MAX_DEPTH: usize = 1_000;
 
 /// What a value is. `NaN`, `Infinity` and `-Infinity` count as null, which they become.

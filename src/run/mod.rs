@@ -4,6 +4,7 @@ mod almost_json;
 pub mod entry_names;
 pub mod environment;
 pub mod execute;
+mod json_shape;
 pub mod memory;
 pub mod queue;
 pub mod recorder;

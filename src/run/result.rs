@@ -8,13 +8,10 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::json::{self, JsonKind};
+use crate::json::{self, JsonKind, MAX_DEPTH};
 use crate::process::capture::Capture;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
-
-/// Results nested deeper than this are refused: most readers of JSON give up long before.
-pub const MAX_DEPTH: usize = 1000;
 
 /// `--result`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

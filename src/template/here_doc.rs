@@ -3,18 +3,9 @@
 use super::error::{At, TemplateDoubt, TemplateError, TokenPlace};
 use super::lexer::{Lexer, Opened};
 use super::placeholder::{self, FoundPlaceholder};
-use super::word::ShellWord;
+use super::word::{HereDoc, ShellWord};
 
 type Result<T = ()> = std::result::Result<T, TemplateError>;
-
-/// A here-document whose `<<` was read and whose text was not.
-#[derive(Debug)]
-pub(super) struct HereDoc {
-    end: Vec<u8>,
-    is_quoted: bool,
-    drops_tabs: bool,
-    at: usize,
-}
 
 impl Lexer<'_> {
     /// Reads `<<`, or `<<-`, and the end word.

@@ -10,9 +10,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use super::error::{At, Code, ParameterChange, TemplateDoubt, TemplateError, TokenPlace};
 use super::hazard;
-use super::here_doc::HereDoc;
 use super::placeholder::{self, FoundPlaceholder, Token};
-use super::word::{self, NextWord, ShellCommand, ShellWord};
+use super::word::{self, HereDoc, NextWord, ShellCommand, ShellWord};
 
 type Result<T = ()> = std::result::Result<T, TemplateError>;
 

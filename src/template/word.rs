@@ -1,4 +1,5 @@
-//! The words of a shell command as the lexer collects them: what they say without quotes, and where placeholders are.
+//! The words of a shell command as the lexer collects them: what they say without quotes, where placeholders are, and
+//! which here-documents are still to come.
 
 use super::placeholder::Token;
 
@@ -29,6 +30,15 @@ pub(super) struct ShellCommand {
     pub(super) word: Option<ShellWord>,
     /// What the next word is for.
     pub(super) next: NextWord,
+}
+
+/// A here-document whose `<<` was read and whose text was not.
+#[derive(Debug)]
+pub(super) struct HereDoc {
+    pub(super) end: Vec<u8>,
+    pub(super) is_quoted: bool,
+    pub(super) drops_tabs: bool,
+    pub(super) at: usize,
 }
 
 /// What a word is for.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::memory::MemoryGroup;
-use super::place::{CgroupPlace, CgroupVersion, Tables};
+use super::place::{CgroupPlace, CgroupVersion, Tables, read};
 use crate::host::procfs;
 
 /// The control groups this process is in, of version 1, 2 or both.
@@ -71,10 +71,4 @@ impl Cgroup {
 fn quota(quota: &str, period: &str) -> Option<f64> {
     let positive = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
     Some(positive(quota)? as f64 / positive(period)? as f64)
-}
-
-/// A small file of the kernel without its line end.
-pub(crate) fn read(folder: &Path, name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(folder.join(name)).ok()?;
-    Some(text.trim_end().to_owned())
 }

@@ -5,8 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::group::read;
-use super::place::{CgroupPlace, CgroupVersion};
+use super::place::{CgroupPlace, CgroupVersion, read};
 
 /// Longest statistics that are read, bytes; kernels write two or three thousand.
 const LONGEST: usize = 8192;

@@ -142,3 +142,9 @@ fn unescaped(field: &[u8]) -> PathBuf {
     }
     OsString::from_vec(path).into()
 }
+
+/// A small file of the kernel without its line end.
+pub(crate) fn read(folder: &Path, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(name)).ok()?;
+    Some(text.trim_end().to_owned())
+}

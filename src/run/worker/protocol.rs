@@ -3,10 +3,9 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 
-use crate::json::{self, JsonFault, JsonKind};
+use crate::json::{self, JsonFault, JsonKind, MAX_DEPTH};
 use crate::record::item::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object};
-use crate::run::result::MAX_DEPTH;
 use crate::text::PathText;
 
 /// The key by which an answer says that its task failed, if its value is a string.
