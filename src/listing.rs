@@ -11,7 +11,7 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
 use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
-use crate::record::inputs::{self, InputList, Origin, Source};
+use crate::record::inputs::{self, InputList, InputSpec, Origin};
 use crate::record::results;
 use crate::store::layout::Layout;
 
@@ -44,9 +44,9 @@ pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
 ///
 /// # Errors
 /// When a pattern matches nothing, a directory can't be listed (but for want of permission), or a list can't be read.
-pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<Listed> {
+pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<Listed> {
     let (mut entries, unreadable, notes) = match source {
-        Source::Patterns { patterns, cwd, exclude, entry_type } => {
+        InputSpec::Patterns { patterns, cwd, exclude, entry_type } => {
             let search = Search {
                 patterns: patterns.iter().map(|pattern| pattern.0.clone()).collect(),
                 exclude: exclude.iter().map(|glob| glob.0.clone()).collect(),
@@ -56,10 +56,10 @@ pub fn list(source: &Source, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
                 results_dir: rules.results_dir.to_owned(),
             };
             let found = discover::find(&search, keep_going)?;
-            let entries = found.paths.iter().map(|path| Entry { path: path.as_os_str(), size: None });
+            let entries = found.paths.iter().map(Entry::of);
             (Entries::of(entries)?, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
-        Source::FilesFrom { file, null } => {
+        InputSpec::List { file, null } => {
             let (entries, notes) = given(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;
             (entries, Vec::new(), notes)
         }

@@ -83,11 +83,16 @@ impl PathText {
     }
 }
 
-fn encode(bytes: &OsStr) -> String {
+/// The base64 of a byte string.
+pub fn encode(bytes: &OsStr) -> String {
     STANDARD.encode(bytes.as_bytes())
 }
 
-fn decode(base64: &str) -> Result<OsString, String> {
+/// The byte string that [`encode`] was given.
+///
+/// # Errors
+/// When it is not base64.
+pub fn decode(base64: &str) -> Result<OsString, String> {
     STANDARD.decode(base64).map(OsString::from_vec).map_err(|error| format!("not base64: {error}"))
 }
 

@@ -201,7 +201,7 @@ impl<'a> CommandPrinter<'a> {
         let path = self.names.path(entry.path);
         let place = TaskPlace {
             path: &path,
-            rel: self.names.rel(entry.path),
+            rel: self.names.rel(entry.path, entry.rel),
             index,
             slot: usize::try_from(self.printed % self.config.jobs as u64).unwrap_or(0) + 1,
             replica: self.config.identity.replica.id(),

@@ -14,7 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::listing::{self, Rules};
 use crate::model::entries::Entries;
 use crate::model::shares::Strategy;
-use crate::record::inputs::{InputList, Source};
+use crate::record::inputs::{InputList, InputSpec};
 use crate::report::plan::{Plan, advice, table};
 use crate::store::layout::Layout;
 use crate::terminal::console::Console;
@@ -66,7 +66,7 @@ pub fn run(
 }
 
 fn from_source(
-    source: &Source,
+    source: &InputSpec,
     args: &PlanArgs,
     environment: &Environment,
     replicas: Option<NonZeroU32>,

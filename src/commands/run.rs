@@ -19,7 +19,7 @@ use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
 use crate::record::command_files;
-use crate::record::inputs::{InputList, Origin, Source};
+use crate::record::inputs::{InputList, InputSpec, Origin};
 use crate::report::launch::LaunchSummary;
 use crate::run::execute::WorkFolder;
 use crate::store::layout::Layout;
@@ -95,7 +95,7 @@ impl TakeoverObserver for Hearing<'_> {
 }
 
 /// The source a launch was given; `None` for the run's own list.
-pub(super) fn source(config: &RunConfig) -> Option<&Source> {
+pub(super) fn source(config: &RunConfig) -> Option<&InputSpec> {
     match &config.given {
         GivenOptions::Source(source) => Some(source),
         GivenOptions::OwnList => None,
@@ -157,7 +157,7 @@ fn home_elsewhere<'l>(
     let folder = header.begun_in().filter(|folder| {
         config.work_folder == WorkFolder::Inherited
             && *folder != config.started_in
-            && matches!(header.source, Source::FilesFrom { .. })
+            && matches!(header.source, InputSpec::List { .. })
     });
     let Some(folder) = folder else { return Ok(None) };
     let mut relative = None;

@@ -24,7 +24,7 @@ use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
 use crate::process::program;
 use crate::process::supervisor::AttemptLimits;
-use crate::record::inputs::{Command, Settings, Source};
+use crate::record::inputs::{Command, InputSpec, Settings};
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
 use crate::run::execute::{ExecMode, WorkFolder};
@@ -39,7 +39,7 @@ use crate::text::OsText;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GivenOptions {
     /// Patterns or a list.
-    Source(Source),
+    Source(InputSpec),
     /// Nothing: the run's own list.
     OwnList,
 }
@@ -229,7 +229,7 @@ impl RunConfig {
     }
 
     /// What entries of a run that was begun in `folder` are called in tasks, or in commands that are printed here.
-    pub fn entry_names(&self, source: &Source, folder: &Path) -> EntryNames {
+    pub fn entry_names(&self, source: &InputSpec, folder: &Path) -> EntryNames {
         let names = EntryNames::new(&self.template, source);
         let runs_there = match &self.work_folder {
             WorkFolder::Inherited => self.started_in == folder,
@@ -238,8 +238,8 @@ impl RunConfig {
         };
         let is_read_there = !self.is_dry || self.started_in == folder;
         match source {
-            Source::FilesFrom { .. } if !(runs_there && is_read_there) => names.seen_from_elsewhere(folder),
-            Source::FilesFrom { .. } | Source::Patterns { .. } => names,
+            InputSpec::List { .. } if !(runs_there && is_read_there) => names.seen_from_elsewhere(folder),
+            InputSpec::List { .. } | InputSpec::Patterns { .. } => names,
         }
     }
 
@@ -278,7 +278,7 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
             } else {
                 place("--files-from", file, environment)?
             };
-            Ok(GivenOptions::Source(Source::FilesFrom { file: OsText(file.into_os_string()), null }))
+            Ok(GivenOptions::Source(InputSpec::List { file: OsText(file.into_os_string()), null }))
         }
         (None, _) if null => bail!("--null is about the list of --files-from, and there is none"),
         (None, true) if !inputs.exclude.is_empty() => {
@@ -293,7 +293,7 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
                 );
             }
             let as_given = |texts: &[OsString]| texts.iter().cloned().map(OsText).collect();
-            Ok(GivenOptions::Source(Source::Patterns {
+            Ok(GivenOptions::Source(InputSpec::Patterns {
                 patterns: as_given(&inputs.input),
                 cwd: has_relative(inputs).then(|| OsText(environment.cwd.clone().into_os_string())),
                 exclude: as_given(&inputs.exclude),

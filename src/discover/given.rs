@@ -45,7 +45,7 @@ pub fn read_entries(
         if is_blank(&entry, null_separated) {
             continue;
         }
-        let entry = Entry { path: OsStr::from_bytes(&entry), size: None };
+        let entry = Entry::of(OsStr::from_bytes(&entry));
         entries.push(entry).map_err(|error| unusable(io::Error::other(error)))?;
     }
     let mut given = without_repeats(entries).map_err(|error| unusable(io::Error::other(error)))?;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn list(entries: &[&[u8]], repeats: usize) -> Given {
-        let entries = entries.iter().map(|path| Entry { path: OsStr::from_bytes(path), size: None });
+        let entries = entries.iter().map(|path| Entry::of(OsStr::from_bytes(path)));
         Given { entries: Entries::of(entries).unwrap(), repeats }
     }
 

@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use crate::discover::EntryType;
 use crate::model::shares::Strategy;
-use crate::record::inputs::{Command, InputList, Source};
+use crate::record::inputs::{Command, InputList, InputSpec};
 use crate::run::execute::ExecMode;
 use crate::store::layout::Layout;
 use crate::template::shell_quote;
@@ -22,7 +22,7 @@ use crate::units;
 pub fn agree(
     list: &InputList,
     layout: &Layout,
-    source: Option<&Source>,
+    source: Option<&InputSpec>,
     strategy: Option<Strategy>,
     replica_count: u32,
 ) -> anyhow::Result<()> {
@@ -48,8 +48,8 @@ pub fn agree(
 }
 
 /// Whether two sources are one. A list counts as the same one on whatever way it is reached.
-fn are_same(one: &Source, other: &Source) -> bool {
-    let (Source::FilesFrom { file, null }, Source::FilesFrom { file: other_file, null: other_null }) =
+fn are_same(one: &InputSpec, other: &InputSpec) -> bool {
+    let (InputSpec::List { file, null }, InputSpec::List { file: other_file, null: other_null }) =
         (one, other)
     else {
         return one == other;
@@ -66,9 +66,9 @@ const SHOWN: usize = 8;
 const EXPANDED: &str = "\nHere a shell seems to have expanded a glob, and it finds other files now. Leave the input out to go on with the files of the run; for a new one, write the glob in quotes";
 
 /// Whether a shell seems to have expanded a glob.
-fn are_expanded(source: &Source) -> bool {
+fn are_expanded(source: &InputSpec) -> bool {
     let is_plain = |pattern: &OsText| !pattern.0.as_bytes().iter().any(|byte| b"*?[".contains(byte));
-    matches!(source, Source::Patterns { patterns, .. } if patterns.len() > SHOWN && patterns.iter().all(is_plain))
+    matches!(source, InputSpec::Patterns { patterns, .. } if patterns.len() > SHOWN && patterns.iter().all(is_plain))
 }
 
 /// Values as they are typed, and of many those that `others` has not.
@@ -95,16 +95,16 @@ fn quoted(texts: &[OsText], others: &[OsText]) -> String {
 }
 
 /// A source, of which `other` is to be compared with it.
-fn show(source: &Source, other: &Source) -> String {
+fn show(source: &InputSpec, other: &InputSpec) -> String {
     let (other_patterns, other_exclude): (&[OsText], &[OsText]) = match other {
-        Source::Patterns { patterns, exclude, .. } => (patterns, exclude),
-        Source::FilesFrom { .. } => (&[], &[]),
+        InputSpec::Patterns { patterns, exclude, .. } => (patterns, exclude),
+        InputSpec::List { .. } => (&[], &[]),
     };
     match source {
-        Source::FilesFrom { file, null } => {
+        InputSpec::List { file, null } => {
             format!("--files-from {}{}", units::path(&file.0), if *null { " --null" } else { "" })
         }
-        Source::Patterns { patterns, cwd, exclude, entry_type } => {
+        InputSpec::Patterns { patterns, cwd, exclude, entry_type } => {
             let mut shown = format!("--input {}", quoted(patterns, other_patterns));
             if !exclude.is_empty() {
                 shown.push_str(&format!(" --exclude {}", quoted(exclude, other_exclude)));

@@ -15,7 +15,7 @@ use crate::model::provenance::NamedFile;
 use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
-use crate::record::inputs::{InputList, Source};
+use crate::record::inputs::{InputList, InputSpec};
 use crate::store::layout::Layout;
 use crate::template::shell_quote;
 use crate::terminal::console::Tone;
@@ -112,7 +112,7 @@ impl NewInputs {
     /// `None` where there is nothing new, or nobody can tell: then it is no matter of this run.
     fn look(list: &InputList, root: &Path, stop: &Shutdown) -> Option<Self> {
         let source = &list.header().source;
-        if matches!(source, Source::FilesFrom { file, .. } if file.0 == "-") {
+        if matches!(source, InputSpec::List { file, .. } if file.0 == "-") {
             return None;
         }
         let begun = Instant::now();
@@ -133,14 +133,14 @@ impl NewInputs {
     fn remark(&self, list: &InputList, root: &Path) -> String {
         let count = self.count as u64;
         let what = match &list.header().source {
-            Source::Patterns { .. } => {
+            InputSpec::Patterns { .. } => {
                 format!(
                     "{} now that {} not there",
                     units::plural(count, "file matches", "files match"),
                     were(count)
                 )
             }
-            Source::FilesFrom { file, .. } => format!(
+            InputSpec::List { file, .. } => format!(
                 "{} in {} now that {} not there",
                 units::plural(count, "entry is", "entries are"),
                 units::path(&file.0),

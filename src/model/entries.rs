@@ -4,9 +4,6 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
-/// Of every so many entries it is kept where the first one begins.
-const STRIDE: usize = 64;
-
 /// One entry of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -14,18 +11,28 @@ pub struct Entry<'a> {
     pub path: &'a OsStr,
     /// Its size in bytes, where the strategy needs it.
     pub size: Option<u64>,
+    /// What `{rel}` means for it, where no pattern tells. Never empty.
+    pub rel: Option<&'a OsStr>,
+    /// The row of a table that it stands for: a JSON object on one line.
+    pub row: Option<&'a [u8]>,
 }
 
-/// Entries in the order of their list. Takes their bytes, 4 more each, and 16 where sizes are known.
+impl<'a> Entry<'a> {
+    /// A path of which nothing else is known.
+    pub fn of(path: &'a (impl AsRef<OsStr> + ?Sized)) -> Self {
+        Self { path: path.as_ref(), size: None, rel: None, row: None }
+    }
+}
+
+/// Entries in the order of their list. Takes the bytes of their paths and 4 more each, 16 where sizes are known, and as
+/// for paths where entries have a `rel` or a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entries {
-    /// All paths, end to end.
-    bytes: Vec<u8>,
-    /// Where the path of every [`STRIDE`]th entry begins.
-    begins: Vec<usize>,
-    lengths: Vec<u32>,
-    /// Empty as long as no entry has one.
+    paths: Texts,
+    /// As long as no entry has one, this is empty; `rels` and `rows` likewise.
     sizes: Vec<Option<u64>>,
+    rels: Texts,
+    rows: Texts,
 }
 
 /// An entry has more than 4 GiB.
@@ -41,14 +48,9 @@ impl fmt::Display for TooLong {
 impl std::error::Error for TooLong {}
 
 impl Entries {
-    /// None yet, with room for so many of so many bytes together.
+    /// None yet, with room for so many with paths of so many bytes together.
     pub fn with_capacity(entries: usize, bytes: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(bytes),
-            begins: Vec::with_capacity(entries.div_ceil(STRIDE)),
-            lengths: Vec::with_capacity(entries),
-            sizes: Vec::new(),
-        }
+        Self { paths: Texts::with_capacity(entries, bytes), ..Self::default() }
     }
 
     /// All of these.
@@ -66,19 +68,14 @@ impl Entries {
     /// # Errors
     /// When it is longer than anything that could be passed on.
     pub fn push(&mut self, entry: Entry<'_>) -> Result<(), TooLong> {
-        let path = entry.path.as_bytes();
-        let length = u32::try_from(path.len()).map_err(|_| TooLong)?;
-        if self.len().is_multiple_of(STRIDE) {
-            self.begins.push(self.bytes.len());
-        }
-        if entry.size.is_some() && self.sizes.is_empty() {
-            self.sizes = vec![None; self.len()];
-        }
+        let place = self.len();
+        self.paths.push(entry.path.as_bytes())?;
+        self.rels.push_at(place, entry.rel.map(OsStr::as_bytes))?;
+        self.rows.push_at(place, entry.row)?;
         if entry.size.is_some() || !self.sizes.is_empty() {
+            self.sizes.resize(place, None);
             self.sizes.push(entry.size);
         }
-        self.bytes.extend_from_slice(path);
-        self.lengths.push(length);
         Ok(())
     }
 
@@ -89,37 +86,104 @@ impl Entries {
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.lengths.len()
+        self.paths.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.lengths.is_empty()
+        self.len() == 0
     }
 
     /// The one at a place, from 0.
     pub fn get(&self, place: usize) -> Option<Entry<'_>> {
-        let length = *self.lengths.get(place)? as usize;
-        let before = self.lengths.get(place - place % STRIDE..place)?;
-        let begin =
-            self.begins.get(place / STRIDE)? + before.iter().map(|length| *length as usize).sum::<usize>();
-        let path = OsStr::from_bytes(self.bytes.get(begin..begin + length)?);
-        Some(Entry { path, size: self.sizes.get(place).copied().flatten() })
+        Some(self.entry(place, self.paths.get(place)?))
     }
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut begin = 0;
-        self.lengths.iter().enumerate().map(move |(place, length)| {
-            let end = begin + *length as usize;
-            let path = OsStr::from_bytes(self.bytes.get(begin..end).unwrap_or_default());
-            begin = end;
-            Entry { path, size: self.sizes.get(place).copied().flatten() }
-        })
+        self.paths.iter().enumerate().map(|(place, path)| self.entry(place, path))
+    }
+
+    fn entry<'a>(&'a self, place: usize, path: &'a [u8]) -> Entry<'a> {
+        let some = |texts: &'a Texts| texts.get(place).filter(|text| !text.is_empty());
+        Entry {
+            path: OsStr::from_bytes(path),
+            size: self.sizes.get(place).copied().flatten(),
+            rel: some(&self.rels).map(OsStr::from_bytes),
+            row: some(&self.rows),
+        }
     }
 
     /// Gives back the room that is not used.
     pub fn shrink(&mut self) {
+        self.sizes.shrink_to_fit();
+        [&mut self.paths, &mut self.rels, &mut self.rows].into_iter().for_each(Texts::shrink);
+    }
+}
+
+/// Of every so many texts it is kept where the first one begins.
+const STRIDE: usize = 64;
+
+/// Byte strings, end to end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where every [`STRIDE`]th one begins.
+    begins: Vec<usize>,
+    lengths: Vec<u32>,
+}
+
+impl Texts {
+    fn with_capacity(texts: usize, bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            begins: Vec::with_capacity(texts.div_ceil(STRIDE)),
+            lengths: Vec::with_capacity(texts),
+        }
+    }
+
+    fn push(&mut self, text: &[u8]) -> Result<(), TooLong> {
+        let length = u32::try_from(text.len()).map_err(|_| TooLong)?;
+        if self.len().is_multiple_of(STRIDE) {
+            self.begins.push(self.bytes.len());
+        }
+        self.bytes.extend_from_slice(text);
+        self.lengths.push(length);
+        Ok(())
+    }
+
+    /// Adds one that may be missing, as an empty text; nothing as long as all were.
+    fn push_at(&mut self, place: usize, text: Option<&[u8]>) -> Result<(), TooLong> {
+        if text.is_none() && self.len() == 0 {
+            return Ok(());
+        }
+        (self.len()..place).try_for_each(|_| self.push(b""))?;
+        self.push(text.unwrap_or_default())
+    }
+
+    fn len(&self) -> usize {
+        self.lengths.len()
+    }
+
+    fn get(&self, place: usize) -> Option<&[u8]> {
+        let length = *self.lengths.get(place)? as usize;
+        let before = self.lengths.get(place - place % STRIDE..place)?;
+        let begin =
+            self.begins.get(place / STRIDE)? + before.iter().map(|length| *length as usize).sum::<usize>();
+        self.bytes.get(begin..begin + length)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut begin = 0;
+        self.lengths.iter().map(move |length| {
+            let end = begin + *length as usize;
+            let text = self.bytes.get(begin..end).unwrap_or_default();
+            begin = end;
+            text
+        })
+    }
+
+    fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
         self.lengths.shrink_to_fit();
     }
@@ -129,24 +193,42 @@ impl Entries {
 mod tests {
     use std::ffi::OsString;
 
-    use super::{Entries, Entry, STRIDE};
+    use super::{Entries, Entry, STRIDE, Texts};
 
     #[test]
-    fn each_is_found_at_its_place_with_its_size() {
-        for sized_from in [0, 3, STRIDE + 5, 1000] {
+    fn each_is_found_at_its_place_with_what_it_has() {
+        for known_from in [0, 3, STRIDE + 5, 1000] {
             let name = |place: usize| OsString::from("x".repeat(place % 7) + &place.to_string());
-            let size = |place: usize| (place >= sized_from && place % 2 == 1).then_some(place as u64);
+            let texts: Vec<(OsString, String)> =
+                (0..3 * STRIDE).map(|place| (name(place), format!("{{\"n\":{place}}}"))).collect();
+            let entry = |place: usize| {
+                let (name, row) = &texts[place];
+                let is_known = place >= known_from && place % 2 == 1;
+                Entry {
+                    size: is_known.then_some(place as u64),
+                    rel: is_known.then_some(name.as_os_str()),
+                    row: (is_known && place % 3 == 1).then_some(row.as_bytes()),
+                    ..Entry::of(name)
+                }
+            };
             let mut entries = Entries::default();
             for place in 0..3 * STRIDE {
-                entries.push(Entry { path: &name(place), size: size(place) }).unwrap();
-                assert_eq!(entries.get(place).unwrap(), Entry { path: &name(place), size: size(place) });
+                entries.push(entry(place)).unwrap();
+                assert_eq!(entries.get(place).unwrap(), entry(place));
             }
             assert_eq!((entries.len(), entries.get(3 * STRIDE)), (3 * STRIDE, None));
-            for (place, entry) in entries.iter().enumerate() {
-                assert_eq!(entry, Entry { path: &name(place), size: size(place) });
-            }
+            assert!(entries.iter().eq((0..3 * STRIDE).map(entry)));
             assert_eq!(Entries::of(entries.iter()), Ok(entries));
         }
+    }
+
+    #[test]
+    fn what_no_entry_has_takes_no_memory() {
+        let entries = Entries::of(["a", "b"].map(Entry::of)).unwrap();
+        assert_eq!(
+            (entries.rels, entries.rows, entries.sizes),
+            (Texts::default(), Texts::default(), Vec::new())
+        );
     }
 
     #[test]

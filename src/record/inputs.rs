@@ -1,8 +1,57 @@
-//! `inputs.jsonl`, the frozen input list, and how a share is read from it.
+//! `inputs.jsonl`, the frozen input list: its format, and how a share is read from it.
 //!
-//! The first line is the header, every other one an entry. The header knows where every 1024th entry begins, with a
-//! checksum of that block, so that a replica reads its share of a long list and notices damage in it. The header's own
-//! checksum is its last member.
+//! # Format, version 2
+//!
+//! Each line is a JSON object: the first one is the header, every other one an entry. The header says where every 1024th
+//! entry begins, with a checksum of that piece of the list, so a replica reads only its share of a long list and notices
+//! damage in it. Readers pass over members that they don't know, read versions 1 and 2, and refuse others.
+//!
+//! **Header.** A `text` is a JSON string, or `{"base64": ...}` where it is not UTF-8.
+//!
+//! | member | value |
+//! | --- | --- |
+//! | `format` | `"canfar-run inputs"` |
+//! | `v` | 2 |
+//! | `run` | the run id |
+//! | `parent` | run id of the run that this one continues (`--new-since`); absent or null: none |
+//! | `first_index` | the index of the first entry, the others follow; 0 without a parent; absent: 0 |
+//! | `source` | where the entries come from: `{"kind": ..., ...}`, see below |
+//! | `strategy`, `replica_count` | how the list is shared out (`even`, `chunk`, `stripe`, `size`), and among how many |
+//! | `balance` | whether replicas go on with what others have not begun; absent: false |
+//! | `products` | what each task makes: a list of `{"name": ..., "path": text}`, `name` absent where none was given; absent: none |
+//! | `command` | `{"argv": [text, ...]}` or `{"shell": text}`, placeholders unreplaced |
+//! | `command_files` | the small files that the command names, with their digests |
+//! | `settings` | how tasks are run: the folder where the run was begun (`cwd`), `options`, `env` |
+//! | `count`, `bytes`, `blake3` | of all entry lines: how many, their length, their digest (`tail -n +2 inputs.jsonl \| b3sum`) |
+//! | `unreadable` | directories that could not be read when the list was made, each a text |
+//! | `created_by`, `created_at` | who made the list, and when |
+//! | `piece_entries` | entries in a piece, of which the last may have fewer |
+//! | `pieces` | a list of `{"offset": bytes from the end of the header line, "check": ...}`; a check is the first 16 hexadecimal digits of the BLAKE3 of the piece's lines |
+//! | `check` | always last: the same of all that stands before `,"check":` in the header |
+//!
+//! | `kind` of the source | its other members |
+//! | --- | --- |
+//! | `patterns` | `patterns` and `exclude`, each a list of texts; `cwd`, the folder that relative ones mean; `type`, `file` or `dir` |
+//! | `list` | `file`, the list's absolute path or `-`, a text; `null`, whether its entries were NUL-separated |
+//! | `table`, `numbers`, `products` | reserved: the rows of a table, a number of tasks, the products of other runs |
+//!
+//! **Entry.**
+//!
+//! | member | value |
+//! | --- | --- |
+//! | `path`, or `path_base64` where it is not UTF-8 | the path, or whatever a given list names; never empty |
+//! | `rel`, or `rel_base64` | what `{rel}` means, where the source has no patterns to tell it from; absent: none; never empty |
+//! | `size` | bytes, where the strategy needs them |
+//! | `row` | the row of a table, an object; its text is kept as it is written |
+//!
+//! What this version can't do yet is read and refused, with what it is: another kind of source, `balance`, `products`, and
+//! a `first_index` that is not 0.
+//!
+//! # Version 1
+//!
+//! Written by 0.1, and still finished, merged and shown. The header has no `parent`, `first_index`, `balance` and
+//! `products`, and in early ones no `settings`; the kind `list` is called `files_from`, `piece_entries` `block_entries`, and
+//! `pieces` `blocks`. Entries have `path` or `path_base64`, and `size`.
 
 mod header;
 mod line;
@@ -14,11 +63,11 @@ use std::path::Path;
 
 use anyhow::Context;
 
-pub use self::header::{Block, Command, Header, Origin, Settings, Source, VERSION};
+pub use self::header::{Command, DeclaredProduct, Header, InputSpec, Origin, Piece, Settings, VERSION};
 pub use self::publish::{PreparedList, prepare, publish};
 
-use self::header::{check_version, damaged, is_sealed};
-use self::line::{checksum, parse_line, parse_size};
+use self::header::{damaged, is_sealed};
+use self::line::{ReadEntry, checksum, parse_size};
 use crate::exit_code::CannotGoOn;
 use crate::model::entries::{Entries, Entry};
 use crate::model::shares::Share;
@@ -63,10 +112,7 @@ impl InputList {
         let mut reader = BufReader::new(&file);
         let mut first = Vec::new();
         reader.read_until(b'\n', &mut first).with_context(|| CannotGoOn("it can't be read".to_owned()))?;
-        check_version(&first, path)?;
-        let parsed = serde_json::from_slice(&first);
-        let header: Header =
-            parsed.map_err(|error| damaged(&format!("its first line is not a header ({error})"), path))?;
+        let header = Header::parse(&first, path)?;
         let body = first.len() as u64;
         if Some(length) != body.checked_add(header.bytes) {
             let (found, expected) = (length.saturating_sub(body), header.bytes);
@@ -80,6 +126,7 @@ impl InputList {
         if !is_sealed(&first) {
             return Err(damaged("its header does not have its checksum: it was edited", path));
         }
+        header.check_features()?;
         Ok(Self { header, body, file, path: path.to_owned() })
     }
 
@@ -144,7 +191,7 @@ impl InputList {
         Ok(entries)
     }
 
-    /// Gives each wanted entry (ascending indices) to `take`, reading only the blocks that hold one.
+    /// Gives each wanted entry (ascending indices) to `take`, reading only the pieces that hold one.
     ///
     /// # Errors
     /// When the list can't be read, is damaged, or `take` says so.
@@ -154,8 +201,8 @@ impl InputList {
         mut take: impl FnMut(u64, Entry<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         self.read_lines(wanted, |index, line| {
-            let (path, size) = parse_line(line, index).with_context(|| self.unusable())?;
-            take(index, Entry { path: &path, size })
+            let read = ReadEntry::parse(line, index).with_context(|| self.unusable())?;
+            take(index, read.entry())
         })
     }
 
@@ -165,12 +212,12 @@ impl InputList {
         mut take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut wanted = wanted.peekable();
-        let mut block = Vec::new();
+        let mut piece = Vec::new();
         while let Some(&next) = wanted.peek() {
-            let number = next / self.header.block_entries;
-            self.read_block(number, &mut block).with_context(|| self.unusable())?;
-            let first = number * self.header.block_entries;
-            let lines = block.split_inclusive(|byte| *byte == b'\n');
+            let number = next / self.header.piece_entries;
+            self.read_piece(number, &mut piece).with_context(|| self.unusable())?;
+            let first = number * self.header.piece_entries;
+            let lines = piece.split_inclusive(|byte| *byte == b'\n');
             for (index, line) in (first..).zip(lines) {
                 if wanted.next_if_eq(&index).is_some() {
                     take(index, line)?;
@@ -185,9 +232,9 @@ impl InputList {
     /// # Errors
     /// When the list can't be read or is damaged.
     pub fn verify(&self) -> anyhow::Result<()> {
-        let mut block = Vec::new();
-        (0..self.header.blocks.len() as u64)
-            .try_for_each(|number| self.read_block(number, &mut block))
+        let mut piece = Vec::new();
+        (0..self.header.pieces.len() as u64)
+            .try_for_each(|number| self.read_piece(number, &mut piece))
             .with_context(|| self.unusable())
     }
 
@@ -195,22 +242,21 @@ impl InputList {
         CannotGoOn(format!("the input list {} can't be used", self.path.display()))
     }
 
-    fn read_block(&self, number: u64, block: &mut Vec<u8>) -> anyhow::Result<()> {
-        let at = |number: u64| usize::try_from(number).ok().and_then(|at| self.header.blocks.get(at));
-        let begin = at(number).with_context(|| format!("its header has no block {number}"))?;
+    fn read_piece(&self, number: u64, piece: &mut Vec<u8>) -> anyhow::Result<()> {
+        let at = |number: u64| usize::try_from(number).ok().and_then(|at| self.header.pieces.get(at));
+        let begin = at(number).with_context(|| format!("its header has no piece {number}"))?;
         let end = at(number + 1).map_or(self.header.bytes, |next| next.offset);
         let length = end.checked_sub(begin.offset).context("the offsets in its header fall")?;
-        block.resize(usize::try_from(length)?, 0);
+        piece.resize(usize::try_from(length)?, 0);
         let mut file = &self.file;
         file.seek(SeekFrom::Start(self.body + begin.offset))?;
-        file.read_exact(block)?;
-        let first = number * self.header.block_entries;
-        let lines = memchr::memchr_iter(b'\n', block).count() as u64;
-        let expected = self.header.block_entries.min(self.header.count - first);
-        if checksum(block) != begin.check || lines != expected {
-            let what = format!(
-                "entries from {first} on don't have the checksum of their block: they were edited or damaged"
-            );
+        file.read_exact(piece)?;
+        let first = number * self.header.piece_entries;
+        let lines = memchr::memchr_iter(b'\n', piece).count() as u64;
+        let expected = self.header.piece_entries.min(self.header.count - first);
+        if checksum(piece) != begin.check || lines != expected {
+            let what =
+                format!("entries from {first} on don't match their checksum: they were edited or damaged");
             return Err(damaged(&what, &self.path));
         }
         Ok(())

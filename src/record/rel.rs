@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use crate::discover::{fixed_part, plain_path};
-use crate::record::inputs::Source;
+use crate::record::inputs::InputSpec;
 use crate::text::base_name;
 
 /// How `{rel}` is told for all entries of a run, whose patterns are looked at once.
@@ -21,8 +21,8 @@ pub enum RelPaths {
 impl RelPaths {
     /// As a run's source has it. A directory given as it is, is the fixed part of what lies in it; a file given as it is
     /// has its folder.
-    pub fn of(source: &Source) -> Self {
-        let Source::Patterns { patterns, cwd, .. } = source else { return Self::Whole };
+    pub fn of(source: &InputSpec) -> Self {
+        let InputSpec::Patterns { patterns, cwd, .. } = source else { return Self::Whole };
         let cwd = cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0));
         let mut fixed_parts: HashSet<Vec<u8>> = HashSet::with_capacity(patterns.len() + 1);
         for pattern in patterns {
@@ -66,7 +66,7 @@ mod tests {
 
     use super::RelPaths;
     use crate::discover::EntryType;
-    use crate::record::inputs::Source;
+    use crate::record::inputs::InputSpec;
 
     #[test]
     fn rel_is_the_path_below_the_fixed_part() {
@@ -84,7 +84,7 @@ mod tests {
             (&["/dat*"], "/data", "data"),
         ];
         for (patterns, path, expected) in cases {
-            let source = Source::Patterns {
+            let source = InputSpec::Patterns {
                 patterns: patterns.iter().map(|pattern| OsStr::new(pattern).into()).collect(),
                 cwd: Some(OsStr::new("/here").into()),
                 exclude: Vec::new(),
@@ -93,7 +93,7 @@ mod tests {
             let rel = RelPaths::of(&source);
             assert_eq!(rel.of_entry(OsStr::new(path)), OsStr::new(expected), "{patterns:?} {path}");
         }
-        let given = RelPaths::of(&Source::FilesFrom { file: OsStr::new("-").into(), null: false });
+        let given = RelPaths::of(&InputSpec::List { file: OsStr::new("-").into(), null: false });
         assert_eq!(given.of_entry(OsStr::new("/x/y")), OsStr::new("x/y"));
         assert_eq!(given.of_entry(OsStr::new("NGC 1275")), OsStr::new("NGC 1275"));
     }

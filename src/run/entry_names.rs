@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::record::inputs::Source;
+use crate::record::inputs::InputSpec;
 use crate::record::rel::RelPaths;
 use crate::template::{Template, Token};
 
@@ -20,7 +20,7 @@ pub struct EntryNames {
 
 impl EntryNames {
     /// For tasks of `template` that run in the folder that relative entries mean.
-    pub fn new(template: &Template, source: &Source) -> Self {
+    pub fn new(template: &Template, source: &InputSpec) -> Self {
         Self { rel: template.uses(Token::Rel).then(|| RelPaths::of(source)), folder: None }
     }
 
@@ -46,8 +46,26 @@ impl EntryNames {
         if is_text { Cow::Borrowed(entry) } else { Cow::Owned(path.into_os_string()) }
     }
 
-    /// What `{rel}` is.
-    pub fn rel<'e>(&self, entry: &'e OsStr) -> &'e OsStr {
-        self.rel.as_ref().map_or(entry, |rel| rel.of_entry(entry))
+    /// What `{rel}` is of an entry, which may have its `own`.
+    pub fn rel<'e>(&self, entry: &'e OsStr, own: Option<&'e OsStr>) -> &'e OsStr {
+        own.unwrap_or_else(|| self.rel.as_ref().map_or(entry, |rel| rel.of_entry(entry)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::{OsStr, OsString};
+
+    use super::EntryNames;
+    use crate::record::inputs::InputSpec;
+    use crate::template::Template;
+
+    #[test]
+    fn an_entry_with_a_rel_of_its_own_is_called_by_that() {
+        let template = Template::from_argv(&["cp", "{rel}"].map(OsString::from)).unwrap();
+        let names = EntryNames::new(&template, &InputSpec::List { file: "-".into(), null: false });
+        let (entry, own) = (OsStr::new("/out/n1/a.cat"), OsStr::new("n1/a.fits"));
+        assert_eq!(names.rel(entry, None), "out/n1/a.cat");
+        assert_eq!(names.rel(entry, Some(own)), own);
     }
 }

@@ -40,6 +40,8 @@ pub(super) const OWN_VARIABLES: [&str; 8] = [
 pub struct Attempt<'a> {
     /// The list entry, as records have it.
     pub path: &'a OsStr,
+    /// What `{rel}` means for it, where the list says so.
+    pub rel: Option<&'a OsStr>,
     /// Its index in the list.
     pub index: u64,
     /// Which attempt of the task, over all launches, from 1.
@@ -276,7 +278,7 @@ impl Execute for ProcessSlot<'_> {
         let path = settings.names.path(attempt.path);
         let place = TaskPlace {
             path: &path,
-            rel: settings.names.rel(attempt.path),
+            rel: settings.names.rel(attempt.path, attempt.rel),
             index: attempt.index,
             slot: self.slot,
             replica,

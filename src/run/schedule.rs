@@ -178,7 +178,7 @@ impl Work<'_> {
             Ok(number) => number,
             Err(error) => return self.cannot_write(turn, &error),
         };
-        let attempt = Attempt { path: entry.path, index, number, alone: turn.is_alone() };
+        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone: turn.is_alone() };
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
         let execution = executor.execute(&attempt);

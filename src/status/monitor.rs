@@ -23,7 +23,7 @@ use crate::units;
 #[derive(Debug)]
 pub struct RunMonitor {
     layout: Layout,
-    /// Without its blocks, which may be many.
+    /// Without its pieces, which may be many.
     header: Header,
     /// The list's inode and when it was written: another one is another run.
     list: (u64, i64, i64),
@@ -50,7 +50,7 @@ impl RunMonitor {
             bail!("{} holds no run (no inputs.jsonl){hint}", root.display());
         };
         let shares = list.shares()?;
-        let header = Header { blocks: Vec::new(), ..list.header().clone() };
+        let header = Header { pieces: Vec::new(), ..list.header().clone() };
         Ok(Self {
             list: identity(&layout)?,
             layout,

@@ -171,10 +171,10 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its firs
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it is a file of another kind ("GeoJSON"). Give another --results-dir, or move it away
 "#, |dir| _ = dir.write("out/inputs.jsonl", "{\"format\":\"GeoJSON\",\"v\":1}\n")),
         wrong("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it has format version 2 and this canfar-run ([VERSION]) reads version 1: use the canfar-run that made it, or another --results-dir
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it has format version 3 and this canfar-run ([VERSION]) reads versions 1 and 2: use the canfar-run that made it, or another --results-dir
 ", |dir| {
             a_run(dir);
-            edit(dir, "out/inputs.jsonl", |text| text.replacen("\"v\":1", "\"v\":2", 1));
+            edit(dir, "out/inputs.jsonl", |text| text.replacen("\"v\":2", "\"v\":3", 1));
         }),
         broken("
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it has 116 bytes of entries and should have 123: it was cut or edited. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
@@ -189,7 +189,7 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its firs
             edit(dir, "out/inputs.jsonl", |text| text[..40].to_owned());
         }),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: entries from 0 on don't have the checksum of their block: they were edited or damaged. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: entries from 0 on don't match their checksum: they were edited or damaged. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
 ", |dir| {
             a_run(dir);
             edit(dir, "out/inputs.jsonl", |text| text.replace("002.fits", "003.fits"));
@@ -208,7 +208,7 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its head
 ", |dir| {
             a_run(dir);
             edit(dir, "out/inputs.jsonl", |text| {
-                text.replacen("\"block_entries\":1024", "\"block_entries\":0", 1)
+                text.replacen("\"piece_entries\":1024", "\"piece_entries\":0", 1)
             });
         }),
     ]);

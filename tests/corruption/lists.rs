@@ -44,7 +44,7 @@ fn a_list_that_was_cut_or_edited_is_refused() {
         ("another strategy", whole.replace("\"strategy\":\"even\"", "\"strategy\":\"stripe\"")),
         ("another replica count", whole.replace("\"replica_count\":1", "\"replica_count\":3")),
         ("another run id", whole.replacen("\"run\":\"", "\"run\":\"x", 1)),
-        ("a later version", whole.replacen("\"v\":1", "\"v\":2", 1)),
+        ("a later version", whole.replacen("\"v\":2", "\"v\":3", 1)),
         ("lines end as on Windows", whole.replace('\n', "\r\n")),
         ("the header gone", joined(&lines[1..])),
         ("empty", String::new()),

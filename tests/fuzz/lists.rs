@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use canfar_run::model::entries::{Entries, Entry};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::shares::{Share, Strategy as Sharing};
-use canfar_run::record::inputs::{Command, InputList, Origin, Settings, Source, publish};
+use canfar_run::record::inputs::{Command, InputList, InputSpec, Origin, Settings, publish};
 use canfar_run::store::layout::Layout;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -25,10 +25,11 @@ fn case() -> impl Strategy<Value = Case> {
 fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
-    let entries = entries.iter().map(|(path, size)| Entry { path: OsStr::from_bytes(path), size: *size });
+    let entries =
+        entries.iter().map(|(path, size)| Entry { size: *size, ..Entry::of(OsStr::from_bytes(path)) });
     let entries = Entries::of(entries).unwrap();
     let origin = Origin {
-        source: Source::FilesFrom { file: "-".into(), null: false },
+        source: InputSpec::List { file: "-".into(), null: false },
         strategy,
         replica_count,
         command: Command::Shell("true".into()),

@@ -10,7 +10,7 @@ use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::replica::Replica;
 use canfar_run::model::shares::{Share, Strategy};
-use canfar_run::record::inputs::{self, Command, InputList, Origin, Source};
+use canfar_run::record::inputs::{self, Command, InputList, InputSpec, Origin};
 use canfar_run::record::item::{self, RecordMeta, TaskResult};
 use canfar_run::record::results;
 use canfar_run::store::layout::Layout;
@@ -31,10 +31,10 @@ impl WrittenRun {
         let mut entries = Entries::default();
         for path in &paths {
             let size = strategy.needs_sizes().then(|| size(path));
-            entries.push(Entry { path: path.as_os_str(), size }).unwrap();
+            entries.push(Entry { size, ..Entry::of(path) }).unwrap();
         }
         let origin = Origin {
-            source: Source::FilesFrom { file: "/list".into(), null: false },
+            source: InputSpec::List { file: "/list".into(), null: false },
             strategy,
             replica_count,
             command: Command::Argv(Vec::new()),

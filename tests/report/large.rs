@@ -11,7 +11,7 @@ use std::path::Path;
 use canfar_run::model::entries::{Entries, Entry};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::shares::{Share, Strategy};
-use canfar_run::record::inputs::{self, Command, InputList, Origin, Settings, Source};
+use canfar_run::record::inputs::{self, Command, InputList, InputSpec, Origin, Settings};
 use canfar_run::store::layout::Layout;
 use canfar_run::text::OsText;
 
@@ -51,7 +51,7 @@ fn size(index: u64) -> u64 {
 
 fn publish(layout: &Layout) -> InputList {
     let origin = Origin {
-        source: Source::Patterns {
+        source: InputSpec::Patterns {
             patterns: vec![OsText::from("/arc/projects/survey/raw/**/*.fits")],
             cwd: None,
             exclude: Vec::new(),
@@ -65,7 +65,7 @@ fn publish(layout: &Layout) -> InputList {
     };
     let mut entries = Entries::default();
     for index in 0..TASKS {
-        entries.push(Entry { path: path(index).as_ref(), size: Some(size(index)) }).unwrap();
+        entries.push(Entry { size: Some(size(index)), ..Entry::of(&path(index)) }).unwrap();
     }
     inputs::publish(layout, origin, &entries, &[], &Process::current(None)).unwrap();
     InputList::open(layout).unwrap().unwrap()

@@ -13,16 +13,19 @@ use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Strategy;
 use crate::text::OsText;
 
-/// The format's major version; readers refuse others.
-pub const VERSION: u32 = 1;
+/// The format's major version that is written.
+pub const VERSION: u32 = 2;
+
+/// Those that are read.
+const READ_VERSIONS: std::ops::RangeInclusive<u32> = 1..=VERSION;
 
 /// What the header's `format` says, so that no other JSON is taken for a list.
 pub(super) const FORMAT: &str = "canfar-run inputs";
 
-/// Where a run's files come from.
+/// Where a run's entries come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Source {
+pub enum InputSpec {
     /// What patterns found.
     Patterns {
         /// As given.
@@ -36,8 +39,9 @@ pub enum Source {
         #[serde(rename = "type")]
         entry_type: EntryType,
     },
-    /// A list that was given.
-    FilesFrom {
+    /// A list that was given (`--files-from`).
+    #[serde(alias = "files_from")]
+    List {
         /// The absolute path of the list, or `-` for standard input.
         file: OsText,
         /// `--null`.
@@ -78,30 +82,52 @@ impl Settings {
     }
 }
 
-/// A block of entries.
+/// What each task makes, as it was declared (`--product`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Block {
+pub struct DeclaredProduct {
+    /// Its name, where it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its path, with placeholders.
+    pub path: OsText,
+}
+
+/// A piece of the list: neighbouring entries with one checksum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
     /// Where its first line begins, bytes from the end of the header line.
     pub offset: u64,
     /// First 16 hexadecimal digits of the BLAKE3 of its lines.
     pub check: String,
 }
 
-/// The first line of `inputs.jsonl`.
+/// The first line of `inputs.jsonl`; the format is described at [`super`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// Always `canfar-run inputs`.
     pub format: String,
-    /// Always [`VERSION`].
+    /// The format's version, 1 or 2.
     pub v: u32,
     /// The run id.
     pub run: String,
+    /// The run id of the run that this one continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The index of the first entry; always 0 where there is no parent.
+    #[serde(default)]
+    pub first_index: u64,
     /// Where the entries come from.
-    pub source: Source,
+    pub source: InputSpec,
     /// How they are shared out.
     pub strategy: Strategy,
     /// Among how many.
     pub replica_count: u32,
+    /// Whether replicas go on with what others have not begun.
+    #[serde(default)]
+    pub balance: bool,
+    /// What each task makes.
+    #[serde(default)]
+    pub products: Vec<DeclaredProduct>,
     /// What is run for each.
     pub command: Command,
     /// Small files that the command names.
@@ -121,17 +147,19 @@ pub struct Header {
     pub created_by: Process,
     /// When.
     pub created_at: String,
-    /// Entries a block.
-    pub block_entries: u64,
-    /// The blocks.
-    pub blocks: Vec<Block>,
+    /// How many entries a piece has; the last one may have fewer.
+    #[serde(alias = "block_entries")]
+    pub piece_entries: u64,
+    /// The pieces, in the order of the list.
+    #[serde(alias = "blocks")]
+    pub pieces: Vec<Piece>,
 }
 
 /// What of a header is known before its list is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
     /// Where the entries come from.
-    pub source: Source,
+    pub source: InputSpec,
     /// How they are shared out.
     pub strategy: Strategy,
     /// Among how many.
@@ -145,6 +173,31 @@ pub struct Origin {
 }
 
 impl Header {
+    /// From the first line of a list.
+    ///
+    /// # Errors
+    /// When it is of another version, damaged, or a later canfar-run's.
+    pub(super) fn parse(first: &[u8], path: &Path) -> anyhow::Result<Self> {
+        check_version(first, path)?;
+        serde_json::from_slice(first).map_err(|error| match unknown_kind(first) {
+            Some(kind) => is_for_later(&format!("its tasks come from {}", name_of(&kind))),
+            None => damaged(&format!("its first line is not a header ({error})"), path),
+        })
+    }
+
+    /// That it asks for nothing that only a later canfar-run can do.
+    ///
+    /// # Errors
+    /// Names what it asks for.
+    pub(super) fn check_features(&self) -> anyhow::Result<()> {
+        let asked = [
+            (self.balance, "its replicas share their work while they run (`balance`)"),
+            (!self.products.is_empty(), "its tasks have declared products (`products`)"),
+            (self.first_index > 0, "its indices go on after those of another run (`first_index`)"),
+        ];
+        asked.iter().find(|(is_asked, _)| *is_asked).map_or(Ok(()), |(_, what)| Err(is_for_later(what)))
+    }
+
     /// The folder where the run was begun, absolute: what relative entries of the list and relative names in the command
     /// mean, for every launch. `None` in lists that do not say.
     pub fn begun_in(&self) -> Option<&Path> {
@@ -152,14 +205,14 @@ impl Header {
     }
 
     /// Whether its numbers fit together, and with the length of the file: what is reserved in memory for entries and
-    /// blocks is then bounded by that.
+    /// pieces is then bounded by that.
     pub(super) fn is_sound(&self) -> bool {
-        let offsets = self.blocks.iter().map(|block| block.offset).chain([self.bytes]);
-        self.block_entries > 0
+        let offsets = self.pieces.iter().map(|piece| piece.offset).chain([self.bytes]);
+        self.piece_entries > 0
             && (1..=crate::model::replica::MOST).contains(&self.replica_count)
             // No line is shorter than {}.
             && self.count <= self.bytes / 3
-            && self.blocks.len() as u64 == self.count.div_ceil(self.block_entries)
+            && self.pieces.len() as u64 == self.count.div_ceil(self.piece_entries)
             && offsets.is_sorted()
     }
 }
@@ -183,7 +236,7 @@ pub(super) fn is_sealed(first: &[u8]) -> bool {
     end == seal(header).as_bytes()
 }
 
-pub(super) fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
+fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Version {
         format: String,
@@ -202,14 +255,47 @@ pub(super) fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
             version.format
         );
     }
-    if version.v != VERSION {
+    if !READ_VERSIONS.contains(&version.v) {
         bail!(
-            "it has format version {} and this canfar-run ({}) reads version {VERSION}: use the canfar-run that made it, or another --results-dir",
+            "it has format version {} and this canfar-run ({}) reads versions 1 and 2: use the canfar-run that made it, or another --results-dir",
             version.v,
             env!("CARGO_PKG_VERSION")
         );
     }
     Ok(())
+}
+
+/// The kind of a source that is none of [`InputSpec`]'s, in a header that is as it was written.
+fn unknown_kind(first: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Sourced {
+        source: Kind,
+    }
+    #[derive(Deserialize)]
+    struct Kind {
+        kind: String,
+    }
+    let kind = serde_json::from_slice::<Sourced>(first).ok()?.source.kind;
+    let is_known = ["patterns", "list", "files_from"].contains(&kind.as_str());
+    (!is_known && is_sealed(first)).then_some(kind)
+}
+
+/// What tasks come from, by the words that are reserved for later versions.
+fn name_of(kind: &str) -> String {
+    match kind {
+        "table" => "the rows of a table".to_owned(),
+        "numbers" => "a number of tasks, not from files".to_owned(),
+        "products" => "the products of other runs".to_owned(),
+        _ => format!("a source of the kind {kind:?}"),
+    }
+}
+
+fn is_for_later(what: &str) -> anyhow::Error {
+    let version = env!("CARGO_PKG_VERSION");
+    CannotGoOn(format!(
+        "{what}, and this canfar-run ({version}) can't do that: use the later one that made it"
+    ))
+    .into()
 }
 
 /// What is wrong with a list, and what to do about it.

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use super::header::{Block, FORMAT, Header, Origin, VERSION, sealed};
-use super::line::{BLOCK, Line, checksum};
+use super::header::{FORMAT, Header, Origin, Piece, VERSION, sealed};
+use super::line::{PIECE_ENTRIES, checksum, write_line};
 use crate::model::entries::Entries;
 use crate::model::provenance::Process;
 use crate::store::atomic_file::{AtomicFile, FinishedFile, Published};
@@ -49,9 +49,13 @@ pub fn prepare(
         format: FORMAT.to_owned(),
         v: VERSION,
         run: draw_run_id(),
+        parent: None,
+        first_index: 0,
         source: origin.source,
         strategy: origin.strategy,
         replica_count: origin.replica_count,
+        balance: false,
+        products: Vec::new(),
         command: origin.command,
         command_files: origin.command_files,
         settings: origin.settings,
@@ -61,13 +65,13 @@ pub fn prepare(
         unreadable: unreadable.iter().map(|path| OsText::from(path.as_os_str())).collect(),
         created_by: me.clone(),
         created_at: crate::clock::now(),
-        block_entries: BLOCK,
-        blocks: encoded.blocks,
+        piece_entries: PIECE_ENTRIES,
+        pieces: encoded.pieces,
     };
     let write = || -> anyhow::Result<PreparedList> {
         let mut file = AtomicFile::create(&path)?;
         file.write_all(&sealed(serde_json::to_vec(&header)?))?;
-        encode(entries, |block| Ok(file.write_all(block)?))?;
+        encode(entries, |piece| Ok(file.write_all(piece)?))?;
         Ok(PreparedList(file.finish()?))
     };
     write().with_context(|| format!("can't write the input list {}", path.display()))
@@ -87,15 +91,14 @@ pub fn publish(
     prepare(layout, origin, entries, unreadable, me)?.publish()
 }
 
-/// Gives the lines of all entries to `take`, a block at a time: together they are as long as the list.
+/// Gives the lines of all entries to `take`, a piece at a time: together they are as long as the list.
 fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     let mut entries = entries.iter().peekable();
     while entries.peek().is_some() {
         lines.clear();
-        for entry in entries.by_ref().take(usize::try_from(BLOCK)?) {
-            serde_json::to_writer(&mut lines, &Line::from(entry))?;
-            lines.push(b'\n');
+        for entry in entries.by_ref().take(usize::try_from(PIECE_ENTRIES)?) {
+            write_line(&mut lines, entry)?;
         }
         take(&lines)?;
     }
@@ -106,18 +109,18 @@ fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) 
 struct Encoded {
     bytes: u64,
     blake3: String,
-    blocks: Vec<Block>,
+    pieces: Vec<Piece>,
 }
 
 impl Encoded {
     fn of(entries: &Entries) -> anyhow::Result<Self> {
-        let (mut bytes, mut digest, mut blocks) = (0, blake3::Hasher::new(), Vec::new());
+        let (mut bytes, mut digest, mut pieces) = (0, blake3::Hasher::new(), Vec::new());
         encode(entries, |lines| {
-            blocks.push(Block { offset: bytes, check: checksum(lines) });
+            pieces.push(Piece { offset: bytes, check: checksum(lines) });
             digest.update(lines);
             bytes += lines.len() as u64;
             Ok(())
         })?;
-        Ok(Self { bytes, blake3: digest.finalize().to_hex().to_string(), blocks })
+        Ok(Self { bytes, blake3: digest.finalize().to_hex().to_string(), pieces })
     }
 }

@@ -1,11 +1,12 @@
 //! What was published is read as it was, and nothing else is.
 
-use super::line::BLOCK;
-use super::{Command, InputList, Origin, Source, publish};
+use super::line::PIECE_ENTRIES;
+use super::{Command, InputList, InputSpec, Origin, publish};
+use crate::exit_code::ExitCode;
 use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
 use crate::model::replica::Replica;
-use crate::model::shares::Strategy;
+use crate::model::shares::{Share, Strategy};
 use crate::store::atomic_file::Published;
 use crate::store::layout::Layout;
 use crate::text::OsText;
@@ -15,10 +16,10 @@ fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layou
     let mut entries = Entries::default();
     for index in 0..count {
         let path = format!("/data/{index:07}");
-        entries.push(Entry { path: path.as_ref(), size: Some(index % 7) }).unwrap();
+        entries.push(Entry { size: Some(index % 7), ..Entry::of(&path) }).unwrap();
     }
     let origin = Origin {
-        source: Source::FilesFrom { file: OsText("-".into()), null: false },
+        source: InputSpec::List { file: OsText("-".into()), null: false },
         strategy,
         replica_count: 3,
         command: Command::Argv(vec![OsText("true".into())]),
@@ -30,10 +31,10 @@ fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layou
 }
 
 #[test]
-fn every_share_is_read_whole_from_a_list_of_several_blocks() {
+fn every_share_is_read_whole_from_a_list_of_several_pieces() {
     for strategy in Strategy::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let (layout, entries) = published(folder.path(), strategy, 3 * BLOCK + 17);
+        let (layout, entries) = published(folder.path(), strategy, 3 * PIECE_ENTRIES + 17);
         let list = InputList::open(&layout).unwrap().unwrap();
         for id in 1..=3 {
             let share = list.share_of(Replica::new(id, 3).unwrap()).unwrap();
@@ -50,7 +51,7 @@ fn a_list_that_was_edited_anywhere_is_refused_and_never_misread() {
     let whole = std::fs::read(layout.inputs()).unwrap();
     let read = || -> anyhow::Result<Entries> {
         let list = InputList::open(&layout)?.expect("it is there");
-        list.entries(&crate::model::shares::Share::Range(0..list.header().count))
+        list.entries(&Share::Range(0..list.header().count))
     };
     assert_eq!(read().unwrap(), entries);
     for cut in 0..whole.len() {
@@ -66,13 +67,70 @@ fn a_list_that_was_edited_anywhere_is_refused_and_never_misread() {
     for (from, to) in [
         ("\"count\":20", "\"count\":99999999999999"),
         ("\"count\":20", "\"count\":19"),
-        ("\"block_entries\":1024", "\"block_entries\":0"),
+        ("\"piece_entries\":1024", "\"piece_entries\":0"),
         ("\"offset\":0", "\"offset\":7"),
         ("\"replica_count\":3", "\"replica_count\":0"),
-        ("\"v\":1", "\"v\":2"),
+        ("\"v\":2", "\"v\":1"),
     ] {
         let text = String::from_utf8(whole.clone()).unwrap().replacen(from, to, 1);
         std::fs::write(layout.inputs(), text).unwrap();
         assert!(read().is_err(), "{to}");
     }
+}
+
+/// A list as 0.1 wrote it.
+const VERSION_1: &str = r#"{"format":"canfar-run inputs","v":1,"run":"beqkal","source":{"kind":"files_from","file":"/l.txt","null":false},"strategy":"even","replica_count":1,"command":{"argv":["true","{}"]},"command_files":[],"settings":{"cwd":"/data"},"count":2,"bytes":36,"blake3":"3fdd3566e8946c2ec8c72c74154b8ad0e9cd723910bcf925549c41d6bcd8223e","unreadable":[],"created_by":{"host":"vm","boot_id":"1b6e894f","pid":26747,"version":"0.1.0"},"created_at":"2026-11-28T07:24:09.512Z","block_entries":1024,"blocks":[{"offset":0,"check":"3fdd3566e8946c2e"}]}
+{"path":"M 87"}
+{"path":"NGC 1275"}
+"#;
+
+/// Opens a list of which `edit` has made something else before it was sealed.
+fn opened(list: &str, edit: impl Fn(&str) -> String) -> anyhow::Result<InputList> {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    let (header, entries) = list.split_once('\n').unwrap();
+    let mut text = super::header::sealed(edit(header).into_bytes());
+    text.extend_from_slice(entries.as_bytes());
+    std::fs::write(layout.inputs(), text).unwrap();
+    InputList::open(&layout).map(Option::unwrap)
+}
+
+#[test]
+fn a_list_of_version_1_is_read_as_it_is() {
+    let list = opened(VERSION_1, str::to_owned).unwrap();
+    let header = list.header();
+    assert_eq!(header.source, InputSpec::List { file: "/l.txt".into(), null: false });
+    assert_eq!((header.v, header.balance, header.products.len(), header.first_index), (1, false, 0, 0));
+    assert_eq!((header.parent.as_deref(), header.pieces.len()), (None, 1));
+    let expected = Entries::of(["M 87", "NGC 1275"].map(Entry::of)).unwrap();
+    assert_eq!(list.entries(&Share::Range(0..2)).unwrap(), expected);
+}
+
+#[test]
+fn what_a_later_version_asks_for_is_named_and_what_it_merely_says_is_passed_over() {
+    let version_2 = |header: &str| {
+        let named = [("\"v\":1", "\"v\":2"), ("files_from", "list"), ("\"block", "\"piece")];
+        named.into_iter().fold(header.to_owned(), |header, (old, new)| header.replace(old, new))
+    };
+    let with = |from: &str, to: &str| opened(VERSION_1, |header| version_2(header).replace(from, to));
+    assert_eq!(with(",\"count\"", ",\"news\":{\"v\":3},\"parent\":\"abc\",\"count\"").unwrap().header().v, 2);
+    for (from, to, what) in [
+        ("\"kind\":\"list\"", "\"kind\":\"table\"", "its tasks come from the rows of a table"),
+        ("\"kind\":\"list\"", "\"kind\":\"sky\"", "its tasks come from a source of the kind \"sky\""),
+        (",\"count\"", ",\"balance\":true,\"count\"", "share their work"),
+        (
+            ",\"count\"",
+            ",\"products\":[{\"name\":\"cat\",\"path\":\"{/:}.cat\"}],\"count\"",
+            "declared products",
+        ),
+        (",\"count\"", ",\"first_index\":7,\"count\"", "go on after those of another run"),
+    ] {
+        let error = with(from, to).unwrap_err();
+        assert_eq!(ExitCode::of_error(&error), ExitCode::Incomplete, "{to}");
+        let error = format!("{error:#}");
+        assert!(error.contains(what) && error.contains("use the later one that made it"), "{error}");
+    }
+    let error = with("\"v\":2", "\"v\":3").unwrap_err();
+    assert_eq!(ExitCode::of_error(&error), ExitCode::Usage);
+    assert!(format!("{error:#}").contains("reads versions 1 and 2"), "{error:#}");
 }

@@ -10,7 +10,7 @@ use super::numbers::{grouped, time};
 use super::replicas;
 use crate::discover::EntryType;
 use crate::record::command_files::RecordsByContent;
-use crate::record::inputs::{Command, Header, Source};
+use crate::record::inputs::{Command, Header, InputSpec};
 use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
 use crate::template::shell_quote;
 use crate::text::OsText;
@@ -74,15 +74,15 @@ fn command(command: &Command) -> String {
     }
 }
 
-fn source(source: &Source) -> Markup {
+fn source(source: &InputSpec) -> Markup {
     match source {
-        Source::Patterns { patterns, cwd, exclude, entry_type } => html! {
+        InputSpec::Patterns { patterns, cwd, exclude, entry_type } => html! {
             (fact("Patterns", &list(patterns)))
             @if let Some(cwd) = cwd { (fact("Relative to", &code(cwd))) }
             @if !exclude.is_empty() { (fact("Left out", &list(exclude))) }
             @if *entry_type == EntryType::Dir { (fact("Kind", &html! { "directories" })) }
         },
-        Source::FilesFrom { file, null } => {
+        InputSpec::List { file, null } => {
             fact("List given", &html! { (code(file)) @if *null { " (NUL-separated)" } })
         }
     }
