@@ -40,12 +40,9 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Color, Command, PlanArgs, ResumeArgs, RunArgs};
 use crate::config::{Resumed, RunConfig, Verbosity, check, explained, layered};
-use crate::discover::DiscoverError;
 use crate::environment::Environment;
-pub use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageTrouble;
-use crate::liveness::takeover::AlreadyRunning;
 use crate::output::{Stdout, StdoutFault};
 use crate::process::init::run_as_init;
 use crate::process::signals;
@@ -69,7 +66,7 @@ pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + 
             ExitCode::CannotWrite
         }
         (Err(error), None) => {
-            let code = code_of(&error);
+            let code = ExitCode::of_error(&error);
             Console::new(Verbosity::Normal, Color::Auto).error(&advised(error, code));
             code
         }
@@ -103,15 +100,6 @@ fn print(text: &[u8], what: &str, out: &mut dyn Write) -> anyhow::Result<ExitCod
     let printed = out.write_all(text).and_then(|()| out.flush());
     printed.with_context(|| format!("can't print {what}"))?;
     Ok(ExitCode::Ok)
-}
-
-/// What a command that could not do its work exits with.
-pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref::<DiscoverError>() {
-        Some(discover) => discover.exit_code(),
-        None if error.downcast_ref::<AlreadyRunning>().is_some() => ExitCode::Incomplete,
-        None => ExitCode::of_error(error),
-    }
 }
 
 fn dispatch(

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::discover::{self, Patient, Search};
+use crate::discover::{self, DiscoverError, Patient, Search};
+use crate::exit_code::CannotWrite;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
 use crate::model::entries::{Entries, Entry};
@@ -55,7 +56,7 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
                 cwd: cwd.as_ref().map_or_else(|| PathBuf::from("/"), |cwd| PathBuf::from(&cwd.0)),
                 results_dir: rules.results_dir.to_owned(),
             };
-            let found = discover::find(&search, keep_going)?;
+            let found = discover::find(&search, keep_going).map_err(DiscoverError::with_exit_code)?;
             let entries = found.paths.iter().map(Entry::of);
             (Entries::of(entries)?, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
@@ -66,7 +67,7 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
     };
     if rules.with_sizes {
         let paths: Vec<&OsStr> = entries.iter().map(|entry| entry.path).collect();
-        let sizes = discover::sizes(&paths, keep_going)?;
+        let sizes = discover::sizes(&paths, keep_going).map_err(DiscoverError::with_exit_code)?;
         entries.set_sizes(sizes);
     }
     Ok(Listed { entries, unreadable, notes })
@@ -82,7 +83,8 @@ fn given(
     let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
     let opened = if is_stdin { Patient::standard_input(keep_going) } else { Patient::open(file, keep_going) };
     let opened = opened.with_context(|| format!("can't open the list {name} (--files-from)"))?;
-    let read = discover::read_entries(io::BufReader::new(opened), null, &name)?;
+    let read = discover::read_entries(io::BufReader::new(opened), null, &name);
+    let read = read.map_err(DiscoverError::with_exit_code)?;
     if read.entries.is_empty() && !allow_empty {
         bail!("the list {name} (--files-from) has no entries; give --allow-empty if that is right");
     }
@@ -205,11 +207,11 @@ impl Listing {
             return Ok(Outcome::NothingFound);
         }
         let list = inputs::prepare(layout, origin.clone(), &listed.entries, &listed.unreadable, me)
-            .context(crate::exit_code::CannotWrite)?;
+            .context(CannotWrite)?;
         if !self.lock.is_held()? {
             return Ok(Outcome::LockLost);
         }
-        list.publish().context(crate::exit_code::CannotWrite)?;
+        list.publish().context(CannotWrite)?;
         self.made.keep();
         Ok(InputList::open(layout)?.map_or(Outcome::LockLost, |list| Outcome::List(Box::new(list))))
     }
@@ -253,7 +255,7 @@ fn make_folders(folder: &Path) -> anyhow::Result<MadeFolders> {
     let mut made = MadeFolders::default();
     make_with_parents(folder, &mut made)
         .with_context(|| format!("can't create the results directory {}", folder.display()))
-        .context(crate::exit_code::CannotWrite)?;
+        .context(CannotWrite)?;
     if std::fs::metadata(folder).is_ok_and(|metadata| !metadata.is_dir()) {
         bail!("the results directory {} is a file: give another one with --results-dir", folder.display());
     }

@@ -39,7 +39,7 @@ pub(super) fn merge_if_last(
     }
     let merged = merge_if_complete(layout, me, times, &Waiting { console, stop });
     merged.unwrap_or_else(|error| {
-        let code = match (crate::code_of(&error), stop.signal()) {
+        let code = match (ExitCode::of_error(&error), stop.signal()) {
             (ExitCode::CannotWrite, _) => ExitCode::CannotWrite,
             (_, Some(signal)) => ExitCode::Signal(signal),
             // That is for wrong usage, and tasks were run.

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::cli::PlanArgs;
 use crate::config::{GivenOptions, SharedIdentity, replica_count, source_of};
-use crate::discover;
+use crate::discover::{self, DiscoverError};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::listing::{self, Rules};
@@ -118,7 +118,7 @@ fn sizes_of(entries: &Entries, folder: &Path) -> anyhow::Result<Vec<u64>> {
     let paths: Vec<_> = entries.iter().map(|entry| text::seen_from(folder, entry.path)).collect();
     match discover::sizes(&paths, &|| true) {
         Ok(sizes) => Ok(sizes),
-        Err(discover::DiscoverError::Size { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
+        Err(DiscoverError::Size { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error.with_exit_code()),
     }
 }

@@ -262,7 +262,7 @@ impl Resume<'_> {
         if self.stop.external_signal().is_some() {
             return;
         }
-        let code = crate::code_of(&error);
+        let code = ExitCode::of_error(&error);
         tally.code = Some(tally.code.map_or(code, |before| before.or(code)));
         tally.errors.push(ShareError { replica_id: replica.id(), error: format!("{error:#}") });
         self.console.error(&error.context(format!("{replica} can't be resumed")));

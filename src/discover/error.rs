@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::shown::{Shown, some_of};
-use crate::exit_code::ExitCode;
+use crate::exit_code::{CannotGoOn, ExitCode};
 
 /// What can go wrong while the inputs are looked for. Its text is complete: causes are part of it.
 #[derive(Debug, thiserror::Error)]
@@ -92,15 +92,16 @@ pub enum DiscoverError {
 }
 
 impl DiscoverError {
-    /// What it leads to.
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
+    /// The same as an error that leads to the right exit code.
+    pub fn with_exit_code(self) -> anyhow::Error {
+        let code = match &self {
             Self::Listing { cause, .. } | Self::Size { cause, .. } | Self::Entries { cause, .. } => {
                 ExitCode::of_io_error(cause)
             }
             Self::Stopped | Self::Threads(_) => ExitCode::Incomplete,
             _ => ExitCode::Usage,
-        }
+        };
+        if code == ExitCode::Incomplete { CannotGoOn(self.to_string()).into() } else { self.into() }
     }
 }
 

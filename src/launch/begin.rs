@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::config::Verbosity;
-use crate::exit_code::CannotWrite;
+use crate::exit_code::{CannotWrite, ExitCode};
 use crate::host::cgroup::MemoryGroup;
 use crate::host::limits::JobsRule;
 use crate::journal::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
@@ -435,7 +435,7 @@ impl Launcher<'_> {
 
 /// Ends a journal whose launch can't begin a task after all, for an error that is given back.
 fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::Error {
-    let exit = crate::code_of(&error).number();
+    let exit = ExitCode::of_error(&error).number();
     let mut journal = locked(journal);
     journal.add(&Event::Stop(Stopped { reason: StopReason::CannotStart, signal: None, exit, figures: None }));
     // The error at hand is the one to be told.

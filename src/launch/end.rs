@@ -94,7 +94,7 @@ impl Launcher<'_> {
         let PreparedLaunch { share, tasks, jobs, .. } = &prepared;
         let report = LaunchReport::new(self.console, self.config.progress, share.len(), *tasks, *jobs);
         if let Err(error) = self.work_off(&prepared, &report, begun) {
-            prepared.source.halt(Halt::CannotStart(format!("{error:#}"), crate::code_of(&error)));
+            prepared.source.halt(Halt::CannotStart(format!("{error:#}"), ExitCode::of_error(&error)));
         }
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);

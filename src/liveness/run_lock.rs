@@ -28,6 +28,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::exit_code::CannotWrite;
 use crate::liveness::heartbeat::{self, GrowthWatch, Heartbeat, HeartbeatTimes, Liveness};
 use crate::model::provenance::Process;
 use crate::store::atomic_file::knows_no_links;
@@ -125,7 +126,7 @@ impl<'a> LockFiles<'a> {
         };
         acquire()
             .with_context(|| format!("can't write into the results directory {}", self.folder().display()))
-            .context(crate::exit_code::CannotWrite)
+            .context(CannotWrite)
     }
 
     fn folder(&self) -> &Path {
@@ -205,7 +206,7 @@ impl<'a> LockFiles<'a> {
         };
         take_over()
             .with_context(|| format!("can't break {}, left by a process that died", self.lock.display()))
-            .context(crate::exit_code::CannotWrite)
+            .context(CannotWrite)
     }
 
     /// What is there under a name; `None` where nothing is.

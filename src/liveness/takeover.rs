@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::exit_code::CannotGoOn;
+use crate::exit_code::{CannotGoOn, CannotWrite};
 use crate::journal::event::{LaunchBegun, ResultsWritten, Stopped};
 use crate::journal::launches::launches_of;
 use crate::journal::tail;
@@ -25,12 +25,10 @@ use crate::threads::locked;
 /// A replica is at work already.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{replica} is running already: launch {launch} on {who}. Wait for it to end, or stop it; two launches of one replica would do everything twice"
+    "launch {launch} on {who}. Wait for it to end, or stop it; two launches of one replica would do everything twice"
 )]
 pub struct AlreadyRunning {
-    /// Which replica.
-    pub replica: Replica,
-    /// Its launch that lives.
+    /// The launch that lives.
     pub launch: u32,
     /// Where that runs.
     pub who: String,
@@ -205,7 +203,7 @@ pub fn begin(
     let folder = layout.journals();
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("can't create the folder {}", folder.display()))
-        .context(crate::exit_code::CannotWrite)?;
+        .context(CannotWrite)?;
     loop {
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
         let Some(next) = last.checked_add(1) else {
@@ -237,7 +235,7 @@ pub fn begin(
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("can't create the journal {}", path.display()))
-                    .context(crate::exit_code::CannotWrite);
+                    .context(CannotWrite);
             }
         }
     }
@@ -252,7 +250,10 @@ fn make_sure_it_ended(
     observer: &dyn TakeoverObserver,
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
-    let alive = |who| Err(AlreadyRunning { replica, launch, who }.into());
+    let alive = |who| {
+        let running = anyhow::Error::from(AlreadyRunning { launch, who });
+        Err(running.context(CannotGoOn(format!("{replica} is running already"))))
+    };
     let probed = probe(&path, me)?;
     match probed.liveness {
         Liveness::Dead => return Ok(()),
