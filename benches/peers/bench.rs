@@ -18,11 +18,15 @@ pub(crate) enum Size {
 }
 
 /// What all rows need.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bench {
     size: Size,
     /// The static release binary.
     binary: PathBuf,
+    /// Of its content: what another one wrote is not for it to read.
+    digest: String,
+    /// Where lists, journals and results lie that are this binary's.
+    own: PathBuf,
     /// Python with astropy, sep and canfar.
     python: PathBuf,
     /// Kept from one time to the next: what takes long to make.
@@ -41,9 +45,22 @@ impl Bench {
         std::fs::create_dir_all(data.join("scratch"))
             .with_context(|| format!("creating {}", data.display()))?;
         ensure!(binary.is_file(), "{} is not there: benches/run builds it", binary.display());
-        let bench = Self { size, binary, python, data };
+        let bench = Self { size, digest: digest(&binary)?, binary, python, own: data.clone(), data };
         PROGRAMS.iter().try_for_each(|name| bench.compile(name))?;
         Ok(bench)
+    }
+
+    /// The same work for this binary and another one, whose lists, journals and results lie apart.
+    pub(crate) fn against(&self, before: &Path) -> Result<[Self; 2]> {
+        let other = self.data("against");
+        let of = |name: &str, binary: &Path, own: &Path| -> Result<Self> {
+            std::fs::create_dir_all(&other)?;
+            // How much of a program is resident depends on how its file was written.
+            let copy = other.join(name);
+            std::fs::copy(binary, &copy).with_context(|| format!("copying {}", binary.display()))?;
+            Ok(Self { digest: digest(&copy)?, binary: copy, own: own.to_owned(), ..self.clone() })
+        };
+        Ok([of("after", &self.binary, &self.own)?, of("before", before, &other)?])
     }
 
     fn compile(&self, name: &str) -> Result<()> {
@@ -91,6 +108,10 @@ impl Bench {
         &self.binary
     }
 
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// A script of `benches/programs`.
     pub(crate) fn python(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
@@ -108,6 +129,11 @@ impl Bench {
         self.data.join(name)
     }
 
+    /// What is kept for this binary alone.
+    pub(crate) fn own(&self, name: &str) -> PathBuf {
+        self.own.join(name)
+    }
+
     /// A path where nothing is: what an earlier round left there is removed.
     pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf> {
         let path = self.data.join("scratch").join(name);
@@ -120,6 +146,14 @@ impl Bench {
             _ => Ok(path),
         }
     }
+}
+
+fn digest(binary: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    // In small pieces: this process has to stay small.
+    std::fs::File::open(binary)
+        .and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize().to_string()))
+        .with_context(|| format!("reading {}", binary.display()))
 }
 
 /// A path of the repository.

@@ -10,23 +10,36 @@ use anyhow::{Context, Result};
 use crate::bench::Bench;
 use crate::timed;
 
-/// Makes what is not there yet; a mark beside it says that it is whole.
-fn kept(bench: &Bench, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let (path, mark) = (bench.data(name), bench.data(&format!("{name}.whole")));
-    if !mark.exists() {
+/// Under this strategy no replica goes on with what others have left.
+pub(crate) const ONLY_ITS_SHARE: [&str; 2] = ["--strategy", "chunk"];
+
+/// What every binary may work on.
+fn shared(bench: &Bench, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    kept(bench.data(name), "", make)
+}
+
+/// What only the binary that wrote it may read: formats change between versions.
+fn written(bench: &Bench, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    kept(bench.own(name), bench.digest(), make)
+}
+
+/// Makes what is not there yet; a mark beside it says that it is whole, and who made it.
+fn kept(path: PathBuf, maker: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let mark = path.with_added_extension("whole");
+    if std::fs::read_to_string(&mark).ok().as_deref() != Some(maker) {
         if path.is_dir() {
             std::fs::remove_dir_all(&path)?;
         }
         std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
         make(&path).with_context(|| format!("making {}", path.display()))?;
-        File::create(&mark)?;
+        std::fs::write(&mark, maker)?;
     }
     Ok(path)
 }
 
 /// A list of so many paths as of a survey; nothing is there.
 pub(crate) fn list(bench: &Bench, entries: u64) -> Result<PathBuf> {
-    kept(bench, &format!("list-{entries}.txt"), |path| {
+    shared(bench, &format!("list-{entries}.txt"), |path| {
         let mut out = BufWriter::new(File::create(path)?);
         for entry in 0..entries {
             let night = entry / 1000;
@@ -38,7 +51,7 @@ pub(crate) fn list(bench: &Bench, entries: u64) -> Result<PathBuf> {
 
 /// Folders with so many entries each, every `matching`-th of them a `.fits`, of different sizes without content.
 pub(crate) fn tree(bench: &Bench, folders: u64, entries: u64, matching: u64) -> Result<PathBuf> {
-    kept(bench, &format!("tree-{folders}-{entries}-{matching}"), |path| {
+    shared(bench, &format!("tree-{folders}-{entries}-{matching}"), |path| {
         for folder in 0..folders {
             let folder = path.join(format!("night_{folder:04}"));
             std::fs::create_dir_all(&folder)?;
@@ -54,7 +67,7 @@ pub(crate) fn tree(bench: &Bench, folders: u64, entries: u64, matching: u64) -> 
 
 /// Small FITS images, as the demo draws them.
 pub(crate) fn sky(bench: &Bench, files: u64) -> Result<PathBuf> {
-    kept(bench, &format!("sky-{files}"), |path| {
+    shared(bench, &format!("sky-{files}"), |path| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut make = Command::new(cargo);
         make.args(["run", "--quiet", "--locked", "--profile", "bench", "--example", "make_sky", "--"]);
@@ -65,11 +78,20 @@ pub(crate) fn sky(bench: &Bench, files: u64) -> Result<PathBuf> {
 
 /// A finished run by so many replicas, each task with a small result.
 pub(crate) fn finished(bench: &Bench, replicas: u64, tasks: u64) -> Result<PathBuf> {
-    kept(bench, &format!("run-{replicas}-{tasks}"), |path| {
+    written(bench, &format!("run-{replicas}-{tasks}"), |path| {
         for id in 1..=replicas {
             timed::quiet(bench, &mut launch(bench, path, (id, replicas), tasks, &[])?)?;
         }
         Ok(())
+    })
+}
+
+/// A run by one replica that left so many of its tasks: from there on they failed.
+pub(crate) fn unfinished(bench: &Bench, tasks: u64, left: u64) -> Result<PathBuf> {
+    written(bench, &format!("run-{tasks}-left-{left}"), |path| {
+        let mut launch = launch(bench, path, (1, 1), tasks, &["--max-failures", "1"])?;
+        launch.env("ANSWER_UNTIL", (tasks - left).to_string());
+        timed::run(bench, &mut launch, [Path::new("/dev/null"); 2], &[3]).map(drop)
     })
 }
 
@@ -83,7 +105,7 @@ pub(crate) fn launch(
 ) -> Result<Command> {
     let mut launch = bench.replica(id, count);
     launch.arg("--files-from").arg(list(bench, tasks)?).arg("-o").arg(results).arg("--quiet").args(options);
-    launch.args(["--worker", "--"]).arg(bench.program("answer"));
+    launch.args(ONLY_ITS_SHARE).args(["--worker", "--"]).arg(bench.program("answer"));
     Ok(launch)
 }
 
@@ -95,7 +117,7 @@ pub(crate) fn frozen(
     inputs: &[&str],
     command: &[&Path],
 ) -> Result<PathBuf> {
-    kept(bench, name, |path| {
+    written(bench, name, |path| {
         let mut launch = bench.replica(replicas, replicas);
         launch.args(inputs).arg("-o").arg(path).args(["--deadline", "0s", "--"]).args(command);
         // Its share is left over, which is 3.
@@ -104,9 +126,9 @@ pub(crate) fn frozen(
     })
 }
 
-/// Results files as Python's `json.dump` writes them, about 340 bytes a record.
+/// Results files as Python's `json.dump` writes them, about 340 bytes a record, and what a binary makes of them.
 pub(crate) fn foreign(bench: &Bench, files: u64, records: u64) -> Result<PathBuf> {
-    kept(bench, &format!("foreign-{files}-{records}"), |path| {
+    kept(bench.own(&format!("foreign-{files}-{records}")), "", |path| {
         std::fs::create_dir_all(path)?;
         for id in 1..=files {
             let mut out = BufWriter::new(File::create(path.join(format!("container_{id}_results.json")))?);

@@ -1,6 +1,7 @@
 //! Says where figures come from: the machine, the versions of all that takes part, the file system.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -19,7 +20,7 @@ const PEERS: [(&str, &[&str]); 8] = [
     ("kernel", &["uname", "-sr"]),
 ];
 
-pub(crate) fn describe(bench: &Bench, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn describe(bench: &Bench, before: Option<&Path>, out: &mut dyn Write) -> Result<()> {
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let model = field("/proc/cpuinfo", "model name");
     let memory = field("/proc/meminfo", "MemTotal");
@@ -28,7 +29,11 @@ pub(crate) fn describe(bench: &Bench, out: &mut dyn Write) -> Result<()> {
     let folder = bench.data("");
     let place = first_line(Command::new("df").args(["--output=fstype,source"]).arg(&folder), 1);
     writeln!(out, "file system: {place}, {}", folder.display())?;
-    writeln!(out, "binary: {}", first_line(Command::new(bench.binary()).arg("--version"), 0))?;
+    for (name, binary) in [("binary", Some(bench.binary())), ("before", before)] {
+        let Some(binary) = binary else { continue };
+        let version = first_line(Command::new(binary).arg("--version"), 0);
+        writeln!(out, "{name}: {version}, {}", binary.display())?;
+    }
     for (name, words) in PEERS {
         let version = first_line(Command::new(words[0]).args(&words[1..]), 0);
         writeln!(out, "{name}: {version}")?;

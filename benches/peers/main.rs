@@ -1,8 +1,10 @@
 //! Measures canfar-run beside what people would take instead, and prints seconds, memory, ratios and goals.
 //!
-//! `cargo bench --bench peers -- [ROW...] [--quick] [--growth] [--list]`; `benches/run` installs the peers first.
+//! `cargo bench --bench peers -- [ROW...] [--quick] [--growth] [--against BINARY] [--list]`; `benches/run`
+//! installs the peers first.
 #![expect(clippy::unnecessary_wraps, reason = "rows are of one type, and most of them can fail")]
 
+mod against;
 mod bench;
 mod data;
 mod growth;
@@ -13,9 +15,10 @@ mod rows;
 mod timed;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use bench::{Bench, Size};
 use rows::ROWS;
@@ -27,6 +30,7 @@ struct Asked {
     size: Size,
     list: bool,
     growth: bool,
+    against: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -39,15 +43,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn asked(arguments: impl Iterator<Item = String>) -> Result<Asked> {
+fn asked(mut arguments: impl Iterator<Item = String>) -> Result<Asked> {
     let mut asked = Asked::default();
-    for argument in arguments {
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             // Cargo's own word.
             "--bench" => {}
             "--quick" => asked.size = Size::Tenth,
             "--list" => asked.list = true,
             "--growth" => asked.growth = true,
+            "--against" => {
+                let binary = arguments.next().context("--against takes a binary")?;
+                asked.against = Some(binary.into());
+            }
             row if ROWS.iter().any(|known| known.name == row) => asked.rows.push(argument),
             other => bail!("there is no row or option {other}: --list tells the rows"),
         }
@@ -59,14 +67,26 @@ fn run(asked: &Asked) -> Result<()> {
     if asked.list {
         return report::list(&mut io::stdout());
     }
+    if asked.growth && asked.against.is_some() {
+        bail!("--growth is about one binary: leave out --against");
+    }
     let bench = Bench::new(asked.size)?;
-    machine::describe(&bench, &mut io::stdout())?;
+    machine::describe(&bench, asked.against.as_deref(), &mut io::stdout())?;
     if asked.growth {
         return growth::print(&bench, &mut io::stdout());
     }
     let wanted = |name: &str| asked.rows.is_empty() || asked.rows.iter().any(|row| row == name);
+    let rows = ROWS.iter().filter(|row| wanted(row.name));
+    if let Some(before) = &asked.against {
+        let both = bench.against(before)?;
+        let mut compared = Vec::new();
+        for row in rows {
+            compared.extend(against::row(row, &both, &mut io::stdout())?);
+        }
+        return against::table(&compared, &mut io::stdout());
+    }
     let mut verdicts = Vec::new();
-    for row in ROWS.iter().filter(|row| wanted(row.name)) {
+    for row in rows {
         verdicts.extend(report::row(row, &bench, &mut io::stdout())?);
     }
     report::table(&verdicts, &mut io::stdout())

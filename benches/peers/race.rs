@@ -1,5 +1,7 @@
 //! Contestants that take turns, and what their figures are held against.
 
+use std::ops::RangeInclusive;
+
 use anyhow::{Context, Result};
 
 use crate::bench::Bench;
@@ -35,7 +37,9 @@ pub(crate) enum Goal {
 
 /// A row: who runs, and what is promised.
 pub(crate) struct Race<'b> {
-    pub(crate) contestants: Vec<Contestant<'b>>,
+    /// Ways to do it with canfar-run.
+    pub(crate) ours: Vec<Contestant<'b>>,
+    peers: Vec<Contestant<'b>>,
     pub(crate) goals: Vec<Goal>,
     check: Option<Check<'b>>,
     rounds: Rounds,
@@ -63,16 +67,34 @@ pub(crate) struct Figures {
 
 impl<'b> Race<'b> {
     pub(crate) fn new(goals: impl Into<Vec<Goal>>) -> Self {
-        Self { contestants: Vec::new(), goals: goals.into(), check: None, rounds: Rounds::Several }
+        Self {
+            ours: Vec::new(),
+            peers: Vec::new(),
+            goals: goals.into(),
+            check: None,
+            rounds: Rounds::Several,
+        }
     }
 
+    /// Who is measured.
     pub(crate) fn with(
         mut self,
         name: &'static str,
         work: u64,
         turn: impl Fn() -> Result<Sample> + 'b,
     ) -> Self {
-        self.contestants.push(Contestant { name, work, turn: Box::new(turn) });
+        self.ours.push(Contestant { name, work, turn: Box::new(turn) });
+        self
+    }
+
+    /// Who is measured beside it.
+    pub(crate) fn peer(
+        mut self,
+        name: &'static str,
+        work: u64,
+        turn: impl Fn() -> Result<Sample> + 'b,
+    ) -> Self {
+        self.peers.push(Contestant { name, work, turn: Box::new(turn) });
         self
     }
 
@@ -89,18 +111,11 @@ impl<'b> Race<'b> {
 
     /// All take turns.
     pub(crate) fn run(&self, bench: &Bench) -> Result<Vec<Figures>> {
-        let mut figures: Vec<Figures> = self
-            .contestants
-            .iter()
-            .map(|contestant| Figures { name: contestant.name, work: contestant.work, samples: Vec::new() })
-            .collect();
-        let rounds = if self.rounds == Rounds::One { 0..=0 } else { 0..=bench.rounds() };
-        for round in rounds {
-            for (contestant, figures) in self.contestants.iter().zip(&mut figures) {
-                let sample = (contestant.turn)().with_context(|| format!("measuring {}", contestant.name))?;
-                if round > 0 || self.rounds == Rounds::One {
-                    figures.samples.push(sample);
-                }
+        let all = || self.ours.iter().chain(&self.peers);
+        let mut figures: Vec<Figures> = all().map(Figures::of).collect();
+        for round in self.rounds(bench) {
+            for (contestant, figures) in all().zip(&mut figures) {
+                self.turn(contestant, round, figures)?;
             }
             if let Some(check) = self.check.as_ref().filter(|_| round == 0) {
                 check()?;
@@ -108,9 +123,38 @@ impl<'b> Race<'b> {
         }
         Ok(figures)
     }
+
+    /// Only ours, each beside the same one of `before`; who comes first changes from round to round.
+    pub(crate) fn run_beside(&self, before: &Self, bench: &Bench) -> Result<Vec<[Figures; 2]>> {
+        let pairs = || self.ours.iter().zip(&before.ours).map(|(after, before)| [after, before]);
+        let mut figures: Vec<[Figures; 2]> = pairs().map(|pair| pair.map(Figures::of)).collect();
+        for round in self.rounds(bench) {
+            for (pair, figures) in pairs().zip(&mut figures) {
+                let turns = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+                turns.iter().try_for_each(|&turn| self.turn(pair[turn], round, &mut figures[turn]))?;
+            }
+        }
+        Ok(figures)
+    }
+
+    fn rounds(&self, bench: &Bench) -> RangeInclusive<usize> {
+        if self.rounds == Rounds::One { 0..=0 } else { 0..=bench.rounds() }
+    }
+
+    fn turn(&self, contestant: &Contestant<'_>, round: usize, figures: &mut Figures) -> Result<()> {
+        let sample = (contestant.turn)().with_context(|| format!("measuring {}", contestant.name))?;
+        if round > 0 || self.rounds == Rounds::One {
+            figures.samples.push(sample);
+        }
+        Ok(())
+    }
 }
 
 impl Figures {
+    fn of(contestant: &Contestant<'_>) -> Self {
+        Self { name: contestant.name, work: contestant.work, samples: Vec::new() }
+    }
+
     pub(crate) fn seconds(&self) -> f64 {
         median(self.samples.iter().map(|sample| sample.seconds))
     }
@@ -118,6 +162,11 @@ impl Figures {
     /// Bytes, the most of all rounds.
     pub(crate) fn peak(&self) -> u64 {
         self.samples.iter().map(|sample| sample.peak).max().unwrap_or(0)
+    }
+
+    /// How many times the seconds of another one each round took, for the same work: the median.
+    pub(crate) fn ratio(&self, other: &Self) -> f64 {
+        median((0..self.samples.len()).map(|round| self.pace(round) / other.pace(round)))
     }
 
     fn pace(&self, round: usize) -> f64 {
@@ -130,12 +179,9 @@ impl Goal {
     /// `None` when a contestant did not take part.
     pub(crate) fn judge(&self, all: &[Figures]) -> Option<(f64, bool)> {
         let of = |name: &str| all.iter().find(|figures| figures.name == name);
-        let ratio = |one: &Figures, other: &Figures| {
-            median((0..one.samples.len()).map(|round| one.pace(round) / other.pace(round)))
-        };
         Some(match *self {
-            Self::AtMost(one, limit, other) => at_most(ratio(of(one)?, of(other)?), limit),
-            Self::Faster(one, limit, other) => at_least(ratio(of(other)?, of(one)?), limit),
+            Self::AtMost(one, limit, other) => at_most(of(one)?.ratio(of(other)?), limit),
+            Self::Faster(one, limit, other) => at_least(of(other)?.ratio(of(one)?), limit),
             Self::Seconds(one, limit) => at_most(of(one)?.seconds(), limit),
             Self::Rate(one, limit) => at_least(of(one)?.work as f64 / of(one)?.seconds(), limit),
             Self::Peak(one, limit) => at_most(of(one)?.peak() as f64, limit as f64),

@@ -1,6 +1,5 @@
 //! What is printed: the figures of a row, and at the end a table of all goals.
 
-use std::fmt::Display;
 use std::io::Write;
 
 use anyhow::{Context, Result};
@@ -29,7 +28,7 @@ pub(crate) fn list(out: &mut dyn Write) -> Result<()> {
 /// Measures a row and prints its figures.
 pub(crate) fn row(row: &Row, bench: &Bench, out: &mut dyn Write) -> Result<Vec<Verdict>> {
     writeln!(out, "\n{}: {}", row.name, row.title)?;
-    let measured = (|| match row.work {
+    let measured: Result<Vec<Verdict>> = (|| match row.work {
         Work::Race(race) => {
             let race = race(bench)?;
             let figures = race.run(bench)?;
@@ -38,9 +37,14 @@ pub(crate) fn row(row: &Row, bench: &Bench, out: &mut dyn Write) -> Result<Vec<V
             }
             Ok(race.goals.iter().map(|goal| verdict(row.name, *goal, &figures)).collect())
         }
-        Work::Told(tell) => tell(bench, out).map(|()| Vec::new()),
+        Work::Counted(count) => {
+            for (name, count) in count(bench)? {
+                writeln!(out, "  {name:<28}{count:>9.2} a task")?;
+            }
+            Ok(Vec::new())
+        }
     })();
-    let verdicts: Vec<Verdict> = measured.with_context(|| format!("row {}", row.name))?;
+    let verdicts = measured.with_context(|| format!("row {}", row.name))?;
     for Verdict { what, figure, goal, met, .. } in &verdicts {
         writeln!(out, "  {what}: {figure} (goal: {goal}): {met}")?;
     }
@@ -88,20 +92,22 @@ fn verdict(row: &'static str, goal: Goal, figures: &[Figures]) -> Verdict {
     Verdict { row, what, figure, goal, met }
 }
 
-fn mib(bytes: f64) -> String {
+pub(crate) fn mib(bytes: f64) -> String {
     format!("{:.1} MiB", bytes / f64::from(1 << 20))
 }
 
 /// All goals as a table in Markdown.
 pub(crate) fn table(verdicts: &[Verdict], out: &mut dyn Write) -> Result<()> {
-    let mut print = |cells: [&dyn Display; 5]| {
-        let [row, what, figure, goal, met] = cells;
-        writeln!(out, "| {row} | {what} | {figure} | {goal} | {met} |")
-    };
-    print([&"row", &"what", &"figure", &"goal", &""])?;
-    print([&"---", &"---", &"---", &"---", &"---"])?;
+    cells(["row", "what", "figure", "goal", ""], out)?;
+    cells(["---"; 5], out)?;
     for Verdict { row, what, figure, goal, met } in verdicts {
-        print([row, what, figure, goal, met])?;
+        cells([row, what, figure, goal, met], out)?;
     }
+    Ok(())
+}
+
+/// A row of such a table.
+pub(crate) fn cells<const N: usize>(cells: [&str; N], out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "| {} |", cells.join(" | "))?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! of the tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
@@ -19,19 +19,19 @@ const SHOWN: f64 = 0.01;
 
 type Counts = BTreeMap<String, f64>;
 
-pub(crate) fn per_task(bench: &Bench, out: &mut dyn Write) -> Result<()> {
+/// Calls for each task: of all kinds, then those of each.
+pub(crate) type PerTask = Vec<(String, f64)>;
+
+pub(crate) fn per_task(bench: &Bench) -> Result<PerTask> {
     let more = bench.size(MORE);
     let (short, mut long) = (counts(bench, SHORT)?, counts(bench, SHORT + more)?);
     for (name, count) in &mut long {
         *count = (*count - short.get(name).copied().unwrap_or(0.0)) / more as f64;
     }
-    writeln!(out, "  {:<28}{:>9.2} a task", "all", long.values().sum::<f64>())?;
+    let all = ("all".to_owned(), long.values().sum());
     let mut sorted: Vec<_> = long.into_iter().filter(|(_, count)| *count >= SHOWN).collect();
     sorted.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    for (name, count) in sorted {
-        writeln!(out, "  {name:<28}{count:>9.2}")?;
-    }
-    Ok(())
+    Ok([all].into_iter().chain(sorted).collect())
 }
 
 /// Calls of the runner's threads in a run of so many tasks.

@@ -21,23 +21,22 @@ const SHARES: u64 = 512;
 
 pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
     let tree = data::tree(bench, bench.size(FOLDERS), 1000, 2)?;
-    let fd = installed(&["fdfind", "fd"])?;
     let pattern = format!("{}/**/*.fits", tree.display());
     let goals = [Goal::AtMost(OURS, 1.2, "find"), Goal::Faster(OURS, 2.0, "sorted(glob)")];
-    let (finds, fds) = (find(&tree), (tree.clone(), fd));
+    let (finds, fds) = (find(&tree), tree.clone());
     let listed = move |name: &'static str, mut command: Command| {
         timed::run(bench, &mut command, [Path::new("/dev/null"), &bench.data("scratch").join(name)], &[0])
     };
     let dry = tree.clone();
     Ok(Race::new(goals)
         .with(OURS, 1, move || ours(bench, &dry))
-        .with("find", 1, move || listed("find", again(&finds)))
-        .with("fd", 1, move || {
-            let mut command = Command::new(fds.1);
-            command.args(["--type", "f", "--glob", "*.fits"]).arg(&fds.0);
+        .peer("find", 1, move || listed("find", again(&finds)))
+        .peer("fd", 1, move || {
+            let mut command = Command::new(installed(&["fdfind", "fd"])?);
+            command.args(["--type", "f", "--glob", "*.fits"]).arg(&fds);
             listed("fd", command)
         })
-        .with("sorted(glob)", 1, move || {
+        .peer("sorted(glob)", 1, move || {
             let mut command = bench.python("glob_files");
             command.arg(&pattern);
             listed("sorted(glob)", command)
@@ -59,7 +58,7 @@ pub(crate) fn slow(bench: &Bench) -> Result<Race<'_>> {
     };
     Ok(Race::new([Goal::Faster(OURS, 6.0, "find")])
         .with(OURS, 1, move || slowly(OURS, &dry_run(bench, &tree, SHARES)))
-        .with("find", 1, move || slowly("find", &finds))
+        .peer("find", 1, move || slowly("find", &finds))
         .checked(move || same(bench, &checked, &["find"])))
 }
 

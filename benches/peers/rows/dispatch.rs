@@ -30,22 +30,22 @@ pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
     };
     let mut race = Race::new(goals).with(OURS, tasks, move || ours(bench, tasks, "true"));
     let xargs = list.clone();
-    race = race.with("xargs", tasks, move || fed(&["xargs", "-P2", "-n1"], &xargs));
+    race = race.peer("xargs", tasks, move || fed(&["xargs", "-P2", "-n1"], &xargs));
     let looped = list.clone();
-    race = race.with("posix_spawn loop", tasks, move || {
+    race = race.peer("posix_spawn loop", tasks, move || {
         let mut command = Command::new(bench.program("spawn_loop"));
         timed::fed(bench, command.arg("2").arg(bench.program("true")), &looped)
     });
     let floor = list.clone();
-    race = race.with("loop with pipes and journal", tasks, move || {
+    race = race.peer("loop with pipes and journal", tasks, move || {
         let mut command = Command::new(bench.program("floor"));
         command.arg("2").arg(bench.program("true")).arg(bench.fresh("floor.jsonl")?);
         timed::fed(bench, &mut command, &floor)
     });
-    race = race.with("parallel", few, move || fed(&["parallel", "-j2"], &short));
+    race = race.peer("parallel", few, move || fed(&["parallel", "-j2"], &short));
     // It has to be built, which not everybody wants.
     if installed(&["rust-parallel"]).is_ok() {
-        race = race.with("rust-parallel", tasks, move || fed(&["rust-parallel", "-j2"], &list));
+        race = race.peer("rust-parallel", tasks, move || fed(&["rust-parallel", "-j2"], &list));
     }
     Ok(race)
 }

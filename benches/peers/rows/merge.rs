@@ -41,14 +41,14 @@ pub(crate) fn peers(bench: &Bench) -> Result<Race<'_>> {
     Ok(Race::new(goals)
         .with(OURS, records, move || merge(bench, &own))
         .with(FOREIGN, records, move || merge(bench, &foreign))
-        .with(FOREIGN_RECIPE, records, of_its)
-        .with(RECIPE, records, of_ours)
-        .with("jq -s add", records, move || {
+        .peer(FOREIGN_RECIPE, records, of_its)
+        .peer(RECIPE, records, of_ours)
+        .peer("jq -s add", records, move || {
             let mut jq = Command::new("jq");
             jq.args(["-s", "add"]).args(&joined);
             timed::run(bench, &mut jq, [Path::new("/dev/null"), &bench.fresh("jq.json")?], &[0])
         })
-        .with("cat and sync", records, move || cat(bench, &catted))
+        .peer("cat and sync", records, move || cat(bench, &catted))
         .checked(move || {
             let same = |other: &str| {
                 let mut same = bench.python("same_records");

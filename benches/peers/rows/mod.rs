@@ -1,11 +1,10 @@
 //! The rows of the table, a module for each family.
 
-use std::io::Write;
-
 use anyhow::Result;
 
 use crate::bench::Bench;
 use crate::race::Race;
+use calls::PerTask;
 
 pub(crate) mod calls;
 pub(crate) mod discovery;
@@ -15,6 +14,7 @@ pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod resume;
 pub(crate) mod start;
+pub(crate) mod status;
 pub(crate) mod workers;
 
 /// The one that is measured.
@@ -33,8 +33,8 @@ pub(crate) struct Row {
 pub(crate) enum Work {
     /// Contestants take turns.
     Race(for<'b> fn(&'b Bench) -> Result<Race<'b>>),
-    /// It is counted once, and says so itself.
-    Told(fn(&Bench, &mut dyn Write) -> Result<()>),
+    /// Calls are counted once.
+    Counted(fn(&Bench) -> Result<PerTask>),
 }
 
 const fn race(
@@ -58,11 +58,13 @@ pub(crate) const ROWS: &[Row] = &[
     race("large-merge", "512 files, 10,000,000 records", merge::large),
     race("memory", "the runner's memory: 100 and 1,000,000 tasks with 10 KB of output each", memory::tasks),
     race("resume", "a journal of 1,000,000 records, all done", resume::done),
+    race("continue", "a journal of 1,000,000 records, 100 tasks left", resume::unfinished),
+    race("status", "512 journals, 1,000,000 records", status::finished),
     race("plan", "1,000,000 files, 512 replicas, all strategies", plan::strategies),
     race("explicit", "80,000 paths, as a shell makes them of a glob, against the glob", plan::explicit),
     Row {
         name: "calls",
         title: "system calls of the runner for each task",
-        work: Work::Told(calls::per_task),
+        work: Work::Counted(calls::per_task),
     },
 ];

@@ -24,7 +24,8 @@ pub(crate) fn ours(bench: &Bench, entries: u64) -> Result<Sample> {
     let (stamp, stamped) = (bench.program("stamp"), bench.data("scratch/first"));
     let command = [stamp.as_path(), stamped.as_path()];
     let list = data::list(bench, entries)?;
-    let source = ["--files-from", list.to_str().context("a path that is no text")?];
+    let [strategy, chunk] = data::ONLY_ITS_SHARE;
+    let source = ["--files-from", list.to_str().context("a path that is no text")?, strategy, chunk];
     let frozen = data::frozen(bench, &format!("frozen-{entries}"), REPLICAS, &source, &command)?;
     bench.fresh("first")?;
     let results = bench.fresh("results")?;

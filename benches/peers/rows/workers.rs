@@ -24,10 +24,10 @@ pub(crate) fn analysis(bench: &Bench) -> Result<Race<'_>> {
     let race = race
         .with(WARM, files, move || analyse(bench, &warm, files, &["--worker"], &bench.python("worker")))
         .with(OURS, files, move || analyse(bench, &cold, files, &[], &script(bench)));
-    let race = race.with("documented loop", files, move || {
+    let race = race.peer("documented loop", files, move || {
         timed::quiet(bench, bench.python("loop").arg(&pattern).arg(bench.fresh("loop.json")?))
     });
-    let race = race.with("parallel", files, move || {
+    let race = race.peer("parallel", files, move || {
         let mut command = Command::new("parallel");
         command.arg("-j2").arg(script(bench).get_program()).args(script(bench).get_args()).arg(":::");
         timed::quiet(bench, command.args(data::images(&sky)?))
