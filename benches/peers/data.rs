@@ -27,6 +27,9 @@ fn written(bench: &Bench, name: &str, make: impl FnOnce(&Path) -> Result<()>) ->
 fn kept(path: PathBuf, maker: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let mark = path.with_added_extension("whole");
     if std::fs::read_to_string(&mark).ok().as_deref() != Some(maker) {
+        if mark.exists() {
+            std::fs::remove_file(&mark)?;
+        }
         if path.is_dir() {
             std::fs::remove_dir_all(&path)?;
         }
