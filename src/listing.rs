@@ -219,7 +219,7 @@ impl Listing {
 /// Results that would be overwritten, or merged with ours, are found before a run begins beside them.
 fn refuse_results_of_others(layout: &Layout, replica_count: u32) -> anyhow::Result<()> {
     let root = layout.root().display();
-    let found = results::stranger(layout, replica_count)
+    let found = results::find_foreign(layout, replica_count)
         .with_context(|| format!("can't look for earlier results in {root}"))?;
     if let Some(stranger) = found {
         bail!(

@@ -10,7 +10,7 @@ use crate::commands::run::{at_home, rules, source};
 use crate::config::{RunConfig, Verbosity};
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
-use crate::journal::state::{JournalState, LastLaunch};
+use crate::journal::state::JournalState;
 use crate::launch::{Pending, agree, agree_on_command};
 use crate::listing;
 use crate::liveness::heartbeat::{HeartbeatTimes, Liveness};
@@ -102,8 +102,8 @@ pub(super) fn rest_of(
             console.say(Verbosity::Normal, Tone::Plain, &text);
             continue;
         }
-        let run = &list.header().run;
-        let history = JournalState::read(&layout, run, replica.id(), share.clone(), LastLaunch::Dead)?;
+        let history =
+            JournalState::read(&layout, &list.header().run_ref(), replica.id(), share.clone(), false)?;
         let mut places = Pending::of(&history, config.rerun).places();
         if places.is_empty() {
             continue;
@@ -114,7 +114,7 @@ pub(super) fn rest_of(
         let indices = places.into_iter().filter_map(|place| share.index_at(place.into()));
         list.read(indices, |index, entry| {
             heed(stop)?;
-            let before = history.task(index).map_or(0, |note| note.attempts);
+            let before = history.tasks.get(index).attempts;
             printer.print(index, u32::from(before) + 1, entry)
         })?;
         say(&config, replica, printer.end()?, console);

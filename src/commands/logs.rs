@@ -12,9 +12,11 @@ use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::journal::attempts::{PastAttempt, attempts_of};
 use crate::journal::launches::{last_launches, launches_of};
-use crate::journal::state::{JournalState, LastLaunch, TaskState};
+use crate::journal::state::JournalState;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::takeover::Prober;
+use crate::model::counts::TaskState;
+use crate::model::outcome::Status;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::record::logs::{KeptOutput, OutputStream};
@@ -106,7 +108,7 @@ impl<'a> LoggedRun<'a> {
         let last = launches_of(self.layout, replica)?.pop();
         let journal = last.map(|last| self.layout.journal(replica, last));
         let lives = journal.is_some_and(|journal| self.prober.is_running(&journal));
-        JournalState::read(self.layout, self.id(), replica, share.clone(), LastLaunch::at_work(lives))
+        JournalState::read(self.layout, &self.list.header().run_ref(), replica, share.clone(), lives)
     }
 
     fn id(&self) -> &str {
@@ -134,7 +136,7 @@ impl<'a> LoggedRun<'a> {
         for attempt in &attempts {
             self.show(&told(attempt), out)?;
         }
-        let known = self.history(replica, share)?.task(index).map_or(TaskState::Nothing, |note| note.known);
+        let known = self.history(replica, share)?.tasks.get(index).state;
         if attempts.is_empty() || known == TaskState::Lost {
             report::no_attempt(index, &path, replica, known, out)?;
         }
@@ -182,14 +184,10 @@ impl<'a> LoggedRun<'a> {
                 continue;
             };
             let history = self.history(replica, share)?;
-            let has_failed = |index: u64| {
-                history
-                    .task(index)
-                    .is_some_and(|note| matches!(note.known, TaskState::Failed | TaskState::Lost))
-            };
+            let has_failed = |index: u64| history.tasks.get(index).state.status() == Some(Status::Failed);
             let mut attempts = attempts_of(self.layout, self.id(), replica, has_failed)?;
             attempts.sort_by_key(|attempt| attempt.ended.index);
-            let failed = history.tasks().map(|(index, _)| index).filter(|index| has_failed(*index));
+            let failed = history.tasks.all().map(|(index, _)| index).filter(|index| has_failed(*index));
             let mut rest = attempts.as_slice();
             self.list.read(failed, |index, entry| {
                 let own = rest.iter().take_while(|attempt| attempt.ended.index == index).count();
@@ -198,7 +196,7 @@ impl<'a> LoggedRun<'a> {
                 own.iter().try_for_each(|attempt| {
                     self.show(&LogsJson { index, path: entry.path, replica, attempt }, out)
                 })?;
-                let is_lost = history.task(index).is_some_and(|note| note.known == TaskState::Lost);
+                let is_lost = history.tasks.get(index).state == TaskState::Lost;
                 if own.is_empty() || is_lost {
                     report::no_attempt(index, entry.path, replica, TaskState::Lost, out)?;
                 }

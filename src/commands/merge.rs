@@ -178,6 +178,6 @@ fn refuse_two_on_stdout(targets: &Targets, missing: Option<&Destination>, json: 
 
 fn exit_code(proof: &Proof, is_final: bool) -> ExitCode {
     let by_rest = if is_final { ExitCode::Ok } else { ExitCode::Incomplete };
-    let by_records = if proof.failed > 0 { ExitCode::TasksFailed } else { ExitCode::Ok };
+    let by_records = if proof.counts.failed > 0 { ExitCode::TasksFailed } else { ExitCode::Ok };
     by_rest.or(by_records)
 }

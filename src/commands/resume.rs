@@ -21,10 +21,10 @@ use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::journal::launches::{last_launches, launches_of};
-use crate::journal::state::ShareCounts;
 use crate::launch::{LaunchOutcome, Launcher, ShareStatus, changed_since, remarks, told};
 use crate::liveness::heartbeat::{Liveness, quiet_ones};
 use crate::liveness::takeover::{AlreadyRunning, TakeoverObserver, ended_in_order, probe};
+use crate::model::counts::TaskCounts;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
@@ -149,7 +149,7 @@ struct ResumeProgress {
     ended: Vec<LaunchOutcome>,
     done: u64,
     /// How those of them stand that were done before.
-    standings: Vec<(u32, ShareCounts)>,
+    standings: Vec<(u32, TaskCounts)>,
     at_work: Vec<u32>,
     not_begun: Vec<u32>,
     errors: Vec<ShareError>,
@@ -372,7 +372,7 @@ impl Resume<'_> {
     fn code(&self, tally: &ResumeProgress) -> ExitCode {
         let by_signal = self.stop.external_signal().map(ExitCode::Signal);
         let by_rest = (!tally.not_begun.is_empty()).then_some(ExitCode::Incomplete);
-        let has_failures = tally.standings.iter().any(|(_, standing)| standing.has_failures());
+        let has_failures = tally.standings.iter().any(|(_, standing)| standing.failed > 0);
         let by_done = has_failures.then_some(ExitCode::TasksFailed);
         let by_shares = tally.ended.iter().map(|ended| ended.code);
         let all = [by_signal, by_rest, by_done, tally.code].into_iter().flatten().chain(by_shares);

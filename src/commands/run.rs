@@ -14,6 +14,7 @@ use crate::launch::{Launcher, ShareStatus, agree, agree_on_command, print_json};
 use crate::listing::{self, ListingObserver, Rules};
 use crate::liveness::run_lock::LockObserver;
 use crate::liveness::takeover::TakeoverObserver;
+use crate::model::counts::TaskCounts;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
@@ -250,13 +251,9 @@ fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> 
         replica_id: replica.id(),
         replica_count: replica.count(),
         launch: None,
-        files: 0,
-        ok: 0,
-        failed: 0,
-        lost: 0,
+        counts: TaskCounts::default(),
         not_run: 0,
         done_before: 0,
-        without_result: 0,
         non_finite: 0,
         wall_s: 0.0,
         cpu_s: 0.0,

@@ -110,7 +110,7 @@ fn is_news(figures: &RunStatus, before: &RunStatus, at: Instant) -> bool {
 }
 
 fn code(figures: &RunStatus) -> ExitCode {
-    match (figures.complete, figures.totals.failed) {
+    match (figures.complete, figures.totals.counts.failed) {
         (false, _) => ExitCode::Incomplete,
         (true, 0) => ExitCode::Ok,
         (true, _) => ExitCode::TasksFailed,

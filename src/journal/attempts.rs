@@ -1,6 +1,6 @@
 //! The attempts that a replica's journals tell of: how each ended and where its output is kept.
 
-use crate::journal::event::AttemptEnded;
+use crate::journal::event::{AttemptEnded, Event};
 use crate::journal::launches::launches_of;
 use crate::journal::reader;
 use crate::store::layout::Layout;
@@ -27,12 +27,11 @@ pub fn attempts_of(
     let mut attempts = Vec::new();
     for launch in launches_of(layout, replica_id)? {
         reader::read(&layout.journal(replica_id, launch), |line| {
-            let members = &line.members;
-            let is_wanted =
-                members.event == "attempt" && members.run == run && members.index.is_some_and(&wanted);
-            // One with words of a later version is no attempt that can be shown.
-            if is_wanted && let Ok(ended) = serde_json::from_slice(line.text) {
-                attempts.push(PastAttempt { launch, ended });
+            if let Event::Attempt(ended) = &line.event
+                && line.run == run
+                && wanted(ended.index)
+            {
+                attempts.push(PastAttempt { launch, ended: ended.clone() });
             }
         })?;
     }

@@ -1,12 +1,17 @@
-//! What happens during a launch, as the journal keeps it: plain data. Readers ignore events and fields they don't know.
+//! What happens during a launch, as its journal keeps it. Events are read as they are written; unknown events and fields are
+//! passed over, and whoever matches on [`Event`] names every event, so that the compiler tells of one that is forgotten.
 
 use std::collections::BTreeMap;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Serialize};
 
+use crate::model::counts::{TaskCounts, TaskState};
+use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
-use crate::model::provenance::NamedFile;
-use crate::model::provenance::Process;
+use crate::model::provenance::{NamedFile, Process};
+use crate::model::shares::Share;
 use crate::model::usage::UsageFigures;
 
 /// One event.
@@ -18,19 +23,91 @@ pub enum Event {
     /// An attempt begins.
     Start(AttemptBegun),
     /// An attempt that was announced did not begin: the system was short of something.
-    NotStarted(NotStarted),
+    NotStarted(TaskNamed),
     /// An attempt was stopped with the launch: whatever becomes of that, its task is not what ended it.
-    Interrupted(Interrupted),
+    Interrupted(TaskNamed),
     /// An attempt ended.
     Attempt(AttemptEnded),
     /// A task ended; its record stands beside this in the same line.
     End(TaskEnded),
-    /// The launch is at work.
-    Alive(Totals),
+    /// A heartbeat: how far the launch is.
+    Alive(LaunchProgress),
     /// The results file was written.
-    ResultsWritten(ResultsWritten),
+    ResultsWritten(Box<ResultsWritten>),
     /// The launch ended in order.
-    Stop(Stopped),
+    Stop(Box<Stopped>),
+    /// One of a later version; never written.
+    #[serde(skip_serializing)]
+    Unknown,
+}
+
+/// The word by which a line names its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are those of `Event`")]
+pub enum EventKind {
+    Run,
+    Start,
+    NotStarted,
+    Interrupted,
+    Attempt,
+    End,
+    Alive,
+    ResultsWritten,
+    Stop,
+    #[serde(other)]
+    Unknown,
+}
+
+impl EventKind {
+    /// Reads the members that follow the word.
+    pub(super) fn read<'de, A: MapAccess<'de>>(self, members: A) -> Result<Event, A::Error> {
+        let rest = MapAccessDeserializer::new(members);
+        Ok(match self {
+            Self::Run => Event::Run(Deserialize::deserialize(rest)?),
+            Self::Start => Event::Start(Deserialize::deserialize(rest)?),
+            Self::NotStarted => Event::NotStarted(Deserialize::deserialize(rest)?),
+            Self::Interrupted => Event::Interrupted(Deserialize::deserialize(rest)?),
+            Self::Attempt => AttemptFields::deserialize(rest)?.into(),
+            Self::End => EndFields::deserialize(rest)?.into(),
+            Self::Alive => Event::Alive(Deserialize::deserialize(rest)?),
+            Self::ResultsWritten => Event::ResultsWritten(Deserialize::deserialize(rest)?),
+            Self::Stop => Event::Stop(Deserialize::deserialize(rest)?),
+            Self::Unknown => {
+                IgnoredAny::deserialize(rest)?;
+                Event::Unknown
+            }
+        })
+    }
+}
+
+impl Event {
+    /// The task that it is about, by its index in the list.
+    pub fn index(&self) -> Option<u64> {
+        match self {
+            Self::Start(begun) => Some(begun.index),
+            Self::NotStarted(task) | Self::Interrupted(task) => Some(task.index),
+            Self::Attempt(ended) => Some(ended.index),
+            Self::End(ended) => Some(ended.index),
+            Self::Run(_) | Self::Alive(_) | Self::ResultsWritten(_) | Self::Stop(_) | Self::Unknown => None,
+        }
+    }
+
+    /// Which one it is.
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::Run(_) => EventKind::Run,
+            Self::Start(_) => EventKind::Start,
+            Self::NotStarted(_) => EventKind::NotStarted,
+            Self::Interrupted(_) => EventKind::Interrupted,
+            Self::Attempt(_) => EventKind::Attempt,
+            Self::End(_) => EventKind::End,
+            Self::Alive(_) => EventKind::Alive,
+            Self::ResultsWritten(_) => EventKind::ResultsWritten,
+            Self::Stop(_) => EventKind::Stop,
+            Self::Unknown => EventKind::Unknown,
+        }
+    }
 }
 
 /// Who began a launch, and with what.
@@ -80,22 +157,15 @@ pub struct AttemptBegun {
     pub alone: bool,
 }
 
-/// An attempt that was announced and did not begin.
+/// The task that an event is about, where there is no more to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotStarted {
-    /// The task's index in the list.
-    pub index: u64,
-}
-
-/// An attempt that was stopped with the launch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interrupted {
+pub struct TaskNamed {
     /// The task's index in the list.
     pub index: u64,
 }
 
 /// An attempt that ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttemptEnded {
     /// The task's index in the list.
     pub index: u64,
@@ -112,17 +182,65 @@ pub struct AttemptEnded {
     #[serde(flatten)]
     pub usage: Usage,
     /// The most memory that all its processes together were seen to have, bytes; left out where nobody looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tree_bytes: Option<u64>,
     /// Where its output is kept.
     pub log: Option<LogSpan>,
     /// Processes it left behind, which were killed.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub left_processes: u32,
 }
 
+/// An [`AttemptEnded`] as it is read: members that are flattened would be gathered first, in memory of their own.
+#[derive(Deserialize)]
+struct AttemptFields {
+    index: u64,
+    attempt: u32,
+    #[serde(default, deserialize_with = "known_or_none")]
+    status: Option<Status>,
+    cause: Option<Cause>,
+    #[serde(default)]
+    exit_code: Option<i32>,
+    #[serde(default)]
+    signal: Option<i32>,
+    #[serde(default)]
+    duration_s: f64,
+    #[serde(default)]
+    cpu_s: f64,
+    #[serde(default)]
+    max_rss_bytes: Option<u64>,
+    #[serde(default)]
+    tree_bytes: Option<u64>,
+    #[serde(default)]
+    log: Option<LogSpan>,
+    #[serde(default)]
+    left_processes: u32,
+}
+
+impl From<AttemptFields> for Event {
+    fn from(read: AttemptFields) -> Self {
+        // A word of a later version: the attempt has ended, and more is not known.
+        let Some(status) = read.status else { return Self::Interrupted(TaskNamed { index: read.index }) };
+        Self::Attempt(AttemptEnded {
+            index: read.index,
+            attempt: read.attempt,
+            status,
+            cause: read.cause,
+            end: ProcessEnd { exit_code: read.exit_code, signal: read.signal },
+            usage: Usage {
+                duration_s: read.duration_s,
+                cpu_s: read.cpu_s,
+                max_rss_bytes: read.max_rss_bytes,
+            },
+            tree_bytes: read.tree_bytes,
+            log: read.log,
+            left_processes: read.left_processes,
+        })
+    }
+}
+
 /// A task that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TaskEnded {
     /// The task's index in the list.
     pub index: u64,
@@ -131,29 +249,75 @@ pub struct TaskEnded {
     /// Why it failed.
     pub cause: Option<Cause>,
     /// Whether its record takes the place of a failure's, or of a loss: who reads only the end of a journal counts by it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
     /// Whether it is ok and has no result, although one was expected.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_result: bool,
+}
+
+impl TaskEnded {
+    /// How the task stands by it.
+    pub fn state(&self) -> TaskState {
+        match (self.status, self.cause) {
+            (Status::Ok, _) => TaskState::Ok,
+            (Status::Failed, Some(Cause::Lost)) => TaskState::Lost,
+            (Status::Failed, _) => TaskState::Failed,
+        }
+    }
+}
+
+/// A [`TaskEnded`] as it is read.
+#[derive(Deserialize)]
+struct EndFields {
+    index: u64,
+    #[serde(default, deserialize_with = "known_or_none")]
+    status: Option<Status>,
+    cause: Option<Cause>,
+    #[serde(default)]
+    replaces: bool,
+    #[serde(default)]
+    no_result: bool,
+}
+
+impl From<EndFields> for Event {
+    fn from(EndFields { index, status, cause, replaces, no_result }: EndFields) -> Self {
+        match status {
+            Some(status) => Self::End(TaskEnded { index, status, cause, replaces, no_result }),
+            None => Self::Interrupted(TaskNamed { index }),
+        }
+    }
+}
+
+/// A status, if it is one that this version knows: the rest of the line still counts.
+fn known_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Ok,
+        Failed,
+        #[serde(other)]
+        Other,
+    }
+    Ok(match Word::deserialize(deserializer)? {
+        Word::Ok => Some(Status::Ok),
+        Word::Failed => Some(Status::Failed),
+        Word::Other => None,
+    })
 }
 
 /// How far a launch is: written when it has read what earlier ones left, every 10 s, and before its last words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Tasks of the share with an ok record, of this and earlier launches.
-    pub ok: u64,
-    /// Tasks of the share whose newest record is a failure.
-    pub failed: u64,
-    /// Of those that are ok, the ones without a result, although one was expected.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub without_result: u64,
-    /// Tasks without a record that this launch has still to run, those running included.
+pub struct LaunchProgress {
+    /// How the tasks of the share stand, over this and earlier launches.
+    #[serde(flatten)]
+    pub counts: TaskCounts,
+    /// Tasks that this launch has still to run, those running included.
     pub left: u64,
     /// Attempts running now.
     pub running: usize,
-    /// The most memory in use in the container since the sign before, bytes, without cache that can be dropped; `None`
-    /// where no limit is visible.
+    /// The most memory in use in the container since the heartbeat before, bytes, without cache that can be dropped;
+    /// `None` where no limit is visible.
     pub memory_bytes: Option<u64>,
 }
 
@@ -169,6 +333,22 @@ pub struct ResultsWritten {
     pub bytes: u64,
     /// BLAKE3 of it, hexadecimal.
     pub blake3: String,
+    /// The tasks whose records it has. `None` in journals of version 1, which do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<IndexRanges>,
+}
+
+impl ResultsWritten {
+    /// The tasks whose records it has, if all of `share` are among them.
+    pub fn if_all_of(&self, share: &Share) -> Option<IndexRanges> {
+        let Some(tasks) = &self.tasks else {
+            return (self.records == share.len()).then(|| IndexRanges::of(share.iter()));
+        };
+        let mut rest = tasks.iter();
+        let mut has_all = || share.iter().all(|index| rest.find(|other| *other >= index) == Some(index));
+        // Only an edited line has another number.
+        (tasks.len() == self.records && has_all()).then(|| tasks.clone())
+    }
 }
 
 /// Why a launch ended.

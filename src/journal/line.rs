@@ -1,77 +1,32 @@
-//! One line of a journal, read: in the quick ways that lines as we write them allow, else as any JSON.
+//! One line of a journal, read.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use jiff::Timestamp;
 use memchr::memmem::Finder;
-use serde::de::value::StrDeserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
-use crate::journal::writer::{self, RecordSpan, is_check_of};
-use crate::json;
-use crate::model::outcome::{Cause, Status};
+use crate::journal::event::{Event, EventKind};
+use crate::journal::writer::{self, RecordSpan, VERSIONS};
 
 /// What stands before the checksum of an `end` line.
 const CHECK: &[u8] = b",\"check\":\"";
 
-/// One line of a journal, as far as every reader needs it.
-#[derive(Debug)]
-pub struct ReadLine<'a> {
-    /// Its members.
-    pub members: Members<'a>,
-    /// All of it.
-    pub text: &'a [u8],
-    /// For `end`, where the record lies in the journal.
-    pub record: Option<RecordSpan>,
-}
-
-/// The members of a line but for the record.
-#[derive(Debug, Default, Deserialize)]
-pub struct Members<'a> {
-    /// Major version.
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalLine<'a> {
+    /// Major version. Of a line of a version that is not read here, the event is unknown.
     pub v: u32,
     /// Run id.
-    #[serde(borrow)]
     pub run: Cow<'a, str>,
-    /// The kind of event.
-    #[serde(borrow)]
-    pub event: Cow<'a, str>,
-    /// The task it is about.
-    pub index: Option<u64>,
-    /// For `start`.
-    pub alone: Option<bool>,
-    /// For `end`; `None` for a word of a later version.
-    #[serde(default, deserialize_with = "known_or_none")]
-    pub status: Option<Status>,
-    /// For `end` and `attempt`.
-    pub cause: Option<Cause>,
-    /// For `end`: whether its record takes the place of a failure's.
-    #[serde(default)]
-    pub replaces: bool,
-    /// For `end`: whether it is ok and has no result, although one was expected.
-    #[serde(default)]
-    pub no_result: bool,
-    /// For `attempt`: memory of its largest process, bytes.
-    pub max_rss_bytes: Option<u64>,
-    /// For `attempt`: memory of all its processes together, bytes.
-    pub tree_bytes: Option<u64>,
-    #[serde(borrow)]
-    check: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    record: Option<&'a RawValue>,
-}
-
-/// A status, if it is one of those that this version knows: the rest of the line still counts.
-fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
-    /// Borrowed where it can be, which an `Option` of what is within is not.
-    #[derive(Deserialize)]
-    struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
-    let word = Option::<Word<'de>>::deserialize(deserializer)?;
-    Ok(word.and_then(|word| status_of(&word.0)))
-}
-
-fn status_of(word: &str) -> Option<Status> {
-    Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(word)).ok()
+    /// When it was written, by the clock of the launch's host; `None` where that can't be read.
+    pub at: Option<Timestamp>,
+    /// What happened.
+    pub event: Event,
+    /// For [`Event::End`], where the record lies in the journal.
+    pub record: Option<RecordSpan>,
 }
 
 /// Reads lines.
@@ -87,179 +42,218 @@ impl LineReader {
     ///
     /// # Errors
     /// Why it is not what a journal holds.
-    pub(super) fn read<'a>(&self, line: &'a [u8], offset: u64) -> Result<ReadLine<'a>, String> {
-        let known = parse_end(line, offset, &self.0).or_else(|| parse_plain(line));
-        known.map_or_else(|| parse(line, offset), Ok)
-    }
-}
-
-/// An `end` line whose checksum says that it is what was written, so that nothing else of it has to be checked; `None` for
-/// any other line.
-// Most of a journal are records: not to look at them again is three times as fast.
-fn parse_end<'a>(line: &'a [u8], offset: u64, check: &Finder<'_>) -> Option<ReadLine<'a>> {
-    let (head, rest) = line.split_at(check.find(line)?);
-    let rest = rest.strip_prefix(CHECK)?;
-    let (check, rest) = rest.split_at_checked(writer::CHECK)?;
-    let record = rest.strip_prefix(b"\",\"record\":")?.strip_suffix(b"}\n")?;
-    if !is_check_of(check, head, record) {
-        return None;
-    }
-    let members = members_of(head).filter(|members| members.event == "end" && members.v > 0)?;
-    let at = line.len() - record.len() - b"}\n".len();
-    Some(ReadLine { members, text: line, record: Some(span(record, offset + at as u64)) })
-}
-
-fn span(record: &[u8], offset: u64) -> RecordSpan {
-    RecordSpan { offset, bytes: u32::try_from(record.len()).unwrap_or(u32::MAX) }
-}
-
-/// The members of a line that is as it was written; `None` where they are not what a line has.
-fn members_of(head: &[u8]) -> Option<Members<'_>> {
-    let mut members = Members::default();
-    json::members(head).try_for_each(|member| members.set(member.key, member.value).map(drop))?;
-    Some(members)
-}
-
-/// A line without a record whose members are all plain, as most are; `None` for any other one, and for one that is not as
-/// it should be: [`parse`] tells why.
-fn parse_plain(line: &[u8]) -> Option<ReadLine<'_>> {
-    let (mut members, mut seen) = (Members::default(), 0);
-    let mut rest = line.strip_prefix(b"{")?;
-    loop {
-        let (key, after) = plain_string(rest)?;
-        let (value, after) = plain_value(after.strip_prefix(b":")?)?;
-        let bit = members.set(key, value)?;
-        if seen & bit != 0 {
-            return None;
+    // Most of a journal are records: where the checksum says that they are as written, nothing of them is looked at again.
+    pub(super) fn read<'a>(&self, line: &'a [u8], offset: u64) -> Result<JournalLine<'a>, String> {
+        if let Some((head, record)) = self.split(line.trim_ascii_end()) {
+            let mut line = parse(&[head, b"}"].concat())?.into_owned();
+            if line.event.kind() == EventKind::End {
+                let at = record.as_ptr().addr() - head.as_ptr().addr();
+                let bytes = u32::try_from(record.len()).unwrap_or(u32::MAX);
+                line.record = Some(RecordSpan { offset: offset + at as u64, bytes });
+            }
+            return Ok(line);
         }
-        seen |= bit;
-        match after {
-            b"}\n" => break,
-            [b',', after @ ..] => rest = after,
-            _ => return None,
+        let line = parse(line)?;
+        if line.event.kind() == EventKind::End {
+            return Err("it does not have the checksum that it was written with".to_owned());
+        }
+        Ok(line)
+    }
+
+    /// What stands before the checksum of an `end` line, and its record, if these are as they were written.
+    fn split<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let (head, rest) = line.split_at(self.0.find(line)?);
+        let (check, rest) = rest.strip_prefix(CHECK)?.split_at_checked(writer::CHECK)?;
+        let record = rest.strip_prefix(b"\",\"record\":")?.strip_suffix(b"}")?;
+        writer::is_check_of(check, head, record).then_some((head, record))
+    }
+}
+
+impl JournalLine<'_> {
+    fn into_owned(self) -> JournalLine<'static> {
+        JournalLine { run: Cow::Owned(self.run.into_owned()), ..self }
+    }
+}
+
+fn parse(line: &[u8]) -> Result<JournalLine<'_>, String> {
+    serde_json::from_slice(line).map_err(|error| error.to_string())
+}
+
+impl<'de> Deserialize<'de> for JournalLine<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+struct LineVisitor;
+
+/// The members that every line begins with.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Member {
+    V,
+    Run,
+    T,
+    Event,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Visitor<'de> for LineVisitor {
+    type Value = JournalLine<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a line of a journal")
+    }
+
+    /// The members of an event come after its word, so that they are read as that event's without being gathered first.
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        use serde::de::Error;
+        let (mut v, mut run, mut at) = (None, None, None);
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::V => v = Some(members.next_value()?),
+                Member::Run => run = Some(members.next_value::<Text<'de>>()?.0),
+                Member::T => at = members.next_value::<Text<'de>>()?.0.parse().ok(),
+                Member::Other => _ = members.next_value::<IgnoredAny>()?,
+                Member::Event => {
+                    let kind = members.next_value()?;
+                    let v = v.ok_or_else(|| A::Error::missing_field("v"))?;
+                    let run = run.ok_or_else(|| A::Error::missing_field("run"))?;
+                    let kind = if VERSIONS.contains(&v) { kind } else { EventKind::Unknown };
+                    return Ok(JournalLine { v, run, at, event: kind.read(members)?, record: None });
+                }
+            }
+        }
+        Err(A::Error::missing_field("event"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JournalLine, LineReader};
+    use crate::journal::event::{
+        AttemptBegun, AttemptEnded, Event, EventKind, LaunchBegun, LaunchProgress, Limits, ResultsWritten,
+        StopReason, Stopped, TaskEnded, TaskNamed,
+    };
+    use crate::journal::writer::JournalWriter;
+    use crate::model::counts::TaskCounts;
+    use crate::model::index_ranges::IndexRanges;
+    use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
+    use crate::model::provenance::Process;
+    use crate::model::usage::UsageFigures;
+
+    fn events() -> Vec<Event> {
+        let log = LogSpan { file: "logs/1.1.log".into(), offset: 3, bytes: 9 };
+        vec![
+            Event::Run(Box::new(LaunchBegun {
+                replica_id: 1,
+                replica_count: 3,
+                process: Process::current(Some("session".into())),
+                locked: true,
+                options: std::collections::BTreeMap::from([("check".into(), ",\"check\":\"".into())]),
+                limits: Limits { cpus: 1.5, memory_bytes: Some(1) },
+                jobs: 2,
+                command_files: Vec::new(),
+                share: 10,
+            })),
+            Event::Start(AttemptBegun { index: 1, attempt: 2, slot: 3, alone: true }),
+            Event::NotStarted(TaskNamed { index: 1 }),
+            Event::Interrupted(TaskNamed { index: 1 }),
+            Event::Attempt(AttemptEnded {
+                index: 1,
+                attempt: 2,
+                status: Status::Failed,
+                cause: Some(Cause::Signal),
+                end: ProcessEnd { exit_code: None, signal: Some(9) },
+                usage: Usage { duration_s: 1.5, cpu_s: 0.25, max_rss_bytes: Some(7) },
+                tree_bytes: Some(8),
+                log: Some(log),
+                left_processes: 2,
+            }),
+            Event::Alive(LaunchProgress {
+                counts: TaskCounts { files: 9, ok: 3, failed: 2, lost: 1, without_result: 1 },
+                left: 4,
+                running: 1,
+                memory_bytes: Some(5),
+            }),
+            Event::ResultsWritten(Box::new(ResultsWritten {
+                records: 2,
+                without_result: 1,
+                bytes: 10,
+                blake3: "0".repeat(64),
+                tasks: Some(IndexRanges::of([1, 4])),
+            })),
+            Event::Stop(Box::new(Stopped {
+                reason: StopReason::Signal,
+                signal: Some(15),
+                exit: 143,
+                figures: Some(Box::new(UsageFigures::default())),
+            })),
+        ]
+    }
+
+    fn read(line: &[u8]) -> Result<JournalLine<'_>, String> {
+        LineReader::new().read(line, 0)
+    }
+
+    #[test]
+    fn every_event_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = JournalWriter::create(&folder.path().join("1.1.jsonl"), "run", 1).unwrap();
+        events().iter().for_each(|event| journal.add(event));
+        let ended = TaskEnded { index: 7, status: Status::Ok, cause: None, replaces: true, no_result: true };
+        let span = journal.add_end(ended, b"{\"s\":\",\\\"check\\\":\"}");
+        journal.commit().unwrap();
+        let text = std::fs::read(journal.path()).unwrap();
+        let lines: Vec<_> =
+            text.split_inclusive(|byte| *byte == b'\n').map(|line| read(line).unwrap()).collect();
+        let [events @ .., end] = lines.as_slice() else { panic!() };
+        let read: Vec<&Event> = events.iter().map(|line| &line.event).collect();
+        assert_eq!(read, self::events().iter().collect::<Vec<_>>());
+        assert_eq!(end.event, Event::End(ended));
+        let before: usize =
+            text.split_inclusive(|byte| *byte == b'\n').take(events.len()).map(<[u8]>::len).sum();
+        assert_eq!(end.record.unwrap().offset + before as u64, span.offset);
+        assert!(lines.iter().all(|line| (line.v, &*line.run) == (2, "run") && line.at.is_some()));
+        let kinds: Vec<EventKind> = lines.iter().map(|line| line.event.kind()).collect();
+        // Each word once: an event that is missing here is missing in the list above.
+        assert_eq!(
+            kinds.iter().map(|kind| *kind as usize).collect::<std::collections::BTreeSet<_>>().len(),
+            9
+        );
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_passed_over_and_what_is_wrong_is_told() {
+        let line = |rest: &str| format!("{{\"v\":1,\"run\":\"run\",\"launch\":1,\"new\":[{{}}],{rest}}}\n");
+        let event = |rest: &str| read(line(rest).as_bytes()).map(|line| line.event);
+        assert_eq!(event("\"event\":\"news\",\"what\":[1]"), Ok(Event::Unknown));
+        let start = Event::Start(AttemptBegun { index: 1, attempt: 1, slot: 1, alone: false });
+        let fields = "\"index\":1,\"attempt\":1,\"slot\":1,\"alone\":false";
+        assert_eq!(event(&format!("\"event\":\"start\",{fields},\"new\":{{\"a\":[]}}")), Ok(start));
+        let named = Event::Interrupted(TaskNamed { index: 3 });
+        assert_eq!(
+            event("\"event\":\"attempt\",\"index\":3,\"attempt\":1,\"status\":\"skipped\",\"cause\":null"),
+            Ok(named)
+        );
+        assert_eq!(
+            read(b"{\"v\":9,\"run\":\"r\",\"event\":\"start\",\"x\":1}").unwrap().event,
+            Event::Unknown
+        );
+        for wrong in [
+            line("\"event\":\"start\",\"index\":-1,\"attempt\":1,\"slot\":1,\"alone\":false"),
+            line("\"event\":\"start\""),
+            line("\"event\":\"end\",\"index\":1,\"status\":\"ok\",\"cause\":null,\"record\":{}"),
+            line("\"event\":\"stop\"")[..20].to_owned(),
+            "{\"v\":1,\"event\":\"stop\"}".into(),
+            "[]".into(),
+            "\u{fffd}".into(),
+        ] {
+            assert!(read(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
-    let is_whole = seen & NEEDED == NEEDED && members.event != "end";
-    is_whole.then_some(ReadLine { members, text: line, record: None })
-}
-
-/// A string of nothing but visible ASCII without escapes, with its quotes, and what follows it.
-fn plain_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let body = text.strip_prefix(b"\"")?;
-    let end = memchr::memchr(b'"', body)?;
-    let is_plain = body[..end].iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
-    is_plain.then(|| text.split_at(end + 2))
-}
-
-/// A plain string, a number without an exponent, or a word, and what follows it.
-fn plain_value(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    if text.starts_with(b"\"") {
-        return plain_string(text);
-    }
-    let end = text.iter().position(|byte| matches!(byte, b',' | b'}'))?;
-    let (value, rest) = text.split_at(end);
-    (matches!(value, b"null" | b"true" | b"false") || is_plain_number(value)).then_some((value, rest))
-}
-
-fn is_plain_number(value: &[u8]) -> bool {
-    let value = value.strip_prefix(b"-").unwrap_or(value);
-    let point = value.iter().position(|byte| *byte == b'.').unwrap_or(value.len());
-    let (whole, fraction) = value.split_at(point);
-    let are_digits = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    are_digits(whole)
-        && (whole.len() == 1 || whole[0] != b'0')
-        && (fraction.is_empty() || are_digits(&fraction[1..]))
-}
-
-/// The bits of the members that every line has: `v`, `run` and `event`.
-const NEEDED: u32 = 0b111;
-
-impl<'a> Members<'a> {
-    /// Takes in a member; gives a bit that is its own, none for one that is not known, and `None` where its value is not what
-    /// it has to be, or it is for `end` lines only.
-    fn set(&mut self, key: &[u8], value: &'a [u8]) -> Option<u32> {
-        Some(match key {
-            b"\"v\"" => {
-                self.v = serde_json::from_slice(value).ok()?;
-                1
-            }
-            b"\"run\"" => {
-                self.run = plain_text(value)?;
-                1 << 1
-            }
-            b"\"event\"" => {
-                self.event = plain_text(value)?;
-                1 << 2
-            }
-            b"\"index\"" => {
-                self.index = serde_json::from_slice(value).ok()?;
-                1 << 3
-            }
-            b"\"alone\"" => {
-                self.alone = serde_json::from_slice(value).ok()?;
-                1 << 4
-            }
-            b"\"status\"" => {
-                self.status = status_of(&plain_text(value)?);
-                1 << 5
-            }
-            b"\"cause\"" => {
-                self.cause = serde_json::from_slice(value).ok()?;
-                1 << 6
-            }
-            b"\"max_rss_bytes\"" => {
-                self.max_rss_bytes = serde_json::from_slice(value).ok()?;
-                1 << 7
-            }
-            b"\"tree_bytes\"" => {
-                self.tree_bytes = serde_json::from_slice(value).ok()?;
-                1 << 8
-            }
-            b"\"replaces\"" => {
-                self.replaces = serde_json::from_slice(value).ok()?;
-                1 << 9
-            }
-            b"\"no_result\"" => {
-                self.no_result = serde_json::from_slice(value).ok()?;
-                1 << 10
-            }
-            b"\"check\"" | b"\"record\"" => return None,
-            _ => 0,
-        })
-    }
-}
-
-/// The text of a JSON string without escapes.
-fn plain_text(value: &[u8]) -> Option<Cow<'_, str>> {
-    let text = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let text = std::str::from_utf8(text).ok().filter(|text| !text.contains('\\'))?;
-    Some(Cow::Borrowed(text))
-}
-
-/// Any line.
-pub(super) fn parse(line: &[u8], offset: u64) -> Result<ReadLine<'_>, String> {
-    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let members: Members<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if !is_intact(&members, text) {
-        return Err("it does not have the checksum that it was written with".to_owned());
-    }
-    let record = members
-        .record
-        .map(|record| span(record.get().as_bytes(), offset + start_within(record.get(), text) as u64));
-    Ok(ReadLine { members, text: line, record })
-}
-
-/// Whether a line is what was written, as far as it can tell.
-fn is_intact(line: &Members<'_>, text: &str) -> bool {
-    if line.event != "end" {
-        return true;
-    }
-    let (Some(check), Some(record)) = (&line.check, line.record.map(RawValue::get)) else { return false };
-    let head = text[..start_within(record, text)].strip_suffix(&writer::before_record(check));
-    head.is_some_and(|head| is_check_of(check.as_bytes(), head.as_bytes(), record.as_bytes()))
-}
-
-/// Where a part of a text begins in it.
-fn start_within(part: &str, text: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
 }

@@ -2,10 +2,12 @@
 
 pub mod attempts;
 pub mod event;
+pub mod launch_state;
 pub mod launches;
 pub mod line;
 pub mod reader;
 pub mod records;
 pub mod state;
 pub mod tail;
+pub mod tasks;
 pub mod writer;

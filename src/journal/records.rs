@@ -1,4 +1,4 @@
-//! Records, read at the places in journals that a history noted.
+//! Records, read at the places in journals that a state noted.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,24 +10,25 @@ use std::os::unix::fs::FileExt;
 use anyhow::Context;
 
 use crate::exit_code::CannotGoOn;
-use crate::journal::state::TaskNote;
+use crate::journal::tasks::TaskNote;
+use crate::journal::writer::RecordSpan;
 use crate::store::layout::Layout;
 
 /// So much is read at a time of records that follow each other.
 const AHEAD: usize = 64 * 1024;
 
-/// The records of one replica.
+/// The records of a run.
 #[derive(Debug)]
 pub struct Records {
     layout: Layout,
-    replica_id: u32,
-    open: BTreeMap<u32, Window>,
+    /// By replica and launch.
+    open: BTreeMap<(u32, u32), Window>,
 }
 
 impl Records {
-    /// Of one replica.
-    pub fn new(layout: Layout, replica_id: u32) -> Self {
-        Self { layout, replica_id, open: BTreeMap::new() }
+    /// Of the run in a results directory.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout, open: BTreeMap::new() }
     }
 
     /// The record of a task; `None` where it has none.
@@ -38,13 +39,14 @@ impl Records {
         if !note.has_record() {
             return Ok(None);
         }
-        let path = || self.layout.journal(self.replica_id, note.launch);
+        let (journal, RecordSpan { offset, bytes }) = note.place();
+        let path = || self.layout.journal(journal.0, journal.1);
         let failed = || CannotGoOn(format!("can't read a record in the journal {}", path().display()));
-        let window = match self.open.entry(note.launch) {
+        let window = match self.open.entry(journal) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => place.insert(Window::new(File::open(path()).with_context(failed)?)),
         };
-        window.read(note.offset, note.bytes as usize).with_context(failed).map(Some)
+        window.read(offset, bytes as usize).with_context(failed).map(Some)
     }
 }
 

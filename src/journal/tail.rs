@@ -6,13 +6,16 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use anyhow::Context;
+use jiff::Timestamp;
 use memchr::memmem::FinderRev;
-use serde::Deserialize;
 
-use crate::journal::event::{LaunchBegun, Totals};
-use crate::journal::line::ReadLine;
+use crate::exit_code::CannotGoOn;
+use crate::journal::event::{Event, EventKind, LaunchBegun, LaunchProgress, ResultsWritten, Stopped};
+use crate::journal::line::{JournalLine, LineReader};
 use crate::journal::reader;
-use crate::journal::writer::{self, LONGEST_FIRST_LINE};
+use crate::journal::writer;
+use crate::store::regular;
 
 /// How much is read at first from the end: where tasks take seconds, several signs of life.
 const FIRST: u64 = 64 * 1024;
@@ -23,56 +26,40 @@ const MOST: u64 = 4 * 1024 * 1024;
 /// Lines that are looked for are shorter than this: there is nothing in them but numbers.
 const SHORT_LINE: u64 = 4 * 1024;
 
+/// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
+const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
+
 /// The record of a task that died with a container is shorter than this: a path that a command can be given has at most
 /// 128 KiB, of which a byte takes at most six in JSON.
 const LONGEST_LOSS: u64 = 2 * 1024 * 1024;
 
-/// A sign of life, with when it was given by the clock of who gave it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Sign {
-    /// RFC 3339.
-    pub t: String,
-    /// How far it was.
-    #[serde(flatten)]
-    pub totals: Totals,
-}
-
 /// How a launch began.
 #[derive(Debug, Clone)]
-pub struct Head {
-    /// When, by the clock of its host, RFC 3339.
-    pub t: String,
+pub struct LaunchHead {
+    /// When, by the clock of its host.
+    pub at: Option<Timestamp>,
     /// Who began it, and with what.
-    pub begun: LaunchBegun,
-    /// Its first sign of life, where no task began before.
-    pub sign: Option<Sign>,
-}
-
-#[derive(Deserialize)]
-struct FirstLine {
-    t: String,
-    event: String,
-    #[serde(flatten)]
-    begun: LaunchBegun,
+    pub begun: Box<LaunchBegun>,
+    /// Its first heartbeat and when that was, where no task began before.
+    pub first_heartbeat: Option<(Option<Timestamp>, LaunchProgress)>,
 }
 
 /// How a launch began, from the journal's first lines; `None` while they are not written, or when they were cut.
 ///
 /// # Errors
 /// When it can't be read.
-pub fn head(journal: &File) -> io::Result<Option<Head>> {
-    let mut reader = BufReader::new(Placed { file: journal, at: 0 }.take(LONGEST_FIRST_LINE));
-    let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line)?;
-    let first = serde_json::from_slice::<FirstLine>(&line).ok().filter(|line| line.event == "run");
-    let Some(FirstLine { t, begun, .. }) = first else { return Ok(None) };
+pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
+    let mut lines = BufReader::new(Placed { file: journal, at: 0 }.take(LONGEST_FIRST_LINE));
+    let (mut line, parser) = (Vec::new(), LineReader::new());
+    lines.read_until(b'\n', &mut line)?;
+    let Ok(JournalLine { at, event: Event::Run(begun), .. }) = parser.read(&line, 0) else { return Ok(None) };
     // Before it there may be blank lines, as long as it gets ready, and the ends of tasks that died with a container.
-    let sign = loop {
+    let first_heartbeat = loop {
         line.clear();
-        let read = (&mut reader).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
-        match serde_json::from_slice::<TailKind<'_>>(&line) {
-            Ok(kind) if kind.event == "alive" => break serde_json::from_slice(&line).ok(),
-            Ok(kind) if kind.event == "end" => {}
+        let read = (&mut lines).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
+        match parser.read(&line, 0).map(|line| (line.at, line.event)) {
+            Ok((at, Event::Alive(progress))) => break Some((at, progress)),
+            Ok((_, Event::End(_))) => {}
             Err(_) if line == b"\n" => {}
             _ => break None,
         }
@@ -80,13 +67,68 @@ pub fn head(journal: &File) -> io::Result<Option<Head>> {
             break None;
         }
     };
-    Ok(Some(Head { t, begun, sign }))
+    Ok(Some(LaunchHead { at, begun, first_heartbeat }))
 }
 
-#[derive(Deserialize)]
-struct TailKind<'a> {
-    run: &'a str,
-    event: &'a str,
+/// Who began the launch of the journal at a path, and with what; `None` as for [`head`].
+///
+/// # Errors
+/// When it can't be read.
+pub fn begun(path: &Path) -> anyhow::Result<Option<Box<LaunchBegun>>> {
+    Ok(match LineReader::new().read(&first_line(path)?, 0) {
+        Ok(JournalLine { event: Event::Run(begun), .. }) => Some(begun),
+        _ => None,
+    })
+}
+
+/// Refuses a journal of another major version by its first line, as far as that is whole.
+///
+/// # Errors
+/// When it is one, or can't be read.
+pub fn check_version(path: &Path) -> anyhow::Result<()> {
+    let line = first_line(path)?;
+    LineReader::new().read(&line, 0).map_or(Ok(()), |first| writer::refuse_other_version(path, first.v, 0))
+}
+
+fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
+        Ok(line)
+    };
+    read().with_context(|| CannotGoOn(format!("can't read the journal {}", path.display())))
+}
+
+/// The last words of a launch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastWords {
+    /// The run that it is of.
+    pub run: String,
+    /// How it ended.
+    pub stop: Stopped,
+    /// The results file that was written just before.
+    pub results: Option<ResultsWritten>,
+}
+
+/// What the end of a journal says, read without the rest; `None` where the launch did not end in order.
+///
+/// # Errors
+/// When it can't be read.
+pub fn last_words(journal: &Path) -> anyhow::Result<Option<LastWords>> {
+    let read = || regular::open(journal).and_then(|file| last_lines(&file));
+    let [written, stop] =
+        read().with_context(|| CannotGoOn(format!("can't read the journal {}", journal.display())))?;
+    let parser = LineReader::new();
+    let Ok(JournalLine { run, event: Event::Stop(stop), .. }) = parser.read(&stop, 0) else {
+        return Ok(None);
+    };
+    let results = match parser.read(&written, 0) {
+        Ok(JournalLine { run: other, event: Event::ResultsWritten(written), .. }) if other == run => {
+            Some(*written)
+        }
+        _ => None,
+    };
+    Ok(Some(LastWords { run: run.into_owned(), stop: *stop, results }))
 }
 
 /// The last line before `end` that is such an event of `run`, and where it begins; of up to `most` of them that the same
@@ -97,19 +139,19 @@ struct TailKind<'a> {
 pub fn last_of(
     journal: &File,
     end: u64,
-    event: &str,
+    kind: EventKind,
     run: &str,
     most: usize,
-) -> io::Result<Option<(u64, Vec<u8>)>> {
-    let marker = format!("\"event\":\"{event}\"");
-    let finder = FinderRev::new(&marker);
+) -> io::Result<Option<(u64, Event)>> {
+    let marker = format!("\"event\":{}", serde_json::to_string(&kind)?);
+    let (finder, parser) = (FinderRev::new(&marker), LineReader::new());
     let (mut until, mut size, mut chunk) = (end, FIRST, Vec::new());
     while until > 0 {
         let begin = until.saturating_sub(size);
         // A line that begins before `until` may end behind it.
         read_at(journal, begin, end.min(until + SHORT_LINE), &mut chunk)?;
-        let (mut rest, mut found) = (&chunk[..], Vec::new());
-        while found.len() < most
+        let (mut rest, mut found, mut seen) = (&chunk[..], None, 0);
+        while seen < most
             && let Some(at) = finder.rfind(rest)
         {
             rest = &chunk[..at];
@@ -119,14 +161,15 @@ pub fn last_of(
             if let Some(line) = line
                 // A long line is a record, in which there may be thousands of what looks like an event.
                 && (at + length - line) as u64 <= SHORT_LINE
-                && let Ok(kind) = serde_json::from_slice::<TailKind<'_>>(&chunk[line..at + length])
-                && (kind.event, kind.run) == (event, run)
+                && let Ok(read) = parser.read(&chunk[line..at + length], 0)
+                && (read.event.kind(), &*read.run) == (kind, run)
             {
-                found.push(line..at + length);
+                found = Some((begin + line as u64, read.event));
+                seen += 1;
             }
         }
-        if let Some(line) = found.pop() {
-            return Ok(Some((begin + line.start as u64, chunk[line].to_vec())));
+        if found.is_some() {
+            return Ok(found);
         }
         (until, size) = (begin, (size * 2).min(MOST));
     }
@@ -138,7 +181,7 @@ pub fn last_of(
 ///
 /// # Errors
 /// When it can't be read.
-pub fn last_lines(file: &File) -> io::Result<[Vec<u8>; 2]> {
+fn last_lines(file: &File) -> io::Result<[Vec<u8>; 2]> {
     let (length, mut size, mut end) = (file.metadata()?.len(), FIRST, Vec::new());
     loop {
         let begin = length.saturating_sub(size);
@@ -173,7 +216,7 @@ pub fn read_on(
     journal: &File,
     path: &Path,
     mut offset: u64,
-    take: &mut dyn FnMut(Option<&ReadLine<'_>>),
+    take: &mut dyn FnMut(Option<&JournalLine<'_>>),
 ) -> anyhow::Result<u64> {
     let (mut size, mut block) = (FIRST, Vec::new());
     loop {
@@ -196,12 +239,12 @@ fn give(
     lines: &[u8],
     path: &Path,
     offset: u64,
-    take: &mut dyn FnMut(Option<&ReadLine<'_>>),
+    take: &mut dyn FnMut(Option<&JournalLine<'_>>),
 ) -> anyhow::Result<bool> {
     let mut are_whole = true;
     for line in reader::parse_part((lines, offset)) {
         if let Ok((line, offset)) = line {
-            writer::refuse_other_version(path, line.members.v, offset)?;
+            writer::refuse_other_version(path, line.v, offset)?;
             take(Some(&line));
         } else {
             are_whole = false;
@@ -236,9 +279,9 @@ impl Read for Placed<'_> {
 mod tests {
     use std::fs::File;
 
-    use super::{FIRST, head, last_lines, last_of, read_on};
-    use crate::journal::event::{AttemptBegun, Event, TaskEnded, Totals};
-    use crate::journal::writer::JournalWriter;
+    use super::{FIRST, JournalLine, head, last_lines, last_of, read_on};
+    use crate::journal::event::{AttemptBegun, Event, EventKind, LaunchProgress, TaskEnded};
+    use crate::journal::writer::{self, JournalWriter};
     use crate::model::outcome::Status;
 
     fn ended(index: u64) -> TaskEnded {
@@ -252,8 +295,8 @@ mod tests {
             let path = folder.path().join(format!("{filler}.1.jsonl"));
             let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
             journal.add(&Event::Start(AttemptBegun { index: 0, attempt: 1, slot: 1, alone: true }));
-            for ok in [4, 5] {
-                journal.add(&Event::Alive(Totals { ok, ..Totals::default() }));
+            for left in [4, 5] {
+                journal.add(&Event::Alive(LaunchProgress { left, ..LaunchProgress::default() }));
             }
             let text = "x".repeat(usize::try_from(filler).unwrap());
             let decoy = format!("{{\"event\":\"alive\",\"ok\":9,\"s\":\"{text}\"}}");
@@ -261,16 +304,20 @@ mod tests {
             journal.commit().unwrap();
             let file = File::open(&path).unwrap();
             let length = file.metadata().unwrap().len();
-            let (at, line) = last_of(&file, length, "alive", "run", 1).unwrap().unwrap();
-            assert!(String::from_utf8(line).unwrap().contains("\"ok\":5"), "{filler}");
-            assert!(last_of(&file, length, "start", "run", 1).unwrap().is_some());
-            assert!(last_of(&file, length, "stop", "run", 1).unwrap().is_none());
+            let (at, event) = last_of(&file, length, EventKind::Alive, "run", 1).unwrap().unwrap();
+            assert_eq!(
+                event,
+                Event::Alive(LaunchProgress { left: 5, ..LaunchProgress::default() }),
+                "{filler}"
+            );
+            assert!(last_of(&file, length, EventKind::Start, "run", 1).unwrap().is_some());
+            assert!(last_of(&file, length, EventKind::Stop, "run", 1).unwrap().is_none());
             let mut events = Vec::new();
-            let mut take = |line: Option<&super::ReadLine<'_>>| {
-                events.push(line.unwrap().members.event.clone().into_owned());
+            let mut take = |line: Option<&JournalLine<'_>>| {
+                events.push(line.unwrap().event.kind());
             };
             assert_eq!(read_on(&file, &path, at, &mut take).unwrap(), length);
-            assert_eq!(events, ["alive", "end"], "{filler}");
+            assert_eq!(events, [EventKind::Alive, EventKind::End], "{filler}");
         }
     }
 
@@ -318,8 +365,11 @@ mod tests {
             1,
             r#""event":"run","replica_id":1,"replica_count":3,"host":"h","boot_id":"","pid":3,"version":"0.1.0","locked":true,"options":{},"limits":{"cpus":2.0,"memory_bytes":null},"jobs":2,"command_files":[],"share":20"#,
         );
-        let lost =
-            line(2, r#""event":"end","index":0,"status":"failed","cause":"lost","check":"","record":{}"#);
+        let mut lost = line(2, r#""event":"end","index":0,"status":"failed","cause":"lost""#).into_bytes();
+        lost.truncate(lost.len() - 2);
+        let check = writer::check_of(&lost, b"{}");
+        lost.extend_from_slice(format!("{}{{}}}}\n", writer::before_record(&check)).as_bytes());
+        let lost = String::from_utf8(lost).unwrap();
         let start = line(2, r#""event":"start","index":1,"attempt":1,"slot":1,"alone":false"#);
         let alive = line(3, r#""event":"alive","ok":7,"failed":1,"left":12,"running":0,"memory_bytes":null"#);
         let folder = tempfile::tempdir().unwrap();
@@ -333,7 +383,11 @@ mod tests {
             let path = folder.path().join("1.2.jsonl");
             std::fs::write(&path, format!("{begun}{before}{alive}")).unwrap();
             let head = head(&File::open(&path).unwrap()).unwrap().unwrap();
-            assert_eq!(head.sign.map(|sign| sign.totals.ok), is_told.then_some(7), "{before}");
+            assert_eq!(
+                head.first_heartbeat.map(|(_, first)| first.counts.ok),
+                is_told.then_some(7),
+                "{before}"
+            );
         }
     }
 
@@ -347,8 +401,10 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..=whole.len() {
             let mut seen = Vec::new();
-            let mut take = |line: Option<&super::ReadLine<'_>>| {
-                seen.extend(line.and_then(|line| line.members.index));
+            let mut take = |line: Option<&JournalLine<'_>>| {
+                if let Some(Event::End(ended)) = line.map(|line| &line.event) {
+                    seen.push(ended.index);
+                }
             };
             std::fs::write(&path, &whole[..cut]).unwrap();
             let at = read_on(&File::open(&path).unwrap(), &path, 0, &mut take).unwrap();

@@ -1,24 +1,28 @@
-//! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: the format and its writer. `lines` reads it.
+//! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: the format and its writer. `reader` reads it.
 //!
-//! Version 1 promises: every line is one JSON object with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`; an `end`
-//! line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is created by its
-//! launch, appended to by it alone and never reopened.
+//! Every line is one JSON object that begins with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`, before what the event
+//! has to tell; an `end` line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is
+//! created by its launch, appended to by it alone and never reopened.
+//!
+//! Version 2 has more than version 1: `results_written` names the tasks that the file has (`tasks`), `alive` has `files` and
+//! `lost`. Both are read; a run that was begun under version 1 goes on with journals of version 2.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::exit_code::CannotGoOn;
-use crate::journal::event::{Event, TaskEnded, Totals};
+use crate::journal::event::{Event, LaunchProgress, TaskEnded};
 use crate::store::pulse::Pulse;
-use crate::store::regular;
 
-/// The format's major version; readers refuse others.
-pub const VERSION: u32 = 1;
+/// The format's major version.
+pub const VERSION: u32 = 2;
+
+/// The versions that are read.
+pub(super) const VERSIONS: std::ops::RangeInclusive<u32> = 1..=VERSION;
 
 /// Where a record lies in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +46,10 @@ pub struct JournalWriter {
     /// Lines not yet written.
     pending: Vec<u8>,
     /// How the tasks stand at this very place of the journal, once that is known.
-    totals: Option<Totals>,
+    progress: Option<LaunchProgress>,
     /// Whether the last words are said.
     is_ended: bool,
-    /// Whether a sign of life told the memory in use that is now in the totals.
+    /// Whether a sign of life told the memory in use that is now in the progress.
     is_memory_told: bool,
     reached: Reached,
     /// Whether a failed write may have left a part of a line at the end, which could not be taken off again.
@@ -61,7 +65,7 @@ struct Reached {
     /// So many bytes of it, at least.
     bytes: u64,
     /// How the tasks stand there.
-    totals: Totals,
+    progress: LaunchProgress,
     /// Whether a sync failed: of what was written since, nobody knows, also if a later one succeeds.
     is_doubtful: bool,
 }
@@ -92,7 +96,7 @@ impl JournalWriter {
             seq: 0,
             length: 0,
             pending: Vec::new(),
-            totals: None,
+            progress: None,
             is_ended: false,
             is_memory_told: false,
             reached: Reached::default(),
@@ -121,25 +125,25 @@ impl JournalWriter {
     }
 
     /// What signs of life tell from here on.
-    pub fn set_totals(&mut self, totals: Totals) {
-        let memory_bytes = self.totals.and_then(|before| before.memory_bytes);
-        if self.totals.is_none() {
+    pub fn set_progress(&mut self, progress: LaunchProgress) {
+        let memory_bytes = self.progress.and_then(|before| before.memory_bytes);
+        if self.progress.is_none() {
             // So far there is nothing but what earlier launches left.
-            self.reached.totals = totals;
+            self.reached.progress = progress;
         }
-        self.totals = Some(Totals { memory_bytes, ..totals });
+        self.progress = Some(LaunchProgress { memory_bytes, ..progress });
     }
 
     /// Notes memory in use for the next sign of life, which tells the most since the one before.
     pub fn note_memory(&mut self, in_use: Option<u64>) {
-        let Some(totals) = &mut self.totals else { return };
-        totals.memory_bytes = if self.is_memory_told { in_use } else { totals.memory_bytes.max(in_use) };
+        let Some(progress) = &mut self.progress else { return };
+        progress.memory_bytes = if self.is_memory_told { in_use } else { progress.memory_bytes.max(in_use) };
         self.is_memory_told = false;
     }
 
     /// How the tasks stand in what has reached the storage, where that is not all that was written.
-    pub fn reached(&self) -> Option<Totals> {
-        (self.reached.bytes < self.length).then_some(self.reached.totals)
+    pub fn reached(&self) -> Option<LaunchProgress> {
+        (self.reached.bytes < self.length).then_some(self.reached.progress)
     }
 
     /// Adds a line to what the next [`Self::commit`] writes.
@@ -232,31 +236,31 @@ impl Write for WithMemory<'_> {
 }
 
 impl Pulse for JournalWriter {
-    type LockMark = (u64, Option<Totals>);
+    type Mark = (u64, Option<LaunchProgress>);
 
     const NAME: &str = "the journal";
 
     /// With how the tasks stand; by a blank line, which readers skip, before that is known and after the last words.
     fn beat(&mut self) -> io::Result<()> {
-        match self.totals.filter(|_| !self.is_ended) {
-            Some(totals) => self.add(&Event::Alive(totals)),
+        match self.progress.filter(|_| !self.is_ended) {
+            Some(progress) => self.add(&Event::Alive(progress)),
             None => self.pending.push(b'\n'),
         }
         self.is_memory_told = true;
         self.commit()
     }
 
-    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::LockMark)> {
-        let mark = (self.length, self.totals);
+    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)> {
+        let mark = (self.length, self.progress);
         (self.reached.bytes < self.length).then(|| (Arc::clone(&self.file), mark))
     }
 
-    fn end_sync(&mut self, (bytes, totals): Self::LockMark, result: &io::Result<()>) {
+    fn end_sync(&mut self, (bytes, progress): Self::Mark, result: &io::Result<()>) {
         if result.is_err() {
             self.reached.is_doubtful = true;
         } else if bytes > self.reached.bytes && !self.reached.is_doubtful {
-            let totals = totals.unwrap_or(self.reached.totals);
-            self.reached = Reached { bytes, totals, is_doubtful: false };
+            let progress = progress.unwrap_or(self.reached.progress);
+            self.reached = Reached { bytes, progress, is_doubtful: false };
         }
     }
 }
@@ -284,43 +288,14 @@ pub(super) fn before_record(check: &str) -> String {
     format!(",\"check\":\"{check}\",\"record\":")
 }
 
-/// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
-pub(super) const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
-
-/// The text of a journal's first line.
-///
-/// # Errors
-/// When it can't be read.
-pub fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
-    use anyhow::Context;
-    use io::Read;
-    let read = || -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
-        Ok(line)
-    };
-    read().with_context(|| CannotGoOn(format!("can't read the journal {}", path.display())))
-}
-
-/// Refuses a journal of another major version by its first line, as far as that is whole.
-///
-/// # Errors
-/// When it is one, or can't be read.
-pub fn check_version(path: &Path) -> anyhow::Result<()> {
-    #[derive(Deserialize)]
-    struct Version {
-        v: u32,
-    }
-    let line = first_line(path)?;
-    serde_json::from_slice::<Version>(&line).map_or(Ok(()), |first| refuse_other_version(path, first.v, 0))
-}
-
+/// Refuses a line of another major version.
 pub(super) fn refuse_other_version(path: &Path, version: u32, offset: u64) -> anyhow::Result<()> {
     anyhow::ensure!(
-        version == VERSION,
-        "the journal {} has a line of format version {version} (byte {offset}) and this canfar-run ({}) reads version {VERSION}: use the canfar-run that wrote it",
+        VERSIONS.contains(&version),
+        "the journal {} has a line of format version {version} (byte {offset}) and this canfar-run ({}) reads versions {} to {VERSION}: use the canfar-run that wrote it",
         path.display(),
-        env!("CARGO_PKG_VERSION")
+        env!("CARGO_PKG_VERSION"),
+        VERSIONS.start()
     );
     Ok(())
 }

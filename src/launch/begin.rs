@@ -14,12 +14,14 @@ use crate::host::cgroup::MemoryGroup;
 use crate::host::limits::JobsRule;
 use crate::journal::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
 use crate::journal::launches::launches_of;
-use crate::journal::state::{JournalState, LastLaunch, ShareCounts, TaskState};
+use crate::journal::state::JournalState;
+use crate::journal::tail;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::launch::concurrency_cap::{ConcurrencyCap, after_deaths, died_before};
 use crate::launch::{Launcher, Pending};
 use crate::liveness::heartbeat::Heartbeat;
-use crate::liveness::takeover::{Fence, Fenced, ended_in_order, last_words, or_moved_away};
+use crate::liveness::takeover::{Fence, Fenced, or_moved_away};
+use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::entries::Entries;
 use crate::model::outcome::Cause;
 use crate::model::provenance::{NamedFile, Process};
@@ -62,7 +64,7 @@ pub struct PreparedLaunch {
 #[derive(Debug)]
 pub enum ShareStatus {
     /// Nothing is left to do.
-    Done(ShareCounts),
+    Done(TaskCounts),
     /// Something is, after launches that all ended.
     Left(Box<JournalState>),
     /// There was none, or the last one did not say how it ended.
@@ -103,35 +105,28 @@ impl Launcher<'_> {
             return Ok(ShareStatus::Unread);
         };
         let journal = self.layout.journal(self.id(), last);
-        if !ended_in_order(&journal)? {
-            return Ok(ShareStatus::Unread);
-        }
+        let Some(last_words) = tail::last_words(&journal)? else { return Ok(ShareStatus::Unread) };
         // Where all records are in the results file, there is nothing that only the journals can tell.
-        let promised = last_words(&journal, self.run_id())?;
-        if let Some(promised) = promised.filter(|promised| promised.records == share.len())
+        let promised = last_words.results.filter(|_| last_words.run == self.run_id());
+        if let Some(promised) = promised.filter(|promised| promised.if_all_of(share).is_some())
             && self.is_current(&promised)?
         {
-            let files = share.len();
-            let without_result = promised.without_result;
-            return Ok(ShareStatus::Done(ShareCounts {
-                files,
-                ok: files,
-                without_result,
-                ..ShareCounts::default()
-            }));
+            let (files, without_result) = (share.len(), promised.without_result);
+            let counts = TaskCounts { files, ok: files, without_result, ..TaskCounts::default() };
+            return Ok(ShareStatus::Done(counts));
         }
         let history =
-            JournalState::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::MayLive)?;
+            JournalState::read(self.layout, &self.list.header().run_ref(), self.id(), share.clone(), true)?;
         let is_done = Pending::of(&history, self.config.rerun).is_empty();
         let promised = history.current_results().filter(|_| is_done);
         match promised.map(|promised| self.is_current(promised)).transpose()? {
-            Some(true) => Ok(ShareStatus::Done(history.standing())),
+            Some(true) => Ok(ShareStatus::Done(history.counts())),
             Some(false) | None => Ok(ShareStatus::Left(Box::new(history))),
         }
     }
 
     fn is_current(&self, promised: &ResultsWritten) -> anyhow::Result<bool> {
-        results::is_as_promised(self.layout, self.id(), promised)
+        results::matches_digest(self.layout, self.id(), promised)
             .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))
     }
 
@@ -184,7 +179,7 @@ impl Launcher<'_> {
         self.say_changed_files(&history, &begun.command_files);
         let caution = after_deaths(&history, launch, self.memory_limit(), self.config.jobs);
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
-        self.say_start(launch, &share, &due, history.standing().ok, caution.as_ref());
+        self.say_start(launch, &share, &due, history.counts().ok, caution.as_ref());
         let losses = unwritten_losses(&history);
         let settings = self.settings(launch);
         let roster = ProcessRegistry::new(self.config.memory.clone(), history.seen);
@@ -235,8 +230,9 @@ impl Launcher<'_> {
         before: Option<JournalState>,
         owner: &Owner,
     ) -> anyhow::Result<(JournalState, Pending, Option<Scratch>)> {
-        let read =
-            || JournalState::read(self.layout, self.run_id(), self.id(), share.clone(), LastLaunch::Dead);
+        let read = || {
+            JournalState::read(self.layout, &self.list.header().run_ref(), self.id(), share.clone(), false)
+        };
         let history = before.map_or_else(read, Ok)?;
         history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         let due = self.due(&history, entries);
@@ -437,7 +433,12 @@ impl Launcher<'_> {
 fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::Error {
     let exit = ExitCode::of_error(&error).number();
     let mut journal = locked(journal);
-    journal.add(&Event::Stop(Stopped { reason: StopReason::CannotStart, signal: None, exit, figures: None }));
+    journal.add(&Event::Stop(Box::new(Stopped {
+        reason: StopReason::CannotStart,
+        signal: None,
+        exit,
+        figures: None,
+    })));
     // The error at hand is the one to be told.
     let _ = journal.commit();
     error
@@ -467,6 +468,7 @@ fn later(due: &Pending) -> String {
 
 /// Tasks that died alone with their container and have no record of it yet, with the attempts begun.
 fn unwritten_losses(history: &JournalState) -> Vec<(u64, u32)> {
-    let losses = history.tasks().filter(|(_, note)| note.known == TaskState::Lost && !note.has_record());
+    let losses =
+        history.tasks.of_share().filter(|(_, note)| note.state == TaskState::Lost && !note.has_record());
     losses.map(|(index, note)| (index, u32::from(note.attempts))).collect()
 }

@@ -1,6 +1,7 @@
 //! How many tasks may run at once after a container died around them.
 
-use crate::journal::state::{JournalState, LaunchState};
+use crate::journal::launch_state::LaunchState;
+use crate::journal::state::JournalState;
 use crate::model::quarantine::share_of_memory;
 use crate::run::memory::fitting;
 use crate::units;
@@ -66,11 +67,11 @@ fn had_less(launch: &LaunchState, limit: Option<u64>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::path::PathBuf;
 
     use super::{after_deaths, died_before};
-    use crate::journal::event::{LaunchBegun, Limits, Totals};
-    use crate::journal::state::{JournalState, LastLaunch, LaunchState};
+    use crate::journal::event::{LaunchBegun, LaunchProgress, Limits};
+    use crate::journal::launch_state::LaunchState;
+    use crate::journal::state::{JournalState, RunRef};
     use crate::model::provenance::Process;
     use crate::model::quarantine::SeenUsage;
     use crate::model::shares::Share;
@@ -92,34 +93,30 @@ mod tests {
             InOrder => (None, None),
             Died(running, in_use) => (Some(running), Some(in_use)),
         };
-        LaunchState {
-            number,
-            path: PathBuf::new(),
-            begun: Some(LaunchBegun {
-                replica_id: 1,
-                replica_count: 1,
-                process: Process::current(None),
-                locked: true,
-                options: BTreeMap::new(),
-                limits: Limits { cpus: 8.0, memory_bytes: Some(LIMIT) },
-                jobs: 8,
-                command_files: Vec::new(),
-                share: 20,
-            }),
-            results: None,
-            stop: None,
-            ok: 0,
-            sign: in_use.map(|in_use| Totals { memory_bytes: Some(in_use), ..Totals::default() }),
-            died_with,
-        }
+        let mut launch = LaunchState::new(1, number);
+        launch.begun = Some(Box::new(LaunchBegun {
+            replica_id: 1,
+            replica_count: 1,
+            process: Process::current(None),
+            locked: true,
+            options: BTreeMap::new(),
+            limits: Limits { cpus: 8.0, memory_bytes: Some(LIMIT) },
+            jobs: 8,
+            command_files: Vec::new(),
+            share: 20,
+        }));
+        launch.heartbeat =
+            in_use.map(|in_use| LaunchProgress { memory_bytes: Some(in_use), ..LaunchProgress::default() });
+        launch.died_with = died_with;
+        launch
     }
 
     /// What a container with this limit is advised after these launches, whose tasks used so much.
     fn advised(ends: &[SimulatedEnd], largest: u64, limit: Option<u64>) -> Option<usize> {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
-        let mut history =
-            JournalState::read(&layout, "run", 1, Share::Range(0..20), LastLaunch::Dead).unwrap();
+        let run = RunRef { id: "run", indices: 0..20 };
+        let mut history = JournalState::read(&layout, &run, 1, Share::Range(0..20), false).unwrap();
         // The launch itself is there, too, and no death.
         let own = Died(0, 0);
         history.launches =

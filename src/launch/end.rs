@@ -10,11 +10,11 @@ use crate::clock;
 use crate::config::Verbosity;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageError;
-use crate::journal::event::{Event, ResultsWritten, StopReason, Stopped, Totals};
-use crate::journal::state::ShareCounts;
+use crate::journal::event::{Event, LaunchProgress, ResultsWritten, StopReason, Stopped};
 use crate::journal::writer::SharedJournalWriter;
 use crate::launch::{Launcher, PreparedLaunch};
 use crate::liveness::takeover::{Fence, Fenced};
+use crate::model::counts::TaskCounts;
 use crate::model::usage::UsageFigures;
 use crate::output::WhileRead;
 use crate::process::descendants::PATIENCE;
@@ -194,13 +194,13 @@ impl Launcher<'_> {
         left: u64,
         begun: Instant,
     ) -> LaunchOutcome {
-        let (journal, history, tally, used) = recorder.into_parts();
+        let (journal, state, tally, used) = recorder.into_parts();
         let figures = self.figures(used, begun);
         let is_superseded = || matches!(fence.look(), Err(Fenced::Superseded));
         if halt == Some(Halt::Superseded) || is_superseded() {
             return self.leave_it();
         }
-        let prepared = results::prepare(self.layout, self.id(), &history);
+        let prepared = results::prepare(self.layout, self.id(), &state);
         // Looked for as late as can be: a launch that was frozen may wake up right here.
         let written = match fence.look_patiently() {
             Err(Fenced::Superseded) => return self.leave_it(),
@@ -215,7 +215,7 @@ impl Launcher<'_> {
             Ok(_) => halt,
             Err(error) => Some(graver(halt, Halt::CannotWrite(error.into()))),
         };
-        let standing = history.standing();
+        let standing = state.counts();
         let exit = exit_code(standing, left, halt.as_ref()).number();
         let ended = end_journal(&journal, halt.as_ref(), exit, &figures, written.ok(), left, standing);
         let halt = match ended {
@@ -260,7 +260,7 @@ impl Launcher<'_> {
     /// Says the closing summary.
     pub fn close(
         &self,
-        standing: ShareCounts,
+        standing: TaskCounts,
         launch: Option<LaunchFigures>,
         halt: Option<&Halt>,
         begun: Instant,
@@ -270,20 +270,16 @@ impl Launcher<'_> {
         let code = exit_code(standing, left, halt);
         let told = figures.told();
         let replica = self.config.identity.replica;
-        let ShareCounts { files, ok, lost, without_result, .. } = standing;
+        // What failed before and was to run again counts as not run.
+        let failed = (standing.files - standing.ok).saturating_sub(left);
         let summary = LaunchSummary {
             run: Some(self.run_id().to_owned()),
             replica_id: replica.id(),
             replica_count: replica.count(),
             launch: number,
-            files,
-            ok,
-            lost,
-            // What failed before and was to run again counts as not run.
-            failed: (files - ok).saturating_sub(left),
+            counts: TaskCounts { failed, ..standing },
             not_run: left,
-            done_before: ok - tally.ok.min(ok),
-            without_result,
+            done_before: standing.ok - tally.ok.min(standing.ok),
             non_finite: tally.non_finite,
             wall_s: round(begun.elapsed()),
             cpu_s: told.cpu_s,
@@ -348,14 +344,14 @@ fn end_journal(
     figures: &UsageFigures,
     written: Option<ResultsWritten>,
     left: u64,
-    standing: ShareCounts,
+    standing: TaskCounts,
 ) -> io::Result<()> {
     let mut last = locked(journal);
-    last.add(&Event::Alive(Totals { left, ..Totals::default() }.with(standing)));
+    last.add(&Event::Alive(LaunchProgress { counts: standing, left, ..LaunchProgress::default() }));
     if let Some(results) = written {
-        last.add(&Event::ResultsWritten(results));
+        last.add(&Event::ResultsWritten(Box::new(results)));
     }
-    last.add(&Event::Stop(Stopped {
+    last.add(&Event::Stop(Box::new(Stopped {
         reason: reason(halt),
         signal: match halt {
             Some(Halt::Signal(signal) | Halt::Drained(signal)) => Some(*signal),
@@ -363,22 +359,22 @@ fn end_journal(
         },
         exit,
         figures: Some(Box::new(figures.clone())),
-    }));
+    })));
     last.commit()?;
     drop(last);
     pulse::sync(journal)
 }
 
 /// How a launch stands whose last records never reached the storage: they count as not run.
-fn as_reached(standing: ShareCounts, launch: LaunchFigures, reached: Totals) -> (ShareCounts, LaunchFigures) {
-    let lost_ok = standing.ok.saturating_sub(reached.ok);
+fn as_reached(
+    standing: TaskCounts,
+    launch: LaunchFigures,
+    reached: LaunchProgress,
+) -> (TaskCounts, LaunchFigures) {
+    let lost_ok = standing.ok.saturating_sub(reached.counts.ok);
     let tally = Counters { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
-    let failed = reached.failed.saturating_sub(standing.lost);
-    let Totals { ok, without_result, .. } = reached;
-    (
-        ShareCounts { ok, failed, without_result, ..standing },
-        LaunchFigures { tally, left: reached.left, ..launch },
-    )
+    let counts = TaskCounts { files: standing.files, ..reached.counts };
+    (counts, LaunchFigures { tally, left: reached.left, ..launch })
 }
 
 /// Of two reasons the graver one.
@@ -386,8 +382,8 @@ fn graver(before: Option<Halt>, now: Halt) -> Halt {
     before.filter(|before| before.gravity() >= now.gravity()).unwrap_or(now)
 }
 
-fn exit_code(standing: ShareCounts, left: u64, halt: Option<&Halt>) -> ExitCode {
-    let by_records = if standing.has_failures() { ExitCode::TasksFailed } else { ExitCode::Ok };
+fn exit_code(standing: TaskCounts, left: u64, halt: Option<&Halt>) -> ExitCode {
+    let by_records = if standing.failed > 0 { ExitCode::TasksFailed } else { ExitCode::Ok };
     let by_rest = if left > 0 { ExitCode::Incomplete } else { ExitCode::Ok };
     let by_halt = match halt {
         Some(Halt::Signal(signal)) => ExitCode::Signal(*signal),
@@ -419,16 +415,12 @@ pub fn print_json(is_asked_for: bool, summary: &impl Serialize, out: &mut dyn Wr
 mod tests {
     use super::exit_code;
     use crate::exit_code::ExitCode;
-    use crate::journal::state::{JournalState, LastLaunch};
-    use crate::model::shares::Share;
+    use crate::model::counts::TaskCounts;
     use crate::run::queue::Halt;
-    use crate::store::layout::Layout;
 
     #[test]
     fn what_keeps_tasks_from_starting_here_leaves_them_and_what_would_everywhere_is_wrong() {
-        let folder = tempfile::tempdir().unwrap();
-        let layout = Layout::new(folder.path());
-        let history = JournalState::read(&layout, "run", 1, Share::Range(0..3), LastLaunch::Dead).unwrap();
+        let counts = TaskCounts { files: 3, ..TaskCounts::default() };
         for (halt, code) in [
             (Halt::Short("no more processes".into()), ExitCode::Incomplete),
             (Halt::Deadline, ExitCode::Incomplete),
@@ -436,7 +428,7 @@ mod tests {
             (Halt::CannotStart("its storage fails".into(), ExitCode::Incomplete), ExitCode::Incomplete),
             (Halt::Signal(15), ExitCode::Signal(15)),
         ] {
-            assert_eq!(exit_code(history.standing(), 2, Some(&halt)), code, "{halt:?}");
+            assert_eq!(exit_code(counts, 2, Some(&halt)), code, "{halt:?}");
         }
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::config::Verbosity;
 use crate::journal::launches::launches_of;
-use crate::journal::state::ShareCounts;
 use crate::launch::Launcher;
 use crate::listing::{self, Rules};
+use crate::model::counts::TaskCounts;
 use crate::model::provenance::NamedFile;
 use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Launcher<'_> {
     /// Tells why there is nothing to do, and what has changed since.
-    pub fn say_nothing_to_do(&self, share: &Share, standing: &ShareCounts, now: &[NamedFile]) {
+    pub fn say_nothing_to_do(&self, share: &Share, standing: &TaskCounts, now: &[NamedFile]) {
         if self.config.verbosity < Verbosity::Normal {
             return;
         }
@@ -44,9 +44,9 @@ impl Launcher<'_> {
 }
 
 /// How all is done.
-fn done(standing: &ShareCounts, owner: &str) -> String {
-    let ShareCounts { files, ok, failed, lost, .. } = *standing;
-    if !standing.has_failures() {
+fn done(standing: &TaskCounts, owner: &str) -> String {
+    let TaskCounts { files, ok, failed, lost, .. } = *standing;
+    if failed == 0 {
         return match files {
             1 => format!("the one file of {owner} is done"),
             _ => format!("all {files} files of {owner} are done"),
@@ -54,7 +54,7 @@ fn done(standing: &ShareCounts, owner: &str) -> String {
     }
     let again = if lost > 0 { "all" } else { "failed" };
     let mut text = format!("of the {} of {owner} {ok} are ok", units::count(files, "file"));
-    for (count, what) in [(failed, "failed"), (lost, "lost with their container")] {
+    for (count, what) in [(failed - lost, "failed"), (lost, "lost with their container")] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }

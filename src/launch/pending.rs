@@ -1,7 +1,8 @@
 //! Which tasks of a share a launch has to run, and when in it.
 
 use crate::cli::Rerun;
-use crate::journal::state::{JournalState, TaskState};
+use crate::journal::state::JournalState;
+use crate::model::counts::TaskState;
 use crate::run::queue::TasksByStage;
 
 /// What is left of a share.
@@ -17,13 +18,13 @@ pub struct Pending {
 
 impl Pending {
     /// Of what the journals tell, under a rule for failed tasks.
-    pub fn of(history: &JournalState, rerun: Rerun) -> Self {
+    pub fn of(state: &JournalState, rerun: Rerun) -> Self {
         let mut due = Self::default();
-        for (position, (index, note)) in (0..).zip(history.tasks()) {
-            let suspect = history.suspects.get(&index);
+        for (position, (index, note)) in (0..).zip(state.tasks.of_share()) {
+            let suspect = state.tasks.suspects.get(&index);
             let died_around = suspect.is_some_and(|suspect| suspect.deaths > 0);
-            let is_due = match note.known {
-                TaskState::Nothing => true,
+            let is_due = match note.state {
+                TaskState::Unfinished => true,
                 TaskState::Ok => false,
                 TaskState::Failed => rerun != Rerun::Never || died_around,
                 TaskState::Lost => rerun == Rerun::All,
@@ -34,7 +35,7 @@ impl Pending {
             due.suspects += u64::from(died_around);
             due.hungry += u64::from(suspect.is_some() && !died_around);
             let may_have_company = suspect.is_some_and(|suspect| suspect.may_have_company());
-            let stage = match (suspect, note.known) {
+            let stage = match (suspect, note.state) {
                 (Some(_), _) if may_have_company => &mut due.tasks.suspects,
                 (Some(_), _) | (None, TaskState::Lost) => &mut due.tasks.alone,
                 (None, _) => &mut due.tasks.ordinary,

@@ -422,7 +422,7 @@ struct LockFile {
 }
 
 impl Pulse for LockFile {
-    type LockMark = ();
+    type Mark = ();
 
     const NAME: &str = "the lock of the results directory";
 

@@ -6,19 +6,17 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
 
 use crate::exit_code::{CannotGoOn, CannotWrite};
-use crate::journal::event::{LaunchBegun, ResultsWritten, Stopped};
+use crate::journal::event::LaunchBegun;
 use crate::journal::launches::launches_of;
 use crate::journal::tail;
-use crate::journal::writer::{self, JournalWriter, VERSION};
+use crate::journal::writer::JournalWriter;
 use crate::liveness::heartbeat::{self, GrowthWatch, HeartbeatTimes, Liveness};
 use crate::model::provenance::Process;
 use crate::model::replica::Replica;
 use crate::record::inputs::InputList;
 use crate::store::layout::Layout;
-use crate::store::regular;
 use crate::store::server_clock::{age, now_as_good_as_known};
 use crate::threads::locked;
 
@@ -154,13 +152,13 @@ pub struct Probed {
     /// Dead is also one that ended in order. Where it is unknown, only watching the journal can tell.
     pub liveness: Liveness,
     /// How it began; nobody looks for that of one that ended in order.
-    begun: Option<LaunchBegun>,
+    begun: Option<Box<LaunchBegun>>,
 }
 
 impl Probed {
     /// Which process a launch is that did not end in order.
     pub fn who(&self) -> String {
-        who(self.begun.as_ref())
+        who(self.begun.as_deref())
     }
 }
 
@@ -169,7 +167,7 @@ impl Probed {
 /// # Errors
 /// When the journal can't be read or is of another version.
 pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
-    writer::check_version(journal)?;
+    tail::check_version(journal)?;
     probe_any_version(journal, me)
 }
 
@@ -178,8 +176,8 @@ fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
     if ended_in_order(journal)? {
         return Ok(Probed { liveness: Liveness::Dead, begun: None });
     }
-    let begun = first_line(journal).ok().flatten();
-    Ok(Probed { liveness: liveness_without_end(journal, begun.as_ref(), me), begun })
+    let begun = tail::begun(journal).ok().flatten();
+    Ok(Probed { liveness: liveness_without_end(journal, begun.as_deref(), me), begun })
 }
 
 /// What can be said at once of a launch that began so and did not say that it ended.
@@ -268,7 +266,7 @@ fn make_sure_it_ended(
         // Its last word may have been what made it grow.
         GrowthWatch::Grew if ended_in_order(&path)? => Ok(()),
         // What made it grow may have been its first line.
-        GrowthWatch::Grew => alive(who(first_line(&path)?.as_ref())),
+        GrowthWatch::Grew => alive(who(tail::begun(&path)?.as_deref())),
         GrowthWatch::Stopped => bail!(GivenUp),
     }
 }
@@ -300,68 +298,7 @@ fn is_still_there(layout: &Layout, run: &str) -> anyhow::Result<bool> {
 /// # Errors
 /// When it can't be read.
 pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
-    let [_, last] = last_lines(journal)?;
-    Ok(is_event(&last, "stop"))
-}
-
-/// The results file that the last words of a journal of `run` vouch for; `None` where it did not end so.
-///
-/// # Errors
-/// When it can't be read.
-pub fn last_words(journal: &Path, run: &str) -> anyhow::Result<Option<ResultsWritten>> {
-    let [written, stop] = last_lines(journal)?;
-    let is_ours = kind_of(&written).is_some_and(|line| line.is("results_written") && line.run == run);
-    if !is_ours || !is_event(&stop, "stop") {
-        return Ok(None);
-    }
-    Ok(serde_json::from_slice(&written).ok())
-}
-
-/// How a launch of `run` ended in order, by the last line of its journal; `None` where it did not.
-///
-/// # Errors
-/// When it can't be read.
-pub fn stop_of(journal: &Path, run: &str) -> anyhow::Result<Option<Stopped>> {
-    let [_, stop] = last_lines(journal)?;
-    let is_ours = kind_of(&stop).is_some_and(|line| line.is("stop") && line.run == run);
-    Ok(is_ours.then(|| serde_json::from_slice(&stop).ok()).flatten())
-}
-
-/// What a line is.
-#[derive(Deserialize)]
-struct LineKind<'a> {
-    v: u32,
-    run: &'a str,
-    event: &'a str,
-}
-
-impl LineKind<'_> {
-    fn is(&self, event: &str) -> bool {
-        self.event == event && self.v == VERSION
-    }
-}
-
-fn kind_of(line: &[u8]) -> Option<LineKind<'_>> {
-    serde_json::from_slice(line).ok()
-}
-
-fn is_event(line: &[u8], event: &str) -> bool {
-    kind_of(line).is_some_and(|line| line.is(event))
-}
-
-/// The last two lines, the last one second.
-fn last_lines(journal: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
-    let read = || regular::open(journal).and_then(|file| tail::last_lines(&file));
-    read().with_context(|| CannotGoOn(format!("can't read the journal {}", journal.display())))
-}
-
-/// How a launch began, from the first line of its journal; `None` while that is not written or when it was cut.
-///
-/// # Errors
-/// When it can't be read.
-pub fn first_line(journal: &Path) -> anyhow::Result<Option<LaunchBegun>> {
-    let line = writer::first_line(journal)?;
-    Ok(serde_json::from_slice(&line).ok())
+    Ok(tail::last_words(journal)?.is_some())
 }
 
 /// Tells at once which launches of a results directory run, as far as can be told without watching them.
@@ -402,8 +339,9 @@ impl Prober {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{TakeoverObserver, begin, first_line, or_moved_away};
+    use super::{TakeoverObserver, begin, or_moved_away};
     use crate::journal::event::{Event, LaunchBegun, Limits};
+    use crate::journal::tail;
     use crate::journal::writer::JournalWriter;
     use crate::liveness::heartbeat::HeartbeatTimes;
     use crate::model::provenance::Process;
@@ -466,6 +404,6 @@ mod tests {
         let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
         journal.add(&Event::Run(Box::new(begun.clone())));
         journal.commit().unwrap();
-        assert_eq!(first_line(&path).unwrap(), Some(begun));
+        assert_eq!(tail::begun(&path).unwrap().as_deref(), Some(&begun));
     }
 }

@@ -172,11 +172,11 @@ impl MergeIndex {
     fn take_known(&mut self, number: usize, part_number: usize) {
         let directory = &self.directories[number];
         let part = &directory.parts[part_number];
-        let Some(known) = part.known(directory) else { return };
+        let Some(known) = part.known() else { return };
         let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
         known.for_each(|(index, status)| tasks.take(index, status, &mut self.proof));
-        if let MergeInputKind::Journals { history, .. } = &part.kind {
-            self.proof.problems.extend(history.problems.iter().map(ToString::to_string));
+        if let MergeInputKind::Journals { state, .. } = &part.kind {
+            self.proof.problems.extend(state.problems.iter().map(ToString::to_string));
         }
     }
 
@@ -190,13 +190,13 @@ impl MergeIndex {
             return Ok(());
         };
         let tasks = self.tasks[number].entry(directory.run().unwrap_or_default().to_owned()).or_default();
-        let indices = match part.without_result(share) {
+        let indices = match part.without_result() {
             WithoutResult::Tasks(indices) => indices,
             WithoutResult::Count(count) if is_only || count == 0 => {
                 tasks.more_without_result += count;
                 return Ok(());
             }
-            WithoutResult::Count(_) => directory.history(replica_id, share)?.without_result().collect(),
+            WithoutResult::Count(_) => directory.state(replica_id, share)?.tasks.without_result().collect(),
         };
         indices.into_iter().for_each(|index| _ = tasks.without_result.insert(index));
         Ok(())
@@ -299,7 +299,7 @@ impl MergeIndex {
                 let results_dir = units::path(directory.layout.root());
                 found.push(MissingReplica { results_dir, replica_id, state, missing, examples });
             }
-            self.proof.files += list.header().count - superseded;
+            self.proof.counts.files += list.header().count - superseded;
             self.proof.missing += found.iter().map(|replica| replica.missing).sum::<u64>();
             self.proof.missing_replicas.extend(found);
         }
@@ -335,11 +335,11 @@ impl MergeIndex {
                 match (counts.contains_key(run), &directory.list) {
                     (false, _) => self.proof.foreign += ok + failed,
                     (true, list) => {
-                        self.proof.ok += ok;
-                        self.proof.failed += failed;
-                        self.proof.without_result += tasks.count_without_result();
+                        self.proof.counts.ok += ok;
+                        self.proof.counts.failed += failed;
+                        self.proof.counts.without_result += tasks.count_without_result();
                         // Those of a list were counted with it.
-                        self.proof.files += if list.is_none() { ok + failed } else { 0 };
+                        self.proof.counts.files += if list.is_none() { ok + failed } else { 0 };
                     }
                 }
             }

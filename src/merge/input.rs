@@ -5,15 +5,16 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::exit_code::CannotGoOn;
 
-use crate::journal::event::ResultsWritten;
 use crate::journal::launches::{fingerprint, last_launches};
-use crate::journal::state::{JournalState, LastLaunch};
+use crate::journal::state::JournalState;
+use crate::journal::tail;
 use crate::liveness::heartbeat::HeartbeatTimes;
-use crate::liveness::takeover::{Prober, last_words};
+use crate::liveness::takeover::Prober;
+use crate::model::index_ranges::IndexRanges;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::record::results;
@@ -51,9 +52,9 @@ pub(super) struct MergeInput {
 #[derive(Debug)]
 pub(super) enum MergeInputKind {
     /// A replica whose every task is ok, and whose results file is what its journal says.
-    Verified { replica_id: u32, identity: FileIdentity, without_result: u64 },
+    Verified { replica_id: u32, identity: FileIdentity, tasks: IndexRanges, without_result: u64 },
     /// A replica to be derived from its journals, as they were when they were read: it may be at work.
-    Journals { replica_id: u32, history: Box<JournalState> },
+    Journals { replica_id: u32, state: Box<JournalState> },
     /// A replica whose journals can't be read.
     Unreadable { replica_id: u32, why: String },
     /// A file without journals: ours that was copied here, or one that Python wrote.
@@ -118,11 +119,10 @@ impl MergeDirectory {
         let layout = &self.layout;
         let run = self.run().unwrap_or_default();
         let kind = || -> anyhow::Result<MergeInputKind> {
-            if let Some((identity, promised)) = verified(layout, run, replica_id, last, share)? {
-                let without_result = promised.without_result;
-                return Ok(MergeInputKind::Verified { replica_id, identity, without_result });
+            if let Some(verified) = verified(layout, run, replica_id, last, share)? {
+                return Ok(verified);
             }
-            Ok(MergeInputKind::Journals { replica_id, history: Box::new(self.history(replica_id, share)?) })
+            Ok(MergeInputKind::Journals { replica_id, state: Box::new(self.state(replica_id, share)?) })
         };
         let kind = kind()
             .unwrap_or_else(|error| MergeInputKind::Unreadable { replica_id, why: format!("{error:#}") });
@@ -134,9 +134,10 @@ impl MergeDirectory {
     }
 
     /// What the journals of a replica tell.
-    pub(super) fn history(&self, replica_id: u32, share: &Share) -> anyhow::Result<JournalState> {
-        let last = LastLaunch::at_work(self.is_at_work(replica_id));
-        JournalState::read(&self.layout, self.run().unwrap_or_default(), replica_id, share.clone(), last)
+    pub(super) fn state(&self, replica_id: u32, share: &Share) -> anyhow::Result<JournalState> {
+        let list = self.list.as_ref().context("a share without a list")?;
+        let lives = self.is_at_work(replica_id);
+        JournalState::read(&self.layout, &list.header().run_ref(), replica_id, share.clone(), lives)
     }
 
     /// The run id, if it holds a run.
@@ -202,24 +203,23 @@ fn verified(
     replica_id: u32,
     last: u32,
     share: &Share,
-) -> anyhow::Result<Option<(FileIdentity, ResultsWritten)>> {
-    let promised = last_words(&layout.journal(replica_id, last), run)?;
-    let Some(promised) = promised.filter(|promised| promised.records == share.len()) else { return Ok(None) };
+) -> anyhow::Result<Option<MergeInputKind>> {
+    let last_words = tail::last_words(&layout.journal(replica_id, last))?.filter(|words| words.run == run);
+    let Some(promised) = last_words.and_then(|words| words.results) else { return Ok(None) };
+    let Some(tasks) = promised.if_all_of(share) else { return Ok(None) };
     let Ok(file) = regular::open(&layout.results(replica_id)) else { return Ok(None) };
     let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
-    Ok(results::is_as_promised(layout, replica_id, &promised)
-        .unwrap_or(false)
-        .then_some((identity, promised)))
+    let is_current = results::matches_digest(layout, replica_id, &promised).unwrap_or(false);
+    let without_result = promised.without_result;
+    Ok(is_current.then_some(MergeInputKind::Verified { replica_id, identity, tasks, without_result }))
 }
 
 impl MergeInput {
     /// The replica whose journals there are, with how many ok records it has.
-    pub(super) fn ok(&self, directory: &MergeDirectory) -> Option<(u32, u64)> {
+    pub(super) fn ok(&self) -> Option<(u32, u64)> {
         match &self.kind {
-            MergeInputKind::Verified { replica_id, .. } => {
-                Some((*replica_id, directory.share(*replica_id)?.len()))
-            }
-            MergeInputKind::Journals { replica_id, history } => Some((*replica_id, history.standing().ok)),
+            MergeInputKind::Verified { replica_id, tasks, .. } => Some((*replica_id, tasks.len())),
+            MergeInputKind::Journals { replica_id, state } => Some((*replica_id, state.counts().ok)),
             MergeInputKind::Unreadable { .. } | MergeInputKind::File => None,
         }
     }

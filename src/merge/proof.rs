@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::merge::earlier::{JoinedResults, MergedDirectory};
 use crate::merge::index::MergeIndex;
 use crate::merge::resource_usage::ResourceUsageJson;
+use crate::model::counts::TaskCounts;
 use crate::model::outcome::Cause;
 use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
@@ -16,14 +17,9 @@ pub struct Proof {
     pub complete: bool,
     /// There was a list to prove that against.
     pub proven: bool,
-    /// Entries of all lists together.
-    pub files: u64,
-    /// Of those, with an ok record.
-    pub ok: u64,
-    /// Of the ok ones, those without a result, although one was expected.
-    pub without_result: u64,
-    /// Of all, those whose newest record is a failure.
-    pub failed: u64,
+    /// How the entries of all lists together stand.
+    #[serde(flatten)]
+    pub counts: TaskCounts,
     /// Of all, those without a record.
     pub missing: u64,
     /// Records of files whose list is not known, such as Python's.

@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 use crate::exit_code::CannotGoOn;
 use crate::journal::records::Records;
-use crate::journal::state::{JournalState, TaskNote};
+use crate::journal::state::JournalState;
+use crate::journal::tasks::TaskNote;
 use crate::json::{self, Element, Elements};
 use crate::merge::input::{FileIdentity, MergeDirectory, MergeInput, MergeInputKind};
+use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::Status;
 use crate::model::replica::Replica;
-use crate::model::shares::Share;
 use crate::record::item;
 use crate::record::results;
 use crate::store::regular;
@@ -117,29 +118,28 @@ impl MergeInput {
     }
 
     /// The tasks of a replica and how they ended, which is known without reading their records; `None` for a file.
-    pub(super) fn known<'a>(&'a self, directory: &'a MergeDirectory) -> Option<KnownTasks<'a>> {
+    pub(super) fn known(&self) -> Option<KnownTasks<'_>> {
         match &self.kind {
-            MergeInputKind::Verified { replica_id, .. } => {
-                let share = directory.share(*replica_id)?;
-                Some(Box::new(share.iter().map(|index| (index, Status::Ok))))
+            MergeInputKind::Verified { tasks, .. } => {
+                Some(Box::new(tasks.iter().map(|index| (index, Status::Ok))))
             }
-            MergeInputKind::Journals { history, .. } => {
-                let known = |(index, note): (u64, TaskNote)| Some((index, note.known.status()?));
-                Some(Box::new(history.tasks().filter_map(known)))
+            MergeInputKind::Journals { state, .. } => {
+                let known = |(index, note): (u64, TaskNote)| Some((index, note.state.status()?));
+                Some(Box::new(state.tasks.all().filter_map(known)))
             }
             MergeInputKind::Unreadable { .. } | MergeInputKind::File => None,
         }
     }
 
     /// Its tasks without a result, as far as that is known without reading more.
-    pub(super) fn without_result(&self, share: &Share) -> WithoutResult {
+    pub(super) fn without_result(&self) -> WithoutResult {
         match &self.kind {
-            MergeInputKind::Verified { without_result, .. } if *without_result == share.len() => {
-                WithoutResult::Tasks(share.iter().collect())
+            MergeInputKind::Verified { tasks, without_result, .. } if *without_result == tasks.len() => {
+                WithoutResult::Tasks(tasks.iter().collect())
             }
             MergeInputKind::Verified { without_result, .. } => WithoutResult::Count(*without_result),
-            MergeInputKind::Journals { history, .. } => {
-                WithoutResult::Tasks(history.without_result().collect())
+            MergeInputKind::Journals { state, .. } => {
+                WithoutResult::Tasks(state.tasks.without_result().collect())
             }
             MergeInputKind::Unreadable { .. } | MergeInputKind::File => WithoutResult::Count(0),
         }
@@ -148,26 +148,25 @@ impl MergeInput {
     /// Gives every record of the part to `take`, in list order where the part has one.
     pub(super) fn each(&self, directory: &MergeDirectory, take: Take<'_>) -> anyhow::Result<()> {
         match &self.kind {
-            MergeInputKind::Verified { replica_id, identity, .. } => {
-                self.each_verified(directory, *replica_id, *identity, take)
+            MergeInputKind::Verified { identity, tasks, .. } => {
+                self.each_verified(directory, *identity, tasks, take)
             }
-            MergeInputKind::Journals { replica_id, history } => {
-                each_of_journals(directory, *replica_id, history, take)
+            MergeInputKind::Journals { replica_id, state } => {
+                each_of_journals(directory, *replica_id, state, take)
             }
             MergeInputKind::Unreadable { .. } => Ok(()),
             MergeInputKind::File => self.each_of_file(take),
         }
     }
 
-    /// Our own file, known to be one record a line, all ok, one for each of the share in its order.
+    /// Our own file, known to be one record a line, all ok, one for each of these tasks in their order.
     fn each_verified(
         &self,
         directory: &MergeDirectory,
-        replica_id: u32,
         identity: FileIdentity,
+        tasks: &IndexRanges,
         take: Take<'_>,
     ) -> anyhow::Result<()> {
-        let share = directory.share(replica_id).into_iter().flat_map(Share::iter);
         let mut reader = BufReader::with_capacity(BUFFER, self.reopen(identity)?);
         let mut line = Vec::new();
         let mut next = |line: &mut Vec<u8>| {
@@ -175,7 +174,7 @@ impl MergeInput {
             reader.read_until(b'\n', line).with_context(|| self.cannot_read())
         };
         next(&mut line)?;
-        for index in share {
+        for index in tasks.iter() {
             next(&mut line)?;
             let record = line.trim_ascii_end();
             let record = record.strip_suffix(b",").unwrap_or(record);
@@ -272,15 +271,15 @@ fn own_task(directory: &MergeDirectory, index: u64) -> RecordTask<'_> {
 fn each_of_journals(
     directory: &MergeDirectory,
     replica_id: u32,
-    history: &JournalState,
+    state: &JournalState,
     take: Take<'_>,
 ) -> anyhow::Result<()> {
-    let mut records = Records::new(directory.layout.clone(), replica_id);
-    for (index, note) in history.tasks() {
-        let Some(status) = note.known.status() else { continue };
+    let mut records = Records::new(directory.layout.clone());
+    for (index, note) in state.tasks.all() {
+        let Some(status) = note.state.status() else { continue };
         let record = match records.read(note)? {
             Some(record) => Cow::Borrowed(record),
-            None => lost_record(directory, replica_id, index, u32::from(note.attempts), history)?.into(),
+            None => lost_record(directory, replica_id, index, u32::from(note.attempts), state)?.into(),
         };
         take(&MergeRecord {
             record: &record,
@@ -298,7 +297,7 @@ fn lost_record(
     replica_id: u32,
     index: u64,
     attempts: u32,
-    history: &JournalState,
+    state: &JournalState,
 ) -> anyhow::Result<Vec<u8>> {
     let list = directory.list.as_ref().context("a run without a list")?;
     let mut path = std::ffi::OsString::new();
@@ -307,6 +306,6 @@ fn lost_record(
         Ok(())
     })?;
     let replica = Replica::new(replica_id, list.header().replica_count)?;
-    let launch = history.launches.last().map_or(0, |launch| launch.number);
+    let launch = state.launches.last().map_or(0, |launch| launch.number);
     Ok(item::lost(&list.header().run, replica, launch, index, &path, attempts))
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::journal::launches::all_launches;
-use crate::liveness::takeover::stop_of;
-use crate::merge::input::MergeDirectory;
+use crate::journal::tail;
+use crate::merge::input::{MergeDirectory, MergeInput};
 use crate::model::usage::{UsageFigures, UsageJson};
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::threads::CpuPool;
@@ -37,10 +37,10 @@ pub(super) fn effort(directories: &[MergeDirectory]) -> ResourceUsage {
             .flat_map(|(id, launches)| launches.into_iter().map(move |launch| (id, launch)))
             .map(|(id, launch)| directory.layout.journal(id, launch))
             .collect();
-        let stops = CpuPool::gather().map(journals, |journal| stop_of(&journal, run).ok().flatten());
-        for stop in stops {
-            match stop {
-                Some(stop) => stop.figures.iter().for_each(|figures| effort.figures.add(figures)),
+        let ends = CpuPool::gather().map(journals, |journal| tail::last_words(&journal).ok().flatten());
+        for end in ends {
+            match end.filter(|end| end.run == run) {
+                Some(end) => end.stop.figures.iter().for_each(|figures| effort.figures.add(figures)),
                 None => effort.untold += 1,
             }
         }
@@ -53,7 +53,7 @@ pub(super) fn records_by_content(directories: &[MergeDirectory]) -> RecordsByCon
     let mut all = RecordsByContent::default();
     for directory in directories {
         let launches = all_launches(&directory.layout).unwrap_or_default();
-        let ok = directory.parts.iter().filter_map(|part| part.ok(directory)).collect();
+        let ok = directory.parts.iter().filter_map(MergeInput::ok).collect();
         let records = CpuPool::gather().map(ok, |(id, ok)| {
             let launches = launches.get(&id).map(Vec::as_slice).unwrap_or_default();
             LaunchHeads::read(&directory.layout, id, launches).records(ok)

@@ -1,8 +1,10 @@
 //! Plain data that several rooms speak of: replicas and their shares, entries, outcomes, usage.
 
+pub mod counts;
 pub mod entries;
 pub mod failures;
 pub mod histogram;
+pub mod index_ranges;
 pub mod outcome;
 pub mod provenance;
 pub mod quarantine;

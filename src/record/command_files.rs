@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::journal::tail::{self, Head};
+use crate::journal::tail::{self, LaunchHead};
 use crate::model::provenance::NamedFile;
 use crate::store::layout::Layout;
 use crate::store::regular;
@@ -132,18 +132,17 @@ impl LaunchHeads {
     pub fn read(layout: &Layout, replica_id: u32, launches: &[u32]) -> Self {
         let mut heads = Self::default();
         for launch in launches {
-            let head =
-                regular::open(&layout.journal(replica_id, *launch)).and_then(|journal| tail::head(&journal));
-            heads.push(head.ok().flatten().as_ref());
+            let journal = regular::open(&layout.journal(replica_id, *launch));
+            heads.push(journal.and_then(|journal| tail::head(&journal)).ok().flatten().as_ref());
         }
         heads
     }
 
-    /// Adds the next launch. One that did not come to its first sign of life made no record.
-    pub fn push(&mut self, head: Option<&Head>) {
+    /// Adds the next launch. One that did not come to its first heartbeat made no record.
+    pub fn push(&mut self, head: Option<&LaunchHead>) {
         let Some(head) = head else { return };
-        let before = match &head.sign {
-            Some(sign) => sign.totals.ok,
+        let before = match &head.first_heartbeat {
+            Some((_, progress)) => progress.counts.ok,
             None if self.0.is_empty() => 0,
             None => return,
         };

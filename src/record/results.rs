@@ -8,7 +8,10 @@ use anyhow::Context;
 
 use crate::journal::event::ResultsWritten;
 use crate::journal::records::Records;
-use crate::journal::state::{JournalState, TaskState};
+use crate::journal::state::JournalState;
+use crate::journal::tasks::TaskNote;
+use crate::model::counts::TaskState;
+use crate::model::index_ranges::IndexRanges;
 use crate::record::item;
 use crate::store::atomic_file::{AtomicFile, FinishedFile};
 use crate::store::layout::{Layout, ResultsName};
@@ -145,20 +148,21 @@ impl PreparedResults {
 ///
 /// # Errors
 /// When journals can't be read or the file can't be written.
-pub fn prepare(layout: &Layout, replica_id: u32, history: &JournalState) -> anyhow::Result<PreparedResults> {
+pub fn prepare(layout: &Layout, replica_id: u32, state: &JournalState) -> anyhow::Result<PreparedResults> {
     let path = layout.results(replica_id);
     let failed = || format!("can't write the results file {}", path.display());
-    let mut records = Records::new(layout.clone(), replica_id);
+    let mut records = Records::new(layout.clone());
     let mut array = ArrayWriter::new(DigestWriter::new(AtomicFile::create(&path).with_context(failed)?));
-    let mut without_result = 0;
-    for (_, note) in history.tasks().filter(|(_, note)| note.known == TaskState::Ok) {
-        without_result += u64::from(note.no_result);
+    let is_ok = |(_, note): &(u64, TaskNote)| note.state == TaskState::Ok;
+    for (_, note) in state.tasks.all().filter(is_ok) {
         array.record(records.read(note)?.unwrap_or_default()).with_context(failed)?;
     }
     let (digest, records) = array.finish().with_context(failed)?;
     let (file, bytes, blake3) = digest.finish().with_context(failed)?;
     let (file, blake3) = (file.finish().with_context(failed)?, blake3.to_hex().to_string());
-    Ok(PreparedResults { file, written: ResultsWritten { records, without_result, bytes, blake3 } })
+    let tasks = Some(IndexRanges::of(state.tasks.all().filter(is_ok).map(|(index, _)| index)));
+    let without_result = state.tasks.without_result().count() as u64;
+    Ok(PreparedResults { file, written: ResultsWritten { records, without_result, bytes, blake3, tasks } })
 }
 
 /// Makes sure that a replica's results file can be written, before there is anything to write.
@@ -181,7 +185,7 @@ pub fn try_place(layout: &Layout, replica_id: u32) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When it is there and can't be read.
-pub fn is_as_promised(layout: &Layout, replica_id: u32, promised: &ResultsWritten) -> io::Result<bool> {
+pub fn matches_digest(layout: &Layout, replica_id: u32, promised: &ResultsWritten) -> io::Result<bool> {
     let file = match regular::open(&layout.results(replica_id)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -248,7 +252,7 @@ fn end_of_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// When the results directory or such a file can't be read.
-pub fn stranger(layout: &Layout, replica_count: u32) -> io::Result<Option<PathBuf>> {
+pub fn find_foreign(layout: &Layout, replica_count: u32) -> io::Result<Option<PathBuf>> {
     let mut ids = Vec::new();
     for entry in std::fs::read_dir(layout.root())? {
         if let Some(ResultsName::Id(id)) = ResultsName::parse(&entry?.file_name()) {

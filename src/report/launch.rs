@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::config::{ProgressMode, Verbosity};
 use crate::journal::event::StopReason;
+use crate::model::counts::TaskCounts;
 use crate::model::failures::{FailureGroup, FailureGroups};
 use crate::model::outcome::Cause;
 use crate::model::outcome::reason;
@@ -207,20 +208,13 @@ pub struct LaunchSummary {
     pub replica_count: u32,
     /// Which launch of it; `None` when there was nothing to do, so none began.
     pub launch: Option<u32>,
-    /// Entries of the share.
-    pub files: u64,
-    /// Tasks of the share with an ok record.
-    pub ok: u64,
-    /// Tasks of the share that failed.
-    pub failed: u64,
-    /// Of those, the ones during which the container died while they ran alone; not run again unless asked for.
-    pub lost: u64,
+    /// How the tasks of the share stand.
+    #[serde(flatten)]
+    pub counts: TaskCounts,
     /// Tasks of the share that were to run in this launch and did not.
     pub not_run: u64,
     /// Ok tasks of earlier launches.
     pub done_before: u64,
-    /// Ok tasks of the share without a result, although one was expected.
-    pub without_result: u64,
     /// NaN and Infinity in this launch's results that became null.
     pub non_finite: u64,
     /// Wall time of this launch, seconds.
@@ -264,7 +258,7 @@ pub fn say_summary(
     doubts: &[DoubtNote],
     why: Option<&str>,
 ) {
-    let LaunchSummary { files, ok, failed, not_run, .. } = summary;
+    let LaunchSummary { counts: TaskCounts { files, ok, failed, .. }, not_run, .. } = summary;
     let tone = if *failed == 0 && *not_run == 0 { Tone::Good } else { Tone::Bad };
     let mut text = format!(
         "replica {} of {}: {ok} of {} ok",
@@ -313,9 +307,9 @@ fn say_doubts(console: &Console, summary: &LaunchSummary, doubts: &[DoubtNote]) 
         }
         console.say(level, Tone::Warning, &text);
     }
-    if doubts.is_empty() && summary.without_result > 0 {
+    if doubts.is_empty() && summary.counts.without_result > 0 {
         let dir = groups::quoted(&summary.results_dir);
-        let text = format!("{}: canfar-run logs {dir} FILE", without_result(summary.without_result));
+        let text = format!("{}: canfar-run logs {dir} FILE", without_result(summary.counts.without_result));
         console.say(Verbosity::Normal, Tone::Plain, &text);
     }
 }
@@ -342,9 +336,9 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
     if summary.failures.iter().any(|group| group.cause == Cause::Oom) {
         say(groups::MORE_MEMORY);
     }
-    if summary.lost > 0 {
+    if summary.counts.lost > 0 {
         let lost = units::plural(
-            summary.lost,
+            summary.counts.lost,
             "file was running alone when its container died and is",
             "files were running alone when their container died and are",
         );
@@ -358,7 +352,7 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
             "Launch the same line again to run the rest, what is done is not run again; or: {}",
             resume_line(summary)
         ));
-    } else if summary.failed > summary.lost {
+    } else if summary.counts.failed > summary.counts.lost {
         say(&format!(
             "Launch the same line again to run just the failed ones again; or: {}",
             resume_line(summary)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::journal::attempts::PastAttempt;
 use crate::journal::event::AttemptEnded;
-use crate::journal::state::TaskState;
+use crate::model::counts::TaskState;
 use crate::model::outcome::Status;
 use crate::record::logs::{KeptOutput, OutputStream};
 use crate::units;
@@ -102,7 +102,7 @@ pub fn no_attempt(
 ) -> io::Result<()> {
     let why = match known {
         TaskState::Lost => "the container died while it ran alone, and its output with it",
-        TaskState::Nothing | TaskState::Ok | TaskState::Failed => "no attempt has ended",
+        TaskState::Unfinished | TaskState::Ok | TaskState::Failed => "no attempt has ended",
     };
     writeln!(out, "==> {} (index {index}), replica {replica}: {why}", units::path(path))
 }

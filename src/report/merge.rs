@@ -24,7 +24,7 @@ pub fn say(
     dirs: &[String],
 ) {
     let is_final = targets.is_final(proof);
-    let is_bad = proof.missing > 0 || proof.failed > 0 || !proof.broken.is_empty();
+    let is_bad = proof.missing > 0 || proof.counts.failed > 0 || !proof.broken.is_empty();
     let (level, tone) = match (is_bad, proof.complete) {
         (true, _) => (Verbosity::Quiet, Tone::Bad),
         (false, true) => (Verbosity::Normal, Tone::Good),
@@ -118,9 +118,9 @@ fn headline(proof: &Proof) -> String {
             units::count(proof.foreign, "record")
         );
     }
-    let mut text = format!("{}: {} ok", units::count(proof.files, "file"), proof.ok);
-    if proof.failed > 0 {
-        text.push_str(&format!(", {} failed", proof.failed));
+    let mut text = format!("{}: {} ok", units::count(proof.counts.files, "file"), proof.counts.ok);
+    if proof.counts.failed > 0 {
+        text.push_str(&format!(", {} failed", proof.counts.failed));
     }
     text.push_str(&if proof.missing > 0 {
         format!(", {} missing", proof.missing)
@@ -163,10 +163,10 @@ fn idle_in(proof: &Proof) -> Vec<String> {
 }
 
 fn say_without_result(console: &Console, proof: &Proof, dirs: &[String]) {
-    if proof.without_result > 0 {
+    if proof.counts.without_result > 0 {
         let logs: Vec<String> =
             dirs.iter().map(|dir| format!("canfar-run logs {} FILE", groups::quoted(dir))).collect();
-        let text = format!("{}: {}", without_result(proof.without_result), logs.join(", or "));
+        let text = format!("{}: {}", without_result(proof.counts.without_result), logs.join(", or "));
         console.say(Verbosity::Quiet, Tone::Warning, &text);
     }
 }

@@ -88,10 +88,12 @@ fn what_ran(summary: &ResumeSummary) -> String {
         "resumed {} ({}): {} of {} ok",
         units::count(ids.len() as u64, "share"),
         ids_in_words(&ids),
-        sum(|share| share.ok),
-        units::count(sum(|share| share.files), "file")
+        sum(|share| share.counts.ok),
+        units::count(sum(|share| share.counts.files), "file")
     );
-    for (number, what) in [(sum(|share| share.failed), "failed"), (sum(|share| share.not_run), "not run")] {
+    for (number, what) in
+        [(sum(|share| share.counts.failed), "failed"), (sum(|share| share.not_run), "not run")]
+    {
         if number > 0 {
             text.push_str(&format!(", {number} {what}"));
         }

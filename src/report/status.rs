@@ -123,11 +123,11 @@ const COLUMNS: [&str; 6] = ["ok", "failed", "left", "now", "rate", "time left"];
 fn table(figures: &RunStatus, shown: &[&ReplicaStatus], form: StatusForm) -> Vec<String> {
     let total = (figures.replicas.len() > 1).then(|| {
         let totals = &figures.totals;
-        let numbers = [totals.ok, totals.failed, totals.left, totals.running];
+        let numbers = [totals.counts.ok, totals.counts.failed, totals.left, totals.running];
         (String::from("all"), None, cells(numbers, totals.rate_per_s, totals.eta_s), String::new())
     });
     let row = |row: &&ReplicaStatus| {
-        let numbers = [row.ok, row.failed, row.left, row.running];
+        let numbers = [row.counts.ok, row.counts.failed, row.left, row.running];
         let cells = cells(numbers, row.rate_per_s, row.eta_s);
         (row.replica_id.to_string(), Some(row.state), cells, place(row))
     };
@@ -298,18 +298,21 @@ fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
     if figures.complete {
         lines.push(format!("complete; one file of all results: canfar-run merge {dir}"));
     }
-    if figures.totals.failed > 0 {
+    if figures.totals.counts.failed > 0 {
         lines.push(format!(
             "why {} failed: canfar-run logs --failed {dir}",
-            units::count(figures.totals.failed, "file")
+            units::count(figures.totals.counts.failed, "file")
         ));
         if figures.complete {
             lines.push(format!("to run just the failed ones again: canfar-run resume {dir}"));
         }
     }
     lines.extend(figures.command_files.iter().filter_map(FileVersions::change));
-    if figures.totals.without_result > 0 {
-        lines.push(format!("{}: canfar-run logs {dir} FILE", without_result(figures.totals.without_result)));
+    if figures.totals.counts.without_result > 0 {
+        lines.push(format!(
+            "{}: canfar-run logs {dir} FILE",
+            without_result(figures.totals.counts.without_result)
+        ));
     }
     lines
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::journal::event::{AttemptBegun, AttemptEnded, Event, Interrupted, NotStarted, TaskEnded, Totals};
+use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchProgress, TaskEnded, TaskNamed};
 use crate::journal::state::JournalState;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::liveness::takeover::{Fence, Fenced};
@@ -123,7 +123,7 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct RecorderState {
-    history: JournalState,
+    state: JournalState,
     tally: Counters,
     figures: UsageFigures,
     /// Tasks that are still to be run, those running included.
@@ -132,11 +132,11 @@ struct RecorderState {
 }
 
 impl Recorder {
-    /// Of one launch; `history` is what its predecessors left, `fence` tells of a newer launch.
+    /// Of one launch; `state` is what its predecessors left, `fence` tells of a newer launch.
     pub fn new(
         fence: Arc<Fence>,
         journal: SharedJournalWriter,
-        history: JournalState,
+        state: JournalState,
         log: PackedLog,
         keep_logs: KeepLogs,
         run: &str,
@@ -144,7 +144,7 @@ impl Recorder {
     ) -> Self {
         let launch = locked(&journal).launch();
         let kept = RecorderState {
-            history,
+            state,
             tally: Counters::default(),
             figures: UsageFigures::default(),
             left: 0,
@@ -167,7 +167,7 @@ impl Recorder {
     pub fn expect(&self, tasks: u64) {
         let mut kept = self.kept();
         kept.left = tasks;
-        locked(&self.journal).set_totals(kept.totals());
+        locked(&self.journal).set_progress(kept.progress());
     }
 
     fn kept(&self) -> MutexGuard<'_, RecorderState> {
@@ -192,11 +192,11 @@ impl Recorder {
     /// When the journal can't be written: then it must not begin.
     pub fn begin(&self, index: u64, slot: usize, alone: bool) -> io::Result<u32> {
         let (mut kept, mut journal) = self.writable()?;
-        let attempt = kept.history.begin_attempt(index);
+        let attempt = kept.state.tasks.begin_attempt(index);
         journal.add(&Event::Start(AttemptBegun { index, attempt, slot, alone }));
         journal.commit()?;
         kept.running += 1;
-        journal.set_totals(kept.totals());
+        journal.set_progress(kept.progress());
         Ok(attempt)
     }
 
@@ -206,10 +206,10 @@ impl Recorder {
     /// When the journal can't be written.
     pub fn take_back(&self, index: u64) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
-        kept.history.take_back_attempt(index);
+        kept.state.tasks.take_back_attempt(index);
         kept.running = kept.running.saturating_sub(1);
-        journal.set_totals(kept.totals());
-        journal.add(&Event::NotStarted(NotStarted { index }));
+        journal.set_progress(kept.progress());
+        journal.add(&Event::NotStarted(TaskNamed { index }));
         journal.commit()
     }
 
@@ -221,8 +221,8 @@ impl Recorder {
     pub fn interrupted(&self, index: u64) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
         kept.running = kept.running.saturating_sub(1);
-        journal.set_totals(kept.totals());
-        journal.add(&Event::Interrupted(Interrupted { index }));
+        journal.set_progress(kept.progress());
+        journal.add(&Event::Interrupted(TaskNamed { index }));
         journal.commit()
     }
 
@@ -292,10 +292,10 @@ impl Recorder {
         kept.tally.count(executed, span.is_some());
         kept.figures.count(index, attempt.path, executed.usage, executed.tree_bytes);
         if let Some(span) = span {
-            kept.history.note_own(ended, self.launch, span);
+            kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
             kept.left = kept.left.saturating_sub(1);
         }
-        journal.set_totals(kept.totals());
+        journal.set_progress(kept.progress());
         Ok(())
     }
 
@@ -388,8 +388,8 @@ impl Recorder {
             TaskEnded { index, status: Status::Failed, cause: Some(cause), replaces, no_result: false };
         let span = journal.add_end(ended, record);
         journal.commit()?;
-        kept.history.note_own(ended, self.launch, span);
-        journal.set_totals(kept.totals());
+        kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
+        journal.set_progress(kept.progress());
         Ok(())
     }
 
@@ -400,21 +400,26 @@ impl Recorder {
 
     /// What is left when nothing runs any more.
     pub fn into_parts(self) -> (SharedJournalWriter, JournalState, Counters, UsageFigures) {
-        let RecorderState { history, tally, figures, .. } =
+        let RecorderState { state, tally, figures, .. } =
             self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (self.journal, history, tally, figures)
+        (self.journal, state, tally, figures)
     }
 }
 
 impl RecorderState {
     /// Whether the task counts as failed so far.
     fn has_failed(&self, index: u64) -> bool {
-        self.history.task(index).is_some_and(|task| task.known.status() == Some(Status::Failed))
+        self.state.tasks.get(index).state.status() == Some(Status::Failed)
     }
 
     /// What signs of life tell.
-    fn totals(&self) -> Totals {
-        Totals { left: self.left, running: self.running, ..Totals::default() }.with(self.history.standing())
+    fn progress(&self) -> LaunchProgress {
+        LaunchProgress {
+            counts: self.state.counts(),
+            left: self.left,
+            running: self.running,
+            memory_bytes: None,
+        }
     }
 }
 

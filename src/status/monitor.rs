@@ -75,7 +75,7 @@ impl RunMonitor {
         let launches = all_launches(&self.layout)?;
         let look = StatusLook {
             layout: &self.layout,
-            run: &self.header.run,
+            header: &self.header,
             me: &self.me,
             timeout: self.timeout,
             // Later on this host's own clock tells what has not grown since.
@@ -86,7 +86,7 @@ impl RunMonitor {
         let replicas = (1..).zip(&mut self.replicas).map(|(id, replica)| (of(id), replica));
         let looked = self.crew.map(replicas.collect(), |(launches, replica)| {
             let figures = replica.look(launches, &look);
-            let records = replica.records_by_content(figures.ok);
+            let records = replica.records_by_content(figures.counts.ok);
             (figures, records)
         });
         self.has_looked = true;

@@ -7,17 +7,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
-use crate::journal::event::{StopReason, Stopped};
-use crate::journal::line::ReadLine;
-use crate::journal::state::{JournalState, LastLaunch};
-use crate::journal::tail::{self, Head};
+use crate::clock;
+use crate::journal::event::{Event, EventKind, StopReason, Stopped};
+use crate::journal::launch_state::LaunchEnd;
+use crate::journal::line::JournalLine;
+use crate::journal::state::JournalState;
+use crate::journal::tail::{self, LaunchHead};
 use crate::liveness::heartbeat::Liveness;
 use crate::liveness::takeover::liveness_without_end;
+use crate::model::counts::TaskCounts;
 use crate::model::provenance::Process;
 use crate::model::shares::Share;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
+use crate::record::inputs::Header;
 use crate::status::run_status::{ReplicaState, ReplicaStatus};
-use crate::status::tail_state::{SIGNS, TailCounts, TailState};
+use crate::status::tail_state::{HEARTBEATS, TailState};
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::store::server_clock::age;
@@ -27,7 +31,7 @@ use crate::units;
 #[derive(Debug)]
 pub(super) struct StatusLook<'a> {
     pub(super) layout: &'a Layout,
-    pub(super) run: &'a str,
+    pub(super) header: &'a Header,
     pub(super) me: &'a Process,
     /// A launch that gave no sign of life for this long is dead.
     pub(super) timeout: Duration,
@@ -56,25 +60,17 @@ struct LaunchMonitor {
     length: u64,
     /// Where to read on.
     offset: u64,
-    head: Option<Head>,
-    ledger: TailState,
+    head: Option<LaunchHead>,
+    tail: TailState,
     /// When its journal was last seen to have grown, and how old that was then; no age where nobody could tell.
     grown: (Instant, Option<Duration>),
     end: LaunchEnd,
     /// Read as a whole, since its end does not tell all; as long as the journal is so long.
-    exact: Option<(u64, TailCounts)>,
+    exact: Option<(u64, TaskCounts)>,
     /// What canfar-run said last; as long as the journal and what it said are so long.
     said: Option<((u64, u64), Option<String>)>,
     /// Why the journal can't be read.
     trouble: Option<String>,
-}
-
-/// Whether a launch goes on.
-#[derive(Debug, Clone, PartialEq)]
-enum LaunchEnd {
-    AtWork,
-    InOrder(Stopped),
-    Died,
 }
 
 impl ReplicaMonitor {
@@ -87,13 +83,11 @@ impl ReplicaMonitor {
         let (last, earlier) =
             launches.split_last().map_or((None, launches), |(last, earlier)| (Some(*last), earlier));
         if self.launch.as_ref().map(|launch| launch.number) != last {
-            self.launch =
-                last.map(|number| LaunchMonitor::unread(number, at.layout.journal(self.id, number), at.now));
+            self.launch = last.map(|number| LaunchMonitor::unread(self.id, number, at));
             self.earlier = LaunchHeads::read(at.layout, self.id, earlier);
         }
         if let Some(launch) = &mut self.launch {
-            let looked =
-                launch.look(at, &self.share).and_then(|()| launch.complete(self.id, at, &self.share));
+            let looked = launch.look(at).and_then(|()| launch.complete(self.id, at, &self.share));
             launch.trouble = looked.err().map(|error| units::printable(&format!("{error:#}")));
             launch.hear(self.id, at.layout);
         }
@@ -111,36 +105,38 @@ impl ReplicaMonitor {
         let files = self.share.len();
         let launch = self.launch.as_ref();
         let counts = launch.map(LaunchMonitor::counts).unwrap_or_default();
-        let ok = counts.ok.min(files);
-        let failed = counts.failed.min(files - ok);
-        let left = files - ok - failed;
+        let counts = TaskCounts {
+            files,
+            ok: counts.ok.min(files),
+            failed: counts.failed.min(files - counts.ok.min(files)),
+            without_result: counts.without_result.min(counts.ok),
+            lost: counts.lost.min(counts.failed),
+        };
+        let left = counts.unfinished();
         let state = launch
             .map_or(if left == 0 { ReplicaState::Done } else { ReplicaState::Waiting }, |launch| {
                 launch.state(left)
             });
         let process = launch.and_then(|launch| launch.head.as_ref()).map(|head| &head.begun.process);
         let stop = launch.and_then(|launch| match &launch.end {
-            LaunchEnd::InOrder(stop) => Some(stop),
-            LaunchEnd::AtWork | LaunchEnd::Died => None,
+            LaunchEnd::Stopped(stop) => Some(stop),
+            LaunchEnd::Running | LaunchEnd::Died => None,
         });
         let alive = launch.filter(|_| state == ReplicaState::Running);
-        let rate = alive.and_then(|launch| launch.ledger.rate(launch.head.as_ref(), launch.quiet_for(now)));
-        let due = alive.and_then(|launch| launch.ledger.due);
+        let rate = alive.and_then(|launch| launch.tail.rate(launch.head.as_ref(), launch.quiet_for(now)));
+        let due = alive.and_then(|launch| launch.tail.launch.left);
         ReplicaStatus {
             replica_id: self.id,
             state,
-            files,
+            counts,
             launch: launch.map(|launch| launch.number),
             host: process.map(|process| process.host.clone()),
             session_id: process.and_then(|process| process.session.clone()),
             pid: process.map(|process| process.pid),
-            started_at: launch.and_then(|launch| Some(launch.head.as_ref()?.t.clone())),
+            started_at: launch.and_then(|launch| Some(clock::format(launch.head.as_ref()?.at?))),
             last_sign_age_s: launch.and_then(|launch| launch.age(now)).map(|age| round(age.as_secs_f64())),
-            ok,
-            failed,
-            without_result: counts.without_result.min(ok),
             left,
-            running: alive.map_or(0, |launch| launch.ledger.running()),
+            running: alive.map_or(0, |launch| launch.tail.launch.running_count()),
             rate_per_s: rate.map(round),
             eta_s: match (due, rate) {
                 (Some(0), _) => Some(0.0),
@@ -160,17 +156,17 @@ fn round(number: f64) -> f64 {
 }
 
 impl LaunchMonitor {
-    fn unread(number: u32, path: PathBuf, now: Instant) -> Self {
+    fn unread(replica: u32, number: u32, at: &StatusLook<'_>) -> Self {
         Self {
             number,
-            path,
+            path: at.layout.journal(replica, number),
             inode: 0,
             length: 0,
             offset: 0,
             head: None,
-            ledger: TailState::default(),
-            grown: (now, None),
-            end: LaunchEnd::AtWork,
+            tail: TailState::new(replica, number),
+            grown: (at.now, None),
+            end: LaunchEnd::Running,
             exact: None,
             said: None,
             trouble: None,
@@ -178,7 +174,7 @@ impl LaunchMonitor {
     }
 
     /// Reads what is new, and finds out whether it goes on.
-    fn look(&mut self, at: &StatusLook<'_>, share: &Share) -> anyhow::Result<()> {
+    fn look(&mut self, at: &StatusLook<'_>) -> anyhow::Result<()> {
         let path = self.path.clone();
         let cannot = || format!("can't read the journal {}", path.display());
         let metadata = std::fs::metadata(&path).with_context(cannot)?;
@@ -193,11 +189,11 @@ impl LaunchMonitor {
                 let modified = metadata.modified().ok();
                 self.grown.1 = modified.map(|then| age(at.server_now, then));
             }
-            if self.head.as_ref().is_none_or(|head| head.sign.is_none()) {
+            if self.head.as_ref().is_none_or(|head| head.first_heartbeat.is_none()) {
                 self.head = tail::head(&file).with_context(cannot)?;
             }
-            let ledger = &mut self.ledger;
-            let mut take = |line: Option<&ReadLine<'_>>| ledger.take(line, at.run, share);
+            let tail = &mut self.tail;
+            let mut take = |line: Option<&JournalLine<'_>>| tail.take(line, &at.header.run);
             self.offset = tail::read_on(&file, &path, self.offset, &mut take)?;
             (self.inode, self.length) = (metadata.ino(), metadata.len());
         }
@@ -207,22 +203,21 @@ impl LaunchMonitor {
 
     /// Finds the place to read from: the last sign of life, and for the rate those shortly before it.
     fn begin(&mut self, file: &File, at: &StatusLook<'_>) -> std::io::Result<()> {
-        let sign = tail::last_of(file, file.metadata()?.len(), "alive", at.run, SIGNS)?;
+        let sign = tail::last_of(file, file.metadata()?.len(), EventKind::Alive, &at.header.run, HEARTBEATS)?;
         self.offset = sign.map_or(0, |(offset, _)| offset);
-        (self.head, self.ledger) = (None, TailState::default());
+        let launch = &self.tail.launch;
+        (self.head, self.tail) = (None, TailState::new(launch.replica, launch.number));
         Ok(())
     }
 
     fn how_it_ended(&self, at: &StatusLook<'_>) -> LaunchEnd {
-        if let Some(stop) = &self.ledger.stop {
-            return LaunchEnd::InOrder(stop.clone());
-        }
-        match liveness_without_end(&self.path, self.head.as_ref().map(|head| &head.begun), at.me) {
-            Liveness::Alive => LaunchEnd::AtWork,
+        let begun = self.head.as_ref().map(|head| &*head.begun);
+        self.tail.launch.end(match liveness_without_end(&self.path, begun, at.me) {
+            Liveness::Alive => true,
             // Where nobody can tell how old it is, it is watched first.
-            Liveness::Unknown if self.quiet_for(at.now) < at.timeout => LaunchEnd::AtWork,
-            Liveness::Dead | Liveness::Unknown => LaunchEnd::Died,
-        }
+            Liveness::Unknown => self.quiet_for(at.now) < at.timeout,
+            Liveness::Dead => false,
+        })
     }
 
     /// How long the journal has not grown, as far as is known.
@@ -242,44 +237,45 @@ impl LaunchMonitor {
             return Ok(());
         }
         self.exact = None;
-        let has_all = self.ledger.has_base || self.number == 1;
-        if has_all && !(self.end == LaunchEnd::Died && self.died_alone(at.run)?) {
+        let has_all = self.tail.launch.heartbeat.is_some() || self.number == 1;
+        if has_all && !(self.end == LaunchEnd::Died && self.died_alone(&at.header.run)?) {
             return Ok(());
         }
-        let last = LastLaunch::at_work(self.end == LaunchEnd::AtWork);
-        let standing = JournalState::read(at.layout, at.run, id, share.clone(), last)?.standing();
-        self.exact = Some((self.length, standing.into()));
+        let lives = self.end == LaunchEnd::Running;
+        let state = JournalState::read(at.layout, &at.header.run_ref(), id, share.clone(), lives)?;
+        self.exact = Some((self.length, state.counts()));
         Ok(())
     }
 
     /// Whether the attempt that began last had the container to itself.
     fn died_alone(&self, run: &str) -> anyhow::Result<bool> {
-        let last = || tail::last_of(&regular::open(&self.path)?, self.length, "start", run, 1);
+        let last = || tail::last_of(&regular::open(&self.path)?, self.length, EventKind::Start, run, 1);
         let last = last().with_context(|| format!("can't read the journal {}", self.path.display()))?;
-        Ok(last.is_some_and(|(_, line)| memchr::memmem::find(&line, b"\"alone\":true").is_some()))
+        Ok(matches!(last, Some((_, Event::Start(begun))) if begun.alone))
     }
 
-    fn counts(&self) -> TailCounts {
-        self.exact.map_or(self.ledger.counts, |(_, counts)| counts)
+    fn counts(&self) -> TaskCounts {
+        self.exact.map_or(self.tail.launch.counts, |(_, counts)| counts)
     }
 
     fn state(&self, left: u64) -> ReplicaState {
         match &self.end {
             _ if self.trouble.is_some() => ReplicaState::Unreadable,
-            LaunchEnd::AtWork => ReplicaState::Running,
+            LaunchEnd::Running => ReplicaState::Running,
             _ if left == 0 => ReplicaState::Done,
             LaunchEnd::Died => ReplicaState::Silent,
-            LaunchEnd::InOrder(stop) if self.was_refused(stop) => ReplicaState::Refused,
-            LaunchEnd::InOrder(_) => ReplicaState::Stopped,
+            LaunchEnd::Stopped(stop) if self.was_refused(stop) => ReplicaState::Refused,
+            LaunchEnd::Stopped(_) => ReplicaState::Stopped,
         }
     }
 
     /// Whether it ended before any task of it did, for what no task could do anything about.
     fn was_refused(&self, stop: &Stopped) -> bool {
-        let is_at_once = match (self.head.as_ref().and_then(|head| head.sign.as_ref()), self.ledger.due) {
-            (Some(first), Some(due)) => first.totals.left == due,
-            // It did not even get as far as its first sign of life.
-            _ => self.ledger.ended() == 0,
+        let launch = &self.tail.launch;
+        let is_at_once = match (self.head.as_ref().and_then(|head| head.first_heartbeat), launch.left) {
+            (Some((_, first)), Some(left)) => first.left == left,
+            // It did not even get as far as its first heartbeat.
+            _ => launch.ended == 0,
         };
         is_at_once && matches!(stop.reason, StopReason::CannotStart | StopReason::CannotWrite)
     }
@@ -287,8 +283,8 @@ impl LaunchMonitor {
     /// Reads what canfar-run said last of why the launch ended, again where it said more: the reason comes after the end.
     fn hear(&mut self, id: u32, layout: &Layout) {
         let has_ended_well = match &self.end {
-            LaunchEnd::AtWork => true,
-            LaunchEnd::InOrder(stop) => stop.reason == StopReason::Done,
+            LaunchEnd::Running => true,
+            LaunchEnd::Stopped(stop) => stop.reason == StopReason::Done,
             LaunchEnd::Died => false,
         };
         if has_ended_well {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::journal::event::StopReason;
+use crate::model::counts::TaskCounts;
 use crate::record::command_files::FileVersions;
 
 /// How far a run is: the object that `status --json` prints. Members are added in later versions and never change their
@@ -38,12 +39,9 @@ pub struct RunStatus {
 /// All replicas together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct StatusTotals {
-    /// Files with an ok record.
-    pub ok: u64,
-    /// Files whose newest record is a failure.
-    pub failed: u64,
-    /// Of the ok files, those without a result, although one was expected.
-    pub without_result: u64,
+    /// How its files stand.
+    #[serde(flatten)]
+    pub counts: TaskCounts,
     /// Files without a record.
     pub left: u64,
     /// Tasks running now.
@@ -110,8 +108,6 @@ pub struct ReplicaStatus {
     pub replica_id: u32,
     /// What it is at.
     pub state: ReplicaState,
-    /// Entries of its share.
-    pub files: u64,
     /// Its newest launch, from 1.
     pub launch: Option<u32>,
     /// Where that runs or ran.
@@ -124,12 +120,9 @@ pub struct ReplicaStatus {
     pub started_at: Option<String>,
     /// Seconds since its journal grew, by the file server's clock, or by that of this host as long as it watches.
     pub last_sign_age_s: Option<f64>,
-    /// Files with an ok record.
-    pub ok: u64,
-    /// Files whose newest record is a failure.
-    pub failed: u64,
-    /// Of the ok files, those without a result, although one was expected.
-    pub without_result: u64,
+    /// How its files stand.
+    #[serde(flatten)]
+    pub counts: TaskCounts,
     /// Files without a record.
     pub left: u64,
     /// Tasks running now.
@@ -162,9 +155,8 @@ impl RunStatus {
     /// What has to differ for a look to be worth telling where nobody redraws: not how much time went by.
     pub fn has_moved_since(&self, before: &Self) -> bool {
         let moves = |figures: &Self| -> Vec<_> {
-            let of_one = |replica: &ReplicaStatus| {
-                (replica.state, replica.launch, replica.ok, replica.failed, replica.running)
-            };
+            let of_one =
+                |replica: &ReplicaStatus| (replica.state, replica.launch, replica.counts, replica.running);
             figures.replicas.iter().map(of_one).collect()
         };
         moves(self) != moves(before)
@@ -183,9 +175,7 @@ impl StatusTotals {
         let slowest =
             at_work().map(|replica| replica.eta_s).try_fold(0.0, |slowest: f64, eta| Some(slowest.max(eta?)));
         Self {
-            ok: sum(|replica| replica.ok),
-            failed: sum(|replica| replica.failed),
-            without_result: sum(|replica| replica.without_result),
+            counts: replicas.iter().map(|replica| replica.counts).sum(),
             left: sum(|replica| replica.left),
             running: sum(|replica| replica.running),
             rate_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),

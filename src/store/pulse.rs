@@ -9,7 +9,7 @@ use crate::threads::locked;
 /// A file that shows by growing that its writer runs.
 pub trait Pulse: Send + 'static {
     /// What of the file a sync covers.
-    type LockMark: Send;
+    type Mark: Send;
 
     /// What people call it.
     const NAME: &str;
@@ -21,10 +21,10 @@ pub trait Pulse: Send + 'static {
     fn beat(&mut self) -> io::Result<()>;
 
     /// The file, unless all of it was synced, and what of it a sync that begins now covers.
-    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::LockMark)>;
+    fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)>;
 
     /// A sync has ended.
-    fn end_sync(&mut self, mark: Self::LockMark, result: &io::Result<()>);
+    fn end_sync(&mut self, mark: Self::Mark, result: &io::Result<()>);
 }
 
 /// Syncs a file without keeping others from it meanwhile.

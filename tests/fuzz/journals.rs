@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use canfar_run::journal::event::{
-    AttemptBegun, Event, ResultsWritten, StopReason, Stopped, TaskEnded, Totals,
+    AttemptBegun, Event, LaunchProgress, ResultsWritten, StopReason, Stopped, TaskEnded,
 };
 use canfar_run::journal::records::Records;
-use canfar_run::journal::state::{JournalState, LastLaunch, TaskState};
+use canfar_run::journal::state::{JournalState, RunRef};
+use canfar_run::journal::tail::{begun, last_words};
 use canfar_run::journal::writer::JournalWriter;
-use canfar_run::liveness::takeover::{ended_in_order, first_line, last_words};
+use canfar_run::model::counts::TaskState;
 use canfar_run::model::outcome::{Cause, Status};
 use canfar_run::model::shares::Share;
 use canfar_run::store::layout::Layout;
@@ -33,7 +34,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..TASKS, prop::bool::weighted(0.1)).prop_map(|(index, alone)| Step::Start(index, alone)),
-        // Index 6 is of another share.
+        // Index 6 is of another share: its records count as well.
         6 => (0..=TASKS, prop::bool::weighted(0.7)).prop_map(|(index, ok)| Step::End(index, ok)),
         1 => Just(Step::Alive),
         1 => Just(Step::ResultsWritten),
@@ -81,23 +82,24 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                     let line = std::fs::read(journal.path()).unwrap()[begin..].trim_ascii().to_vec();
                     lines.insert(line, Written { index, status, record });
                 }
-                Step::Alive => journal.add(&Event::Alive(Totals::default())),
+                Step::Alive => journal.add(&Event::Alive(LaunchProgress::default())),
                 Step::ResultsWritten => {
                     let blake3 = "0".repeat(64);
-                    journal.add(&Event::ResultsWritten(ResultsWritten {
+                    journal.add(&Event::ResultsWritten(Box::new(ResultsWritten {
                         records: 1,
                         without_result: 0,
                         bytes: 1,
                         blake3,
-                    }));
+                        tasks: None,
+                    })));
                 }
                 Step::Stop => {
-                    journal.add(&Event::Stop(Stopped {
+                    journal.add(&Event::Stop(Box::new(Stopped {
                         reason: StopReason::Done,
                         signal: None,
                         exit: 0,
                         figures: None,
-                    }));
+                    })));
                 }
             }
         }
@@ -119,12 +121,17 @@ fn check((launches, damages): Case) -> Result<(), TestCaseError> {
     for (launch, text) in (1..).zip(&texts) {
         let path = layout.journal(1, launch);
         std::fs::write(&path, text).unwrap();
-        ended_in_order(&path).unwrap();
-        first_line(&path).unwrap();
-        last_words(&path, "run").unwrap();
+        begun(&path).unwrap();
+        last_words(&path).unwrap();
     }
-    let history = match JournalState::read(&layout, "run", 1, Share::Range(0..TASKS), LastLaunch::Dead) {
-        Ok(history) => history,
+    let state = match JournalState::read(
+        &layout,
+        &RunRef { id: "run", indices: 0..TASKS + 1 },
+        1,
+        Share::Range(0..TASKS),
+        false,
+    ) {
+        Ok(state) => state,
         Err(error) => {
             let told = error.to_string();
             prop_assert!(!damages.is_empty() && told.contains("format version"), "{}", told);
@@ -133,16 +140,16 @@ fn check((launches, damages): Case) -> Result<(), TestCaseError> {
     };
     let lines = texts.iter().flat_map(|text| text.split(|byte| *byte == b'\n'));
     let whole: Vec<&Written> = lines.filter_map(|line| written.get(line.trim_ascii())).collect();
-    let mut records = Records::new(layout, 1);
-    for (index, note) in history.tasks() {
+    let mut records = Records::new(layout);
+    for (index, note) in state.tasks.all() {
         let mut whole = whole.iter().filter(|written| written.index == index).peekable();
         let is_known = whole.peek().is_some();
         let is_ok = whole.any(|written| written.status == Status::Ok);
-        prop_assert!(is_ok == (note.known == TaskState::Ok), "task {}: {:?}", index, note);
-        prop_assert!(!is_known || note.known != TaskState::Nothing, "task {}: {:?}", index, note);
+        prop_assert!(is_ok == (note.state == TaskState::Ok), "task {}: {:?}", index, note);
+        prop_assert!(!is_known || note.state != TaskState::Unfinished, "task {}: {:?}", index, note);
         if let Some(record) = records.read(note).unwrap() {
             let is_written = written.values().any(|written| {
-                (written.index, written.status) == (index, note.known.status().unwrap_or(Status::Failed))
+                (written.index, written.status) == (index, note.state.status().unwrap_or(Status::Failed))
                     && written.record == record
             });
             prop_assert!(is_written, "task {}: {}", index, record.escape_ascii());

@@ -125,7 +125,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let ok = tasks(&results, Status::Ok, &written)?;
     let failed = tasks(&dir.path().join("failed.json"), Status::Failed, &written)?;
     prop_assert!(ok.is_disjoint(&failed));
-    let counted = (proof.files, proof.ok, proof.failed, proof.missing);
+    let counted = (proof.counts.files, proof.counts.ok, proof.counts.failed, proof.missing);
     let (ok, failed) = (ok.len() as u64, failed.len() as u64);
     prop_assert_eq!(counted, (case.files, ok, failed, case.files - ok - failed));
     prop_assert_eq!(proof.complete, proof.missing == 0 && proof.broken.is_empty());

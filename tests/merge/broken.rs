@@ -123,9 +123,9 @@ fn files_that_may_not_be_read_cost_what_only_they_hold() {
 fn a_journal_of_a_later_version_is_left_to_who_wrote_it() {
     let dir = Dir::with_inputs(4);
     run(&dir, [1, 2], 2);
-    let journal = dir.text("out/journal/2.1.jsonl").replace("{\"v\":1,", "{\"v\":2,");
+    let journal = dir.text("out/journal/2.1.jsonl").replace("{\"v\":2,", "{\"v\":3,");
     dir.write("out/journal/2.1.jsonl", journal);
-    merge(&dir).exits(3).says("4 files: 2 ok, 2 missing").says("has a line of format version 2");
+    merge(&dir).exits(3).says("4 files: 2 ok, 2 missing").says("has a line of format version 3");
     assert_eq!(numbers_in(&dir, "out/final_results.partial.json"), [0, 1]);
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
 use canfar_run::merge::{Format, MergeDirectory, MissingReplica, Proof, Targets, survey, write};
+use canfar_run::model::counts::TaskCounts;
 use canfar_run::model::outcome::Status;
 use canfar_run::model::shares::Strategy as Sharing;
 use canfar_run::record::destination::Destination;
@@ -289,7 +290,7 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
     let count = |rank| model.files.values().filter(|(counts, _)| counts.rank() == rank).count() as u64;
     let (ok, failed, missing) = (count(2), count(1), count(0));
     prop_assert_eq!(
-        (proof.files, proof.ok, proof.failed, proof.missing),
+        (proof.counts.files, proof.counts.ok, proof.counts.failed, proof.missing),
         (ok + failed + missing, ok, failed, missing)
     );
     prop_assert_eq!(proof.repeated, model.records - ok - failed);
@@ -359,7 +360,7 @@ fn merged(dir: &Path, roots: &[PathBuf]) -> ([u64; 5], Vec<u64>) {
     };
     let mut survey = survey(roots.iter().map(open).collect(), Format::Json).unwrap();
     let results = write(&mut survey, &targets, &mut std::io::sink()).unwrap();
-    let Proof { files, ok, failed, missing, foreign, .. } = survey.proof;
+    let Proof { counts: TaskCounts { files, ok, failed, .. }, missing, foreign, .. } = survey.proof;
     ([files, ok, failed, missing, foreign], tokens_in(results.path().unwrap()))
 }
 

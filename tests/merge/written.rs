@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use canfar_run::journal::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
-use canfar_run::journal::state::{JournalState, LastLaunch};
+use canfar_run::journal::state::JournalState;
 use canfar_run::journal::writer::JournalWriter;
 use canfar_run::model::entries::{Entries, Entry};
 use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::replica::Replica;
 use canfar_run::model::shares::{Share, Strategy};
-use canfar_run::record::inputs::{self, Command, InputList, InputSpec, Origin};
+use canfar_run::record::inputs::{self, Command, Header, InputList, InputSpec, Origin};
 use canfar_run::record::item::{self, RecordMeta, TaskResult};
 use canfar_run::record::results;
 use canfar_run::store::layout::Layout;
@@ -44,6 +44,10 @@ impl WrittenRun {
         inputs::publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
         let list = InputList::open(&layout).unwrap().unwrap();
         Self { layout, list, paths }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        self.list.header()
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -142,17 +146,18 @@ impl WrittenLaunch<'_> {
     pub(crate) fn stop(mut self) {
         self.commit();
         let (run, id) = (self.run, self.replica_id);
-        let history =
-            JournalState::read(&run.layout, run.id(), id, run.share(id), LastLaunch::MayLive).unwrap();
-        self.journal
-            .add(&Event::ResultsWritten(results::prepare(&run.layout, id, &history).unwrap().put().unwrap()));
-        let exit = i32::from(history.standing().ok < history.share().len());
-        self.journal.add(&Event::Stop(Stopped {
+        let state =
+            JournalState::read(&run.layout, &run.header().run_ref(), id, run.share(id), true).unwrap();
+        self.journal.add(&Event::ResultsWritten(Box::new(
+            results::prepare(&run.layout, id, &state).unwrap().put().unwrap(),
+        )));
+        let exit = i32::from(state.counts().unfinished() + state.counts().failed > 0);
+        self.journal.add(&Event::Stop(Box::new(Stopped {
             reason: StopReason::Done,
             signal: None,
             exit,
             figures: None,
-        }));
+        })));
         self.commit();
     }
 }

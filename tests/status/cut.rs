@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use canfar_run::journal::event::{
-    AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped, TaskEnded,
-    Totals,
+    AttemptBegun, AttemptEnded, Event, LaunchBegun, LaunchProgress, Limits, ResultsWritten, StopReason,
+    Stopped, TaskEnded,
 };
-use canfar_run::journal::state::{JournalState, LastLaunch};
+use canfar_run::journal::state::JournalState;
 use canfar_run::journal::writer::JournalWriter;
 use canfar_run::liveness::heartbeat::HeartbeatTimes;
+use canfar_run::model::counts::TaskCounts;
 use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::model::provenance::Process;
 use canfar_run::status::{ReplicaState, RunMonitor};
@@ -45,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
     let before = history(run);
     let mut known: BTreeMap<u64, Status> =
-        before.tasks().filter_map(|(index, note)| Some((index, note.known.status()?))).collect();
+        before.tasks.all().filter_map(|(index, note)| Some((index, note.state.status()?))).collect();
     let mut journal = JournalWriter::create(&run.layout.journal(1, number), run.id(), number).unwrap();
     let begun = LaunchBegun {
         replica_id: 1,
@@ -59,8 +60,8 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
         share: TASKS,
     };
     journal.add(&Event::Run(Box::new(begun)));
-    for (index, note) in before.tasks() {
-        if note.known.status() == Some(Status::Failed) && !note.has_record() {
+    for (index, note) in before.tasks.all() {
+        if note.state.status() == Some(Status::Failed) && !note.has_record() {
             let ended = TaskEnded {
                 index,
                 status: Status::Failed,
@@ -73,11 +74,14 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
     }
     let sign = |known: &BTreeMap<u64, Status>, running| {
         let count = |status| known.values().filter(|known| **known == status).count() as u64;
-        Event::Alive(Totals {
-            ok: count(Status::Ok),
-            failed: count(Status::Failed),
+        Event::Alive(LaunchProgress {
+            counts: TaskCounts {
+                files: TASKS,
+                ok: count(Status::Ok),
+                failed: count(Status::Failed),
+                ..TaskCounts::default()
+            },
             left: 0,
-            without_result: 0,
             running,
             memory_bytes: None,
         })
@@ -122,24 +126,25 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
     }
     if stops {
         journal.add(&sign(&known, 0));
-        journal.add(&Event::ResultsWritten(ResultsWritten {
+        journal.add(&Event::ResultsWritten(Box::new(ResultsWritten {
             records: 0,
             without_result: 0,
             bytes: 0,
             blake3: String::new(),
-        }));
-        journal.add(&Event::Stop(Stopped {
+            tasks: None,
+        })));
+        journal.add(&Event::Stop(Box::new(Stopped {
             reason: StopReason::Deadline,
             signal: None,
             exit: 3,
             figures: None,
-        }));
+        })));
     }
     journal.commit().unwrap();
 }
 
 fn history(run: &WrittenRun) -> JournalState {
-    JournalState::read(&run.layout, run.id(), 1, run.share(1), LastLaunch::Dead).unwrap()
+    JournalState::read(&run.layout, &run.header().run_ref(), 1, run.share(1), false).unwrap()
 }
 
 type Case = (Vec<(Vec<Step>, bool)>, Index);
@@ -156,20 +161,20 @@ fn check((launches, cut): Case) -> Result<(), TestCaseError> {
 
     let mut watcher = RunMonitor::open(dir.path(), HeartbeatTimes::default()).unwrap();
     let figures = watcher.look().unwrap();
-    let standing = history(&run).standing();
+    let standing = history(&run).counts();
     let replica = &figures.replicas[0];
     prop_assert_eq!(
-        (replica.ok, replica.failed),
-        (standing.ok, standing.failed + standing.lost),
+        (replica.counts.ok, replica.counts.failed),
+        (standing.ok, standing.failed),
         "{:?}",
         replica
     );
     prop_assert!(replica.state != ReplicaState::Running || replica.started_at.is_none(), "{:?}", replica);
     // Who watched it grow knows the same.
     std::fs::write(&path, &whole).unwrap();
-    let standing = history(&run).standing();
+    let standing = history(&run).counts();
     let later = &watcher.look().unwrap().replicas[0];
-    prop_assert_eq!((later.ok, later.failed), (standing.ok, standing.failed + standing.lost), "{:?}", later);
+    prop_assert_eq!((later.counts.ok, later.counts.failed), (standing.ok, standing.failed), "{:?}", later);
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! What journals of every kind come to.
 
-use super::{JournalState, LastLaunch, Problem, TaskState};
-use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchBegun, Limits, TaskEnded, Totals};
+use super::{JournalState, Problem, RunRef};
+use crate::journal::event::{
+    AttemptBegun, AttemptEnded, Event, LaunchBegun, LaunchProgress, Limits, TaskEnded,
+};
 use crate::journal::records::Records;
 use crate::journal::writer::{self, JournalWriter};
+use crate::model::counts::TaskState;
 use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use crate::model::provenance::Process;
 use crate::model::quarantine::{SeenUsage, Suspect};
@@ -11,6 +14,7 @@ use crate::model::shares::Share;
 use crate::store::layout::Layout;
 
 const SHARE: Share = Share::Range(10..20);
+const RUN: RunRef<'_> = RunRef { id: "run", indices: 0..30 };
 
 fn journal(layout: &Layout, launch: u32) -> JournalWriter {
     std::fs::create_dir_all(layout.journals()).unwrap();
@@ -33,8 +37,8 @@ fn checked(line: &str) -> String {
     format!("{head},\"check\":\"{check}\",\"record\":{record}")
 }
 
-fn read(layout: &Layout, last: LastLaunch) -> JournalState {
-    JournalState::read(layout, "run", 1, SHARE, last).unwrap()
+fn read(layout: &Layout, lives: bool) -> JournalState {
+    JournalState::read(layout, &RUN, 1, SHARE, lives).unwrap()
 }
 
 #[test]
@@ -52,10 +56,10 @@ fn a_journal_cut_at_any_byte_gives_exactly_the_records_whole_before_the_cut() {
     let whole = std::fs::read(written.path()).unwrap();
     for cut in 0..=whole.len() {
         std::fs::write(written.path(), &whole[..cut]).unwrap();
-        let history = read(&layout, LastLaunch::Dead);
-        let mut records = Records::new(layout.clone(), 1);
+        let state = read(&layout, false);
+        let mut records = Records::new(layout.clone());
         for &(index, end) in &ends {
-            let note = history.task(index).unwrap();
+            let note = state.tasks.get(index);
             let record = records.read(note).unwrap();
             let expected = format!("{{\"n\":{index},\"s\":\"\\ud800\"}}");
             let is_there = end <= cut as u64;
@@ -77,16 +81,16 @@ fn ok_beats_failed_and_newer_beats_older_over_all_launches() {
         tasks.into_iter().for_each(|(index, status, record)| end(&mut journal, index, status, record));
         journal.commit().unwrap();
     }
-    let history = read(&layout, LastLaunch::Dead);
-    let mut records = Records::new(layout, 1);
+    let state = read(&layout, false);
+    let mut records = Records::new(layout);
     for (index, known, record) in
         [(10, TaskState::Ok, "7"), (11, TaskState::Ok, "5"), (12, TaskState::Failed, "6")]
     {
-        let note = history.task(index).unwrap();
-        assert_eq!(note.known, known);
+        let note = state.tasks.get(index);
+        assert_eq!(note.state, known);
         assert_eq!(records.read(note).unwrap(), Some(record.as_bytes()), "task {index}");
     }
-    assert_eq!(history.task(13).unwrap().known, TaskState::Nothing);
+    assert_eq!(state.tasks.get(13).state, TaskState::Unfinished);
 }
 
 #[test]
@@ -98,18 +102,18 @@ fn what_ran_when_a_container_died_is_a_suspect_and_what_ran_alone_is_lost() {
     start(&mut first, 11, false);
     end(&mut first, 11, Status::Ok, "{}");
     first.commit().unwrap();
-    assert!(read(&layout, LastLaunch::MayLive).suspects.is_empty());
-    let history = read(&layout, LastLaunch::Dead);
-    assert_eq!(history.suspects, [(10, Suspect { deaths: 1, ..Suspect::default() })].into());
-    assert_eq!(history.launches[0].died_with, Some(1));
+    assert!(read(&layout, true).tasks.suspects.is_empty());
+    let state = read(&layout, false);
+    assert_eq!(state.tasks.suspects, [(10, Suspect { deaths: 1, ..Suspect::default() })].into());
+    assert_eq!(state.launches[0].died_with, Some(1));
     let mut second = journal(&layout, 2);
     start(&mut second, 10, true);
     second.commit().unwrap();
-    assert_eq!(read(&layout, LastLaunch::MayLive).task(10).unwrap().known, TaskState::Nothing);
-    let history = read(&layout, LastLaunch::Dead);
-    assert_eq!(history.task(10).unwrap().known, TaskState::Lost);
-    assert!(history.suspects.is_empty() && !history.task(10).unwrap().has_record());
-    assert_eq!(history.task(10).unwrap().attempts, 2);
+    assert_eq!(read(&layout, true).tasks.get(10).state, TaskState::Unfinished);
+    let state = read(&layout, false);
+    assert_eq!(state.tasks.get(10).state, TaskState::Lost);
+    assert!(state.tasks.suspects.is_empty() && !state.tasks.get(10).has_record());
+    assert_eq!(state.tasks.get(10).attempts, 2);
 }
 
 fn begin(journal: &mut JournalWriter, limit: Option<u64>) {
@@ -129,7 +133,7 @@ fn begin(journal: &mut JournalWriter, limit: Option<u64>) {
 
 #[test]
 fn a_suspect_may_have_company_after_one_death_that_showed_room_in_memory() {
-    let sign = |memory_bytes| Some(Totals { memory_bytes, ..Totals::default() });
+    let sign = |memory_bytes| Some(LaunchProgress { memory_bytes, ..LaunchProgress::default() });
     for (limit, sign, may) in [
         (Some(1000), sign(Some(799)), true),
         (Some(1000), sign(Some(800)), false),
@@ -145,7 +149,7 @@ fn a_suspect_may_have_company_after_one_death_that_showed_room_in_memory() {
             start(&mut journal, 10, false);
             sign.iter().for_each(|sign| journal.add(&Event::Alive(*sign)));
             journal.commit().unwrap();
-            let suspect = read(&layout, LastLaunch::Dead).suspects[&10];
+            let suspect = read(&layout, false).tasks.suspects[&10];
             assert_eq!((suspect.deaths, suspect.may_have_company()), (launch, may), "{limit:?} {sign:?}");
         }
     }
@@ -175,9 +179,9 @@ fn what_ran_out_of_memory_is_to_run_alone_and_its_use_is_not_what_others_are_jud
     attempt(12, Cause::Exit, Some(60), None);
     attempt(13, Cause::Exit, None, None);
     written.commit().unwrap();
-    let history = read(&layout, LastLaunch::Dead);
-    assert_eq!(history.suspects, [(10, Suspect { is_hungry: true, ..Suspect::default() })].into());
-    assert_eq!(history.seen, SeenUsage { attempts: 3, largest: 70 });
+    let state = read(&layout, false);
+    assert_eq!(state.tasks.suspects, [(10, Suspect { is_hungry: true, ..Suspect::default() })].into());
+    assert_eq!(state.seen, SeenUsage { attempts: 3, largest: 70 });
 }
 
 #[test]
@@ -195,15 +199,15 @@ fn lines_that_are_torn_foreign_or_unknown_are_passed_over_and_told() {
         "{\"v\":1,\"run\":\"other\",\"event\":\"end\",\"index\":11,\"status\":\"ok\",\"record\":{}}\n",
     ));
     std::fs::write(written.path(), &text).unwrap();
-    let history = read(&layout, LastLaunch::Dead);
-    assert_eq!(history.standing().ok, 1);
+    let state = read(&layout, false);
+    assert_eq!(state.counts().ok, 1);
     assert!(matches!(
-        history.problems.as_slice(),
-        [Problem::Line(..), Problem::OtherRun(_, other), Problem::Stranger(_, 1)] if other == "other"
+        state.problems.as_slice(),
+        [Problem::Line(..), Problem::OtherRun(_, other), Problem::UnknownTasks(_, 1)] if other == "other"
     ));
-    std::fs::write(written.path(), text.replace("\"v\":1", "\"v\":2")).unwrap();
-    let refused = JournalState::read(&layout, "run", 1, SHARE, LastLaunch::Dead).unwrap_err();
-    assert!(refused.to_string().contains("format version 2"), "{refused}");
+    std::fs::write(written.path(), text.replace("\"v\":1", "\"v\":3")).unwrap();
+    let refused = JournalState::read(&layout, &RUN, 1, SHARE, false).unwrap_err();
+    assert!(refused.to_string().contains("format version 3"), "{refused}");
 }
 
 #[test]
@@ -213,17 +217,17 @@ fn words_of_a_later_version_do_not_make_lines_unreadable() {
     let path = journal(&layout, 1).path().to_owned();
     let line = |rest: &str| format!("{{\"v\":1,\"run\":\"run\",\"launch\":1,\"seq\":1,\"t\":\"\",{rest}}}\n");
     let lines = [
-        r#""event":"start","index":10,"alone":false"#,
-        r#""event":"attempt","index":10,"status":"skipped","cause":null"#,
+        r#""event":"start","index":10,"attempt":1,"slot":1,"alone":false"#,
+        r#""event":"attempt","index":10,"attempt":1,"status":"skipped","cause":null"#,
         r#""event":"end","index":11,"status":"failed","cause":"preempted","record":{}"#,
         r#""event":"end","index":12,"status":"skipped","cause":null,"record":{}"#,
         r#""event":"stop","reason":"preempted","signal":null,"exit":3"#,
     ];
     std::fs::write(path, lines.map(|rest| checked(&line(rest))).concat()).unwrap();
-    let history = read(&layout, LastLaunch::Dead);
-    assert_eq!(history.problems, []);
-    assert_eq!(history.task(11).unwrap().known, TaskState::Failed);
-    assert_eq!(history.task(12).unwrap().known, TaskState::Nothing);
-    assert!(history.suspects.is_empty());
-    assert_eq!(history.launches[0].stop.as_ref().unwrap().exit, 3);
+    let state = read(&layout, false);
+    assert_eq!(state.problems, []);
+    assert_eq!(state.tasks.get(11).state, TaskState::Failed);
+    assert_eq!(state.tasks.get(12).state, TaskState::Unfinished);
+    assert!(state.tasks.suspects.is_empty());
+    assert_eq!(state.launches[0].stop.as_ref().unwrap().exit, 3);
 }

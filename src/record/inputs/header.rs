@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::line::checksum;
 use crate::discover::EntryType;
 use crate::exit_code::CannotGoOn;
+use crate::journal::state::RunRef;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Strategy;
 use crate::text::OsText;
@@ -173,6 +174,11 @@ pub struct Origin {
 }
 
 impl Header {
+    /// The run, for readers of its journals.
+    pub fn run_ref(&self) -> RunRef<'_> {
+        RunRef { id: &self.run, indices: 0..self.count }
+    }
+
     /// From the first line of a list.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::report::html::model::{AttemptSpanEnd, HistoryCounts, RunHistory, TimelineLaunch};
+use crate::model::counts::TaskCounts;
+use crate::report::html::model::{AttemptSpanEnd, RunHistory, TimelineLaunch};
 use crate::units;
 
 /// What a run took, milliseconds.
@@ -45,14 +46,14 @@ impl Times {
     }
 }
 
-pub(super) fn section(chronicle: &RunHistory, counts: HistoryCounts, times: &Times) -> Markup {
+pub(super) fn section(chronicle: &RunHistory, counts: TaskCounts, times: &Times) -> Markup {
     let number = |name: &str, key: &str, count: u64| {
         html! { div class={ "number " (key) } { dt { (name) } dd data-count=(key) data-value=(count) { (grouped(count)) } } }
     };
     let text = |name: &str, value: String, more: &str| {
         html! { div.number { dt { (name) } dd { (value) } @if !more.is_empty() { dd.more { (more) } } } }
     };
-    let missing = counts.missing + counts.running;
+    let missing = counts.unfinished();
     html! {
         section aria-labelledby="numbers-title" {
             h2 #numbers-title { "Numbers" }
@@ -64,7 +65,7 @@ pub(super) fn section(chronicle: &RunHistory, counts: HistoryCounts, times: &Tim
                 }
                 (number("Failed", "failed", counts.failed))
                 (number("Missing", "missing", missing))
-                @if chronicle.is_in_progress() { (number("Running now", "running", counts.running)) }
+                @if chronicle.is_in_progress() { (number("Running now", "running", chronicle.running())) }
                 (text("Wall time", duration(times.wall), "first to last sign of life"))
                 (text("CPU time", seconds(times.cpu / 1000.0), "all attempts"))
                 (text("Efficiency", percent(times.cpu, times.available), "CPU time used of that given to the containers"))

@@ -7,7 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{self, Times, grouped};
 use super::{data, failures, figures, provenance, replicas};
-use crate::report::html::model::{HistoryCounts, RunHistory};
+use crate::model::counts::TaskCounts;
+use crate::report::html::model::RunHistory;
 
 const STYLE: &str = include_str!("report.css");
 
@@ -52,8 +53,8 @@ pub fn write(chronicle: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Re
 }
 
 /// How the run stands, in a few words.
-fn standing(chronicle: &RunHistory, counts: HistoryCounts) -> String {
-    let missing = counts.missing + counts.running;
+fn standing(chronicle: &RunHistory, counts: TaskCounts) -> String {
+    let missing = counts.unfinished();
     let failed =
         if counts.failed > 0 { format!(", {} failed", grouped(counts.failed)) } else { String::new() };
     match (chronicle.is_in_progress(), missing) {
@@ -65,7 +66,7 @@ fn standing(chronicle: &RunHistory, counts: HistoryCounts) -> String {
     }
 }
 
-fn body(chronicle: &RunHistory, counts: HistoryCounts, root: &Path) -> Markup {
+fn body(chronicle: &RunHistory, counts: TaskCounts, root: &Path) -> Markup {
     let times = Times::of(chronicle);
     html! {
         a.skip href="#tasks-title" { "Skip to the table of tasks" }

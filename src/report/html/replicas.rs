@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::numbers::{Times, duration, grouped, percent, seconds, time};
-use crate::report::html::model::{RunHistory, TaskStanding, TimelineEnd, TimelineLaunch};
+use crate::journal::launch_state::LaunchEnd;
+use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
 use crate::units;
 
 /// So many replicas that ended last are named.
@@ -108,7 +109,7 @@ fn in_words(chronicle: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> V
         ));
     }
     sentences.extend(stragglers(rows));
-    let died = chronicle.launches.iter().filter(|launch| launch.end == TimelineEnd::Died).count() as u64;
+    let died = chronicle.launches.iter().filter(|launch| launch.end == LaunchEnd::Died).count() as u64;
     if died > 0 {
         sentences.push(format!(
             "{} ended without a word: killed, or lost with the node.",
@@ -180,12 +181,12 @@ fn row_of(row: &ReplicaRow<'_>) -> Markup {
 }
 
 /// How a launch ended, in words.
-pub(super) fn end(end: &TimelineEnd) -> String {
+pub(super) fn end(end: &LaunchEnd) -> String {
     use crate::journal::event::StopReason;
     let stopped = match end {
-        TimelineEnd::AtWork => return "at work".to_owned(),
-        TimelineEnd::Died => return "died without a word".to_owned(),
-        TimelineEnd::Stopped(stopped) => stopped,
+        LaunchEnd::Running => return "at work".to_owned(),
+        LaunchEnd::Died => return "died without a word".to_owned(),
+        LaunchEnd::Stopped(stopped) => stopped,
     };
     match (stopped.reason, stopped.signal) {
         (StopReason::Done, _) => "done".to_owned(),

@@ -1,21 +1,25 @@
 //! The whole of a run: every replica is read, several at a time, and put together.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
 use crate::discover::sizes_where_told;
+use crate::journal::launch_state::LaunchEnd;
 use crate::journal::launches::last_launches;
+use crate::journal::tasks::TaskNote;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::takeover::Prober;
+use crate::model::counts::TaskCounts;
 use crate::model::entries::Entries;
 use crate::model::shares::Share;
 use crate::record::inputs::{Header, InputList};
 use crate::report::html::model::failures::{FailureKind, FailureKinds};
 use crate::report::html::model::replica::{ReplicaHistory, ReplicaReader};
 use crate::report::html::model::task::{TaskHistory, TaskStanding};
-use crate::report::html::model::timeline::{AttemptSpan, TimelineEnd, TimelineLaunch};
+use crate::report::html::model::timeline::{AttemptSpan, TimelineLaunch};
 use crate::store::layout::{Layout, ResultsName};
 use crate::text::seen_from;
 use crate::threads::CpuPool;
@@ -43,18 +47,6 @@ pub struct RunHistory {
     pub problems: Vec<String>,
 }
 
-/// How many tasks stand how, and how many of the ok ones have no result, although one was expected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct HistoryCounts {
-    pub files: u64,
-    pub ok: u64,
-    pub without_result: u64,
-    pub failed: u64,
-    pub running: u64,
-    pub missing: u64,
-}
-
 /// Reads a run.
 ///
 /// # Errors
@@ -68,13 +60,13 @@ pub fn load(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<RunHistory
     let prober = Prober::new(layout, times);
     let replicas = (1..).zip(&shares).map(|(id, share)| ReplicaReader {
         layout,
-        run: &header.run,
+        header: &header,
         id,
         share,
         entries: &entries,
-        is_at_work: last.get(&id).is_some_and(|last| prober.is_running(&layout.journal(id, *last))),
+        lives: last.get(&id).is_some_and(|last| prober.is_running(&layout.journal(id, *last))),
     });
-    let told = CpuPool::gather().map(replicas.collect(), |replica| replica.tell());
+    let told = CpuPool::gather().map(replicas.collect(), |replica| replica.read_or_problem());
     let tasks = vec![TaskHistory::default(); entries.len()];
     let mut chronicle = RunHistory {
         header,
@@ -122,11 +114,24 @@ fn results_without_journals(layout: &Layout, has_journal: impl Fn(u32) -> bool) 
 
 impl RunHistory {
     fn take(&mut self, told: Vec<ReplicaHistory>, layout: &Layout) {
+        // Which replica's record of a task is shown, where several have one.
+        let mut shown = vec![TaskNote::default(); self.tasks.len()];
         let mut kinds = FailureKinds::default();
         for of_one in told {
-            let tasks = of_one.tasks.into_iter();
-            tasks.for_each(|(index, task)| _ = self.task_mut(index).map(|place| *place = task));
-            for failure in of_one.failures.failures {
+            let mut is_shown = HashSet::new();
+            for (index, note, task) in of_one.tasks {
+                let place = usize::try_from(index).unwrap_or(usize::MAX);
+                let Some(best) = shown.get_mut(place).filter(|best| note.rank() >= best.rank()) else {
+                    continue;
+                };
+                (*best, self.tasks[place]) = (note, task);
+                if task.state == TaskStanding::Failed {
+                    is_shown.insert(index);
+                }
+            }
+            for failure in
+                of_one.failures.failures.into_iter().filter(|failure| is_shown.contains(&failure.index))
+            {
                 let index = failure.index;
                 let kind = kinds.add(failure);
                 _ = self.task_mut(index).map(|task| task.kind = Some(kind));
@@ -164,19 +169,20 @@ impl RunHistory {
         places.into_iter().zip(asked).for_each(|(place, size)| self.tasks[place].size = size);
     }
 
-    /// How many tasks stand how.
-    pub fn counts(&self) -> HistoryCounts {
-        let mut counts = HistoryCounts { files: self.tasks.len() as u64, ..HistoryCounts::default() };
+    /// How the tasks stand.
+    pub fn counts(&self) -> TaskCounts {
+        let mut counts = TaskCounts { files: self.tasks.len() as u64, ..TaskCounts::default() };
         for task in &self.tasks {
+            counts.ok += u64::from(task.state == TaskStanding::Ok);
+            counts.failed += u64::from(task.state == TaskStanding::Failed);
             counts.without_result += u64::from(task.no_result);
-            *match task.state {
-                TaskStanding::Ok => &mut counts.ok,
-                TaskStanding::Failed => &mut counts.failed,
-                TaskStanding::Running => &mut counts.running,
-                TaskStanding::Missing => &mut counts.missing,
-            } += 1;
         }
         counts
+    }
+
+    /// How many tasks run.
+    pub fn running(&self) -> u64 {
+        self.tasks.iter().filter(|task| task.state == TaskStanding::Running).count() as u64
     }
 
     /// From the first launch's beginning to the last sign of life, milliseconds since 1970; `None` before any launch.
@@ -187,6 +193,6 @@ impl RunHistory {
 
     /// Whether any replica is at work.
     pub fn is_in_progress(&self) -> bool {
-        self.launches.iter().any(|launch| launch.end == TimelineEnd::AtWork)
+        self.launches.iter().any(|launch| launch.end == LaunchEnd::Running)
     }
 }

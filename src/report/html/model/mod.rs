@@ -7,6 +7,6 @@ mod task;
 mod timeline;
 
 pub use failures::{FailureExample, FailureKind};
-pub use load::{HistoryCounts, RunHistory, load};
+pub use load::{RunHistory, load};
 pub use task::{TaskHistory, TaskStanding};
-pub use timeline::{AttemptSpan, AttemptSpanEnd, TimelineEnd, TimelineLaunch};
+pub use timeline::{AttemptSpan, AttemptSpanEnd, TimelineLaunch};

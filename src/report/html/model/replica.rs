@@ -1,19 +1,22 @@
 //! What one replica did: its tasks, failures, launches and what was odd about its journals.
 
 use crate::journal::records::Records;
-use crate::journal::state::{JournalState, LastLaunch, TaskState};
+use crate::journal::state::JournalState;
+use crate::journal::tasks::TaskNote;
+use crate::model::counts::TaskState;
 use crate::model::entries::Entries;
 use crate::model::shares::Share;
+use crate::record::inputs::Header;
 use crate::report::html::model::failures::OfReplica;
 use crate::report::html::model::task::{RecordFacts, TaskHistory, TaskStanding, millis};
-use crate::report::html::model::timeline::{self, AttemptSpan, AttemptSpanEnd, TimelineLaunch};
+use crate::report::html::model::timeline::{AttemptSpan, AttemptSpanEnd, Timeline, TimelineLaunch};
 use crate::store::layout::Layout;
 use crate::units;
 
 /// What one replica did.
 pub(super) struct ReplicaHistory {
-    /// In the order of its share.
-    pub(super) tasks: Vec<(u64, TaskHistory)>,
+    /// In list order: those of its share, and others that its journals tell of.
+    pub(super) tasks: Vec<(u64, TaskNote, TaskHistory)>,
     pub(super) failures: OfReplica,
     pub(super) launches: Vec<TimelineLaunch>,
     pub(super) stretches: Vec<AttemptSpan>,
@@ -23,20 +26,20 @@ pub(super) struct ReplicaHistory {
 /// Which replica is to be read.
 pub(super) struct ReplicaReader<'a> {
     pub(super) layout: &'a Layout,
-    pub(super) run: &'a str,
+    pub(super) header: &'a Header,
     pub(super) id: u32,
     pub(super) share: &'a Share,
     pub(super) entries: &'a Entries,
-    pub(super) is_at_work: bool,
+    pub(super) lives: bool,
 }
 
 impl ReplicaReader<'_> {
     /// Reads it; what can't be read at all is a problem, and its tasks then count as missing.
-    pub(super) fn tell(&self) -> ReplicaHistory {
+    pub(super) fn read_or_problem(&self) -> ReplicaHistory {
         self.read().unwrap_or_else(|error| {
-            let untouched = |index| (index, TaskHistory { replica: self.id, ..TaskHistory::default() });
+            let untouched = TaskHistory { replica: self.id, ..TaskHistory::default() };
             ReplicaHistory {
-                tasks: self.share.iter().map(untouched).collect(),
+                tasks: self.share.iter().map(|index| (index, TaskNote::default(), untouched)).collect(),
                 failures: OfReplica::default(),
                 launches: Vec::new(),
                 stretches: Vec::new(),
@@ -46,33 +49,40 @@ impl ReplicaReader<'_> {
     }
 
     fn read(&self) -> anyhow::Result<ReplicaHistory> {
-        let last = LastLaunch::at_work(self.is_at_work);
-        let history = JournalState::read(self.layout, self.run, self.id, self.share.clone(), last)?;
-        let (launches, stretches) = timeline::launches(self.layout, self.run, self.id, self.is_at_work)?;
+        let mut timeline = Timeline::default();
+        let state = JournalState::read_with(
+            self.layout,
+            &self.header.run_ref(),
+            self.id,
+            self.share.clone(),
+            self.lives,
+            &mut |launch, line, over| timeline.take(launch, line, over),
+        )?;
+        let (launches, stretches) = timeline.finish(&state, self.lives);
         let mut failures = OfReplica::default();
-        let tasks = self.tasks(&history, &stretches, &mut failures)?;
-        let problems = history.problems.iter().map(ToString::to_string).collect();
+        let tasks = self.tasks(&state, &stretches, &mut failures)?;
+        let problems = state.problems.iter().map(ToString::to_string).collect();
         Ok(ReplicaHistory { tasks, failures, launches, stretches, problems })
     }
 
     fn tasks(
         &self,
-        history: &JournalState,
+        state: &JournalState,
         stretches: &[AttemptSpan],
         failures: &mut OfReplica,
-    ) -> anyhow::Result<Vec<(u64, TaskHistory)>> {
-        let mut records = Records::new(self.layout.clone(), self.id);
+    ) -> anyhow::Result<Vec<(u64, TaskNote, TaskHistory)>> {
+        let mut records = Records::new(self.layout.clone());
         let mut tasks = Vec::with_capacity(usize::try_from(self.share.len())?);
         let running: Vec<u64> =
             stretches.iter().filter(|one| one.end == AttemptSpanEnd::Running).map(|one| one.index).collect();
-        for (index, note) in history.tasks() {
+        for (index, note) in state.tasks.all() {
             let meta = records.read(note)?.and_then(RecordFacts::of);
             let mut task = TaskHistory {
-                state: match note.known {
+                state: match note.state {
                     TaskState::Ok => TaskStanding::Ok,
                     TaskState::Failed | TaskState::Lost => TaskStanding::Failed,
-                    TaskState::Nothing if running.contains(&index) => TaskStanding::Running,
-                    TaskState::Nothing => TaskStanding::Missing,
+                    TaskState::Unfinished if running.contains(&index) => TaskStanding::Running,
+                    TaskState::Unfinished => TaskStanding::Missing,
                 },
                 no_result: note.no_result,
                 replica: self.id,
@@ -88,7 +98,7 @@ impl ReplicaReader<'_> {
                 let path = path.map(|entry| units::path(entry.path)).unwrap_or_default();
                 failures.add(index, &path, meta, self.id);
             }
-            tasks.push((index, task));
+            tasks.push((index, note, task));
         }
         Ok(tasks)
     }

@@ -2,26 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use jiff::Timestamp;
 
-use crate::journal::event::{LaunchBegun, Stopped};
-use crate::journal::launches::launches_of;
-use crate::journal::line::ReadLine;
-use crate::journal::reader;
-use crate::model::outcome::{Cause, Status};
-use crate::report::html::model::task::millis;
-use crate::store::layout::Layout;
-
-/// How a launch ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TimelineEnd {
-    /// In order.
-    Stopped(Stopped),
-    /// Without a word.
-    Died,
-    /// It is at work.
-    AtWork,
-}
+use crate::journal::event::LaunchBegun;
+use crate::journal::launch_state::{AttemptOver, LaunchEnd, LaunchState, RunningAttempt};
+use crate::journal::line::JournalLine;
+use crate::journal::state::JournalState;
+use crate::model::outcome::Status;
 
 /// One launch of a replica.
 #[derive(Debug, Clone)]
@@ -31,13 +18,13 @@ pub struct TimelineLaunch {
     /// From 1.
     pub number: u32,
     /// Who began it, with what; `None` where the journal's first line can't be read.
-    pub begun: Option<LaunchBegun>,
+    pub begun: Option<Box<LaunchBegun>>,
     /// When it began, milliseconds since 1970.
     pub begun_ms: i64,
     /// Its last sign of life, milliseconds since 1970.
     pub last_ms: i64,
     /// How it ended.
-    pub end: TimelineEnd,
+    pub end: LaunchEnd,
     /// Slots it used.
     pub slots: u32,
     /// CPU time of all its attempts, seconds.
@@ -83,125 +70,85 @@ pub struct AttemptSpan {
     pub end: AttemptSpanEnd,
 }
 
-/// What is read of a line.
-#[derive(Deserialize)]
-struct TimelineLine<'a> {
-    t: &'a str,
-    #[serde(default)]
-    slot: u32,
-    #[serde(default)]
-    duration_s: f64,
-    #[serde(default)]
+/// The launches and attempts of a replica, gathered as its journals are read.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    spans: Vec<AttemptSpan>,
+    /// By launch.
+    used: BTreeMap<u32, SlotUse>,
+}
+
+/// What the attempts of a launch used.
+#[derive(Debug, Clone, Copy, Default)]
+struct SlotUse {
+    slots: u32,
     cpu_s: f64,
-    #[serde(default)]
-    status: Option<Status>,
-    #[serde(default)]
-    cause: Option<Cause>,
+    busy_ms: i64,
 }
 
-/// The launches of a replica with their stretches, oldest first.
-///
-/// # Errors
-/// When a journal can't be read or is of another version.
-pub(super) fn launches(
-    layout: &Layout,
-    run: &str,
-    replica: u32,
-    is_at_work: bool,
-) -> anyhow::Result<(Vec<TimelineLaunch>, Vec<AttemptSpan>)> {
-    let (mut launches, mut stretches) = (Vec::new(), Vec::new());
-    let numbers = launches_of(layout, replica)?;
-    for &number in &numbers {
-        let lives = is_at_work && Some(&number) == numbers.last();
-        let mut reader = Reader::new(replica, number, &mut stretches);
-        reader::read(&layout.journal(replica, number), |line| {
-            if line.members.run == run {
-                reader.take(line);
-            }
-        })?;
-        launches.extend(reader.finish(lives));
-    }
-    Ok((launches, stretches))
-}
-
-/// One journal being read.
-struct Reader<'a> {
-    launch: TimelineLaunch,
-    has_begun: bool,
-    /// By task: slot and time.
-    running: BTreeMap<u64, (u32, i64)>,
-    stretches: &'a mut Vec<AttemptSpan>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(replica: u32, number: u32, stretches: &'a mut Vec<AttemptSpan>) -> Self {
-        let launch = TimelineLaunch {
-            replica,
-            number,
-            begun: None,
-            begun_ms: 0,
-            last_ms: 0,
-            end: TimelineEnd::Died,
-            slots: 0,
-            cpu_s: 0.0,
-            busy_ms: 0,
+impl Timeline {
+    /// Takes in an attempt that ended.
+    pub(super) fn take(&mut self, launch: &LaunchState, line: &JournalLine<'_>, over: AttemptOver<'_>) {
+        let end = match over.ended {
+            None => AttemptSpanEnd::Cut,
+            Some(ended) if ended.status == Status::Ok && ended.cause.is_none() => AttemptSpanEnd::Ok,
+            Some(_) => AttemptSpanEnd::Failed,
         };
-        Self { launch, has_begun: false, running: BTreeMap::new(), stretches }
+        let took = over.ended.map(|ended| whole_millis(ended.usage.duration_s));
+        self.used.entry(launch.number).or_default().cpu_s +=
+            over.ended.map_or(0.0, |ended| ended.usage.cpu_s);
+        self.add(launch, over.index, over.begun, line.at, took, end);
     }
 
-    fn take(&mut self, line: &ReadLine<'_>) {
-        let event = line.members.event.as_ref();
-        // The attempt has said all that the task's end says, and that line is long.
-        if event == "end" {
-            return;
-        }
-        let Ok(read) = serde_json::from_slice::<TimelineLine<'_>>(line.text) else { return };
-        let Some(now) = millis(read.t) else { return };
-        if !self.has_begun {
-            self.has_begun = true;
-            self.launch.begun_ms = now;
-        }
-        // Clocks may be set back.
-        self.launch.last_ms = now.max(self.launch.last_ms).max(self.launch.begun_ms);
-        match (event, line.members.index) {
-            ("run", _) => self.launch.begun = serde_json::from_slice(line.text).ok(),
-            ("stop", _) => {
-                self.launch.end =
-                    serde_json::from_slice(line.text).map_or(TimelineEnd::Died, TimelineEnd::Stopped);
-            }
-            ("start", Some(index)) => {
-                self.launch.slots = self.launch.slots.max(read.slot);
-                self.running.insert(index, (read.slot, now));
-            }
-            ("not_started", Some(index)) => _ = self.running.remove(&index),
-            ("interrupted", Some(index)) => self.end(index, now, None, AttemptSpanEnd::Cut),
-            ("attempt", Some(index)) => {
-                let is_ok = read.status == Some(Status::Ok) && read.cause.is_none();
-                let end = if is_ok { AttemptSpanEnd::Ok } else { AttemptSpanEnd::Failed };
-                self.launch.cpu_s += read.cpu_s;
-                self.end(index, now, Some(whole_millis(read.duration_s)), end);
-            }
-            _ => {}
-        }
+    fn add(
+        &mut self,
+        launch: &LaunchState,
+        index: u64,
+        begun: RunningAttempt,
+        ended: Option<Timestamp>,
+        took: Option<i64>,
+        end: AttemptSpanEnd,
+    ) {
+        let (Some(begun_at), Some(ended)) = (begun.at, ended) else { return };
+        let (begun_ms, ended_ms) = (begun_at.as_millisecond(), ended.as_millisecond());
+        let slot = u32::try_from(begun.slot).unwrap_or(u32::MAX);
+        let ms = took.unwrap_or(ended_ms - begun_ms).max(0);
+        let used = self.used.entry(launch.number).or_default();
+        (used.slots, used.busy_ms) = (used.slots.max(slot), used.busy_ms + ms);
+        self.spans.push(AttemptSpan { index, replica: launch.replica, slot, begun_ms, ms, end });
     }
 
-    fn end(&mut self, index: u64, now: i64, took: Option<i64>, end: AttemptSpanEnd) {
-        let Some((slot, begun_ms)) = self.running.remove(&index) else { return };
-        let ms = took.unwrap_or(now - begun_ms).max(0);
-        self.launch.busy_ms += ms;
-        self.stretches.push(AttemptSpan { index, replica: self.launch.replica, slot, begun_ms, ms, end });
-    }
-
-    /// `None` for a journal without a line that tells a time.
-    fn finish(mut self, lives: bool) -> Option<TimelineLaunch> {
-        let last = self.launch.last_ms;
-        let end = if lives { AttemptSpanEnd::Running } else { AttemptSpanEnd::Cut };
-        let left: Vec<u64> = self.running.keys().copied().collect();
-        left.into_iter().for_each(|index| self.end(index, last, None, end));
-        if lives && self.launch.end == TimelineEnd::Died {
-            self.launch.end = TimelineEnd::AtWork;
+    /// The launches, oldest first, and all attempts, those that run or were cut with their launch included; `lives` tells
+    /// whether the last launch does. Launches whose journals tell no time are left out.
+    pub(super) fn finish(
+        mut self,
+        state: &JournalState,
+        lives: bool,
+    ) -> (Vec<TimelineLaunch>, Vec<AttemptSpan>) {
+        let newest = state.launches.last().map(|launch| launch.number);
+        let mut launches = Vec::new();
+        for launch in &state.launches {
+            let Some((first, last)) = launch.times else { continue };
+            let lives = lives && Some(launch.number) == newest;
+            let end = if lives { AttemptSpanEnd::Running } else { AttemptSpanEnd::Cut };
+            for (index, attempt) in launch.running() {
+                self.add(launch, *index, *attempt, Some(last), None, end);
+            }
+            let SlotUse { slots, cpu_s, busy_ms } =
+                self.used.get(&launch.number).copied().unwrap_or_default();
+            launches.push(TimelineLaunch {
+                replica: launch.replica,
+                number: launch.number,
+                begun: launch.begun.clone(),
+                begun_ms: first.as_millisecond(),
+                last_ms: last.as_millisecond(),
+                end: launch.end(lives),
+                slots,
+                cpu_s,
+                busy_ms,
+            });
         }
-        self.has_begun.then_some(self.launch)
+        (launches, self.spans)
     }
 }
 
