@@ -36,17 +36,17 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use anyhow::Context;
-use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Color, Command, PlanArgs, ResumeArgs, RunArgs};
-use crate::config::{Resumed, RunConfig, Verbosity, check, explained, layered};
+use crate::cli::Command;
+use crate::commands::Invocation;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageTrouble;
 use crate::output::{Stdout, StdoutFault};
 use crate::process::init::run_as_init;
 use crate::process::signals;
-use crate::terminal::console::Console;
+use crate::terminal::console::{Console, Verbosity};
+use crate::terminal::screen::Color;
 
 /// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
 /// has to say to standard error, and tells what to exit with.
@@ -107,80 +107,28 @@ fn dispatch(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<ExitCode> {
-    check(argv)?;
-    let mut matches = Cli::command().try_get_matches_from(argv).map_err(|error| explained(error, argv))?;
-    let name = matches.subcommand_name().unwrap_or("run").to_owned();
-    if !["run", "resume", "plan"].contains(&name.as_str()) {
+    let command = config::read(argv)?;
+    if !matches!(command, Command::Run(_) | Command::Resume(_)) {
         signals::restore_requests();
-        return others(Cli::from_arg_matches(&matches)?, environment, out);
     }
-    let (begin, typed) = match matches.remove_subcommand() {
-        Some((_, typed)) => (2, typed),
-        None => (1, matches),
-    };
-    let layers = |typed, resumed: Option<&Resumed<'_>>| {
-        layered(&name, argv.get(begin..).unwrap_or_default(), typed, environment, resumed)
-    };
-    match name.as_str() {
-        // Attended from here on: also a job file may lie on storage that does not answer.
-        "run" => run_as_init(|stop, descendants| {
-            let mut layers = layers(typed, None)?;
-            let args = RunArgs::from_arg_matches_mut(&mut layers.matches)?;
-            let console = Console::new(verbosity(&args.messages), args.messages.color);
-            layers.warnings.iter().for_each(|warning| console.warn(warning));
-            let config = RunConfig::resolve(&args, layers, environment)?;
-            config.warnings.iter().for_each(|warning| console.warn(warning));
-            commands::run::run(&config, &console, stop, descendants, out)
-        }),
-        "resume" => run_as_init(|stop, descendants| {
-            let (list, dir) = commands::resume::run_of(&typed, environment)?;
-            let mut layers = layers(typed, Some(&Resumed { header: list.header(), dir: &dir }))?;
-            let args = ResumeArgs::from_arg_matches_mut(&mut layers.matches)?;
-            let console = Console::new(verbosity(&args.run.messages), args.run.messages.color);
-            layers.warnings.iter().for_each(|warning| console.warn(warning));
-            let config = RunConfig::resolve(&args.run, layers, environment)?;
-            config.warnings.iter().for_each(|warning| console.warn(warning));
-            commands::resume::run(&config, args.shares.as_ref(), &list, &console, stop, descendants, out)
-        }),
-        _ => {
-            signals::restore_requests();
-            let mut layers = layers(typed, None)?;
-            let args = PlanArgs::from_arg_matches_mut(&mut layers.matches)?;
-            let console = Console::new(Verbosity::Normal, Color::Auto);
-            layers.warnings.iter().for_each(|warning| console.warn(warning));
-            commands::plan::run(&args, &layers.identity, environment, &console, out)
+    let invocation = Invocation { argv, environment, out };
+    match command {
+        // Supervised from here on: even a job file may lie on storage that does not answer.
+        Command::Run(typed) => {
+            run_as_init(|stop, descendants| commands::run::run(typed, invocation, stop, descendants))
         }
-    }
-}
-
-fn verbosity(messages: &cli::MessageArgs) -> Verbosity {
-    match (messages.quiet.unwrap_or(false), messages.verbose.unwrap_or(false)) {
-        (true, _) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Normal,
-    }
-}
-
-fn others(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    match cli.command {
-        Some(Command::Merge(args)) => commands::merge::run(&args, environment, out),
-        Some(Command::Logs(args)) => commands::logs::run(&args, environment, out),
-        Some(Command::Status(args)) => commands::status::run(&args, environment, out),
-        Some(Command::Report(args)) => commands::report::run(&args, environment, out),
-        Some(Command::Reset(args)) => commands::reset::run(&args, environment),
-        Some(Command::Completions { shell }) => {
-            // In memory first: what writes it panics where it can't write.
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "canfar-run", &mut script);
-            print(&script, "the completion script", out)
+        Command::Resume(typed) => {
+            run_as_init(|stop, descendants| commands::resume::run(typed, invocation, stop, descendants))
         }
-        Some(Command::Man) => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            print(&page, "the manual page", out)
+        Command::Plan(typed) => commands::plan::run(typed, invocation),
+        Command::Merge(args) => commands::merge::run(&args, invocation),
+        Command::Status(args) => commands::status::run(&args, invocation),
+        Command::Logs(args) => commands::logs::run(&args, invocation),
+        Command::Report(args) => commands::report::run(&args, invocation),
+        Command::Reset(args) => commands::reset::run(&args, &invocation),
+        Command::Completions { shell } => {
+            print(&cli::completion_script(shell), "the completion script", invocation.out)
         }
-        Some(Command::Run(_) | Command::Resume(_) | Command::Plan(_)) | None => {
-            anyhow::bail!("not a subcommand of its own")
-        }
+        Command::Man => print(&cli::manual_page()?, "the manual page", invocation.out),
     }
 }

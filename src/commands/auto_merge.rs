@@ -13,7 +13,6 @@
 use serde::Deserialize;
 
 use crate::commands::merge;
-use crate::config::Verbosity;
 use crate::exit_code::ExitCode;
 use crate::journal::launches;
 use crate::liveness::heartbeat::HeartbeatTimes;
@@ -22,7 +21,7 @@ use crate::model::provenance::Process;
 use crate::process::shutdown::Shutdown;
 use crate::status::{ReplicaState, RunMonitor};
 use crate::store::layout::Layout;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
 /// Merges if the run is complete. Gives what that adds to the exit code: as `merge` would exit, so 1 where any replica's

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::commands::run::{at_home, rules, source};
-use crate::config::{RunConfig, Verbosity};
+use crate::commands::home::at_home;
+use crate::config::RunConfig;
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
@@ -26,7 +26,7 @@ use crate::run::execute::ExecMode;
 use crate::run::worker::write_request;
 use crate::store::layout::Layout;
 use crate::template::{TaskPlace, shell_quote};
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
 /// So much is printed at a time, bytes: standard output writes each line on its own.
@@ -44,7 +44,7 @@ pub(super) fn own_share(
 ) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&config.results_dir);
     let replica = config.identity.replica;
-    let printed = match (InputList::open(&layout)?, source(config)) {
+    let printed = match (InputList::open(&layout)?, config.input_spec.as_ref()) {
         (Some(list), source) => {
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
             let RunConfig { command, manner, accept_changed_command, .. } = config;
@@ -59,7 +59,7 @@ pub(super) fn own_share(
         }
         (None, Some(source)) => {
             let config = &config.clone().with_program()?;
-            let listed = listing::list(source, rules(config), &|| stop.signal().is_none())?;
+            let listed = listing::list(source, config.listing_rules(), &|| stop.signal().is_none())?;
             listed.notes.iter().for_each(|note| console.warn(note));
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
             let share =

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::cli::{Color, LogsArgs};
-use crate::config::{Verbosity, heartbeat_times};
+use crate::cli::LogsArgs;
+use crate::commands::Invocation;
+use crate::config::heartbeat_times;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::journal::attempts::{PastAttempt, attempts_of};
@@ -23,7 +24,8 @@ use crate::record::logs::{KeptOutput, OutputStream};
 use crate::report::logs::{self as report, LogsJson};
 use crate::store::layout::Layout;
 use crate::store::regular;
-use crate::terminal::console::Console;
+use crate::terminal::console::{Console, Verbosity};
+use crate::terminal::screen::Color;
 use crate::text::base_name;
 use crate::units;
 
@@ -34,7 +36,8 @@ const EXAMPLES: usize = 5;
 ///
 /// # Errors
 /// When there is no such task, or something can't be read or printed.
-pub fn run(args: &LogsArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub fn run(args: &LogsArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCode> {
+    let Invocation { environment, out, .. } = invocation;
     let asked = LogQuery::of(args, environment)?;
     let times = heartbeat_times(environment)?;
     match asked {

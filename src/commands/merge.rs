@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::cli::MergeArgs;
+use crate::commands::Invocation;
 use crate::commands::waiting::WaitingForLock;
-use crate::config::{Verbosity, heartbeat_times};
-use crate::environment::Environment;
+use crate::config::heartbeat_times;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageTrouble;
 use crate::launch::told;
@@ -24,14 +24,15 @@ use crate::record::destination::Destination;
 use crate::report;
 use crate::report::groups;
 use crate::store::layout::{Layout, ResultsName};
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
 /// Merges one or more results directories.
 ///
 /// # Errors
 /// When something can't be read at all, or the merged files can't be written.
-pub fn run(args: &MergeArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCode> {
+    let Invocation { environment, out, .. } = invocation;
     let out = &mut WhileRead(out);
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let console = Console::new(verbosity, args.color);

@@ -1,13 +1,13 @@
 //! `plan`: who gets what, for every replica, without a container. Runs and writes nothing.
 
-use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::cli::PlanArgs;
-use crate::config::{GivenOptions, SharedIdentity, replica_count, source_of};
+use crate::cli::{PlanArgs, Typed};
+use crate::commands::Invocation;
+use crate::config::{input_spec_of, layered, replica_count};
 use crate::discover::{self, DiscoverError};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
@@ -17,7 +17,8 @@ use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, InputSpec};
 use crate::report::plan::{Plan, advice, table};
 use crate::store::layout::Layout;
-use crate::terminal::console::Console;
+use crate::terminal::console::{Console, Verbosity};
+use crate::terminal::screen::Color;
 use crate::text;
 use crate::units;
 
@@ -34,17 +35,15 @@ struct PlannedList {
 ///
 /// # Errors
 /// When a pattern matches nothing, a directory can't be listed, or there is neither an input nor a run.
-pub fn run(
-    args: &PlanArgs,
-    identity: &SharedIdentity,
-    environment: &Environment,
-    console: &Console,
-    out: &mut dyn Write,
-) -> anyhow::Result<ExitCode> {
-    let replicas = replica_count(args.replica_count.as_deref(), identity, environment)?;
-    let listed = match source_of(&args.inputs, environment)? {
-        GivenOptions::Source(source) => from_source(&source, args, environment, replicas, console)?,
-        GivenOptions::OwnList => from_run(args, environment, replicas)?,
+pub fn run(typed: Typed<PlanArgs>, invocation: Invocation<'_>) -> anyhow::Result<ExitCode> {
+    let Invocation { argv, environment, out } = invocation;
+    let (args, layers) = &layered(typed, argv, environment, None)?;
+    let console = &Console::new(Verbosity::Normal, Color::Auto);
+    layers.warnings.iter().for_each(|warning| console.warn(warning));
+    let replicas = replica_count(args.replica_count.as_deref(), &layers.identity, environment)?;
+    let listed = match input_spec_of(&args.inputs, environment)? {
+        Some(source) => from_source(&source, args, environment, replicas, console)?,
+        None => from_run(args, environment, replicas)?,
     };
     let plan = Plan::new(&listed.entries, &listed.sizes, listed.strategy, listed.replicas, listed.unreadable);
     let text = if args.json.unwrap_or(false) {

@@ -4,22 +4,24 @@ use std::io::Write;
 
 use anyhow::{Context, ensure};
 
-use crate::cli::{Color, ReportArgs};
-use crate::config::{Verbosity, heartbeat_times};
-use crate::environment::Environment;
+use crate::cli::ReportArgs;
+use crate::commands::Invocation;
+use crate::config::heartbeat_times;
 use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
 use crate::record::destination::Destination;
 use crate::report::html;
 use crate::report::html::model::{self, RunHistory};
 use crate::store::layout::{Layout, REPORT};
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
+use crate::terminal::screen::Color;
 
 /// Writes the page to where it was asked for.
 ///
 /// # Errors
 /// When there is no run, it can't be read, or the page can't be written.
-pub fn run(args: &ReportArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ReportArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCode> {
+    let Invocation { environment, out, .. } = invocation;
     let layout = Layout::new(environment.absolute(&args.dir));
     let times = heartbeat_times(environment)?;
     let target = match &args.output {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::cli::{Color, ResetArgs};
+use crate::cli::ResetArgs;
+use crate::commands::Invocation;
 use crate::commands::waiting::WaitingForLock;
-use crate::config::{Verbosity, heartbeat_times};
-use crate::environment::Environment;
+use crate::config::heartbeat_times;
 use crate::exit_code::CannotWrite;
 use crate::exit_code::{CannotGoOn, ExitCode};
 use crate::journal::launches::last_launches;
@@ -18,13 +18,15 @@ use crate::liveness::run_lock::with_run_lock;
 use crate::liveness::takeover::Prober;
 use crate::model::provenance::Process;
 use crate::store::layout::Layout;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
+use crate::terminal::screen::Color;
 
 /// Moves the run in a results directory to `previous/<time>/`.
 ///
 /// # Errors
 /// When a replica of it is at work, or a file can't be moved.
-pub fn run(args: &ResetArgs, environment: &Environment) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ResetArgs, invocation: &Invocation<'_>) -> anyhow::Result<ExitCode> {
+    let Invocation { environment, .. } = invocation;
     let console = Console::new(Verbosity::Normal, Color::Auto);
     let layout = Layout::new(environment.absolute(&args.dir));
     let moved = if files_of_the_run(&layout)?.is_empty() {

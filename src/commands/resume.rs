@@ -11,13 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use clap::ArgMatches;
 
-use crate::cli::Shares;
+use crate::cli::{ResumeArgs, Shares, Typed};
 use crate::commands::auto_merge::merge_if_last;
-use crate::commands::dry_run;
-use crate::config::{RunConfig, Verbosity, refuse_fixed};
-use crate::environment::Environment;
+use crate::commands::{Invocation, dry_run};
+use crate::config::{Resumed, RunConfig, layered, refuse_fixed};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::journal::launches::{last_launches, launches_of};
@@ -34,44 +32,30 @@ use crate::record::command_files;
 use crate::record::inputs::InputList;
 use crate::report::resume::{ResumeSummary, ShareError, say};
 use crate::store::layout::Layout;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
-
-/// The run in the directory that was typed, and that directory.
-///
-/// # Errors
-/// When there is none, its list can't be used, or what was typed says what the run is.
-pub fn run_of(typed: &ArgMatches, environment: &Environment) -> anyhow::Result<(InputList, PathBuf)> {
-    refuse_fixed(typed)?;
-    let dir = typed.get_one::<PathBuf>("dir").context("no results directory")?;
-    let dir = environment.absolute(dir);
-    let Some(list) = InputList::open(&Layout::new(&dir))? else {
-        bail!(
-            "{} holds no run (no inputs.jsonl), so there is nothing to resume: is it the directory given with --results-dir?",
-            dir.display()
-        );
-    };
-    Ok((list, dir))
-}
 
 /// Finishes what is unfinished.
 ///
 /// # Errors
 /// When nothing can be begun, with the reason; what is wrong with one share keeps no other from being run.
 pub fn run(
-    config: &RunConfig,
-    chosen: Option<&Shares>,
-    list: &InputList,
-    console: &Console,
+    typed: Typed<ResumeArgs>,
+    invocation: Invocation<'_>,
     stop: &Shutdown,
     descendants: &Descendants,
-    out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let config = &config.clone().with_program()?;
+    refuse_fixed(&typed)?;
+    let dir = &invocation.environment.absolute(&typed.args()?.dir);
+    let list = &list_in(dir)?;
+    let resumed = Resumed { header: list.header(), dir };
+    let (args, layers) = layered(typed, invocation.argv, invocation.environment, Some(&resumed))?;
+    let (config, console) = invocation.configure(&args.run, layers)?;
+    let (config, console, out) = (&config.with_program()?, &console, invocation.out);
     let layout = Layout::new(&config.results_dir);
     let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;
-    let chosen = choose(chosen, count)?;
+    let chosen = choose(args.shares.as_ref(), count)?;
     let mut resume = Resume {
         config,
         console,
@@ -104,6 +88,16 @@ pub fn run(
     // From the end: containers that look after them begin at the front.
     others.iter().rev().for_each(|share| resume.help(*share, &mut tally));
     Ok(resume.close(tally, out))
+}
+
+/// The list of the run in a results directory.
+fn list_in(dir: &Path) -> anyhow::Result<InputList> {
+    InputList::open(&Layout::new(dir))?.with_context(|| {
+        format!(
+            "{} holds no run (no inputs.jsonl), so there is nothing to resume: is it the directory given with --results-dir?",
+            dir.display()
+        )
+    })
 }
 
 /// The shares to look after, in the order of their ids.

@@ -1,30 +1,29 @@
 //! `run`: this replica's share, from the list to the results file.
 
-use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::cli::{RunArgs, Typed};
 use crate::commands::auto_merge::merge_if_last;
-use crate::commands::dry_run;
-use crate::config::{GivenOptions, RunConfig, Verbosity};
+use crate::commands::home::{at_home, say_other_files};
+use crate::commands::{Invocation, dry_run};
+use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::launch::{Launcher, ShareStatus, agree, agree_on_command, print_json};
-use crate::listing::{self, ListingObserver, Rules};
+use crate::listing::{self, ListingObserver};
 use crate::liveness::run_lock::LockObserver;
 use crate::liveness::takeover::TakeoverObserver;
 use crate::model::counts::TaskCounts;
-use crate::model::provenance::{NamedFile, Process};
+use crate::model::provenance::Process;
 use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
 use crate::record::command_files;
-use crate::record::inputs::{InputList, InputSpec, Origin};
+use crate::record::inputs::{InputList, Origin};
 use crate::report::launch::LaunchSummary;
-use crate::run::execute::WorkFolder;
 use crate::store::layout::Layout;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
 /// Runs this replica's share, or prints its commands.
@@ -32,12 +31,14 @@ use crate::units;
 /// # Errors
 /// When nothing could be run, with the reason.
 pub fn run(
-    config: &RunConfig,
-    console: &Console,
+    typed: Typed<RunArgs>,
+    invocation: Invocation<'_>,
     stop: &Shutdown,
     descendants: &Descendants,
-    out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
+    let (args, layers) = layered(typed, invocation.argv, invocation.environment, None)?;
+    let (config, console) = &invocation.configure(&args, layers)?;
+    let out = invocation.out;
     let outcome = if config.is_dry {
         dry_run::own_share(config, console, stop, out)
     } else {
@@ -95,102 +96,16 @@ impl TakeoverObserver for Hearing<'_> {
     }
 }
 
-/// The source a launch was given; `None` for the run's own list.
-pub(super) fn source(config: &RunConfig) -> Option<&InputSpec> {
-    match &config.given {
-        GivenOptions::Source(source) => Some(source),
-        GivenOptions::OwnList => None,
-    }
-}
-
-pub(super) fn rules(config: &RunConfig) -> Rules<'_> {
-    Rules {
-        allow_empty: config.allow_empty,
-        with_sizes: config.strategy.needs_sizes(),
-        results_dir: &config.results_dir,
-    }
-}
-
 /// What a list would be made of; `None` without an input.
 fn origin(config: &RunConfig) -> Option<Origin> {
-    source(config).map(|source| Origin {
-        source: source.clone(),
+    config.input_spec.as_ref().map(|spec| Origin {
+        source: spec.clone(),
         strategy: config.strategy,
         replica_count: config.identity.replica.count(),
         command: config.command.clone(),
         command_files: command_files::digests(config.command_words(), &config.cwd),
         settings: config.settings.clone(),
     })
-}
-
-/// The launch as the run needs it: where its share has relative entries, they, and with them the tasks and
-/// what is relative in the command, mean the folder where the run was begun. The program is looked for from there.
-///
-/// # Errors
-/// When that folder is not there, or has no such program.
-pub(super) fn at_home(config: &RunConfig, list: &InputList, console: &Console) -> anyhow::Result<RunConfig> {
-    let Some((folder, entry)) = home_elsewhere(config, list)? else {
-        return config.clone().with_program();
-    };
-    let (entry, folder_shown) = (units::path(&entry), units::path(folder));
-    anyhow::ensure!(
-        folder.is_dir(),
-        "the entries of this run's list are relative, such as {entry}: they mean the folder where the run was begun, {folder_shown}, and there is no such directory here. Launch where that folder can be seen; if its files lie elsewhere now, give that folder with --chdir"
-    );
-    let here = units::path(&config.started_in);
-    console.say(
-        Verbosity::Normal,
-        Tone::Plain,
-        &format!(
-            "tasks start in {folder_shown}, where this run was begun, and not in {here}: entries of its list are relative, such as {entry}"
-        ),
-    );
-    config.at_home_in(folder).with_program()
-}
-
-/// The folder where the run was begun, if it is another one than this launch's and an entry of this share is relative to
-/// it, with that entry.
-fn home_elsewhere<'l>(
-    config: &RunConfig,
-    list: &'l InputList,
-) -> anyhow::Result<Option<(&'l Path, OsString)>> {
-    let header = list.header();
-    let folder = header.begun_in().filter(|folder| {
-        config.work_folder == WorkFolder::Inherited
-            && *folder != config.started_in
-            && matches!(header.source, InputSpec::List { .. })
-    });
-    let Some(folder) = folder else { return Ok(None) };
-    let mut relative = None;
-    list.read(list.share_of(config.identity.replica)?.iter(), |_, entry| {
-        if relative.is_none() && Path::new(entry.path).is_relative() {
-            relative = Some(entry.path.to_owned());
-        }
-        Ok(())
-    })?;
-    Ok(relative.map(|entry| (folder, entry)))
-}
-
-/// Tells of what the command names by a relative path where that is another file in this launch's folder than in the one
-/// where the run was begun, or none.
-fn say_other_files(config: &RunConfig, list: &InputList, here: &[NamedFile], console: &Console) {
-    let header = list.header();
-    let Some(folder) = header.begun_in().filter(|folder| *folder != config.cwd) else { return };
-    if config.work_folder != WorkFolder::Inherited {
-        return;
-    }
-    let [here_shown, there] = [config.cwd.as_path(), folder].map(units::path);
-    for file in header.command_files.iter().filter(|file| Path::new(&file.name.0).is_relative()) {
-        let is_there = here.iter().any(|other| other.name == file.name);
-        if here.contains(file) {
-            continue;
-        }
-        let how = if is_there { "another file" } else { "not there" };
-        console.warn(&format!(
-            "this launch was started in {here_shown}, the run was begun in {there}: {} is {how} here. Start in that folder, or give --chdir {there}, unless this is meant",
-            units::path(&file.name.0)
-        ));
-    }
 }
 
 fn live(
@@ -210,7 +125,7 @@ fn live(
     } else {
         // No run is begun of what can't be run.
         let config = config.clone().with_program()?;
-        let (origin, rules) = (origin(&config), rules(&config));
+        let (origin, rules) = (origin(&config), config.listing_rules());
         let made =
             listing::adopt_or_publish(&layout, origin.as_ref(), rules, &me, config.heartbeat, &listener)?;
         let Some(list) = made else { return nothing_found(&config, console, out) };
@@ -274,7 +189,7 @@ fn check_agreement(
     layout: &Layout,
     console: &Console,
 ) -> anyhow::Result<()> {
-    let source = source(config);
+    let source = config.input_spec.as_ref();
     // Without an input the run's own list is used, and its strategy with it.
     agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
     let RunConfig { command, manner, accept_changed_command, .. } = config;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::cli::{Color, StatusArgs};
+use crate::cli::StatusArgs;
+use crate::commands::Invocation;
 use crate::config::heartbeat_times;
-use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::output::WhileRead;
 use crate::process::shutdown::Shutdown;
@@ -16,6 +16,7 @@ use crate::process::signals::shutdown_on_requests;
 use crate::report::status::{StatusForm, text};
 use crate::status::{ReplicaState, RunMonitor, RunStatus};
 use crate::terminal::fullscreen::{Fullscreen, TerminalSize};
+use crate::terminal::screen::Color;
 
 /// Between two looks, at least.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -36,7 +37,8 @@ const WIDTH: usize = 120;
 ///
 /// # Errors
 /// When there is no run, or its list can't be read, or standard output can't be written.
-pub fn run(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub fn run(args: &StatusArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCode> {
+    let Invocation { environment, out, .. } = invocation;
     let root = environment.absolute(&args.dir);
     let times = heartbeat_times(environment)?;
     let shown = ShownStatus { args, root: &root };

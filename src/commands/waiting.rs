@@ -1,8 +1,7 @@
 //! Commands that wait for another process to let go of a results directory.
 
-use crate::config::Verbosity;
 use crate::liveness::run_lock::LockObserver;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 
 /// Says who is waited for. Signals end the wait with the process.
 pub(super) struct WaitingForLock<'a>(pub(super) &'a Console);

@@ -6,16 +6,15 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
+use anyhow::bail;
+use clap::Args;
 
-use crate::cli::Cli;
+use crate::cli::{DEFINES_RUN, OptionNames, Typed, refusal_of, subcommand_of};
 use crate::config::identity::{SharedIdentity, SharedValue};
+use crate::config::item::{COMMAND, OptionItem, PREFIX, token};
 use crate::config::job_file::{self, JobFile};
 use crate::config::mangled_argv;
-use crate::config::resumed::{LASTING, Resumed, is_fixed};
+use crate::config::resumed::{LASTING, Resumed};
 use crate::config::test_times::is_test_variable;
 use crate::config::usage_errors::first_line;
 use crate::config::wrong_name::{did_you_mean, meant};
@@ -23,7 +22,6 @@ use crate::environment::Environment;
 use crate::record::inputs::Settings;
 use crate::text::OsText;
 
-pub(super) const PREFIX: &str = "CANFAR_RUN_";
 const DEFAULT_JOB_FILE: &str = "/etc/canfar-run.toml";
 
 /// An option, and what it makes weaker layers' options pointless: its alternatives and what belongs to those.
@@ -37,20 +35,15 @@ const REPLACES: [(&str, &[&str]); 4] = [
 /// Switches of which one that is on replaces a weaker layer's other one; one that is off says nothing about it.
 const OPPOSITES: [(&str, &str); 2] = [("verbose", "quiet"), ("quiet", "verbose")];
 
-/// Not an option, but as replaceable as one.
-pub(super) const COMMAND: &str = "command";
-
 /// Longest list of values that the journal keeps whole.
 const MOST_VALUES: usize = 16;
 
 /// Says nothing about a run.
 const NOT_LAYERED: [&str; 3] = ["help", "version", "job-file"];
 
-/// What all layers together say.
+/// What all layers together say beyond the arguments themselves.
 #[derive(Debug)]
-pub struct Layered {
-    /// All of it, as if typed after the subcommand.
-    pub matches: ArgMatches,
+pub struct Layers {
     /// What is odd but no error.
     pub warnings: Vec<String>,
     /// Options that are not defaults, by name, for the journal.
@@ -61,53 +54,24 @@ pub struct Layered {
     pub settings: Settings,
 }
 
-/// One value from a weaker layer, and how to speak of it.
-pub(super) struct OptionItem {
-    pub(super) name: String,
-    pub(super) tokens: Vec<OsString>,
-    pub(super) origin: String,
-}
-
-impl OptionItem {
-    /// Of a switch, as the parser reads it.
-    fn is_on(&self) -> bool {
-        self.tokens
-            .iter()
-            .any(|token| token.as_bytes().ends_with(b"=true") || token.as_bytes().ends_with(b"=1"))
-    }
-}
-
-/// Adds environment and job file to what was typed for `subcommand` (`typed` is clap's view of that alone; `rest` what
-/// followed the subcommand's name). Where a run is `resumed`, what it was begun with is the weakest layer, and its command
-/// the only one.
+/// Adds environment and job file to what was `typed`, which clap took from `argv`. Where a run is `resumed`, what it was
+/// begun with is the weakest layer, and its command the only one.
 ///
 /// # Errors
 /// When a layer has an unknown key or a value that its option refuses, or a job file can't be read.
-pub fn layered(
-    subcommand: &str,
-    rest: &[OsString],
-    typed: ArgMatches,
+pub fn layered<A: Args>(
+    typed: Typed<A>,
+    argv: &[OsString],
     environment: &Environment,
     resumed: Option<&Resumed<'_>>,
-) -> anyhow::Result<Layered> {
-    let root = Cli::command();
-    let names = |subcommand: &str| -> Vec<String> {
-        let command = root.find_subcommand(subcommand).unwrap_or(&root);
-        command
-            .get_arguments()
-            .filter_map(Arg::get_long)
-            .map(str::to_owned)
-            .filter(|name| !NOT_LAYERED.contains(&name.as_str()))
-            .collect()
-    };
+) -> anyhow::Result<(A, Layers)> {
+    let (subcommand, words) = subcommand_of(argv);
+    let names = OptionNames::of(subcommand);
     // A job file is written for `run`; others take of it what they know.
-    let (mut known, of_run) = (names(subcommand), names("run"));
-    known.retain(|name| resumed.is_none() || !is_fixed(name));
-    let every: Vec<&str> = of_run.iter().chain(&known).map(String::as_str).collect();
-    let lists = root.get_arguments().filter(|option| matches!(option.get_action(), ArgAction::Append));
-    let lists: Vec<&str> = lists.filter_map(Arg::get_long).collect();
-
-    let mut warnings = mangled_argv::notes(rest);
+    let every = names.run.iter().chain(&names.own).map(String::as_str);
+    let every: Vec<&str> = every.filter(|name| !NOT_LAYERED.contains(name)).collect();
+    let lists: Vec<&str> = names.lists.iter().map(String::as_str).collect();
+    let mut warnings = mangled_argv::notes(words);
     let from_environment = environment_items(environment, &every, &mut warnings);
     let job_path = job_file_path(&typed, environment);
     let job = match &job_path {
@@ -115,93 +79,103 @@ pub fn layered(
         None => JobFile::default(),
     };
     let from_job = job_items(&job, &job_path.unwrap_or_default());
-
-    let mut taken: Vec<String> = known.iter().filter(|name| is_typed(&typed, name)).cloned().collect();
-    if typed.try_get_many::<OsString>(COMMAND).is_ok_and(|words| words.is_some()) {
-        taken.push(COMMAND.to_owned());
-    }
-    for (switch, other) in OPPOSITES {
-        if typed.try_get_one::<bool>(switch).is_ok_and(|on| on == Some(&true)) {
-            taken.push(other.to_owned());
-        }
-    }
-    let (mut front, mut back) = (Vec::new(), Vec::new());
-    let mut added: Vec<OptionItem> = Vec::new();
-    let mut identity = SharedIdentity::default();
     let from_run = resumed.map(Resumed::items).unwrap_or_default();
+
+    let is_known =
+        |name: &&str| !NOT_LAYERED.contains(name) && (resumed.is_none() || !DEFINES_RUN.contains(name));
+    let known = names.own.iter().map(String::as_str).filter(is_known).collect();
+    let mut line = LayeredLine::begin(subcommand, known, &typed);
     for layer in [from_environment, from_job, from_run] {
-        let fitting: Vec<OptionItem> = layer
-            .into_iter()
-            .filter(|item| item.name == COMMAND || known.contains(&item.name))
-            .filter(|item| !is_replaced(&item.name, &taken))
-            .collect();
-        for item in fitting {
-            if let Some(shared) = identity.member(&item.name) {
-                check(subcommand, &item)?;
-                let value = item.tokens.last().and_then(|token| Some(token.to_str()?.split_once('=')?.1));
-                *shared = value.map(|value| SharedValue { value: value.to_owned(), origin: item.origin });
-                taken.push(item.name);
-                continue;
-            }
-            let opposite = OPPOSITES.iter().find(|(switch, _)| *switch == item.name && item.is_on());
-            taken.extend(opposite.map(|(_, other)| (*other).to_owned()));
-            taken.push(item.name.clone());
-            if item.name != COMMAND {
-                front.extend(item.tokens.iter().cloned());
-                added.push(item);
-            } else if known.iter().any(|name| name == "shell") {
-                back.extend(item.tokens);
-            }
-        }
+        line.add(layer)?;
     }
     if let Some(resumed) = resumed {
         let [options, command] = resumed.fixed();
-        front.extend(options);
-        back = command;
+        line.front.extend(options);
+        line.back = command;
     }
-    let is_all_typed = front.is_empty() && back.is_empty();
-    let matches = if is_all_typed { typed } else { parsed(subcommand, front, rest, back, &added)? };
-    let mut settings = settings_of(&matches);
+    let identity = std::mem::take(&mut line.identity);
+    let all = line.parsed(typed, words)?;
+    let mut settings = settings_of(&all);
     settings.cwd = Some(OsText(environment.cwd.clone().into_os_string()));
     if let Some(resumed) = resumed {
         settings.cwd = resumed.cwd().or(settings.cwd);
         settings.env.clone_from(&resumed.header.settings.env);
     }
     settings.env.extend(job.env);
-    let options = options_of(root.find_subcommand(subcommand).unwrap_or(&root), &matches);
-    Ok(Layered { matches, warnings, options, identity, settings })
+    let options = options_of(&names.own, &all);
+    Ok((all.args()?, Layers { warnings, options, identity, settings }))
 }
 
-/// What was typed as `rest` with the options in `front` of it, of which some were `added` by weaker layers, and the command
-/// at its `back`.
-fn parsed(
-    subcommand: &str,
+/// The command line with what weaker layers add to it, from the strongest to the weakest.
+struct LayeredLine<'a> {
+    subcommand: &'a str,
+    known: Vec<&'a str>,
+    /// What stronger layers have said.
+    taken: Vec<String>,
+    /// Options that come before what was typed.
     front: Vec<OsString>,
-    rest: &[OsString],
+    /// `--` and the command, where none was typed.
     back: Vec<OsString>,
-    added: &[OptionItem],
-) -> anyhow::Result<ArgMatches> {
-    let start = [OsString::from("canfar-run"), OsString::from(subcommand)];
-    // Two `--` would make the second one a word of the command.
-    let rest =
-        if back.is_empty() { rest } else { rest.strip_suffix(&[OsString::from("--")]).unwrap_or(rest) };
-    let argv = start.into_iter().chain(front).chain(rest.iter().cloned()).chain(back);
-    let mut matches = Cli::command().try_get_matches_from(argv).or_else(|error| {
-        added.iter().try_for_each(|item| check(subcommand, item))?;
-        Err(anyhow::Error::from(error))
-    })?;
-    matches.remove_subcommand().map(|(_, matches)| matches).context("the subcommand is gone")
+    added: Vec<OptionItem>,
+    identity: SharedIdentity,
 }
 
-pub(super) fn is_typed(matches: &ArgMatches, name: &str) -> bool {
-    let id = id_of(name);
-    matches.try_contains_id(&id).unwrap_or(false)
-        && matches.value_source(&id) == Some(ValueSource::CommandLine)
-}
+impl<'a> LayeredLine<'a> {
+    fn begin<A: Args>(subcommand: &'a str, known: Vec<&'a str>, typed: &Typed<A>) -> Self {
+        let said = known.iter().chain(&[COMMAND]).filter(|name| typed.is_typed(name)).copied();
+        let opposites = OPPOSITES.iter().filter(|(switch, _)| typed.is_on(switch)).map(|(_, other)| *other);
+        Self {
+            taken: said.chain(opposites).map(str::to_owned).collect(),
+            subcommand,
+            known,
+            front: Vec::new(),
+            back: Vec::new(),
+            added: Vec::new(),
+            identity: SharedIdentity::default(),
+        }
+    }
 
-/// clap's id of an option: its field's name.
-fn id_of(name: &str) -> String {
-    if name == "type" { "entry_type".to_owned() } else { name.replace('-', "_") }
+    /// Adds what a layer says and no stronger one has said.
+    fn add(&mut self, mut layer: Vec<OptionItem>) -> anyhow::Result<()> {
+        layer.retain(|item| {
+            (item.name == COMMAND || self.known.contains(&item.name.as_str()))
+                && !is_replaced(&item.name, &self.taken)
+        });
+        for item in layer {
+            self.taken.push(item.name.clone());
+            if let Some(shared) = self.identity.member(&item.name) {
+                check(self.subcommand, &item)?;
+                let value = item.tokens.last().and_then(|token| Some(token.to_str()?.split_once('=')?.1));
+                *shared = value.map(|value| SharedValue { value: value.to_owned(), origin: item.origin });
+                continue;
+            }
+            let opposite = OPPOSITES.iter().find(|(switch, _)| *switch == item.name && item.is_on());
+            self.taken.extend(opposite.map(|(_, other)| (*other).to_owned()));
+            if item.name != COMMAND {
+                self.front.extend(item.tokens.iter().cloned());
+                self.added.push(item);
+            } else if self.known.contains(&"shell") {
+                self.back.extend(item.tokens);
+            }
+        }
+        Ok(())
+    }
+
+    /// All of it as if typed; `words` were, after the subcommand.
+    fn parsed<A: Args>(self, typed: Typed<A>, words: &[OsString]) -> anyhow::Result<Typed<A>> {
+        let Self { subcommand, front, back, added, .. } = self;
+        if front.is_empty() && back.is_empty() {
+            return Ok(typed);
+        }
+        // Two `--` would make the second one a word of the command.
+        let end = if back.is_empty() { None } else { words.strip_suffix(&[OsString::from("--")]) };
+        let start = ["canfar-run".into(), subcommand.into()];
+        let line = start.into_iter().chain(front).chain(end.unwrap_or(words).iter().cloned()).chain(back);
+        Typed::parse(line).or_else(|error| {
+            added.iter().try_for_each(|item| check(subcommand, item))?;
+            Err(error.into())
+        })
+    }
 }
 
 /// Whether a stronger layer has this option, or another one that replaces it.
@@ -260,88 +234,69 @@ fn job_items(job: &JobFile, path: &Path) -> Vec<OptionItem> {
     options.chain(command).collect()
 }
 
-/// `--name=value`, which no value can escape from.
-pub(super) fn token(name: &str, value: &OsStr) -> OsString {
-    let mut token = OsString::from(format!("--{name}="));
-    token.push(value);
-    token
-}
-
-fn job_file_path(matches: &ArgMatches, environment: &Environment) -> Option<PathBuf> {
-    let typed = matches.try_get_one::<PathBuf>("job_file").ok().flatten().cloned();
-    let given = typed.or_else(|| environment.get("CANFAR_RUN_JOB_FILE").map(PathBuf::from));
-    match given {
-        Some(path) => Some(environment.absolute(&path)),
+fn job_file_path<A: Args>(typed: &Typed<A>, environment: &Environment) -> Option<PathBuf> {
+    let named = typed.values("job-file").pop().or_else(|| environment.get("CANFAR_RUN_JOB_FILE"));
+    match named {
+        Some(path) => Some(environment.absolute(Path::new(path))),
         None => Some(PathBuf::from(DEFAULT_JOB_FILE)).filter(|path| path.try_exists().unwrap_or(true)),
     }
 }
 
 /// Lets the option itself judge a value of a weaker layer, so that the error can name where it comes from.
 fn check(subcommand: &str, item: &OptionItem) -> anyhow::Result<()> {
-    let argv = ["canfar-run".into(), subcommand.into()].into_iter().chain(item.tokens.iter().cloned());
-    if let Err(error) = Cli::command().try_get_matches_from(argv)
-        // It is not the whole line.
-        && error.kind() != ErrorKind::MissingRequiredArgument
-    {
-        bail!("{}: {}", item.origin, first_line(&error));
+    match refusal_of(subcommand, &item.tokens) {
+        Some(error) => bail!("{}: {}", item.origin, first_line(&error)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What the run's list keeps of the options.
-fn settings_of(matches: &ArgMatches) -> Settings {
-    let lasting = LASTING.into_iter().filter(|name| is_typed(matches, name));
-    let value = |name: &str| matches.get_raw(&id_of(name))?.next_back().map(|value| OsText(value.to_owned()));
+fn settings_of<A: Args>(all: &Typed<A>) -> Settings {
+    let lasting = LASTING.into_iter().filter(|name| all.is_typed(name));
+    let value = |name| all.values(name).pop().map(|value| OsText(value.to_owned()));
     let options = lasting.filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
     Settings { options, ..Settings::default() }
 }
 
 /// The options that are not defaults, by name. Of a long list, such as a shell's expansion of a glob, only how long it is
 /// and its ends: the list of inputs has it all.
-fn options_of(command: &clap::Command, matches: &ArgMatches) -> BTreeMap<String, serde_json::Value> {
+fn options_of<A: Args>(names: &[String], all: &Typed<A>) -> BTreeMap<String, serde_json::Value> {
     let text = |value: &OsStr| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let names = command.get_arguments().filter_map(Arg::get_long).filter(|name| is_typed(matches, name));
-    names
-        .map(|name| {
-            let values: Vec<&OsStr> = matches.get_raw(&id_of(name)).into_iter().flatten().collect();
-            let value = match values.as_slice() {
-                [value] => text(value).into(),
-                [first, .., last] if values.len() > MOST_VALUES => {
-                    serde_json::json!({"count": values.len(), "first": text(first), "last": text(last)})
-                }
-                values => values.iter().map(|value| text(value)).collect(),
-            };
-            (name.to_owned(), value)
-        })
-        .collect()
+    let value = |name| match all.values(name).as_slice() {
+        [value] => text(value).into(),
+        values @ [first, .., last] if values.len() > MOST_VALUES => {
+            serde_json::json!({"count": values.len(), "first": text(first), "last": text(last)})
+        }
+        values => values.iter().map(|value| text(value)).collect(),
+    };
+    let said = names.iter().filter(|name| all.is_typed(name));
+    said.map(|name| (name.clone(), value(name))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
 
-    use clap::CommandFactory;
     use serde_json::json;
 
-    use super::{Layered, layered};
-    use crate::cli::Cli;
+    use super::{Layers, layered};
+    use crate::cli::{RunArgs, Typed};
     use crate::environment::Environment;
 
     /// What `run` is given by what was typed, the environment and a job file.
-    fn of(typed: &[&str], variables: &[(&str, &str)], job: &str) -> anyhow::Result<Layered> {
+    fn of(typed: &[&str], variables: &[(&str, &str)], job: &str) -> anyhow::Result<Layers> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("job.toml");
         std::fs::write(&path, job)?;
-        let rest: Vec<OsString> = std::iter::once(OsString::from(format!("--job-file={}", path.display())))
-            .chain(typed.iter().map(OsString::from))
-            .collect();
-        let argv = ["canfar-run", "run"].map(OsString::from).into_iter().chain(rest.iter().cloned());
-        let matches = Cli::command().try_get_matches_from(argv)?;
+        let job_file = format!("--job-file={}", path.display());
+        let argv = ["canfar-run", "run", &job_file].into_iter().chain(typed.iter().copied());
+        let argv: Vec<OsString> = argv.map(OsString::from).collect();
         let environment = Environment {
             variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             cwd: folder.path().to_owned(),
         };
-        layered("run", &rest, matches.subcommand_matches("run").unwrap().clone(), &environment, None)
+        let typed = Typed::<RunArgs>::parse(argv.clone())?;
+        Ok(layered(typed, &argv, &environment, None)?.1)
     }
 
     /// Names of the options that are left, but for the job file.

@@ -16,7 +16,7 @@ const SHELLS: [&[u8]; 6] = [b"sh", b"bash", b"dash", b"ksh", b"zsh", b"ash"];
 ///
 /// # Errors
 /// When a word before the command is empty, or the script after `sh -c` came apart.
-pub fn check(argv: &[OsString]) -> anyhow::Result<()> {
+pub(super) fn check(argv: &[OsString]) -> anyhow::Result<()> {
     let (ours, command) = at_command(argv);
     if let Some(place) = ours.iter().position(|word| word.is_empty()) {
         let after = if place > 1 { ours[place - 1].display().to_string() } else { "canfar-run".to_owned() };

@@ -2,6 +2,7 @@
 
 mod engines;
 mod identity;
+mod item;
 mod job_file;
 mod layers;
 mod mangled_argv;
@@ -13,12 +14,21 @@ mod test_times;
 mod usage_errors;
 mod wrong_name;
 
+use std::ffi::OsString;
+
+use crate::cli::Command;
+
 pub use identity::{ReplicaIdentity, SharedIdentity, SharedValue, identify, replica_count};
-pub use layers::{Layered, layered};
-pub use mangled_argv::check;
-pub use progress::ProgressMode;
-pub(crate) use resumed::is_fixed;
+pub use layers::{Layers, layered};
 pub use resumed::{Resumed, refuse_fixed};
-pub use run::{GivenOptions, RunConfig, Verbosity, source_of};
+pub use run::{RunConfig, input_spec_of, verbosity_of};
 pub use test_times::heartbeat_times;
-pub use usage_errors::explained;
+
+/// What a command line (the program's name first) asks for.
+///
+/// # Errors
+/// When it is wrong, or came apart on its way here; also where help or the version was asked for.
+pub fn read(argv: &[OsString]) -> anyhow::Result<Command> {
+    mangled_argv::check(argv)?;
+    Command::parse(argv).map_err(|error| usage_errors::explained(error, argv))
+}

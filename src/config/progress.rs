@@ -3,19 +3,9 @@
 use std::io::IsTerminal;
 
 use crate::cli;
-use crate::config::Verbosity;
 use crate::environment::Environment;
-
-/// What tells how far a launch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProgressMode {
-    /// A bar with what runs, drawn anew as long as it runs; lines where others draw already.
-    Bar,
-    /// A line now and then.
-    Lines,
-    /// Nothing.
-    Nothing,
-}
+use crate::terminal::console::Verbosity;
+use crate::terminal::progress::ProgressMode;
 
 /// What was asked for, as far as it can be had, and what to say where it can't.
 pub(super) fn progress_of(

@@ -97,11 +97,10 @@ fn tasks_that_fit(size: u64, room: u64) -> anyhow::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use tempfile::TempDir;
 
     use super::Resources;
-    use crate::cli::Cli;
+    use crate::cli::{RunArgs, Typed};
     use crate::host::cgroup::Cgroup;
     use crate::host::limits::JobsRule;
 
@@ -125,8 +124,8 @@ mod tests {
 
     fn resolved(options: &[&str], files: &[(&str, &str)]) -> anyhow::Result<Resources> {
         let root = container(files);
-        let typed = Cli::try_parse_from(std::iter::once(&"canfar-run").chain(options))?;
-        Resources::resolve(&typed.run.tasks, &Cgroup::below(root.path()))
+        let line = ["canfar-run", "run"].iter().chain(options).map(Into::into);
+        Resources::resolve(&Typed::<RunArgs>::parse(line)?.args()?.tasks, &Cgroup::below(root.path()))
     }
 
     const MEMORY: (&str, &str) = ("memory.max", "34359738368\n");

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::bail;
-use clap::ArgMatches;
 
-use crate::config::layers::{COMMAND, OptionItem, is_typed, token};
+use crate::cli::{DEFINES_RUN, ResumeArgs, Typed};
+use crate::config::item::{COMMAND, OptionItem, token};
 use crate::record::inputs::{Command, Header};
 use crate::text::OsText;
 
@@ -28,35 +28,16 @@ pub(super) const LASTING: [&str; 13] = [
     "merge",
 ];
 
-/// Options that say what a run is.
-const FIXED: [&str; 10] = [
-    "input",
-    "files-from",
-    "null",
-    "exclude",
-    "type",
-    "allow-empty",
-    "strategy",
-    "shell",
-    "results-dir",
-    "accept-changed-command",
-];
-
-/// Whether an option of `run` is none of `resume`.
-pub(crate) fn is_fixed(name: &str) -> bool {
-    FIXED.contains(&name)
-}
-
 /// Refuses what says what a run is.
 ///
 /// # Errors
 /// Names the first such option that was typed.
-pub fn refuse_fixed(typed: &ArgMatches) -> anyhow::Result<()> {
+pub fn refuse_fixed(typed: &Typed<ResumeArgs>) -> anyhow::Result<()> {
     let why = "a run that is resumed has its own files, shares and command, which its list (inputs.jsonl) keeps. Leave it out; for other files or another command begin a new run";
-    if let Some(name) = FIXED.into_iter().find(|name| is_typed(typed, name)) {
+    if let Some(name) = DEFINES_RUN.into_iter().find(|name| typed.is_typed(name)) {
         bail!("--{name} has no place after `resume`: {why}");
     }
-    if typed.try_get_many::<OsString>(COMMAND).is_ok_and(|words| words.is_some()) {
+    if typed.is_typed(COMMAND) {
         bail!("a command has no place after `resume`: {why}");
     }
     Ok(())

@@ -9,17 +9,19 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::fs::{Access, access};
 
-use crate::cli::{Color, InputArgs, Rerun, RunArgs, TaskArgs};
+use crate::cli::{InputArgs, MessageArgs, RunArgs, TaskArgs};
 use crate::config::identity::{ReplicaIdentity, identify};
-use crate::config::layers::Layered;
-use crate::config::progress::{ProgressMode, progress_of};
+use crate::config::layers::Layers;
+use crate::config::progress::progress_of;
 use crate::config::resources::Resources;
 use crate::config::test_times::{heartbeat_times, worker_idle};
 use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
 use crate::host::cgroup::{Cgroup, MemoryGroup};
 use crate::host::limits::JobsRule;
+use crate::listing::Rules;
 use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::model::outcome::Rerun;
 use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
 use crate::process::program;
@@ -33,34 +35,16 @@ use crate::run::result::{ResultKind, ResultRule};
 use crate::run::schedule::{MaxFailures, Retries};
 use crate::run::scratch;
 use crate::template::Template;
+use crate::terminal::console::Verbosity;
+use crate::terminal::progress::ProgressMode;
 use crate::text::OsText;
-
-/// What a launch was given to work on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GivenOptions {
-    /// Patterns or a list.
-    Source(InputSpec),
-    /// Nothing: the run's own list.
-    OwnList,
-}
-
-/// How much is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
-    /// Failures and errors.
-    Quiet,
-    /// Start, failures, progress, summary.
-    Normal,
-    /// Every task.
-    Verbose,
-}
 
 /// Settings of one launch.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a policy of its own")]
 pub struct RunConfig {
-    /// Where files come from.
-    pub given: GivenOptions,
+    /// Where files come from; `None` for the run's own list.
+    pub input_spec: Option<InputSpec>,
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
     /// The run's directory, absolute.
@@ -119,8 +103,6 @@ pub struct RunConfig {
     pub worker_idle: Duration,
     /// What tells how far it is.
     pub progress: ProgressMode,
-    /// Whether messages are coloured.
-    pub color: Color,
     /// Whether the summary goes to stdout as JSON.
     pub json: bool,
     /// Options that are not defaults, for the journal.
@@ -142,29 +124,24 @@ impl RunConfig {
     ///
     /// # Errors
     /// When options contradict each other, the command is missing or can't run, or the identity is unclear.
-    pub fn resolve(args: &RunArgs, layered: Layered, environment: &Environment) -> anyhow::Result<Self> {
-        let given = source_of(&args.inputs, environment)?;
+    pub fn resolve(args: &RunArgs, layers: Layers, environment: &Environment) -> anyhow::Result<Self> {
+        let input_spec = input_spec_of(&args.inputs, environment)?;
         let (id, count) = (args.share.replica_id.as_deref(), args.share.replica_count.as_deref());
-        let identity = identify(id, count, &layered.identity, environment)?;
+        let identity = identify(id, count, &layers.identity, environment)?;
         let manner = manner_of(args)?;
         let (command, template) = command_of(&args.tasks, manner, &args.inputs, environment)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
-        let env = &layered.settings.env;
+        let env = &layers.settings.env;
         let tasks = TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, env);
         let work_folder = work_folder(args.tasks.chdir.as_deref(), environment)?;
-        let (cwd, work_folder) = as_given(&layered.settings, work_folder, environment)?;
+        let (cwd, work_folder) = as_given(&layers.settings, work_folder, environment)?;
         let messages = &args.messages;
-        let verbosity = match (messages.verbose.unwrap_or(false), messages.quiet.unwrap_or(false)) {
-            (true, true) => bail!("--verbose and --quiet contradict each other: give one of them"),
-            (true, false) => Verbosity::Verbose,
-            (false, true) => Verbosity::Quiet,
-            (false, false) => Verbosity::Normal,
-        };
+        let verbosity = verbosity_of(messages)?;
         let (progress, note) = progress_of(messages.progress, verbosity, environment);
         let scratch = scratch_of(args.tasks.tmp_dir.as_deref(), &results_dir, environment)?;
         Ok(Self {
-            given,
+            input_spec,
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
             identity,
             strategy: args.share.strategy,
@@ -190,11 +167,10 @@ impl RunConfig {
             heartbeat: heartbeat_times(environment)?,
             worker_idle: worker_idle(environment)?,
             progress,
-            color: messages.color,
             json: messages.json.unwrap_or(false),
             warnings: warnings_of(&command, &template, resources.notes.into_iter().chain(note)),
-            options: layered.options,
-            settings: layered.settings,
+            options: layers.options,
+            settings: layers.settings,
             session: environment.get(SESSION).map(|session| session.to_string_lossy().into_owned()),
             cwd,
             started_in: environment.cwd.clone(),
@@ -255,17 +231,39 @@ impl RunConfig {
         }
     }
 
+    /// How its list is made.
+    pub fn listing_rules(&self) -> Rules<'_> {
+        Rules {
+            allow_empty: self.allow_empty,
+            with_sizes: self.strategy.needs_sizes(),
+            results_dir: &self.results_dir,
+        }
+    }
+
     /// The words of the command in which files may be named.
     pub fn command_words(&self) -> &[OsString] {
         self.template.words()
     }
 }
 
-/// Where files come from, with relative patterns and lists as seen from the working directory.
+/// How much is to be said.
 ///
 /// # Errors
 /// When options contradict each other.
-pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<GivenOptions> {
+pub fn verbosity_of(messages: &MessageArgs) -> anyhow::Result<Verbosity> {
+    match (messages.verbose.unwrap_or(false), messages.quiet.unwrap_or(false)) {
+        (true, true) => bail!("--verbose and --quiet contradict each other: give one of them"),
+        (true, false) => Ok(Verbosity::Verbose),
+        (false, true) => Ok(Verbosity::Quiet),
+        (false, false) => Ok(Verbosity::Normal),
+    }
+}
+
+/// Where files come from, with relative patterns and lists as seen from the working directory; `None` for the run's own list.
+///
+/// # Errors
+/// When options contradict each other.
+pub fn input_spec_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<Option<InputSpec>> {
     let null = inputs.null.unwrap_or(false);
     match (&inputs.files_from, inputs.input.is_empty()) {
         (Some(_), false) => bail!("--input and --files-from are two ways to say the same: give one of them"),
@@ -278,13 +276,13 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
             } else {
                 place("--files-from", file, environment)?
             };
-            Ok(GivenOptions::Source(InputSpec::List { file: OsText(file.into_os_string()), null }))
+            Ok(Some(InputSpec::List { file: OsText(file.into_os_string()), null }))
         }
         (None, _) if null => bail!("--null is about the list of --files-from, and there is none"),
         (None, true) if !inputs.exclude.is_empty() => {
             bail!("--exclude needs --input: it says what to leave out of what that finds")
         }
-        (None, true) => Ok(GivenOptions::OwnList),
+        (None, true) => Ok(None),
         (None, false) => {
             if let Some(place) = inputs.input.iter().position(|pattern| pattern.is_empty()) {
                 bail!(
@@ -293,7 +291,7 @@ pub fn source_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Resul
                 );
             }
             let as_given = |texts: &[OsString]| texts.iter().cloned().map(OsText).collect();
-            Ok(GivenOptions::Source(InputSpec::Patterns {
+            Ok(Some(InputSpec::Patterns {
                 patterns: as_given(&inputs.input),
                 cwd: has_relative(inputs).then(|| OsText(environment.cwd.clone().into_os_string())),
                 exclude: as_given(&inputs.exclude),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::config::layers::PREFIX;
+use crate::config::item::PREFIX;
 use crate::environment::Environment;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::units::{self, parse_duration};

@@ -12,7 +12,7 @@ use crate::config::mangled_argv::{blank_inside, rejoined, toml_text, typographic
 use crate::config::wrong_name::meant;
 
 /// The parser's error, or what is behind it.
-pub fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error {
+pub(super) fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error {
     if !error.use_stderr() {
         return error.into();
     }

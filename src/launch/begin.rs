@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::config::Verbosity;
 use crate::exit_code::{CannotWrite, ExitCode};
 use crate::host::cgroup::MemoryGroup;
 use crate::host::limits::JobsRule;
@@ -38,7 +37,7 @@ use crate::run::recorder::Recorder;
 use crate::run::scratch::{Owner, Scratch, remove_leftovers_of_dead};
 use crate::store::atomic_file::{ABANDONED, remove_leftovers};
 use crate::store::pulse;
-use crate::terminal::console::Tone;
+use crate::terminal::console::{Tone, Verbosity};
 use crate::threads::locked;
 use crate::units;
 

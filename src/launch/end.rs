@@ -7,7 +7,6 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::clock;
-use crate::config::Verbosity;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageError;
 use crate::journal::event::{Event, LaunchProgress, ResultsWritten, StopReason, Stopped};
@@ -29,7 +28,7 @@ use crate::run::recorder::{Counters, Recorder};
 use crate::run::schedule::{self, Work};
 use crate::run::worker::{SharedWorkerState, WorkerSlot};
 use crate::store::pulse;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::threads::locked;
 use crate::units;
 

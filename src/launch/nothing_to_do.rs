@@ -6,7 +6,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::config::Verbosity;
 use crate::journal::launches::launches_of;
 use crate::launch::Launcher;
 use crate::listing::{self, Rules};
@@ -18,7 +17,7 @@ use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::inputs::{InputList, InputSpec};
 use crate::store::layout::Layout;
 use crate::template::shell_quote;
-use crate::terminal::console::Tone;
+use crate::terminal::console::{Tone, Verbosity};
 use crate::units;
 
 /// A remark is not worth a longer search: many containers may look at one time.

@@ -1,8 +1,8 @@
 //! Which tasks of a share a launch has to run, and when in it.
 
-use crate::cli::Rerun;
 use crate::journal::state::JournalState;
 use crate::model::counts::TaskState;
+use crate::model::outcome::Rerun;
 use crate::run::queue::TasksByStage;
 
 /// What is left of a share.

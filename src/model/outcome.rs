@@ -12,6 +12,17 @@ pub enum Status {
     Failed,
 }
 
+/// Which tasks with a failed record run again on a later launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rerun {
+    /// Failed ones, but not those that died with their container (`lost`).
+    Failed,
+    /// Failed and lost ones.
+    All,
+    /// None.
+    Never,
+}
+
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::replica::Replica;
 
 /// How a list is shared out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
     /// Contiguous, sizes differ by at most one.

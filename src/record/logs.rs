@@ -110,7 +110,7 @@ impl Write for CountedReader<'_> {
 }
 
 /// One of the two streams of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputStream {
     /// Standard output.
     Stdout,

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use crate::config::Verbosity;
 use crate::model::histogram::Quantiles;
 use crate::model::usage::{Slow, UsageFigures};
 use crate::report::advice;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
 /// Which tasks are slow: they took so many times as long as half of all, of at least so many, and at least so many seconds.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::{ProgressMode, Verbosity};
 use crate::journal::event::StopReason;
 use crate::model::counts::TaskCounts;
 use crate::model::failures::{FailureGroup, FailureGroups};
@@ -17,8 +16,8 @@ use crate::report::figures::{self, seconds};
 use crate::report::groups;
 use crate::run::execute::Attempt;
 use crate::run::recorder::{EndedAttempt, NextStep, Observer};
-use crate::terminal::console::{Console, Tone};
-use crate::terminal::progress::ProgressState;
+use crate::terminal::console::{Console, Tone, Verbosity};
+use crate::terminal::progress::{ProgressMode, ProgressState};
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.

@@ -1,6 +1,5 @@
 //! What `merge` says at its end.
 
-use crate::config::Verbosity;
 use crate::merge::{Heard, MissingReplica, Proof, ResourceUsage, Targets};
 use crate::model::outcome::Cause;
 use crate::model::usage::UsageFigures;
@@ -8,7 +7,7 @@ use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
 use crate::report::doubts::without_result;
 use crate::report::{figures, groups};
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
 /// Replicas, files and problems are named up to so many.

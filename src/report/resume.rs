@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::config::Verbosity;
 use crate::report::launch::LaunchSummary;
-use crate::terminal::console::{Console, Tone};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
 /// How a resume went, over all shares: what is printed with `--json`.

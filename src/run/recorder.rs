@@ -30,7 +30,7 @@ const STDERR_TAIL: usize = 2048;
 const MOST_DOUBTFUL: u64 = 256 * 1024 * 1024;
 
 /// `--logs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepLogs {
     /// The output of failed attempts is kept, and of ok ones without a result where one was expected.
     Failed,

@@ -14,7 +14,7 @@ use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
 
 /// `--result`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultKind {
     /// The result file if not empty, else all of standard output if it is JSON, else its last line if that is a JSON object or array, else none.
     Auto,

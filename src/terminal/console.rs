@@ -7,10 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::cli::Color;
-use crate::config::Verbosity;
 use crate::terminal::printer::{Picture, Printer};
-use crate::terminal::screen::{Claim, Screen};
+use crate::terminal::screen::{Claim, Color, Screen};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Failures and errors.
+    Quiet,
+    /// Start, failures, progress, summary.
+    Normal,
+    /// Every task.
+    Verbose,
+}
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,17 @@ const BAR: std::ops::RangeInclusive<usize> = 8..=32;
 /// Times of running tasks stand in so many columns.
 const TIME: usize = 10;
 
+/// What tells how far a launch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressMode {
+    /// A bar with what runs, drawn anew as long as it runs; lines where others draw already.
+    Bar,
+    /// A line now and then.
+    Lines,
+    /// Nothing.
+    Nothing,
+}
+
 /// How far a launch is. Slots write to it as they begin and end, each at a place of its own.
 #[derive(Debug)]
 pub(crate) struct ProgressState {

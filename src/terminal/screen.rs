@@ -7,8 +7,18 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::termios::{tcgetpgrp, tcgetwinsize};
 
-use crate::cli::Color;
 use crate::terminal::printer::{Page, Picture};
+
+/// Where there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    /// On terminals.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
 
 /// Where we are a terminal's only one to draw: held as long as we draw.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use canfar_run::cli::{Cli, RunArgs};
-use canfar_run::config::{RunConfig, check, explained, layered};
+use canfar_run::cli::Command;
+use canfar_run::config::{RunConfig, layered, read};
 use canfar_run::environment::Environment;
 use canfar_run::units::{duration, parse_duration, parse_size};
-use clap::{CommandFactory, FromArgMatches};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -78,21 +77,14 @@ fn words() -> impl Strategy<Value = Vec<OsString>> {
 fn settle(words: &[OsString], environment: &Environment) -> Result<(), String> {
     let argv: Vec<OsString> = std::iter::once("canfar-run".into()).chain(words.iter().cloned()).collect();
     let said = |error: anyhow::Error| format!("{error:#}");
-    check(&argv).map_err(said)?;
-    let matches =
-        Cli::command().try_get_matches_from(&argv).map_err(|error| explained(error, &argv).to_string())?;
-    let (name, typed) = matches.subcommand().unwrap_or(("run", &matches));
-    let begin = if matches.subcommand_name().is_some() { 2 } else { 1 };
-    if !matches!(name, "run" | "plan") {
-        return Ok(());
+    match read(&argv).map_err(said)? {
+        Command::Run(typed) => {
+            let (args, layers) = layered(typed, &argv, environment, None).map_err(said)?;
+            RunConfig::resolve(&args, layers, environment).map(|_| ()).map_err(said)
+        }
+        Command::Plan(typed) => layered(typed, &argv, environment, None).map(|_| ()).map_err(said),
+        _ => Ok(()),
     }
-    let rest = argv.get(begin..).unwrap_or_default();
-    let mut layers = layered(name, rest, typed.clone(), environment, None).map_err(said)?;
-    if name == "plan" {
-        return Ok(());
-    }
-    let args = RunArgs::from_arg_matches_mut(&mut layers.matches).map_err(|error| error.to_string())?;
-    RunConfig::resolve(&args, layers, environment).map(|_| ()).map_err(said)
 }
 
 #[test]

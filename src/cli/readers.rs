@@ -1,0 +1,105 @@
+//! Options of the commands that read a run, and of `reset`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use crate::cli::values::{COLORS, OUTPUT_STREAMS, one_of};
+use crate::record::logs::OutputStream;
+use crate::terminal::screen::Color;
+
+/// Options of `merge`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as typed")]
+pub struct MergeArgs {
+    /// Results directories; records of a later one complete those of an earlier one
+    #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub dirs: Vec<PathBuf>,
+    /// Where the merged results go, as .json, .jsonl, .csv or .tsv; `-` prints them (JSON) [default: `final_results.json` in the first directory]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Merge only these directories, although results that are replaced have records of more
+    #[arg(long)]
+    pub alone: bool,
+    /// Call the result final although files are missing
+    #[arg(long)]
+    pub allow_missing: bool,
+    /// Write the paths without an ok record to this file, to be given to --files-from
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub missing: Option<PathBuf>,
+    /// End the paths of --missing with a NUL byte instead of a line end
+    #[arg(long)]
+    pub null: bool,
+    /// The summary as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Problems and errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Colours in messages
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = one_of(COLORS))]
+    pub color: Color,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as typed")]
+pub struct StatusArgs {
+    /// The run's results directory
+    #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// A row for every replica [without it, beyond 20 replicas: those that need attention, and the slowest]
+    #[arg(short, long)]
+    pub all: bool,
+    /// Show it again and again, until the run is complete
+    ///
+    /// On a terminal it is redrawn in place, elsewhere printed again when something changed. Ctrl-C ends it.
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Wait until nobody is at work: exits 0 if the run is complete, 1 if some files failed, 3 if files are left
+    #[arg(long)]
+    pub wait: bool,
+    /// As one JSON object (with --watch one a line)
+    #[arg(long)]
+    pub json: bool,
+    /// Colours
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = one_of(COLORS))]
+    pub color: Color,
+}
+
+/// Options of `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The run's directory (`results` if left out), and the task: its index in the list, its path or its base name
+    #[arg(value_name = "[RESULTS_DIR] TASK", num_args = 0..=2)]
+    pub words: Vec<OsString>,
+    /// Of all tasks that failed: which, why, and what each attempt printed
+    #[arg(long)]
+    pub failed: bool,
+    /// Just the bytes of one stream of a task's newest attempt whose output is kept, without headings
+    #[arg(long, value_name = "STREAM", value_parser = one_of(OUTPUT_STREAMS), conflicts_with = "failed")]
+    pub only: Option<OutputStream>,
+    /// What canfar-run itself said in the launches of a replica
+    #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only"], value_parser = clap::value_parser!(u32).range(1..))]
+    pub replica: Option<u32>,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The results directory
+    #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Where the page goes; `-` prints it [default: `report.html` in the results directory]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+/// Options of `reset`.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// The results directory
+    #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+}

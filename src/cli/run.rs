@@ -1,0 +1,280 @@
+//! Options of what begins or goes on with a run, and of `plan`, which takes them from the same environment and job file.
+
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueHint};
+
+use crate::cli::values::{
+    Auto, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES, Shares,
+    Threads, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result, parse_max_timeout,
+    parse_memory, parse_shares, parse_switch, parse_threads, parse_worker_tasks,
+};
+use crate::discover::EntryType;
+use crate::model::outcome::Rerun;
+use crate::model::shares::Strategy;
+use crate::run::recorder::KeepLogs;
+use crate::run::result::ResultKind;
+use crate::run::schedule::MaxFailures;
+use crate::terminal::screen::Color;
+use crate::units::parse_duration;
+
+/// Options that say what a run is, so that `resume` has none of them.
+pub const DEFINES_RUN: [&str; 10] = [
+    "input",
+    "files-from",
+    "null",
+    "exclude",
+    "type",
+    "allow-empty",
+    "strategy",
+    "shell",
+    "results-dir",
+    "accept-changed-command",
+];
+
+/// Options about inputs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Inputs")]
+pub struct InputArgs {
+    /// Files, directories or globs (`*` `?` `[...]` `**`), in quotes
+    ///
+    /// In quotes, so that canfar-run expands them and not the shell. Globs mean what they mean in Python's `glob.glob(..., recursive=True)`. A directory means the non-hidden files
+    /// under it; with --type dir, itself. May be repeated and take many values. Every one must match something. [default: the run's own list, if the
+    /// results directory has one]
+    #[arg(short, long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::AnyPath)]
+    pub input: Vec<OsString>,
+    /// Entries of a list, one a line, exactly as they are (`-` is stdin)
+    ///
+    /// In the order given, repeats once; they need not be files. Blank lines are skipped. A relative entry means the folder
+    /// where the run was begun: there its tasks start, in every launch. [default: none]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files_from: Option<PathBuf>,
+    /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub null: Option<bool>,
+    /// Leave out what these globs match (base names, unless with a `/`)
+    ///
+    /// Without a `/` a glob is about base names, with one about whole paths. A directory that matches is left out with all
+    /// below it. [default: none]
+    #[arg(long, value_name = "GLOB", num_args = 1.., action = ArgAction::Append, hide_short_help = true)]
+    pub exclude: Vec<OsString>,
+    /// What to match: Measurement Sets and Zarr stores are directories
+    #[arg(long = "type", value_name = "KIND", default_value = "file", value_parser = one_of(ENTRY_TYPES), hide_short_help = true)]
+    pub entry_type: EntryType,
+    /// A pattern that matches nothing is not an error [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub allow_empty: Option<bool>,
+}
+
+/// Options about the share.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Share")]
+pub struct ShareArgs {
+    /// Which replica this is, from 1 [default: `REPLICA_ID`, else 1]
+    #[arg(long, value_name = "N")]
+    pub replica_id: Option<String>,
+    /// How many replicas there are [default: `REPLICA_COUNT`, else 1]
+    #[arg(long, value_name = "N")]
+    pub replica_count: Option<String>,
+    /// How the list is shared out: even, chunk, stripe, size
+    ///
+    /// even: contiguous, sizes differ by at most one. chunk: as Python's `distributed.chunk`, the rest to the last replica.
+    /// stripe: every count-th, as `distributed.stripe`. size: bytes are spread, largest files first.
+    #[arg(long, value_name = "NAME", default_value = "even", value_parser = one_of(STRATEGIES), hide_possible_values = true)]
+    pub strategy: Strategy,
+}
+
+/// Options about tasks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tasks")]
+pub struct TaskArgs {
+    /// Tasks at a time; auto is the container's CPU quota
+    ///
+    /// auto: the quota divided by a number given with --threads, at least 1, and as many of these as memory allows. A number
+    /// is taken literally, but for --memory-per-task and for what the limits on open files and processes allow.
+    #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = parse_auto, allow_negative_numbers = true)]
+    pub jobs: Auto,
+    /// Threads each task's libraries may use [auto: quota / jobs, at least 1; inherit: their variables stay as they are]
+    #[arg(long, value_name = "N|auto|inherit", default_value = "auto", value_parser = parse_threads, allow_negative_numbers = true, hide_short_help = true)]
+    pub threads: Threads,
+    /// Keep jobs within the container's memory: so much for each, such as 4G (4 GiB) [default: measured]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, allow_negative_numbers = true, hide_short_help = true)]
+    pub memory_per_task: Option<u64>,
+    /// Longest time for one attempt, such as 90s or 1h30m [default: none]
+    #[arg(long, value_name = "DURATION", value_parser = parse_max_timeout, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
+    /// Time between TERM and KILL (at most 15s when canfar-run itself is stopped)
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
+    pub grace: Duration,
+    /// Extra attempts for a failed task in this launch
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true)]
+    pub retries: u32,
+    /// Pause before the first extra attempt; doubles each time, with jitter
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
+    pub retry_delay: Duration,
+    /// Start no more tasks beyond so many failures [auto: when the first 20 tasks all failed]
+    #[arg(long, value_name = "auto|none|N|N%", default_value = "auto", value_parser = parse_max_failures, allow_negative_numbers = true, hide_short_help = true)]
+    pub max_failures: MaxFailures,
+    /// Start no new task after this long; the rest is for the next launch [default: none]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
+    pub deadline: Option<Duration>,
+    /// On a later launch, which failed tasks run again? [all: also those that died with their container]
+    #[arg(long, value_name = "WHICH", default_value = "failed", value_parser = one_of(RERUNS), hide_short_help = true)]
+    pub rerun: Rerun,
+    /// A shell command line in place of COMMAND
+    ///
+    /// Run by /bin/sh. Placeholders become quoted parameters: no file name ever becomes shell text. [default: none]
+    #[arg(long, value_name = "STRING")]
+    pub shell: Option<OsString>,
+    /// COMMAND is started once a job and gets files as JSON [default: false]
+    ///
+    /// It stays. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":
+    /// ...}, and answers with one line on standard output: a JSON object, which is the result, or {"error": "..."}. Other
+    /// lines are its log. It ends when its input does.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch)]
+    pub worker: Option<bool>,
+    /// Start a worker afresh after so many tasks [default: never]
+    #[arg(long, value_name = "N", value_parser = parse_worker_tasks, allow_negative_numbers = true, hide_short_help = true)]
+    pub worker_tasks: Option<NonZeroU64>,
+    /// The tasks' working directory [task: each its own temporary one; default: where canfar-run was started]
+    #[arg(long, value_name = "DIR|task", value_hint = ValueHint::DirPath, hide_short_help = true)]
+    pub chdir: Option<PathBuf>,
+    /// Where tasks' temporary folders go [default: TMPDIR, /scratch, /tmp, results: the first writable, memory-backed ones last]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, hide_short_help = true)]
+    pub tmp_dir: Option<PathBuf>,
+    /// Program and arguments; {} is the file
+    #[arg(value_name = "COMMAND", last = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Options about results.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub struct ResultArgs {
+    /// The run's directory, created if need be
+    #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub results_dir: PathBuf,
+    /// What of a command's output is its result [auto: `$CANFAR_TASK_RESULT`, else stdout or its last line if JSON]
+    #[arg(long, value_name = "KIND", default_value = "auto", value_parser = one_of(RESULT_KINDS), hide_short_help = true)]
+    pub result: ResultKind,
+    /// Largest result
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_max_result, allow_negative_numbers = true, hide_short_help = true)]
+    pub max_result: u64,
+    /// Which tasks' output is kept
+    #[arg(long, value_name = "WHICH", default_value = "failed", value_parser = one_of(KEEP_LOGS), hide_short_help = true)]
+    pub logs: KeepLogs,
+    /// Merge at the end if the whole run is complete, as `canfar-run merge` does [default: false]
+    ///
+    /// At least the replica that finishes last finds it complete. It exits as both would: 1 if a file of any replica
+    /// failed.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub merge: Option<bool>,
+    /// Go on in a results directory although the command differs [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub accept_changed_command: Option<bool>,
+}
+
+/// Options about what is said.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Messages")]
+pub struct MessageArgs {
+    /// A line for every task [default: false]
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub verbose: Option<bool>,
+    /// Failures and errors only [default: false]
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub quiet: Option<bool>,
+    /// What tells how far it is: a bar, or a line now and then [auto: a bar on a terminal]
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = one_of(PROGRESS), hide_short_help = true)]
+    pub progress: Progress,
+    /// Colours in messages
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = one_of(COLORS), hide_short_help = true)]
+    pub color: Color,
+    /// The closing summary as one JSON object on stdout [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub json: Option<bool>,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Inputs.
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// Share.
+    #[command(flatten)]
+    pub share: ShareArgs,
+    /// Tasks.
+    #[command(flatten)]
+    pub tasks: TaskArgs,
+    /// Results.
+    #[command(flatten)]
+    pub results: ResultArgs,
+    /// Messages.
+    #[command(flatten)]
+    pub messages: MessageArgs,
+    /// Print the commands and stop; writes nothing
+    ///
+    /// Shell-quoted, one a line: those of this replica's share, after `resume` only what would be run again or for the
+    /// first time. [default: false]
+    #[arg(short = 'n', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Messages")]
+    pub dry_run: Option<bool>,
+    /// A TOML file with options, a command, and an `[env]` for the tasks
+    ///
+    /// Keys are named like the options; `command = [...]`; an `[env]` table for the tasks. [default: /etc/canfar-run.toml,
+    /// if it exists]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Inputs")]
+    pub job_file: Option<PathBuf>,
+}
+
+/// Options of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Inputs.
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// How many replicas there are [default: `REPLICA_COUNT`, else 1]
+    #[arg(long, value_name = "N", help_heading = "Share")]
+    pub replica_count: Option<String>,
+    /// How the list is shared out: even, chunk, stripe, size
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "even",
+        value_parser = one_of(STRATEGIES),
+        hide_possible_values = true,
+        help_heading = "Share"
+    )]
+    pub strategy: Strategy,
+    /// The run's directory: its list is shown if it has one and no input is given
+    #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
+    pub results_dir: PathBuf,
+    /// The plan as one JSON object [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch)]
+    pub json: Option<bool>,
+    /// A TOML file with options [default: /etc/canfar-run.toml, if it exists]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub job_file: Option<PathBuf>,
+}
+
+/// Options of `resume`: those of `run` that do not say what the run is.
+#[derive(Debug, Args)]
+#[command(mut_args(|arg| if arg.get_long().is_some_and(|name| DEFINES_RUN.contains(&name)) || arg.get_id() == "command" {
+    arg.hide(true)
+} else {
+    arg
+}))]
+pub struct ResumeArgs {
+    /// The run's results directory
+    #[arg(value_name = "RESULTS_DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Only these replicas' shares, such as 3,17,40-42 [default: all with missing or failed files]
+    #[arg(long, value_name = "LIST", value_parser = parse_shares, help_heading = "Share")]
+    pub shares: Option<Shares>,
+    /// All of `run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+}

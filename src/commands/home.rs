@@ -1,0 +1,81 @@
+//! The folder where a run was begun: what relative entries of its list mean, wherever a launch is started.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::config::RunConfig;
+use crate::model::provenance::NamedFile;
+use crate::record::inputs::{InputList, InputSpec};
+use crate::run::execute::WorkFolder;
+use crate::terminal::console::{Console, Tone, Verbosity};
+use crate::units;
+
+/// The launch as the run needs it: where its share has relative entries, they, and with them the tasks and
+/// what is relative in the command, mean the folder where the run was begun. The program is looked for from there.
+///
+/// # Errors
+/// When that folder is not there, or has no such program.
+pub(super) fn at_home(config: &RunConfig, list: &InputList, console: &Console) -> anyhow::Result<RunConfig> {
+    let Some((folder, entry)) = home_elsewhere(config, list)? else {
+        return config.clone().with_program();
+    };
+    let (entry, folder_shown) = (units::path(&entry), units::path(folder));
+    anyhow::ensure!(
+        folder.is_dir(),
+        "the entries of this run's list are relative, such as {entry}: they mean the folder where the run was begun, {folder_shown}, and there is no such directory here. Launch where that folder can be seen; if its files lie elsewhere now, give that folder with --chdir"
+    );
+    let here = units::path(&config.started_in);
+    console.say(
+        Verbosity::Normal,
+        Tone::Plain,
+        &format!(
+            "tasks start in {folder_shown}, where this run was begun, and not in {here}: entries of its list are relative, such as {entry}"
+        ),
+    );
+    config.at_home_in(folder).with_program()
+}
+
+/// The folder where the run was begun, if it is another one than this launch's and an entry of this share is relative to
+/// it, with that entry.
+fn home_elsewhere<'l>(
+    config: &RunConfig,
+    list: &'l InputList,
+) -> anyhow::Result<Option<(&'l Path, OsString)>> {
+    let header = list.header();
+    let folder = header.begun_in().filter(|folder| {
+        config.work_folder == WorkFolder::Inherited
+            && *folder != config.started_in
+            && matches!(header.source, InputSpec::List { .. })
+    });
+    let Some(folder) = folder else { return Ok(None) };
+    let mut relative = None;
+    list.read(list.share_of(config.identity.replica)?.iter(), |_, entry| {
+        if relative.is_none() && Path::new(entry.path).is_relative() {
+            relative = Some(entry.path.to_owned());
+        }
+        Ok(())
+    })?;
+    Ok(relative.map(|entry| (folder, entry)))
+}
+
+/// Tells of what the command names by a relative path where that is another file in this launch's folder than in the one
+/// where the run was begun, or none.
+pub(super) fn say_other_files(config: &RunConfig, list: &InputList, here: &[NamedFile], console: &Console) {
+    let header = list.header();
+    let Some(folder) = header.begun_in().filter(|folder| *folder != config.cwd) else { return };
+    if config.work_folder != WorkFolder::Inherited {
+        return;
+    }
+    let [here_shown, there] = [config.cwd.as_path(), folder].map(units::path);
+    for file in header.command_files.iter().filter(|file| Path::new(&file.name.0).is_relative()) {
+        let is_there = here.iter().any(|other| other.name == file.name);
+        if here.contains(file) {
+            continue;
+        }
+        let how = if is_there { "another file" } else { "not there" };
+        console.warn(&format!(
+            "this launch was started in {here_shown}, the run was begun in {there}: {} is {how} here. Start in that folder, or give --chdir {there}, unless this is meant",
+            units::path(&file.name.0)
+        ));
+    }
+}
