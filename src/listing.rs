@@ -10,7 +10,7 @@ use crate::discover::{self, DiscoverError, Patient, Search};
 use crate::exit_code::CannotWrite;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
-use crate::model::entries::{Entries, Entry};
+use crate::model::entries::Entries;
 use crate::model::provenance::Process;
 use crate::record::inputs::{self, InputList, InputSpec, Origin};
 use crate::record::results;
@@ -49,16 +49,15 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
     let (mut entries, unreadable, notes) = match source {
         InputSpec::Patterns { patterns, cwd, exclude, entry_type } => {
             let search = Search {
-                patterns: patterns.iter().map(|pattern| pattern.0.clone()).collect(),
-                exclude: exclude.iter().map(|glob| glob.0.clone()).collect(),
+                patterns,
+                exclude,
                 entry_type: *entry_type,
                 allow_empty: rules.allow_empty,
-                cwd: cwd.as_ref().map_or_else(|| PathBuf::from("/"), |cwd| PathBuf::from(&cwd.0)),
-                results_dir: rules.results_dir.to_owned(),
+                cwd: cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0)),
+                results_dir: rules.results_dir,
             };
             let found = discover::find(&search, keep_going).map_err(DiscoverError::with_exit_code)?;
-            let entries = found.paths.iter().map(Entry::of);
-            (Entries::of(entries)?, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
+            (found.entries, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
         InputSpec::List { file, null } => {
             let (entries, notes) = given(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;

@@ -2,20 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and can't have is a failure")]
 
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use canfar_run::discover::{DiscoverError, EntryType, Found, Note, Search, find};
+use canfar_run::text::OsText;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 /// A folder with files, and a search in it.
 struct Place {
     temporary: TempDir,
-    search: Search,
+    root: PathBuf,
+    exclude: Vec<OsText>,
+    entry_type: EntryType,
+    allow_empty: bool,
 }
 
 impl Place {
@@ -26,46 +29,54 @@ impl Place {
             fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
             fs::write(root.join(file), "").unwrap();
         }
-        let search = Search {
-            patterns: Vec::new(),
-            exclude: Vec::new(),
-            entry_type: EntryType::File,
-            allow_empty: false,
-            cwd: root,
-            results_dir: PathBuf::from("results"),
-        };
-        Self { temporary, search }
+        Self { temporary, root, exclude: Vec::new(), entry_type: EntryType::File, allow_empty: false }
     }
 
     fn root(&self) -> &Path {
-        &self.search.cwd
+        &self.root
     }
 
     fn exclude(mut self, patterns: &[&str]) -> Self {
-        self.search.exclude = patterns.iter().map(OsString::from).collect();
+        self.exclude = patterns.iter().map(OsText::from).collect();
         self
     }
 
     fn directories(mut self) -> Self {
-        self.search.entry_type = EntryType::Dir;
+        self.entry_type = EntryType::Dir;
         self
     }
 
     fn allow_empty(mut self) -> Self {
-        self.search.allow_empty = true;
+        self.allow_empty = true;
         self
     }
 
     fn ask(&mut self, patterns: &[&str]) -> Result<Found, DiscoverError> {
-        self.search.patterns = patterns.iter().map(OsString::from).collect();
-        find(&self.search, &|| true)
+        self.ask_while(patterns, &|| true)
+    }
+
+    fn ask_while(
+        &self,
+        patterns: &[&str],
+        keep_going: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Found, DiscoverError> {
+        let patterns: Vec<OsText> = patterns.iter().map(OsText::from).collect();
+        let search = Search {
+            patterns: &patterns,
+            exclude: &self.exclude,
+            entry_type: self.entry_type,
+            allow_empty: self.allow_empty,
+            cwd: &self.root,
+            results_dir: Path::new("results"),
+        };
+        find(&search, keep_going)
     }
 
     /// The paths found, below the root.
     fn found(&mut self, patterns: &[&str]) -> Vec<String> {
         let found = self.ask(patterns).unwrap();
-        let below = |path: &PathBuf| path.strip_prefix(self.root()).unwrap().to_str().unwrap().to_owned();
-        found.paths.iter().map(below).collect()
+        let below = |path: &Path| path.strip_prefix(self.root()).unwrap().to_str().unwrap().to_owned();
+        found.entries.iter().map(|entry| below(Path::new(entry.path))).collect()
     }
 
     /// The error's text, with the root shortened.
@@ -162,10 +173,9 @@ fn a_base_name_in_the_fixed_part_excludes_nothing() {
 
 #[test]
 fn an_excluded_directory_is_not_even_opened() {
-    let mut place = Place::with(NIGHTS).exclude(&["night2"]);
-    place.search.patterns = vec!["*/**".into()];
+    let place = Place::with(NIGHTS).exclude(&["night2"]);
     let asked = AtomicUsize::new(0);
-    find(&place.search, &|| asked.fetch_add(1, Ordering::Relaxed) < 100).unwrap();
+    place.ask_while(&["*/**"], &|| asked.fetch_add(1, Ordering::Relaxed) < 100).unwrap();
     assert_eq!(asked.into_inner(), 3, "the start, the root and night1");
 }
 
@@ -192,7 +202,7 @@ fn a_list_that_is_empty_after_excluding_is_an_error_of_its_own() {
     let mut place = Place::with(NIGHTS).exclude(&["*.fits"]);
     insta::assert_snapshot!(place.refused(&["night*/*.fits"]), @"all that the input patterns matched (3 entries) was left out by --exclude *.fits: nothing is left to run");
     let found = place.allow_empty().ask(&["night*/*.fits"]).unwrap();
-    assert_eq!((found.paths.len(), found.notes), (0, vec![Note::AllExcluded]));
+    assert_eq!((found.entries.len(), found.notes), (0, vec![Note::AllExcluded]));
 }
 
 #[test]
@@ -279,7 +289,7 @@ fn a_path_that_the_launch_split_at_its_space_is_recognised() {
 #[test]
 fn with_allow_empty_a_pattern_without_a_match_is_a_note() {
     let found = Place::with(NIGHTS).allow_empty().ask(&["night1/*", "gone/*"]).unwrap();
-    assert_eq!(found.paths.len(), 2);
+    assert_eq!(found.entries.len(), 2);
     assert_eq!(found.notes, [Note::MatchedNothing("gone/*".into())]);
 }
 
@@ -295,10 +305,9 @@ fn a_link_back_is_not_entered_but_is_an_entry() {
 
 #[test]
 fn the_search_stops_when_it_is_told_to() {
-    let mut place = Place::with(NIGHTS);
-    place.search.patterns = vec!["**/*.fits".into()];
+    let place = Place::with(NIGHTS);
     let asked = AtomicUsize::new(0);
-    let error = find(&place.search, &|| asked.fetch_add(1, Ordering::Relaxed) < 2).unwrap_err();
+    let error = place.ask_while(&["**/*.fits"], &|| asked.fetch_add(1, Ordering::Relaxed) < 2).unwrap_err();
     assert!(matches!(error, DiscoverError::Stopped));
     drop(place.temporary);
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::shown::{Shown, some_of};
 use crate::exit_code::{CannotGoOn, ExitCode};
+use crate::model::entries::TooLong;
 
 /// What can go wrong while the inputs are looked for. Its text is complete: causes are part of it.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,9 @@ pub enum DiscoverError {
          for at least ten"
     )]
     Threads(rayon::ThreadPoolBuildError),
+    /// What was found is longer than any path.
+    #[error(transparent)]
+    TooLong(TooLong),
     /// `--files-from` could not be read.
     #[error("cannot read the list of entries {name}: {cause}")]
     Entries {

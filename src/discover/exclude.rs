@@ -10,12 +10,12 @@
 //! - A folder that is left out takes all below it with it. It is not even opened, so `--exclude` also helps against one
 //!   that can't be read.
 
-use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::name_pattern::NamePattern;
 use super::path_pattern::components;
+use crate::text::OsText;
 
 /// The compiled `--exclude` patterns.
 #[derive(Debug, Default)]
@@ -57,10 +57,10 @@ pub(super) enum Standing {
 }
 
 impl Excludes {
-    pub(super) fn new(patterns: &[OsString], cwd: &Path) -> Self {
+    pub(super) fn new(patterns: &[OsText], cwd: &Path) -> Self {
         let mut excludes = Self::default();
         for given in patterns {
-            let bytes = given.as_bytes();
+            let bytes = given.0.as_bytes();
             let end = bytes.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
             let (pattern, folders_only) = (&bytes[..end], end < bytes.len());
             if pattern.contains(&b'/') {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn takes(pattern: &str, path: &str, standing: Standing) -> bool {
-        let excludes = Excludes::new(&[OsString::from(pattern)], Path::new("/run[1]"));
+        let excludes = Excludes::new(&[OsText::from(pattern)], Path::new("/run[1]"));
         let name = Path::new(path).file_name().unwrap();
         excludes.takes(name.as_bytes(), Path::new(path), standing)
     }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_whole_path_also_takes_what_lies_below_it() {
-        let excludes = Excludes::new(&[OsString::from("/data/old")], Path::new("/"));
+        let excludes = Excludes::new(&[OsText::from("/data/old")], Path::new("/"));
         assert!(excludes.takes_way_to(Path::new("/data/old/night1")));
         assert!(!excludes.takes_way_to(Path::new("/data/older")));
     }

@@ -20,7 +20,7 @@ use super::walk::walk;
 
 /// A target without a match.
 pub(super) struct Case<'a> {
-    pub(super) search: &'a Search,
+    pub(super) search: &'a Search<'a>,
     pub(super) pool: &'a ThreadPool,
     pub(super) target: &'a Target<'a>,
     pub(super) basket: &'a Basket,
@@ -84,7 +84,7 @@ fn meant_for_a_shell(case: &Case) -> Option<String> {
 }
 
 fn in_results(case: &Case) -> Option<String> {
-    let results = clean(&case.search.cwd.join(&case.search.results_dir));
+    let results = clean(&case.search.cwd.join(case.search.results_dir));
     case.basket.tally.in_results.then(|| {
         format!(
             "{} is the results directory, which is never searched: give another --results-dir",
@@ -211,7 +211,11 @@ fn split_path(case: &Case) -> Option<String> {
     let first = index.saturating_sub(JOINED - 1);
     for start in first..=index {
         for end in (index + 1).max(start + 2)..=(start + JOINED).min(patterns.len()) {
-            let whole = patterns[start..end].join(OsStr::new(" "));
+            let whole = patterns[start..end]
+                .iter()
+                .map(|pattern| pattern.0.as_os_str())
+                .collect::<Vec<_>>()
+                .join(OsStr::new(" "));
             if would_match(case, &whole) {
                 return Some(format!(
                     "the launch may have split {} at a space: \
@@ -227,7 +231,7 @@ fn split_path(case: &Case) -> Option<String> {
 fn would_match(case: &Case, argument: &OsStr) -> bool {
     let asked = AtomicUsize::new(0);
     let keep_going = || asked.fetch_add(1, Ordering::Relaxed) < SEARCHED_FOLDERS;
-    let answer = Target::new(case.target.index, argument, &clean(&case.search.cwd)).and_then(|target| {
+    let answer = Target::new(case.target.index, argument, &clean(case.search.cwd)).and_then(|target| {
         if target.form != Form::Pattern {
             return Ok(target.raw.symlink_metadata().is_ok());
         }

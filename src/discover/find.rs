@@ -1,5 +1,8 @@
 //! The search from the arguments to one list, and whether each pattern had its match.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
@@ -15,6 +18,7 @@ use super::pool::pool;
 use super::search::{Found, Note, Search};
 use super::target::{Form, Target};
 use super::walk::walk;
+use crate::model::entries::{Entries, Entry};
 
 /// Looks for all that the patterns mean, on threads of its own.
 ///
@@ -29,15 +33,15 @@ use super::walk::walk;
 /// [`DiscoverError::NoMatch`] with help if a pattern matched nothing (before excluding), [`DiscoverError::AllExcluded`] if
 /// nothing was left, neither of them with `allow_empty`; [`DiscoverError::Listing`] if the storage gave no answer;
 /// [`DiscoverError::Stopped`] if `keep_going` said no.
-pub fn find(search: &Search, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<Found, DiscoverError> {
-    let cwd = clean(&search.cwd);
-    let ground = Ground::new(search, Excludes::new(&search.exclude, &cwd), keep_going)?;
+pub fn find(search: &Search<'_>, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<Found, DiscoverError> {
+    let cwd = clean(search.cwd);
+    let ground = Ground::new(search, Excludes::new(search.exclude, &cwd), keep_going)?;
     let pool = pool()?;
     let listed = listed_files(search, &cwd, &ground, &pool);
     let rest: Vec<usize> = (0..search.patterns.len()).filter(|index| !listed.is_file[*index]).collect();
     let targets: Vec<Target> = pool.install(|| {
         rest.par_iter()
-            .map(|index| Target::new(*index, &search.patterns[*index], &cwd))
+            .map(|index| Target::new(*index, &search.patterns[*index].0, &cwd))
             .collect::<Result<_, _>>()
     })?;
     let baskets = walk(&pool, &ground, &targets.iter().collect::<Vec<_>>())?;
@@ -116,9 +120,19 @@ fn gathered(
                 0 => format!("all of it in {pruned} excluded directories"),
                 _ => format!("{matched} entries"),
             };
-            return Err(DiscoverError::AllExcluded { found, exclude: search.exclude.clone() });
+            return Err(DiscoverError::AllExcluded {
+                found,
+                exclude: search.exclude.iter().map(|glob| glob.0.clone()).collect(),
+            });
         }
         notes.push(Note::AllExcluded);
     }
-    Ok(Found { paths, unreadable: merged(&unreadable), notes })
+    let unreadable = merged(&unreadable).into_iter().map(PathBuf::from).collect();
+    Ok(Found { entries: entries_of(&paths)?, unreadable, notes })
+}
+
+fn entries_of(paths: &[&OsStr]) -> Result<Entries, DiscoverError> {
+    let mut entries = Entries::with_capacity(paths.len(), paths.iter().map(|path| path.len()).sum());
+    paths.iter().try_for_each(|path| entries.push(Entry::of(path))).map_err(DiscoverError::TooLong)?;
+    Ok(entries)
 }

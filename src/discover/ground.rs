@@ -39,7 +39,7 @@ impl<'a> Ground<'a> {
         excludes: Excludes,
         keep_going: &'a (dyn Fn() -> bool + Sync),
     ) -> Result<Self, DiscoverError> {
-        let results_dir = clean(&search.cwd.join(&search.results_dir));
+        let results_dir = clean(&search.cwd.join(search.results_dir));
         let results = match look_through(&results_dir)? {
             Answer::Is(seen) => {
                 let name = results_dir.file_name().map(OsStr::to_os_string).unwrap_or_default();

@@ -63,7 +63,7 @@ struct Group<'s> {
 fn groups<'s>(search: &'s Search, cwd: &Path) -> Vec<Group<'s>> {
     let mut groups: HashMap<&[u8], Vec<(&[u8], usize)>> = HashMap::new();
     for (place, argument) in search.patterns.iter().enumerate() {
-        let bytes = argument.as_bytes();
+        let bytes = argument.0.as_bytes();
         let (folder, name) = bytes.split_at(memchr::memrchr(b'/', bytes).map_or(0, |slash| slash + 1));
         if !(has_magic(bytes) || matches!(name, b"" | b"." | b"..")) {
             groups.entry(folder).or_default().push((name, place));

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Paths, end to end.
 #[derive(Debug, Default)]
@@ -34,21 +34,21 @@ impl PathList {
         spans.sort_unstable_by(|a, b| rest(a).cmp(rest(b)));
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.spans.iter().map(|span| &self.bytes[span.clone()])
+    fn iter(&self) -> impl Iterator<Item = &OsStr> {
+        self.spans.iter().map(|span| OsStr::from_bytes(&self.bytes[span.clone()]))
     }
 }
 
 /// One list in the order of bytes, without repeats, of lists that are each in that order.
 ///
 /// The lists are put in order first: what the sort then meets is nearly sorted, and it makes use of that.
-pub(super) fn merged(lists: &[PathList]) -> Vec<PathBuf> {
+pub(super) fn merged(lists: &[PathList]) -> Vec<&OsStr> {
     let mut lists: Vec<&PathList> = lists.iter().collect();
     lists.sort_by(|a, b| a.iter().next().cmp(&b.iter().next()));
-    let mut paths: Vec<&[u8]> = lists.iter().flat_map(|list| list.iter()).collect();
+    let mut paths: Vec<&OsStr> = lists.iter().flat_map(|list| list.iter()).collect();
     paths.sort();
     paths.dedup();
-    paths.into_iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect()
+    paths
 }
 
 #[cfg(test)]
@@ -66,6 +66,6 @@ mod tests {
             list
         };
         let lists = [list(&["/a/b", "/a0"]), list(&["/a/b", "/a-b"]), list(&[]), list(&["/B"])];
-        assert_eq!(merged(&lists), ["/B", "/a-b", "/a/b", "/a0"].map(PathBuf::from));
+        assert_eq!(merged(&lists), ["/B", "/a-b", "/a/b", "/a0"]);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
+use crate::model::entries::Entries;
+use crate::text::OsText;
 
 /// What an entry is (`--type`). Links count as what they lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,27 +22,27 @@ pub enum EntryType {
 }
 
 /// What to look for, and where.
-#[derive(Debug, Clone)]
-pub struct Search {
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
     /// The `--input` arguments: patterns and paths.
-    pub patterns: Vec<OsString>,
+    pub patterns: &'a [OsText],
     /// The `--exclude` patterns: without a slash about base names, with one about whole paths.
-    pub exclude: Vec<OsString>,
+    pub exclude: &'a [OsText],
     /// What an entry is.
     pub entry_type: EntryType,
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
     /// What relative patterns are joined to; absolute.
-    pub cwd: PathBuf,
+    pub cwd: &'a Path,
     /// Never entered and never an entry. It need not exist; a relative one is joined to `cwd`.
-    pub results_dir: PathBuf,
+    pub results_dir: &'a Path,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Absolute, without `.` components and repeated slashes, sorted by bytes, without repeats.
-    pub paths: Vec<PathBuf>,
+    pub entries: Entries,
     /// Directories (and links to closed places) that were passed over because they may not be read; sorted, no repeats.
     pub unreadable: Vec<PathBuf>,
     /// What the user should know although it is no error.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
@@ -131,20 +131,22 @@ pub(crate) fn answer_for_the_other_user() {
 
 fn our_answer(question: &Question) -> Value {
     let search = Search {
-        patterns: vec![OsString::from_vec(question.pattern.clone())],
-        exclude: Vec::new(),
+        patterns: &[OsString::from_vec(question.pattern.clone()).into()],
+        exclude: &[],
         entry_type: question.entry_type,
         allow_empty: true,
-        cwd: question.cwd.clone(),
-        results_dir: PathBuf::from("/nonexistent/results"),
+        cwd: &question.cwd,
+        results_dir: Path::new("/nonexistent/results"),
     };
     let found = find(&search, &|| true).unwrap();
-    let sorted_once = found.paths.is_sorted_by(|a, b| a.as_os_str() < b.as_os_str());
+    let paths: Vec<&OsStr> = found.entries.iter().map(|entry| entry.path).collect();
+    let sorted_once = paths.is_sorted_by(|a, b| a < b);
     assert!(sorted_once, "not sorted or repeated: {question:?}");
-    let list = |paths: &[PathBuf]| -> Vec<String> {
-        paths.iter().map(|path| STANDARD.encode(path.as_os_str().as_bytes())).collect()
+    let unreadable: Vec<&OsStr> = found.unreadable.iter().map(|path| path.as_os_str()).collect();
+    let list = |paths: &[&OsStr]| -> Vec<String> {
+        paths.iter().map(|path| STANDARD.encode(path.as_bytes())).collect()
     };
-    json!({ "paths": list(&found.paths), "unreadable": list(&found.unreadable) })
+    json!({ "paths": list(&paths), "unreadable": list(&unreadable) })
 }
 
 /// Asks both and panics with all differences. Returns our answers, or nothing if there is no Python to compare with.
