@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use crate::journal::event::{
     AttemptEnded, Event, LaunchBegun, LaunchProgress, ResultsWritten, Stopped, TaskEnded,
 };
-use crate::journal::line::JournalLine;
+use crate::journal::line::{JournalLine, WrittenTime};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::outcome::Status;
 use crate::model::quarantine::share_of_memory;
@@ -20,7 +18,7 @@ pub struct RunningAttempt {
     /// Whether nothing else runs beside it.
     pub alone: bool,
     /// When it began.
-    pub at: Option<Timestamp>,
+    pub at: Option<WrittenTime>,
 }
 
 /// What a line says of an attempt that runs no more.
@@ -55,7 +53,7 @@ pub struct LaunchState {
     /// How it began; `None` for a journal that was cut before its first line was whole.
     pub begun: Option<Box<LaunchBegun>>,
     /// When the first and the newest of the lines that were read were written, by the clock of the launch's host.
-    pub times: Option<(Timestamp, Timestamp)>,
+    pub times: Option<(WrittenTime, WrittenTime)>,
     /// The newest heartbeat.
     pub heartbeat: Option<LaunchProgress>,
     /// How the tasks of the share stand, by that heartbeat and what ended since.
@@ -87,7 +85,7 @@ impl LaunchState {
     /// Takes in the next line; tells of the attempt that it ends, if its beginning was seen.
     pub fn take<'l>(&mut self, line: &'l JournalLine<'_>) -> Option<AttemptOver<'l>> {
         self.stop = None;
-        if let Some(at) = line.at {
+        if let Some(at) = line.written {
             // Clocks may be set back.
             let (first, last) = self.times.unwrap_or((at, at));
             self.times = Some((first, last.max(at)));
@@ -96,7 +94,7 @@ impl LaunchState {
             Event::Run(begun) => self.begun = Some(begun.clone()),
             Event::Start(begun) => {
                 self.results = None;
-                let attempt = RunningAttempt { slot: begun.slot, alone: begun.alone, at: line.at };
+                let attempt = RunningAttempt { slot: begun.slot, alone: begun.alone, at: line.written };
                 self.running.insert(begun.index, attempt);
             }
             Event::NotStarted(task) => _ = self.end_attempt(task.index),

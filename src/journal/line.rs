@@ -1,6 +1,7 @@
 //! One line of a journal, read.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -22,20 +23,38 @@ pub struct JournalLine<'a> {
     /// Run id.
     pub run: Cow<'a, str>,
     /// When it was written, by the clock of the launch's host; `None` where that can't be read.
-    pub at: Option<Timestamp>,
+    pub written: Option<WrittenTime>,
     /// What happened.
     pub event: Event,
     /// For [`Event::End`], where the record lies in the journal.
     pub record: Option<RecordSpan>,
 }
 
+/// When a line was written, as its text says; most are never asked. In the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WrittenTime([u8; TIME]);
+
+/// The length of such a text, `2026-11-23T01:02:03.456Z`.
+const TIME: usize = 24;
+
+impl WrittenTime {
+    /// The instant; `None` where it is none.
+    pub fn instant(self) -> Option<Timestamp> {
+        std::str::from_utf8(&self.0).ok()?.parse().ok()
+    }
+}
+
 /// Reads lines.
 #[derive(Debug)]
-pub(super) struct LineReader(Finder<'static>);
+pub(super) struct LineReader {
+    check: Finder<'static>,
+    /// What stands before a record, as an object of its own.
+    head: RefCell<Vec<u8>>,
+}
 
 impl LineReader {
     pub(super) fn new() -> Self {
-        Self(Finder::new(CHECK))
+        Self { check: Finder::new(CHECK), head: RefCell::default() }
     }
 
     /// A line that begins at `offset` of its journal.
@@ -45,13 +64,10 @@ impl LineReader {
     // Most of a journal are records: where the checksum says that they are as written, nothing of them is looked at again.
     pub(super) fn read<'a>(&self, line: &'a [u8], offset: u64) -> Result<JournalLine<'a>, String> {
         if let Some((head, record)) = self.split(line.trim_ascii_end()) {
-            let mut line = parse(&[head, b"}"].concat())?.into_owned();
-            if line.event.kind() == EventKind::End {
-                let at = record.as_ptr().addr() - head.as_ptr().addr();
-                let bytes = u32::try_from(record.len()).unwrap_or(u32::MAX);
-                line.record = Some(RecordSpan { offset: offset + at as u64, bytes });
-            }
-            return Ok(line);
+            let at = record.as_ptr().addr() - head.as_ptr().addr();
+            let bytes = u32::try_from(record.len()).unwrap_or(u32::MAX);
+            let span = RecordSpan { offset: offset + at as u64, bytes };
+            return self.parse_head(head, span);
         }
         let line = parse(line)?;
         if line.event.kind() == EventKind::End {
@@ -60,18 +76,31 @@ impl LineReader {
         Ok(line)
     }
 
+    /// An `end` line, given what stands before its checksum.
+    fn parse_head<'a>(&self, head: &'a [u8], record: RecordSpan) -> Result<JournalLine<'a>, String> {
+        let mut object = self.head.borrow_mut();
+        object.clear();
+        object.extend_from_slice(head);
+        object.push(b'}');
+        let JournalLine { v, run, written, event, .. } = parse(&object)?;
+        let record = (event.kind() == EventKind::End).then_some(record);
+        let run = match run {
+            // The same text in the line itself.
+            Cow::Borrowed(run) => {
+                let at = run.as_ptr().addr() - object.as_ptr().addr();
+                String::from_utf8_lossy(&head[at..at + run.len()])
+            }
+            Cow::Owned(run) => Cow::Owned(run),
+        };
+        Ok(JournalLine { v, run, written, event, record })
+    }
+
     /// What stands before the checksum of an `end` line, and its record, if these are as they were written.
     fn split<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-        let (head, rest) = line.split_at(self.0.find(line)?);
+        let (head, rest) = line.split_at(self.check.find(line)?);
         let (check, rest) = rest.strip_prefix(CHECK)?.split_at_checked(writer::CHECK)?;
         let record = rest.strip_prefix(b"\",\"record\":")?.strip_suffix(b"}")?;
         writer::is_check_of(check, head, record).then_some((head, record))
-    }
-}
-
-impl JournalLine<'_> {
-    fn into_owned(self) -> JournalLine<'static> {
-        JournalLine { run: Cow::Owned(self.run.into_owned()), ..self }
     }
 }
 
@@ -112,19 +141,22 @@ impl<'de> Visitor<'de> for LineVisitor {
     /// The members of an event come after its word, so that they are read as that event's without being gathered first.
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         use serde::de::Error;
-        let (mut v, mut run, mut at) = (None, None, None);
+        let (mut v, mut run, mut written) = (None, None, None);
         while let Some(member) = members.next_key()? {
             match member {
                 Member::V => v = Some(members.next_value()?),
                 Member::Run => run = Some(members.next_value::<Text<'de>>()?.0),
-                Member::T => at = members.next_value::<Text<'de>>()?.0.parse().ok(),
+                Member::T => {
+                    let text = members.next_value::<Text<'de>>()?.0;
+                    written = text.as_bytes().try_into().ok().map(WrittenTime);
+                }
                 Member::Other => _ = members.next_value::<IgnoredAny>()?,
                 Member::Event => {
                     let kind = members.next_value()?;
                     let v = v.ok_or_else(|| A::Error::missing_field("v"))?;
                     let run = run.ok_or_else(|| A::Error::missing_field("run"))?;
                     let kind = if VERSIONS.contains(&v) { kind } else { EventKind::Unknown };
-                    return Ok(JournalLine { v, run, at, event: kind.read(members)?, record: None });
+                    return Ok(JournalLine { v, run, written, event: kind.read(members)?, record: None });
                 }
             }
         }
@@ -218,7 +250,8 @@ mod tests {
         let before: usize =
             text.split_inclusive(|byte| *byte == b'\n').take(events.len()).map(<[u8]>::len).sum();
         assert_eq!(end.record.unwrap().offset + before as u64, span.offset);
-        assert!(lines.iter().all(|line| (line.v, &*line.run) == (2, "run") && line.at.is_some()));
+        assert!(lines.iter().all(|line| (line.v, &*line.run) == (2, "run")
+            && line.written.and_then(super::WrittenTime::instant).is_some()));
         let kinds: Vec<EventKind> = lines.iter().map(|line| line.event.kind()).collect();
         // Each word once: an event that is missing here is missing in the list above.
         assert_eq!(

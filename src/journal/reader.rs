@@ -20,6 +20,9 @@ const BLOCK: usize = 512 * 1024;
 /// Parts of a block: more than threads, since they are not done at the same time.
 const PARTS: usize = 16;
 
+/// No line is shorter than this, but for blank ones.
+const SHORT: usize = 128;
+
 /// A line that is not what a journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
@@ -131,7 +134,7 @@ pub(super) type Parsed<'a> = Result<(JournalLine<'a>, u64), BadLine>;
 /// Of a part of a journal that begins at a line's first byte; its own place in the file comes second.
 pub(super) fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
     let reader = LineReader::new();
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(part.len() / SHORT);
     let mut rest = part;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);

@@ -7,12 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::Context;
-use jiff::Timestamp;
 use memchr::memmem::FinderRev;
 
 use crate::exit_code::CannotGoOn;
 use crate::journal::event::{Event, EventKind, LaunchBegun, LaunchProgress, ResultsWritten, Stopped};
-use crate::journal::line::{JournalLine, LineReader};
+use crate::journal::line::{JournalLine, LineReader, WrittenTime};
 use crate::journal::reader;
 use crate::journal::writer;
 use crate::store::regular;
@@ -37,11 +36,11 @@ const LONGEST_LOSS: u64 = 2 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct LaunchHead {
     /// When, by the clock of its host.
-    pub at: Option<Timestamp>,
+    pub at: Option<WrittenTime>,
     /// Who began it, and with what.
     pub begun: Box<LaunchBegun>,
     /// Its first heartbeat and when that was, where no task began before.
-    pub first_heartbeat: Option<(Option<Timestamp>, LaunchProgress)>,
+    pub first_heartbeat: Option<(Option<WrittenTime>, LaunchProgress)>,
 }
 
 /// How a launch began, from the journal's first lines; `None` while they are not written, or when they were cut.
@@ -52,12 +51,14 @@ pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
     let mut lines = BufReader::new(Placed { file: journal, at: 0 }.take(LONGEST_FIRST_LINE));
     let (mut line, parser) = (Vec::new(), LineReader::new());
     lines.read_until(b'\n', &mut line)?;
-    let Ok(JournalLine { at, event: Event::Run(begun), .. }) = parser.read(&line, 0) else { return Ok(None) };
+    let Ok(JournalLine { written: at, event: Event::Run(begun), .. }) = parser.read(&line, 0) else {
+        return Ok(None);
+    };
     // Before it there may be blank lines, as long as it gets ready, and the ends of tasks that died with a container.
     let first_heartbeat = loop {
         line.clear();
         let read = (&mut lines).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
-        match parser.read(&line, 0).map(|line| (line.at, line.event)) {
+        match parser.read(&line, 0).map(|line| (line.written, line.event)) {
             Ok((at, Event::Alive(progress))) => break Some((at, progress)),
             Ok((_, Event::End(_))) => {}
             Err(_) if line == b"\n" => {}

@@ -133,7 +133,7 @@ impl ReplicaMonitor {
             host: process.map(|process| process.host.clone()),
             session_id: process.and_then(|process| process.session.clone()),
             pid: process.map(|process| process.pid),
-            started_at: launch.and_then(|launch| Some(clock::format(launch.head.as_ref()?.at?))),
+            started_at: launch.and_then(|launch| Some(clock::format(launch.head.as_ref()?.at?.instant()?))),
             last_sign_age_s: launch.and_then(|launch| launch.age(now)).map(|age| round(age.as_secs_f64())),
             left,
             running: alive.map_or(0, |launch| launch.tail.launch.running_count()),

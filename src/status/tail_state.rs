@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::journal::event::Event;
 use crate::journal::launch_state::LaunchState;
-use crate::journal::line::JournalLine;
+use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::tail::LaunchHead;
 
 /// Heartbeats that a rate is taken over, at most: a minute, and one more to begin with.
@@ -33,7 +33,9 @@ impl TailState {
     pub(super) fn take(&mut self, line: Option<&JournalLine<'_>>, run: &str) {
         let Some(line) = line.filter(|line| line.run == run) else { return self.launch.take_unreadable() };
         self.launch.take(line);
-        if let (Some(at), Event::Alive(_)) = (line.at, &line.event) {
+        if let Event::Alive(_) = &line.event
+            && let Some(at) = line.written.and_then(WrittenTime::instant)
+        {
             self.heartbeats.push_back((at, self.launch.ended));
             self.heartbeats.drain(..self.heartbeats.len().saturating_sub(HEARTBEATS));
         }
@@ -42,7 +44,7 @@ impl TailState {
     /// Tasks that ended per second: over the last heartbeats where enough did, else over the launch; `quiet` went by since
     /// its last line. `None` before the first task ended.
     pub(super) fn rate(&self, head: Option<&LaunchHead>, quiet: Duration) -> Option<f64> {
-        let (_, last) = self.launch.times?;
+        let last = self.launch.times?.1.instant()?;
         let recent = self.heartbeats.front().map(|(at, ended)| (*at, self.launch.ended - ended));
         let recent = recent.filter(|(_, ended)| *ended >= ENOUGH);
         let (since, ended) = recent.or_else(|| self.whole_launch(head?))?;
@@ -53,8 +55,8 @@ impl TailState {
     /// When the first task of the launch could begin, and how many have ended since.
     fn whole_launch(&self, head: &LaunchHead) -> Option<(Timestamp, u64)> {
         match (&head.first_heartbeat, self.launch.left) {
-            (Some((at, first)), Some(left)) => Some(((*at)?, first.left.saturating_sub(left))),
-            _ => Some((head.at?, self.launch.ended)),
+            (Some((at, first)), Some(left)) => Some(((*at)?.instant()?, first.left.saturating_sub(left))),
+            _ => Some((head.at?.instant()?, self.launch.ended)),
         }
     }
 }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use crate::journal::event::LaunchBegun;
 use crate::journal::launch_state::{AttemptOver, LaunchEnd, LaunchState, RunningAttempt};
-use crate::journal::line::JournalLine;
+use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::state::JournalState;
 use crate::model::outcome::Status;
 
@@ -97,7 +95,7 @@ impl Timeline {
         let took = over.ended.map(|ended| whole_millis(ended.usage.duration_s));
         self.used.entry(launch.number).or_default().cpu_s +=
             over.ended.map_or(0.0, |ended| ended.usage.cpu_s);
-        self.add(launch, over.index, over.begun, line.at, took, end);
+        self.add(launch, over.index, over.begun, line.written, took, end);
     }
 
     fn add(
@@ -105,12 +103,11 @@ impl Timeline {
         launch: &LaunchState,
         index: u64,
         begun: RunningAttempt,
-        ended: Option<Timestamp>,
+        ended: Option<WrittenTime>,
         took: Option<i64>,
         end: AttemptSpanEnd,
     ) {
-        let (Some(begun_at), Some(ended)) = (begun.at, ended) else { return };
-        let (begun_ms, ended_ms) = (begun_at.as_millisecond(), ended.as_millisecond());
+        let (Some(begun_ms), Some(ended_ms)) = (millis(begun.at), millis(ended)) else { return };
         let slot = u32::try_from(begun.slot).unwrap_or(u32::MAX);
         let ms = took.unwrap_or(ended_ms - begun_ms).max(0);
         let used = self.used.entry(launch.number).or_default();
@@ -129,6 +126,7 @@ impl Timeline {
         let mut launches = Vec::new();
         for launch in &state.launches {
             let Some((first, last)) = launch.times else { continue };
+            let (Some(begun_ms), Some(last_ms)) = (millis(Some(first)), millis(Some(last))) else { continue };
             let lives = lives && Some(launch.number) == newest;
             let end = if lives { AttemptSpanEnd::Running } else { AttemptSpanEnd::Cut };
             for (index, attempt) in launch.running() {
@@ -140,8 +138,8 @@ impl Timeline {
                 replica: launch.replica,
                 number: launch.number,
                 begun: launch.begun.clone(),
-                begun_ms: first.as_millisecond(),
-                last_ms: last.as_millisecond(),
+                begun_ms,
+                last_ms,
                 end: launch.end(lives),
                 slots,
                 cpu_s,
@@ -150,6 +148,11 @@ impl Timeline {
         }
         (launches, self.spans)
     }
+}
+
+/// Milliseconds since 1970.
+fn millis(at: Option<WrittenTime>) -> Option<i64> {
+    at?.instant().map(jiff::Timestamp::as_millisecond)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "no attempt takes that long, and it saturates")]
