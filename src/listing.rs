@@ -1,4 +1,4 @@
-//! The run's list: the one that is there, or a new one, made by one replica while the others wait for it.
+//! The run's list: an existing one, or a new one that one replica makes while the others wait for it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::discover::{self, DiscoverError, Patient, Search};
+use crate::discover::{self, DiscoverError, InterruptibleReader, Search};
 use crate::exit_code::CannotWrite;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
@@ -18,12 +18,12 @@ use crate::store::layout::Layout;
 
 /// What was listed.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListedInputs {
     /// The entries.
     pub entries: Entries,
     /// Directories that could not be read.
     pub unreadable: Vec<PathBuf>,
-    /// What people should know about how it was listed.
+    /// What the user should know about how it was listed.
     pub notes: Vec<String>,
 }
 
@@ -38,14 +38,14 @@ pub struct Rules<'a> {
     pub results_dir: &'a Path,
 }
 
-/// Asks whether to go on.
+/// Returns whether to go on.
 pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Lists what a source names.
+/// Lists the entries of a source.
 ///
 /// # Errors
-/// When a pattern matches nothing, a directory can't be listed (but for want of permission), or a list can't be read.
-pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<Listed> {
+/// When a pattern matches nothing, a directory can't be listed (except for lack of permission), or a list can't be read.
+pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
     let (mut entries, unreadable, notes) = match source {
         InputSpec::Patterns { patterns, cwd, exclude, entry_type } => {
             let search = Search {
@@ -60,7 +60,7 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
             (found.entries, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
         InputSpec::List { file, null } => {
-            let (entries, notes) = given(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;
+            let (entries, notes) = read_list(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;
             (entries, Vec::new(), notes)
         }
     };
@@ -69,10 +69,10 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
         let sizes = discover::sizes(&paths, keep_going).map_err(DiscoverError::with_exit_code)?;
         entries.set_sizes(sizes);
     }
-    Ok(Listed { entries, unreadable, notes })
+    Ok(ListedInputs { entries, unreadable, notes })
 }
 
-fn given(
+fn read_list(
     file: &Path,
     null: bool,
     allow_empty: bool,
@@ -80,7 +80,11 @@ fn given(
 ) -> anyhow::Result<(Entries, Vec<String>)> {
     let is_stdin = file.as_os_str() == "-";
     let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
-    let opened = if is_stdin { Patient::standard_input(keep_going) } else { Patient::open(file, keep_going) };
+    let opened = if is_stdin {
+        InterruptibleReader::standard_input(keep_going)
+    } else {
+        InterruptibleReader::open(file, keep_going)
+    };
     let opened = opened.with_context(|| format!("can't open the list {name} (--files-from)"))?;
     let read = discover::read_entries(io::BufReader::new(opened), null, &name);
     let read = read.map_err(DiscoverError::with_exit_code)?;
@@ -94,13 +98,13 @@ fn given(
     Ok((read.entries, repeats.into_iter().collect()))
 }
 
-/// Hears how the list is made or waited for.
+/// Is told how the list is made or waited for.
 pub trait ListingObserver: LockObserver {
-    /// What people should know about how it was listed.
+    /// Something that the user should know about how it was listed.
     fn note(&self, note: &str);
 }
 
-/// The run's list. If there is none and `source` is known, one is made and published; an empty one never is (`None`).
+/// The run's list. If there is none and an `origin` is given, one is made and published, unless it is empty (`None`).
 ///
 /// # Errors
 /// As [`list`]; when the results directory can't be written; when there is neither a list nor a source.
@@ -126,23 +130,23 @@ pub fn adopt_or_publish(
         let (made, lock) = acquire(layout, &lock_files)?;
         let lock = match lock {
             Some(lock) => Some(lock),
-            // What can't be read is told when it is opened.
+            // If that fails, opening the list gives the error.
             None => lock_files.wait(observer, &|| layout.inputs().try_exists().unwrap_or(true))?,
         };
         let Some(lock) = lock else { continue };
         let listing = Listing { lock, made };
         match listing.list_and_publish(layout, origin, rules, me, observer)? {
-            Outcome::List(list) => return Ok(Some(*list)),
-            Outcome::NothingFound => return Ok(None),
-            Outcome::LockLost => {}
+            ListingOutcome::List(list) => return Ok(Some(*list)),
+            ListingOutcome::NothingFound => return Ok(None),
+            ListingOutcome::LockLost => {}
         }
     }
 }
 
-/// A folder that vanishes more often than this has another reason than siblings that find nothing.
+/// When a folder vanishes more often than this, other replicas that found nothing are not the reason.
 const MOST_TRIES: usize = 100;
 
-/// The lock, unless somebody has it, with the folders that were made for it.
+/// The lock, unless another process has it, and the folders that were made for it.
 fn acquire(layout: &Layout, files: &LockFiles<'_>) -> anyhow::Result<(MadeFolders, Option<RunLock>)> {
     let mut tries = 0;
     loop {
@@ -150,12 +154,12 @@ fn acquire(layout: &Layout, files: &LockFiles<'_>) -> anyhow::Result<(MadeFolder
         tries += 1;
         match files.try_acquire() {
             Ok(None) => {
-                // Whoever has it keeps them, or removes them.
+                // The process that has the lock keeps or removes them.
                 made.keep();
                 return Ok((made, None));
             }
             Ok(lock) => return Ok((made, lock)),
-            // A sibling that found nothing has just removed the folder, as its own.
+            // Another replica that found nothing has just removed the folder that it had made.
             Err(error) if is_not_found(&error) && tries < MOST_TRIES => {}
             Err(error) => return Err(error),
         }
@@ -167,19 +171,19 @@ fn is_not_found(error: &anyhow::Error) -> bool {
     system.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Makes the list while nobody else does.
+/// Makes the list while no other process does.
 struct Listing {
-    /// Released before the folders go.
+    /// Declared first, so that it is released before the folders are removed.
     lock: RunLock,
     made: MadeFolders,
 }
 
-/// What came of it.
-enum Outcome {
+/// What came of making the list.
+enum ListingOutcome {
     List(Box<InputList>),
     /// Nothing was found, so nothing was published.
     NothingFound,
-    /// Another process took this one for dead and has the lock.
+    /// Another process took this one for dead and took the lock.
     LockLost,
 }
 
@@ -191,11 +195,11 @@ impl Listing {
         rules: Rules<'_>,
         me: &Process,
         observer: &dyn ListingObserver,
-    ) -> anyhow::Result<Outcome> {
-        // Whoever had the lock before may have published since this process looked.
+    ) -> anyhow::Result<ListingOutcome> {
+        // The process that had the lock before may have published a list since this one looked.
         if let Some(list) = InputList::open(layout)? {
             self.made.keep();
-            return Ok(Outcome::List(Box::new(list)));
+            return Ok(ListingOutcome::List(Box::new(list)));
         }
         refuse_results_of_others(layout, origin.replica_count)?;
         let listed = list(&origin.source, rules, &|| observer.keep_going())?;
@@ -203,20 +207,21 @@ impl Listing {
             observer.note(note);
         }
         if listed.entries.is_empty() {
-            return Ok(Outcome::NothingFound);
+            return Ok(ListingOutcome::NothingFound);
         }
         let list = inputs::prepare(layout, origin.clone(), &listed.entries, &listed.unreadable, me)
             .context(CannotWrite)?;
         if !self.lock.is_held()? {
-            return Ok(Outcome::LockLost);
+            return Ok(ListingOutcome::LockLost);
         }
         list.publish().context(CannotWrite)?;
         self.made.keep();
-        Ok(InputList::open(layout)?.map_or(Outcome::LockLost, |list| Outcome::List(Box::new(list))))
+        Ok(InputList::open(layout)?
+            .map_or(ListingOutcome::LockLost, |list| ListingOutcome::List(Box::new(list))))
     }
 }
 
-/// Results that would be overwritten, or merged with ours, are found before a run begins beside them.
+/// Refuses to begin a run beside results of other runs, which would be overwritten or merged with ours.
 fn refuse_results_of_others(layout: &Layout, replica_count: u32) -> anyhow::Result<()> {
     let root = layout.root().display();
     let found = results::find_foreign(layout, replica_count)
@@ -230,7 +235,7 @@ fn refuse_results_of_others(layout: &Layout, replica_count: u32) -> anyhow::Resu
     Ok(())
 }
 
-/// Folders that were made for a list, outermost first. Removed again when no list comes of it.
+/// Folders that were made for a list, outermost first. They are removed again if there will be no list.
 #[derive(Debug, Default)]
 struct MadeFolders(Vec<PathBuf>);
 
@@ -243,13 +248,13 @@ impl MadeFolders {
 impl Drop for MadeFolders {
     fn drop(&mut self) {
         for folder in self.0.iter().rev() {
-            // One that somebody put something into stays.
+            // A folder that is no longer empty stays.
             let _ = std::fs::remove_dir(folder);
         }
     }
 }
 
-/// Makes a folder with those above it; tells which were made.
+/// Makes a folder and those above it; returns the ones that were made.
 fn make_folders(folder: &Path) -> anyhow::Result<MadeFolders> {
     let mut made = MadeFolders::default();
     make_with_parents(folder, &mut made)
@@ -261,7 +266,7 @@ fn make_folders(folder: &Path) -> anyhow::Result<MadeFolders> {
     Ok(made)
 }
 
-/// Only what this process itself made counts as made: what can't be looked at may well be there.
+/// Only folders that this process made count as made: one that can't be looked at may exist.
 fn make_with_parents(folder: &Path, made: &mut MadeFolders) -> io::Result<()> {
     match std::fs::create_dir(folder) {
         Ok(()) => made.0.push(folder.to_owned()),
@@ -275,7 +280,7 @@ fn make_with_parents(folder: &Path, made: &mut MadeFolders) -> io::Result<()> {
                 Err(error) => return Err(error),
             }
         }
-        // Where nothing may be made, it may be there all the same.
+        // Where nothing may be made, the folder may exist nevertheless.
         Err(_) if folder.is_dir() => {}
         Err(error) => return Err(error),
     }

@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use crate::cli::{DEFINES_RUN, ResumeArgs, Typed};
 use crate::config::item::{COMMAND, OptionItem, token};
-use crate::record::inputs::{Command, Header};
+use crate::record::inputs::{Header, TaskCommand};
 use crate::text::OsText;
 
 /// Options about tasks and their results that stay as they were unless something else is said. What is about a container
@@ -79,8 +79,8 @@ impl Resumed<'_> {
         let mut options = vec![token("results-dir", self.dir.as_os_str())];
         let mut command = Vec::new();
         match &self.header.command {
-            Command::Shell(script) => options.push(token("shell", &script.0)),
-            Command::Argv(words) => {
+            TaskCommand::Shell(script) => options.push(token("shell", &script.0)),
+            TaskCommand::Argv(words) => {
                 command.push("--".into());
                 command.extend(words.iter().map(|word| word.0.clone()));
             }

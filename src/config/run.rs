@@ -26,7 +26,7 @@ use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
 use crate::process::program;
 use crate::process::supervisor::AttemptLimits;
-use crate::record::inputs::{Command, InputSpec, Settings};
+use crate::record::inputs::{InputSpec, Settings, TaskCommand};
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
 use crate::run::execute::{ExecMode, WorkFolder};
@@ -54,7 +54,7 @@ pub struct RunConfig {
     /// How the list is shared out.
     pub strategy: Strategy,
     /// The command as it is kept.
-    pub command: Command,
+    pub command: TaskCommand,
     /// The command as it is rendered.
     pub template: Template,
     /// In what processes tasks are done.
@@ -189,11 +189,11 @@ impl RunConfig {
         let path = self.environment.get("PATH");
         let program = match (self.template.program(), &self.command) {
             (Some(name), _) => Some(program::find(name, path, &self.cwd)?),
-            (None, Command::Argv(words)) => {
+            (None, TaskCommand::Argv(words)) => {
                 words.first().map_or(Ok(()), |word| program::not_a_whole_line(&word.0, path, &self.cwd))?;
                 None
             }
-            (None, Command::Shell(_)) => None,
+            (None, TaskCommand::Shell(_)) => None,
         };
         Ok(Self { program, ..self })
     }
@@ -335,7 +335,7 @@ fn command_of(
     manner: ExecMode,
     inputs: &InputArgs,
     environment: &Environment,
-) -> anyhow::Result<(Command, Template)> {
+) -> anyhow::Result<(TaskCommand, Template)> {
     match (&tasks.shell, tasks.command.as_slice()) {
         (Some(script), []) => {
             let template = match manner {
@@ -343,7 +343,7 @@ fn command_of(
                 ExecMode::Workers { .. } => Template::of_worker_in_shell(script),
             };
             let template = template.context("in --shell")?;
-            Ok((Command::Shell(OsText(script.clone())), template))
+            Ok((TaskCommand::Shell(OsText(script.clone())), template))
         }
         (Some(script), words) => bail!("{}", lost_quotes(script, words)),
         (None, []) => bail!("{}", no_command(inputs, environment)),
@@ -352,7 +352,7 @@ fn command_of(
                 ExecMode::Own => Template::from_argv(words)?,
                 ExecMode::Workers { .. } => Template::of_worker(words)?,
             };
-            Ok((Command::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
+            Ok((TaskCommand::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
         }
     }
 }
@@ -365,7 +365,7 @@ const SHELL_WORDS: [&str; 8] = ["|", ">", ">>", "<", "&&", "||", ";", "2>"];
 
 /// With `notes` at the end.
 fn warnings_of(
-    command: &Command,
+    command: &TaskCommand,
     template: &Template,
     notes: impl IntoIterator<Item = String>,
 ) -> Vec<String> {
@@ -374,13 +374,13 @@ fn warnings_of(
         warnings.push("the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}".to_owned());
     }
     let is_shell_word = |word: &&OsString| SHELL_WORDS.iter().any(|shell| *word == shell);
-    if let (Command::Argv(_), Some(word)) = (command, template.words().iter().find(is_shell_word)) {
+    if let (TaskCommand::Argv(_), Some(word)) = (command, template.words().iter().find(is_shell_word)) {
         warnings.push(format!(
             "{:?} is passed to the command as it is: pipes and redirections need --shell '...'",
             word.display().to_string()
         ));
     }
-    if let Command::Argv(words) = command {
+    if let TaskCommand::Argv(words) = command {
         warnings.extend(words.iter().find_map(|word| unreplaced(&word.0)));
     }
     warnings.extend(notes);

@@ -27,14 +27,14 @@ pub(super) struct Identity {
     pub(super) inode: u64,
 }
 
-/// What stands at a path.
+/// What a path leads to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
+pub(super) struct FileInfo {
     pub(super) kind: FileType,
     pub(super) identity: Identity,
 }
 
-impl From<Stat> for Seen {
+impl From<Stat> for FileInfo {
     // The fields of `Stat` are narrower on some architectures.
     #[allow(clippy::useless_conversion, clippy::allow_attributes)]
     fn from(stat: Stat) -> Self {
@@ -45,8 +45,8 @@ impl From<Stat> for Seen {
     }
 }
 
-/// Sorts an answer; an error that says nothing about the path itself (EIO, ESTALE, EMFILE) is none.
-fn sorted<T>(asked: Asked<T>) -> Asked<Answer<T>> {
+/// What a result says about the path. Errors that say nothing about it (EIO, ESTALE, EMFILE) stay errors.
+fn answer<T>(asked: Asked<T>) -> Asked<Answer<T>> {
     match asked {
         Ok(answer) => Ok(Answer::Is(answer)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(Answer::Nothing),
@@ -60,44 +60,44 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(Errno) -> DiscoverEr
 }
 
 /// What a path leads to, links followed.
-pub(super) fn look_through(path: &Path) -> Result<Answer<Seen>, DiscoverError> {
-    let asked = retry_on_intr(|| statat(CWD, path, AtFlags::empty()).map(Seen::from));
-    sorted(asked).map_err(failed("look at", path))
+pub(super) fn look_through(path: &Path) -> Result<Answer<FileInfo>, DiscoverError> {
+    let asked = retry_on_intr(|| statat(CWD, path, AtFlags::empty()).map(FileInfo::from));
+    answer(asked).map_err(failed("look at", path))
 }
 
-/// What stands at a path, be it a link.
-pub(super) fn look_at(path: &Path) -> Result<Answer<Seen>, DiscoverError> {
-    let asked = retry_on_intr(|| statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map(Seen::from));
-    sorted(asked).map_err(failed("look at", path))
+/// What is at a path, which may be a link.
+pub(super) fn look_at(path: &Path) -> Result<Answer<FileInfo>, DiscoverError> {
+    let asked = retry_on_intr(|| statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map(FileInfo::from));
+    answer(asked).map_err(failed("look at", path))
 }
 
-/// The same for a name in an open folder; `path` is asked for in an error only.
+/// The same for a name in an open folder. `path` is called only for an error.
 pub(super) fn look_in(
     folder: impl AsFd,
     name: &CStr,
     flags: AtFlags,
     path: impl FnOnce() -> PathBuf,
-) -> Result<Answer<Seen>, DiscoverError> {
-    let asked = retry_on_intr(|| statat(&folder, name, flags).map(Seen::from));
-    sorted(asked).map_err(|errno| failed("look at", &path())(errno))
+) -> Result<Answer<FileInfo>, DiscoverError> {
+    let asked = retry_on_intr(|| statat(&folder, name, flags).map(FileInfo::from));
+    answer(asked).map_err(|errno| failed("look at", &path())(errno))
 }
 
-/// Opens a folder to be listed. One that may be listed but not searched counts as denied, since nothing in it
-/// could be opened: one cheap question here instead of one for each of its files.
+/// Opens a folder to list it. A folder that may be listed but not searched counts as denied, since no file in it could be
+/// opened: one cheap check here replaces one for each of its files.
 pub(super) fn open_folder(path: &Path) -> Result<Answer<OwnedFd>, DiscoverError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let asked = retry_on_intr(|| openat(CWD, path, flags, Mode::empty()))
         .and_then(|folder| accessat(&folder, c".", Access::EXISTS, AtFlags::empty()).map(|()| folder));
-    sorted(asked).map_err(failed("open the folder", path))
+    answer(asked).map_err(failed("open the folder", path))
 }
 
-/// What an error while a folder is being listed means.
+/// What an error while listing a folder means.
 pub(super) fn listing_ended(errno: Errno, path: &Path) -> Result<Answer<()>, DiscoverError> {
-    sorted(Err(errno)).map_err(failed("list the folder", path))
+    answer(Err(errno)).map_err(failed("list the folder", path))
 }
 
-/// Which place denied the way to `path`: the path itself if it can be seen (a link to somewhere closed), else the
-/// nearest folder above it that can.
+/// Where access to `path` was denied: at the path itself if it can be seen (a link to a closed place), else at the
+/// nearest visible folder above it.
 pub(super) fn denied_at(path: &Path) -> PathBuf {
     if matches!(look_at(path), Ok(Answer::Is(_))) {
         return path.to_path_buf();
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_or_denied_is_an_answer() {
-        let of = |errno| sorted::<()>(Err(errno));
+        let of = |errno| answer::<()>(Err(errno));
         assert_eq!(of(Errno::NOENT), Ok(Answer::Nothing));
         assert_eq!(of(Errno::LOOP), Ok(Answer::Nothing));
         assert_eq!(of(Errno::PERM), Ok(Answer::Denied));

@@ -5,14 +5,14 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::shown::{Shown, some_of};
+use super::quoted::{Quoted, some_of};
 use crate::exit_code::{CannotGoOn, ExitCode};
 use crate::model::entries::TooLong;
 
 /// What can go wrong while the inputs are looked for. Its text is complete: causes are part of it.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
-    /// `keep_going` said no.
+    /// `keep_going` returned false.
     #[error("the search for input files was stopped")]
     Stopped,
     /// Patterns that matched nothing.
@@ -34,7 +34,7 @@ pub enum DiscoverError {
     #[error(
         "cannot {action} {}: {cause}\nThe list of input files would not be complete, so nothing was started. \
          Launch again once the storage answers, or leave the folder out with --exclude.",
-        Shown::from(path)
+        Quoted::from(path)
     )]
     Listing {
         /// What was tried.
@@ -48,7 +48,7 @@ pub enum DiscoverError {
     #[error(
         "cannot tell the size of {}: {cause}\nThe strategy `size` needs the size of every entry; \
          remove this one from the list or choose another strategy.",
-        Shown::from(path)
+        Quoted::from(path)
     )]
     Size {
         /// The entry.
@@ -127,7 +127,7 @@ pub struct Unmatched {
     pub help: Vec<String>,
 }
 
-/// As many patterns are shown; the rest are counted.
+/// How many patterns are shown; the rest are only counted.
 pub(super) const SHOWN_PATTERNS: usize = 20;
 
 impl fmt::Display for NoMatch {
@@ -138,7 +138,7 @@ impl fmt::Display for NoMatch {
             (_, of) => writeln!(f, "{missing} of {of} input patterns matched nothing:")?,
         }
         for unmatched in self.patterns.iter().take(SHOWN_PATTERNS) {
-            writeln!(f, "  {}", Shown::from(&unmatched.pattern))?;
+            writeln!(f, "  {}", Quoted::from(&unmatched.pattern))?;
             for line in &unmatched.help {
                 writeln!(f, "      {line}")?;
             }

@@ -1,14 +1,14 @@
-//! What `--exclude` leaves out.
+//! What `--exclude` excludes.
 //!
-//! - A pattern without a slash is about base names: those of entries and of the folders passed on the way down from an
-//!   input pattern's fixed part. The fixed part's own names are the user's choice, so `--exclude 'arc*'` does not throw
-//!   out all of `/arc`. A plain path counts with its own name.
-//! - A pattern with a slash is about whole absolute paths; a relative one is joined to the current folder. Both are
-//!   compared as text, component by component, `**` for any number of components. Here the fixed part counts too.
-//! - A slash at the end is no such slash: it says that only folders are meant.
-//! - `*` and `?` match a leading dot here: who leaves things out means the hidden ones too.
-//! - A folder that is left out takes all below it with it. It is not even opened, so `--exclude` also helps against one
-//!   that can't be read.
+//! - A pattern without a slash matches base names: those of entries, and of the folders below an input pattern's fixed
+//!   part. The names in the fixed part are the user's choice, so `--exclude 'arc*'` does not exclude all of `/arc`. Of a
+//!   plain path, its own name counts.
+//! - A pattern with a slash matches whole absolute paths; a relative one is joined to the current folder. Paths are
+//!   compared as text, component by component, with `**` for any number of components. Here the fixed part counts.
+//! - A slash at the end does not count as one: it restricts the pattern to folders.
+//! - `*` and `?` match a leading dot here: excluding means hidden files, too.
+//! - With a folder, everything below it is excluded. It is not even opened, so `--exclude` also helps with a folder that
+//!   can't be read.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -35,7 +35,7 @@ struct Rule<T> {
 enum Part {
     AnyDepth,
     Name(NamePattern),
-    /// One of the current folder's own, where brackets and stars are no magic.
+    /// A component of the current folder, in which brackets and stars are ordinary characters.
     Exactly(Vec<u8>),
 }
 
@@ -49,9 +49,9 @@ impl Part {
     }
 }
 
-/// What stands at a path, as far as it matters here.
+/// Whether a path is a folder, to which alone some patterns apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum PathKind {
     Folder,
     Other,
 }
@@ -76,33 +76,34 @@ impl Excludes {
         self.names.is_empty() && self.paths.is_empty()
     }
 
-    /// Whether an entry or a folder on the way is left out; `path` is clean and ends with `name`.
-    pub(super) fn takes(&self, name: &[u8], path: &Path, standing: Standing) -> bool {
-        self.takes_name(name, standing) || self.takes_path(path, standing)
+    /// Whether an entry, or a folder on the way to it, is excluded; `path` is clean and ends with `name`.
+    pub(super) fn is_excluded(&self, name: &[u8], path: &Path, kind: PathKind) -> bool {
+        self.is_name_excluded(name, kind) || self.is_path_excluded(path, kind)
     }
 
-    /// Whether a folder, or one above it, is left out by its whole path; `path` is clean.
-    pub(super) fn takes_way_to(&self, folder: &Path) -> bool {
-        !self.paths.is_empty() && folder.ancestors().any(|above| self.takes_path(above, Standing::Folder))
+    /// Whether a folder, or one above it, is excluded by its whole path; `folder` is clean.
+    pub(super) fn is_way_excluded(&self, folder: &Path) -> bool {
+        !self.paths.is_empty()
+            && folder.ancestors().any(|above| self.is_path_excluded(above, PathKind::Folder))
     }
 
-    fn takes_name(&self, name: &[u8], standing: Standing) -> bool {
+    fn is_name_excluded(&self, name: &[u8], kind: PathKind) -> bool {
         let dots = matches!(name, b"." | b"..");
-        !dots && self.names.iter().any(|rule| rule.is_about(standing) && rule.pattern.matches(name))
+        !dots && self.names.iter().any(|rule| rule.is_about(kind) && rule.pattern.matches(name))
     }
 
-    fn takes_path(&self, path: &Path, standing: Standing) -> bool {
+    fn is_path_excluded(&self, path: &Path, kind: PathKind) -> bool {
         if self.paths.is_empty() {
             return false;
         }
         let names: Vec<&[u8]> = components(path.as_os_str().as_bytes()).collect();
-        self.paths.iter().any(|rule| rule.is_about(standing) && parts_match(&rule.pattern, &names))
+        self.paths.iter().any(|rule| rule.is_about(kind) && parts_match(&rule.pattern, &names))
     }
 }
 
 impl<T> Rule<T> {
-    fn is_about(&self, standing: Standing) -> bool {
-        !self.folders_only || standing == Standing::Folder
+    fn is_about(&self, kind: PathKind) -> bool {
+        !self.folders_only || kind == PathKind::Folder
     }
 }
 
@@ -116,7 +117,7 @@ fn parts(pattern: &[u8], cwd: &Path) -> Vec<Part> {
     fixed.chain(given).collect()
 }
 
-/// As for the stars of a name: the earliest fit will do, and only the last `**` is ever tried again.
+/// As with the stars of a name, the earliest match will do, and only the last `**` ever needs another try.
 fn parts_match(parts: &[Part], names: &[&[u8]]) -> bool {
     let (mut parts, mut names) = (parts, names);
     let mut last_any: Option<(&[Part], &[&[u8]])> = None;
@@ -144,10 +145,10 @@ fn parts_match(parts: &[Part], names: &[&[u8]]) -> bool {
 mod tests {
     use super::*;
 
-    fn takes(pattern: &str, path: &str, standing: Standing) -> bool {
+    fn is_excluded(pattern: &str, path: &str, kind: PathKind) -> bool {
         let excludes = Excludes::new(&[OsText::from(pattern)], Path::new("/run[1]"));
         let name = Path::new(path).file_name().unwrap();
-        excludes.takes(name.as_bytes(), Path::new(path), standing)
+        excludes.is_excluded(name.as_bytes(), Path::new(path), kind)
     }
 
     #[test]
@@ -169,15 +170,15 @@ mod tests {
             ("x/", "/data/x", false),
         ];
         for (pattern, path, expected) in table {
-            assert_eq!(takes(pattern, path, Standing::Other), expected, "{pattern} on {path}");
+            assert_eq!(is_excluded(pattern, path, PathKind::Other), expected, "{pattern} on {path}");
         }
-        assert!(takes("x/", "/data/x", Standing::Folder));
+        assert!(is_excluded("x/", "/data/x", PathKind::Folder));
     }
 
     #[test]
     fn a_whole_path_also_takes_what_lies_below_it() {
         let excludes = Excludes::new(&[OsText::from("/data/old")], Path::new("/"));
-        assert!(excludes.takes_way_to(Path::new("/data/old/night1")));
-        assert!(!excludes.takes_way_to(Path::new("/data/older")));
+        assert!(excludes.is_way_excluded(Path::new("/data/old/night1")));
+        assert!(!excludes.is_way_excluded(Path::new("/data/older")));
     }
 }

@@ -1,4 +1,4 @@
-//! Why a pattern matched nothing: what a user, who can't look over our shoulder, needs to see the mistake.
+//! Why a pattern matched nothing: hints that help a user to find the mistake.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::ThreadPool;
 
+use super::context::SearchContext;
 use super::exclude::Excludes;
-use super::ground::Ground;
-use super::harvest::Basket;
+use super::matches::PatternMatches;
 use super::name_pattern::NamePattern;
 use super::path_list::merged;
 use super::path_pattern::{clean, components};
+use super::quoted::{Quoted, some_of};
 use super::search::{EntryType, Search};
-use super::shown::{Shown, some_of};
-use super::target::{Form, Target};
+use super::target::{ArgumentForm, Target};
 use super::walk::walk;
 
 /// A target without a match.
@@ -23,32 +23,34 @@ pub(super) struct Case<'a> {
     pub(super) search: &'a Search<'a>,
     pub(super) pool: &'a ThreadPool,
     pub(super) target: &'a Target<'a>,
-    pub(super) basket: &'a Basket,
+    pub(super) matches: &'a PatternMatches,
 }
 
-/// As many names of a folder are shown,
+/// How many names of a folder are shown.
 const SHOWN_NAMES: usize = 5;
-/// and as many are read for that.
+/// How many names are read to choose those.
 const READ_NAMES: usize = 10_000;
-/// As many neighbours may once have been one path.
+/// How many neighbouring arguments are tried as one path that was split.
 const JOINED: usize = 4;
-/// As many directories may be searched to find that out.
+/// How many directories are searched to see whether another pattern would match.
 const SEARCHED_FOLDERS: usize = 1000;
 
-/// Lines that help, most telling first.
+/// Lines that help, the most helpful ones first.
 pub(super) fn help(case: &Case) -> Vec<String> {
     let mut lines = Vec::new();
     match case.target.form {
-        Form::Empty => lines.push(
+        ArgumentForm::Empty => lines.push(
             "an empty argument, as two spaces in a row become when the launch splits at every space"
                 .to_owned(),
         ),
-        Form::Path | Form::PathDespiteMagic | Form::Pattern => lines.extend(meant_for_a_shell(case)),
+        ArgumentForm::Path | ArgumentForm::PathDespiteMagic | ArgumentForm::Pattern => {
+            lines.extend(meant_for_a_shell(case));
+        }
     }
     lines.extend(in_results(case));
     lines.extend(denied(case));
     let kinds = other_kinds(case);
-    if case.target.form != Form::Empty && kinds.is_empty() && !case.basket.tally.in_results {
+    if case.target.form != ArgumentForm::Empty && kinds.is_empty() && !case.matches.counts.in_results {
         lines.extend(nearest_folder(case));
     }
     lines.extend(kinds);
@@ -57,7 +59,7 @@ pub(super) fn help(case: &Case) -> Vec<String> {
     lines
 }
 
-/// Quotes, `~`, variables and lists that no shell took apart: here they are part of the name.
+/// Quotes, `~`, variables and lists that no shell has expanded: here they are part of the name.
 fn meant_for_a_shell(case: &Case) -> Option<String> {
     let argument = case.target.argument.to_str()?;
     let inside = argument.trim_matches(['\'', '"', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}']);
@@ -65,7 +67,7 @@ fn meant_for_a_shell(case: &Case) -> Option<String> {
         let found = if would_match(case, OsStr::new(inside)) { ", which matches" } else { "" };
         return Some(format!(
             "the quotes are part of it, as no shell took them away: write {}{found}",
-            Shown::from(inside)
+            Quoted::from(inside)
         ));
     }
     if argument.contains(char::is_whitespace)
@@ -85,39 +87,39 @@ fn meant_for_a_shell(case: &Case) -> Option<String> {
 
 fn in_results(case: &Case) -> Option<String> {
     let results = clean(&case.search.cwd.join(case.search.results_dir));
-    case.basket.tally.in_results.then(|| {
+    case.matches.counts.in_results.then(|| {
         format!(
             "{} is the results directory, which is never searched: give another --results-dir",
-            Shown::from(&results)
+            Quoted::from(&results)
         )
     })
 }
 
 fn denied(case: &Case) -> Option<String> {
-    let unreadable = merged(&case.basket.unreadable);
+    let unreadable = merged(&case.matches.unreadable);
     (!unreadable.is_empty()).then(|| format!("not allowed to read: {}", some_of(&unreadable, SHOWN_NAMES)))
 }
 
 fn other_kinds(case: &Case) -> Vec<String> {
-    let tally = &case.basket.tally;
+    let counts = &case.matches.counts;
     let mut lines = Vec::new();
-    if let Some((example, ())) = &tally.folders.example {
+    if let Some((example, ())) = &counts.folders.example {
         lines.push(format!(
             "it matches {} and no file: add --type dir if these are the entries, {}",
-            counted(tally.folders.count, "directory", "directories", example),
+            counted(counts.folders.count, "directory", "directories", example),
             files_in_them(case.target)
         ));
     }
-    if let Some((example, ())) = &tally.files.example {
-        let files = counted(tally.files.count, "file", "files", example);
+    if let Some((example, ())) = &counts.files.example {
+        let files = counted(counts.files.count, "file", "files", example);
         lines.push(match case.search.entry_type {
             EntryType::Dir => format!("it matches {files} and no directory: leave out --type dir"),
             EntryType::File => format!("it ends with a slash but matches {files}: leave the slash out"),
         });
     }
-    if let Some((example, kind)) = &tally.others.example {
-        let example = Shown::from(example);
-        lines.push(match tally.others.count {
+    if let Some((example, kind)) = &counts.others.example {
+        let example = Quoted::from(example);
+        lines.push(match counts.others.count {
             1 => format!("it matches only {example}, which is {kind}"),
             count => {
                 format!("it matches only {count} things of other kinds, such as {example}, which is {kind}")
@@ -128,7 +130,7 @@ fn other_kinds(case: &Case) -> Vec<String> {
 }
 
 fn counted(count: usize, one: &str, many: &str, example: &Path) -> String {
-    let example = Shown::from(example);
+    let example = Quoted::from(example);
     if count == 1 { format!("1 {one} ({example})") } else { format!("{count} {many} (such as {example})") }
 }
 
@@ -140,11 +142,11 @@ fn files_in_them(target: &Target) -> String {
     }
     let mut below = argument[..end].to_vec();
     below.extend_from_slice(b"/**");
-    format!("or give {} for the files in them", Shown(&OsString::from_vec(below)))
+    format!("or give {} for the files in them", Quoted(&OsString::from_vec(below)))
 }
 
 fn excluded(case: &Case) -> Option<String> {
-    let pruned = case.basket.tally.pruned;
+    let pruned = case.matches.counts.pruned;
     match pruned {
         0 => None,
         1 => Some("1 directory was left out by --exclude, but holds no match either".to_owned()),
@@ -152,14 +154,15 @@ fn excluded(case: &Case) -> Option<String> {
     }
 }
 
-/// The nearest folder there is on the way, what it holds, and names in it that differ only in upper and lower case.
+/// The nearest folder that exists, what is in it, and names that differ from the wanted one only in case.
 fn nearest_folder(case: &Case) -> Vec<String> {
     let target = case.target;
-    let way = if target.form == Form::Pattern { clean(&target.pattern.base) } else { clean(&target.raw) };
+    let way =
+        if target.form == ArgumentForm::Pattern { clean(&target.pattern.base) } else { clean(&target.raw) };
     let Some(nearest) = way.ancestors().find(|folder| folder.is_dir()) else { return Vec::new() };
     let names = match names_in(nearest) {
         Ok(names) => names,
-        Err(error) => return vec![format!("nearest existing folder: {} ({error})", Shown::from(nearest))],
+        Err(error) => return vec![format!("nearest existing folder: {} ({error})", Quoted::from(nearest))],
     };
     let listed = match names.len() {
         0 => "it is empty".to_owned(),
@@ -167,7 +170,7 @@ fn nearest_folder(case: &Case) -> Vec<String> {
         READ_NAMES => format!("{READ_NAMES} entries or more: {}", some_of(&names, SHOWN_NAMES)),
         count => format!("{count} entries: {}", some_of(&names, SHOWN_NAMES)),
     };
-    let mut lines = vec![format!("nearest existing folder: {} ({listed})", Shown::from(nearest))];
+    let mut lines = vec![format!("nearest existing folder: {} ({listed})", Quoted::from(nearest))];
     let wanted = clean(&target.raw);
     let depth = components(nearest.as_os_str().as_bytes()).count();
     if let Some(component) = components(wanted.as_os_str().as_bytes()).nth(depth) {
@@ -179,7 +182,7 @@ fn nearest_folder(case: &Case) -> Vec<String> {
     lines
 }
 
-/// Sorted; not hidden ones first, since they are what is asked for.
+/// Sorted, hidden ones last: they are rarely meant.
 fn names_in(folder: &Path) -> std::io::Result<Vec<OsString>> {
     let names: Result<Vec<OsString>, _> = std::fs::read_dir(folder)?
         .take(READ_NAMES)
@@ -220,7 +223,7 @@ fn split_path(case: &Case) -> Option<String> {
                 return Some(format!(
                     "the launch may have split {} at a space: \
                      write `?` for the space, or give the path in a job file",
-                    Shown::from(&whole)
+                    Quoted::from(&whole)
                 ));
             }
         }
@@ -232,12 +235,12 @@ fn would_match(case: &Case, argument: &OsStr) -> bool {
     let asked = AtomicUsize::new(0);
     let keep_going = || asked.fetch_add(1, Ordering::Relaxed) < SEARCHED_FOLDERS;
     let answer = Target::new(case.target.index, argument, &clean(case.search.cwd)).and_then(|target| {
-        if target.form != Form::Pattern {
+        if target.form != ArgumentForm::Pattern {
             return Ok(target.raw.symlink_metadata().is_ok());
         }
-        let ground = Ground::new(case.search, Excludes::default(), &keep_going)?;
-        let baskets = walk(case.pool, &ground, &[&target])?;
-        Ok(baskets.iter().any(|basket| basket.tally.matched > 0))
+        let context = SearchContext::new(case.search, Excludes::default(), &keep_going)?;
+        let matches = walk(case.pool, &context, &[&target])?;
+        Ok(matches.iter().any(|matches| matches.counts.matched > 0))
     });
     answer.unwrap_or(false)
 }

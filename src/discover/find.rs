@@ -1,4 +1,4 @@
-//! The search from the arguments to one list, and whether each pattern had its match.
+//! The whole search: from the arguments to one list, with an error for patterns that match nothing.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -6,73 +6,73 @@ use std::path::PathBuf;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use super::context::SearchContext;
 use super::error::{DiscoverError, NoMatch, SHOWN_PATTERNS, Unmatched};
 use super::exclude::Excludes;
 use super::explain::{Case, help};
-use super::ground::Ground;
-use super::harvest::Basket;
 use super::listed_files::{ListedFiles, listed_files};
+use super::matches::PatternMatches;
 use super::path_list::merged;
 use super::path_pattern::clean;
 use super::pool::pool;
 use super::search::{Found, Note, Search};
-use super::target::{Form, Target};
+use super::target::{ArgumentForm, Target};
 use super::walk::walk;
 use crate::model::entries::{Entries, Entry};
 
-/// Looks for all that the patterns mean, on threads of its own.
+/// Finds everything that the patterns match, with threads of its own.
 ///
-/// The patterns are those of Python's `glob.glob(pattern, recursive=True)` (3.11), kept to the wanted kind of entry. It
-/// differs in three points: during `**` a link that leads back to a directory it lies in is not entered, repeats count
-/// once, and an argument that exists but would not match itself is that path. A plain path to a directory means the
-/// files below it that are not hidden.
+/// The patterns are those of Python's `glob.glob(pattern, recursive=True)` (3.11), restricted to the wanted kind of entry,
+/// with three differences: `**` does not follow a link that leads back to a directory above it, repeats count once, and an
+/// argument that exists but would not match itself is taken as that path. A plain path to a directory means the files
+/// below it that are not hidden.
 ///
-/// `keep_going` is asked before each directory.
+/// `keep_going` is called before each directory.
 ///
 /// # Errors
 /// [`DiscoverError::NoMatch`] with help if a pattern matched nothing (before excluding), [`DiscoverError::AllExcluded`] if
-/// nothing was left, neither of them with `allow_empty`; [`DiscoverError::Listing`] if the storage gave no answer;
-/// [`DiscoverError::Stopped`] if `keep_going` said no.
+/// nothing was left, neither of them with `allow_empty`; [`DiscoverError::Listing`] if the storage failed;
+/// [`DiscoverError::Stopped`] if `keep_going` returned false.
 pub fn find(search: &Search<'_>, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<Found, DiscoverError> {
     let cwd = clean(search.cwd);
-    let ground = Ground::new(search, Excludes::new(search.exclude, &cwd), keep_going)?;
+    let context = SearchContext::new(search, Excludes::new(search.exclude, &cwd), keep_going)?;
     let pool = pool()?;
-    let listed = listed_files(search, &cwd, &ground, &pool);
+    let listed = listed_files(search, &cwd, &context, &pool);
     let rest: Vec<usize> = (0..search.patterns.len()).filter(|index| !listed.is_file[*index]).collect();
     let targets: Vec<Target> = pool.install(|| {
         rest.par_iter()
             .map(|index| Target::new(*index, &search.patterns[*index].0, &cwd))
             .collect::<Result<_, _>>()
     })?;
-    let baskets = walk(&pool, &ground, &targets.iter().collect::<Vec<_>>())?;
-    let unmatched = unmatched(search, keep_going, &pool, &targets, &baskets)?;
+    let matches = walk(&pool, &context, &targets.iter().collect::<Vec<_>>())?;
+    let unmatched = unmatched(search, keep_going, &pool, &targets, &matches)?;
     let mut notes: Vec<Note> = targets.iter().filter_map(taken_as_path).collect();
     if search.allow_empty {
         let nothing = |place: &usize| Note::MatchedNothing(targets[*place].argument.to_os_string());
         notes.extend(unmatched.iter().map(nothing));
     } else if !unmatched.is_empty() {
-        return Err(no_match(search, &pool, &targets, &baskets, &unmatched));
+        return Err(no_match(search, &pool, &targets, &matches, &unmatched));
     }
-    gathered(search, listed, baskets, notes)
+    gathered(search, listed, matches, notes)
 }
 
-/// The places of the targets without a match. Whether there is one is asked before excluding; so where folders were
-/// left out without being looked into, they are looked into now.
+/// The places of the targets without a match, before excluding: folders that were excluded without being searched are
+/// searched now.
 fn unmatched(
     search: &Search,
     keep_going: &(dyn Fn() -> bool + Sync),
     pool: &ThreadPool,
     targets: &[Target],
-    baskets: &[Basket],
+    matches: &[PatternMatches],
 ) -> Result<Vec<usize>, DiscoverError> {
     let (pruned, mut unmatched): (Vec<usize>, Vec<usize>) = (0..targets.len())
-        .filter(|index| baskets[*index].tally.matched == 0)
-        .partition(|index| baskets[*index].tally.pruned > 0);
+        .filter(|index| matches[*index].counts.matched == 0)
+        .partition(|index| matches[*index].counts.pruned > 0);
     if !pruned.is_empty() {
-        let everything = Ground::new(search, Excludes::default(), keep_going)?;
+        let everything = SearchContext::new(search, Excludes::default(), keep_going)?;
         let again: Vec<&Target> = pruned.iter().map(|index| &targets[*index]).collect();
-        let baskets = walk(pool, &everything, &again)?;
-        let empty = pruned.iter().zip(baskets).filter(|(_, basket)| basket.tally.matched == 0);
+        let matches = walk(pool, &everything, &again)?;
+        let empty = pruned.iter().zip(matches).filter(|(_, matches)| matches.counts.matched == 0);
         unmatched.extend(empty.map(|(index, _)| *index));
         unmatched.sort_unstable();
     }
@@ -80,19 +80,19 @@ fn unmatched(
 }
 
 fn taken_as_path(target: &Target) -> Option<Note> {
-    (target.form == Form::PathDespiteMagic).then(|| Note::TakenAsPath(target.argument.to_os_string()))
+    (target.form == ArgumentForm::PathDespiteMagic).then(|| Note::TakenAsPath(target.argument.to_os_string()))
 }
 
 fn no_match(
     search: &Search,
     pool: &ThreadPool,
     targets: &[Target],
-    baskets: &[Basket],
+    matches: &[PatternMatches],
     unmatched: &[usize],
 ) -> DiscoverError {
     let patterns = unmatched.iter().enumerate().map(|(number, place)| {
         let target = &targets[*place];
-        let case = Case { search, pool, target, basket: &baskets[*place] };
+        let case = Case { search, pool, target, matches: &matches[*place] };
         let help = if number < SHOWN_PATTERNS { help(&case) } else { Vec::new() };
         Unmatched { pattern: target.argument.to_os_string(), help }
     });
@@ -102,16 +102,16 @@ fn no_match(
 fn gathered(
     search: &Search,
     listed: ListedFiles,
-    baskets: Vec<Basket>,
+    matches: Vec<PatternMatches>,
     mut notes: Vec<Note>,
 ) -> Result<Found, DiscoverError> {
     let (mut lists, mut unreadable) = (listed.paths, Vec::new());
     let (mut matched, mut pruned) = (listed.matched, 0);
-    for basket in baskets {
-        matched += basket.tally.matched;
-        pruned += basket.tally.pruned;
-        lists.extend(basket.paths);
-        unreadable.extend(basket.unreadable);
+    for matches in matches {
+        matched += matches.counts.matched;
+        pruned += matches.counts.pruned;
+        lists.extend(matches.paths);
+        unreadable.extend(matches.unreadable);
     }
     let paths = merged(&lists);
     if paths.is_empty() && matched + pruned > 0 {

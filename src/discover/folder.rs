@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::ask::{Answer, Identity, look_through};
 
-/// A folder as it was reached. What it is, and what lies above, is asked for only when a link is met.
+/// A folder as it was reached. Its identity, and those of the folders above, are looked up only when a link is met.
 #[derive(Debug)]
 pub(super) struct Folder {
     /// Absolute, as walked.
@@ -17,7 +17,7 @@ pub(super) struct Folder {
 #[derive(Debug)]
 enum Above {
     Folder(Arc<Folder>),
-    /// Where a walk starts: the folders of the path up to it.
+    /// Nothing, as a walk starts here: the folders of the path up to it.
     Start(OnceLock<Vec<Identity>>),
 }
 
@@ -31,7 +31,7 @@ impl Folder {
         Arc::new(Self { path, identity: OnceLock::new(), above: Above::Folder(Arc::clone(parent)) })
     }
 
-    /// Whether this folder, or one above it on the path as walked, is `target`: a link from here to there goes round.
+    /// Whether this folder, or one above it on the path as walked, is `target`: a link from here to there is a cycle.
     pub(super) fn lies_in(&self, target: Identity) -> bool {
         let mut folder = self;
         loop {
@@ -49,16 +49,16 @@ impl Folder {
     }
 }
 
-/// Folders that can't be looked at are no candidates.
+/// `None` for a folder that can't be looked at.
 fn identity_of(path: &Path) -> Option<Identity> {
     match look_through(path) {
-        Ok(Answer::Is(seen)) => Some(seen.identity),
+        Ok(Answer::Is(info)) => Some(info.identity),
         Ok(Answer::Nothing | Answer::Denied) | Err(_) => None,
     }
 }
 
-/// The folder at `path` and those above it, as the path is walked: `/l/x` lies in what the link `/l` leads to and in
-/// `/`. Up to the last `..` that can't be told from the text, so there the path is resolved.
+/// The folder at `path` and those above it, as the path is walked: `/l/x` is in the target of the link `/l`, and in `/`.
+/// What is above a `..` can't be told from the text, so the path is resolved up to the last one.
 pub(super) fn identities_along(path: &Path) -> Vec<Identity> {
     let mut rest: Vec<Component> = path.components().collect();
     let resolved =

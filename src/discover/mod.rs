@@ -1,34 +1,34 @@
 //! Finding the input files of a run: patterns, directories and plain paths become one sorted list without repeats.
 
 mod ask;
+mod char_class;
+mod context;
 mod error;
 mod exclude;
 mod explain;
+mod file_list;
 mod find;
 mod folder;
-mod given;
-mod ground;
-mod harvest;
+mod folder_scan;
+mod interruptible_reader;
+mod list_names;
 mod listed_files;
+mod matches;
 mod name_pattern;
-mod name_set;
-mod names;
 mod path_list;
 mod path_pattern;
-mod patient;
 mod pool;
-mod reading;
+mod quoted;
 mod search;
-mod shown;
 mod sizes;
 mod target;
 mod walk;
 
 pub use error::{DiscoverError, NoMatch, Unmatched};
+pub use file_list::{FileList, read_entries};
 pub use find::find;
-pub use given::{Given, read_entries};
+pub use interruptible_reader::InterruptibleReader;
 pub use name_pattern::NamePattern;
 pub use path_pattern::{fixed_part, plain_path};
-pub use patient::Patient;
 pub use search::{EntryType, Found, Note, Search};
 pub use sizes::{sizes, sizes_where_told};

@@ -1,60 +1,60 @@
-//! One name against one pattern, exactly as Python's `fnmatch.fnmatchcase` (3.11) decides it.
+//! Matching one name against one pattern, exactly as Python's `fnmatch.fnmatchcase` (3.11) does.
 //!
-//! The `globset` crate can't say this: there braces are alternatives, a backslash escapes, `[a` and `[z-a]` are
-//! errors, `^` negates, and `?` is a byte. In Python all of those are ordinary or merely match nothing, and a
-//! name that is not UTF-8 has one (surrogate) code point for each stray byte. Hence a matcher of our own.
+//! The `globset` crate can't express this: there braces are alternatives, a backslash escapes, `[a` and `[z-a]` are errors,
+//! `^` negates, and `?` is a byte. In Python these are ordinary characters or match nothing, and a name that is not UTF-8
+//! has one (surrogate) code point for each stray byte.
 
 use memchr::memmem::Finder;
 
-use super::name_set::Place;
+use super::char_class::CharClass;
 
-/// A compiled pattern for one component of a path. `*` here also matches a leading dot and a slash: what may
-/// not be matched so is decided by the caller, as in Python.
+/// A compiled pattern for one component of a path. `*` here also matches a leading dot and a slash: excluding those is up
+/// to the caller, as in Python.
 #[derive(Debug, Clone)]
-pub struct NamePattern(Form);
+pub struct NamePattern(Compiled);
 
 #[derive(Debug, Clone)]
-enum Form {
-    /// Only literals and `*`, all of it UTF-8. Bytes can be compared then, since one UTF-8 sequence never begins
-    /// within another, nor within stray bytes.
-    Bytes(Pieces),
-    Codes(Vec<Item>),
+enum Compiled {
+    /// Only literals and `*`, all UTF-8. Then bytes can be compared, since no UTF-8 sequence begins within another or
+    /// within stray bytes.
+    Bytes(Literals),
+    Codes(Vec<PatternItem>),
 }
 
 /// The literals between the stars.
 #[derive(Debug, Clone)]
-enum Pieces {
+enum Literals {
     Whole(Vec<u8>),
     Starred { first: Vec<u8>, middle: Vec<Finder<'static>>, last: Vec<u8> },
 }
 
 #[derive(Debug, Clone)]
-enum Item {
+enum PatternItem {
     Star,
-    One(Place),
+    One(CharClass),
 }
 
 impl NamePattern {
-    /// Compiles a pattern; there is none that is invalid.
+    /// Compiles a pattern; every pattern is valid.
     pub fn new(pattern: &[u8]) -> Self {
         let plain = !pattern.iter().any(|byte| matches!(byte, b'?' | b'['));
         if plain && str::from_utf8(pattern).is_ok() {
-            Self(Form::Bytes(Pieces::new(pattern)))
+            Self(Compiled::Bytes(Literals::new(pattern)))
         } else {
-            Self(Form::Codes(items(&codes(pattern))))
+            Self(Compiled::Codes(items(&codes(pattern))))
         }
     }
 
     /// Whether all of `name` matches.
     pub fn matches(&self, name: &[u8]) -> bool {
         match &self.0 {
-            Form::Bytes(pieces) => pieces.matches(name),
-            Form::Codes(items) => items_match(items, name),
+            Compiled::Bytes(pieces) => pieces.matches(name),
+            Compiled::Codes(items) => items_match(items, name),
         }
     }
 }
 
-impl Pieces {
+impl Literals {
     fn new(pattern: &[u8]) -> Self {
         let mut pieces = pattern.split(|byte| *byte == b'*');
         let first = pieces.next().unwrap_or_default().to_vec();
@@ -82,28 +82,28 @@ impl Pieces {
     }
 }
 
-fn items(pattern: &[u32]) -> Vec<Item> {
+fn items(pattern: &[u32]) -> Vec<PatternItem> {
     let mut items = Vec::new();
     let mut rest = pattern;
     while let Some((code, after)) = rest.split_first() {
         rest = after;
         items.push(match char::from_u32(*code) {
-            Some('*') => Item::Star,
-            Some('?') => Item::One(Place::Any),
+            Some('*') => PatternItem::Star,
+            Some('?') => PatternItem::One(CharClass::Any),
             Some('[') => match closing_bracket(after) {
                 Some(end) => {
                     rest = &after[end + 1..];
-                    Item::One(Place::from_brackets(&after[..end]))
+                    PatternItem::One(CharClass::from_brackets(&after[..end]))
                 }
-                None => Item::One(Place::Exactly(*code)),
+                None => PatternItem::One(CharClass::Exactly(*code)),
             },
-            _ => Item::One(Place::Exactly(*code)),
+            _ => PatternItem::One(CharClass::Exactly(*code)),
         });
     }
     items
 }
 
-/// Where the set ends that begins after a `[`; a `]` that comes first, or first after `!`, belongs to the set.
+/// Where the set after a `[` ends; a `]` that comes first, or first after `!`, belongs to the set.
 fn closing_bracket(after: &[u32]) -> Option<usize> {
     let is = |at: usize, wanted: char| after.get(at) == Some(&u32::from(wanted));
     let mut from = usize::from(is(0, '!'));
@@ -113,19 +113,19 @@ fn closing_bracket(after: &[u32]) -> Option<usize> {
     after.iter().skip(from).position(|code| *code == u32::from(']')).map(|at| from + at)
 }
 
-/// Every place takes one code point, so the earliest fit of what follows a star is as good as any, and only the
-/// last star ever needs to be tried again.
-fn items_match(items: &[Item], name: &[u8]) -> bool {
+/// Every item but a star matches one code point, so the earliest match of what follows a star is as good as any, and only
+/// the last star ever needs another try.
+fn items_match(items: &[PatternItem], name: &[u8]) -> bool {
     let (mut items, mut rest) = (items, name);
-    let mut last_star: Option<(&[Item], &[u8])> = None;
+    let mut last_star: Option<(&[PatternItem], &[u8])> = None;
     loop {
-        if let Some((Item::Star, after)) = items.split_first() {
+        if let Some((PatternItem::Star, after)) = items.split_first() {
             last_star = Some((after, rest));
             items = after;
             continue;
         }
         let Some((code, after_code)) = split_code(rest) else { return items.is_empty() };
-        if let Some((Item::One(place), after)) = items.split_first()
+        if let Some((PatternItem::One(place), after)) = items.split_first()
             && place.accepts(code)
         {
             (items, rest) = (after, after_code);
@@ -148,8 +148,8 @@ fn codes(bytes: &[u8]) -> Vec<u32> {
     .collect()
 }
 
-/// The first code point and what follows it. A byte that is not UTF-8 is one code point, 0xDC00 plus the byte: what
-/// Python's `surrogateescape` makes of it.
+/// The first code point and what follows it. A byte that is not UTF-8 is one code point, 0xDC00 plus the byte, as with
+/// Python's `surrogateescape`.
 fn split_code(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let (first, after) = bytes.split_first()?;
     if first.is_ascii() {

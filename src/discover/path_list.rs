@@ -1,7 +1,7 @@
-//! Many paths in little memory, as they come in from many threads at once.
+//! Many paths in little memory, collected by many threads at once.
 //!
-//! A path of its own on the heap for each entry would make the threads queue for the allocator (musl's has one lock), so
-//! the paths of a folder share one buffer until the search is over.
+//! With an allocation for each path, threads would queue for the allocator (musl's has one lock), so the paths of a folder
+//! share one buffer until the list is made of them.
 
 use std::ffi::OsStr;
 use std::ops::Range;
@@ -26,8 +26,8 @@ impl PathList {
         self.spans.is_empty()
     }
 
-    /// Puts the paths in the order of their bytes, which is not the order that `Path` has by itself. The first `shared`
-    /// bytes are known to be the same in all of them: comparing bytes is most of the work where the C library is musl.
+    /// Sorts the paths by their bytes, which is not the order of `Path`. The first `shared` bytes are the same in all of
+    /// them and not compared: with musl, comparing bytes is most of the work.
     pub(super) fn sort(&mut self, shared: usize) {
         let Self { bytes, spans } = self;
         let rest = |span: &Range<usize>| bytes.get(span.start + shared..span.end).unwrap_or_default();
@@ -39,9 +39,9 @@ impl PathList {
     }
 }
 
-/// One list in the order of bytes, without repeats, of lists that are each in that order.
+/// All paths of lists that are each sorted by bytes, in that order and without repeats.
 ///
-/// The lists are put in order first: what the sort then meets is nearly sorted, and it makes use of that.
+/// The lists are sorted by their first paths, so that the sort of all paths meets them nearly sorted, which makes it fast.
 pub(super) fn merged(lists: &[PathList]) -> Vec<&OsStr> {
     let mut lists: Vec<&PathList> = lists.iter().collect();
     lists.sort_by(|a, b| a.iter().next().cmp(&b.iter().next()));

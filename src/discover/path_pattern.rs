@@ -1,5 +1,5 @@
-//! A whole pattern taken apart: the fixed part it starts in, and the steps below it. Also what is plain text about
-//! paths here: cleaning and joining.
+//! A whole pattern, compiled: the fixed part that it starts in, and the steps below that. Also cleaning and joining paths
+//! as text.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -11,21 +11,21 @@ use super::name_pattern::NamePattern;
 /// One step down from a folder.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// `**`: the folder itself and, at any depth, what is in it and not hidden.
+    /// `**`: the folder itself and, at any depth, everything in it that is not hidden.
     AnyDepth,
     /// Names that match; `hidden` if those with a leading dot may.
     Names { pattern: NamePattern, hidden: bool },
-    /// This name, `.` and `..` included, hidden or not.
+    /// This name, hidden or not; also `.` and `..`.
     Literal(Vec<u8>),
 }
 
 impl Step {
-    /// Whether it can be answered by what a folder lists.
+    /// Whether a listing of the folder can answer it.
     pub(super) fn is_listed(&self) -> bool {
         !matches!(self, Self::Literal(name) if matches!(name.as_slice(), b"." | b".."))
     }
 
-    /// Whether it can be answered only by what a folder lists.
+    /// Whether only a listing of the folder can answer it.
     pub(super) fn needs_listing(&self) -> bool {
         !matches!(self, Self::Literal(_))
     }
@@ -39,7 +39,7 @@ pub(super) struct PathPattern {
     pub(super) steps: Vec<Step>,
     /// Ends with a slash: a folder or nothing.
     pub(super) folders_only: bool,
-    /// The base has no name that the pattern could give it: Python's relative `**` does not yield the current folder.
+    /// Whether the base is never an entry itself: Python's relative `**` does not yield the current folder.
     pub(super) base_is_nameless: bool,
     /// Paths must be cleaned of `.` components before anyone sees them.
     dotted: bool,
@@ -56,7 +56,7 @@ impl PathPattern {
             dotted |= component == b".";
             match step(component) {
                 Step::Literal(name) if steps.is_empty() => base = join(&base, &name),
-                // Two in a row mean what one means.
+                // Two in a row mean the same as one.
                 Step::AnyDepth if matches!(steps.last(), Some(Step::AnyDepth)) => {}
                 step => steps.push(step),
             }
@@ -65,7 +65,7 @@ impl PathPattern {
         Self { base, steps, folders_only: bytes.ends_with(b"/"), base_is_nameless, dotted }
     }
 
-    /// All that is not hidden below a folder, whose path is clean.
+    /// Everything below a folder that is not hidden; `folder` is clean.
     pub(super) fn everything_below(folder: PathBuf) -> Self {
         let steps = vec![Step::AnyDepth];
         Self { base: folder, steps, folders_only: false, base_is_nameless: true, dotted: false }
@@ -91,7 +91,7 @@ impl PathPattern {
         position + 1 >= self.steps.len()
     }
 
-    /// A walked path as others may see it.
+    /// A walked path as it is shown and stored.
     pub(super) fn tidy<'a>(&self, walked: &'a Path) -> Cow<'a, Path> {
         if self.dotted { Cow::Owned(clean(walked)) } else { Cow::Borrowed(walked) }
     }
@@ -108,22 +108,21 @@ fn step(component: &[u8]) -> Step {
 }
 
 /// The folder a pattern starts from: its leading components without magic, absolute and cleaned; for a plain path the
-/// folder that holds it. It is what `{rel}` is relative to, and told from the text alone: no file system is asked.
+/// folder that holds it. `{rel}` is relative to it. It depends on the text alone, not on the file system.
 ///
-/// `cwd` is what a relative pattern is joined to (its own brackets or stars are no magic); a pattern that is absolute
-/// ignores it.
+/// A relative pattern is joined to `cwd`, whose own brackets and stars are ordinary characters.
 pub fn fixed_part(pattern: &OsStr, cwd: &Path) -> PathBuf {
     let compiled = PathPattern::new(pattern, cwd);
     let base = clean(&compiled.base);
     if compiled.steps.is_empty() { base.parent().map_or(base.clone(), Path::to_path_buf) } else { base }
 }
 
-/// The path that an argument is by itself, clean; `None` for a pattern.
+/// A plain path as an absolute, clean one; `None` for a pattern.
 pub fn plain_path(argument: &OsStr, cwd: &Path) -> Option<PathBuf> {
     (!has_magic(argument.as_bytes())).then(|| clean(&cwd.join(argument)))
 }
 
-/// Whether Python's `glob` would see a pattern in it.
+/// Whether Python's `glob` takes it for a pattern.
 pub(super) fn has_magic(text: &[u8]) -> bool {
     text.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
@@ -137,8 +136,8 @@ pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|component| !component.is_empty())
 }
 
-/// An absolute path without `.` components, repeated slashes and a slash at the end. `..` and links stay: what they
-/// mean is for the file system to say.
+/// An absolute path without `.` components, repeated slashes and a slash at the end. `..` and links stay, as only the file
+/// system knows what they mean.
 pub(super) fn clean(path: &Path) -> PathBuf {
     let mut cleaned = Vec::with_capacity(path.as_os_str().len() + 1);
     for component in components(path.as_os_str().as_bytes()).filter(|component| *component != b".") {
@@ -158,7 +157,7 @@ pub(super) fn join(folder: &Path, name: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(below.bytes))
 }
 
-/// The path of one name after the other in a folder, in the same memory.
+/// The paths of names in a folder, one after the other in the same buffer.
 #[derive(Debug)]
 pub(super) struct Below {
     bytes: Vec<u8>,

@@ -1,18 +1,18 @@
-//! The threads that ask the file system.
+//! The threads that search the file system.
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::error::DiscoverError;
 use crate::threads::pool_of_up_to;
 
-/// More than there are cores: what is waited for is a file server's answer, a millisecond a call on shared storage.
+/// More than there are cores, since threads mostly wait for a file server: a millisecond per call on shared storage.
 pub(super) const THREADS: usize = 16;
 
-/// Of a list, so many neighbours are one thread's at a time, at most.
+/// The most neighbours in a list that one thread takes at a time.
 const NEIGHBOURS: usize = 256;
 
-/// Of a list of `count`, how many neighbours are one thread's at a time: a few for each thread, however few there are, for
-/// on shared storage an answer may take a millisecond.
+/// How many neighbours in a list of `count` one thread takes at a time: so few that all threads have work even with short
+/// lists, as a call may take a millisecond on shared storage.
 pub(super) fn neighbours(count: usize) -> usize {
     (count / (4 * THREADS)).clamp(1, NEIGHBOURS)
 }

@@ -1,4 +1,4 @@
-//! What can be asked of a search, and what it answers.
+//! What a search is asked for, and what it returns.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::shown::Shown;
+use super::quoted::Quoted;
 use crate::model::entries::Entries;
 use crate::text::OsText;
 
@@ -26,7 +26,7 @@ pub enum EntryType {
 pub struct Search<'a> {
     /// The `--input` arguments: patterns and paths.
     pub patterns: &'a [OsText],
-    /// The `--exclude` patterns: without a slash about base names, with one about whole paths.
+    /// The `--exclude` patterns: without a slash they match base names, with one whole paths.
     pub exclude: &'a [OsText],
     /// What an entry is.
     pub entry_type: EntryType,
@@ -43,13 +43,13 @@ pub struct Search<'a> {
 pub struct Found {
     /// Absolute, without `.` components and repeated slashes, sorted by bytes, without repeats.
     pub entries: Entries,
-    /// Directories (and links to closed places) that were passed over because they may not be read; sorted, no repeats.
+    /// Directories (and links to closed places) that were skipped because they may not be read; sorted, no repeats.
     pub unreadable: Vec<PathBuf>,
-    /// What the user should know although it is no error.
+    /// What the user should know.
     pub notes: Vec<Note>,
 }
 
-/// Something worth saying about a search that went well.
+/// Something that the user should know about a successful search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// This argument looks like a pattern but is taken as the path that it also is.
@@ -66,9 +66,9 @@ impl fmt::Display for Note {
             Self::TakenAsPath(argument) => write!(
                 f,
                 "{} exists as it stands and is taken as that path, not as a pattern",
-                Shown::from(argument)
+                Quoted::from(argument)
             ),
-            Self::MatchedNothing(argument) => write!(f, "{} matched nothing", Shown::from(argument)),
+            Self::MatchedNothing(argument) => write!(f, "{} matched nothing", Quoted::from(argument)),
             Self::AllExcluded => f.write_str("all that matched was left out by --exclude"),
         }
     }

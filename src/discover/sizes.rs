@@ -1,4 +1,4 @@
-//! How many bytes each entry has, for shares of equal size.
+//! How many bytes each entry has, for sharing by size.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
@@ -14,21 +14,21 @@ use super::error::DiscoverError;
 use super::pool::{neighbours, pool};
 
 /// The bytes of each entry, in the order given: of a file (links followed), or of all regular files below a directory
-/// (links in it not followed, what may not be read not counted).
+/// (without following links in it, and without what may not be read).
 ///
-/// `keep_going` is asked before each entry and each directory.
+/// `keep_going` is called before each entry and each directory.
 ///
 /// # Errors
-/// An entry that can't be looked at, a missing one above all, is an error that names it.
+/// When an entry can't be looked at, such as a missing one. The error names it.
 pub fn sizes<P: AsRef<Path> + Sync>(
     entries: &[P],
     keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<u64>, DiscoverError> {
-    ask_all(entries, |entry, looker| size(entry, looker, keep_going))
+    ask_all(entries, |entry, cache| size(entry, cache, keep_going))
 }
 
-/// The same where only some entries may be files: `None` for what can't be looked at, and for what `keep_going` did not
-/// leave the time to look at.
+/// The same for entries of which only some may be files: `None` for those that can't be looked at, and for those left
+/// when `keep_going` returns false.
 ///
 /// # Errors
 /// When no thread can be started.
@@ -36,22 +36,22 @@ pub fn sizes_where_told<P: AsRef<Path> + Sync>(
     entries: &[P],
     keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Option<u64>>, DiscoverError> {
-    ask_all(entries, |entry, looker| Ok(size(entry, looker, keep_going).ok()))
+    ask_all(entries, |entry, cache| Ok(size(entry, cache, keep_going).ok()))
 }
 
-/// What `ask` answers for each entry, many asked at a time.
+/// What `ask` returns for each entry, in parallel.
 fn ask_all<'e, P: AsRef<Path> + Sync, T: Clone + Default + Send>(
     entries: &'e [P],
-    ask: impl Fn(&'e Path, &mut Looker<'e>) -> Result<T, DiscoverError> + Sync,
+    ask: impl Fn(&'e Path, &mut StatCache<'e>) -> Result<T, DiscoverError> + Sync,
 ) -> Result<Vec<T>, DiscoverError> {
     let mut answers = vec![T::default(); entries.len()];
     let neighbours = neighbours(entries.len());
     let places = answers.par_chunks_mut(neighbours).zip(entries.par_chunks(neighbours));
     pool()?.install(|| {
         places.try_for_each(|(places, entries)| {
-            let mut looker = Looker::default();
+            let mut cache = StatCache::default();
             places.iter_mut().zip(entries).try_for_each(|(place, entry)| {
-                *place = ask(entry.as_ref(), &mut looker)?;
+                *place = ask(entry.as_ref(), &mut cache)?;
                 Ok(())
             })
         })
@@ -61,27 +61,28 @@ fn ask_all<'e, P: AsRef<Path> + Sync, T: Clone + Default + Send>(
 
 fn size<'e>(
     entry: &'e Path,
-    looker: &mut Looker<'e>,
+    cache: &mut StatCache<'e>,
     keep_going: &(dyn Fn() -> bool + Sync),
 ) -> Result<u64, DiscoverError> {
     go_on(keep_going)?;
-    match looker.look(entry) {
+    match cache.look(entry) {
         Ok((FileType::Directory, _)) => size_below(entry, keep_going),
         Ok((_, bytes)) => Ok(bytes),
         Err(cause) => Err(DiscoverError::Size { path: entry.to_path_buf(), cause }),
     }
 }
 
-/// Looks at entries one after the other. Most lie in the folder of the one before: from there the way is short.
+/// Looks up entries one after the other, and keeps the folder of the last one open: most entries are in the same folder as
+/// the one before, and looking up a name in an open folder is fast.
 #[derive(Debug, Default)]
-struct Looker<'a> {
+struct StatCache<'a> {
     folder: &'a [u8],
-    /// The folder, once there was more than one entry of it.
+    /// The folder, once a second entry of it was looked up.
     open: Option<OwnedFd>,
 }
 
-impl<'a> Looker<'a> {
-    /// What an entry is, links followed, and its bytes.
+impl<'a> StatCache<'a> {
+    /// The type of an entry, links followed, and its bytes.
     fn look(&mut self, entry: &'a Path) -> io::Result<(FileType, u64)> {
         let path = entry.as_os_str().as_bytes();
         let (folder, name) = path.split_at(memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1));
@@ -98,7 +99,7 @@ impl<'a> Looker<'a> {
     }
 }
 
-/// Without a right to list it, which is not needed.
+/// Opens a folder without the right to list it, which is not needed.
 #[cfg(target_os = "linux")]
 fn open_folder(folder: &[u8]) -> Option<OwnedFd> {
     open(OsStr::from_bytes(folder), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
@@ -131,7 +132,7 @@ fn size_below(folder: &Path, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<u
     Ok(bytes)
 }
 
-/// Not allowed, or gone since it was listed.
+/// Whether an error means that something is not allowed, or was removed after it was listed.
 fn is_passed_over(error: &walkdir::Error) -> bool {
     let kind = error.io_error().map(io::Error::kind);
     matches!(kind, Some(ErrorKind::PermissionDenied | ErrorKind::NotFound))

@@ -1,4 +1,4 @@
-//! What one `--input` argument means: a pattern, or a path as it stands.
+//! What one `--input` argument means: a pattern or a plain path.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -14,20 +14,20 @@ pub(super) struct Target<'a> {
     /// Which argument it is, from 0.
     pub(super) index: usize,
     pub(super) argument: &'a OsStr,
-    /// Absolute, otherwise as it was given.
+    /// Made absolute, otherwise as it was given.
     pub(super) raw: PathBuf,
-    pub(super) form: Form,
-    /// For a path: all that is below it.
+    pub(super) form: ArgumentForm,
+    /// For a path: everything below it.
     pub(super) pattern: PathPattern,
 }
 
 /// How an argument is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Says nothing.
+pub(super) enum ArgumentForm {
+    /// An empty argument.
     Empty,
     Path,
-    /// It looks like a pattern, but exists as it stands and would not match itself.
+    /// It looks like a pattern, but is also an existing path that it would not match.
     PathDespiteMagic,
     Pattern,
 }
@@ -39,25 +39,27 @@ impl<'a> Target<'a> {
         let raw = if bytes.starts_with(b"/") { PathBuf::from(argument) } else { join(cwd, bytes) };
         let form = form(bytes, &raw)?;
         let pattern = match form {
-            Form::Pattern => PathPattern::new(argument, cwd),
-            Form::Empty | Form::Path | Form::PathDespiteMagic => PathPattern::everything_below(clean(&raw)),
+            ArgumentForm::Pattern => PathPattern::new(argument, cwd),
+            ArgumentForm::Empty | ArgumentForm::Path | ArgumentForm::PathDespiteMagic => {
+                PathPattern::everything_below(clean(&raw))
+            }
         };
         Ok(Self { index, argument, raw, form, pattern })
     }
 }
 
-fn form(argument: &[u8], raw: &Path) -> Result<Form, DiscoverError> {
+fn form(argument: &[u8], raw: &Path) -> Result<ArgumentForm, DiscoverError> {
     if argument.is_empty() {
-        return Ok(Form::Empty);
+        return Ok(ArgumentForm::Empty);
     }
     if !has_magic(argument) {
-        return Ok(Form::Path);
+        return Ok(ArgumentForm::Path);
     }
     if matches_itself(argument) {
-        return Ok(Form::Pattern);
+        return Ok(ArgumentForm::Pattern);
     }
     Ok(match look_at(raw)? {
-        Answer::Is(_) => Form::PathDespiteMagic,
-        Answer::Nothing | Answer::Denied => Form::Pattern,
+        Answer::Is(_) => ArgumentForm::PathDespiteMagic,
+        Answer::Nothing | Answer::Denied => ArgumentForm::Pattern,
     })
 }

@@ -6,151 +6,151 @@ use std::sync::{Mutex, PoisonError};
 use rayon::{Scope, ThreadPool};
 use rustix::fs::FileType;
 
-use super::ask::{Answer, Seen, denied_at, look_at, look_through};
+use super::ask::{Answer, FileInfo, denied_at, look_at, look_through};
+use super::context::SearchContext;
 use super::error::DiscoverError;
-use super::exclude::Standing;
+use super::exclude::PathKind;
 use super::folder::Folder;
-use super::ground::Ground;
-use super::harvest::{Basket, Harvest};
+use super::folder_scan::{FolderScan, Visit};
+use super::matches::{FolderMatches, PatternMatches};
 use super::path_pattern::clean;
 use super::pool::neighbours;
-use super::reading::{Reading, Visit};
-use super::target::{Form, Target};
+use super::target::{ArgumentForm, Target};
 
-/// The search for one target.
-struct Hunt<'g> {
-    ground: &'g Ground<'g>,
+/// The walk for one target.
+struct Walk<'g> {
+    context: &'g SearchContext<'g>,
     target: &'g Target<'g>,
-    basket: Mutex<Basket>,
+    matches: Mutex<PatternMatches>,
 }
 
-/// What each target leads to, in the order of the targets.
+/// What each target matches, in the order of the targets.
 pub(super) fn walk(
     pool: &ThreadPool,
-    ground: &Ground<'_>,
+    context: &SearchContext<'_>,
     targets: &[&Target<'_>],
-) -> Result<Vec<Basket>, DiscoverError> {
-    let hunts: Vec<Hunt> =
-        targets.iter().map(|target| Hunt { ground, target, basket: Mutex::default() }).collect();
+) -> Result<Vec<PatternMatches>, DiscoverError> {
+    let walks: Vec<Walk> =
+        targets.iter().map(|target| Walk { context, target, matches: Mutex::default() }).collect();
     pool.scope(|scope| {
-        for hunts in hunts.chunks(neighbours(hunts.len())) {
-            scope.spawn(move |scope| hunts.iter().for_each(|hunt| begin(scope, hunt)));
+        for walks in walks.chunks(neighbours(walks.len())) {
+            scope.spawn(move |scope| walks.iter().for_each(|walk| begin(scope, walk)));
         }
     });
-    ground.outcome()?;
-    Ok(hunts.into_iter().map(Hunt::into_basket).collect())
+    context.outcome()?;
+    Ok(walks.into_iter().map(Walk::into_matches).collect())
 }
 
-impl Hunt<'_> {
-    fn keep(&self, harvest: Harvest) {
-        self.basket.lock().unwrap_or_else(PoisonError::into_inner).put(harvest);
+impl Walk<'_> {
+    fn keep(&self, matches: FolderMatches) {
+        self.matches.lock().unwrap_or_else(PoisonError::into_inner).put(matches);
     }
 
-    fn into_basket(self) -> Basket {
-        self.basket.into_inner().unwrap_or_else(PoisonError::into_inner)
+    fn into_matches(self) -> PatternMatches {
+        self.matches.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn begin<'s>(scope: &Scope<'s>, hunt: &'s Hunt<'s>) {
-    if hunt.ground.is_over() {
+fn begin<'s>(scope: &Scope<'s>, walk: &'s Walk<'s>) {
+    if walk.context.is_over() {
         return;
     }
-    let mut harvest = Harvest::default();
-    let first = match hunt.target.form {
-        Form::Empty => Ok(None),
-        Form::Path | Form::PathDespiteMagic => begin_path(hunt, &mut harvest),
-        Form::Pattern => begin_pattern(hunt, &mut harvest),
+    let mut matches = FolderMatches::default();
+    let first = match walk.target.form {
+        ArgumentForm::Empty => Ok(None),
+        ArgumentForm::Path | ArgumentForm::PathDespiteMagic => begin_path(walk, &mut matches),
+        ArgumentForm::Pattern => begin_pattern(walk, &mut matches),
     };
-    hunt.keep(harvest);
+    walk.keep(matches);
     match first {
-        Ok(Some(first)) => scope.spawn(move |scope| visit(scope, hunt, first)),
+        Ok(Some(first)) => scope.spawn(move |scope| visit(scope, walk, first)),
         Ok(None) => {}
-        Err(error) => hunt.ground.fail(error),
+        Err(error) => walk.context.fail(error),
     }
 }
 
-fn visit<'s>(scope: &Scope<'s>, hunt: &'s Hunt<'s>, visit_here: Visit) {
-    if hunt.ground.is_over() {
+fn visit<'s>(scope: &Scope<'s>, walk: &'s Walk<'s>, visit_here: Visit) {
+    if walk.context.is_over() {
         return;
     }
-    match Reading::of(hunt.ground, &hunt.target.pattern, visit_here) {
-        Ok(reading) => {
-            for next in reading.enter {
-                scope.spawn(move |scope| visit(scope, hunt, next));
+    match FolderScan::of(walk.context, &walk.target.pattern, visit_here) {
+        Ok(scan) => {
+            for next in scan.enter {
+                scope.spawn(move |scope| visit(scope, walk, next));
             }
-            hunt.keep(reading.harvest);
+            walk.keep(scan.matches);
         }
-        Err(error) => hunt.ground.fail(error),
+        Err(error) => walk.context.fail(error),
     }
 }
 
-/// A pattern starts in its fixed part, if that is a folder.
-fn begin_pattern(hunt: &Hunt, harvest: &mut Harvest) -> Result<Option<Visit>, DiscoverError> {
-    let (ground, pattern) = (hunt.ground, &hunt.target.pattern);
-    let Some(seen) = seen_at(&pattern.base, harvest)? else { return Ok(None) };
-    if seen.kind != FileType::Directory {
+/// Starts a pattern in its fixed part, if that is a folder.
+fn begin_pattern(walk: &Walk, matches: &mut FolderMatches) -> Result<Option<Visit>, DiscoverError> {
+    let (context, pattern) = (walk.context, &walk.target.pattern);
+    let Some(info) = info_at(&pattern.base, matches)? else { return Ok(None) };
+    if info.kind != FileType::Directory {
         return Ok(None);
     }
     let base = clean(&pattern.base);
-    if ground.lies_in_results(&base) {
-        harvest.tally.in_results = true;
+    if context.is_in_results(&base) {
+        matches.counts.in_results = true;
         return Ok(None);
     }
-    if ground.excludes.takes_way_to(&base) {
-        harvest.tally.pruned += 1;
+    if context.excludes.is_way_excluded(&base) {
+        matches.counts.pruned += 1;
         return Ok(None);
     }
-    if pattern.means_folder_at(0) && ground.wants(seen.kind) && !pattern.base_is_nameless {
-        harvest.tally.matched += 1;
-        harvest.paths.push(&base);
+    if pattern.means_folder_at(0) && context.is_wanted(info.kind) && !pattern.base_is_nameless {
+        matches.counts.matched += 1;
+        matches.paths.push(&base);
     }
     Ok(Some(Visit { folder: Folder::start(pattern.base.clone()), positions: pattern.open_at(0).collect() }))
 }
 
-/// A path is an entry, or a folder whose files are meant.
-fn begin_path(hunt: &Hunt, harvest: &mut Harvest) -> Result<Option<Visit>, DiscoverError> {
-    let ground = hunt.ground;
-    let Some(seen) = seen_at(&hunt.target.raw, harvest)? else { return Ok(None) };
-    let path = clean(&hunt.target.raw);
-    if ground.is_results(seen.identity) || path.parent().is_some_and(|parent| ground.lies_in_results(parent))
+/// Takes a plain path as an entry, or as a folder whose files are meant.
+fn begin_path(walk: &Walk, matches: &mut FolderMatches) -> Result<Option<Visit>, DiscoverError> {
+    let context = walk.context;
+    let Some(info) = info_at(&walk.target.raw, matches)? else { return Ok(None) };
+    let path = clean(&walk.target.raw);
+    if context.is_results(info.identity) || path.parent().is_some_and(|parent| context.is_in_results(parent))
     {
-        harvest.tally.in_results = true;
+        matches.counts.in_results = true;
         return Ok(None);
     }
-    let excluded = is_path_excluded(ground, &path, seen.kind);
-    if ground.wants(seen.kind) {
-        harvest.tally.matched += 1;
+    let excluded = is_path_excluded(context, &path, info.kind);
+    if context.is_wanted(info.kind) {
+        matches.counts.matched += 1;
         if !excluded {
-            harvest.paths.push(&path);
+            matches.paths.push(&path);
         }
-    } else if seen.kind != FileType::Directory {
-        harvest.tally.miss(seen.kind, b"", || path);
+    } else if info.kind != FileType::Directory {
+        matches.counts.add_wrong_kind(info.kind, b"", || path);
     } else if excluded {
-        harvest.tally.pruned += 1;
+        matches.counts.pruned += 1;
     } else {
-        let pattern = &hunt.target.pattern;
+        let pattern = &walk.target.pattern;
         let positions = pattern.open_at(0).collect();
         return Ok(Some(Visit { folder: Folder::start(pattern.base.clone()), positions }));
     }
     Ok(None)
 }
 
-fn is_path_excluded(ground: &Ground, path: &Path, kind: FileType) -> bool {
+fn is_path_excluded(context: &SearchContext, path: &Path, kind: FileType) -> bool {
     use std::os::unix::ffi::OsStrExt;
-    let standing = if kind == FileType::Directory { Standing::Folder } else { Standing::Other };
+    let path_kind = if kind == FileType::Directory { PathKind::Folder } else { PathKind::Other };
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-    ground.excludes.takes(name, path, standing)
-        || path.parent().is_some_and(|parent| ground.excludes.takes_way_to(parent))
+    context.excludes.is_excluded(name, path, path_kind)
+        || path.parent().is_some_and(|parent| context.excludes.is_way_excluded(parent))
 }
 
-/// What stands where a target starts; says why if it can't be told.
-fn seen_at(path: &Path, harvest: &mut Harvest) -> Result<Option<Seen>, DiscoverError> {
+/// What is where a target starts. Where that can't be told, `matches` says why.
+fn info_at(path: &Path, matches: &mut FolderMatches) -> Result<Option<FileInfo>, DiscoverError> {
     match look_through(path)? {
-        Answer::Is(seen) => return Ok(Some(seen)),
-        Answer::Denied => harvest.unreadable.push(&clean(&denied_at(path))),
+        Answer::Is(info) => return Ok(Some(info)),
+        Answer::Denied => matches.unreadable.push(&clean(&denied_at(path))),
         Answer::Nothing => {
             if let Answer::Is(link) = look_at(path)? {
-                harvest.tally.miss(link.kind, b"", || PathBuf::from(path));
+                matches.counts.add_wrong_kind(link.kind, b"", || PathBuf::from(path));
             }
         }
     }

@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use crate::discover::EntryType;
 use crate::model::shares::Strategy;
-use crate::record::inputs::{Command, InputList, InputSpec};
+use crate::record::inputs::{InputList, InputSpec, TaskCommand};
 use crate::run::execute::ExecMode;
 use crate::store::layout::Layout;
 use crate::template::shell_quote;
@@ -128,7 +128,7 @@ fn show(source: &InputSpec, other: &InputSpec) -> String {
 pub fn agree_on_command(
     list: &InputList,
     layout: &Layout,
-    command: &Command,
+    command: &TaskCommand,
     manner: ExecMode,
     accept_changed: bool,
 ) -> anyhow::Result<Option<String>> {
@@ -150,13 +150,13 @@ pub fn agree_on_command(
     )
 }
 
-fn show_command(command: &Command, is_worker: bool) -> String {
+fn show_command(command: &TaskCommand, is_worker: bool) -> String {
     let words = match command {
-        Command::Argv(words) => {
+        TaskCommand::Argv(words) => {
             let words: Vec<_> = words.iter().map(|word| word.0.clone()).collect();
             units::printable(&String::from_utf8_lossy(&shell_quote(&words)))
         }
-        Command::Shell(script) => format!("--shell '{}'", units::path(&script.0)),
+        TaskCommand::Shell(script) => format!("--shell '{}'", units::path(&script.0)),
     };
     if is_worker { format!("{words} (--worker)") } else { words }
 }

@@ -63,7 +63,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-pub use self::header::{Command, DeclaredProduct, Header, InputSpec, Origin, Piece, Settings, VERSION};
+pub use self::header::{DeclaredProduct, Header, InputSpec, Origin, Piece, Settings, TaskCommand, VERSION};
 pub use self::publish::{PreparedList, prepare, publish};
 
 use self::header::{damaged, is_sealed};

@@ -9,18 +9,18 @@ use crate::discover::{fixed_part, plain_path};
 use crate::record::inputs::InputSpec;
 use crate::text::base_name;
 
-/// How `{rel}` is told for all entries of a run, whose patterns are looked at once.
+/// What `{rel}` is relative to, for all entries of a run.
 #[derive(Debug, Clone)]
 pub enum RelPaths {
-    /// Entries of a given list have no pattern: all of the entry, made relative.
+    /// Nothing, as entries of a given list have no pattern: `{rel}` is the whole entry without leading slashes.
     Whole,
     /// The fixed parts of the run's patterns.
     Below(HashSet<Vec<u8>>),
 }
 
 impl RelPaths {
-    /// As a run's source has it. A directory given as it is, is the fixed part of what lies in it; a file given as it is
-    /// has its folder.
+    /// From a run's source. A plain path counts as a fixed part, in case it is a directory, and so does its folder, in case
+    /// it is a file.
     pub fn of(source: &InputSpec) -> Self {
         let InputSpec::Patterns { patterns, cwd, .. } = source else { return Self::Whole };
         let cwd = cwd.as_ref().map_or(Path::new("/"), |cwd| Path::new(&cwd.0));
@@ -30,7 +30,7 @@ impl RelPaths {
                 fixed_parts.insert(fixed_part(&pattern.0, cwd).into_os_string().into_vec());
                 continue;
             };
-            // Thousands of plain paths have few folders.
+            // Thousands of plain paths are usually in few folders.
             let folder = path.parent().map(|folder| folder.as_os_str().as_bytes());
             if let Some(folder) = folder.filter(|folder| !fixed_parts.contains(*folder)) {
                 fixed_parts.insert(folder.to_vec());

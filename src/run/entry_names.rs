@@ -14,24 +14,24 @@ use crate::template::{Template, Token};
 pub struct EntryNames {
     /// Unless no command asks for it.
     rel: Option<RelPaths>,
-    /// What relative entries are relative to, where tasks don't run there.
+    /// The folder that relative entries are relative to, where tasks run elsewhere.
     folder: Option<PathBuf>,
 }
 
 impl EntryNames {
-    /// For tasks of `template` that run in the folder that relative entries mean.
+    /// For tasks of `template` that run in the folder that relative entries are relative to.
     pub fn new(template: &Template, source: &InputSpec) -> Self {
         Self { rel: template.uses(Token::Rel).then(|| RelPaths::of(source)), folder: None }
     }
 
-    /// For tasks that run elsewhere than in `folder`, which relative entries mean.
+    /// For tasks that run elsewhere than in `folder`, to which relative entries are relative.
     #[must_use]
     pub fn seen_from_elsewhere(self, folder: &Path) -> Self {
         Self { folder: Some(folder.to_owned()), ..self }
     }
 
-    /// What `{}` is. A relative entry that is there in the folder it is relative to has to be called by its absolute path
-    /// elsewhere; what is not there, such as the name of a target, is text.
+    /// What `{}` is. Where tasks run elsewhere, a relative entry that exists is called by its absolute path; one that does
+    /// not exist, such as the name of a target, is text.
     pub fn path<'e>(&self, entry: &'e OsStr) -> Cow<'e, OsStr> {
         let Some(folder) = self.folder.as_ref().filter(|_| Path::new(entry).is_relative()) else {
             return Cow::Borrowed(entry);
@@ -46,7 +46,7 @@ impl EntryNames {
         if is_text { Cow::Borrowed(entry) } else { Cow::Owned(path.into_os_string()) }
     }
 
-    /// What `{rel}` is of an entry, which may have its `own`.
+    /// What `{rel}` is for an entry, which may have its `own`.
     pub fn rel<'e>(&self, entry: &'e OsStr, own: Option<&'e OsStr>) -> &'e OsStr {
         own.unwrap_or_else(|| self.rel.as_ref().map_or(entry, |rel| rel.of_entry(entry)))
     }

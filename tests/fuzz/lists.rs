@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use canfar_run::model::entries::{Entries, Entry};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::shares::{Share, Strategy as Sharing};
-use canfar_run::record::inputs::{Command, InputList, InputSpec, Origin, Settings, publish};
+use canfar_run::record::inputs::{InputList, InputSpec, Origin, Settings, TaskCommand, publish};
 use canfar_run::store::layout::Layout;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
         source: InputSpec::List { file: "-".into(), null: false },
         strategy,
         replica_count,
-        command: Command::Shell("true".into()),
+        command: TaskCommand::Shell("true".into()),
         command_files: Vec::new(),
         settings: Settings::default(),
     };

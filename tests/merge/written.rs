@@ -10,7 +10,7 @@ use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::replica::Replica;
 use canfar_run::model::shares::{Share, Strategy};
-use canfar_run::record::inputs::{self, Command, Header, InputList, InputSpec, Origin};
+use canfar_run::record::inputs::{self, Header, InputList, InputSpec, Origin, TaskCommand};
 use canfar_run::record::item::{self, RecordMeta, TaskResult};
 use canfar_run::record::results;
 use canfar_run::store::layout::Layout;
@@ -37,7 +37,7 @@ impl WrittenRun {
             source: InputSpec::List { file: "/list".into(), null: false },
             strategy,
             replica_count,
-            command: Command::Argv(Vec::new()),
+            command: TaskCommand::Argv(Vec::new()),
             command_files: Vec::new(),
             settings: inputs::Settings::default(),
         };

@@ -11,7 +11,7 @@ use std::path::Path;
 use canfar_run::model::entries::{Entries, Entry};
 use canfar_run::model::provenance::Process;
 use canfar_run::model::shares::{Share, Strategy};
-use canfar_run::record::inputs::{self, Command, InputList, InputSpec, Origin, Settings};
+use canfar_run::record::inputs::{self, InputList, InputSpec, Origin, Settings, TaskCommand};
 use canfar_run::store::layout::Layout;
 use canfar_run::text::OsText;
 
@@ -59,7 +59,7 @@ fn publish(layout: &Layout) -> InputList {
         },
         strategy: Strategy::Even,
         replica_count: REPLICAS,
-        command: Command::Argv(["python3", "/opt/analysis/analyze.py", "{}"].map(OsText::from).to_vec()),
+        command: TaskCommand::Argv(["python3", "/opt/analysis/analyze.py", "{}"].map(OsText::from).to_vec()),
         command_files: Vec::new(),
         settings: Settings::default(),
     };

@@ -53,7 +53,7 @@ pub enum InputSpec {
 /// The command of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Command {
+pub enum TaskCommand {
     /// A program and its arguments, placeholders unreplaced.
     Argv(Vec<OsText>),
     /// `--shell`.
@@ -130,7 +130,7 @@ pub struct Header {
     #[serde(default)]
     pub products: Vec<DeclaredProduct>,
     /// What is run for each.
-    pub command: Command,
+    pub command: TaskCommand,
     /// Small files that the command names.
     pub command_files: Vec<NamedFile>,
     /// How its tasks are run.
@@ -166,7 +166,7 @@ pub struct Origin {
     /// Among how many.
     pub replica_count: u32,
     /// What is run for each.
-    pub command: Command,
+    pub command: TaskCommand,
     /// Small files that the command names.
     pub command_files: Vec<NamedFile>,
     /// How its tasks are run.

@@ -1,7 +1,7 @@
 //! What was published is read as it was, and nothing else is.
 
 use super::line::PIECE_ENTRIES;
-use super::{Command, InputList, InputSpec, Origin, publish};
+use super::{InputList, InputSpec, Origin, TaskCommand, publish};
 use crate::exit_code::ExitCode;
 use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
@@ -22,7 +22,7 @@ fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layou
         source: InputSpec::List { file: OsText("-".into()), null: false },
         strategy,
         replica_count: 3,
-        command: Command::Argv(vec![OsText("true".into())]),
+        command: TaskCommand::Argv(vec![OsText("true".into())]),
         command_files: Vec::new(),
         settings: super::Settings::default(),
     };

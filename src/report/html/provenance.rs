@@ -10,7 +10,7 @@ use super::numbers::{grouped, time};
 use super::replicas;
 use crate::discover::EntryType;
 use crate::record::command_files::RecordsByContent;
-use crate::record::inputs::{Command, Header, InputSpec};
+use crate::record::inputs::{Header, InputSpec, TaskCommand};
 use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
 use crate::template::shell_quote;
 use crate::text::OsText;
@@ -64,13 +64,13 @@ fn list(texts: &[OsText]) -> Markup {
     } }
 }
 
-fn command(command: &Command) -> String {
+fn command(command: &TaskCommand) -> String {
     match command {
-        Command::Argv(words) => {
+        TaskCommand::Argv(words) => {
             let words: Vec<OsString> = words.iter().map(|word| word.0.clone()).collect();
             units::printable(&String::from_utf8_lossy(&shell_quote(&words)))
         }
-        Command::Shell(line) => format!("--shell {}", units::path(&line.0)),
+        TaskCommand::Shell(line) => format!("--shell {}", units::path(&line.0)),
     }
 }
 

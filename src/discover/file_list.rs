@@ -8,16 +8,16 @@ use std::os::unix::ffi::OsStrExt;
 use super::error::DiscoverError;
 use crate::model::entries::{Entries, Entry, TooLong};
 
-/// A list as it was given, without its repeats.
+/// A given list without its repeats.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct FileList {
     /// Exact bytes, in the order of their first mention.
     pub entries: Entries,
-    /// How many were left out because they had been there before.
+    /// How many repeats were left out.
     pub repeats: usize,
 }
 
-/// Reads one entry a line, or with `null_separated` one per NUL; `name` is what errors call the list.
+/// Reads one entry per line, or with `null_separated` one per NUL; `name` is what errors call the list.
 ///
 /// Blank lines (empty, or nothing but spaces and tabs) and empty NUL-separated entries are skipped. All other bytes are
 /// part of the entry.
@@ -28,7 +28,7 @@ pub fn read_entries(
     mut input: impl BufRead,
     null_separated: bool,
     name: &str,
-) -> Result<Given, DiscoverError> {
+) -> Result<FileList, DiscoverError> {
     let separator = if null_separated { b'\0' } else { b'\n' };
     let unusable = |cause| DiscoverError::Entries { name: name.to_owned(), cause };
     let mut entries = Entries::default();
@@ -53,15 +53,15 @@ pub fn read_entries(
     Ok(given)
 }
 
-/// Finds repeats by sorting hashes: a set of a million paths would take as much memory as they do.
-fn without_repeats(entries: Entries) -> Result<Given, TooLong> {
+/// Finds repeats by sorting hashes: a set of a million paths would take as much memory as the paths.
+fn without_repeats(entries: Entries) -> Result<FileList, TooLong> {
     let hasher = RandomState::new();
     let mut hashes: Vec<(u64, usize)> =
         entries.iter().map(|entry| hasher.hash_one(entry.path)).zip(0..).collect();
     hashes.sort_unstable();
     let mut repeated = Vec::new();
     for alike in hashes.chunk_by(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
-        // Mostly one, but different entries may have one hash.
+        // Usually one, but different entries may have the same hash.
         let mut firsts = Vec::new();
         for (_, place) in alike {
             let entry = entries.get(*place);
@@ -74,12 +74,12 @@ fn without_repeats(entries: Entries) -> Result<Given, TooLong> {
     }
     let repeats = repeated.len();
     if repeats == 0 {
-        return Ok(Given { entries, repeats });
+        return Ok(FileList { entries, repeats });
     }
     repeated.sort_unstable();
     let is_first = |(place, _): &(usize, Entry<'_>)| repeated.binary_search(place).is_err();
     let entries = Entries::of(entries.iter().enumerate().filter(is_first).map(|(_, entry)| entry))?;
-    Ok(Given { entries, repeats })
+    Ok(FileList { entries, repeats })
 }
 
 fn check_line(entry: &[u8], line: usize, name: &str) -> Result<(), DiscoverError> {
@@ -101,13 +101,13 @@ fn is_blank(entry: &[u8], null_separated: bool) -> bool {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8], null_separated: bool) -> Given {
+    fn read(bytes: &[u8], null_separated: bool) -> FileList {
         read_entries(bytes, null_separated, "list.txt").unwrap()
     }
 
-    fn list(entries: &[&[u8]], repeats: usize) -> Given {
+    fn list(entries: &[&[u8]], repeats: usize) -> FileList {
         let entries = entries.iter().map(|path| Entry::of(OsStr::from_bytes(path)));
-        Given { entries: Entries::of(entries).unwrap(), repeats }
+        FileList { entries: Entries::of(entries).unwrap(), repeats }
     }
 
     #[test]
@@ -116,7 +116,10 @@ mod tests {
         let numbers: Vec<u32> = (0..3000).map(|place| place * 7919 % 1000).collect();
         let once = read(lines(&numbers[..1000]).as_bytes(), false);
         assert_eq!((once.entries.len(), once.repeats), (1000, 0));
-        assert_eq!(read(lines(&numbers).as_bytes(), false), Given { entries: once.entries, repeats: 2000 });
+        assert_eq!(
+            read(lines(&numbers).as_bytes(), false),
+            FileList { entries: once.entries, repeats: 2000 }
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What all patterns of one search share: the kind of entry, what is left out, and whether to go on.
+//! What all patterns of one search share: the kind of entry, what is excluded, and whether to go on.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -16,14 +16,14 @@ use super::folder::identities_along;
 use super::path_pattern::clean;
 use super::search::{EntryType, Search};
 
-pub(super) struct Ground<'a> {
+pub(super) struct SearchContext<'a> {
     entry_type: EntryType,
     pub(super) excludes: Excludes,
     results: Option<ResultsDir>,
     keep_going: &'a (dyn Fn() -> bool + Sync),
     failure: Mutex<Option<DiscoverError>>,
     has_failed: AtomicBool,
-    /// Folders that patterns start in, and whether they lie in the results directory.
+    /// Folders in which patterns start, and whether they are in the results directory.
     in_results: Mutex<HashMap<PathBuf, bool>>,
 }
 
@@ -33,7 +33,7 @@ struct ResultsDir {
     name: OsString,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> SearchContext<'a> {
     pub(super) fn new(
         search: &Search,
         excludes: Excludes,
@@ -41,9 +41,9 @@ impl<'a> Ground<'a> {
     ) -> Result<Self, DiscoverError> {
         let results_dir = clean(&search.cwd.join(search.results_dir));
         let results = match look_through(&results_dir)? {
-            Answer::Is(seen) => {
+            Answer::Is(info) => {
                 let name = results_dir.file_name().map(OsStr::to_os_string).unwrap_or_default();
-                Some(ResultsDir { identity: seen.identity, name })
+                Some(ResultsDir { identity: info.identity, name })
             }
             Answer::Nothing | Answer::Denied => None,
         };
@@ -58,15 +58,15 @@ impl<'a> Ground<'a> {
         })
     }
 
-    pub(super) fn wants(&self, kind: FileType) -> bool {
+    pub(super) fn is_wanted(&self, kind: FileType) -> bool {
         match self.entry_type {
             EntryType::File => kind == FileType::RegularFile,
             EntryType::Dir => kind == FileType::Directory,
         }
     }
 
-    /// Whether a folder that a listing names deserves a closer look. A mount point is listed with the inode of what it
-    /// hides, hence the name.
+    /// Whether a listed folder may be the results directory and has to be looked at. A mount point is listed with the inode
+    /// of the folder that it hides, so the name counts, too.
     pub(super) fn may_be_results(&self, inode: u64, name: &[u8]) -> bool {
         self.results
             .as_ref()
@@ -77,13 +77,13 @@ impl<'a> Ground<'a> {
         self.results.as_ref().is_some_and(|results| results.identity == identity)
     }
 
-    /// Whether a folder is the results directory or lies in it, by the path that leads there.
-    pub(super) fn lies_in_results(&self, folder: &Path) -> bool {
+    /// Whether a folder is the results directory, or is in it by the path that leads there.
+    pub(super) fn is_in_results(&self, folder: &Path) -> bool {
         if self.results.is_none() {
             return false;
         }
-        let known = |ground: &Self| {
-            ground.in_results.lock().unwrap_or_else(PoisonError::into_inner).get(folder).copied()
+        let known = |context: &Self| {
+            context.in_results.lock().unwrap_or_else(PoisonError::into_inner).get(folder).copied()
         };
         known(self).unwrap_or_else(|| {
             let lies = identities_along(folder).into_iter().any(|identity| self.is_results(identity));
@@ -93,7 +93,7 @@ impl<'a> Ground<'a> {
         })
     }
 
-    /// Asked before each folder and each plain path.
+    /// Whether the search has failed or was stopped; checked before each folder and each plain path.
     pub(super) fn is_over(&self) -> bool {
         if self.has_failed.load(Ordering::Relaxed) {
             return true;

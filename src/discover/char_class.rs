@@ -1,12 +1,12 @@
-//! The characters that one place of a name may have: what Python's `fnmatch` (3.11) makes of `[...]`, its oddities included.
+//! Which characters `?` and `[...]` match, exactly as in Python's `fnmatch` (3.11), oddities included.
 //!
 //! Python turns a set into the set of a regular expression, after taking out ranges that are empty. Which characters
 //! remain, and whether the first `!` still negates, follows from the order of those steps, so they are done here in
 //! the same order.
 
-/// What one place of a name accepts, in code points.
+/// What one character of a pattern matches, in code points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CharClass {
     /// Any one code point: `?`, or a negated set of nothing such as `[!z-a]`.
     Any,
     /// No code point: a set of nothing such as `[z-a]`.
@@ -20,7 +20,7 @@ pub(super) enum Place {
 const HYPHEN: u32 = '-' as u32;
 const BANG: u32 = '!' as u32;
 
-impl Place {
+impl CharClass {
     pub(super) fn accepts(&self, code: u32) -> bool {
         match self {
             Self::Any => true,
@@ -32,7 +32,7 @@ impl Place {
         }
     }
 
-    /// What stands between `[` and `]`, a leading `!` included.
+    /// From what is between `[` and `]`, including a leading `!`.
     pub(super) fn from_brackets(inside: &[u32]) -> Self {
         let chunks = without_empty_ranges(split_at_range_hyphens(inside));
         match chunks.as_slice() {
@@ -75,8 +75,8 @@ fn without_empty_ranges(mut chunks: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
     chunks
 }
 
-/// Between two chunks stands a range; all other characters are themselves.
-fn set_of(mut chunks: Vec<Vec<u32>>) -> Place {
+/// Two neighbouring chunks make a range; all other characters stand for themselves.
+fn set_of(mut chunks: Vec<Vec<u32>>) -> CharClass {
     let negated = chunks[0].first() == Some(&BANG);
     if negated {
         chunks[0].remove(0);
@@ -100,7 +100,7 @@ fn set_of(mut chunks: Vec<Vec<u32>>) -> Place {
         }
         range_from = chunk.last().copied();
     }
-    Place::Set { negated, ranges }
+    CharClass::Set { negated, ranges }
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
 
     fn accepted(inside: &str) -> String {
         let codes: Vec<u32> = inside.chars().map(u32::from).collect();
-        let place = Place::from_brackets(&codes);
+        let place = CharClass::from_brackets(&codes);
         "!-&]^abcxyz".chars().filter(|c| place.accepts(u32::from(*c))).collect()
     }
 

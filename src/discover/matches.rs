@@ -1,4 +1,4 @@
-//! What a search brings home: paths, folders that could not be read, and counts that explain an empty answer.
+//! What a search has found: paths, folders that could not be read, and counts that explain an empty result.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -7,43 +7,43 @@ use rustix::fs::FileType;
 
 use super::path_list::PathList;
 
-/// What one folder, or all folders of one pattern, gave.
+/// What a pattern matched in one folder.
 #[derive(Debug, Default)]
-pub(super) struct Harvest {
+pub(super) struct FolderMatches {
     pub(super) paths: PathList,
     pub(super) unreadable: PathList,
-    pub(super) tally: Tally,
+    pub(super) counts: MatchCounts,
 }
 
 /// Counts per pattern.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// Entries of the wanted kind, those that were excluded as well.
+pub(super) struct MatchCounts {
+    /// Entries of the wanted kind, including excluded ones.
     pub(super) matched: usize,
     /// Folders that `--exclude` kept from being entered.
     pub(super) pruned: usize,
-    /// The results directory, or something in it, was met and passed over.
+    /// Whether the results directory, or something in it, was met and skipped.
     pub(super) in_results: bool,
     /// What the pattern matched in kinds that are not wanted.
-    pub(super) folders: Misses,
-    pub(super) files: Misses,
-    pub(super) others: Misses<&'static str>,
+    pub(super) folders: WrongKind,
+    pub(super) files: WrongKind,
+    pub(super) others: WrongKind<&'static str>,
 }
 
-/// Matches of a kind that is not wanted, and one of them.
+/// Matches of an unwanted kind: how many, and one of them.
 #[derive(Debug)]
-pub(super) struct Misses<T = ()> {
+pub(super) struct WrongKind<T = ()> {
     pub(super) count: usize,
     pub(super) example: Option<(PathBuf, T)>,
 }
 
-impl<T> Default for Misses<T> {
+impl<T> Default for WrongKind<T> {
     fn default() -> Self {
         Self { count: 0, example: None }
     }
 }
 
-impl<T> Misses<T> {
+impl<T> WrongKind<T> {
     fn add(&mut self, name: &[u8], path: impl FnOnce() -> PathBuf, what: T) {
         self.count += 1;
         let is_first =
@@ -62,10 +62,10 @@ impl<T> Misses<T> {
     }
 }
 
-impl Tally {
-    /// A match in one folder that is not of the wanted kind. `path` is asked for only if it becomes the example: the
-    /// first of its kind in the order of names, so that the same tree gives the same message.
-    pub(super) fn miss(&mut self, kind: FileType, name: &[u8], path: impl FnOnce() -> PathBuf) {
+impl MatchCounts {
+    /// Counts a match of an unwanted kind. `path` is called only if it becomes the example: the first one of its kind by
+    /// name, so that the same tree always gives the same message.
+    pub(super) fn add_wrong_kind(&mut self, kind: FileType, name: &[u8], path: impl FnOnce() -> PathBuf) {
         match kind {
             FileType::Directory => self.folders.add(name, path, ()),
             FileType::RegularFile => self.files.add(name, path, ()),
@@ -86,23 +86,23 @@ impl Tally {
     }
 }
 
-/// All harvests of one pattern.
+/// All matches of one pattern.
 #[derive(Debug, Default)]
-pub(super) struct Basket {
-    /// Each sorted.
+pub(super) struct PatternMatches {
+    /// Each list is sorted.
     pub(super) paths: Vec<PathList>,
     pub(super) unreadable: Vec<PathList>,
-    pub(super) tally: Tally,
+    pub(super) counts: MatchCounts,
 }
 
-impl Basket {
-    pub(super) fn put(&mut self, harvest: Harvest) {
-        if !harvest.paths.is_empty() {
-            self.paths.push(harvest.paths);
+impl PatternMatches {
+    pub(super) fn put(&mut self, matches: FolderMatches) {
+        if !matches.paths.is_empty() {
+            self.paths.push(matches.paths);
         }
-        if !harvest.unreadable.is_empty() {
-            self.unreadable.push(harvest.unreadable);
+        if !matches.unreadable.is_empty() {
+            self.unreadable.push(matches.unreadable);
         }
-        self.tally.absorb(harvest.tally);
+        self.counts.absorb(matches.counts);
     }
 }

@@ -1,4 +1,4 @@
-//! The names in an open folder, as the system lists them: without an allocation for each where it allows that.
+//! Listing the names in an open folder, where possible without an allocation for each.
 
 #[cfg(target_os = "linux")]
 use std::cell::Cell;
@@ -12,29 +12,29 @@ use rustix::io::Errno;
 
 /// One name in a folder.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Listed<'a> {
+pub(super) struct ListedName<'a> {
     pub(super) name: &'a CStr,
     /// `Unknown` where the file system does not say.
     pub(super) kind: FileType,
     pub(super) inode: u64,
 }
 
-/// Large enough for some hundred names a call.
+/// Enough for more than a thousand names in one call.
 #[cfg(target_os = "linux")]
 const LISTING_BYTES: usize = 64 * 1024;
 
 #[cfg(target_os = "linux")]
 thread_local! {
-    /// Kept from folder to folder: musl hands memory of this size back to the system at once, and pages that come anew
-    /// cost more than the listing.
+    /// Reused from folder to folder: musl returns memory of this size to the system at once, and getting new pages costs
+    /// more than the listing.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Gives every name to `take`. Answers what ended the listing early, if something did; `take` may end it with an error.
+/// Gives every name to `take`, which may end the listing with an error. Returns what else ended it early, if anything.
 #[cfg(target_os = "linux")]
 pub(super) fn each<E>(
     folder: BorrowedFd<'_>,
-    take: impl FnMut(Listed<'_>) -> Result<(), E>,
+    take: impl FnMut(ListedName<'_>) -> Result<(), E>,
 ) -> Result<Option<Errno>, E> {
     let mut buffer = BUFFER.take();
     buffer.reserve(LISTING_BYTES);
@@ -47,13 +47,13 @@ pub(super) fn each<E>(
 fn each_into<E>(
     buffer: &mut [MaybeUninit<u8>],
     folder: BorrowedFd<'_>,
-    mut take: impl FnMut(Listed<'_>) -> Result<(), E>,
+    mut take: impl FnMut(ListedName<'_>) -> Result<(), E>,
 ) -> Result<Option<Errno>, E> {
     let mut listing = rustix::fs::RawDir::new(folder, buffer);
     while let Some(entry) = listing.next() {
         match entry {
             Ok(entry) => {
-                take(Listed { name: entry.file_name(), kind: entry.file_type(), inode: entry.ino() })?;
+                take(ListedName { name: entry.file_name(), kind: entry.file_type(), inode: entry.ino() })?;
             }
             Err(Errno::INTR) => {}
             Err(errno) => return Ok(Some(errno)),
@@ -62,11 +62,11 @@ fn each_into<E>(
     Ok(None)
 }
 
-/// As above, for systems whose kernel can't be asked directly.
+/// As above, for systems without that system call.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn each<E>(
     folder: BorrowedFd<'_>,
-    mut take: impl FnMut(Listed<'_>) -> Result<(), E>,
+    mut take: impl FnMut(ListedName<'_>) -> Result<(), E>,
 ) -> Result<Option<Errno>, E> {
     let mut listing = match rustix::fs::Dir::read_from(folder) {
         Ok(listing) => listing,
@@ -75,7 +75,7 @@ pub(super) fn each<E>(
     while let Some(entry) = listing.read() {
         match entry {
             Ok(entry) => {
-                take(Listed { name: entry.file_name(), kind: entry.file_type(), inode: entry.ino() })?;
+                take(ListedName { name: entry.file_name(), kind: entry.file_type(), inode: entry.ino() })?;
             }
             Err(Errno::INTR) => {}
             Err(errno) => return Ok(Some(errno)),
