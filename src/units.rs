@@ -51,6 +51,23 @@ pub fn duration(duration: Duration) -> String {
     printer.duration_to_string(&rounded)
 }
 
+/// A duration that nobody knows exactly, for people: its two largest units, such as `1h 2m`.
+pub fn rough(time: Duration) -> String {
+    let whole = duration(Duration::from_secs(time.saturating_add(Duration::from_millis(500)).as_secs()));
+    whole.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// A rate for people, in the unit in which it is at least one: `12.5/s`, `3.0/min`, `200/h`.
+pub fn rate(per_second: f64) -> String {
+    let (number, unit) = match per_second {
+        1.0.. => (per_second, "s"),
+        _ if per_second * 60.0 >= 1.0 => (per_second * 60.0, "min"),
+        _ => (per_second * 3600.0, "h"),
+    };
+    let digits = usize::from(number < 100.0);
+    format!("{number:.digits$}/{unit}")
+}
+
 /// Bytes for people, in binary units: `1.5 GiB`.
 pub fn bytes(count: u64) -> String {
     humansize::format_size(count, humansize::BINARY)
@@ -139,6 +156,20 @@ mod tests {
             [(0, "0s"), (34, "0.03s"), (1_534, "1.5s"), (59_970, "1m"), (3_723_400, "1h 2m 3s")]
         {
             assert_eq!(super::duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn rates_and_estimates_have_no_more_digits_than_they_deserve() {
+        for (per_second, text) in
+            [(20_000.4, "20000/s"), (2.26, "2.3/s"), (0.05, "3.0/min"), (0.001, "3.6/h")]
+        {
+            assert_eq!(super::rate(per_second), text);
+        }
+        for (millis, text) in
+            [(4_400, "4s"), (200_000, "3m 20s"), (9_000_000, "2h 30m"), (3_723_400, "1h 2m")]
+        {
+            assert_eq!(super::rough(Duration::from_millis(millis)), text);
         }
     }
 

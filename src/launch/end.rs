@@ -14,13 +14,14 @@ use crate::journal::writer::SharedJournalWriter;
 use crate::launch::{Launcher, PreparedLaunch};
 use crate::liveness::takeover::{Fence, Fenced};
 use crate::model::counts::TaskCounts;
+use crate::model::failures::FailureGroup;
 use crate::model::usage::UsageFigures;
 use crate::output::WhileRead;
 use crate::process::descendants::PATIENCE;
 use crate::process::spawn::Spawner;
 use crate::record::results;
 use crate::report::doubts::DoubtNote;
-use crate::report::launch::{LaunchFailures, LaunchReport, LaunchSummary, say_summary};
+use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
 use crate::run::execute::{ExecMode, Execute, ProcessSlot};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
 use crate::run::queue::Halt;
@@ -81,7 +82,7 @@ pub struct LaunchFigures {
     number: u32,
     tally: Counters,
     figures: UsageFigures,
-    failures: Vec<LaunchFailures>,
+    failures: Vec<FailureGroup>,
     doubts: Vec<DoubtNote>,
     /// Tasks that were to run and did not end.
     left: u64,

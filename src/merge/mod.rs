@@ -20,6 +20,6 @@ pub use earlier::{JoinedResults, MergedDirectory, joined_before, left_out};
 pub use index::{MergeIndex, survey};
 pub use input::MergeDirectory;
 pub use output::{Format, UnknownFormat, partial_name};
-pub use proof::{BrokenFile, Heard, MergeSummary, MergedFailures, MissingReplica, Proof};
+pub use proof::{BrokenFile, Heard, MergeSummary, MissingReplica, Proof};
 pub use resource_usage::ResourceUsage;
 pub use write::{Targets, write, write_missing};

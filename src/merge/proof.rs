@@ -6,7 +6,7 @@ use crate::merge::earlier::{JoinedResults, MergedDirectory};
 use crate::merge::index::MergeIndex;
 use crate::merge::resource_usage::ResourceUsageJson;
 use crate::model::counts::TaskCounts;
-use crate::model::outcome::Cause;
+use crate::model::failures::{self, FailureGroup};
 use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
 
@@ -39,7 +39,8 @@ pub struct Proof {
     /// Lines of journals that were passed over, and the like.
     pub problems: Vec<String>,
     /// Failures by cause and last line, most first.
-    pub failures: Vec<MergedFailures>,
+    #[serde(serialize_with = "failures::serialize_files")]
+    pub failures: Vec<FailureGroup>,
     /// Ok records that replicas made, by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
     /// For one run: the journals it was made of, in 16 digits that change when any of them grows or one is added.
@@ -91,21 +92,6 @@ pub struct BrokenFile {
     pub file: String,
     /// Where and why.
     pub why: String,
-}
-
-/// Failures of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MergedFailures {
-    /// Why.
-    pub cause: Cause,
-    /// The last line of their standard error, or what is known otherwise.
-    pub last_line: String,
-    /// How many files.
-    pub files: u64,
-    /// One of them.
-    pub example: String,
-    /// Its index in its list, if it has one.
-    pub example_index: Option<u64>,
 }
 
 /// What `final_summary.json` holds, and `merge --json` prints.

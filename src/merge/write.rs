@@ -11,7 +11,7 @@ use crate::merge::earlier::joined_elsewhere;
 use crate::merge::index::MergeIndex;
 use crate::merge::input::MergeInput;
 use crate::merge::output::{Format, TableOutput, partial_name};
-use crate::merge::proof::{MergeSummary, MergedFailures, Proof};
+use crate::merge::proof::{MergeSummary, Proof};
 use crate::merge::reading::{MergeRecord, Take};
 use crate::merge::steps::{Joined, MergeStep};
 use crate::model::failures::{FailureGroup, FailureGroups};
@@ -120,7 +120,7 @@ fn write_records(
     written.results.finish().with_context(cannot).context(CannotWrite)?;
     survey.proof.failures = written.failures.finish()?;
     let lost = survey.proof.failures.iter().filter(|group| group.cause == Cause::Lost);
-    survey.proof.counts.lost = lost.map(|group| group.files).sum();
+    survey.proof.counts.lost = lost.map(|group| group.count).sum();
     Ok(())
 }
 
@@ -245,20 +245,13 @@ impl<'a> Failures<'a> {
     }
 
     /// Puts the file at its place, or takes an older one away where there are no failures.
-    fn finish(self) -> anyhow::Result<Vec<MergedFailures>> {
+    fn finish(self) -> anyhow::Result<Vec<FailureGroup>> {
         let Self { destination, array, groups } = self;
         if !(groups.is_empty() && destination.remove().is_ok()) {
             let put = array.finish().and_then(|(file, _)| file.finish());
             put.with_context(|| format!("can't write {destination}")).context(CannotWrite)?;
         }
-        let told = |FailureGroup { cause, last_line, count, example, example_index }| MergedFailures {
-            cause,
-            last_line,
-            files: count,
-            example,
-            example_index,
-        };
-        Ok(groups.sorted().into_iter().map(told).collect())
+        Ok(groups.sorted())
     }
 }
 

@@ -1,14 +1,20 @@
-//! Failures told together: by cause and by the last line of what they said.
+//! Failures grouped by cause and by the last line of what they said.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::model::outcome::{Cause, reason_line};
 
-/// Failures that all say something else are not told apart beyond so many.
+/// Beyond so many groups, all other messages of a cause are one group.
 const MOST_GROUPS: usize = 1000;
 
-/// Failures of one kind.
+/// What that group says.
+const MANY_MESSAGES: &str = "(many different messages)";
+
+/// Failures with the same cause and the same last line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureGroup {
     /// Why.
@@ -23,12 +29,27 @@ pub struct FailureGroup {
     pub example_index: Option<u64>,
 }
 
-/// The line that failures of one kind share: how that of the file at `path` ended, of which `last_words` were the last.
-pub fn kind(cause: Cause, last_words: &str, path: &str) -> String {
+impl FailureGroup {
+    /// The order in which people are told of groups.
+    pub fn more_frequent_first(&self, other: &Self) -> Ordering {
+        let rank = |group: &Self| (Reverse(group.count), group.cause);
+        rank(self).cmp(&rank(other)).then_with(|| self.last_line.cmp(&other.last_line))
+    }
+}
+
+/// All groups so far, each at a place that it keeps; memory is bounded.
+#[derive(Debug, Default)]
+pub struct FailureGroups {
+    groups: Vec<FailureGroup>,
+    places: HashMap<(Cause, String), usize>,
+}
+
+/// The line that failures of one group share: how that of the file at `path` ended, of which `last_words` were the last.
+fn shared_line(cause: Cause, last_words: &str, path: &str) -> String {
     match cause {
-        // Each of them says other sizes, and what they were last busy with is not why.
+        // The sizes differ from file to file, and what they printed last is not why.
         Cause::Oom => "needs more memory than the container has".to_owned(),
-        // What they printed stands behind this mark, and is of each its own.
+        // What they printed is behind this mark, and differs from file to file.
         Cause::Result => match last_words.split_once('`') {
             Some((before, _)) => format!("{}`…`", reason_line(before, path)),
             None => reason_line(last_words, path),
@@ -37,44 +58,89 @@ pub fn kind(cause: Cause, last_words: &str, path: &str) -> String {
     }
 }
 
-/// All kinds so far; memory is bounded.
-#[derive(Debug, Default)]
-pub struct FailureGroups(BTreeMap<(Cause, String), FailureGroup>);
-
 impl FailureGroups {
-    /// Counts the failure of the file at `path`, of which `last_words` were the last.
-    pub fn count(&mut self, cause: Cause, last_words: &str, path: &str, index: Option<u64>) {
-        let (mut kind, mut last_line) = (kind(cause, last_words, path), None);
-        if self.0.len() >= MOST_GROUPS && !self.0.contains_key(&(cause, kind.clone())) {
-            "(many different messages)".clone_into(&mut kind);
-        } else if cause == Cause::Result {
-            last_line = Some(reason_line(last_words, path));
+    /// Counts the failure of the file at `path`, of which `last_words` were the last; gives the place of its group.
+    pub fn count(&mut self, cause: Cause, last_words: &str, path: &str, index: Option<u64>) -> usize {
+        let line = shared_line(cause, last_words, path);
+        let last_line = if cause == Cause::Result { reason_line(last_words, path) } else { line.clone() };
+        let example = crate::units::printable(path);
+        self.add(line, FailureGroup { cause, last_line, count: 1, example, example_index: index })
+    }
+
+    /// Adds all that others counted; gives the place that each of their groups has here.
+    pub fn absorb(&mut self, others: Self) -> Vec<usize> {
+        let mut lines: Vec<(usize, String)> =
+            others.places.into_iter().map(|((_, line), place)| (place, line)).collect();
+        lines.sort_unstable();
+        lines.into_iter().zip(others.groups).map(|((_, line), group)| self.add(line, group)).collect()
+    }
+
+    fn add(&mut self, line: String, mut group: FailureGroup) -> usize {
+        let mut key = (group.cause, line);
+        if self.groups.len() >= MOST_GROUPS && !self.places.contains_key(&key) {
+            MANY_MESSAGES.clone_into(&mut key.1);
+            MANY_MESSAGES.clone_into(&mut group.last_line);
         }
-        let last_line = || last_line.unwrap_or_else(|| kind.clone());
-        let example = || crate::units::printable(path);
-        self.0
-            .entry((cause, kind.clone()))
-            .or_insert_with(|| FailureGroup {
-                cause,
-                last_line: last_line(),
-                count: 0,
-                example: example(),
-                example_index: index,
-            })
-            .count += 1;
+        match self.places.entry(key) {
+            Entry::Occupied(place) => {
+                self.groups[*place.get()].count += group.count;
+                *place.get()
+            }
+            Entry::Vacant(free) => {
+                self.groups.push(group);
+                *free.insert(self.groups.len() - 1)
+            }
+        }
     }
 
     /// Whether there were none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.groups.is_empty()
     }
 
-    /// All of them, the most frequent first.
+    /// All groups, the most frequent first.
     pub fn sorted(&self) -> Vec<FailureGroup> {
-        let mut groups: Vec<FailureGroup> = self.0.values().cloned().collect();
-        groups.sort_by_key(|group| Reverse(group.count));
+        let mut groups = self.groups.clone();
+        groups.sort_by(FailureGroup::more_frequent_first);
         groups
     }
+
+    /// All groups, each at its place.
+    pub fn into_groups(self) -> Vec<FailureGroup> {
+        self.groups
+    }
+}
+
+/// A group as JSON, with a name for what is counted.
+struct NamedGroup<'a>(&'static str, &'a FailureGroup);
+
+impl Serialize for NamedGroup<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let Self(counted, group) = self;
+        let mut members = out.serialize_struct("FailureGroup", 5)?;
+        members.serialize_field("cause", &group.cause)?;
+        members.serialize_field("last_line", &group.last_line)?;
+        members.serialize_field(counted, &group.count)?;
+        members.serialize_field("example", &group.example)?;
+        members.serialize_field("example_index", &group.example_index)?;
+        members.end()
+    }
+}
+
+/// Groups of a launch's failures as JSON, which counts tasks.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_tasks<S: Serializer>(groups: &[FailureGroup], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(groups.iter().map(|group| NamedGroup("tasks", group)))
+}
+
+/// Groups of a merge's failures as JSON, which counts files.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_files<S: Serializer>(groups: &[FailureGroup], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(groups.iter().map(|group| NamedGroup("files", group)))
 }
 
 #[cfg(test)]
@@ -100,6 +166,32 @@ mod tests {
         let sorted = groups.sorted();
         assert_eq!((sorted.len(), sorted[0].count), (1, 9));
         assert_eq!(sorted[0].last_line, "is no JSON: `{'n': 0}` (at byte 1)");
+    }
+
+    #[test]
+    fn groups_of_several_replicas_are_counted_together_under_the_first_ones_text() {
+        let count = |number: u64, last_words: &[&str]| {
+            let mut groups = FailureGroups::default();
+            let path = format!("/data/{number}.fits");
+            last_words.iter().for_each(|words| _ = groups.count(Cause::Result, words, &path, Some(number)));
+            groups
+        };
+        let mut groups = count(1, &["no JSON: `a`", "too large"]);
+        assert_eq!(groups.absorb(count(2, &["missing", "no JSON: `b`", "no JSON: `c`"])), [2, 0]);
+        let first = &groups.sorted()[0];
+        assert_eq!(
+            (first.count, first.last_line.as_str(), first.example_index),
+            (3, "no JSON: `a`", Some(1))
+        );
+    }
+
+    #[test]
+    fn json_names_what_is_counted() {
+        let mut groups = FailureGroups::default();
+        groups.count(Cause::Exit, "bad", "a", Some(7));
+        let json = super::serialize_tasks(&groups.sorted(), serde_json::value::Serializer).unwrap();
+        let group = r#"{"cause":"exit","last_line":"bad","tasks":1,"example":"a","example_index":7}"#;
+        assert_eq!(json[0], serde_json::from_str::<serde_json::Value>(group).unwrap());
     }
 
     #[test]

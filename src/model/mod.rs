@@ -8,6 +8,7 @@ pub mod index_ranges;
 pub mod outcome;
 pub mod provenance;
 pub mod quarantine;
+pub mod rate;
 pub mod replica;
 pub mod shares;
 pub mod usage;

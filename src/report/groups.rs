@@ -1,13 +1,14 @@
 //! What is said of failures: a line for each kind, and how to learn more of them and run them again.
 
-use crate::model::outcome::Cause;
+use crate::model::failures::FailureGroup;
 use crate::template::shell_quote;
 use crate::units;
 
 /// Such as `  37 files: exit: KeyError: 'CRVAL1' (such as /data/a.fits, task 17)`.
-pub(super) fn line(files: u64, cause: Cause, last_line: &str, example: &str, index: Option<u64>) -> String {
+pub(super) fn line(group: &FailureGroup, index: Option<u64>) -> String {
+    let FailureGroup { cause, last_line, count, example, .. } = group;
     let task = index.map(|index| format!(", task {index}")).unwrap_or_default();
-    format!("  {}: {}: {last_line} (such as {example}{task})", units::count(files, "file"), cause.name())
+    format!("  {}: {}: {last_line} (such as {example}{task})", units::count(*count, "file"), cause.name())
 }
 
 /// How to see what failed tasks of a run printed.

@@ -1,15 +1,14 @@
 //! What a launch says while it runs, and its closing summary.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::journal::event::StopReason;
 use crate::model::counts::TaskCounts;
-use crate::model::failures::{FailureGroup, FailureGroups};
-use crate::model::outcome::Cause;
-use crate::model::outcome::reason;
+use crate::model::failures::{self, FailureGroup, FailureGroups};
+use crate::model::outcome::{Cause, reason};
 use crate::model::usage::{UsageFigures, UsageJson};
 use crate::report::doubts::{DoubtNote, Doubts, without_result};
 use crate::report::figures::{self, seconds};
@@ -18,6 +17,7 @@ use crate::run::execute::Attempt;
 use crate::run::recorder::{EndedAttempt, NextStep, Observer};
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::terminal::progress::{ProgressMode, ProgressState};
+use crate::threads::locked;
 use crate::units;
 
 /// Lines of a failed task's standard error that are shown as it fails.
@@ -76,7 +76,7 @@ impl<'a> LaunchReport<'a> {
     /// Tells how far it is, if it is time to.
     pub fn progress(&self, running: usize) {
         let line = self.board.line(running);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         let is_due = state.said_progress.elapsed() >= pause(self.begun.elapsed());
         if self.progress == ProgressMode::Lines && is_due {
             state.said_progress = Instant::now();
@@ -93,25 +93,17 @@ impl<'a> LaunchReport<'a> {
     }
 
     /// Failures so far, by cause and last line, most tasks first.
-    pub fn failures(&self) -> Vec<LaunchFailures> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |FailureGroup { cause, last_line, count, example, example_index }| LaunchFailures {
-            cause,
-            last_line,
-            tasks: count,
-            example,
-            example_index,
-        };
-        state.failures.sorted().into_iter().map(told).collect()
+    pub fn failures(&self) -> Vec<FailureGroup> {
+        locked(&self.state).failures.sorted()
     }
 
     /// What should be looked at although it is ok.
     pub fn doubts(&self) -> Vec<DoubtNote> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).doubts.notes()
+        locked(&self.state).doubts.notes()
     }
 
     fn doubt(&self, ended: &EndedAttempt<'_>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         let text = state.doubts.count(ended);
         drop(state);
         if let Some(text) = text {
@@ -157,7 +149,7 @@ impl Observer for LaunchReport<'_> {
         };
         let last = reason(failure.cause, &failure.message, ended.stderr_tail);
         if ended.next == NextStep::Nothing {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = locked(&self.state);
             let path = ended.attempt.path.to_string_lossy();
             state.failures.count(failure.cause, last, &path, Some(ended.attempt.index));
         }
@@ -225,28 +217,14 @@ pub struct LaunchSummary {
     /// What this launch's attempts used.
     pub figures: UsageJson,
     /// Failures of this launch.
-    pub failures: Vec<LaunchFailures>,
+    #[serde(serialize_with = "failures::serialize_tasks")]
+    pub failures: Vec<FailureGroup>,
     /// Why it ended.
     pub reason: StopReason,
     /// The directory of the run.
     pub results_dir: String,
     /// What the process exits with.
     pub exit: i32,
-}
-
-/// Failures of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LaunchFailures {
-    /// Why.
-    pub cause: Cause,
-    /// The last line of their standard error, or what is known otherwise.
-    pub last_line: String,
-    /// How many tasks.
-    pub tasks: u64,
-    /// One of them.
-    pub example: String,
-    /// Its index in the list.
-    pub example_index: Option<u64>,
 }
 
 /// Says the closing summary.
@@ -273,11 +251,8 @@ pub fn say_summary(
     }
     text.push_str(&format!(" (in {}, {})", seconds(summary.wall_s), figures::cpu_time(figures)));
     console.say(if tone == Tone::Good { Verbosity::Normal } else { Verbosity::Quiet }, tone, &text);
-    for LaunchFailures { cause, last_line, tasks, example, example_index } in
-        summary.failures.iter().take(SHOWN_GROUPS)
-    {
-        let line = groups::line(*tasks, *cause, last_line, example, *example_index);
-        console.say(Verbosity::Quiet, Tone::Bad, &line);
+    for group in summary.failures.iter().take(SHOWN_GROUPS) {
+        console.say(Verbosity::Quiet, Tone::Bad, &groups::line(group, group.example_index));
     }
     if let Some(more) = summary.failures.len().checked_sub(SHOWN_GROUPS).filter(|more| *more > 0) {
         let line =

@@ -33,7 +33,7 @@ pub fn say(
     say_first(console, &proof.failures, "kinds of failure", |group| {
         // An index is one of a list: with several nobody could tell of which.
         let index = group.example_index.filter(|_| dirs.len() == 1);
-        groups::line(group.files, group.cause, &group.last_line, &group.example, index)
+        groups::line(group, index)
     });
     say_missing(console, proof, is_final);
     say_oddities(console, proof);

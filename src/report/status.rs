@@ -161,7 +161,7 @@ fn table(figures: &RunStatus, shown: &[&ReplicaStatus], form: StatusForm) -> Vec
 fn cells(numbers: [u64; 4], rate: Option<f64>, eta: Option<f64>) -> [String; 6] {
     let [ok, failed, left, now] = numbers.map(|number| number.to_string());
     let unknown = || "-".to_owned();
-    [ok, failed, left, now, rate.map_or_else(unknown, self::rate), eta.map_or_else(unknown, about)]
+    [ok, failed, left, now, rate.map_or_else(unknown, units::rate), eta.map_or_else(unknown, about)]
 }
 
 /// Session before host: it is what other commands take.
@@ -191,23 +191,9 @@ fn cut(line: &str, width: usize) -> String {
     cut
 }
 
-/// A rate for people: in the unit in which it is at least one.
-fn rate(per_second: f64) -> String {
-    let (number, unit) = match per_second {
-        1.0.. => (per_second, "s"),
-        _ if per_second * 60.0 >= 1.0 => (per_second * 60.0, "min"),
-        _ => (per_second * 3600.0, "h"),
-    };
-    let digits = usize::from(number < 100.0);
-    format!("{number:.digits$}/{unit}")
-}
-
-/// About how long: the two largest units.
+/// An estimate, in seconds.
 fn about(seconds: f64) -> String {
-    // To the second: it is an estimate.
-    let time = Duration::try_from_secs_f64(seconds.round()).unwrap_or(Duration::MAX);
-    let text = units::duration(time);
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    units::rough(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// Why replicas are not at work that have files left, or can't be told of.

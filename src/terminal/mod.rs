@@ -4,5 +4,4 @@ pub mod console;
 pub mod fullscreen;
 pub mod printer;
 pub mod progress;
-pub mod rate;
 pub mod screen;

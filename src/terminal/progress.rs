@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::model::rate::{RateEstimator, time_left};
 use crate::terminal::printer::Picture;
-use crate::terminal::rate::{RateEstimator, about, rate};
+use crate::threads::locked;
 use crate::units;
 
 /// The bar is at most so wide, and left out where there is room for fewer columns.
@@ -17,6 +18,9 @@ const BAR: std::ops::RangeInclusive<usize> = 8..=32;
 
 /// Times of running tasks stand in so many columns.
 const TIME: usize = 10;
+
+/// After fewer tasks the rate is more chance than anything else, with as many slots as there are.
+const LEAST_ENDS: u64 = 3;
 
 /// What tells how far a launch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,8 @@ pub(crate) struct ProgressState {
     ended: AtomicU64,
     failed: AtomicU64,
     slots: Vec<Mutex<Slot>>,
-    pace: Mutex<RateEstimator>,
+    begun: Instant,
+    rate: Mutex<RateEstimator>,
 }
 
 #[derive(Debug, Default)]
@@ -48,10 +53,6 @@ struct Slot {
     since: Option<Instant>,
     /// Its path.
     path: Vec<u8>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ProgressState {
@@ -63,7 +64,8 @@ impl ProgressState {
             ended: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             slots: (0..slots).map(|_| Mutex::default()).collect(),
-            pace: Mutex::new(RateEstimator::new(Instant::now())),
+            begun: Instant::now(),
+            rate: Mutex::default(),
         }
     }
 
@@ -93,25 +95,22 @@ impl ProgressState {
         self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
     }
 
-    /// How far it is, on one line: `12 of 40 done, 1 failed, 2 running, 0.5/s, about 1 min left`.
+    /// How far it is, on one line: `12 of 40 done, 1 failed, 2 running, 30.0/min, 56s left`.
     pub(crate) fn line(&self, running: usize) -> String {
         let [ended, failed] = [&self.ended, &self.failed].map(|number| number.load(Ordering::Relaxed));
-        let now = Instant::now();
-        let per_second = {
-            let mut pace = locked(&self.pace);
-            pace.look(now, ended);
-            pace.per_second(now, ended)
-        };
+        let now = self.begun.elapsed();
+        let mut rate = locked(&self.rate);
+        rate.mark(now, ended);
+        let per_second = rate.per_second(now, ended).filter(|_| ended >= LEAST_ENDS);
+        drop(rate);
         let done = (self.before + ended).min(self.share);
         let mut line = format!("{done} of {} done", self.share);
         if failed > 0 {
             line.push_str(&format!(", {failed} failed"));
         }
         line.push_str(&format!(", {running} running"));
-        if let Some(per_second) = per_second {
-            let left = Duration::try_from_secs_f64((self.share - done) as f64 / per_second);
-            let left = about(left.unwrap_or(Duration::MAX));
-            line.push_str(&format!(", {}, {left} left", rate(per_second)));
+        if let (Some(rate), Some(left)) = (per_second, time_left(self.share - done, per_second)) {
+            line.push_str(&format!(", {}, {} left", units::rate(rate), units::rough(left)));
         }
         line
     }

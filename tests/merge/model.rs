@@ -298,7 +298,7 @@ fn check(cases: &[RunCase]) -> Result<(), TestCaseError> {
     prop_assert_eq!(proof.broken.len(), model.broken);
     prop_assert_eq!((proof.proven, proof.complete), (true, missing == 0));
     prop_assert_eq!(results == targets.results, missing == 0);
-    prop_assert_eq!(proof.failures.iter().map(|group| group.files).sum::<u64>(), failed);
+    prop_assert_eq!(proof.failures.iter().map(|group| group.count).sum::<u64>(), failed);
 
     let mut of_replicas: BTreeMap<(usize, u32), u64> = BTreeMap::new();
     let without = model.files.values().filter(|(counts, _)| counts.rank() == 0);

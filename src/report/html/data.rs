@@ -86,7 +86,11 @@ impl<'a> Data<'a> {
             folder,
             name,
             state: tasks.iter().map(|task| state_digit(task.state)).collect(),
-            kinds: chronicle.kinds.iter().map(|kind| (kind.cause.name(), kind.line.as_str())).collect(),
+            kinds: chronicle
+                .kinds
+                .iter()
+                .map(|kind| (kind.group.cause.name(), kind.group.last_line.as_str()))
+                .collect(),
             kind: tasks.iter().map(|task| task.kind.map_or(-1, i64::from)).collect(),
             replica: tasks.iter().map(|task| task.replica).collect(),
             attempts: tasks.iter().map(|task| task.attempts).collect(),

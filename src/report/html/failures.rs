@@ -34,14 +34,14 @@ fn kind_of(chronicle: &RunHistory, place: usize, kind: &FailureKind) -> Markup {
     html! {
         details.kind open[place < OPEN] {
             summary {
-                span.count { (grouped(kind.count)) } " "
-                span.cause { (kind.cause.name()) } " "
-                bdi.line { (kind.line) }
+                span.count { (grouped(kind.group.count)) } " "
+                span.cause { (kind.group.cause.name()) } " "
+                bdi.line { (kind.group.last_line) }
             }
-            p { button type="button" data-kind=(place) { "Show " (files(kind.count)) " in the table" } }
+            p { button type="button" data-kind=(place) { "Show " (files(kind.group.count)) " in the table" } }
             @for (place, example) in kind.examples.iter().enumerate() { (example_of(chronicle, example, place == 0)) }
-            @if kind.count > kind.examples.len() as u64 && !kind.examples.is_empty() {
-                p.more { (grouped(kind.count - kind.examples.len() as u64)) " more of this kind" }
+            @if kind.group.count > kind.examples.len() as u64 && !kind.examples.is_empty() {
+                p.more { (grouped(kind.group.count - kind.examples.len() as u64)) " more of this kind" }
             }
         }
     }

@@ -1,20 +1,15 @@
 //! Failures by kind (cause and last line), each with a few examples told in full.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use crate::model::failures;
-use crate::model::outcome::LogSpan;
-use crate::model::outcome::{Cause, reason};
+use crate::model::failures::{FailureGroup, FailureGroups};
+use crate::model::outcome::{Cause, LogSpan, reason};
 use crate::record::logs::{KeptOutput, OutputStream};
-use crate::report::html::model::task::RecordFacts;
+use crate::report::html::model::task::{RecordFacts, TaskHistory};
 use crate::store::layout::Layout;
 
 /// So many failures of a kind are told in full.
 const EXAMPLES: usize = 5;
-
-/// Beyond so many kinds, failures are one kind.
-const MOST_KINDS: usize = 1000;
 
 /// So many kinds have examples: whoever has more of them reads the first.
 const KINDS_WITH_EXAMPLES: usize = 100;
@@ -25,12 +20,8 @@ const LOG_END: u64 = 1024;
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailureKind {
-    /// Why.
-    pub cause: Cause,
-    /// The last line of their standard error, or what is known otherwise.
-    pub line: String,
-    /// How many.
-    pub count: u64,
+    /// What they have in common, and how many there are.
+    pub group: FailureGroup,
     /// The first few.
     pub examples: Vec<FailureExample>,
 }
@@ -46,46 +37,87 @@ pub struct FailureExample {
     pub stderr_tail: Option<String>,
     /// The end of its standard output, where that was kept.
     pub stdout_end: Option<String>,
-    /// Where its output is kept: replica, launch, attempt and place.
-    log: Option<(u32, u32, u32, LogSpan)>,
+    /// Which replica's record tells of it.
+    replica: u32,
+    /// Where its output is kept: launch, attempt and place.
+    log: Option<(u32, u32, LogSpan)>,
 }
 
-/// A failure as a replica's journal has it.
-#[derive(Debug)]
-pub(super) struct FailedTask {
-    pub(super) index: u64,
-    cause: Cause,
-    line: String,
-    /// For the first few of its kind.
-    example: Option<Box<FailureExample>>,
-}
-
-/// The failures of one replica.
+/// The failures of a replica, or of a run, with the first few of each group.
 #[derive(Debug, Default)]
-pub(super) struct OfReplica {
-    pub(super) failures: Vec<FailedTask>,
-    seen: HashMap<(Cause, String), usize>,
+pub(super) struct FailuresWithExamples {
+    groups: FailureGroups,
+    /// By the place of their group.
+    examples: Vec<Vec<FailureExample>>,
 }
 
-impl OfReplica {
-    /// Adds a failure with what its record says of it, if it has one.
-    pub(super) fn add(&mut self, index: u64, path: &str, meta: Option<RecordFacts<'_>>, replica: u32) {
+impl FailuresWithExamples {
+    /// Adds a failure with what its record says of it, if it has one; gives the place of its group.
+    pub(super) fn add(&mut self, index: u64, path: &str, meta: Option<RecordFacts<'_>>, replica: u32) -> u32 {
         let cause = meta.as_ref().and_then(|meta| meta.cause).unwrap_or(Cause::Lost);
         let (mut message, mut tail, mut log) = (None, None, None);
         if let Some(meta) = meta {
             (message, tail) = (meta.message, meta.stderr_tail);
-            log = meta.log.map(|span| (replica, meta.launch, meta.attempts, span));
+            log = meta.log.map(|span| (meta.launch, meta.attempts, span));
         }
         let message = message.map_or_else(|| words(cause).to_owned(), Cow::into_owned);
-        let line = failures::kind(cause, reason(cause, &message, tail.as_deref()), path);
-        let seen = self.seen.entry((cause, line.clone())).or_default();
-        *seen += 1;
-        let example = (*seen <= EXAMPLES).then(|| {
+        let place = self.groups.count(cause, reason(cause, &message, tail.as_deref()), path, Some(index));
+        let examples = self.examples_at(place);
+        if examples.len() < EXAMPLES {
             let stderr_tail = tail.map(Cow::into_owned);
-            Box::new(FailureExample { index, message, stderr_tail, stdout_end: None, log })
-        });
-        self.failures.push(FailedTask { index, cause, line, example });
+            examples.push(FailureExample { index, replica, message, stderr_tail, stdout_end: None, log });
+        }
+        as_kind(place)
     }
+
+    /// Adds those of another replica; gives the place that each of their groups has here.
+    pub(super) fn absorb(&mut self, others: Self) -> Vec<u32> {
+        let places = self.groups.absorb(others.groups);
+        for (place, more) in places.iter().zip(others.examples) {
+            self.examples_at(*place).extend(more);
+        }
+        places.into_iter().map(as_kind).collect()
+    }
+
+    fn examples_at(&mut self, place: usize) -> &mut Vec<FailureExample> {
+        if self.examples.len() <= place {
+            self.examples.resize_with(place + 1, Vec::new);
+        }
+        &mut self.examples[place]
+    }
+
+    /// The kinds of these tasks, the most frequent first, with the ends of logs. Each task, which knew the place of its
+    /// group, then knows that of its kind.
+    pub(super) fn into_kinds(self, tasks: &mut [TaskHistory], layout: &Layout) -> Vec<FailureKind> {
+        let of_group = |group, examples| FailureKind { group: FailureGroup { count: 0, ..group }, examples };
+        let kinds = self.groups.into_groups().into_iter().zip(self.examples);
+        let mut kinds: Vec<FailureKind> = kinds.map(|(group, examples)| of_group(group, examples)).collect();
+        // Of a task that several replicas have run, only one record is shown.
+        tasks.iter().filter_map(|task| task.kind).for_each(|kind| kinds[kind as usize].group.count += 1);
+        for (place, kind) in (0..).zip(&mut kinds) {
+            let is_shown = |example: &FailureExample| {
+                let task = usize::try_from(example.index).ok().and_then(|index| tasks.get(index));
+                task.is_some_and(|task| task.kind == Some(place) && task.replica == example.replica)
+            };
+            kind.examples.retain(is_shown);
+            kind.examples.truncate(EXAMPLES);
+        }
+        let mut sorted: Vec<(usize, FailureKind)> = kinds.into_iter().enumerate().collect();
+        sorted.sort_by(|(_, one), (_, other)| one.group.more_frequent_first(&other.group));
+        let mut moved = vec![0; sorted.len()];
+        (0..).zip(&sorted).for_each(|(now, (before, _))| moved[*before] = now);
+        tasks.iter_mut().filter_map(|task| task.kind.as_mut()).for_each(|kind| *kind = moved[*kind as usize]);
+        let kinds = sorted.into_iter().map(|(_, kind)| kind);
+        let mut kinds: Vec<FailureKind> = kinds.take_while(|kind| kind.group.count > 0).collect();
+        kinds.iter_mut().skip(KINDS_WITH_EXAMPLES).for_each(|kind| kind.examples.clear());
+        kinds.iter_mut().flat_map(|kind| &mut kind.examples).for_each(|example| example.read_log(layout));
+        kinds
+    }
+}
+
+/// Groups are few.
+fn as_kind(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 /// What is known of a failure without a message.
@@ -96,49 +128,12 @@ fn words(cause: Cause) -> &'static str {
     }
 }
 
-/// All kinds of a run.
-#[derive(Debug, Default)]
-pub(super) struct FailureKinds {
-    kinds: Vec<FailureKind>,
-    places: HashMap<(Cause, String), usize>,
-}
-
-impl FailureKinds {
-    /// Counts a failure; gives the place of its kind, until [`Self::sorted`] gives another.
-    pub(super) fn add(&mut self, failure: FailedTask) -> u32 {
-        let mut key = (failure.cause, failure.line);
-        if self.kinds.len() >= MOST_KINDS && !self.places.contains_key(&key) {
-            "(many different messages)".clone_into(&mut key.1);
-        }
-        let place = *self.places.entry(key.clone()).or_insert_with(|| {
-            self.kinds.push(FailureKind { cause: key.0, line: key.1, count: 0, examples: Vec::new() });
-            self.kinds.len() - 1
-        });
-        let kind = &mut self.kinds[place];
-        kind.count += 1;
-        kind.examples.extend(failure.example.filter(|_| kind.examples.len() < EXAMPLES).map(|boxed| *boxed));
-        u32::try_from(place).unwrap_or(u32::MAX)
-    }
-
-    /// All of them, the most frequent first, with the ends of logs; and where each place went.
-    pub(super) fn sorted(self, layout: &Layout) -> (Vec<FailureKind>, Vec<u32>) {
-        let mut order: Vec<usize> = (0..self.kinds.len()).collect();
-        order.sort_by_key(|place| std::cmp::Reverse(self.kinds[*place].count));
-        let mut moved = vec![0; order.len()];
-        (0..).zip(&order).for_each(|(now, before)| moved[*before] = now);
-        let mut kinds: Vec<FailureKind> = order.into_iter().map(|place| self.kinds[place].clone()).collect();
-        kinds.iter_mut().skip(KINDS_WITH_EXAMPLES).for_each(|kind| kind.examples.clear());
-        kinds.iter_mut().flat_map(|kind| &mut kind.examples).for_each(|example| example.read_log(layout));
-        (kinds, moved)
-    }
-}
-
 impl FailureExample {
     /// Where the log was removed or damaged, the record has to do.
     fn read_log(&mut self, layout: &Layout) {
-        let Some((replica, launch, attempt, span)) = self.log.take() else { return };
+        let Some((launch, attempt, span)) = self.log.take() else { return };
         // The log's name in a record is not trusted: only logs of the run are read.
-        let path = layout.log(replica, launch);
+        let path = layout.log(self.replica, launch);
         let end = KeptOutput::open(&path, &span, self.index, attempt)
             .and_then(|mut kept| Ok(kept.end(OutputStream::Stdout, LOG_END)?));
         self.stdout_end =

@@ -1,6 +1,5 @@
 //! The whole of a run: every replica is read, several at a time, and put together.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::model::counts::TaskCounts;
 use crate::model::entries::Entries;
 use crate::model::shares::Share;
 use crate::record::inputs::{Header, InputList};
-use crate::report::html::model::failures::{FailureKind, FailureKinds};
+use crate::report::html::model::failures::{FailureKind, FailuresWithExamples};
 use crate::report::html::model::replica::{ReplicaHistory, ReplicaReader};
 use crate::report::html::model::task::{TaskHistory, TaskStanding};
 use crate::report::html::model::timeline::{AttemptSpan, TimelineLaunch};
@@ -116,40 +115,23 @@ impl RunHistory {
     fn take(&mut self, told: Vec<ReplicaHistory>, layout: &Layout) {
         // Which replica's record of a task is shown, where several have one.
         let mut shown = vec![TaskNote::default(); self.tasks.len()];
-        let mut kinds = FailureKinds::default();
+        let mut failures = FailuresWithExamples::default();
         for of_one in told {
-            let mut is_shown = HashSet::new();
-            for (index, note, task) in of_one.tasks {
+            let kinds = failures.absorb(of_one.failures);
+            for (index, note, mut task) in of_one.tasks {
                 let place = usize::try_from(index).unwrap_or(usize::MAX);
                 let Some(best) = shown.get_mut(place).filter(|best| note.rank() >= best.rank()) else {
                     continue;
                 };
+                task.kind = task.kind.and_then(|kind| kinds.get(kind as usize).copied());
                 (*best, self.tasks[place]) = (note, task);
-                if task.state == TaskStanding::Failed {
-                    is_shown.insert(index);
-                }
-            }
-            for failure in
-                of_one.failures.failures.into_iter().filter(|failure| is_shown.contains(&failure.index))
-            {
-                let index = failure.index;
-                let kind = kinds.add(failure);
-                _ = self.task_mut(index).map(|task| task.kind = Some(kind));
             }
             self.launches.extend(of_one.launches);
             self.stretches.extend(of_one.stretches);
             self.problems.extend(of_one.problems);
         }
-        let (sorted, moved) = kinds.sorted(layout);
-        self.kinds = sorted;
-        for kind in self.tasks.iter_mut().filter_map(|task| task.kind.as_mut()) {
-            *kind = moved[*kind as usize];
-        }
+        self.kinds = failures.into_kinds(&mut self.tasks, layout);
         self.stretches.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
-    }
-
-    fn task_mut(&mut self, index: u64) -> Option<&mut TaskHistory> {
-        self.tasks.get_mut(usize::try_from(index).ok()?)
     }
 
     /// Storage that is slow, or gone, costs a chart and no more.

@@ -7,7 +7,7 @@ use crate::model::counts::TaskState;
 use crate::model::entries::Entries;
 use crate::model::shares::Share;
 use crate::record::inputs::Header;
-use crate::report::html::model::failures::OfReplica;
+use crate::report::html::model::failures::FailuresWithExamples;
 use crate::report::html::model::task::{RecordFacts, TaskHistory, TaskStanding, millis};
 use crate::report::html::model::timeline::{AttemptSpan, AttemptSpanEnd, Timeline, TimelineLaunch};
 use crate::store::layout::Layout;
@@ -17,7 +17,7 @@ use crate::units;
 pub(super) struct ReplicaHistory {
     /// In list order: those of its share, and others that its journals tell of.
     pub(super) tasks: Vec<(u64, TaskNote, TaskHistory)>,
-    pub(super) failures: OfReplica,
+    pub(super) failures: FailuresWithExamples,
     pub(super) launches: Vec<TimelineLaunch>,
     pub(super) stretches: Vec<AttemptSpan>,
     pub(super) problems: Vec<String>,
@@ -40,7 +40,7 @@ impl ReplicaReader<'_> {
             let untouched = TaskHistory { replica: self.id, ..TaskHistory::default() };
             ReplicaHistory {
                 tasks: self.share.iter().map(|index| (index, TaskNote::default(), untouched)).collect(),
-                failures: OfReplica::default(),
+                failures: FailuresWithExamples::default(),
                 launches: Vec::new(),
                 stretches: Vec::new(),
                 problems: vec![format!("replica {} could not be read: {error:#}", self.id)],
@@ -59,7 +59,7 @@ impl ReplicaReader<'_> {
             &mut |launch, line, over| timeline.take(launch, line, over),
         )?;
         let (launches, stretches) = timeline.finish(&state, self.lives);
-        let mut failures = OfReplica::default();
+        let mut failures = FailuresWithExamples::default();
         let tasks = self.tasks(&state, &stretches, &mut failures)?;
         let problems = state.problems.iter().map(ToString::to_string).collect();
         Ok(ReplicaHistory { tasks, failures, launches, stretches, problems })
@@ -69,7 +69,7 @@ impl ReplicaReader<'_> {
         &self,
         state: &JournalState,
         stretches: &[AttemptSpan],
-        failures: &mut OfReplica,
+        failures: &mut FailuresWithExamples,
     ) -> anyhow::Result<Vec<(u64, TaskNote, TaskHistory)>> {
         let mut records = Records::new(self.layout.clone());
         let mut tasks = Vec::with_capacity(usize::try_from(self.share.len())?);
@@ -96,7 +96,7 @@ impl ReplicaReader<'_> {
             if task.state == TaskStanding::Failed {
                 let path = usize::try_from(index).ok().and_then(|at| self.entries.get(at));
                 let path = path.map(|entry| units::path(entry.path)).unwrap_or_default();
-                failures.add(index, &path, meta, self.id);
+                task.kind = Some(failures.add(index, &path, meta, self.id));
             }
             tasks.push((index, note, task));
         }
