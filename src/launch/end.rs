@@ -22,9 +22,9 @@ use crate::process::spawn::Spawner;
 use crate::record::results;
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
+use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{ExecMode, Execute, ProcessSlot};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
-use crate::run::queue::Halt;
 use crate::run::recorder::{Counters, Recorder};
 use crate::run::schedule::{self, Work};
 use crate::run::worker::{SharedWorkerState, WorkerSlot};
@@ -94,23 +94,24 @@ impl Launcher<'_> {
         let PreparedLaunch { share, tasks, jobs, .. } = &prepared;
         let report = LaunchReport::new(self.console, self.config.progress, share.len(), *tasks, *jobs);
         if let Err(error) = self.work_off(&prepared, &report, begun) {
-            prepared.source.halt(Halt::CannotStart(format!("{error:#}"), ExitCode::of_error(&error)));
+            prepared
+                .source
+                .stop_early(EarlyStop::CannotStart(format!("{error:#}"), ExitCode::of_error(&error)));
         }
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
         report.over();
         let PreparedLaunch { recorder, heartbeat, fence, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
-            source.halt(Halt::Signal(signal));
+            source.stop_early(EarlyStop::Signal(signal));
         }
         if let Some(trouble) = heartbeat.trouble() {
-            source.halt(Halt::CannotWrite(trouble));
+            source.stop_early(EarlyStop::CannotWrite(trouble));
         }
         let left = source.left();
         // What came when all had been started kept nothing from being run.
-        let is_in_vain = |halt: &Halt| left == 0 && matches!(halt, Halt::Deadline | Halt::Drained(_));
-        let halt = source.halted().filter(|halt| !is_in_vain(halt));
-        let ended = self.conclude(recorder, &fence, &report, halt, left, begun);
+        let early_stop = source.early_stop().filter(|stop| left > 0 || !stop.only_drains());
+        let ended = self.conclude(recorder, &fence, &report, early_stop, left, begun);
         drop(heartbeat);
         // To remove what is in it may take long.
         drop(scratch);
@@ -190,14 +191,14 @@ impl Launcher<'_> {
         recorder: Recorder,
         fence: &Fence,
         report: &LaunchReport<'_>,
-        halt: Option<Halt>,
+        early_stop: Option<EarlyStop>,
         left: u64,
         begun: Instant,
     ) -> LaunchOutcome {
         let (journal, state, tally, used) = recorder.into_parts();
         let figures = self.figures(used, begun);
         let is_superseded = || matches!(fence.look(), Err(Fenced::Superseded));
-        if halt == Some(Halt::Superseded) || is_superseded() {
+        if early_stop == Some(EarlyStop::Superseded) || is_superseded() {
             return self.leave_it();
         }
         let prepared = results::prepare(self.layout, self.id(), &state);
@@ -211,19 +212,19 @@ impl Launcher<'_> {
         if is_superseded() {
             return self.leave_it();
         }
-        let halt = match &written {
-            Ok(_) => halt,
-            Err(error) => Some(graver(halt, Halt::CannotWrite(error.into()))),
+        let early_stop = match &written {
+            Ok(_) => early_stop,
+            Err(error) => Some(EarlyStop::CannotWrite(error.into()).or_earlier(early_stop)),
         };
         let standing = state.counts();
-        let exit = exit_code(standing, left, halt.as_ref()).number();
-        let ended = end_journal(&journal, halt.as_ref(), exit, &figures, written.ok(), left, standing);
-        let halt = match ended {
+        let exit = exit_code(standing, left, early_stop.as_ref()).number();
+        let ended = end_journal(&journal, early_stop.as_ref(), exit, &figures, written.ok(), left, standing);
+        let early_stop = match ended {
             Err(error) => {
                 let error = StorageError::new("can't write the journal", &error);
-                Some(graver(halt, Halt::CannotWrite(error)))
+                Some(EarlyStop::CannotWrite(error).or_earlier(early_stop))
             }
-            Ok(()) => halt,
+            Ok(()) => early_stop,
         };
         let journal = locked(&journal);
         let (failures, doubts) = (report.failures(), report.doubts());
@@ -232,7 +233,7 @@ impl Launcher<'_> {
             Some(reached) => as_reached(standing, launch, reached),
             None => (standing, launch),
         };
-        self.close(standing, Some(launch), halt.as_ref(), begun)
+        self.close(standing, Some(launch), early_stop.as_ref(), begun)
     }
 
     /// Ends where a newer launch goes on.
@@ -262,12 +263,12 @@ impl Launcher<'_> {
         &self,
         standing: TaskCounts,
         launch: Option<LaunchFigures>,
-        halt: Option<&Halt>,
+        early_stop: Option<&EarlyStop>,
         begun: Instant,
     ) -> LaunchOutcome {
         let number = launch.as_ref().map(|launch| launch.number);
         let LaunchFigures { tally, figures, failures, doubts, left, .. } = launch.unwrap_or_default();
-        let code = exit_code(standing, left, halt);
+        let code = exit_code(standing, left, early_stop);
         let told = figures.told();
         let replica = self.config.identity.replica;
         // What failed before and was to run again counts as not run.
@@ -286,36 +287,13 @@ impl Launcher<'_> {
             max_rss_bytes: tally.peak_bytes,
             figures: told,
             failures,
-            reason: reason(halt),
+            reason: early_stop.map_or(StopReason::Done, EarlyStop::reason),
             results_dir: units::path(self.layout.root()),
             exit: code.number(),
         };
-        let why = halt.map(|halt| self.say_halt(halt));
+        let why = early_stop.map(|stop| stop.in_words(self.layout.root()));
         say_summary(self.console, &summary, &figures, &doubts, why.as_deref());
         LaunchOutcome { code, summary: Some(summary) }
-    }
-
-    fn say_halt(&self, halt: &Halt) -> String {
-        match halt {
-            Halt::Signal(signal) => units::signal(*signal),
-            Halt::Deadline => "the deadline has passed (--deadline)".to_owned(),
-            Halt::Drained(signal) => {
-                format!("{}: no more tasks were started, and what ran could finish", units::signal(*signal))
-            }
-            Halt::MaxFailures(why) => format!("{why}. Mend the command first, or allow more"),
-            Halt::CannotWrite(why) => {
-                format!("results can't be written in {}: {why}", self.layout.root().display())
-            }
-            Halt::CannotStart(why, _) => {
-                format!("{why}. No record was made of it: it would fail for every file")
-            }
-            Halt::Short(why) => {
-                format!(
-                    "for a minute nothing could be started: {why}. What a task left behind may fill the limits on processes and open files (ulimit -u, pids.max, ulimit -n)"
-                )
-            }
-            Halt::Superseded => "a newer launch of this replica took over".to_owned(),
-        }
     }
 }
 
@@ -323,23 +301,10 @@ fn round(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-fn reason(halt: Option<&Halt>) -> StopReason {
-    match halt {
-        None => StopReason::Done,
-        Some(Halt::Signal(_) | Halt::Drained(_)) => StopReason::Signal,
-        Some(Halt::Deadline) => StopReason::Deadline,
-        Some(Halt::MaxFailures(_)) => StopReason::MaxFailures,
-        Some(Halt::CannotWrite(_)) => StopReason::CannotWrite,
-        Some(Halt::CannotStart(..)) => StopReason::CannotStart,
-        Some(Halt::Short(_)) => StopReason::Short,
-        Some(Halt::Superseded) => StopReason::Superseded,
-    }
-}
-
 /// Writes the last words of a journal, and makes them last.
 fn end_journal(
     journal: &SharedJournalWriter,
-    halt: Option<&Halt>,
+    early_stop: Option<&EarlyStop>,
     exit: i32,
     figures: &UsageFigures,
     written: Option<ResultsWritten>,
@@ -352,11 +317,8 @@ fn end_journal(
         last.add(&Event::ResultsWritten(Box::new(results)));
     }
     last.add(&Event::Stop(Box::new(Stopped {
-        reason: reason(halt),
-        signal: match halt {
-            Some(Halt::Signal(signal) | Halt::Drained(signal)) => Some(*signal),
-            _ => None,
-        },
+        reason: early_stop.map_or(StopReason::Done, EarlyStop::reason),
+        signal: early_stop.and_then(EarlyStop::signal),
         exit,
         figures: Some(Box::new(figures.clone())),
     })));
@@ -377,25 +339,11 @@ fn as_reached(
     (counts, LaunchFigures { tally, left: reached.left, ..launch })
 }
 
-/// Of two reasons the graver one.
-fn graver(before: Option<Halt>, now: Halt) -> Halt {
-    before.filter(|before| before.gravity() >= now.gravity()).unwrap_or(now)
-}
-
-fn exit_code(standing: TaskCounts, left: u64, halt: Option<&Halt>) -> ExitCode {
+fn exit_code(standing: TaskCounts, left: u64, early_stop: Option<&EarlyStop>) -> ExitCode {
     let by_records = if standing.failed > 0 { ExitCode::TasksFailed } else { ExitCode::Ok };
     let by_rest = if left > 0 { ExitCode::Incomplete } else { ExitCode::Ok };
-    let by_halt = match halt {
-        Some(Halt::Signal(signal)) => ExitCode::Signal(*signal),
-        Some(Halt::CannotWrite(_)) => ExitCode::CannotWrite,
-        // Even if earlier tasks ran: nothing of what was asked for can run as it is.
-        Some(Halt::CannotStart(_, code)) => *code,
-        Some(Halt::Superseded) => ExitCode::Incomplete,
-        Some(Halt::Deadline | Halt::Drained(_) | Halt::MaxFailures(_) | Halt::Short(_)) | None => {
-            ExitCode::Ok
-        }
-    };
-    by_halt.or(by_rest).or(by_records)
+    let by_stop = early_stop.map_or(ExitCode::Ok, EarlyStop::exit_code);
+    by_stop.or(by_rest).or(by_records)
 }
 
 /// Prints the closing summary as one JSON object, if it was asked for.
@@ -416,19 +364,19 @@ mod tests {
     use super::exit_code;
     use crate::exit_code::ExitCode;
     use crate::model::counts::TaskCounts;
-    use crate::run::queue::Halt;
+    use crate::run::early_stop::EarlyStop;
 
     #[test]
     fn what_keeps_tasks_from_starting_here_leaves_them_and_what_would_everywhere_is_wrong() {
         let counts = TaskCounts { files: 3, ..TaskCounts::default() };
-        for (halt, code) in [
-            (Halt::Short("no more processes".into()), ExitCode::Incomplete),
-            (Halt::Deadline, ExitCode::Incomplete),
-            (Halt::CannotStart("no such program".into(), ExitCode::Usage), ExitCode::Usage),
-            (Halt::CannotStart("its storage fails".into(), ExitCode::Incomplete), ExitCode::Incomplete),
-            (Halt::Signal(15), ExitCode::Signal(15)),
+        for (stop, code) in [
+            (EarlyStop::Short("no more processes".into()), ExitCode::Incomplete),
+            (EarlyStop::Deadline, ExitCode::Incomplete),
+            (EarlyStop::CannotStart("no such program".into(), ExitCode::Usage), ExitCode::Usage),
+            (EarlyStop::CannotStart("its storage fails".into(), ExitCode::Incomplete), ExitCode::Incomplete),
+            (EarlyStop::Signal(15), ExitCode::Signal(15)),
         ] {
-            assert_eq!(exit_code(counts, 2, Some(&halt)), code, "{halt:?}");
+            assert_eq!(exit_code(counts, 2, Some(&stop)), code, "{stop:?}");
         }
     }
 }

@@ -6,48 +6,14 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::exit_code::ExitCode;
-use crate::host::storage::StorageError;
+use crate::run::early_stop::EarlyStop;
+use crate::threads::locked;
 
 /// Pause after the system was found short of something.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// So many pauses in a row with nothing running mean that waiting does not help.
 const SHORT_PATIENCE: u32 = 60;
-
-/// Why no more tasks are given out although there are some.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Halt {
-    /// A signal.
-    Signal(i32),
-    /// `--deadline`.
-    Deadline,
-    /// A signal that had nothing more be started.
-    Drained(i32),
-    /// `--max-failures`, with what was found.
-    MaxFailures(String),
-    /// Results can't be written, with the reason.
-    CannotWrite(StorageError),
-    /// The command can't be started for any file, with the reason and what that leads to.
-    CannotStart(String, ExitCode),
-    /// The system stays short of processes, descriptors or memory, with what it said.
-    Short(String),
-    /// A newer launch of this replica took over.
-    Superseded,
-}
-
-impl Halt {
-    /// Which of two reasons is to be told: who may no longer write at all, then what the exit codes' order says.
-    pub fn gravity(&self) -> u8 {
-        match self {
-            Self::Superseded => 4,
-            Self::CannotStart(..) => 3,
-            Self::CannotWrite(_) => 2,
-            Self::Signal(_) => 1,
-            Self::Deadline | Self::Drained(_) | Self::MaxFailures(_) | Self::Short(_) => 0,
-        }
-    }
-}
 
 /// When in a launch a task comes: a stage begins when nothing of the one before is left, runs or waits for a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,7 +102,7 @@ struct QueueState {
     /// Nothing is started before this.
     paused_until: Option<Instant>,
     shorts: u32,
-    halt: Option<Halt>,
+    early_stop: Option<EarlyStop>,
     /// Slots that wait for a change.
     waiting: usize,
     /// Slots that may keep processes from turn to turn.
@@ -166,7 +132,7 @@ impl TaskQueue {
             allowed: jobs,
             paused_until: None,
             shorts: 0,
-            halt: None,
+            early_stop: None,
             waiting: 0,
             keeping: 0,
         };
@@ -174,7 +140,7 @@ impl TaskQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     /// Changes the state and lets everybody look again.
@@ -249,7 +215,7 @@ impl TaskQueue {
         });
     }
 
-    /// The turn is over and the task did not end: it is still to be run. For a source that is halted.
+    /// The turn is over and the task did not end: it is still to be run. For a queue that stopped early.
     pub fn give_back(&self, turn: Ticket) {
         self.change(|state| state.leave(turn).returned.push_front(turn));
     }
@@ -293,21 +259,20 @@ impl TaskQueue {
         })
     }
 
-    /// Gives nothing out any more. Of several reasons the gravest stays, of equally grave ones the first. `false` when the
-    /// one that stays was there before.
-    pub fn halt(&self, why: Halt) -> bool {
+    /// Gives nothing out any more. Of several reasons the most severe counts; `false` when that is an earlier one.
+    pub fn stop_early(&self, why: EarlyStop) -> bool {
         self.change(|state| {
-            let is_graver = state.halt.as_ref().is_none_or(|before| why.gravity() > before.gravity());
-            if is_graver {
-                state.halt = Some(why);
+            let counts = why.replaces(state.early_stop.as_ref());
+            if counts {
+                state.early_stop = Some(why);
             }
-            is_graver
+            counts
         })
     }
 
     /// Why nothing is given out any more, if so.
-    pub fn halted(&self) -> Option<Halt> {
-        self.state().halt.clone()
+    pub fn early_stop(&self) -> Option<EarlyStop> {
+        self.state().early_stop.clone()
     }
 
     /// Turns given out and not over.
@@ -330,7 +295,7 @@ enum QueueLook {
 
 impl QueueState {
     fn look(&mut self, now: Instant, keeps: &mut HoldsWorker) -> QueueLook {
-        if self.halt.is_some() {
+        if self.early_stop.is_some() {
             return QueueLook::End;
         }
         let unfinished = [Stage::Ordinary, Stage::Suspect, Stage::Alone]
@@ -381,7 +346,9 @@ impl QueueState {
 mod tests {
     use std::time::Duration;
 
-    use super::{Halt, HoldsWorker, Stage, TaskQueue, TasksByStage, Ticket};
+    use crate::run::early_stop::EarlyStop;
+
+    use super::{HoldsWorker, Stage, TaskQueue, TasksByStage, Ticket};
 
     fn fresh(position: u32) -> Ticket {
         Ticket::first(position, Stage::Ordinary)
@@ -480,13 +447,13 @@ mod tests {
     }
 
     #[test]
-    fn a_halted_source_gives_nothing_and_keeps_the_gravest_reason() {
+    fn a_queue_that_stopped_early_gives_nothing_and_keeps_the_most_severe_reason() {
         let source = source(&[1], &[], &[], 1);
-        source.halt(Halt::Deadline);
-        source.halt(Halt::Superseded);
-        source.halt(Halt::Signal(15));
+        source.stop_early(EarlyStop::Deadline);
+        source.stop_early(EarlyStop::Superseded);
+        source.stop_early(EarlyStop::Signal(15));
         assert_eq!(source.next(), None);
-        assert_eq!(source.halted(), Some(Halt::Superseded));
+        assert_eq!(source.early_stop(), Some(EarlyStop::Superseded));
         assert_eq!(source.left(), 1);
     }
 
@@ -494,7 +461,7 @@ mod tests {
     fn what_was_given_back_is_left() {
         let source = source(&[1, 2], &[], &[], 1);
         let turn = source.next().unwrap();
-        source.halt(Halt::Signal(15));
+        source.stop_early(EarlyStop::Signal(15));
         source.give_back(turn);
         assert_eq!((source.left(), source.next()), (2, None));
     }

@@ -16,9 +16,10 @@ use crate::liveness::heartbeat::Heartbeat;
 use crate::model::entries::Entries;
 use crate::model::outcome::{Cause, Status};
 use crate::process::shutdown::Shutdown;
+use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::MemoryMonitor;
-use crate::run::queue::{Halt, HoldsWorker, TaskQueue, Ticket};
+use crate::run::queue::{HoldsWorker, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
 
@@ -161,7 +162,7 @@ impl Work<'_> {
         while let Some(turn) = self.source.next_for(&mut keeps, || executor.let_go()) {
             // The attendant may be waiting for storage.
             self.heed_deadline();
-            if self.stop.signal().is_some() || self.source.halted().is_some() {
+            if self.stop.signal().is_some() || self.source.early_stop().is_some() {
                 self.give_back(turn);
             } else {
                 self.take_turn(turn, slot, executor);
@@ -186,7 +187,7 @@ impl Work<'_> {
         match execution {
             Execution::Stopped => self.interrupted(turn, index),
             Execution::CannotStart(why, code) => {
-                self.source.halt(Halt::CannotStart(why, code));
+                self.source.stop_early(EarlyStop::CannotStart(why, code));
                 match self.recorder.take_back(index) {
                     Ok(()) => self.source.give_back(turn),
                     Err(error) => self.cannot_write(turn, &error),
@@ -195,7 +196,7 @@ impl Work<'_> {
             Execution::Short(error) => match self.recorder.take_back(index) {
                 Err(error) => self.cannot_write(turn, &error),
                 Ok(()) if self.source.short(turn) => {}
-                Ok(()) => _ = self.source.halt(Halt::Short(error.to_string())),
+                Ok(()) => _ = self.source.stop_early(EarlyStop::Short(error.to_string())),
             },
             Execution::Completed(executed) => self.conclude(turn, &attempt, *executed, started_at),
         }
@@ -219,7 +220,7 @@ impl Work<'_> {
         if let Some(why) =
             failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten()
         {
-            self.source.halt(Halt::MaxFailures(why));
+            self.source.stop_early(EarlyStop::MaxFailures(why));
         }
         match next {
             NextStep::Retry(pause) => self.source.again(turn, pause),
@@ -240,14 +241,14 @@ impl Work<'_> {
                     NextStep::Alone
                 }
             }
-            Some(_) if self.source.halted().is_some() => NextStep::Nothing,
+            Some(_) if self.source.early_stop().is_some() => NextStep::Nothing,
             Some(_) => self.retries.pause(turn.tried + 1).map_or(NextStep::Nothing, NextStep::Retry),
         }
     }
 
     fn interrupted(&self, turn: Ticket, index: u64) {
         // A newer launch has read this one's journal already.
-        let is_superseded = self.source.halted() == Some(Halt::Superseded);
+        let is_superseded = self.source.early_stop() == Some(EarlyStop::Superseded);
         let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
         match noted {
             Ok(()) => self.give_back(turn),
@@ -255,10 +256,10 @@ impl Work<'_> {
         }
     }
 
-    /// The turn was not used, since we are told to stop. The attendant, which halts the source, may not have woken yet.
+    /// The turn was not used, since we are told to stop. The attendant, which stops the queue, may not have woken yet.
     fn give_back(&self, turn: Ticket) {
         if let Some(signal) = self.stop.signal() {
-            self.source.halt(Halt::Signal(signal));
+            self.source.stop_early(EarlyStop::Signal(signal));
         }
         self.heed_deadline();
         self.source.give_back(turn);
@@ -275,7 +276,7 @@ impl Work<'_> {
     }
 
     fn cannot_store(&self, error: StorageError) {
-        self.source.halt(Halt::CannotWrite(error));
+        self.source.stop_early(EarlyStop::CannotWrite(error));
     }
 
     /// Keeps time until all workers are gone.
@@ -284,7 +285,7 @@ impl Work<'_> {
         loop {
             let signalled = self.stop.signal();
             if let Some(signal) = signalled {
-                self.source.halt(Halt::Signal(signal));
+                self.source.stop_early(EarlyStop::Signal(signal));
             }
             let bell = self.guard.map(MemoryMonitor::bell);
             let ending = signalled.is_none().then(|| self.stop.graceful());
@@ -313,10 +314,10 @@ impl Work<'_> {
     /// Starts nothing more once the time for that has come.
     fn heed_deadline(&self) {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            self.source.halt(Halt::Deadline);
+            self.source.stop_early(EarlyStop::Deadline);
         }
         if let Some(signal) = self.stop.drain_signal()
-            && self.source.halt(Halt::Drained(signal))
+            && self.source.stop_early(EarlyStop::Drained(signal))
         {
             self.watch.draining(signal, self.source.running());
         }
@@ -338,7 +339,7 @@ impl Work<'_> {
 
     fn heed_successor(&self) {
         if self.recorder.is_superseded() {
-            self.source.halt(Halt::Superseded);
+            self.source.stop_early(EarlyStop::Superseded);
             // What runs here will run there: it ends as if this launch were told to stop.
             self.stop.yield_to_successor();
         }
