@@ -1,6 +1,6 @@
 //! Pools of threads where threads may be few: `ulimit -u` and the cgroup's limit count those of others, too.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -10,6 +10,18 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 /// Whatever a thread that panicked was at, the others go on.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a change, for so long at most if there is a limit.
+pub fn wait<'a, T>(
+    changed: &Condvar,
+    guard: MutexGuard<'a, T>,
+    limit: Option<Duration>,
+) -> MutexGuard<'a, T> {
+    match limit {
+        None => changed.wait(guard).unwrap_or_else(PoisonError::into_inner),
+        Some(limit) => changed.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0,
+    }
 }
 
 /// Threads of an attempt that failed half way take a moment to end, and count until they have.

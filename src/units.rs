@@ -68,6 +68,17 @@ pub fn rate(per_second: f64) -> String {
     format!("{number:.digits$}/{unit}")
 }
 
+/// A number with the three decimals that JSON has of seconds, rates and ratios.
+pub fn thousandths(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}
+
+/// Seconds as whole milliseconds.
+#[expect(clippy::cast_possible_truncation, reason = "no time is that long, and it saturates")]
+pub fn millis(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
 /// Bytes for people, in binary units: `1.5 GiB`.
 pub fn bytes(count: u64) -> String {
     humansize::format_size(count, humansize::BINARY)

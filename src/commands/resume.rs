@@ -348,7 +348,7 @@ impl Resume<'_> {
             at_work: tally.at_work,
             not_begun: tally.not_begun,
             errors: tally.errors,
-            wall_s: (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+            wall_s: units::thousandths(self.begun.elapsed().as_secs_f64()),
             exit: code.number(),
         };
         if let (Some(signal), true) = (self.stop.external_signal(), summary.shares.is_empty()) {

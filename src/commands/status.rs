@@ -15,8 +15,9 @@ use crate::process::shutdown::Shutdown;
 use crate::process::signals::shutdown_on_requests;
 use crate::report::status::{StatusForm, text};
 use crate::status::{ReplicaState, RunMonitor, RunStatus};
-use crate::terminal::fullscreen::{Fullscreen, TerminalSize};
+use crate::terminal::fullscreen::Fullscreen;
 use crate::terminal::screen::Color;
+use crate::terminal::size::TerminalSize;
 
 /// Between two looks, at least.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -6,11 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::bail;
 
-use crate::template::{Token, shell_quote};
+use crate::template::{Token, is_shell, quoted};
 use crate::text::base_name;
-
-/// Programs that take a script after `-c`.
-const SHELLS: [&[u8]; 6] = [b"sh", b"bash", b"dash", b"ksh", b"zsh", b"ash"];
 
 /// Refuses what no one can have meant.
 ///
@@ -98,7 +95,7 @@ fn script_in_pieces(command: &[OsString]) -> Option<String> {
     }
     let reads_more = script.as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || *byte == b'$');
     // `sh -c ./run.sh sh {}` says what `$0` is, which none does whose quotes were lost.
-    let names_itself = rest.first().is_none_or(|word| SHELLS.contains(&word.as_bytes()) || word == "_");
+    let names_itself = rest.first().is_none_or(|word| is_shell(word) || word == "_");
     if names_itself || reads_more {
         return None;
     }
@@ -127,12 +124,8 @@ fn script_of(command: &[OsString]) -> Option<(&[OsString], &OsString, &[OsString
     reads_script.then_some((&command[..end], script, rest))
 }
 
-fn is_shell(word: &OsStr) -> bool {
-    SHELLS.contains(&base_name(word).as_bytes())
-}
-
 fn shown(words: &[OsString]) -> String {
-    String::from_utf8_lossy(&shell_quote(words)).into_owned()
+    quoted(words)
 }
 
 /// `bash -lc SCRIPT bash {} ...`, with placeholders as parameters, so that no name becomes code.

@@ -11,7 +11,7 @@ use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, InputSpec, TaskCommand};
 use crate::run::execute::ExecMode;
 use crate::store::layout::Layout;
-use crate::template::shell_quote;
+use crate::template;
 use crate::text::OsText;
 use crate::units;
 
@@ -154,7 +154,7 @@ fn show_command(command: &TaskCommand, is_worker: bool) -> String {
     let words = match command {
         TaskCommand::Argv(words) => {
             let words: Vec<_> = words.iter().map(|word| word.0.clone()).collect();
-            units::printable(&String::from_utf8_lossy(&shell_quote(&words)))
+            units::printable(&template::quoted(&words))
         }
         TaskCommand::Shell(script) => format!("--shell '{}'", units::path(&script.0)),
     };

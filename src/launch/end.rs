@@ -1,7 +1,7 @@
 //! Carrying a launch out, and its end: results file, journal, summary, exit code.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -282,7 +282,7 @@ impl Launcher<'_> {
             not_run: left,
             done_before: standing.ok - tally.ok.min(standing.ok),
             non_finite: tally.non_finite,
-            wall_s: round(begun.elapsed()),
+            wall_s: units::thousandths(begun.elapsed().as_secs_f64()),
             cpu_s: told.cpu_s,
             max_rss_bytes: tally.peak_bytes,
             figures: told,
@@ -295,10 +295,6 @@ impl Launcher<'_> {
         say_summary(self.console, &summary, &figures, &doubts, why.as_deref());
         LaunchOutcome { code, summary: Some(summary) }
     }
-}
-
-fn round(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// Writes the last words of a journal, and makes them last.

@@ -16,7 +16,7 @@ use crate::process::shutdown::Shutdown;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::inputs::{InputList, InputSpec};
 use crate::store::layout::Layout;
-use crate::template::shell_quote;
+use crate::template;
 use crate::terminal::console::{Tone, Verbosity};
 use crate::units;
 
@@ -161,7 +161,7 @@ fn were(count: u64) -> &'static str {
 }
 
 fn quoted(path: &OsStr) -> String {
-    String::from_utf8_lossy(&shell_quote(&[path.to_owned()])).into_owned()
+    template::quoted(&[path.to_owned()])
 }
 
 /// A name beside a results directory where nothing is.

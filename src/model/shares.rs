@@ -174,33 +174,10 @@ pub fn loads(shares: &[Share], sizes: &[u64]) -> Vec<u64> {
     shares.iter().map(load).collect()
 }
 
-/// How uneven shares are: the largest against the mean of all, empty ones included; in entries, or in bytes where known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Imbalance {
-    /// The largest share.
-    pub largest: u64,
-    /// Mean over all replicas.
-    pub mean: f64,
-}
-
-impl Imbalance {
-    /// Beyond this ratio people are told: the slowest replica takes half as long again as need be.
-    pub const WORTH_SAYING: f64 = 1.5;
-
-    /// Of the loads of all replicas; `None` where there is nothing to share.
-    pub fn of(loads: &[u64]) -> Option<Self> {
-        let total: u64 = loads.iter().sum();
-        let largest = loads.iter().copied().max().filter(|_| total > 0)?;
-        Some(Self { largest, mean: total as f64 / loads.len() as f64 })
-    }
-
-    /// Largest over mean, at least 1.
-    pub fn ratio(self) -> f64 {
-        self.largest as f64 / self.mean
-    }
-
-    /// Whether a better strategy is worth a line. A share of one entry can't be made smaller.
-    pub fn is_worth_saying(self) -> bool {
-        self.largest > 1 && self.ratio() > Self::WORTH_SAYING
-    }
+/// How uneven shares of these loads are: the largest over the mean of all, empty ones included; at least 1. `None` where there
+/// is nothing to share.
+pub fn imbalance(loads: &[u64]) -> Option<f64> {
+    let total: u64 = loads.iter().sum();
+    let largest = loads.iter().copied().max().filter(|_| total > 0)?;
+    Some(largest as f64 * loads.len() as f64 / total as f64)
 }

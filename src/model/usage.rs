@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::histogram::{Histogram, Quantiles};
 use crate::model::outcome::Usage;
+use crate::units::thousandths;
 
 /// So many of the slowest tasks are known by name.
 const SLOWEST: usize = 3;
@@ -149,10 +150,6 @@ impl UsageFigures {
             slowest: self.slowest.clone(),
         }
     }
-}
-
-fn thousandths(number: f64) -> f64 {
-    (number * 1000.0).round() / 1000.0
 }
 
 fn rounded(all: Quantiles, round: fn(f64) -> f64) -> Quantiles {

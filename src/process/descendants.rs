@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
@@ -20,6 +20,7 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_proce
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::host::procfs::{children, numbers};
+use crate::threads::locked;
 
 /// Set in every task; a canfar-run inside one takes no identity from the environment.
 pub const TASK_ID: &str = "CANFAR_TASK_ID";
@@ -42,7 +43,7 @@ static REAPING: Mutex<()> = Mutex::new(());
 /// Held by whoever reaps, or lists children, or kills by a number that somebody else may reap. Never for longer than a few
 /// system calls that can't wait.
 pub fn reap_lock() -> MutexGuard<'static, ()> {
-    REAPING.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(&REAPING)
 }
 
 /// This program's descendants, those apart that it was executed with.

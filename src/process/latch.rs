@@ -2,7 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::threads::locked;
 
 /// Its read end hangs up when the write end is closed, for all who poll it.
 #[derive(Debug)]
@@ -26,12 +28,12 @@ impl Latch {
 
     /// Opens it.
     pub fn open(&self) {
-        self.holding.lock().unwrap_or_else(PoisonError::into_inner).take();
+        locked(&self.holding).take();
     }
 
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
-        self.holding.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        locked(&self.holding).is_none()
     }
 
     /// What to poll: ready, hung up, once the latch is open.

@@ -4,7 +4,7 @@
 //! stranger's. It is signalled under the roster's lock.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::host::cgroup::MemoryGroup;
 use crate::model::quarantine::SeenUsage;
 use crate::process::memory_tree::bytes_of_tree;
+use crate::threads::locked;
 
 /// A task that was looked at less often may have had more than was seen.
 const ENOUGH_LOOKS: u32 = 5;
@@ -86,7 +87,7 @@ impl ProcessRegistry {
     }
 
     fn state(&self) -> MutexGuard<'_, RegistryState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     /// The place of a slot.

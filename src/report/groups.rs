@@ -1,7 +1,7 @@
 //! What is said of failures: a line for each kind, and how to learn more of them and run them again.
 
 use crate::model::failures::FailureGroup;
-use crate::template::shell_quote;
+use crate::template;
 use crate::units;
 
 /// Such as `  37 files: exit: KeyError: 'CRVAL1' (such as /data/a.fits, task 17)`.
@@ -25,5 +25,5 @@ pub(super) const MORE_MEMORY: &str =
 
 /// A path as a shell takes it.
 pub(crate) fn quoted(path: &str) -> String {
-    String::from_utf8_lossy(&shell_quote(&[path.into()])).into_owned()
+    template::quoted(&[path.into()])
 }

@@ -2,21 +2,28 @@
 
 use std::num::NonZeroU32;
 
-use crate::model::shares::{Imbalance, Strategy, loads, shares};
+use crate::model::shares::{Strategy, imbalance, loads, shares};
 
-/// The line, when the largest share is over 1.5 times the mean and another strategy would do better, counted in entries.
-/// Of `size` there is nothing to say: nothing spreads bytes better, and one huge file is as large as it is.
+/// Beyond this ratio people are told: the slowest replica takes half as long again as it needs to.
+const FAR_OVER: f64 = 1.5;
+
+/// The line, of entries alone. Of `size` there is nothing to say: nothing spreads bytes better, and one huge file is as
+/// large as it is.
 pub fn line(strategy: Strategy, count: u64, replicas: NonZeroU32) -> Option<String> {
-    if strategy.needs_sizes() {
-        return None;
-    }
-    let of = |strategy| Imbalance::of(&loads(&shares(strategy, count, &[], replicas), &[]));
-    let imbalance = of(strategy).filter(|imbalance| imbalance.is_worth_saying())?;
-    let even = of(Strategy::Even)?;
-    (even.largest < imbalance.largest).then(|| {
+    let ratio = |strategy| imbalance(&loads(&shares(strategy, count, &[], replicas), &[])).unwrap_or(1.0);
+    let others = Strategy::ALL.into_iter().filter(|one| !one.needs_sizes());
+    advice(strategy, others.map(|one| (one, ratio(one))))
+}
+
+/// The line, when the largest share is far over the mean and another of the strategies would do better, by the ratio of the
+/// two with each.
+pub fn advice(strategy: Strategy, ratios: impl Iterator<Item = (Strategy, f64)> + Clone) -> Option<String> {
+    let (_, own) = ratios.clone().find(|(one, _)| *one == strategy)?;
+    let (better, ratio) = ratios.min_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (own > FAR_OVER && ratio < own).then(|| {
         format!(
-            "the largest share has {} files and the mean {:.1}: with --strategy even it would have {}",
-            imbalance.largest, imbalance.mean, even.largest
+            "the largest share is {own:.1} times the mean; with --strategy {} it would be {ratio:.1} times",
+            better.name()
         )
     })
 }
@@ -32,7 +39,10 @@ mod tests {
             line(strategy, count, std::num::NonZeroU32::new(replicas).unwrap())
         };
         let said = says(Strategy::Chunk, 199, 100).unwrap();
-        assert!(said.contains("100 files") && said.contains("--strategy even it would have 2"), "{said}");
+        assert!(
+            said.contains("50.3 times") && said.contains("--strategy even it would be 1.0 times"),
+            "{said}"
+        );
         assert_eq!(says(Strategy::Even, 199, 100), None);
         assert_eq!(says(Strategy::Chunk, 3, 100), None);
         assert_eq!(says(Strategy::Stripe, 10, 8), None);

@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use serde::Serialize;
 
 use crate::model::entries::Entries;
-use crate::model::shares::{Imbalance, Share, Strategy, loads, shares};
+use crate::model::shares::{Share, Strategy, imbalance, loads, shares};
+use crate::report;
 use crate::units;
 
 /// Who gets what.
@@ -112,12 +113,11 @@ fn compare(strategy: Strategy, of_all: &[Share], sizes: &[u64]) -> Comparison {
     let most = |loads: &[u64]| loads.iter().copied().max().unwrap_or(0);
     let by_files: Vec<u64> = of_all.iter().map(Share::len).collect();
     let by_load = loads(of_all, sizes);
-    let imbalance = Imbalance::of(&by_load).or_else(|| Imbalance::of(&by_files));
     Comparison {
         strategy,
         most_files: most(&by_files),
         most_bytes: (!sizes.is_empty()).then(|| most(&by_load)),
-        ratio: imbalance.map_or(1.0, Imbalance::ratio),
+        ratio: imbalance(&by_load).or_else(|| imbalance(&by_files)).unwrap_or(1.0),
         empty: by_files.iter().filter(|files| **files == 0).count() as u64,
     }
 }
@@ -213,15 +213,5 @@ fn write_table(text: &mut String, plan: &Plan, common: &str) -> std::fmt::Result
 
 /// The line that names a better strategy, when the largest share is far over the mean.
 pub fn advice(plan: &Plan) -> Option<String> {
-    let own = plan.strategies.iter().find(|one| one.strategy == plan.strategy)?;
-    let better = plan.strategies.iter().min_by(|one, other| one.ratio.total_cmp(&other.ratio))?;
-    let is_far_over = own.ratio > Imbalance::WORTH_SAYING && better.ratio < own.ratio;
-    is_far_over.then(|| {
-        format!(
-            "the largest share is {:.1} times the mean; with --strategy {} it would be {:.1} times",
-            own.ratio,
-            better.strategy.name(),
-            better.ratio
-        )
-    })
+    report::imbalance::advice(plan.strategy, plan.strategies.iter().map(|one| (one.strategy, one.ratio)))
 }

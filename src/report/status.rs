@@ -10,7 +10,7 @@ use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
 use crate::report::resume::ids_in_words;
 use crate::status::{ReplicaState, ReplicaStatus, RunStatus};
-use crate::template::shell_quote;
+use crate::template::quoted;
 use crate::units;
 
 /// Up to so many replicas each has its row.
@@ -279,7 +279,7 @@ fn stopped_by(reason: StopReason) -> &'static str {
 
 /// What to type next. Failures run again with what is missing, so that is said where nothing else is.
 fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
-    let dir = String::from_utf8_lossy(&shell_quote(&[root.into()])).into_owned();
+    let dir = quoted(&[root.into()]);
     let mut lines = unowned(figures, &dir);
     if figures.complete {
         lines.push(format!("complete; one file of all results: canfar-run merge {dir}"));

@@ -3,11 +3,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::run::early_stop::EarlyStop;
-use crate::threads::locked;
+use crate::threads::{locked, wait};
 
 /// Pause after the system was found short of something.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
@@ -167,10 +167,7 @@ impl TaskQueue {
         time: Option<Duration>,
     ) -> MutexGuard<'s, QueueState> {
         state.waiting += 1;
-        let mut state = match time {
-            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(time) => self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0,
-        };
+        let mut state = wait(&self.changed, state, time);
         state.waiting -= 1;
         state
     }

@@ -350,7 +350,7 @@ impl Recorder {
             stdout: stdout.kept_bytes(),
             stderr: stderr.kept_bytes(),
         };
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = locked(&self.log);
         log.append(&head, |out| {
             stdout.copy_to(out)?;
             stderr.copy_to(out)

@@ -1,17 +1,14 @@
 //! What of a successful command's output is its result.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use crate::json::{self, JsonKind, MAX_DEPTH};
 use crate::process::capture::Capture;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
+use crate::store::regular;
 
 /// `--result`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,17 +99,11 @@ impl ResultRule {
 
     fn in_file(&self, path: &Path) -> Result<Option<TaskResult>, BadResult> {
         let bad = |why: String| BadResult(format!("the result file ($CANFAR_TASK_RESULT) {why}"));
-        // A pipe under that name would be waited for without end.
-        let opened =
-            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
-        let file = match opened {
+        let file = match regular::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(bad(format!("can't be opened: {error}"))),
         };
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(bad("is not a regular file".to_owned()));
-        }
         let mut bytes = Vec::new();
         file.take(self.max_bytes + 1)
             .read_to_end(&mut bytes)

@@ -134,10 +134,12 @@ impl ReplicaMonitor {
             session_id: process.and_then(|process| process.session.clone()),
             pid: process.map(|process| process.pid),
             started_at: launch.and_then(|launch| Some(clock::format(launch.head.as_ref()?.at?.instant()?))),
-            last_sign_age_s: launch.and_then(|launch| launch.age(now)).map(|age| round(age.as_secs_f64())),
+            last_sign_age_s: launch
+                .and_then(|launch| launch.age(now))
+                .map(|age| units::thousandths(age.as_secs_f64())),
             left,
             running: alive.map_or(0, |launch| launch.tail.launch.running_count()),
-            rate_per_s: rate.map(round),
+            rate_per_s: rate.map(units::thousandths),
             eta_s: match (due, rate) {
                 (Some(0), _) => Some(0.0),
                 (Some(due), Some(rate)) => Some((due as f64 / rate).round()),
@@ -149,10 +151,6 @@ impl ReplicaMonitor {
             said: launch.and_then(LaunchMonitor::said),
         }
     }
-}
-
-fn round(number: f64) -> f64 {
-    (number * 1000.0).round() / 1000.0
 }
 
 impl LaunchMonitor {

@@ -20,7 +20,7 @@ pub fn open(path: &Path) -> io::Result<File> {
         return Ok(file);
     }
     let what = if kind.is_fifo() { "a FIFO" } else { "a device" };
-    Err(io::Error::other(format!("it is {what} and has to be a regular file: move it away")))
+    Err(io::Error::other(format!("it is {what}, which is not a regular file: move it away")))
 }
 
 #[cfg(test)]

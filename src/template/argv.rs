@@ -3,9 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::text::base_name;
-
 use super::error::{TemplateError, readable};
+use super::hazard::is_shell;
 use super::placeholder::{self, FoundPlaceholder, TaskPlace, Token};
 
 /// A command, parsed once and rendered for every task.
@@ -27,9 +26,6 @@ pub(super) enum ArgvPiece {
     Text(Vec<u8>),
     Token(Token),
 }
-
-/// Programs that run a script given with `-c`.
-const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ksh", "zsh", "busybox"];
 
 impl Template {
     /// Reads an argument list, the program first. Only the exact tokens of [`Token`] are placeholders, anywhere in a
@@ -96,9 +92,7 @@ impl Template {
     /// Whether a shell is started with a script that has a placeholder in it (`sh -c 'wc {}'`): the name of a file then
     /// becomes shell code. Not refused, since arguments are passed on as they are, but worth a warning.
     pub fn puts_names_into_shell_code(&self) -> bool {
-        let is_shell = self.program().is_some_and(|program| {
-            SHELLS.iter().any(|shell| base_name(program).as_bytes() == shell.as_bytes())
-        });
+        let is_shell = self.program().is_some_and(is_shell);
         let is_option =
             |word: &&ArgvWord| word.literal().is_some_and(|word| word.as_bytes().starts_with(b"-"));
         let options = self.argv.iter().skip(1).take_while(is_option);

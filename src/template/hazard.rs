@@ -1,7 +1,10 @@
 //! Commands that would take a placeholder for code, and commands that change what `$1` is. This finds what is written
 //! plainly (`eval {}`, `sh -c {}`); a name that is first put into a variable and then evaluated can't be seen here.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+
+use crate::text::base_name;
 
 use super::error::{Code, ParameterChange};
 use super::word::{FoundToken, ShellWord};
@@ -180,6 +183,11 @@ fn shell_name(word: &ShellWord) -> Option<String> {
     if word.token.is_some() {
         return None;
     }
-    let name = std::path::Path::new(std::ffi::OsStr::from_bytes(&word.text)).file_name()?.to_str()?;
-    SHELLS.contains(&name).then(|| name.to_owned())
+    let program = OsStr::from_bytes(&word.text);
+    is_shell(program).then(|| base_name(program).to_string_lossy().into_owned())
+}
+
+/// Whether a program, by its name or path, is one that runs the script it is given.
+pub fn is_shell(program: &OsStr) -> bool {
+    base_name(program).to_str().is_some_and(|name| SHELLS.contains(&name))
 }

@@ -15,5 +15,6 @@ mod word;
 
 pub use argv::Template;
 pub use error::{At, Code, ParameterChange, TemplateDoubt, TemplateError, TokenPlace};
+pub use hazard::is_shell;
 pub use placeholder::{TaskPlace, Token};
-pub use quote::shell_quote;
+pub use quote::{quoted, shell_quote};

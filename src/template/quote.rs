@@ -30,6 +30,11 @@ pub fn shell_quote(argv: &[OsString]) -> Vec<u8> {
     line
 }
 
+/// The same for people, where what is not UTF-8 can't be shown.
+pub fn quoted(argv: &[OsString]) -> String {
+    String::from_utf8_lossy(&shell_quote(argv)).into_owned()
+}
+
 fn quote_word(word: &[u8], line: &mut Vec<u8>) {
     if word.is_empty() {
         line.extend(b"''");

@@ -3,12 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anstyle::{AnsiColor, Style};
 
 use crate::terminal::printer::{Picture, Printer};
 use crate::terminal::screen::{Claim, Color, Screen};
+use crate::threads::locked;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +78,7 @@ impl Console {
 
     /// Keeps a copy at `path` of what was and will be said. Where that can't be, there is none.
     pub fn keep_copy(&self, path: &Path) {
-        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut copy = locked(&self.copy);
         let open = || {
             std::fs::create_dir_all(path.parent()?).ok()?;
             OpenOptions::new().append(true).create(true).open(path).ok()
@@ -89,7 +90,7 @@ impl Console {
 
     /// Ends the copy, so that the next launch of this process can have its own.
     pub fn end_copy(&self) {
-        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = Copy::Waiting(Vec::new());
+        *locked(&self.copy) = Copy::Waiting(Vec::new());
     }
 
     /// Says a line (or several) at a level. Where nobody reads standard error, only the copy may have it.
@@ -98,7 +99,7 @@ impl Console {
             return;
         }
         let style = tone.style();
-        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut copy = locked(&self.copy);
         self.printer.put(format!("{style}{text}{style:#}"));
         match &mut *copy {
             Copy::Waiting(said) => {
@@ -112,7 +113,7 @@ impl Console {
 
     /// Shows a picture below the lines; `false` where that can't be.
     pub(crate) fn show(&self, picture: Arc<dyn Picture>) -> bool {
-        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claim = locked(&self.claim);
         if claim.is_none() {
             *claim = Claim::take();
         }
@@ -122,7 +123,7 @@ impl Console {
     /// Takes it away.
     pub(crate) fn hide(&self) {
         self.printer.hide();
-        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *locked(&self.claim) = None;
     }
 
     /// Says something odd that is no failure.

@@ -5,3 +5,4 @@ pub mod fullscreen;
 pub mod printer;
 pub mod progress;
 pub mod screen;
+pub mod size;

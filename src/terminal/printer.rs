@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::threads::{locked, wait};
+
 /// Lines that wait to be printed; beyond, they are left out and counted.
 const MOST_LINES: usize = 1024;
 
@@ -25,7 +27,7 @@ pub(crate) trait Picture: Send + Sync {
 }
 
 /// Where lines are printed, and pictures drawn where that can be.
-pub(crate) trait Page: Send {
+pub(crate) trait Terminal: Send {
     /// Takes away the picture that is there, prints these lines, and draws this one.
     fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>);
 }
@@ -38,7 +40,7 @@ pub(crate) struct Printer {
 }
 
 struct PrinterShared {
-    page: Mutex<Box<dyn Page>>,
+    terminal: Mutex<Box<dyn Terminal>>,
     state: Mutex<PrinterState>,
     changed: Condvar,
 }
@@ -92,11 +94,11 @@ impl PrinterState {
 
 impl PrinterShared {
     fn state(&self) -> MutexGuard<'_, PrinterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     fn print(&self, lines: &[String], picture: Option<&dyn Picture>) {
-        self.page.lock().unwrap_or_else(PoisonError::into_inner).show(lines, picture);
+        locked(&self.terminal).show(lines, picture);
     }
 
     fn print_all(&self) {
@@ -105,11 +107,7 @@ impl PrinterShared {
             state = match state.rest() {
                 Some(Duration::ZERO) => self.print_what_there_is(state),
                 None if state.is_closed => return,
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(time) => {
-                    let waited = self.changed.wait_timeout(state, time);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
+                time => wait(&self.changed, state, time),
             };
         }
     }
@@ -133,10 +131,10 @@ impl PrinterShared {
 }
 
 impl Printer {
-    /// Has lines printed on `page`.
-    pub(crate) fn new(page: impl Page + 'static) -> Self {
+    /// Has lines printed on `terminal`.
+    pub(crate) fn new(terminal: impl Terminal + 'static) -> Self {
         let shared = Arc::new(PrinterShared {
-            page: Mutex::new(Box::new(page)),
+            terminal: Mutex::new(Box::new(terminal)),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -208,11 +206,11 @@ impl fmt::Debug for Printer {
 mod tests {
     use std::sync::{Arc, Condvar, Mutex};
 
-    use super::{MOST_LINES, Page, Picture, Printer};
+    use super::{MOST_LINES, Picture, Printer, Terminal};
 
     /// Keeps what is shown.
     #[derive(Clone, Default)]
-    struct Sheet(Arc<(Mutex<ShownLines>, Condvar)>);
+    struct FakeTerminal(Arc<(Mutex<ShownLines>, Condvar)>);
 
     #[derive(Default)]
     struct ShownLines {
@@ -220,7 +218,7 @@ mod tests {
         picture: Option<Vec<String>>,
     }
 
-    impl Page for Sheet {
+    impl Terminal for FakeTerminal {
         fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>) {
             let (shown, changed) = &*self.0;
             let mut shown = shown.lock().unwrap();
@@ -240,23 +238,23 @@ mod tests {
 
     #[test]
     fn lines_are_printed_in_order_and_all_of_them_before_the_end() {
-        let sheet = Sheet::default();
-        let printer = Printer::new(sheet.clone());
+        let terminal = FakeTerminal::default();
+        let printer = Printer::new(terminal.clone());
         let lines: Vec<String> = (0..3 * MOST_LINES).map(|number| number.to_string()).collect();
         lines.iter().for_each(|line| printer.put(line.clone()));
         drop(printer);
-        assert_eq!(sheet.0.0.lock().unwrap().lines, lines);
+        assert_eq!(terminal.0.0.lock().unwrap().lines, lines);
     }
 
     #[test]
     fn a_stalled_reader_holds_nobody_up_and_is_told_how_much_it_missed() {
-        let sheet = Sheet::default();
-        let printer = Printer::new(sheet.clone());
-        let stall = sheet.0.0.lock().unwrap();
+        let terminal = FakeTerminal::default();
+        let printer = Printer::new(terminal.clone());
+        let stall = terminal.0.0.lock().unwrap();
         (0..10 * MOST_LINES).for_each(|number| printer.put(number.to_string()));
         drop(stall);
         drop(printer);
-        let shown = sheet.0.0.lock().unwrap();
+        let shown = terminal.0.0.lock().unwrap();
         let (notice, lines) = shown.lines.split_last().unwrap();
         // Some may have been taken off the queue before it was full.
         let kept = lines.len();
@@ -267,9 +265,9 @@ mod tests {
 
     #[test]
     fn the_end_does_not_wait_for_a_reader_that_never_comes() {
-        let sheet = Sheet::default();
-        let guard = sheet.0.0.lock().unwrap();
-        let printer = Printer::new(sheet.clone());
+        let terminal = FakeTerminal::default();
+        let guard = terminal.0.0.lock().unwrap();
+        let printer = Printer::new(terminal.clone());
         printer.put("line".to_owned());
         drop(printer);
         drop(guard);
@@ -277,9 +275,9 @@ mod tests {
 
     #[test]
     fn a_picture_stays_below_the_lines_until_it_is_hidden() {
-        let sheet = Sheet::default();
-        let (shown, changed) = &*sheet.0;
-        let printer = Printer::new(sheet.clone());
+        let terminal = FakeTerminal::default();
+        let (shown, changed) = &*terminal.0;
+        let printer = Printer::new(terminal.clone());
         assert!(printer.show(Arc::new(Still("so far"))));
         printer.put("one".to_owned());
         let seen = |shown: &mut ShownLines| shown.picture.is_none() || shown.lines != ["one"];

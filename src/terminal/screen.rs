@@ -1,13 +1,14 @@
-//! Standard error as a page: lines one after the other and, on a terminal of our own, a picture below them.
+//! Standard error: lines one after the other and, on a terminal of our own, a picture below them.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Write, stderr};
 use std::os::fd::OwnedFd;
 
 use anstream::{AutoStream, ColorChoice};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
-use rustix::termios::{tcgetpgrp, tcgetwinsize};
+use rustix::termios::tcgetpgrp;
 
-use crate::terminal::printer::{Page, Picture};
+use crate::terminal::printer::{Picture, Terminal};
+use crate::terminal::size::TerminalSize;
 
 /// Where there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Claim {
     /// Claims the terminal that standard error is; `None` where it is none, has no size, we are in the background, or
     /// another one draws there.
     pub(crate) fn take() -> Option<Self> {
-        let is_ours = std::io::stderr().is_terminal() && size().is_some() && is_in_foreground();
+        let is_ours = TerminalSize::of(stderr()).is_some() && is_in_foreground();
         // What is inherited is one open file for all that were started there, and so is a lock on that.
         let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
         let terminal = is_ours.then(|| open("/dev/stderr", flags, Mode::empty()).ok()).flatten()?;
@@ -36,15 +37,9 @@ impl Claim {
     }
 }
 
-/// Columns and rows.
-fn size() -> Option<(usize, usize)> {
-    let size = tcgetwinsize(std::io::stderr()).ok()?;
-    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
-}
-
 /// Whether the terminal is not just being used by another one, such as a shell that was given back to.
 fn is_in_foreground() -> bool {
-    tcgetpgrp(std::io::stderr()).is_ok_and(|group| group == rustix::process::getpgrp())
+    tcgetpgrp(stderr()).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
 /// What clears from the cursor on.
@@ -65,49 +60,49 @@ pub(crate) struct Screen {
 impl Screen {
     /// With colours or not.
     pub(crate) fn new(color: Color) -> Self {
-        let able = AutoStream::choice(&std::io::stderr());
+        let able = AutoStream::choice(&stderr());
         let color = match color {
             Color::Auto => able,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        let is_shared = able != ColorChoice::Never && std::io::stderr().is_terminal();
+        let is_shared = able != ColorChoice::Never && stderr().is_terminal();
         Self { color, is_shared, is_drawn: false }
     }
 
-    fn page(&mut self, lines: &[String], picture: Option<&dyn Picture>) -> Vec<u8> {
-        let mut page = Vec::new();
+    fn frame(&mut self, lines: &[String], picture: Option<&dyn Picture>) -> Vec<u8> {
+        let mut frame = Vec::new();
         let is_ours = picture.is_none() || is_in_foreground();
         if std::mem::take(&mut self.is_drawn) && is_ours {
-            page.push(b'\r');
-            page.extend_from_slice(CLEAR);
+            frame.push(b'\r');
+            frame.extend_from_slice(CLEAR);
         } else if self.is_shared {
-            page.extend_from_slice(CLEAR);
+            frame.extend_from_slice(CLEAR);
         }
         for line in lines {
             // A vector takes everything.
-            let _ = writeln!(AutoStream::new(&mut page, self.color), "{line}");
+            let _ = writeln!(AutoStream::new(&mut frame, self.color), "{line}");
         }
-        if let (Some(picture), Some(size)) = (picture.filter(|_| is_ours), size()) {
-            page.extend_from_slice(drawn(picture, size).as_bytes());
+        if let (Some(picture), Some(size)) = (picture.filter(|_| is_ours), TerminalSize::of(stderr())) {
+            frame.extend_from_slice(drawn(picture, size).as_bytes());
             self.is_drawn = true;
         }
-        page
+        frame
     }
 }
 
 /// A picture, and the way back to its beginning.
-fn drawn(picture: &dyn Picture, (columns, rows): (usize, usize)) -> String {
+fn drawn(picture: &dyn Picture, TerminalSize { columns, rows }: TerminalSize) -> String {
     // Half is for the lines. In the last column some terminals break the line, others do not.
     let lines = picture.lines(columns.saturating_sub(1), (rows / 2).max(1));
     let up = "\x1b[A".repeat(lines.len().saturating_sub(1));
     format!("{}\r{up}", lines.join("\n"))
 }
 
-impl Page for Screen {
+impl Terminal for Screen {
     fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>) {
-        let page = self.page(lines, picture);
+        let frame = self.frame(lines, picture);
         // Nobody can be told when standard error is gone.
-        let _ = std::io::stderr().lock().write_all(&page);
+        let _ = stderr().lock().write_all(&frame);
     }
 }

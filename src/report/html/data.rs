@@ -95,8 +95,8 @@ impl<'a> Data<'a> {
             replica: tasks.iter().map(|task| task.replica).collect(),
             attempts: tasks.iter().map(|task| task.attempts).collect(),
             start: tasks.iter().map(|task| task.begun_ms.map(|ms| ms - begun)).collect(),
-            duration: of_usage(tasks, |task| Some(millis(task.usage?.duration_s))),
-            cpu: of_usage(tasks, |task| Some(millis(task.usage?.cpu_s))),
+            duration: of_usage(tasks, |task| Some(units::millis(task.usage?.duration_s))),
+            cpu: of_usage(tasks, |task| Some(units::millis(task.usage?.cpu_s))),
             memory: tasks.iter().map(|task| Some(task.usage?.max_rss_bytes? / 1024)).collect(),
             size: tasks.iter().map(|task| task.size).collect(),
             launches: launches(chronicle, begun),
@@ -107,11 +107,6 @@ impl<'a> Data<'a> {
 
 fn of_usage(tasks: &[TaskHistory], of: impl Fn(&TaskHistory) -> Option<i64>) -> Vec<Option<i64>> {
     tasks.iter().map(of).collect()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "no attempt takes that long, and it saturates")]
-fn millis(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
 }
 
 fn launches(chronicle: &RunHistory, begun: i64) -> Vec<LaunchBar> {

@@ -12,7 +12,7 @@ use crate::discover::EntryType;
 use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Header, InputSpec, TaskCommand};
 use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
-use crate::template::shell_quote;
+use crate::template::quoted;
 use crate::text::OsText;
 use crate::units;
 
@@ -68,7 +68,7 @@ fn command(command: &TaskCommand) -> String {
     match command {
         TaskCommand::Argv(words) => {
             let words: Vec<OsString> = words.iter().map(|word| word.0.clone()).collect();
-            units::printable(&String::from_utf8_lossy(&shell_quote(&words)))
+            units::printable(&quoted(&words))
         }
         TaskCommand::Shell(line) => format!("--shell {}", units::path(&line.0)),
     }

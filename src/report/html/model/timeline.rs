@@ -7,6 +7,7 @@ use crate::journal::launch_state::{AttemptOver, LaunchEnd, LaunchState, RunningA
 use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::state::JournalState;
 use crate::model::outcome::Status;
+use crate::units;
 
 /// One launch of a replica.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ impl Timeline {
             Some(ended) if ended.status == Status::Ok && ended.cause.is_none() => AttemptSpanEnd::Ok,
             Some(_) => AttemptSpanEnd::Failed,
         };
-        let took = over.ended.map(|ended| whole_millis(ended.usage.duration_s));
+        let took = over.ended.map(|ended| units::millis(ended.usage.duration_s));
         self.used.entry(launch.number).or_default().cpu_s +=
             over.ended.map_or(0.0, |ended| ended.usage.cpu_s);
         self.add(launch, over.index, over.begun, line.written, took, end);
@@ -153,9 +154,4 @@ impl Timeline {
 /// Milliseconds since 1970.
 fn millis(at: Option<WrittenTime>) -> Option<i64> {
     at?.instant().map(jiff::Timestamp::as_millisecond)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "no attempt takes that long, and it saturates")]
-fn whole_millis(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
 }
