@@ -19,7 +19,7 @@ pub(super) fn how_to_see(results_dir: &str) -> String {
     )
 }
 
-/// What to do about [`Cause::Oom`].
+/// What to do about tasks that ran out of memory.
 pub(super) const MORE_MEMORY: &str =
     "What ran out of memory needs a container with more of it; the same --results-dir is right.";
 
