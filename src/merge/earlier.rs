@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::merge::input::MergeDirectory;
-use crate::merge::write::Targets;
+use crate::merge::targets::Targets;
 use crate::store::regular;
 use crate::units;
 

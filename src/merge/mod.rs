@@ -14,12 +14,16 @@ mod resource_usage;
 mod same_tasks;
 mod sparse_bit_set;
 mod steps;
+mod summary;
+mod targets;
 mod write;
 
 pub use earlier::{JoinedResults, MergedDirectory, joined_before, left_out};
 pub use index::{MergeIndex, survey};
 pub use input::MergeDirectory;
 pub use output::{Format, UnknownFormat, partial_name};
-pub use proof::{BrokenFile, Heard, MergeSummary, MissingReplica, Proof};
+pub use proof::{BrokenFile, Heard, MissingReplica, Proof};
 pub use resource_usage::ResourceUsage;
-pub use write::{Targets, write, write_missing};
+pub use summary::MergeSummary;
+pub use targets::Targets;
+pub use write::{write, write_missing};

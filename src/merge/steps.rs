@@ -5,7 +5,6 @@ use crate::merge::input::{FileIdentity, MergeInputKind};
 use crate::merge::output::TableOutput;
 use crate::merge::reading::MergeRecord;
 use crate::model::outcome::Status;
-use crate::model::shares::Share;
 use crate::record::results::BETWEEN;
 
 /// So many bytes of files are taken into memory at a time, to be read by several threads.
@@ -51,9 +50,8 @@ impl MergeIndex {
                 std::fs::metadata(&part.name).ok().map(|file| file.len()).filter(|length| *length <= SMALL)
             };
             match part.kind {
-                MergeInputKind::Verified { replica_id, identity, .. } if is_array && is_settled => {
-                    let records = self.directories[number].share(replica_id).map_or(0, Share::len);
-                    steps.push(MergeStep::Copy { part: part_number, records, identity });
+                MergeInputKind::Verified { identity, ref tasks, .. } if is_array && is_settled => {
+                    steps.push(MergeStep::Copy { part: part_number, records: tasks.len(), identity });
                 }
                 MergeInputKind::File if is_array && let Some(length) = small() => match steps.last_mut() {
                     Some(MergeStep::SideBySide(parts)) if length <= room => {
