@@ -15,7 +15,7 @@ use crate::journal::attempts::{PastAttempt, attempts_of};
 use crate::journal::launches::{last_launches, launches_of};
 use crate::journal::state::JournalState;
 use crate::liveness::heartbeat::HeartbeatTimes;
-use crate::liveness::takeover::Prober;
+use crate::liveness::probe::Prober;
 use crate::model::counts::TaskState;
 use crate::model::outcome::Status;
 use crate::model::shares::Share;

@@ -12,7 +12,7 @@ use crate::host::storage::StorageError;
 use crate::journal::event::{Event, LaunchProgress, ResultsWritten, StopReason, Stopped};
 use crate::journal::writer::SharedJournalWriter;
 use crate::launch::{Launcher, PreparedLaunch};
-use crate::liveness::takeover::{Fence, Fenced};
+use crate::liveness::fence::{Fence, Fenced};
 use crate::model::counts::TaskCounts;
 use crate::model::failures::FailureGroup;
 use crate::model::usage::UsageFigures;

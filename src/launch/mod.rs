@@ -6,7 +6,7 @@ mod concurrency_cap;
 mod end;
 mod nothing_to_do;
 mod pending;
-mod whole;
+mod sequence;
 
 use crate::config::RunConfig;
 use crate::process::descendants::Descendants;

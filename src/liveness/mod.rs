@@ -1,5 +1,8 @@
-//! Who is running: signs of life, and what follows from their absence.
+//! Who is running: heartbeats, and what follows from their absence.
 
+pub mod fence;
 pub mod heartbeat;
+pub mod probe;
 pub mod run_lock;
 pub mod takeover;
+pub mod watch;

@@ -29,7 +29,8 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::exit_code::CannotWrite;
-use crate::liveness::heartbeat::{self, GrowthWatch, Heartbeat, HeartbeatTimes, Liveness};
+use crate::liveness::heartbeat::{Heartbeat, HeartbeatTimes};
+use crate::liveness::watch::{self, GrowthWatch, Liveness};
 use crate::model::provenance::Process;
 use crate::store::atomic_file::knows_no_links;
 use crate::store::layout::Layout;
@@ -146,7 +147,7 @@ impl<'a> LockFiles<'a> {
         let Some(found) = self.chain()?.pop() else { return Ok(None) };
         if let Some(text) = &found.text
             && matches!(
-                heartbeat::probe(&found.path, &text.process, text.locked, self.me),
+                watch::probe_lock(&found.path, &text.process, text.locked, self.me),
                 Ok(Liveness::Dead)
             )
         {
@@ -156,7 +157,7 @@ impl<'a> LockFiles<'a> {
         observer.waiting_for_lock(who.as_deref().unwrap_or("another process"));
         loop {
             let keep_going = || observer.keep_going() && !is_enough();
-            let watched = heartbeat::watch(&found.path, self.times.timeout, &keep_going)
+            let watched = watch::watch(&found.path, self.times.timeout, &keep_going)
                 .with_context(|| format!("can't watch {}", found.path.display()))?;
             match watched {
                 GrowthWatch::Grew => {}
@@ -304,7 +305,7 @@ impl PreparedLock {
         let own = files.beside(&nonce);
         let file = OpenOptions::new().append(true).create_new(true).open(&own)?;
         let mut prepared = Self { own, nonce: nonce.clone(), text: Vec::new(), file: None };
-        let locked = heartbeat::lock(&file, &prepared.own);
+        let locked = watch::lock(&file, &prepared.own);
         prepared.text = serde_json::to_vec(&LockText { process: files.me.clone(), locked, nonce })?;
         prepared.text.push(b'\n');
         (&file).write_all(&prepared.text)?;
@@ -347,7 +348,7 @@ fn make_exclusively(own: &Path, name: &Path, text: &[u8], nonce: &str) -> io::Re
 fn copy_exclusively(name: &Path, text: &[u8]) -> io::Result<Made> {
     match OpenOptions::new().append(true).create_new(true).open(name) {
         Ok(file) => {
-            heartbeat::lock(&file, name);
+            watch::lock(&file, name);
             (&file).write_all(text)?;
             Ok(Made::Copied(file))
         }

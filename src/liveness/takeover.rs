@@ -1,24 +1,21 @@
-//! One launch of a replica at a time: who may begin the next one, and who has to stop for it.
+//! One launch of a replica at a time: who may begin the next one.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 
 use crate::exit_code::{CannotGoOn, CannotWrite};
-use crate::journal::event::LaunchBegun;
 use crate::journal::launches::launches_of;
 use crate::journal::tail;
 use crate::journal::writer::JournalWriter;
-use crate::liveness::heartbeat::{self, GrowthWatch, HeartbeatTimes, Liveness};
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::probe::{ended_in_order, probe, who};
+use crate::liveness::watch::{self, GrowthWatch, Liveness};
 use crate::model::provenance::Process;
 use crate::model::replica::Replica;
 use crate::record::inputs::InputList;
 use crate::store::layout::Layout;
-use crate::store::server_clock::{age, now_as_good_as_known};
-use crate::threads::locked;
 
 /// A replica is at work already.
 #[derive(Debug, thiserror::Error)]
@@ -47,143 +44,6 @@ pub trait TakeoverObserver {
     fn was_quiet(&self, _journal: &Path) -> bool {
         false
     }
-}
-
-/// Keeps a launch from writing once a newer one of its replica took over.
-#[derive(Debug)]
-pub struct Fence {
-    /// The journal that a newer launch begins with.
-    successor: PathBuf,
-    recheck: Duration,
-    state: Mutex<FenceState>,
-}
-
-/// Whether a newer launch began.
-#[derive(Debug, Clone, Copy)]
-enum FenceState {
-    Unknown,
-    FreeAt(Instant),
-    Superseded,
-}
-
-impl Fence {
-    /// For a launch whose successor would begin the journal at `successor`.
-    pub fn new(successor: PathBuf, times: HeartbeatTimes) -> Self {
-        Self { successor, recheck: times.recheck(), state: Mutex::new(FenceState::Unknown) }
-    }
-
-    /// Looks for a newer launch. From when there was one, there always is.
-    ///
-    /// # Errors
-    /// When that can't be told.
-    pub fn look(&self) -> Result<(), Fenced> {
-        let now = Instant::now();
-        let looked = self.successor.symlink_metadata();
-        let mut state = locked(&self.state);
-        match looked {
-            _ if matches!(*state, FenceState::Superseded) => Err(Fenced::Superseded),
-            Ok(_) => {
-                *state = FenceState::Superseded;
-                Err(Fenced::Superseded)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                *state = FenceState::FreeAt(now);
-                Ok(())
-            }
-            Err(source) => Err(Fenced::Unknown { path: self.successor.clone(), source }),
-        }
-    }
-
-    /// The same, once more where it can't be told: storage may be back in a moment.
-    ///
-    /// # Errors
-    /// When there is a newer launch, or nobody can tell.
-    pub fn look_patiently(&self) -> Result<(), Fenced> {
-        let begun = Instant::now();
-        loop {
-            match self.look() {
-                Err(Fenced::Unknown { .. }) if begun.elapsed() < self.recheck => {
-                    std::thread::sleep(self.recheck / 10);
-                }
-                looked => return looked,
-            }
-        }
-    }
-
-    /// Makes sure, by a look that is not old, that there is no newer launch.
-    ///
-    /// # Errors
-    /// When there is one, or nobody can tell.
-    pub fn check(&self) -> Result<(), Fenced> {
-        let state = *locked(&self.state);
-        match state {
-            FenceState::Superseded => Err(Fenced::Superseded),
-            FenceState::FreeAt(time) if time.elapsed() < self.recheck => Ok(()),
-            FenceState::FreeAt(_) | FenceState::Unknown => self.look_patiently(),
-        }
-    }
-}
-
-/// Why a launch may not write.
-#[derive(Debug, thiserror::Error)]
-pub enum Fenced {
-    /// A newer one began.
-    #[error("a newer launch of this replica took over")]
-    Superseded,
-    /// Whether a newer one began can't be told.
-    #[error("whether a newer launch of this replica began can't be told: can't look for {path}: {source}", path = .path.display())]
-    Unknown {
-        /// What it would begin with.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl From<Fenced> for io::Error {
-    fn from(fenced: Fenced) -> Self {
-        Self::other(fenced)
-    }
-}
-
-/// What can be said at once of a launch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Probed {
-    /// Dead is also one that ended in order. Where it is unknown, only watching the journal can tell.
-    pub liveness: Liveness,
-    /// How it began; nobody looks for that of one that ended in order.
-    begun: Option<Box<LaunchBegun>>,
-}
-
-impl Probed {
-    /// Which process a launch is that did not end in order.
-    pub fn who(&self) -> String {
-        who(self.begun.as_deref())
-    }
-}
-
-/// Asks a journal, and its lock, whether its launch lives.
-///
-/// # Errors
-/// When the journal can't be read or is of another version.
-pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
-    tail::check_version(journal)?;
-    probe_any_version(journal, me)
-}
-
-/// Where its first line can't be read, only watching can tell.
-fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
-    if ended_in_order(journal)? {
-        return Ok(Probed { liveness: Liveness::Dead, begun: None });
-    }
-    let begun = tail::begun(journal).ok().flatten();
-    Ok(Probed { liveness: liveness_without_end(journal, begun.as_deref(), me), begun })
-}
-
-/// What can be said at once of a launch that began so and did not say that it ended.
-pub fn liveness_without_end(journal: &Path, begun: Option<&LaunchBegun>, me: &Process) -> Liveness {
-    let Some(begun) = begun else { return Liveness::Unknown };
-    heartbeat::probe(journal, &begun.process, begun.locked, me).unwrap_or(Liveness::Unknown)
 }
 
 /// Begins the next launch of a replica: creates its journal and locks it.
@@ -216,7 +76,7 @@ pub fn begin(
         let path = layout.journal(replica.id(), next);
         match JournalWriter::create(&path, run, next) {
             Ok(journal) => {
-                let locked = heartbeat::lock(journal.file(), &path);
+                let locked = watch::lock(journal.file(), &path);
                 if !is_still_there(layout, run)? {
                     // Nobody is to take it for a launch of the run that begins here next.
                     let _ = std::fs::remove_file(&path);
@@ -259,7 +119,7 @@ fn make_sure_it_ended(
         Liveness::Unknown if observer.was_quiet(&path) => return Ok(()),
         Liveness::Unknown => observer.waiting_for(launch, &probed.who()),
     }
-    match heartbeat::watch(&path, times.timeout, &|| observer.keep_going())
+    match watch::watch(&path, times.timeout, &|| observer.keep_going())
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
         GrowthWatch::Quiet | GrowthWatch::Missing => Ok(()),
@@ -283,56 +143,10 @@ fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
     CannotGoOn(text).into()
 }
 
-fn who(begun: Option<&LaunchBegun>) -> String {
-    begun.map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string())
-}
-
 /// Whether the list that a launch is about is in its place. `reset` moves the list first and then looks for launches that
 /// began meanwhile, so that one of both sees the other.
 fn is_still_there(layout: &Layout, run: &str) -> anyhow::Result<bool> {
     Ok(InputList::open(layout)?.is_some_and(|list| list.header().run == run))
-}
-
-/// Whether a journal's last whole line is a `stop`.
-///
-/// # Errors
-/// When it can't be read.
-pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
-    Ok(tail::last_words(journal)?.is_some())
-}
-
-/// Tells at once which launches of a results directory run, as far as can be told without watching them.
-#[derive(Debug)]
-pub struct Prober {
-    me: Process,
-    /// By the file server's clock.
-    now: SystemTime,
-    timeout: Duration,
-}
-
-impl Prober {
-    /// Of the launches in `layout`, as they are now.
-    pub fn new(layout: &Layout, times: HeartbeatTimes) -> Self {
-        let now = now_as_good_as_known(layout.root());
-        Self { me: Process::current(None), now, timeout: times.timeout }
-    }
-
-    /// Whether it is certain that the launch that a journal belongs to has ended: it said so, or it ran on this host and
-    /// its lock is free.
-    pub fn has_surely_ended(&self, journal: &Path) -> bool {
-        probe_any_version(journal, &self.me).is_ok_and(|probed| probed.liveness == Liveness::Dead)
-    }
-
-    /// Whether the launch that a journal belongs to runs: by its lock on its own host, else by whether it was written lately.
-    pub fn is_running(&self, journal: &Path) -> bool {
-        match probe_any_version(journal, &self.me).map(|probed| probed.liveness) {
-            Ok(Liveness::Dead) | Err(_) => return false,
-            Ok(Liveness::Alive) => return true,
-            Ok(Liveness::Unknown) => {}
-        }
-        let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
-        written.is_ok_and(|then| age(self.now, then) < self.timeout)
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::journal::launches::{fingerprint, last_launches};
 use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::liveness::heartbeat::HeartbeatTimes;
-use crate::liveness::takeover::Prober;
+use crate::liveness::probe::Prober;
 use crate::model::index_ranges::IndexRanges;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;

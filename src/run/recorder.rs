@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchProgress, TaskEnded, TaskNamed};
 use crate::journal::state::JournalState;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
-use crate::liveness::takeover::{Fence, Fenced};
+use crate::liveness::fence::{Fence, Fenced};
 use crate::model::outcome::LogSpan;
 use crate::model::outcome::{Cause, Status};
 use crate::model::replica::Replica;

@@ -10,7 +10,7 @@ use crate::journal::launch_state::LaunchEnd;
 use crate::journal::launches::last_launches;
 use crate::journal::tasks::TaskNote;
 use crate::liveness::heartbeat::HeartbeatTimes;
-use crate::liveness::takeover::Prober;
+use crate::liveness::probe::Prober;
 use crate::model::counts::TaskCounts;
 use crate::model::entries::Entries;
 use crate::model::shares::Share;

@@ -1,4 +1,4 @@
-//! One launch of a share as a whole.
+//! The steps of one launch, from the look at its share to its end.
 
 use std::time::Instant;
 

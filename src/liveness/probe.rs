@@ -1,0 +1,98 @@
+//! Whether a launch lives: by its journal's last line, by its lock on this host, else by how lately it wrote.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::journal::event::LaunchBegun;
+use crate::journal::tail;
+use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::liveness::watch::{Liveness, probe_lock};
+use crate::model::provenance::Process;
+use crate::store::layout::Layout;
+use crate::store::server_clock::{age, now_as_good_as_known};
+
+/// What can be said at once of a launch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// Dead is also one that ended in order. Where it is unknown, only watching the journal can tell.
+    pub liveness: Liveness,
+    /// How it began; nobody looks for that of one that ended in order.
+    begun: Option<Box<LaunchBegun>>,
+}
+
+impl Probed {
+    /// Which process a launch is that did not end in order.
+    pub fn who(&self) -> String {
+        who(self.begun.as_deref())
+    }
+}
+
+/// Asks a journal, and its lock, whether its launch lives.
+///
+/// # Errors
+/// When the journal can't be read or is of another version.
+pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
+    tail::check_version(journal)?;
+    probe_any_version(journal, me)
+}
+
+/// Where its first line can't be read, only watching can tell.
+fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
+    if ended_in_order(journal)? {
+        return Ok(Probed { liveness: Liveness::Dead, begun: None });
+    }
+    let begun = tail::begun(journal).ok().flatten();
+    Ok(Probed { liveness: liveness_without_end(journal, begun.as_deref(), me), begun })
+}
+
+/// What can be said at once of a launch that began so and did not say that it ended.
+pub fn liveness_without_end(journal: &Path, begun: Option<&LaunchBegun>, me: &Process) -> Liveness {
+    let Some(begun) = begun else { return Liveness::Unknown };
+    probe_lock(journal, &begun.process, begun.locked, me).unwrap_or(Liveness::Unknown)
+}
+
+/// Whether a journal's last whole line is a `stop`.
+///
+/// # Errors
+/// When it can't be read.
+pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
+    Ok(tail::last_words(journal)?.is_some())
+}
+
+/// Tells at once which launches of a results directory run, as far as can be told without watching them.
+#[derive(Debug)]
+pub struct Prober {
+    me: Process,
+    /// By the file server's clock.
+    now: SystemTime,
+    timeout: Duration,
+}
+
+impl Prober {
+    /// Of the launches in `layout`, as they are now.
+    pub fn new(layout: &Layout, times: HeartbeatTimes) -> Self {
+        let now = now_as_good_as_known(layout.root());
+        Self { me: Process::current(None), now, timeout: times.timeout }
+    }
+
+    /// Whether it is certain that the launch that a journal belongs to has ended: it said so, or it ran on this host and
+    /// its lock is free.
+    pub fn has_surely_ended(&self, journal: &Path) -> bool {
+        probe_any_version(journal, &self.me).is_ok_and(|probed| probed.liveness == Liveness::Dead)
+    }
+
+    /// Whether the launch that a journal belongs to runs: by its lock on its own host, else by whether it was written lately.
+    pub fn is_running(&self, journal: &Path) -> bool {
+        match probe_any_version(journal, &self.me).map(|probed| probed.liveness) {
+            Ok(Liveness::Dead) | Err(_) => return false,
+            Ok(Liveness::Alive) => return true,
+            Ok(Liveness::Unknown) => {}
+        }
+        let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
+        written.is_ok_and(|then| age(self.now, then) < self.timeout)
+    }
+}
+
+pub(super) fn who(begun: Option<&LaunchBegun>) -> String {
+    begun.map_or_else(|| "an unknown host".to_owned(), |begun| begun.process.to_string())
+}
