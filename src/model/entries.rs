@@ -24,8 +24,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Entries in the order of their list. Takes the bytes of their paths and 4 more each, 16 where sizes are known, and as
-/// for paths where entries have a `rel` or a row.
+/// Entries in the order of their list. Each takes the bytes of its path and 4 more, 16 more where sizes are known, and the
+/// bytes of a `rel` or row and 4 more where entries have one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entries {
     paths: Texts,
@@ -66,7 +66,7 @@ impl Entries {
     /// Adds one at the end.
     ///
     /// # Errors
-    /// When it is longer than anything that could be passed on.
+    /// When it is longer than 4 GiB.
     pub fn push(&mut self, entry: Entry<'_>) -> Result<(), TooLong> {
         let place = self.len();
         self.paths.push(entry.path.as_bytes())?;
@@ -121,14 +121,14 @@ impl Entries {
     }
 }
 
-/// Of every so many texts it is kept where the first one begins.
+/// The start of every so many texts is kept.
 const STRIDE: usize = 64;
 
 /// Byte strings, end to end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Texts {
     bytes: Vec<u8>,
-    /// Where every [`STRIDE`]th one begins.
+    /// The start of every [`STRIDE`]th text.
     begins: Vec<usize>,
     lengths: Vec<u32>,
 }
@@ -152,7 +152,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Adds one that may be missing, as an empty text; nothing as long as all were.
+    /// Adds a text that may be missing, as an empty one, but nothing as long as all were missing.
     fn push_at(&mut self, place: usize, text: Option<&[u8]>) -> Result<(), TooLong> {
         if text.is_none() && self.len() == 0 {
             return Ok(());

@@ -93,7 +93,7 @@ impl InputList {
         let path = layout.inputs();
         let file = match regular::open(&path) {
             Ok(file) => file,
-            // Where the results directory is a file, making it says so better.
+            // Where the results directory is a file, the attempt to make it gives a better error.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(None);
             }
@@ -135,7 +135,7 @@ impl InputList {
         &self.header
     }
 
-    /// Where it lies.
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -194,7 +194,7 @@ impl InputList {
     /// Gives each wanted entry (ascending indices) to `take`, reading only the pieces that hold one.
     ///
     /// # Errors
-    /// When the list can't be read, is damaged, or `take` says so.
+    /// When the list can't be read or is damaged, and those of `take`.
     pub fn read(
         &self,
         wanted: impl Iterator<Item = u64>,
@@ -227,7 +227,7 @@ impl InputList {
         Ok(())
     }
 
-    /// Makes sure that all of it is as it was published.
+    /// Checks that all of it is as it was published.
     ///
     /// # Errors
     /// When the list can't be read or is damaged.

@@ -69,14 +69,14 @@ fn a_directory_without_a_run_is_named() {
 fn a_share_that_cannot_be_resumed_keeps_no_other_from_being_run() {
     let dir = Dir::with_inputs(4);
     replica(&dir, 1, 4).run().exits(0);
-    dir.write("out/journal/2.1.jsonl", "{\"v\":2,\"run\":\"x\",\"event\":\"run\"}\n");
+    dir.write("out/journal/2.1.jsonl", "{\"v\":3,\"run\":\"x\",\"event\":\"run\"}\n");
     dir.write("out/container_3_results.json", "[{\"file\": \"x\"}]");
     let ended = resume(&dir)
         .arg("--json")
         .run()
         .exits(2)
         .says("replica 2 of 4 can't be resumed")
-        .says("format version 2")
+        .says("format version 3")
         .says("replica 3 of 4 can't be resumed")
         .says("is not of this run")
         .says("resumed 1 share (4)");

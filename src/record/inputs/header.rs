@@ -20,7 +20,7 @@ pub const VERSION: u32 = 2;
 /// Those that are read.
 const READ_VERSIONS: std::ops::RangeInclusive<u32> = 1..=VERSION;
 
-/// What the header's `format` says, so that no other JSON is taken for a list.
+/// The value of the header's `format`: no other JSON is taken for a list.
 pub(super) const FORMAT: &str = "canfar-run inputs";
 
 /// Where a run's entries come from.
@@ -31,7 +31,7 @@ pub enum InputSpec {
     Patterns {
         /// As given.
         patterns: Vec<OsText>,
-        /// What the relative ones among patterns and excludes are relative to, if there are any.
+        /// The folder that relative patterns and excludes are relative to, if there are any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cwd: Option<OsText>,
         /// `--exclude`.
@@ -60,7 +60,7 @@ pub enum TaskCommand {
     Shell(OsText),
 }
 
-/// How the tasks of a run are run where nothing else is said: what `resume` goes by.
+/// How the tasks of a run are run unless a later launch says otherwise; `resume` uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -191,10 +191,10 @@ impl Header {
         })
     }
 
-    /// That it asks for nothing that only a later canfar-run can do.
+    /// Checks that it needs nothing that only a later canfar-run can do.
     ///
     /// # Errors
-    /// Names what it asks for.
+    /// Names what it needs.
     pub(super) fn check_features(&self) -> anyhow::Result<()> {
         let asked = [
             (self.balance, "its replicas share their work while they run (`balance`)"),
@@ -204,14 +204,14 @@ impl Header {
         asked.iter().find(|(is_asked, _)| *is_asked).map_or(Ok(()), |(_, what)| Err(is_for_later(what)))
     }
 
-    /// The folder where the run was begun, absolute: what relative entries of the list and relative names in the command
-    /// mean, for every launch. `None` in lists that do not say.
+    /// The folder where the run was begun, absolute: for every launch, relative entries of the list and relative names in the
+    /// command are relative to it. `None` in lists without it.
     pub fn begun_in(&self) -> Option<&Path> {
         self.settings.cwd.as_ref().map(|cwd| Path::new(&cwd.0))
     }
 
-    /// Whether its numbers fit together, and with the length of the file: what is reserved in memory for entries and
-    /// pieces is then bounded by that.
+    /// Whether its numbers are consistent, also with the length of the file, which then bounds the memory reserved for
+    /// entries and pieces.
     pub(super) fn is_sound(&self) -> bool {
         let offsets = self.pieces.iter().map(|piece| piece.offset).chain([self.bytes]);
         self.piece_entries > 0
@@ -223,7 +223,7 @@ impl Header {
     }
 }
 
-/// The header line: what it says with a checksum of that as its last member.
+/// The header line: the header with its checksum as the last member.
 pub(super) fn sealed(mut header: Vec<u8>) -> Vec<u8> {
     header.pop();
     let seal = seal(&header);
@@ -271,7 +271,7 @@ fn check_version(first: &[u8], path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The kind of a source that is none of [`InputSpec`]'s, in a header that is as it was written.
+/// The kind of an undamaged header's source, if [`InputSpec`] does not have it.
 fn unknown_kind(first: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Sourced {
@@ -286,7 +286,7 @@ fn unknown_kind(first: &[u8]) -> Option<String> {
     (!is_known && is_sealed(first)).then_some(kind)
 }
 
-/// What tasks come from, by the words that are reserved for later versions.
+/// What tasks come from, for kinds that are reserved for later versions.
 fn name_of(kind: &str) -> String {
     match kind {
         "table" => "the rows of a table".to_owned(),

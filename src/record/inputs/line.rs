@@ -13,8 +13,7 @@ use crate::text;
 /// Entries in a piece: some 64 KiB of paths, one read.
 pub(super) const PIECE_ENTRIES: u64 = 1024;
 
-/// A line as it is in the file. Its members are not those of a [`text::PathText`], flattened: that gathers each member first,
-/// in memory of its own.
+/// A line of the file. It has no flattened [`text::PathText`], since serde would first collect all members of that.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Line<'a> {
     /// Empty where there is a `path_base64`: no entry is empty, and an `Option` would never borrow.

@@ -17,22 +17,22 @@ fn draw_run_id() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).map(|letter| letter.to_ascii_lowercase()).take(6).collect()
 }
 
-/// A list that is written and synced, and has only to be published.
+/// A list that is written and synced, but not yet published.
 #[derive(Debug)]
 pub struct PreparedList(FinishedFile);
 
 impl PreparedList {
-    /// Publishes it; one that is there already stays and is to be adopted.
+    /// Publishes it. A list that exists already stays, and is the one to use.
     ///
     /// # Errors
-    /// When it can't be put at its place.
+    /// When it can't be renamed into place.
     pub fn publish(self) -> anyhow::Result<Published> {
         let path = self.0.target().to_owned();
         self.0.publish().with_context(|| format!("can't write the input list {}", path.display()))
     }
 }
 
-/// Writes a new list for `layout`, under another name yet.
+/// Writes a new list for `layout`, under a temporary name.
 ///
 /// # Errors
 /// When it can't be written.
@@ -91,7 +91,7 @@ pub fn publish(
     prepare(layout, origin, entries, unreadable, me)?.publish()
 }
 
-/// Gives the lines of all entries to `take`, a piece at a time: together they are as long as the list.
+/// Gives the lines of all entries to `take`, a piece at a time: all together would take as much memory as the list.
 fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     let mut entries = entries.iter().peekable();
@@ -105,7 +105,7 @@ fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) 
     Ok(())
 }
 
-/// What the header has to say of the lines, which come after it.
+/// What the header says about the lines, which come after it.
 struct Encoded {
     bytes: u64,
     blake3: String,
