@@ -53,7 +53,7 @@ pub(super) fn own_share(
             let config = at_home(config, &list, console)?;
             let mut printer = CommandPrinter::begin(&config, names_in(&config, &list), out)?;
             list.read(list.share_of(replica)?.iter(), |index, entry| {
-                heed(stop)?;
+                check_shutdown(stop)?;
                 printer.print(index, 1, entry)
             })?;
             printer.end()?
@@ -69,7 +69,7 @@ pub(super) fn own_share(
                 CommandPrinter::begin(config, config.entry_names(source, &config.started_in), out)?;
             for index in share.iter() {
                 let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));
-                heed(stop)?;
+                check_shutdown(stop)?;
                 entry.map_or(Ok(()), |entry| printer.print(index, 1, entry))?;
             }
             printer.end()?
@@ -114,7 +114,7 @@ pub(super) fn rest_of(
         let mut printer = CommandPrinter::begin(&config, names_in(&config, list), &mut *out)?;
         let indices = places.into_iter().filter_map(|place| share.index_at(place.into()));
         list.read(indices, |index, entry| {
-            heed(stop)?;
+            check_shutdown(stop)?;
             let before = history.tasks.get(index).attempts;
             printer.print(index, u32::from(before) + 1, entry)
         })?;
@@ -146,7 +146,7 @@ fn who_is_at(
 }
 
 /// An error where a signal says that enough was printed.
-fn heed(stop: &Shutdown) -> anyhow::Result<()> {
+fn check_shutdown(stop: &Shutdown) -> anyhow::Result<()> {
     anyhow::ensure!(stop.signal().is_none(), "not all commands were printed");
     Ok(())
 }

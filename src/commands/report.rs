@@ -29,8 +29,8 @@ pub fn run(args: &ReportArgs, invocation: Invocation<'_>) -> anyhow::Result<Exit
         None => Destination::Path(layout.merged(REPORT)),
     };
     refuse_names(&target, &layout)?;
-    let chronicle = model::load(&layout, times)?;
-    write(&chronicle, &layout, &target, out)
+    let history = model::load(&layout, times)?;
+    write(&history, &layout, &target, out)
         .with_context(|| format!("can't write the report to {target}"))
         .context(CannotWrite)?;
     if target != Destination::Stdout {
@@ -53,13 +53,13 @@ fn refuse_names(target: &Destination, layout: &Layout) -> anyhow::Result<()> {
 }
 
 fn write(
-    chronicle: &RunHistory,
+    history: &RunHistory,
     layout: &Layout,
     target: &Destination,
     stdout: &mut dyn Write,
 ) -> std::io::Result<()> {
     let mut file = target.open(stdout)?;
-    html::write(chronicle, layout.root(), &mut file)?;
+    html::write(history, layout.root(), &mut file)?;
     file.finish()?;
     target.remove_leftovers();
     Ok(())

@@ -53,7 +53,7 @@ pub struct PreparedLaunch {
     pub(super) tasks: u64,
     /// Tasks at a time, at most.
     pub(super) jobs: usize,
-    pub(super) roster: ProcessRegistry,
+    pub(super) registry: ProcessRegistry,
     /// Whether a container died around tasks before.
     pub(super) died_before: bool,
     pub(super) settings: ProcessSettings,
@@ -182,7 +182,7 @@ impl Launcher<'_> {
         self.say_start(launch, &share, &due, history.counts().ok, caution.as_ref());
         let losses = unwritten_losses(&history);
         let settings = self.settings(launch);
-        let roster = ProcessRegistry::new(self.config.memory.clone(), history.seen);
+        let registry = ProcessRegistry::new(self.config.memory.clone(), history.seen);
         let died_before = died_before(&history, launch);
         let tasks = due.len();
         let recorder = self.recorder(&journal, &fence, history);
@@ -202,7 +202,7 @@ impl Launcher<'_> {
             source,
             tasks,
             jobs,
-            roster,
+            registry,
             died_before,
             settings,
             scratch,
@@ -315,7 +315,7 @@ impl Launcher<'_> {
                 &self.list.header().source,
                 self.list.header().begun_in().unwrap_or(&config.cwd),
             ),
-            manner: config.manner,
+            mode: config.manner,
             program: config.program.clone(),
             environment: config.environment.clone(),
             run: self.run_id().to_owned(),

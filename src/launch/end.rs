@@ -131,36 +131,36 @@ impl Launcher<'_> {
             entries,
             source,
             tasks,
-            roster,
+            registry,
             settings,
             scratch,
             ..
         } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
-        let starter = Spawner::new().context("can't open /dev/null")?;
-        let crew = SharedWorkerState::new(self.config.worker_idle, report);
+        let spawner = Spawner::new().context("can't open /dev/null")?;
+        let shared = SharedWorkerState::new(self.config.worker_idle, report);
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
                 let stop = self.stop;
-                Ok(match settings.manner {
+                Ok(match settings.mode {
                     ExecMode::Own => {
-                        Box::new(ProcessSlot::new(settings, &starter, stop, roster, scratch, slot)?)
+                        Box::new(ProcessSlot::new(settings, &spawner, stop, registry, scratch, slot)?)
                     }
                     ExecMode::Workers { tasks } => Box::new(WorkerSlot::new(
-                        settings, tasks, &crew, &starter, stop, roster, scratch, slot,
+                        settings, tasks, &shared, &spawner, stop, registry, scratch, slot,
                     )?),
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let guard = self.guard(prepared)?;
+        let monitor = self.monitor(prepared)?;
         let work = Work {
             entries,
             share,
-            source,
+            queue: source,
             tasks: *tasks,
             recorder,
             stop: self.stop,
-            guard: guard.as_ref(),
+            monitor: monitor.as_ref(),
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
@@ -169,8 +169,8 @@ impl Launcher<'_> {
             watch: report,
             progress: &|running| report.progress(running),
         };
-        match &guard {
-            Some(guard) => guard
+        match &monitor {
+            Some(monitor) => monitor
                 .watch_over(|| schedule::run(&work, slots))
                 .context("can't start the thread that watches memory")?,
             None => schedule::run(&work, slots),
@@ -178,11 +178,13 @@ impl Launcher<'_> {
     }
 
     /// Who watches memory; `None` where there is no limit to watch.
-    fn guard<'p>(&'p self, prepared: &'p PreparedLaunch) -> anyhow::Result<Option<MemoryMonitor<'p>>> {
-        let PreparedLaunch { source, roster, jobs, died_before, .. } = prepared;
+    fn monitor<'p>(&'p self, prepared: &'p PreparedLaunch) -> anyhow::Result<Option<MemoryMonitor<'p>>> {
+        let PreparedLaunch { source, registry, jobs, died_before, .. } = prepared;
         let Some(memory) = &self.config.memory else { return Ok(None) };
         let room = MemoryBudget { limit: memory.limit(), jobs: *jobs, rule: self.config.jobs_rule };
-        MemoryMonitor::new(memory, room, *died_before, roster, source).map(Some).context("can't watch memory")
+        MemoryMonitor::new(memory, room, *died_before, registry, source)
+            .map(Some)
+            .context("can't watch memory")
     }
 
     /// Writes the results, ends the journal and says how it went. All of it may take long, and signs of life go on.

@@ -22,13 +22,13 @@ use crate::process::supervisor::{AttemptLimits, ChildSupervisor, EndedBy};
 #[derive(Debug)]
 pub struct Spec<'a> {
     /// Who starts it.
-    pub starter: &'a Spawner,
+    pub spawner: &'a Spawner,
     /// It.
     pub program: Program<'a>,
     /// Limits.
     pub limits: AttemptLimits,
     /// Where it stands while it runs.
-    pub seat: Registration<'a>,
+    pub registration: Registration<'a>,
     /// What its descendants are known by, wherever they went: the task's id, in their environment.
     pub task_id: &'a OsStr,
 }
@@ -59,15 +59,15 @@ pub fn run(
     stderr: &mut Capture,
 ) -> Result<Finished, SpawnError> {
     let started = Instant::now();
-    let kills_before = spec.seat.roster().kills();
-    let Started { pid, stdout: from_stdout, stderr: from_stderr } = spec.starter.start(spec.program)?;
+    let kills_before = spec.registration.registry().kills();
+    let Started { pid, stdout: from_stdout, stderr: from_stderr } = spec.spawner.start(spec.program)?;
     let until = spec.limits.timeout.and_then(|timeout| started.checked_add(timeout));
     let mut supervisor = ChildSupervisor::new(pid, started, spec.limits.grace, until);
     let mut streams = [(PipeReader::new(from_stdout), stdout), (PipeReader::new(from_stderr), stderr)];
-    spec.seat.enter(pid, Instant::now(), kills_before);
+    spec.registration.enter(pid, Instant::now(), kills_before);
     supervise(&mut supervisor, stop, &mut streams);
     let left_processes = descendants::kill_left_behind(pid, spec.task_id);
-    let held = spec.seat.leave();
+    let held = spec.registration.leave();
     let (end, usage) = reap(pid, started);
     Ok(Finished { end, usage, ended_by: supervisor.has_ended_by(end), held, left_processes })
 }

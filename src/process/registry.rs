@@ -1,7 +1,7 @@
 //! Who runs now, with how much memory, and what ended tasks had.
 //!
-//! A process is in the roster from its start until it is about to be reaped, so a number that stands here is never a
-//! stranger's. It is signalled under the roster's lock.
+//! A process is in the registry from its start until it is about to be reaped, so a number that stands here is never a
+//! stranger's. It is signalled under the registry's lock.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -17,7 +17,7 @@ use crate::threads::locked;
 /// A task that was looked at less often may have had more than was seen.
 const ENOUGH_LOOKS: u32 = 5;
 
-/// One process in the roster; no two ever have the same.
+/// One process in the registry; no two ever have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Serial(pub(crate) u64);
 
@@ -32,7 +32,7 @@ pub struct Shortage {
     pub limit: u64,
 }
 
-/// What the roster knows of one that left.
+/// What the registry knows of one that left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemoryUsage {
     /// The most memory its processes had together, bytes; `None` where it was not looked at often enough.
@@ -91,8 +91,8 @@ impl ProcessRegistry {
     }
 
     /// The place of a slot.
-    pub fn seat(&self, slot: usize) -> Registration<'_> {
-        Registration { roster: self, slot }
+    pub fn register(&self, slot: usize) -> Registration<'_> {
+        Registration { registry: self, slot }
     }
 
     /// Whether the kernel killed a process of this container for memory while this one ran. It does not tell which.
@@ -165,22 +165,22 @@ impl ProcessRegistry {
     }
 }
 
-/// The place of one slot in the roster.
+/// The place of one slot in the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Registration<'a> {
-    roster: &'a ProcessRegistry,
+    registry: &'a ProcessRegistry,
     slot: usize,
 }
 
 impl<'a> Registration<'a> {
-    /// The roster it is of.
-    pub fn roster(&self) -> &'a ProcessRegistry {
-        self.roster
+    /// The registry it is of.
+    pub fn registry(&self) -> &'a ProcessRegistry {
+        self.registry
     }
 
     /// A process that leads a session of its own, `since` then, is at a task; before, the kernel had killed so often.
     pub fn enter(&self, pid: Pid, since: Instant, kills_before: u64) {
-        let mut state = self.roster.state();
+        let mut state = self.registry.state();
         state.entered += 1;
         let running = Running {
             serial: Serial(state.entered),
@@ -196,7 +196,7 @@ impl<'a> Registration<'a> {
 
     /// It is about to be reaped.
     pub fn leave(&self) -> MemoryUsage {
-        let left = self.roster.state().running.remove(&self.slot);
+        let left = self.registry.state().running.remove(&self.slot);
         left.map_or_else(MemoryUsage::default, |left| MemoryUsage {
             tree_bytes: (left.looks >= ENOUGH_LOOKS).then_some(left.peak),
             stopped: left.stopped,
@@ -221,19 +221,22 @@ mod tests {
 
     #[test]
     fn who_is_in_the_roster_is_looked_at_and_stopped_and_who_left_is_not() {
-        let roster = ProcessRegistry::new(None, SeenUsage::default());
+        let registry = ProcessRegistry::new(None, SeenUsage::default());
         let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
-        let seat = roster.seat(1);
-        seat.enter(Pid::from_child(&child), Instant::now(), 0);
-        assert_eq!(roster.look(Duration::from_hours(1)), []);
-        let looked = roster.look(Duration::ZERO);
+        let registration = registry.register(1);
+        registration.enter(Pid::from_child(&child), Instant::now(), 0);
+        assert_eq!(registry.look(Duration::from_hours(1)), []);
+        let looked = registry.look(Duration::ZERO);
         assert!(matches!(looked.as_slice(), [(Serial(1), bytes)] if *bytes > 0), "{looked:?}");
-        assert_eq!(roster.overview().seen.largest, looked[0].1);
-        assert!(roster.stop(Serial(1), SHORTAGE));
-        let held = seat.leave();
+        assert_eq!(registry.overview().seen.largest, looked[0].1);
+        assert!(registry.stop(Serial(1), SHORTAGE));
+        let held = registration.leave();
         assert_eq!((held.stopped, held.tree_bytes), (Some(SHORTAGE), None), "one look is not enough");
         assert_eq!(child.wait().unwrap().signal(), Some(9));
-        assert!(!roster.stop(Serial(1), SHORTAGE));
-        assert_eq!((roster.look(Duration::ZERO), roster.overview().seen), (Vec::new(), SeenUsage::default()));
+        assert!(!registry.stop(Serial(1), SHORTAGE));
+        assert_eq!(
+            (registry.look(Duration::ZERO), registry.overview().seen),
+            (Vec::new(), SeenUsage::default())
+        );
     }
 }

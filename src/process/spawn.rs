@@ -257,13 +257,13 @@ mod tests {
 
     #[test]
     fn what_is_not_there_and_what_has_a_nul_byte_can_not_be_started() {
-        let starter = Spawner::new().unwrap();
+        let spawner = Spawner::new().unwrap();
         let environment = Variables { common: &[], own: &[] };
         for (file, word) in [("/nowhere/x", "x"), ("nowhere", "x"), ("/bin/sh", "a\0b"), ("sh", "a\0b")] {
             let argv = [OsString::from(word)];
             let program =
                 Program { file: OsStr::new(file), argv: &argv, environment, folder: None, input: None };
-            assert!(matches!(starter.start(program), Err(SpawnError::Impossible(_))), "{file} {word:?}");
+            assert!(matches!(spawner.start(program), Err(SpawnError::Impossible(_))), "{file} {word:?}");
         }
     }
 }

@@ -136,7 +136,7 @@ pub struct ProcessSettings {
     /// What entries are called in it.
     pub names: EntryNames,
     /// In what processes.
-    pub manner: ExecMode,
+    pub mode: ExecMode,
     /// The file of its first word, where that has no placeholder.
     pub program: Option<PathBuf>,
     /// What the tasks share of their environment.
@@ -159,10 +159,10 @@ pub struct ProcessSettings {
 #[derive(Debug)]
 pub struct ProcessSlot<'a> {
     settings: &'a ProcessSettings,
-    starter: &'a Spawner,
+    spawner: &'a Spawner,
     stop: &'a Shutdown,
     slot: usize,
-    seat: Registration<'a>,
+    registration: Registration<'a>,
     scratch: SlotScratch,
     /// What all its tasks have in their environment.
     common: Vec<CString>,
@@ -177,18 +177,18 @@ impl<'a> ProcessSlot<'a> {
     /// When its temporary folder can't be made.
     pub fn new(
         settings: &'a ProcessSettings,
-        starter: &'a Spawner,
+        spawner: &'a Spawner,
         stop: &'a Shutdown,
-        roster: &'a ProcessRegistry,
+        registry: &'a ProcessRegistry,
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             settings,
-            starter,
+            spawner,
             stop,
             slot,
-            seat: roster.seat(slot),
+            registration: registry.register(slot),
             scratch: scratch.slot()?,
             common: settings.environment.lines(&OWN_VARIABLES),
             ready: Ok(()),
@@ -295,7 +295,7 @@ impl Execute for ProcessSlot<'_> {
         let mut stderr = Capture::new(self.scratch.root());
         let run = |own: Vec<CString>| {
             let spec = Spec {
-                starter: self.starter,
+                spawner: self.spawner,
                 program: Program {
                     file: program.unwrap_or_default(),
                     argv: &argv,
@@ -304,7 +304,7 @@ impl Execute for ProcessSlot<'_> {
                     input: None,
                 },
                 limits: settings.limits,
-                seat: self.seat,
+                registration: self.registration,
                 task_id: &task_id,
             };
             child::run(&spec, self.stop, &mut stdout, &mut stderr)
@@ -324,11 +324,14 @@ impl Execute for ProcessSlot<'_> {
             Ok(extracted) => (extracted, None),
             Err(failure) => (
                 Extracted::default(),
-                Some(verdict::shortage(&finished, self.seat.roster(), attempt.alone).unwrap_or(failure)),
+                Some(
+                    verdict::shortage(&finished, self.registration.registry(), attempt.alone)
+                        .unwrap_or(failure),
+                ),
             ),
         };
         if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
-            self.seat.roster().ended(finished.held.tree_bytes.or(finished.usage.max_rss_bytes));
+            self.registration.registry().ended(finished.held.tree_bytes.or(finished.usage.max_rss_bytes));
         }
         Execution::Completed(Box::new(Executed {
             failure,

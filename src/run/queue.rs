@@ -1,5 +1,5 @@
-//! Which task is next. All slots pull from here, in list order; retries come when their pause is over, and what may have
-//! killed a container, or needs its memory for itself, comes last.
+//! Which task is next. All slots pull from here, in list order; a retry comes when its pause is over. What may have killed
+//! a container, or needs all of its memory, comes last.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use crate::run::early_stop::EarlyStop;
 use crate::threads::{locked, wait};
 
-/// Pause after the system was found short of something.
-const SHORT_PAUSE: Duration = Duration::from_secs(1);
+/// Pause after the system ran short of something.
+const BACKOFF_PAUSE: Duration = Duration::from_secs(1);
 
-/// So many pauses in a row with nothing running mean that waiting does not help.
-const SHORT_PATIENCE: u32 = 60;
+/// After so many pauses in a row with nothing running, waiting does not help.
+const MOST_BACKOFFS: u32 = 60;
 
 /// When in a launch a task comes: a stage begins when nothing of the one before is left, runs or waits for a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ impl StageQueue {
 
     fn next(&mut self, stage: Stage, now: Instant) -> Option<Ticket> {
         if self.retries.peek().is_some_and(|Reverse((due, _))| *due <= now) {
-            return self.retries.pop().map(|Reverse((_, turn))| turn);
+            return self.retries.pop().map(|Reverse((_, ticket))| ticket);
         }
         let in_order = || self.waiting.next().map(|position| Ticket::first(position, stage));
         self.returned.pop_front().or_else(in_order).or_else(|| self.added.pop_front())
@@ -94,26 +94,26 @@ impl StageQueue {
 
 #[derive(Debug)]
 struct QueueState {
-    lines: [StageQueue; STAGES],
+    stages: [StageQueue; STAGES],
     /// At most so many at once, for want of processes or descriptors.
     limit: usize,
     /// At most so many at once, for their memory; at least 1.
     allowed: usize,
     /// Nothing is started before this.
     paused_until: Option<Instant>,
-    shorts: u32,
+    backoffs: u32,
     early_stop: Option<EarlyStop>,
     /// Slots that wait for a change.
     waiting: usize,
-    /// Slots that may keep processes from turn to turn.
-    keeping: usize,
+    /// Slots that may keep processes between tasks.
+    holding: usize,
 }
 
-/// Whether a slot may keep something alive from its last turn.
+/// Whether a slot may keep a process alive from its last task.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct HoldsWorker(bool);
 
-/// The one source of tasks of a launch.
+/// The tasks of a launch.
 #[derive(Debug)]
 pub struct TaskQueue {
     state: Mutex<QueueState>,
@@ -127,14 +127,14 @@ impl TaskQueue {
         let line =
             |positions: Vec<u32>| StageQueue { waiting: positions.into_iter(), ..StageQueue::default() };
         let state = QueueState {
-            lines: [line(tasks.ordinary), line(tasks.suspects), line(tasks.alone)],
+            stages: [line(tasks.ordinary), line(tasks.suspects), line(tasks.alone)],
             limit: jobs,
             allowed: jobs,
             paused_until: None,
-            shorts: 0,
+            backoffs: 0,
             early_stop: None,
             waiting: 0,
-            keeping: 0,
+            holding: 0,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), jobs }
     }
@@ -143,7 +143,7 @@ impl TaskQueue {
         locked(&self.state)
     }
 
-    /// Changes the state and lets everybody look again.
+    /// Changes the state and wakes all who wait.
     fn change<T>(&self, change: impl FnOnce(&mut QueueState) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
@@ -151,7 +151,7 @@ impl TaskQueue {
         result
     }
 
-    /// Lets all look again who wait. To call them asks the system, also where nobody does.
+    /// Wakes all who wait. To notify is a system call, also where nobody waits.
     fn wake(&self, state: MutexGuard<'_, QueueState>) {
         let somebody_waits = state.waiting > 0;
         drop(state);
@@ -172,19 +172,19 @@ impl TaskQueue {
         state
     }
 
-    /// The next task, once there is one that may start; `None` when there will be none. For who keeps nothing from turn to
-    /// turn.
+    /// The next task, once there is one that may start; `None` when there will be none. For slots that keep nothing between
+    /// tasks.
     pub fn next(&self) -> Option<Ticket> {
-        self.next_for(&mut HoldsWorker(false), || {}).inspect(|_| self.state().keeping -= 1)
+        self.next_for(&mut HoldsWorker(false), || {}).inspect(|_| self.state().holding -= 1)
     }
 
-    /// The same for a slot that may keep processes. It is asked to let go of them where they would be in the way: of a task
-    /// that is to be alone, or of others for their memory while this slot is not needed.
-    pub fn next_for(&self, keeps: &mut HoldsWorker, mut let_go: impl FnMut()) -> Option<Ticket> {
+    /// The same for a slot that may keep processes. It has to let go of them before a task runs alone, and while the slot is
+    /// idle, since others can use the memory.
+    pub fn next_for(&self, holds: &mut HoldsWorker, mut let_go: impl FnMut()) -> Option<Ticket> {
         let mut state = self.state();
         loop {
-            match state.look(Instant::now(), keeps) {
-                QueueLook::Take(turn) => return Some(turn),
+            match state.look(Instant::now(), holds) {
+                QueueLook::Take(ticket) => return Some(ticket),
                 QueueLook::End => {
                     self.wake(state);
                     return None;
@@ -193,8 +193,8 @@ impl TaskQueue {
                     drop(state);
                     let_go();
                     state = self.state();
-                    *keeps = HoldsWorker(false);
-                    state.keeping -= 1;
+                    *holds = HoldsWorker(false);
+                    state.holding -= 1;
                     self.wake(state);
                     state = self.state();
                 }
@@ -203,38 +203,38 @@ impl TaskQueue {
         }
     }
 
-    /// The turn is over: the task ended.
-    pub fn over(&self, turn: Ticket) {
+    /// The task ended.
+    pub fn complete(&self, ticket: Ticket) {
         self.change(|state| {
-            state.leave(turn);
-            state.shorts = 0;
+            state.leave(ticket);
+            state.backoffs = 0;
             state.limit = (state.limit + 1).min(self.jobs);
         });
     }
 
-    /// The turn is over and the task did not end: it is still to be run. For a queue that stopped early.
-    pub fn give_back(&self, turn: Ticket) {
-        self.change(|state| state.leave(turn).returned.push_front(turn));
+    /// The task did not run and is still to be run. For a queue that stopped early.
+    pub fn release(&self, ticket: Ticket) {
+        self.change(|state| state.leave(ticket).returned.push_front(ticket));
     }
 
-    /// The turn is over and another one of the same task is due after `pause`.
-    pub fn again(&self, turn: Ticket, pause: Duration) {
+    /// The task is due again after `pause`.
+    pub fn retry_after(&self, ticket: Ticket, pause: Duration) {
         let due = Instant::now() + pause;
-        let next = Ticket { tried: turn.tried + 1, ..turn };
-        self.change(|state| state.leave(turn).retries.push(Reverse((due, next))));
+        let next = Ticket { tried: ticket.tried + 1, ..ticket };
+        self.change(|state| state.leave(ticket).retries.push(Reverse((due, next))));
     }
 
-    /// The turn is over, and the task is to have the container to itself once all others ended. That is no further try.
-    pub fn again_alone(&self, turn: Ticket) {
-        let next = Ticket { stage: Stage::Alone, ..turn };
+    /// The task is to run again with the container to itself, once all others ended. That does not count as a try.
+    pub fn retry_exclusive(&self, ticket: Ticket) {
+        let next = Ticket { stage: Stage::Alone, ..ticket };
         self.change(|state| {
-            state.leave(turn);
-            state.line(Stage::Alone).added.push_back(next);
+            state.leave(ticket);
+            state.stage(Stage::Alone).added.push_back(next);
         });
     }
 
-    /// At most so many at once from now on, for their memory; one may always start when nothing runs.
-    pub fn allow(&self, at_once: usize) {
+    /// From now on at most so many at once, for their memory. One may always start when nothing runs.
+    pub fn set_max_concurrency(&self, at_once: usize) {
         let mut state = self.state();
         let more = at_once > state.allowed;
         state.allowed = at_once.max(1);
@@ -243,16 +243,16 @@ impl TaskQueue {
         }
     }
 
-    /// The turn could not begin, since the system is short of processes, descriptors or memory: it comes again, after a
-    /// pause, with fewer beside it. `false` when that has not helped for long.
-    pub fn short(&self, turn: Ticket) -> bool {
+    /// The task could not be started, since the system is short of processes, descriptors or memory: it comes again after a
+    /// pause, with fewer beside it. `false` when that has not helped for a minute.
+    pub fn backoff(&self, ticket: Ticket) -> bool {
         self.change(|state| {
-            state.leave(turn).returned.push_front(turn);
+            state.leave(ticket).returned.push_front(ticket);
             let running = state.running();
             state.limit = running.max(1);
-            state.paused_until = Some(Instant::now() + SHORT_PAUSE);
-            state.shorts = if running == 0 { state.shorts + 1 } else { 0 };
-            state.shorts < SHORT_PATIENCE
+            state.paused_until = Some(Instant::now() + BACKOFF_PAUSE);
+            state.backoffs = if running == 0 { state.backoffs + 1 } else { 0 };
+            state.backoffs < MOST_BACKOFFS
         })
     }
 
@@ -272,14 +272,14 @@ impl TaskQueue {
         self.state().early_stop.clone()
     }
 
-    /// Turns given out and not over.
+    /// Tasks that run.
     pub fn running(&self) -> usize {
         self.state().running()
     }
 
-    /// Tasks that are not over, those running included.
+    /// Tasks that have not ended, those running included.
     pub fn left(&self) -> u64 {
-        self.state().lines.iter().map(|line| (line.waiting() + line.running) as u64).sum()
+        self.state().stages.iter().map(|line| (line.waiting() + line.running) as u64).sum()
     }
 }
 
@@ -291,49 +291,49 @@ enum QueueLook {
 }
 
 impl QueueState {
-    fn look(&mut self, now: Instant, keeps: &mut HoldsWorker) -> QueueLook {
+    fn look(&mut self, now: Instant, holds: &mut HoldsWorker) -> QueueLook {
         if self.early_stop.is_some() {
             return QueueLook::End;
         }
         let unfinished = [Stage::Ordinary, Stage::Suspect, Stage::Alone]
             .into_iter()
-            .find(|stage| self.line(*stage).waiting() + self.line(*stage).running > 0);
+            .find(|stage| self.stage(*stage).waiting() + self.stage(*stage).running > 0);
         let Some(stage) = unfinished else { return QueueLook::End };
         let most = if stage == Stage::Alone { 1 } else { self.limit.min(self.allowed) };
-        let is_idle = self.running() >= most || self.lines.iter().all(|line| line.waiting() == 0);
+        let is_idle = self.running() >= most || self.stages.iter().all(|line| line.waiting() == 0);
         // What runs alone does so in a fresh process, too.
-        if keeps.0 && (is_idle || stage == Stage::Alone) {
+        if holds.0 && (is_idle || stage == Stage::Alone) {
             return QueueLook::LetGo;
         }
-        if is_idle || (stage == Stage::Alone && self.keeping > 0) {
+        if is_idle || (stage == Stage::Alone && self.holding > 0) {
             return QueueLook::Wait(None);
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return QueueLook::Wait(Some(until - now));
         }
-        let line = self.line(stage);
+        let line = self.stage(stage);
         match line.next(stage, now) {
-            Some(turn) => {
+            Some(ticket) => {
                 line.running += 1;
-                self.keeping += usize::from(!keeps.0);
-                *keeps = HoldsWorker(true);
-                QueueLook::Take(turn)
+                self.holding += usize::from(!holds.0);
+                *holds = HoldsWorker(true);
+                QueueLook::Take(ticket)
             }
             None => QueueLook::Wait(line.next_retry(now)),
         }
     }
 
-    fn line(&mut self, stage: Stage) -> &mut StageQueue {
-        &mut self.lines[stage as usize]
+    fn stage(&mut self, stage: Stage) -> &mut StageQueue {
+        &mut self.stages[stage as usize]
     }
 
     fn running(&self) -> usize {
-        self.lines.iter().map(|line| line.running).sum()
+        self.stages.iter().map(|line| line.running).sum()
     }
 
-    /// Takes note that a turn is over; gives the line it was of.
-    fn leave(&mut self, turn: Ticket) -> &mut StageQueue {
-        let line = self.line(turn.stage);
+    /// Notes that a task does not run any more; gives the queue of its stage.
+    fn leave(&mut self, ticket: Ticket) -> &mut StageQueue {
+        let line = self.stage(ticket.stage);
         line.running -= 1;
         line
     }
@@ -351,45 +351,45 @@ mod tests {
         Ticket::first(position, Stage::Ordinary)
     }
 
-    fn source(ordinary: &[u32], suspects: &[u32], alone: &[u32], jobs: usize) -> TaskQueue {
+    fn queue(ordinary: &[u32], suspects: &[u32], alone: &[u32], jobs: usize) -> TaskQueue {
         let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
         TaskQueue::new(TasksByStage { ordinary, suspects, alone }, jobs)
     }
 
     #[test]
     fn tasks_come_in_order_retries_when_due_then_suspects_and_last_what_runs_alone() {
-        let source = source(&[4, 7], &[8, 9], &[5], 2);
-        assert_eq!(source.left(), 5);
-        assert_eq!(source.next(), Some(fresh(4)));
-        assert_eq!(source.next(), Some(fresh(7)));
-        source.again(fresh(4), Duration::ZERO);
+        let queue = queue(&[4, 7], &[8, 9], &[5], 2);
+        assert_eq!(queue.left(), 5);
+        assert_eq!(queue.next(), Some(fresh(4)));
+        assert_eq!(queue.next(), Some(fresh(7)));
+        queue.retry_after(fresh(4), Duration::ZERO);
         let retry = Ticket { tried: 1, ..fresh(4) };
-        assert_eq!(source.next(), Some(retry));
-        source.over(retry);
-        source.over(fresh(7));
+        assert_eq!(queue.next(), Some(retry));
+        queue.complete(retry);
+        queue.complete(fresh(7));
         let suspects = [8, 9].map(|position| Ticket::first(position, Stage::Suspect));
-        assert_eq!([source.next(), source.next()], suspects.map(Some));
-        suspects.into_iter().for_each(|suspect| source.over(suspect));
+        assert_eq!([queue.next(), queue.next()], suspects.map(Some));
+        suspects.into_iter().for_each(|suspect| queue.complete(suspect));
         let alone = Ticket::first(5, Stage::Alone);
-        assert_eq!(source.next(), Some(alone));
-        source.over(alone);
-        assert_eq!(source.next(), None);
-        assert_eq!(source.left(), 0);
+        assert_eq!(queue.next(), Some(alone));
+        queue.complete(alone);
+        assert_eq!(queue.next(), None);
+        assert_eq!(queue.left(), 0);
     }
 
     #[test]
     fn what_runs_alone_begins_when_no_slot_keeps_anything() {
-        let source = source(&[1, 2], &[], &[3], 2);
+        let queue = queue(&[1, 2], &[], &[3], 2);
         let (mut first, mut second) = (HoldsWorker::default(), HoldsWorker::default());
-        let one = source.next_for(&mut first, || {}).unwrap();
-        let other = source.next_for(&mut second, || {}).unwrap();
-        source.over(other);
-        source.over(one);
-        let take = |keeps: &mut HoldsWorker| {
+        let one = queue.next_for(&mut first, || {}).unwrap();
+        let other = queue.next_for(&mut second, || {}).unwrap();
+        queue.complete(other);
+        queue.complete(one);
+        let take = |holds: &mut HoldsWorker| {
             let mut lets_go = false;
-            let turn = source.next_for(keeps, || lets_go = true);
-            turn.into_iter().for_each(|turn| source.over(turn));
-            (turn, lets_go)
+            let ticket = queue.next_for(holds, || lets_go = true);
+            ticket.into_iter().for_each(|ticket| queue.complete(ticket));
+            (ticket, lets_go)
         };
         let (mine, theirs) = std::thread::scope(|scope| {
             let waiting = scope.spawn(|| take(&mut second));
@@ -403,72 +403,72 @@ mod tests {
 
     #[test]
     fn a_stage_begins_when_nothing_of_the_one_before_runs() {
-        let source = source(&[1, 2], &[], &[3], 8);
-        let (first, second) = (source.next().unwrap(), source.next().unwrap());
-        source.over(first);
+        let queue = queue(&[1, 2], &[], &[3], 8);
+        let (first, second) = (queue.next().unwrap(), queue.next().unwrap());
+        queue.complete(first);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| source.next());
-            source.again_alone(second);
+            let waiting = scope.spawn(|| queue.next());
+            queue.retry_exclusive(second);
             let alone = waiting.join().unwrap().unwrap();
-            assert_eq!((alone, source.running()), (Ticket::first(3, Stage::Alone), 1));
-            source.over(alone);
+            assert_eq!((alone, queue.running()), (Ticket::first(3, Stage::Alone), 1));
+            queue.complete(alone);
         });
-        assert_eq!(source.next(), Some(Ticket { stage: Stage::Alone, ..second }));
+        assert_eq!(queue.next(), Some(Ticket { stage: Stage::Alone, ..second }));
     }
 
     #[test]
     fn what_runs_again_alone_spends_no_try() {
-        let source = source(&[1], &[], &[], 1);
-        let first = source.next().unwrap();
-        source.again(first, Duration::ZERO);
-        let second = source.next().unwrap();
-        source.again_alone(second);
-        assert_eq!(source.left(), 1);
-        assert_eq!(source.next(), Some(Ticket { position: 1, tried: 1, stage: Stage::Alone }));
+        let queue = queue(&[1], &[], &[], 1);
+        let first = queue.next().unwrap();
+        queue.retry_after(first, Duration::ZERO);
+        let second = queue.next().unwrap();
+        queue.retry_exclusive(second);
+        assert_eq!(queue.left(), 1);
+        assert_eq!(queue.next(), Some(Ticket { position: 1, tried: 1, stage: Stage::Alone }));
     }
 
     #[test]
     fn no_more_run_at_once_than_allowed_and_one_always_may() {
-        let source = source(&[1, 2, 3], &[], &[], 3);
-        source.allow(0);
-        let first = source.next().unwrap();
+        let queue = queue(&[1, 2, 3], &[], &[], 3);
+        queue.set_max_concurrency(0);
+        let first = queue.next().unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| source.next());
-            source.allow(2);
+            let waiting = scope.spawn(|| queue.next());
+            queue.set_max_concurrency(2);
             assert_eq!(waiting.join().unwrap(), Some(fresh(2)));
-            let waiting = scope.spawn(|| source.next());
-            source.over(first);
+            let waiting = scope.spawn(|| queue.next());
+            queue.complete(first);
             assert_eq!(waiting.join().unwrap(), Some(fresh(3)));
         });
-        assert_eq!(source.running(), 2);
+        assert_eq!(queue.running(), 2);
     }
 
     #[test]
     fn a_queue_that_stopped_early_gives_nothing_and_keeps_the_most_severe_reason() {
-        let source = source(&[1], &[], &[], 1);
-        source.stop_early(EarlyStop::Deadline);
-        source.stop_early(EarlyStop::Superseded);
-        source.stop_early(EarlyStop::Signal(15));
-        assert_eq!(source.next(), None);
-        assert_eq!(source.early_stop(), Some(EarlyStop::Superseded));
-        assert_eq!(source.left(), 1);
+        let queue = queue(&[1], &[], &[], 1);
+        queue.stop_early(EarlyStop::Deadline);
+        queue.stop_early(EarlyStop::Superseded);
+        queue.stop_early(EarlyStop::Signal(15));
+        assert_eq!(queue.next(), None);
+        assert_eq!(queue.early_stop(), Some(EarlyStop::Superseded));
+        assert_eq!(queue.left(), 1);
     }
 
     #[test]
     fn what_was_given_back_is_left() {
-        let source = source(&[1, 2], &[], &[], 1);
-        let turn = source.next().unwrap();
-        source.stop_early(EarlyStop::Signal(15));
-        source.give_back(turn);
-        assert_eq!((source.left(), source.next()), (2, None));
+        let queue = queue(&[1, 2], &[], &[], 1);
+        let ticket = queue.next().unwrap();
+        queue.stop_early(EarlyStop::Signal(15));
+        queue.release(ticket);
+        assert_eq!((queue.left(), queue.next()), (2, None));
     }
 
     #[test]
     fn when_the_system_is_short_the_task_comes_again() {
-        let source = source(&[1, 2], &[], &[], 2);
-        let (first, second) = (source.next().unwrap(), source.next().unwrap());
-        assert!(source.short(second));
-        source.over(first);
-        assert_eq!(source.next(), Some(second));
+        let queue = queue(&[1, 2], &[], &[], 2);
+        let (first, second) = (queue.next().unwrap(), queue.next().unwrap());
+        assert!(queue.backoff(second));
+        queue.complete(first);
+        assert_eq!(queue.next(), Some(second));
     }
 }

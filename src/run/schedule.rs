@@ -1,5 +1,5 @@
-//! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one source, and the attendant that
-//! keeps time meanwhile (deadline, signals, newer launches, memory, progress).
+//! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one queue, and the timekeeper
+//! meanwhile (deadline, signals, newer launches, memory, progress).
 
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -98,7 +98,7 @@ pub struct Work<'a> {
     /// The index in the list of each.
     pub share: &'a crate::model::shares::Share,
     /// Where tasks come from.
-    pub source: &'a TaskQueue,
+    pub queue: &'a TaskQueue,
     /// How many tasks it had at first.
     pub tasks: u64,
     /// Where attempts are kept.
@@ -106,7 +106,7 @@ pub struct Work<'a> {
     /// Signals.
     pub stop: &'a Shutdown,
     /// Who knows of memory what signs of life tell.
-    pub guard: Option<&'a MemoryMonitor<'a>>,
+    pub monitor: Option<&'a MemoryMonitor<'a>>,
     /// Extra attempts.
     pub retries: Retries,
     /// When failures end it.
@@ -138,7 +138,7 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
     if threads < slots.len() {
         work.watch.short_of_threads(threads);
     }
-    work.heed_deadline();
+    work.check_deadline();
     // Hangs up when the last worker has let go of the other end.
     let (all_gone, held) = std::io::pipe().context("can't make a pipe")?;
     let held = Arc::new(held);
@@ -151,124 +151,124 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
             });
         }
         drop(held);
-        work.attend(&all_gone);
+        work.keep_time(&all_gone);
     });
     Ok(())
 }
 
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
-        let mut keeps = HoldsWorker::default();
-        while let Some(turn) = self.source.next_for(&mut keeps, || executor.let_go()) {
-            // The attendant may be waiting for storage.
-            self.heed_deadline();
-            if self.stop.signal().is_some() || self.source.early_stop().is_some() {
-                self.give_back(turn);
+        let mut holds = HoldsWorker::default();
+        while let Some(ticket) = self.queue.next_for(&mut holds, || executor.let_go()) {
+            // The timekeeper may be waiting for storage.
+            self.check_deadline();
+            if self.stop.signal().is_some() || self.queue.early_stop().is_some() {
+                self.give_back(ticket);
             } else {
-                self.take_turn(turn, slot, executor);
+                self.take_turn(ticket, slot, executor);
             }
         }
         executor.let_go();
     }
 
-    fn take_turn(&self, turn: Ticket, slot: usize, executor: &mut dyn Execute) {
-        let entry = self.entries.get(turn.position as usize);
-        let index = self.share.index_at(u64::from(turn.position));
-        let (Some(entry), Some(index)) = (entry, index) else { return self.source.over(turn) };
-        let number = match self.recorder.begin(index, slot, turn.is_alone()) {
+    fn take_turn(&self, ticket: Ticket, slot: usize, executor: &mut dyn Execute) {
+        let entry = self.entries.get(ticket.position as usize);
+        let index = self.share.index_at(u64::from(ticket.position));
+        let (Some(entry), Some(index)) = (entry, index) else { return self.queue.complete(ticket) };
+        let number = match self.recorder.begin(index, slot, ticket.is_alone()) {
             Ok(number) => number,
-            Err(error) => return self.cannot_write(turn, &error),
+            Err(error) => return self.cannot_write(ticket, &error),
         };
-        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone: turn.is_alone() };
+        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone: ticket.is_alone() };
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
         let execution = executor.execute(&attempt);
         self.watch.left(slot);
         match execution {
-            Execution::Stopped => self.interrupted(turn, index),
+            Execution::Stopped => self.interrupted(ticket, index),
             Execution::CannotStart(why, code) => {
-                self.source.stop_early(EarlyStop::CannotStart(why, code));
+                self.queue.stop_early(EarlyStop::CannotStart(why, code));
                 match self.recorder.take_back(index) {
-                    Ok(()) => self.source.give_back(turn),
-                    Err(error) => self.cannot_write(turn, &error),
+                    Ok(()) => self.queue.release(ticket),
+                    Err(error) => self.cannot_write(ticket, &error),
                 }
             }
             Execution::Short(error) => match self.recorder.take_back(index) {
-                Err(error) => self.cannot_write(turn, &error),
-                Ok(()) if self.source.short(turn) => {}
-                Ok(()) => _ = self.source.stop_early(EarlyStop::Short(error.to_string())),
+                Err(error) => self.cannot_write(ticket, &error),
+                Ok(()) if self.queue.backoff(ticket) => {}
+                Ok(()) => _ = self.queue.stop_early(EarlyStop::Short(error.to_string())),
             },
-            Execution::Completed(executed) => self.conclude(turn, &attempt, *executed, started_at),
+            Execution::Completed(executed) => self.conclude(ticket, &attempt, *executed, started_at),
         }
-        // Who is told to stop has results to write first; what is left goes with the launch's folder.
+        // On shutdown, write results first; what is left goes with the launch's folder.
         if self.stop.signal().is_none() {
             executor.clear_up();
         }
     }
 
     /// Records an attempt that was made, and settles what comes of its task.
-    fn conclude(&self, turn: Ticket, attempt: &Attempt<'_>, executed: Executed, started_at: String) {
+    fn conclude(&self, ticket: Ticket, attempt: &Attempt<'_>, executed: Executed, started_at: String) {
         let failed = executed.status() == Status::Failed;
-        let next = self.next(turn, &executed);
+        let next = self.next(ticket, &executed);
         match self.recorder.end(attempt, executed, started_at, next, self.watch) {
             Ok(OutputKept::Yes) => {}
             Ok(OutputKept::No(error)) => {
                 self.cannot_store(StorageError::new("can't keep the output of tasks", &error));
             }
-            Err(error) => return self.cannot_write(turn, &error),
+            Err(error) => return self.cannot_write(ticket, &error),
         }
         if let Some(why) =
             failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten()
         {
-            self.source.stop_early(EarlyStop::MaxFailures(why));
+            self.queue.stop_early(EarlyStop::MaxFailures(why));
         }
         match next {
-            NextStep::Retry(pause) => self.source.again(turn, pause),
-            NextStep::Alone => self.source.again_alone(turn),
-            NextStep::Nothing => self.source.over(turn),
+            NextStep::Retry(pause) => self.queue.retry_after(ticket, pause),
+            NextStep::Alone => self.queue.retry_exclusive(ticket),
+            NextStep::Nothing => self.queue.complete(ticket),
         }
     }
 
     /// What comes of a task after an attempt. One that ran out of memory beside others is not to blame before it had all
     /// of it; one that did so alone would do it again.
-    fn next(&self, turn: Ticket, executed: &Executed) -> NextStep {
+    fn next(&self, ticket: Ticket, executed: &Executed) -> NextStep {
         match &executed.failure {
             None => NextStep::Nothing,
             Some(failure) if failure.cause == Cause::Oom => {
-                if turn.is_alone() {
+                if ticket.is_alone() {
                     NextStep::Nothing
                 } else {
                     NextStep::Alone
                 }
             }
-            Some(_) if self.source.early_stop().is_some() => NextStep::Nothing,
-            Some(_) => self.retries.pause(turn.tried + 1).map_or(NextStep::Nothing, NextStep::Retry),
+            Some(_) if self.queue.early_stop().is_some() => NextStep::Nothing,
+            Some(_) => self.retries.pause(ticket.tried + 1).map_or(NextStep::Nothing, NextStep::Retry),
         }
     }
 
-    fn interrupted(&self, turn: Ticket, index: u64) {
+    fn interrupted(&self, ticket: Ticket, index: u64) {
         // A newer launch has read this one's journal already.
-        let is_superseded = self.source.early_stop() == Some(EarlyStop::Superseded);
+        let is_superseded = self.queue.early_stop() == Some(EarlyStop::Superseded);
         let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
         match noted {
-            Ok(()) => self.give_back(turn),
-            Err(error) => self.cannot_write(turn, &error),
+            Ok(()) => self.give_back(ticket),
+            Err(error) => self.cannot_write(ticket, &error),
         }
     }
 
-    /// The turn was not used, since we are told to stop. The attendant, which stops the queue, may not have woken yet.
-    fn give_back(&self, turn: Ticket) {
+    /// The task was not run, since the launch is shutting down. The timekeeper, which stops the queue, may not have noticed yet.
+    fn give_back(&self, ticket: Ticket) {
         if let Some(signal) = self.stop.signal() {
-            self.source.stop_early(EarlyStop::Signal(signal));
+            self.queue.stop_early(EarlyStop::Signal(signal));
         }
-        self.heed_deadline();
-        self.source.give_back(turn);
+        self.check_deadline();
+        self.queue.release(ticket);
     }
 
-    fn cannot_write(&self, turn: Ticket, error: &std::io::Error) {
-        self.heed_successor();
+    fn cannot_write(&self, ticket: Ticket, error: &std::io::Error) {
+        self.check_successor();
         self.halt_without_journal("write", error);
-        self.source.give_back(turn);
+        self.queue.release(ticket);
     }
 
     fn halt_without_journal(&self, what: &str, error: &std::io::Error) {
@@ -276,20 +276,20 @@ impl Work<'_> {
     }
 
     fn cannot_store(&self, error: StorageError) {
-        self.source.stop_early(EarlyStop::CannotWrite(error));
+        self.queue.stop_early(EarlyStop::CannotWrite(error));
     }
 
     /// Keeps time until all workers are gone.
-    fn attend(&self, all_gone: &impl AsFd) {
+    fn keep_time(&self, all_gone: &impl AsFd) {
         let mut last_report = Instant::now();
         loop {
             let signalled = self.stop.signal();
             if let Some(signal) = signalled {
-                self.source.stop_early(EarlyStop::Signal(signal));
+                self.queue.stop_early(EarlyStop::Signal(signal));
             }
-            let bell = self.guard.map(MemoryMonitor::bell);
+            let wakeup = self.monitor.map(MemoryMonitor::wakeup);
             let ending = signalled.is_none().then(|| self.stop.graceful());
-            let watched = [Some(all_gone.as_fd()), bell, ending].into_iter().flatten();
+            let watched = [Some(all_gone.as_fd()), wakeup, ending].into_iter().flatten();
             let mut polled: Vec<PollFd<'_>> =
                 watched.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN)).collect();
             let patience = self.deadline.map_or(TICK, |deadline| {
@@ -302,29 +302,29 @@ impl Work<'_> {
                 return;
             }
             self.tick();
-            let is_memory_news = bell.is_some() && !polled[1].revents().is_empty();
+            let is_memory_news = wakeup.is_some() && !polled[1].revents().is_empty();
             self.note_memory(is_memory_news);
             if last_report.elapsed() >= REPORT {
                 last_report = Instant::now();
-                (self.progress)(self.source.running());
+                (self.progress)(self.queue.running());
             }
         }
     }
 
     /// Starts nothing more once the time for that has come.
-    fn heed_deadline(&self) {
+    fn check_deadline(&self) {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            self.source.stop_early(EarlyStop::Deadline);
+            self.queue.stop_early(EarlyStop::Deadline);
         }
         if let Some(signal) = self.stop.drain_signal()
-            && self.source.stop_early(EarlyStop::Drained(signal))
+            && self.queue.stop_early(EarlyStop::Drained(signal))
         {
-            self.watch.draining(signal, self.source.running());
+            self.watch.draining(signal, self.queue.running());
         }
     }
 
     fn tick(&self) {
-        self.heed_deadline();
+        self.check_deadline();
         if let Some(trouble) = self.heartbeat.trouble() {
             self.cannot_store(trouble);
         }
@@ -334,12 +334,12 @@ impl Work<'_> {
         {
             self.halt_without_journal("find", &error);
         }
-        self.heed_successor();
+        self.check_successor();
     }
 
-    fn heed_successor(&self) {
+    fn check_successor(&self) {
         if self.recorder.is_superseded() {
-            self.source.stop_early(EarlyStop::Superseded);
+            self.queue.stop_early(EarlyStop::Superseded);
             // What runs here will run there: it ends as if this launch were told to stop.
             self.stop.yield_to_successor();
         }
@@ -347,8 +347,8 @@ impl Work<'_> {
 
     /// Notes the memory in use for the next sign of life, which comes at once where it is `news`.
     fn note_memory(&self, is_news: bool) {
-        let Some(guard) = self.guard else { return };
-        self.recorder.note_memory(guard.peak());
+        let Some(monitor) = self.monitor else { return };
+        self.recorder.note_memory(monitor.peak());
         if is_news && let Err(error) = self.recorder.give_sign() {
             self.halt_without_journal("write", &error);
         }

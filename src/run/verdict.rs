@@ -50,7 +50,7 @@ pub(super) fn was_told_with_us(finished: &Finished, stop: &Shutdown) -> bool {
 }
 
 /// Whether an attempt that failed, perhaps `alone`, ran out of memory, and what there is to say of it.
-pub(super) fn shortage(finished: &Finished, roster: &ProcessRegistry, alone: bool) -> Option<Failure> {
+pub(super) fn shortage(finished: &Finished, registry: &ProcessRegistry, alone: bool) -> Option<Failure> {
     if finished.ended_by.is_some() {
         return None;
     }
@@ -59,13 +59,13 @@ pub(super) fn shortage(finished: &Finished, roster: &ProcessRegistry, alone: boo
             let [task, in_use, limit] = [task, in_use, limit].map(crate::units::bytes);
             format!("stopped at {task} of memory, with {in_use} of {limit} of the container's in use")
         }
-        None if roster.was_kernel_killing(&finished.held) => {
-            let limit = crate::units::bytes(roster.limit());
+        None if registry.was_kernel_killing(&finished.held) => {
+            let limit = crate::units::bytes(registry.limit());
             format!("memory ran out: the kernel killed a process at the container's limit of {limit}")
         }
         None => return None,
     };
-    roster.ran_short();
+    registry.ran_short();
     let advice = if alone {
         ", although nothing else ran; start the container with more memory to run it"
     } else {

@@ -33,7 +33,7 @@ struct Data<'a> {
     /// Bytes.
     size: Vec<Option<u64>>,
     launches: Vec<LaunchBar>,
-    stretches: Stretches,
+    spans: Stretches,
 }
 
 /// Replica, slots, begin, end.
@@ -52,8 +52,8 @@ struct Stretches {
 }
 
 /// Writes it so that it can stand in a script element, whatever names hold.
-pub(super) fn write(chronicle: &RunHistory, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(Guarded(out), &Data::of(chronicle)).map_err(io::Error::from)
+pub(super) fn write(history: &RunHistory, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(Guarded(out), &Data::of(history)).map_err(io::Error::from)
 }
 
 /// Writes `<` as an escape: no text in JSON can then end, or begin, an element.
@@ -76,17 +76,17 @@ impl Write for Guarded<'_> {
 }
 
 impl<'a> Data<'a> {
-    fn of(chronicle: &'a RunHistory) -> Self {
-        let begun = chronicle.times().map_or(0, |times| times.0);
-        let tasks = &chronicle.tasks;
-        let (folders, folder, name) = names(chronicle);
+    fn of(history: &'a RunHistory) -> Self {
+        let begun = history.times().map_or(0, |times| times.0);
+        let tasks = &history.tasks;
+        let (folders, folder, name) = names(history);
         Self {
             begun,
             folders,
             folder,
             name,
             state: tasks.iter().map(|task| state_digit(task.state)).collect(),
-            kinds: chronicle
+            kinds: history
                 .kinds
                 .iter()
                 .map(|kind| (kind.group.cause.name(), kind.group.last_line.as_str()))
@@ -99,8 +99,8 @@ impl<'a> Data<'a> {
             cpu: of_usage(tasks, |task| Some(units::millis(task.usage?.cpu_s))),
             memory: tasks.iter().map(|task| Some(task.usage?.max_rss_bytes? / 1024)).collect(),
             size: tasks.iter().map(|task| task.size).collect(),
-            launches: launches(chronicle, begun),
-            stretches: Stretches::of(&chronicle.stretches, begun),
+            launches: launches(history, begun),
+            spans: Stretches::of(&history.spans, begun),
         }
     }
 }
@@ -109,11 +109,11 @@ fn of_usage(tasks: &[TaskHistory], of: impl Fn(&TaskHistory) -> Option<i64>) -> 
     tasks.iter().map(of).collect()
 }
 
-fn launches(chronicle: &RunHistory, begun: i64) -> Vec<LaunchBar> {
+fn launches(history: &RunHistory, begun: i64) -> Vec<LaunchBar> {
     let bar = |launch: &crate::report::html::model::TimelineLaunch| {
         (launch.replica, launch.slots, launch.begun_ms - begun, launch.last_ms - begun)
     };
-    chronicle.launches.iter().map(bar).collect()
+    history.launches.iter().map(bar).collect()
 }
 
 fn state_digit(state: TaskStanding) -> char {
@@ -126,10 +126,10 @@ fn state_digit(state: TaskStanding) -> char {
 }
 
 /// Many files lie in few folders.
-fn names(chronicle: &RunHistory) -> (Vec<String>, Vec<u32>, Vec<String>) {
+fn names(history: &RunHistory) -> (Vec<String>, Vec<u32>, Vec<String>) {
     let (mut folders, mut folder, mut name) = (Vec::new(), Vec::new(), Vec::new());
     let mut places: HashMap<String, u32> = HashMap::new();
-    for entry in chronicle.entries.iter() {
+    for entry in history.entries.iter() {
         let path = units::path(entry.path);
         let begin = path.trim_end_matches('/').rfind('/').map_or(0, |slash| slash + 1);
         let (before, base) = path.split_at(begin);
@@ -146,15 +146,15 @@ fn names(chronicle: &RunHistory) -> (Vec<String>, Vec<u32>, Vec<String>) {
 }
 
 impl Stretches {
-    fn of(stretches: &[AttemptSpan], begun: i64) -> Self {
+    fn of(spans: &[AttemptSpan], begun: i64) -> Self {
         let index = |one: &AttemptSpan| i64::try_from(one.index).unwrap_or(i64::MAX);
         Self {
-            task: differences(stretches.iter().map(index)),
-            replica: differences(stretches.iter().map(|one| i64::from(one.replica))),
-            begin: differences(stretches.iter().map(|one| one.begun_ms - begun)),
-            slot: stretches.iter().map(|one| one.slot).collect(),
-            duration: stretches.iter().map(|one| one.ms).collect(),
-            end: stretches.iter().map(|one| end_digit(one.end)).collect(),
+            task: differences(spans.iter().map(index)),
+            replica: differences(spans.iter().map(|one| i64::from(one.replica))),
+            begin: differences(spans.iter().map(|one| one.begun_ms - begun)),
+            slot: spans.iter().map(|one| one.slot).collect(),
+            duration: spans.iter().map(|one| one.ms).collect(),
+            end: spans.iter().map(|one| end_digit(one.end)).collect(),
         }
     }
 }

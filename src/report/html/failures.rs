@@ -12,8 +12,8 @@ const KINDS: usize = 200;
 /// So many kinds are open at first.
 const OPEN: usize = 3;
 
-pub(super) fn section(chronicle: &RunHistory) -> Markup {
-    let kinds = &chronicle.kinds;
+pub(super) fn section(history: &RunHistory) -> Markup {
+    let kinds = &history.kinds;
     html! {
         section aria-labelledby="failures-title" {
             h2 #failures-title { "Failures" }
@@ -21,7 +21,7 @@ pub(super) fn section(chronicle: &RunHistory) -> Markup {
                 p { "No task failed." }
             } @else {
                 p { "By cause and last line of standard error, the most frequent first; " code { "{}" } " stands for the file." }
-                @for (place, kind) in kinds.iter().take(KINDS).enumerate() { (kind_of(chronicle, place, kind)) }
+                @for (place, kind) in kinds.iter().take(KINDS).enumerate() { (kind_of(history, place, kind)) }
                 @if kinds.len() > KINDS {
                     p { "And " (grouped((kinds.len() - KINDS) as u64)) " more kinds: the table of tasks has all." }
                 }
@@ -30,7 +30,7 @@ pub(super) fn section(chronicle: &RunHistory) -> Markup {
     }
 }
 
-fn kind_of(chronicle: &RunHistory, place: usize, kind: &FailureKind) -> Markup {
+fn kind_of(history: &RunHistory, place: usize, kind: &FailureKind) -> Markup {
     html! {
         details.kind open[place < OPEN] {
             summary {
@@ -39,7 +39,7 @@ fn kind_of(chronicle: &RunHistory, place: usize, kind: &FailureKind) -> Markup {
                 bdi.line { (kind.group.last_line) }
             }
             p { button type="button" data-kind=(place) { "Show " (files(kind.group.count)) " in the table" } }
-            @for (place, example) in kind.examples.iter().enumerate() { (example_of(chronicle, example, place == 0)) }
+            @for (place, example) in kind.examples.iter().enumerate() { (example_of(history, example, place == 0)) }
             @if kind.group.count > kind.examples.len() as u64 && !kind.examples.is_empty() {
                 p.more { (grouped(kind.group.count - kind.examples.len() as u64)) " more of this kind" }
             }
@@ -51,10 +51,10 @@ fn files(count: u64) -> String {
     if count == 1 { "this file".to_owned() } else { format!("these {} files", grouped(count)) }
 }
 
-fn example_of(chronicle: &RunHistory, example: &FailureExample, is_open: bool) -> Markup {
+fn example_of(history: &RunHistory, example: &FailureExample, is_open: bool) -> Markup {
     let at = usize::try_from(example.index).ok();
-    let path = at.and_then(|at| chronicle.entries.get(at)).map(|entry| units::path(entry.path));
-    let replica = at.and_then(|at| chronicle.tasks.get(at)).map_or(0, |task| task.replica);
+    let path = at.and_then(|at| history.entries.get(at)).map(|entry| units::path(entry.path));
+    let replica = at.and_then(|at| history.tasks.get(at)).map_or(0, |task| task.replica);
     let log = |title: &str, text: &str| {
         html! { p.title { (title) } pre tabindex="0" { bdi { (printable_lines(text)) } } }
     };

@@ -10,13 +10,13 @@ use crate::units;
 /// Durations below are told as this: no clock here tells more, and a logarithm needs something.
 const LEAST_S: f64 = 0.001;
 
-pub(super) fn section(chronicle: &RunHistory) -> Markup {
+pub(super) fn section(history: &RunHistory) -> Markup {
     let duration = Axis { name: "duration", base: 10.0, label: &seconds };
     let memory = Axis { name: "memory of the largest process", base: 2.0, label: &bytes };
     let size = Axis { name: "size of the input", base: 2.0, label: &bytes };
-    let durations = values(chronicle, |task| Some(task.usage?.duration_s.max(LEAST_S)));
-    let memories = values(chronicle, |task| task.usage?.max_rss_bytes.map(|bytes| bytes.max(1) as f64));
-    let against: Vec<(f64, Value)> = chronicle
+    let durations = values(history, |task| Some(task.usage?.duration_s.max(LEAST_S)));
+    let memories = values(history, |task| task.usage?.max_rss_bytes.map(|bytes| bytes.max(1) as f64));
+    let against: Vec<(f64, Value)> = history
         .tasks
         .iter()
         .filter_map(|task| {
@@ -51,8 +51,8 @@ fn figure(title: &str, svg: Option<String>, words: &str) -> Markup {
     }
 }
 
-fn values(chronicle: &RunHistory, of: impl Fn(&TaskHistory) -> Option<f64>) -> Vec<Value> {
-    chronicle.tasks.iter().filter_map(|task| Some((of(task)?, task.state == TaskStanding::Failed))).collect()
+fn values(history: &RunHistory, of: impl Fn(&TaskHistory) -> Option<f64>) -> Vec<Value> {
+    history.tasks.iter().filter_map(|task| Some((of(task)?, task.state == TaskStanding::Failed))).collect()
 }
 
 fn in_words(values: &[Value], label: &dyn Fn(f64) -> String) -> String {

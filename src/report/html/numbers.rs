@@ -25,20 +25,20 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn of(chronicle: &RunHistory) -> Self {
-        let sum = |of: &dyn Fn(&TimelineLaunch) -> i64| chronicle.launches.iter().map(of).sum();
+    pub(super) fn of(history: &RunHistory) -> Self {
+        let sum = |of: &dyn Fn(&TimelineLaunch) -> i64| history.launches.iter().map(of).sum();
         let given = |launch: &TimelineLaunch| {
             let cpus = launch.begun.as_ref().map_or(0.0, |begun| begun.limits.cpus);
             cpus * launch.span_ms() as f64
         };
-        let vain = chronicle
-            .stretches
+        let vain = history
+            .spans
             .iter()
             .filter(|one| matches!(one.end, AttemptSpanEnd::Failed | AttemptSpanEnd::Cut));
         Self {
-            wall: chronicle.times().map_or(0, |(begun, last)| last - begun),
-            cpu: chronicle.launches.iter().map(|launch| launch.cpu_s * 1000.0).sum(),
-            available: chronicle.launches.iter().map(given).sum(),
+            wall: history.times().map_or(0, |(begun, last)| last - begun),
+            cpu: history.launches.iter().map(|launch| launch.cpu_s * 1000.0).sum(),
+            available: history.launches.iter().map(given).sum(),
             busy: sum(&|launch| launch.busy_ms),
             slots: sum(&|launch| i64::from(launch.slots) * launch.span_ms()),
             in_vain: vain.map(|one| one.ms).sum(),
@@ -46,7 +46,7 @@ impl Times {
     }
 }
 
-pub(super) fn section(chronicle: &RunHistory, counts: TaskCounts, times: &Times) -> Markup {
+pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -> Markup {
     let number = |name: &str, key: &str, count: u64| {
         html! { div class={ "number " (key) } { dt { (name) } dd data-count=(key) data-value=(count) { (grouped(count)) } } }
     };
@@ -65,7 +65,7 @@ pub(super) fn section(chronicle: &RunHistory, counts: TaskCounts, times: &Times)
                 }
                 (number("Failed", "failed", counts.failed))
                 (number("Missing", "missing", missing))
-                @if chronicle.is_in_progress() { (number("Running now", "running", chronicle.running())) }
+                @if history.is_in_progress() { (number("Running now", "running", history.running())) }
                 (text("Wall time", duration(times.wall), "first to last sign of life"))
                 (text("CPU time", seconds(times.cpu / 1000.0), "all attempts"))
                 (text("Efficiency", percent(times.cpu, times.available), "CPU time used of that given to the containers"))

@@ -26,9 +26,9 @@ const PROBLEMS: usize = 50;
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write(chronicle: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Result<()> {
-    let counts = chronicle.counts();
-    let title = format!("Run {}: {}", chronicle.header.run, standing(chronicle, counts));
+pub fn write(history: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Result<()> {
+    let counts = history.counts();
+    let title = format!("Run {}: {}", history.header.run, standing(history, counts));
     let before = html! {
         (PreEscaped("<head>"))
         meta charset="utf-8";
@@ -39,12 +39,12 @@ pub fn write(chronicle: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Re
         title { (title) }
         style { (PreEscaped(STYLE)) }
         (PreEscaped("</head><body>"))
-        (body(chronicle, counts, root))
+        (body(history, counts, root))
         // It is read last: the page is seen before its data is there.
         (PreEscaped("<script type=\"application/json\" id=\"data\">"))
     };
     write!(out, "{}<html lang=\"en\">{}", DOCTYPE.into_string(), before.into_string())?;
-    data::write(chronicle, out)?;
+    data::write(history, out)?;
     out.write_all(b"</script>")?;
     for script in SCRIPTS {
         write!(out, "<script>\n{script}</script>")?;
@@ -53,11 +53,11 @@ pub fn write(chronicle: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Re
 }
 
 /// How the run stands, in a few words.
-fn standing(chronicle: &RunHistory, counts: TaskCounts) -> String {
+fn standing(history: &RunHistory, counts: TaskCounts) -> String {
     let missing = counts.unfinished();
     let failed =
         if counts.failed > 0 { format!(", {} failed", grouped(counts.failed)) } else { String::new() };
-    match (chronicle.is_in_progress(), missing) {
+    match (history.is_in_progress(), missing) {
         (true, _) => {
             format!("in progress, {} of {} done", grouped(counts.ok + counts.failed), grouped(counts.files))
         }
@@ -66,15 +66,15 @@ fn standing(chronicle: &RunHistory, counts: TaskCounts) -> String {
     }
 }
 
-fn body(chronicle: &RunHistory, counts: TaskCounts, root: &Path) -> Markup {
-    let times = Times::of(chronicle);
+fn body(history: &RunHistory, counts: TaskCounts, root: &Path) -> Markup {
+    let times = Times::of(history);
     html! {
         a.skip href="#tasks-title" { "Skip to the table of tasks" }
         header {
-            h1 { "Run " code { (chronicle.header.run) } }
-            p.standing data-standing { (standing(chronicle, counts)) }
+            h1 { "Run " code { (history.header.run) } }
+            p.standing data-standing { (standing(history, counts)) }
             p.made {
-                "As of " (crate::clock::now()) @if chronicle.is_in_progress() { "; the run goes on, so make this report again later" }
+                "As of " (crate::clock::now()) @if history.is_in_progress() { "; the run goes on, so make this report again later" }
             }
             button #theme type="button" hidden { "Dark colours" }
         }
@@ -86,20 +86,20 @@ fn body(chronicle: &RunHistory, counts: TaskCounts, root: &Path) -> Markup {
             }
         }
         main {
-            (numbers::section(chronicle, counts, &times))
-            (problems(chronicle))
-            (replicas::section(chronicle, &times))
-            (figures::section(chronicle))
-            (failures::section(chronicle))
+            (numbers::section(history, counts, &times))
+            (problems(history))
+            (replicas::section(history, &times))
+            (figures::section(history))
+            (failures::section(history))
             (tasks())
-            (provenance::section(chronicle, root))
+            (provenance::section(history, root))
         }
         footer { p { "Made by canfar-run " (env!("CARGO_PKG_VERSION")) " from the list and the journals of the run." } }
     }
 }
 
-fn problems(chronicle: &RunHistory) -> Markup {
-    let problems = &chronicle.problems;
+fn problems(history: &RunHistory) -> Markup {
+    let problems = &history.problems;
     html! {
         @if !problems.is_empty() {
             section aria-labelledby="problems-title" {

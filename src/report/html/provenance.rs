@@ -16,8 +16,8 @@ use crate::template::quoted;
 use crate::text::OsText;
 use crate::units;
 
-pub(super) fn section(chronicle: &RunHistory, root: &Path) -> Markup {
-    let header = &chronicle.header;
+pub(super) fn section(history: &RunHistory, root: &Path) -> Markup {
+    let header = &history.header;
     html! {
         section aria-labelledby="provenance-title" {
             h2 #provenance-title { "Provenance" }
@@ -33,13 +33,13 @@ pub(super) fn section(chronicle: &RunHistory, root: &Path) -> Markup {
                 (fact("List made", &html! { (header.created_at) " by " (units::printable(&header.created_by.to_string())) ", canfar-run " (units::printable(&header.created_by.version)) }))
                 @if !header.settings.options.is_empty() { (fact("Options", &options(header))) }
                 @if !header.settings.env.is_empty() { (fact("Variables", &variables(&header.settings.env))) }
-                @for (name, contents) in &files_of_command(chronicle) { (fact("File of the command", &file(name, contents))) }
-                (fact("Versions", &html! { (told(&chronicle.launches, |launch| Some(launch.begun.as_ref()?.process.version.clone()))) }))
-                (fact("Hosts", &html! { (told(&chronicle.launches, |launch| Some(launch.begun.as_ref()?.process.host.clone()))) }))
+                @for (name, contents) in &files_of_command(history) { (fact("File of the command", &file(name, contents))) }
+                (fact("Versions", &html! { (told(&history.launches, |launch| Some(launch.begun.as_ref()?.process.version.clone()))) }))
+                (fact("Hosts", &html! { (told(&history.launches, |launch| Some(launch.begun.as_ref()?.process.host.clone()))) }))
             }
             details {
-                summary { "All launches: " (grouped(chronicle.launches.len() as u64)) }
-                (launches(&chronicle.launches))
+                summary { "All launches: " (grouped(history.launches.len() as u64)) }
+                (launches(&history.launches))
             }
         }
     }
@@ -107,10 +107,10 @@ struct Content<'a> {
 
 /// Each such file with all that launches found in it, in the order of time; before any launch, as whoever made the list
 /// found it.
-fn files_of_command(chronicle: &RunHistory) -> BTreeMap<&OsText, Vec<Content<'_>>> {
-    let records = records_by_content(chronicle);
+fn files_of_command(history: &RunHistory) -> BTreeMap<&OsText, Vec<Content<'_>>> {
+    let records = records_by_content(history);
     let mut files: BTreeMap<&OsText, Vec<Content<'_>>> = BTreeMap::new();
-    let mut launches: Vec<&TimelineLaunch> = chronicle.launches.iter().collect();
+    let mut launches: Vec<&TimelineLaunch> = history.launches.iter().collect();
     launches.sort_by_key(|launch| launch.begun_ms);
     for launch in launches {
         for file in launch.begun.iter().flat_map(|begun| &begun.command_files) {
@@ -123,20 +123,20 @@ fn files_of_command(chronicle: &RunHistory) -> BTreeMap<&OsText, Vec<Content<'_>
             contents.push(Content { blake3: &file.blake3, since_ms: launch.begun_ms, launches: 1, records });
         }
     }
-    for file in &chronicle.header.command_files {
+    for file in &history.header.command_files {
         let as_listed = || vec![Content { blake3: &file.blake3, since_ms: 0, launches: 0, records: 0 }];
         files.entry(&file.name).or_insert_with(as_listed);
     }
     files
 }
 
-fn records_by_content(chronicle: &RunHistory) -> RecordsByContent {
+fn records_by_content(history: &RunHistory) -> RecordsByContent {
     let mut ok: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-    for task in chronicle.tasks.iter().filter(|task| task.state == TaskStanding::Ok) {
+    for task in history.tasks.iter().filter(|task| task.state == TaskStanding::Ok) {
         *ok.entry((task.replica, task.launch)).or_default() += 1;
     }
     let mut records = RecordsByContent::default();
-    for launch in &chronicle.launches {
+    for launch in &history.launches {
         let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice()).unwrap_or_default();
         records.add(files, ok.get(&(launch.replica, launch.number)).copied().unwrap_or(0));
     }

@@ -34,12 +34,12 @@ impl ReplicaRow<'_> {
     }
 }
 
-pub(super) fn section(chronicle: &RunHistory, times: &Times) -> Markup {
-    let rows = rows(chronicle);
+pub(super) fn section(history: &RunHistory, times: &Times) -> Markup {
+    let rows = rows(history);
     html! {
         section aria-labelledby="timeline-title" {
             h2 #timeline-title { "Where time went" }
-            @for sentence in in_words(chronicle, &rows, times) { p { (sentence) } }
+            @for sentence in in_words(history, &rows, times) { p { (sentence) } }
             (timeline())
             details {
                 summary { "The timeline as a table: " (grouped(rows.len() as u64)) " replicas" }
@@ -72,12 +72,12 @@ fn timeline() -> Markup {
     }
 }
 
-fn rows(chronicle: &RunHistory) -> Vec<ReplicaRow<'_>> {
-    let count = chronicle.header.replica_count;
+fn rows(history: &RunHistory) -> Vec<ReplicaRow<'_>> {
+    let count = history.header.replica_count;
     let mut rows: Vec<ReplicaRow<'_>> =
         (1..=count).map(|id| ReplicaRow { id, ..ReplicaRow::default() }).collect();
     let at = |replica: u32| (replica as usize).wrapping_sub(1);
-    for task in &chronicle.tasks {
+    for task in &history.tasks {
         let Some(row) = rows.get_mut(at(task.replica)) else { continue };
         match task.state {
             TaskStanding::Ok => row.ok += 1,
@@ -85,7 +85,7 @@ fn rows(chronicle: &RunHistory) -> Vec<ReplicaRow<'_>> {
             TaskStanding::Running | TaskStanding::Missing => row.missing += 1,
         }
     }
-    for launch in &chronicle.launches {
+    for launch in &history.launches {
         if let Some(row) = rows.get_mut(at(launch.replica)) {
             row.launches.push(launch);
         }
@@ -93,7 +93,7 @@ fn rows(chronicle: &RunHistory) -> Vec<ReplicaRow<'_>> {
     rows
 }
 
-fn in_words(chronicle: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> Vec<String> {
+fn in_words(history: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> Vec<String> {
     let mut sentences = Vec::new();
     if times.slots > 0 {
         sentences.push(format!(
@@ -109,7 +109,7 @@ fn in_words(chronicle: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> V
         ));
     }
     sentences.extend(stragglers(rows));
-    let died = chronicle.launches.iter().filter(|launch| launch.end == LaunchEnd::Died).count() as u64;
+    let died = history.launches.iter().filter(|launch| launch.end == LaunchEnd::Died).count() as u64;
     if died > 0 {
         sentences.push(format!(
             "{} ended without a word: killed, or lost with the node.",

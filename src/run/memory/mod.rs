@@ -1,8 +1,8 @@
 //! Keeping tasks within the container's memory: how many run at once, and which is stopped before the kernel kills.
 
-mod guard;
-mod judge;
-mod room;
+mod budget;
+mod monitor;
+mod policy;
 
-pub use guard::MemoryMonitor;
-pub use room::{MemoryBudget, fitting};
+pub use budget::{MemoryBudget, fitting};
+pub use monitor::MemoryMonitor;

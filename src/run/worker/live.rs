@@ -21,9 +21,9 @@ use crate::process::stream::{PipeReader, READ_BYTES};
 use crate::process::supervisor::ChildSupervisor;
 use crate::run::almost_json::shown;
 use crate::run::worker::answers::{Answers, WorkerAnswer};
-use crate::run::worker::crew::SharedWorkerState;
 use crate::run::worker::idle::IdleWatch;
 use crate::run::worker::meter::Meter;
+use crate::run::worker::shared::SharedWorkerState;
 
 /// Who closes a stream that it needs is about to end by itself, or never will.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -108,13 +108,13 @@ pub(super) struct Question<'a> {
     /// When its time is up.
     pub(super) until: Option<Instant>,
     /// What the workers of the launch have in common.
-    pub(super) crew: &'a SharedWorkerState<'a>,
+    pub(super) shared: &'a SharedWorkerState<'a>,
 }
 
 impl Live {
     /// Starts one; `id` is what its descendants are known by.
     pub(super) fn start(
-        starter: &Spawner,
+        spawner: &Spawner,
         program: Program<'_>,
         id: OsString,
         grace: Duration,
@@ -124,7 +124,7 @@ impl Live {
         let (theirs, input) = io::pipe()?;
         ioctl_fionbio(&input, true).map_err(io::Error::from)?;
         let Started { pid, stdout, stderr } =
-            starter.start(Program { input: Some(theirs.as_fd()), ..program })?;
+            spawner.start(Program { input: Some(theirs.as_fd()), ..program })?;
         Ok(Self {
             supervisor: ChildSupervisor::new(pid, started, grace, None),
             input: Some(input.into()),
@@ -166,7 +166,7 @@ impl Live {
     /// while the question lies unread, is log. What can't be told, since an answer names no question: a second answer that
     /// comes after the next question was read. The one after that is then one too many, and is noticed.
     pub(super) fn ask(&mut self, question: Question<'_>, stop: &Shutdown, said: &mut Said) -> Reply {
-        let Question { request, path, until, crew } = question;
+        let Question { request, path, until, shared } = question;
         self.supervisor.limit(until);
         self.read_output(said);
         if self.served > 0 && !self.has_ended_its_line(stop, said) {
@@ -178,7 +178,7 @@ impl Live {
         self.set_aside(said);
         let mut left = request;
         self.send(&mut left);
-        let mut idle = crew.idle_after().map(|after| IdleWatch::new(self.pid(), Instant::now(), after));
+        let mut idle = shared.idle_after().map(|after| IdleWatch::new(self.pid(), Instant::now(), after));
         let mut late = 0;
         loop {
             let patience = idle.as_ref().map(|idle| idle.patience(Instant::now()));
@@ -206,7 +206,7 @@ impl Live {
             let printed = || said.stdout.total() + said.stderr.total() + self.answers.held().len() as u64;
             if idle.as_mut().is_some_and(|idle| idle.is_idle(Instant::now(), printed)) {
                 idle = None;
-                crew.tell_idle(path, self.last_line(said).as_deref());
+                shared.tell_idle(path, self.last_line(said).as_deref());
             }
         }
     }
@@ -343,13 +343,18 @@ impl Live {
     }
 
     /// Stays until it ended, clears up what it leaves behind and reaps it. Its use is that since its last task.
-    pub(super) fn end(mut self, stop: &Shutdown, seat: Registration<'_>, said: &mut Said) -> Finished {
+    pub(super) fn end(
+        mut self,
+        stop: &Shutdown,
+        registration: Registration<'_>,
+        said: &mut Said,
+    ) -> Finished {
         self.answers.flush(&mut said.stdout);
         let mut streams = [(self.output, &mut said.stdout), (self.errors, &mut said.stderr)];
         supervise(&mut self.supervisor, stop, &mut streams);
         let pid = self.supervisor.pid();
         let left_processes = descendants::kill_left_behind(pid, &self.id);
-        let held = seat.leave();
+        let held = registration.leave();
         let (end, mut usage) = reap(pid, self.started);
         usage.cpu_s = self.meter.rest_of(usage.cpu_s);
         Finished { end, usage, ended_by: self.supervisor.has_ended_by(end), held, left_processes }

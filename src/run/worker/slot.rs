@@ -20,9 +20,9 @@ use crate::run::result::{ResultDoubt, ResultKind};
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::verdict;
 use crate::run::worker::answers::WorkerAnswer;
-use crate::run::worker::crew::SharedWorkerState;
 use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
 use crate::run::worker::protocol::{error_of, write_request};
+use crate::run::worker::shared::SharedWorkerState;
 
 /// Pauses before a worker is started again that died before it took a task, although another one has taken some.
 const PAUSES: [Duration; 4] =
@@ -39,11 +39,11 @@ const LAST_WORDS: usize = 2048;
 pub struct WorkerSlot<'a> {
     settings: &'a ProcessSettings,
     tasks: Option<NonZeroU64>,
-    crew: &'a SharedWorkerState<'a>,
-    starter: &'a Spawner,
+    shared: &'a SharedWorkerState<'a>,
+    spawner: &'a Spawner,
     stop: &'a Shutdown,
     slot: usize,
-    seat: Registration<'a>,
+    registration: Registration<'a>,
     scratch: SlotScratch,
     /// The worker's own temporary folder.
     home: SlotScratch,
@@ -67,10 +67,10 @@ impl<'a> WorkerSlot<'a> {
     pub fn new(
         settings: &'a ProcessSettings,
         tasks: Option<NonZeroU64>,
-        crew: &'a SharedWorkerState<'a>,
-        starter: &'a Spawner,
+        shared: &'a SharedWorkerState<'a>,
+        spawner: &'a Spawner,
         stop: &'a Shutdown,
-        roster: &'a ProcessRegistry,
+        registry: &'a ProcessRegistry,
         scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
@@ -83,11 +83,11 @@ impl<'a> WorkerSlot<'a> {
         Ok(Self {
             settings,
             tasks,
-            crew,
-            starter,
+            shared,
+            spawner,
             stop,
             slot,
-            seat: roster.seat(slot),
+            registration: registry.register(slot),
             scratch,
             home,
             common,
@@ -131,7 +131,7 @@ impl<'a> WorkerSlot<'a> {
                 },
                 input: None,
             };
-            Live::start(self.starter, program, id, settings.limits.grace, settings.result.max_bytes)
+            Live::start(self.spawner, program, id, settings.limits.grace, settings.result.max_bytes)
         };
         own.map_err(SpawnError::from).and_then(start).map_err(|error| match error {
             SpawnError::Short(error) => Execution::Short(error),
@@ -153,7 +153,7 @@ impl<'a> WorkerSlot<'a> {
         let mut said = Said::new(self.scratch.root());
         let mut pauses = PAUSES.iter();
         loop {
-            let kills_before = self.seat.roster().kills();
+            let kills_before = self.registration.registry().kills();
             let mut worker = match self.worker.take() {
                 Some(worker) => worker,
                 None if self.stop.signal().is_some() => return Execution::Stopped,
@@ -162,8 +162,9 @@ impl<'a> WorkerSlot<'a> {
                     Err(execution) => return execution,
                 },
             };
-            self.seat.enter(worker.pid(), worker.started(), kills_before);
-            let question = Question { request: &self.request, path: attempt.path, until, crew: self.crew };
+            self.registration.enter(worker.pid(), worker.started(), kills_before);
+            let question =
+                Question { request: &self.request, path: attempt.path, until, shared: self.shared };
             let reply = worker.ask(question, self.stop, &mut said);
             let failure = match reply {
                 Reply::Answer(WorkerAnswer::Endless) => format!(
@@ -171,7 +172,7 @@ impl<'a> WorkerSlot<'a> {
                     self.settings.result.max_bytes
                 ),
                 Reply::Answer(WorkerAnswer::Mistaken(almost)) => {
-                    self.crew.note_taken();
+                    self.shared.note_taken();
                     format!(
                         "the worker printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; the worker was started afresh"
                     )
@@ -181,7 +182,7 @@ impl<'a> WorkerSlot<'a> {
                 Reply::Busy => {
                     self.extra = worker.take_extra();
                     worker.kill();
-                    worker.end(self.stop, self.seat, &mut said);
+                    worker.end(self.stop, self.registration, &mut said);
                     continue;
                 }
                 Reply::Nothing => return self.ended(worker, attempt, begun, said),
@@ -194,7 +195,7 @@ impl<'a> WorkerSlot<'a> {
                 },
             };
             worker.kill();
-            let finished = worker.end(self.stop, self.seat, &mut said);
+            let finished = worker.end(self.stop, self.registration, &mut said);
             let failure = Failure { cause: Cause::Result, message: failure };
             return self.made(
                 Finished { end: ProcessEnd::default(), ..finished },
@@ -213,7 +214,7 @@ impl<'a> WorkerSlot<'a> {
         begun: Instant,
         mut said: Said,
     ) -> Execution {
-        self.crew.note_taken();
+        self.shared.note_taken();
         worker.served += 1;
         let doubt = worker.take_extra().or(self.extra.take()).map(|ExtraAnswer { path, line }| {
             ResultDoubt::AnsweredAgain { path: crate::units::path(path), line }
@@ -224,7 +225,7 @@ impl<'a> WorkerSlot<'a> {
             cpu_s: worker.meter.cpu(now).as_secs_f64(),
             max_rss_bytes: worker.meter.peak(),
         };
-        let held = self.seat.leave();
+        let held = self.registration.leave();
         if self.is_spent(&worker) {
             // It may end while the task is recorded.
             worker.close_input();
@@ -235,7 +236,7 @@ impl<'a> WorkerSlot<'a> {
             WorkerAnswer::Refused(why) => Err(Failure { cause: Cause::Result, message: why }),
             WorkerAnswer::Mistaken(_) | WorkerAnswer::Endless => Ok(None),
         };
-        self.seat.roster().ended(held.tree_bytes.or(usage.max_rss_bytes));
+        self.registration.registry().ended(held.tree_bytes.or(usage.max_rss_bytes));
         let (result, failure) = match judged {
             Ok(result) => (result, None),
             Err(failure) => (None, Some(failure)),
@@ -272,9 +273,9 @@ impl<'a> WorkerSlot<'a> {
 
     /// What comes of a worker that ended at its task.
     fn ended(&mut self, worker: Live, attempt: &Attempt<'_>, begun: Instant, mut said: Said) -> Execution {
-        self.crew.note_taken();
+        self.shared.note_taken();
         let unfinished = worker.unfinished_line();
-        let finished = worker.end(self.stop, self.seat, &mut said);
+        let finished = worker.end(self.stop, self.registration, &mut said);
         let mut failure = match finished.ended_by {
             Some(EndedBy::Owner) => Failure {
                 cause: Cause::Result,
@@ -299,14 +300,15 @@ impl<'a> WorkerSlot<'a> {
         if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.stop) {
             return Execution::Stopped;
         }
-        let failure = verdict::shortage(&finished, self.seat.roster(), attempt.alone).unwrap_or(failure);
+        let failure =
+            verdict::shortage(&finished, self.registration.registry(), attempt.alone).unwrap_or(failure);
         self.made(finished, Some(failure), begun, said)
     }
 
     fn made(&self, finished: Finished, failure: Option<Failure>, begun: Instant, said: Said) -> Execution {
         let MemoryUsage { tree_bytes, .. } = finished.held;
         if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
-            self.seat.roster().ended(tree_bytes.or(finished.usage.max_rss_bytes));
+            self.registration.registry().ended(tree_bytes.or(finished.usage.max_rss_bytes));
         }
         let usage = Usage { duration_s: begun.elapsed().as_secs_f64(), ..finished.usage };
         Execution::Completed(Box::new(Executed {
@@ -333,9 +335,9 @@ impl<'a> WorkerSlot<'a> {
         pauses: &mut std::slice::Iter<'_, Duration>,
     ) -> Result<Said, Execution> {
         let is_first = worker.served == 0;
-        let finished = worker.end(self.stop, self.seat, &mut said);
-        let is_short =
-            finished.held.stopped.is_some() || self.seat.roster().was_kernel_killing(&finished.held);
+        let finished = worker.end(self.stop, self.registration, &mut said);
+        let is_short = finished.held.stopped.is_some()
+            || self.registration.registry().was_kernel_killing(&finished.held);
         let by_us = matches!(finished.ended_by, Some(EndedBy::Stop | EndedBy::Timeout));
         if is_short || by_us || verdict::was_told_with_us(&finished, self.stop) {
             let mut failure = verdict::failure(&finished, self.settings.limits).unwrap_or_else(no_answer);
@@ -345,7 +347,7 @@ impl<'a> WorkerSlot<'a> {
         if !is_first {
             return Ok(said);
         }
-        match pauses.next().filter(|_| self.crew.has_taken()) {
+        match pauses.next().filter(|_| self.shared.has_taken()) {
             Some(pause) if self.stop.begins_within(*pause) => Err(Execution::Stopped),
             Some(_) => Ok(said),
             None => Err(Execution::CannotStart(self.last_words(&finished, &mut said), ExitCode::Usage)),
@@ -396,7 +398,7 @@ impl Execute for WorkerSlot<'_> {
         if let Some(mut worker) = self.worker.take() {
             worker.release(self.settings.limits.grace);
             // It has no task whose output this could be.
-            worker.end(self.stop, self.seat, &mut Said::new(self.scratch.root()));
+            worker.end(self.stop, self.registration, &mut Said::new(self.scratch.root()));
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct RunHistory {
     /// All launches, by replica, then by number.
     pub launches: Vec<TimelineLaunch>,
     /// All attempts, by replica, slot and time.
-    pub stretches: Vec<AttemptSpan>,
+    pub spans: Vec<AttemptSpan>,
     /// What was odd about the files of the run.
     pub problems: Vec<String>,
 }
@@ -67,18 +67,18 @@ pub fn load(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<RunHistory
     });
     let told = CpuPool::gather().map(replicas.collect(), |replica| replica.read_or_problem());
     let tasks = vec![TaskHistory::default(); entries.len()];
-    let mut chronicle = RunHistory {
+    let mut history = RunHistory {
         header,
         entries,
         tasks,
         kinds: Vec::new(),
         launches: Vec::new(),
-        stretches: Vec::new(),
+        spans: Vec::new(),
         problems: results_without_journals(layout, |id| last.contains_key(&id)),
     };
-    chronicle.take(told, layout);
-    chronicle.ask_for_sizes();
-    Ok(chronicle)
+    history.take(told, layout);
+    history.ask_for_sizes();
+    Ok(history)
 }
 
 fn open(layout: &Layout) -> anyhow::Result<InputList> {
@@ -127,11 +127,11 @@ impl RunHistory {
                 (*best, self.tasks[place]) = (note, task);
             }
             self.launches.extend(of_one.launches);
-            self.stretches.extend(of_one.stretches);
+            self.spans.extend(of_one.spans);
             self.problems.extend(of_one.problems);
         }
         self.kinds = failures.into_kinds(&mut self.tasks, layout);
-        self.stretches.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
+        self.spans.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
     }
 
     /// Storage that is slow, or gone, costs a chart and no more.

@@ -19,7 +19,7 @@ pub(super) struct ReplicaHistory {
     pub(super) tasks: Vec<(u64, TaskNote, TaskHistory)>,
     pub(super) failures: FailuresWithExamples,
     pub(super) launches: Vec<TimelineLaunch>,
-    pub(super) stretches: Vec<AttemptSpan>,
+    pub(super) spans: Vec<AttemptSpan>,
     pub(super) problems: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl ReplicaReader<'_> {
                 tasks: self.share.iter().map(|index| (index, TaskNote::default(), untouched)).collect(),
                 failures: FailuresWithExamples::default(),
                 launches: Vec::new(),
-                stretches: Vec::new(),
+                spans: Vec::new(),
                 problems: vec![format!("replica {} could not be read: {error:#}", self.id)],
             }
         })
@@ -58,23 +58,23 @@ impl ReplicaReader<'_> {
             self.lives,
             &mut |launch, line, over| timeline.take(launch, line, over),
         )?;
-        let (launches, stretches) = timeline.finish(&state, self.lives);
+        let (launches, spans) = timeline.finish(&state, self.lives);
         let mut failures = FailuresWithExamples::default();
-        let tasks = self.tasks(&state, &stretches, &mut failures)?;
+        let tasks = self.tasks(&state, &spans, &mut failures)?;
         let problems = state.problems.iter().map(ToString::to_string).collect();
-        Ok(ReplicaHistory { tasks, failures, launches, stretches, problems })
+        Ok(ReplicaHistory { tasks, failures, launches, spans, problems })
     }
 
     fn tasks(
         &self,
         state: &JournalState,
-        stretches: &[AttemptSpan],
+        spans: &[AttemptSpan],
         failures: &mut FailuresWithExamples,
     ) -> anyhow::Result<Vec<(u64, TaskNote, TaskHistory)>> {
         let mut records = Records::new(self.layout.clone());
         let mut tasks = Vec::with_capacity(usize::try_from(self.share.len())?);
         let running: Vec<u64> =
-            stretches.iter().filter(|one| one.end == AttemptSpanEnd::Running).map(|one| one.index).collect();
+            spans.iter().filter(|one| one.end == AttemptSpanEnd::Running).map(|one| one.index).collect();
         for (index, note) in state.tasks.all() {
             let meta = records.read(note)?.and_then(RecordFacts::of);
             let mut task = TaskHistory {

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn measured_jobs_begin_with_two_and_grow_as_far_as_memory_and_the_quota_allow() {
-        let room = MemoryBudget { limit: 1000, jobs: 8, rule: Grows };
+        let budget = MemoryBudget { limit: 1000, jobs: 8, rule: Grows };
         for (ended, largest, in_use, tasks, at_once) in [
             (0, 0, 0, 0, 2),
             (1, 0, 0, 0, 3),
@@ -82,17 +82,17 @@ mod tests {
             (90, 10, 790, 0, 1),
         ] {
             let now = Measured { in_use, tasks, ended, largest, ..NOTHING };
-            assert_eq!(room.at_once(now), at_once, "{now:?}");
+            assert_eq!(budget.at_once(now), at_once, "{now:?}");
         }
     }
 
     #[test]
     fn a_number_is_taken_literally_until_memory_ran_out_under_it() {
-        let room = MemoryBudget { limit: 1000, jobs: 8, rule: Fixed };
+        let budget = MemoryBudget { limit: 1000, jobs: 8, rule: Fixed };
         let tasks = Measured { in_use: 300, ended: 9, largest: 300, ..NOTHING };
-        assert_eq!(room.at_once(tasks), 8);
-        assert_eq!(room.at_once(Measured { is_careful: true, ..tasks }), 2);
-        assert_eq!(room.at_once(Measured { is_careful: true, ..NOTHING }), 8);
-        assert_eq!(room.at_once(Measured { in_use: 800, ..tasks }), 1);
+        assert_eq!(budget.at_once(tasks), 8);
+        assert_eq!(budget.at_once(Measured { is_careful: true, ..tasks }), 2);
+        assert_eq!(budget.at_once(Measured { is_careful: true, ..NOTHING }), 8);
+        assert_eq!(budget.at_once(Measured { in_use: 800, ..tasks }), 1);
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     /// Who was stopped when, in order, and the most that was ever in use.
     fn simulate(tasks: &mut [SimulatedTask], others: u64, until: u64) -> (Vec<(u64, u64)>, u64) {
         let begun = Instant::now();
-        let mut judge = OomPolicy::new(LIMIT);
+        let mut policy = OomPolicy::new(LIMIT);
         let (mut stops, mut top) = (Vec::new(), 0);
         for time in 0..until {
             let in_use = others + tasks.iter().map(|task| task.bytes_at(time)).sum::<u64>();
@@ -203,9 +203,9 @@ mod tests {
             let numbered = (0..).zip(tasks.iter()).filter(|(_, task)| task.is_here(time));
             let looked: Vec<_> =
                 numbered.map(|(number, task)| (Serial(number), task.bytes_at(time))).collect();
-            judge.note_use(at, in_use);
-            judge.note_tasks(at, &looked);
-            if let Some((serial, shortage)) = judge.verdict() {
+            policy.note_use(at, in_use);
+            policy.note_tasks(at, &looked);
+            if let Some((serial, shortage)) = policy.verdict() {
                 assert_eq!((shortage.in_use, shortage.limit), (in_use, LIMIT));
                 tasks[usize::try_from(serial.0).unwrap()].stopped_at = Some(time);
                 stops.push((time, serial.0));

@@ -1,5 +1,5 @@
-//! Watches the container's memory while tasks run: near the limit nothing new begins, nearer the task that grew most is
-//! stopped. Best effort: what grows faster than it looks is the kernel's.
+//! Watches the container's memory while tasks run: near the limit nothing new starts; nearer still, the task that grew most
+//! is stopped. Best effort: the kernel kills what grows faster than this looks.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crate::host::cgroup::MemoryGroup;
 use crate::model::quarantine::share_of_memory;
 use crate::process::registry::{Overview, ProcessRegistry};
-use crate::run::memory::judge::OomPolicy;
-use crate::run::memory::room::{Measured, MemoryBudget};
+use crate::run::memory::budget::{Measured, MemoryBudget};
+use crate::run::memory::policy::OomPolicy;
 use crate::run::queue::TaskQueue;
 
 /// How often it looks.
@@ -23,55 +23,55 @@ const CLOSE_PACE: Duration = Duration::from_millis(20);
 /// Looking at tasks may take this part of the time, unless one is about to be stopped.
 const COST: u32 = 10;
 
-/// Who ends sooner than this is not looked at, unless one is about to be stopped: many short tasks cost nothing.
+/// Younger tasks are not looked at, unless one is about to be stopped: many short tasks cost nothing.
 const YOUNG: Duration = Duration::from_millis(50);
 
-/// The bell is rung at most this often.
-const BETWEEN_RINGS: Duration = Duration::from_secs(1);
+/// The scheduler is woken at most this often.
+const BETWEEN_WAKEUPS: Duration = Duration::from_secs(1);
 
-/// The guard of one launch.
+/// Watches over one launch.
 #[derive(Debug)]
 pub struct MemoryMonitor<'a> {
     memory: &'a MemoryGroup,
-    room: MemoryBudget,
+    budget: MemoryBudget,
     /// Whether a container died of this replica before.
     died_before: bool,
-    roster: &'a ProcessRegistry,
-    source: &'a TaskQueue,
+    registry: &'a ProcessRegistry,
+    queue: &'a TaskQueue,
     /// The most in use since it was last asked for, bytes.
     peak: AtomicU64,
-    bell: (io::PipeReader, io::PipeWriter),
+    wakeup: (io::PipeReader, io::PipeWriter),
 }
 
 /// What it remembers from look to look.
 struct MonitorWatch {
-    judge: OomPolicy,
+    policy: OomPolicy,
     /// Not before this are tasks looked at again.
     next_tasks: Instant,
     /// Bytes that tasks had when they were.
     tasks: u64,
     is_full: bool,
-    /// When the bell was last rung, if use went over what tasks may fill and it is to be told of it.
-    rung: Option<Instant>,
+    /// When the scheduler was last woken.
+    woken: Option<Instant>,
     is_told: bool,
 }
 
 impl<'a> MemoryMonitor<'a> {
-    /// One that says to `source` how many may run at once.
+    /// Tells `queue` how many tasks may run at once.
     ///
     /// # Errors
     /// When the system is out of descriptors.
     pub fn new(
         memory: &'a MemoryGroup,
-        room: MemoryBudget,
+        budget: MemoryBudget,
         died_before: bool,
-        roster: &'a ProcessRegistry,
-        source: &'a TaskQueue,
+        registry: &'a ProcessRegistry,
+        queue: &'a TaskQueue,
     ) -> io::Result<Self> {
-        let bell = io::pipe()?;
-        rustix::io::ioctl_fionbio(&bell.0, true)?;
-        rustix::io::ioctl_fionbio(&bell.1, true)?;
-        Ok(Self { memory, room, died_before, roster, source, peak: AtomicU64::new(0), bell })
+        let wakeup = io::pipe()?;
+        rustix::io::ioctl_fionbio(&wakeup.0, true)?;
+        rustix::io::ioctl_fionbio(&wakeup.1, true)?;
+        Ok(Self { memory, budget, died_before, registry, queue, peak: AtomicU64::new(0), wakeup })
     }
 
     /// Looks on from a thread of its own as long as `work` goes on.
@@ -80,11 +80,11 @@ impl<'a> MemoryMonitor<'a> {
     /// When the thread can't be started: then nothing was done.
     pub fn watch_over<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         let mut watch = MonitorWatch {
-            judge: OomPolicy::new(self.memory.limit()),
+            policy: OomPolicy::new(self.memory.limit()),
             next_tasks: Instant::now(),
             tasks: 0,
             is_full: false,
-            rung: None,
+            woken: None,
             is_told: false,
         };
         // Nothing begins before it is known how many may.
@@ -104,15 +104,15 @@ impl<'a> MemoryMonitor<'a> {
         })
     }
 
-    /// Ready to be read when a sign of life is due at once: what comes next may be the end.
-    pub fn bell(&self) -> BorrowedFd<'_> {
-        self.bell.0.as_fd()
+    /// Ready to be read when a heartbeat is due at once: the kernel may kill this process next.
+    pub fn wakeup(&self) -> BorrowedFd<'_> {
+        self.wakeup.0.as_fd()
     }
 
-    /// The most in use since this was last asked, bytes. Silences the bell.
+    /// The most in use since this was last asked, bytes. Clears the wakeup.
     pub fn peak(&self) -> Option<u64> {
-        // There is nothing to tell of a bell that did not ring.
-        let _ = (&self.bell.0).read(&mut [0; 64]);
+        // Nothing is there to read when nobody was woken.
+        let _ = (&self.wakeup.0).read(&mut [0; 64]);
         let before = self.peak.swap(0, Ordering::Relaxed);
         self.memory.in_use().map(|now| now.max(before))
     }
@@ -122,37 +122,37 @@ impl<'a> MemoryMonitor<'a> {
         let Some(in_use) = self.memory.in_use() else { return };
         self.peak.fetch_max(in_use, Ordering::Relaxed);
         watch.is_full = in_use >= share_of_memory(self.memory.limit());
-        watch.judge.note_use(now, in_use);
-        let is_near = watch.judge.is_near_the_limit();
+        watch.policy.note_use(now, in_use);
+        let is_near = watch.policy.is_near_the_limit();
         if is_near || now >= watch.next_tasks {
-            let tasks = self.roster.look(if is_near { Duration::ZERO } else { YOUNG });
+            let tasks = self.registry.look(if is_near { Duration::ZERO } else { YOUNG });
             watch.next_tasks = Instant::now() + now.elapsed() * COST;
             watch.tasks = tasks.iter().map(|(_, bytes)| bytes).sum();
-            watch.judge.note_tasks(now, &tasks);
-            if let Some((serial, shortage)) = watch.judge.verdict() {
+            watch.policy.note_tasks(now, &tasks);
+            if let Some((serial, shortage)) = watch.policy.verdict() {
                 // One that left meanwhile gives its memory back just the same.
-                self.roster.stop(serial, shortage);
+                self.registry.stop(serial, shortage);
             }
         }
-        let Overview { seen, ran_short } = self.roster.overview();
-        self.source.allow(self.room.at_once(Measured {
+        let Overview { seen, ran_short } = self.registry.overview();
+        self.queue.set_max_concurrency(self.budget.at_once(Measured {
             in_use,
             tasks: watch.tasks,
             ended: seen.attempts,
             largest: seen.largest,
             is_careful: ran_short || self.died_before,
         }));
-        self.ring_if_due(watch, now);
+        self.wake_if_due(watch, now);
     }
 
-    fn ring_if_due(&self, watch: &mut MonitorWatch, now: Instant) {
+    fn wake_if_due(&self, watch: &mut MonitorWatch, now: Instant) {
         watch.is_told &= watch.is_full;
-        let is_rested = watch.rung.is_none_or(|rung| now.duration_since(rung) >= BETWEEN_RINGS);
+        let is_rested = watch.woken.is_none_or(|woken| now.duration_since(woken) >= BETWEEN_WAKEUPS);
         if watch.is_full && !watch.is_told && is_rested {
-            watch.rung = Some(now);
+            watch.woken = Some(now);
             watch.is_told = true;
-            // A full pipe is loud enough.
-            let _ = (&self.bell.1).write(&[0]);
+            // A full pipe wakes as well.
+            let _ = (&self.wakeup.1).write(&[0]);
         }
     }
 }
@@ -234,7 +234,7 @@ mod tests {
         child
     }
 
-    fn room(rule: JobsRule) -> MemoryBudget {
+    fn budget(rule: JobsRule) -> MemoryBudget {
         MemoryBudget { limit: LIMIT, jobs: 8, rule }
     }
 
@@ -250,14 +250,14 @@ mod tests {
     fn near_the_limit_the_largest_task_is_stopped_and_the_others_go_on() {
         let container = ContainerMemory::new();
         let memory = container.memory();
-        let roster = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
-        let source = TaskQueue::new(TasksByStage::default(), 8);
-        let guard = MemoryMonitor::new(&memory, room(JobsRule::Fixed), false, &roster, &source).unwrap();
+        let registry = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
+        let queue = TaskQueue::new(TasksByStage::default(), 8);
+        let monitor = MemoryMonitor::new(&memory, budget(JobsRule::Fixed), false, &registry, &queue).unwrap();
         let (mut small, mut large) = (hold(1), hold(30));
-        let (first, second) = (roster.seat(1), roster.seat(2));
+        let (first, second) = (registry.register(1), registry.register(2));
         first.enter(Pid::from_child(&small), Instant::now(), 0);
         second.enter(Pid::from_child(&large), Instant::now(), 0);
-        guard
+        monitor
             .watch_over(|| {
                 container.uses(95);
                 assert_eq!(large.wait().unwrap().signal(), Some(9));
@@ -276,12 +276,12 @@ mod tests {
     #[test]
     fn a_task_is_not_blamed_for_whom_the_kernel_killed_before_it_began() {
         let container = ContainerMemory::new();
-        let roster = ProcessRegistry::new(Some(container.memory()), SeenUsage::default());
-        let seat = roster.seat(1);
+        let registry = ProcessRegistry::new(Some(container.memory()), SeenUsage::default());
+        let registration = registry.register(1);
         let blamed = |kills_meanwhile| {
-            seat.enter(rustix::process::getpid(), Instant::now(), roster.kills());
+            registration.enter(rustix::process::getpid(), Instant::now(), registry.kills());
             container.kernel_killed(kills_meanwhile);
-            roster.was_kernel_killing(&seat.leave())
+            registry.was_kernel_killing(&registration.leave())
         };
         // The first one may have ended well: nobody asked then.
         container.kernel_killed(1);
@@ -292,38 +292,39 @@ mod tests {
     fn where_memory_fills_up_nothing_new_begins_and_a_sign_of_life_is_due() {
         let container = ContainerMemory::new();
         let memory = container.memory();
-        let roster = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
+        let registry = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
         let tasks = TasksByStage { ordinary: (0..20).collect(), ..TasksByStage::default() };
-        let source = TaskQueue::new(tasks, 8);
-        let guard = MemoryMonitor::new(&memory, room(JobsRule::Measured), false, &roster, &source).unwrap();
-        let rings = |patience: Duration| {
-            let mut polled = [PollFd::new(&guard.bell.0, PollFlags::IN)];
+        let queue = TaskQueue::new(tasks, 8);
+        let monitor =
+            MemoryMonitor::new(&memory, budget(JobsRule::Measured), false, &registry, &queue).unwrap();
+        let wakes = |patience: Duration| {
+            let mut polled = [PollFd::new(&monitor.wakeup.0, PollFlags::IN)];
             poll(&mut polled, Some(&Timespec::try_from(patience).unwrap())).unwrap() > 0
         };
         std::thread::scope(|scope| {
             let watching = || {
                 // Two at first, and one more with each that ended.
-                let first = source.next().unwrap();
-                let second = source.next().unwrap();
-                roster.ended(Some(1000));
-                let third = source.next().unwrap();
-                assert!(!rings(Duration::ZERO));
+                let first = queue.next().unwrap();
+                let second = queue.next().unwrap();
+                registry.ended(Some(1000));
+                let third = queue.next().unwrap();
+                assert!(!wakes(Duration::ZERO));
                 container.uses(85);
-                assert!(rings(DEADLINE));
-                assert_eq!(guard.peak(), Some(LIMIT / 100 * 85));
-                assert!(!rings(Duration::ZERO));
-                let waiting = scope.spawn(|| source.next());
-                source.over(first);
-                source.over(second);
-                assert_eq!(source.running(), 1);
+                assert!(wakes(DEADLINE));
+                assert_eq!(monitor.peak(), Some(LIMIT / 100 * 85));
+                assert!(!wakes(Duration::ZERO));
+                let waiting = scope.spawn(|| queue.next());
+                queue.complete(first);
+                queue.complete(second);
+                assert_eq!(queue.running(), 1);
                 // What is in use goes with no task: one may run all the same.
-                source.over(third);
+                queue.complete(third);
                 assert!(waiting.join().unwrap().is_some());
                 container.uses(20);
-                assert!(source.next().is_some());
-                wait_until(|| guard.peak() == Some(LIMIT / 100 * 20));
+                assert!(queue.next().is_some());
+                wait_until(|| monitor.peak() == Some(LIMIT / 100 * 20));
             };
-            guard.watch_over(watching).unwrap();
+            monitor.watch_over(watching).unwrap();
         });
     }
 }

@@ -20,7 +20,7 @@ pub struct SharedWorkerState<'a> {
 
 impl fmt::Debug for SharedWorkerState<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Crew").field("took", &self.took).finish_non_exhaustive()
+        out.debug_struct("SharedWorkerState").field("took", &self.took).finish_non_exhaustive()
     }
 }
 
