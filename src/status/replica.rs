@@ -12,20 +12,24 @@ use crate::journal::event::{Event, EventKind, StopReason, Stopped};
 use crate::journal::launch_state::LaunchEnd;
 use crate::journal::line::JournalLine;
 use crate::journal::state::JournalState;
-use crate::journal::tail::{self, LaunchHead};
+use crate::journal::tail;
 use crate::liveness::probe::liveness_without_end;
 use crate::liveness::watch::Liveness;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::Process;
+use crate::model::rate::time_left;
 use crate::model::shares::Share;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::inputs::Header;
 use crate::status::run_status::{ReplicaState, ReplicaStatus};
-use crate::status::tail_state::{HEARTBEATS, TailState};
+use crate::status::tail_state::TailState;
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::store::server_clock::age;
 use crate::units;
+
+/// Heartbeats to begin with: those of a minute, which a rate is taken over, and one more.
+const HEARTBEATS: usize = 7;
 
 /// What all replicas have in common at one look.
 #[derive(Debug)]
@@ -60,7 +64,6 @@ struct LaunchMonitor {
     length: u64,
     /// Where to read on.
     offset: u64,
-    head: Option<LaunchHead>,
     tail: TailState,
     /// When its journal was last seen to have grown, and how old that was then; no age where nobody could tell.
     grown: (Instant, Option<Duration>),
@@ -97,7 +100,7 @@ impl ReplicaMonitor {
     /// Which contents of the command's files made its `ok` records.
     pub(super) fn records_by_content(&self, ok: u64) -> RecordsByContent {
         let mut heads = self.earlier.clone();
-        heads.push(self.launch.as_ref().and_then(|launch| launch.head.as_ref()));
+        heads.push(self.launch.as_ref().and_then(|launch| launch.tail.head.as_ref()));
         heads.records(ok)
     }
 
@@ -117,14 +120,14 @@ impl ReplicaMonitor {
             .map_or(if left == 0 { ReplicaState::Done } else { ReplicaState::Waiting }, |launch| {
                 launch.state(left)
             });
-        let process = launch.and_then(|launch| launch.head.as_ref()).map(|head| &head.begun.process);
+        let process = launch.and_then(|launch| launch.tail.head.as_ref()).map(|head| &head.begun.process);
         let stop = launch.and_then(|launch| match &launch.end {
             LaunchEnd::Stopped(stop) => Some(stop),
             LaunchEnd::Running | LaunchEnd::Died => None,
         });
         let alive = launch.filter(|_| state == ReplicaState::Running);
-        let rate = alive.and_then(|launch| launch.tail.rate(launch.head.as_ref(), launch.quiet_for(now)));
-        let due = alive.and_then(|launch| launch.tail.launch.left);
+        let rate = alive.and_then(|launch| launch.tail.per_second(launch.quiet_for(now)));
+        let left_to_run = alive.and_then(|launch| launch.tail.launch.left);
         ReplicaStatus {
             replica_id: self.id,
             state,
@@ -133,18 +136,15 @@ impl ReplicaMonitor {
             host: process.map(|process| process.host.clone()),
             session_id: process.and_then(|process| process.session.clone()),
             pid: process.map(|process| process.pid),
-            started_at: launch.and_then(|launch| Some(clock::format(launch.head.as_ref()?.at?.instant()?))),
+            started_at: launch
+                .and_then(|launch| Some(clock::format(launch.tail.head.as_ref()?.at?.instant()?))),
             last_sign_age_s: launch
                 .and_then(|launch| launch.age(now))
                 .map(|age| units::thousandths(age.as_secs_f64())),
             left,
             running: alive.map_or(0, |launch| launch.tail.launch.running_count()),
             rate_per_s: rate.map(units::thousandths),
-            eta_s: match (due, rate) {
-                (Some(0), _) => Some(0.0),
-                (Some(due), Some(rate)) => Some((due as f64 / rate).round()),
-                _ => None,
-            },
+            eta_s: left_to_run.and_then(|left| time_left(left, rate)).map(|time| time.as_secs_f64().round()),
             reason: stop.map(|stop| stop.reason),
             signal: stop.and_then(|stop| stop.signal),
             exit: stop.map(|stop| stop.exit),
@@ -161,7 +161,6 @@ impl LaunchMonitor {
             inode: 0,
             length: 0,
             offset: 0,
-            head: None,
             tail: TailState::new(replica, number),
             grown: (at.now, None),
             end: LaunchEnd::Running,
@@ -187,8 +186,8 @@ impl LaunchMonitor {
                 let modified = metadata.modified().ok();
                 self.grown.1 = modified.map(|then| age(at.server_now, then));
             }
-            if self.head.as_ref().is_none_or(|head| head.first_heartbeat.is_none()) {
-                self.head = tail::head(&file).with_context(cannot)?;
+            if self.tail.head.as_ref().is_none_or(|head| head.first_heartbeat.is_none()) {
+                self.tail.head = tail::head(&file).with_context(cannot)?;
             }
             let tail = &mut self.tail;
             let mut take = |line: Option<&JournalLine<'_>>| tail.take(line, &at.header.run);
@@ -204,12 +203,12 @@ impl LaunchMonitor {
         let sign = tail::last_of(file, file.metadata()?.len(), EventKind::Alive, &at.header.run, HEARTBEATS)?;
         self.offset = sign.map_or(0, |(offset, _)| offset);
         let launch = &self.tail.launch;
-        (self.head, self.tail) = (None, TailState::new(launch.replica, launch.number));
+        self.tail = TailState::new(launch.replica, launch.number);
         Ok(())
     }
 
     fn how_it_ended(&self, at: &StatusLook<'_>) -> LaunchEnd {
-        let begun = self.head.as_ref().map(|head| &*head.begun);
+        let begun = self.tail.head.as_ref().map(|head| &*head.begun);
         self.tail.launch.end(match liveness_without_end(&self.path, begun, at.me) {
             Liveness::Alive => true,
             // Where nobody can tell how old it is, it is watched first.
@@ -270,7 +269,7 @@ impl LaunchMonitor {
     /// Whether it ended before any task of it did, for what no task could do anything about.
     fn was_refused(&self, stop: &Stopped) -> bool {
         let launch = &self.tail.launch;
-        let is_at_once = match (self.head.as_ref().and_then(|head| head.first_heartbeat), launch.left) {
+        let is_at_once = match (self.tail.head.as_ref().and_then(|head| head.first_heartbeat), launch.left) {
             (Some((_, first)), Some(left)) => first.left == left,
             // It did not even get as far as its first heartbeat.
             _ => launch.ended == 0,

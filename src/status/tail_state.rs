@@ -1,6 +1,5 @@
-//! How far a launch is by the end of its journal, and how fast tasks end.
+//! How far a launch is by the two ends of its journal, and how fast tasks end.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,24 +8,21 @@ use crate::journal::event::Event;
 use crate::journal::launch_state::LaunchState;
 use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::tail::LaunchHead;
-
-/// Heartbeats that a rate is taken over, at most: a minute, and one more to begin with.
-pub(super) const HEARTBEATS: usize = 7;
-
-/// Fewer tasks than this within the last heartbeats make no rate: then the whole launch does.
-const ENOUGH: u64 = 10;
+use crate::model::rate::RateEstimator;
 
 /// A launch from its last heartbeats on.
 #[derive(Debug)]
 pub(super) struct TailState {
+    /// How it began.
+    pub(super) head: Option<LaunchHead>,
+    /// What is known of it since.
     pub(super) launch: LaunchState,
-    /// By the clock of the launch's host: when heartbeats were given, and how many tasks had been seen to end.
-    heartbeats: VecDeque<(Timestamp, u64)>,
+    rate: RateEstimator,
 }
 
 impl TailState {
     pub(super) fn new(replica: u32, number: u32) -> Self {
-        Self { launch: LaunchState::new(replica, number), heartbeats: VecDeque::new() }
+        Self { head: None, launch: LaunchState::new(replica, number), rate: RateEstimator::default() }
     }
 
     /// Takes in the next line of the journal of `run`; `None` is one that can't be read.
@@ -34,29 +30,27 @@ impl TailState {
         let Some(line) = line.filter(|line| line.run == run) else { return self.launch.take_unreadable() };
         self.launch.take(line);
         if let Event::Alive(_) = &line.event
-            && let Some(at) = line.written.and_then(WrittenTime::instant)
+            && let Some((time, ended)) = line.written.and_then(|at| self.ended_until(at))
         {
-            self.heartbeats.push_back((at, self.launch.ended));
-            self.heartbeats.drain(..self.heartbeats.len().saturating_sub(HEARTBEATS));
+            self.rate.mark(time, ended);
         }
     }
 
-    /// Tasks that ended per second: over the last heartbeats where enough did, else over the launch; `quiet` went by since
-    /// its last line. `None` before the first task ended.
-    pub(super) fn rate(&self, head: Option<&LaunchHead>, quiet: Duration) -> Option<f64> {
-        let last = self.launch.times?.1.instant()?;
-        let recent = self.heartbeats.front().map(|(at, ended)| (*at, self.launch.ended - ended));
-        let recent = recent.filter(|(_, ended)| *ended >= ENOUGH);
-        let (since, ended) = recent.or_else(|| self.whole_launch(head?))?;
-        let seconds = last.duration_since(since).as_secs_f64() + quiet.as_secs_f64();
-        (ended > 0 && seconds > 0.0).then(|| ended as f64 / seconds)
+    /// Tasks that end per second, `quiet` after its last line; `None` before the first ended.
+    pub(super) fn per_second(&self, quiet: Duration) -> Option<f64> {
+        let (time, ended) = self.ended_until(self.launch.times?.1)?;
+        self.rate.per_second(time + quiet, ended)
     }
 
-    /// When the first task of the launch could begin, and how many have ended since.
-    fn whole_launch(&self, head: &LaunchHead) -> Option<(Timestamp, u64)> {
-        match (&head.first_heartbeat, self.launch.left) {
-            (Some((at, first)), Some(left)) => Some(((*at)?.instant()?, first.left.saturating_sub(left))),
-            _ => Some((head.at?.instant()?, self.launch.ended)),
-        }
+    /// How long after its first task could begin a moment is, by the clock of the launch's host, and how many have ended by
+    /// now.
+    fn ended_until(&self, at: WrittenTime) -> Option<(Duration, u64)> {
+        let head = self.head.as_ref()?;
+        let (began, ended) = match (&head.first_heartbeat, self.launch.left) {
+            (Some((at, first)), Some(left)) => ((*at)?, first.left.saturating_sub(left)),
+            _ => (head.at?, self.launch.ended),
+        };
+        let (began, at): (Timestamp, Timestamp) = (began.instant()?, at.instant()?);
+        Some((at.duration_since(began).try_into().unwrap_or_default(), ended))
     }
 }
