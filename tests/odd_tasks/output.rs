@@ -48,7 +48,7 @@ fn started_without_standard_streams_it_writes_nothing_into_its_own_files() {
     assert_eq!(ok(&dir), [0, 1]);
     for line in dir.lines("out/journal/1.1.jsonl") {
         let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(event["v"], 1, "{line}");
+        assert_eq!(event["v"], 2, "{line}");
     }
     assert_eq!(dir.text("out/inputs.jsonl").lines().count(), 3);
 }
