@@ -105,7 +105,19 @@ impl LineReader {
 }
 
 fn parse(line: &[u8]) -> Result<JournalLine<'_>, String> {
-    serde_json::from_slice(line).map_err(|error| error.to_string())
+    serde_json::from_slice(line).or_else(|error| parse_unordered(line).ok_or_else(|| error.to_string()))
+}
+
+/// A line whose members are in another order than ours, as tools that sort them leave it.
+fn parse_unordered(line: &[u8]) -> Option<JournalLine<'static>> {
+    let mut members: serde_json::Map<_, _> = serde_json::from_slice(line).ok()?;
+    let head = ["v", "run", "t", "event"].map(|key| (key.to_owned(), members.remove(key)));
+    let head = head.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let texts: Vec<String> =
+        head.chain(members).map(|(key, value)| format!("{}:{value}", serde_json::Value::from(key))).collect();
+    let ordered = format!("{{{}}}", texts.join(","));
+    let line: JournalLine<'_> = serde_json::from_str(&ordered).ok()?;
+    Some(JournalLine { run: Cow::Owned(line.run.into_owned()), ..line })
 }
 
 impl<'de> Deserialize<'de> for JournalLine<'de> {
@@ -267,7 +279,9 @@ mod tests {
         assert_eq!(event("\"event\":\"news\",\"what\":[1]"), Ok(Event::Unknown));
         let start = Event::Start(AttemptBegun { index: 1, attempt: 1, slot: 1, alone: false });
         let fields = "\"index\":1,\"attempt\":1,\"slot\":1,\"alone\":false";
-        assert_eq!(event(&format!("\"event\":\"start\",{fields},\"new\":{{\"a\":[]}}")), Ok(start));
+        assert_eq!(event(&format!("\"event\":\"start\",{fields},\"new\":{{\"a\":[]}}")), Ok(start.clone()));
+        let sorted = br#"{"alone":false,"attempt":1,"event":"start","index":1,"run":"r","slot":1,"v":1}"#;
+        assert_eq!(read(sorted).map(|line| line.event), Ok(start));
         let named = Event::Interrupted(TaskNamed { index: 3 });
         assert_eq!(
             event("\"event\":\"attempt\",\"index\":3,\"attempt\":1,\"status\":\"skipped\",\"cause\":null"),

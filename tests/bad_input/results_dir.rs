@@ -217,9 +217,9 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its head
 #[test]
 fn a_journal_of_another_version() {
     all_are_refused(&[case(LINE, "
-canfar-run: error: the journal [DIR]/out/journal/1.1.jsonl has a line of format version 2 (byte 0) and this canfar-run ([VERSION]) reads version 1: use the canfar-run that wrote it
+canfar-run: error: the journal [DIR]/out/journal/1.1.jsonl has a line of format version 3 (byte 0) and this canfar-run ([VERSION]) reads versions 1 to 2: use the canfar-run that wrote it
 ").replica("1", "2").given(|dir| {
         a_run(dir);
-        edit(dir, "out/journal/1.1.jsonl", |text| text.replace("{\"v\":1", "{\"v\":2"));
+        edit(dir, "out/journal/1.1.jsonl", |text| text.replace("{\"v\":2", "{\"v\":3"));
     })]);
 }
