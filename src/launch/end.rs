@@ -23,7 +23,7 @@ use crate::record::results;
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
 use crate::run::early_stop::EarlyStop;
-use crate::run::execute::{ExecMode, Execute, ProcessSlot};
+use crate::run::execute::{ExecMode, Execute, ProcessSlot, SlotContext};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
 use crate::run::recorder::{Counters, Recorder};
 use crate::run::schedule::{self, Work};
@@ -139,16 +139,12 @@ impl Launcher<'_> {
         let Some(scratch) = scratch else { return Ok(()) };
         let spawner = Spawner::new().context("can't open /dev/null")?;
         let shared = SharedWorkerState::new(self.config.worker_idle, report);
+        let context = SlotContext { settings, spawner: &spawner, stop: self.stop, registry, scratch };
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
-                let stop = self.stop;
                 Ok(match settings.mode {
-                    ExecMode::Own => {
-                        Box::new(ProcessSlot::new(settings, &spawner, stop, registry, scratch, slot)?)
-                    }
-                    ExecMode::Workers { tasks } => Box::new(WorkerSlot::new(
-                        settings, tasks, &shared, &spawner, stop, registry, scratch, slot,
-                    )?),
+                    ExecMode::Own => Box::new(ProcessSlot::new(context, slot)?),
+                    ExecMode::Workers { tasks } => Box::new(WorkerSlot::new(context, tasks, &shared, slot)?),
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;

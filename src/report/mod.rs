@@ -12,3 +12,4 @@ pub mod merge;
 pub mod plan;
 pub mod resume;
 pub mod status;
+mod stop_reason;

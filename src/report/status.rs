@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::journal::event::StopReason;
 use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
 use crate::report::resume::ids_in_words;
+use crate::report::stop_reason;
 use crate::status::{ReplicaState, ReplicaStatus, RunStatus};
 use crate::template::quoted;
 use crate::units;
@@ -235,12 +235,16 @@ fn why(row: &ReplicaStatus) -> Option<String> {
         ReplicaState::Unreadable => Some(said.unwrap_or("its journals can't be read").to_owned()),
         ReplicaState::Silent => Some(died(row, launch)),
         ReplicaState::Refused => {
-            let why = said.or(row.reason.map(stopped_by)).unwrap_or("nothing says why");
+            let why = said.or(row.reason.map(stop_reason::in_words)).unwrap_or("nothing says why");
             Some(format!("launch {launch} ended before any task: {why}"))
         }
         ReplicaState::Stopped => {
             let signal = row.signal.map(units::signal);
-            let why = signal.as_deref().or(said).or(row.reason.map(stopped_by)).unwrap_or("nothing says why");
+            let why = signal
+                .as_deref()
+                .or(said)
+                .or(row.reason.map(stop_reason::in_words))
+                .unwrap_or("nothing says why");
             Some(format!("launch {launch} stopped early: {why}"))
         }
     }
@@ -261,20 +265,6 @@ fn died(row: &ReplicaStatus, launch: u32) -> String {
         text.push_str(&format!("; it said last: {said}"));
     }
     text
-}
-
-fn stopped_by(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::Done => "it had run all it was to run",
-        StopReason::Signal => "a signal",
-        StopReason::Deadline => "its --deadline",
-        StopReason::MaxFailures => "its --max-failures",
-        StopReason::CannotWrite => "results could not be written",
-        StopReason::CannotStart => "its command can't be started",
-        StopReason::Short => "the system was short of processes, descriptors or memory",
-        StopReason::Superseded => "a newer launch took over",
-        StopReason::Other => "for what a later version of canfar-run knows",
-    }
 }
 
 /// What to type next. Failures run again with what is missing, so that is said where nothing else is.

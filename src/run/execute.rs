@@ -155,12 +155,25 @@ pub struct ProcessSettings {
     pub result: ResultRule,
 }
 
+/// What all slots of a launch share.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotContext<'a> {
+    /// How tasks are run.
+    pub settings: &'a ProcessSettings,
+    /// Starts their processes.
+    pub spawner: &'a Spawner,
+    /// Ends them early.
+    pub stop: &'a Shutdown,
+    /// Where their processes are known by.
+    pub registry: &'a ProcessRegistry,
+    /// Where their temporary folders are made.
+    pub scratch: &'a Scratch,
+}
+
 /// Starts a process for each attempt.
 #[derive(Debug)]
 pub struct ProcessSlot<'a> {
-    settings: &'a ProcessSettings,
-    spawner: &'a Spawner,
-    stop: &'a Shutdown,
+    context: SlotContext<'a>,
     slot: usize,
     registration: Registration<'a>,
     scratch: SlotScratch,
@@ -175,30 +188,24 @@ impl<'a> ProcessSlot<'a> {
     ///
     /// # Errors
     /// When its temporary folder can't be made.
-    pub fn new(
-        settings: &'a ProcessSettings,
-        spawner: &'a Spawner,
-        stop: &'a Shutdown,
-        registry: &'a ProcessRegistry,
-        scratch: &Scratch,
-        slot: usize,
-    ) -> anyhow::Result<Self> {
+    pub fn new(context: SlotContext<'a>, slot: usize) -> anyhow::Result<Self> {
         Ok(Self {
-            settings,
-            spawner,
-            stop,
+            context,
             slot,
-            registration: registry.register(slot),
-            scratch: scratch.slot()?,
-            common: settings.environment.lines(&OWN_VARIABLES),
+            registration: context.registry.register(slot),
+            scratch: context.scratch.slot()?,
+            common: context.settings.environment.lines(&OWN_VARIABLES),
             ready: Ok(()),
         })
     }
 
     fn task_id(&self, attempt: &Attempt<'_>) -> OsString {
-        let ProcessSettings { run, launch, replica, .. } = self.settings;
+        let ProcessSettings { run, launch, replica, .. } = self.context.settings;
         let Attempt { index, number, .. } = attempt;
-        self.settings.environment.task_id(&format!("{run}.{index}.{}.{launch}.{number}", replica.id()))
+        self.context
+            .settings
+            .environment
+            .task_id(&format!("{run}.{index}.{}.{launch}.{number}", replica.id()))
     }
 
     /// The values of [`OWN_VARIABLES`].
@@ -218,7 +225,7 @@ impl<'a> ProcessSlot<'a> {
     }
 
     fn folder(&self) -> Option<&Path> {
-        match &self.settings.work_folder {
+        match &self.context.settings.work_folder {
             WorkFolder::Inherited => None,
             WorkFolder::Fixed(folder) => Some(folder),
             WorkFolder::Task => Some(self.scratch.tmp()),
@@ -231,10 +238,11 @@ impl<'a> ProcessSlot<'a> {
         result_file: &Path,
         stdout: &mut Capture,
     ) -> Result<Extracted, Failure> {
-        if let Some(failure) = verdict::failure(finished, self.settings.limits) {
+        if let Some(failure) = verdict::failure(finished, self.context.settings.limits) {
             return Err(failure);
         }
-        self.settings
+        self.context
+            .settings
             .result
             .extract(result_file, stdout)
             .map_err(|bad| Failure { cause: Cause::Result, message: bad.0 })
@@ -251,7 +259,7 @@ impl<'a> ProcessSlot<'a> {
         let message = format!("can't start {}: {error}", program.display());
         // Too long an argument list is this file's fault; a program that can't be executed fails for every file.
         let of_this_file = error.raw_os_error() == Some(rustix::io::Errno::TOOBIG.raw_os_error());
-        if self.settings.program.is_some() && !of_this_file {
+        if self.context.settings.program.is_some() && !of_this_file {
             return Execution::CannotStart(message, ExitCode::of_io_error(error));
         }
         Execution::Completed(Box::new(Executed {
@@ -270,7 +278,7 @@ impl<'a> ProcessSlot<'a> {
 
 impl Execute for ProcessSlot<'_> {
     fn execute(&mut self, attempt: &Attempt<'_>) -> Execution {
-        let settings = self.settings;
+        let settings = self.context.settings;
         if let Err(error) = std::mem::replace(&mut self.ready, Ok(())) {
             return Execution::cannot_start(&error);
         }
@@ -295,7 +303,7 @@ impl Execute for ProcessSlot<'_> {
         let mut stderr = Capture::new(self.scratch.root());
         let run = |own: Vec<CString>| {
             let spec = Spec {
-                spawner: self.spawner,
+                spawner: self.context.spawner,
                 program: Program {
                     file: program.unwrap_or_default(),
                     argv: &argv,
@@ -307,7 +315,7 @@ impl Execute for ProcessSlot<'_> {
                 registration: self.registration,
                 task_id: &task_id,
             };
-            child::run(&spec, self.stop, &mut stdout, &mut stderr)
+            child::run(&spec, self.context.stop, &mut stdout, &mut stderr)
         };
         let own = self.variables(attempt, &path, &task_id, &result_file);
         let finished = match own.map_err(SpawnError::from).and_then(run) {
@@ -317,7 +325,8 @@ impl Execute for ProcessSlot<'_> {
         };
         let judged = self.judge(&finished, &result_file, &mut stdout);
         let _ = std::fs::remove_file(&result_file);
-        if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.stop) {
+        if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.context.stop)
+        {
             return Execution::Stopped;
         }
         let (Extracted { result, doubt }, failure) = match judged {

@@ -3,8 +3,10 @@
 use maud::{Markup, html};
 
 use super::numbers::{Times, duration, grouped, percent, seconds, time};
+use crate::journal::event::{StopReason, Stopped};
 use crate::journal::launch_state::LaunchEnd;
 use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
+use crate::report::stop_reason;
 use crate::units;
 
 /// So many replicas that ended last are named.
@@ -182,22 +184,13 @@ fn row_of(row: &ReplicaRow<'_>) -> Markup {
 
 /// How a launch ended, in words.
 pub(super) fn end(end: &LaunchEnd) -> String {
-    use crate::journal::event::StopReason;
-    let stopped = match end {
-        LaunchEnd::Running => return "at work".to_owned(),
-        LaunchEnd::Died => return "died without a word".to_owned(),
-        LaunchEnd::Stopped(stopped) => stopped,
-    };
-    match (stopped.reason, stopped.signal) {
-        (StopReason::Done, _) => "done".to_owned(),
-        (StopReason::Signal, Some(signal)) => format!("stopped by {}", units::signal(signal)),
-        (StopReason::Signal, None) => "stopped by a signal".to_owned(),
-        (StopReason::Deadline, _) => "stopped at --deadline".to_owned(),
-        (StopReason::MaxFailures, _) => "stopped at --max-failures".to_owned(),
-        (StopReason::CannotWrite, _) => "results could not be written".to_owned(),
-        (StopReason::CannotStart, _) => "the command can't be started".to_owned(),
-        (StopReason::Short, _) => "the system stayed short of something".to_owned(),
-        (StopReason::Superseded, _) => "a newer launch took over".to_owned(),
-        (StopReason::Other, _) => format!("ended with exit code {}", stopped.exit),
+    match end {
+        LaunchEnd::Running => "at work".to_owned(),
+        LaunchEnd::Died => "died without a word".to_owned(),
+        LaunchEnd::Stopped(Stopped { reason: StopReason::Done, .. }) => "done".to_owned(),
+        LaunchEnd::Stopped(Stopped { signal: Some(signal), .. }) => {
+            format!("stopped by {}", units::signal(*signal))
+        }
+        LaunchEnd::Stopped(stopped) => format!("stopped: {}", stop_reason::in_words(stopped.reason)),
     }
 }

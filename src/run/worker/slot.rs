@@ -8,16 +8,13 @@ use crate::exit_code::ExitCode;
 use crate::model::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
 use crate::process::child::Finished;
 use crate::process::descendants::TASK_ID;
-use crate::process::registry::{MemoryUsage, ProcessRegistry, Registration};
-use crate::process::shutdown::Shutdown;
-use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
+use crate::process::registry::{MemoryUsage, Registration};
+use crate::process::spawn::{Program, SpawnError, Variables, variable};
 use crate::process::supervisor::EndedBy;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
-use crate::run::execute::{
-    Attempt, Execute, Executed, Execution, OWN_VARIABLES, ProcessSettings, WorkFolder,
-};
+use crate::run::execute::{Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext, WorkFolder};
 use crate::run::result::{ResultDoubt, ResultKind};
-use crate::run::scratch::{Scratch, SlotScratch};
+use crate::run::scratch::SlotScratch;
 use crate::run::verdict;
 use crate::run::worker::answers::WorkerAnswer;
 use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
@@ -37,11 +34,9 @@ const LAST_WORDS: usize = 2048;
 /// Asks its worker for each attempt.
 #[derive(Debug)]
 pub struct WorkerSlot<'a> {
-    settings: &'a ProcessSettings,
+    context: SlotContext<'a>,
     tasks: Option<NonZeroU64>,
     shared: &'a SharedWorkerState<'a>,
-    spawner: &'a Spawner,
-    stop: &'a Shutdown,
     slot: usize,
     registration: Registration<'a>,
     scratch: SlotScratch,
@@ -63,31 +58,25 @@ impl<'a> WorkerSlot<'a> {
     ///
     /// # Errors
     /// When its temporary folders can't be made.
-    #[expect(clippy::too_many_arguments, reason = "a slot stands where all of them meet")]
     pub fn new(
-        settings: &'a ProcessSettings,
+        context: SlotContext<'a>,
         tasks: Option<NonZeroU64>,
         shared: &'a SharedWorkerState<'a>,
-        spawner: &'a Spawner,
-        stop: &'a Shutdown,
-        registry: &'a ProcessRegistry,
-        scratch: &Scratch,
         slot: usize,
     ) -> anyhow::Result<Self> {
-        let scratch = scratch.slot()?;
+        let settings = context.settings;
+        let scratch = context.scratch.slot()?;
         let home = scratch.beside()?;
         let mut common = settings.environment.lines(&OWN_VARIABLES);
         if settings.environment.get(UNBUFFERED).is_none() {
             common.extend(variable(UNBUFFERED, OsStr::new("1")).ok());
         }
         Ok(Self {
-            settings,
+            context,
             tasks,
             shared,
-            spawner,
-            stop,
             slot,
-            registration: registry.register(slot),
+            registration: context.registry.register(slot),
             scratch,
             home,
             common,
@@ -103,7 +92,7 @@ impl<'a> WorkerSlot<'a> {
     fn start(&mut self) -> Result<Live, Execution> {
         self.home.renew().map_err(|error| Execution::cannot_start(&error))?;
         self.started += 1;
-        let settings = self.settings;
+        let settings = self.context.settings;
         let argv = settings.template.render_for_worker(self.slot, settings.replica.id());
         let file = settings.program.as_ref().map(|program| program.as_os_str());
         let file = file.or(argv.first().map(OsString::as_os_str)).unwrap_or_default();
@@ -131,7 +120,7 @@ impl<'a> WorkerSlot<'a> {
                 },
                 input: None,
             };
-            Live::start(self.spawner, program, id, settings.limits.grace, settings.result.max_bytes)
+            Live::start(self.context.spawner, program, id, settings.limits.grace, settings.result.max_bytes)
         };
         own.map_err(SpawnError::from).and_then(start).map_err(|error| match error {
             SpawnError::Short(error) => Execution::Short(error),
@@ -149,14 +138,14 @@ impl<'a> WorkerSlot<'a> {
 
     /// Asks until a worker took the request: who did not take it is not to blame, nor is the task.
     fn attempt(&mut self, attempt: &Attempt<'_>, begun: Instant) -> Execution {
-        let until = self.settings.limits.timeout.and_then(|timeout| begun.checked_add(timeout));
+        let until = self.context.settings.limits.timeout.and_then(|timeout| begun.checked_add(timeout));
         let mut said = Said::new(self.scratch.root());
         let mut pauses = PAUSES.iter();
         loop {
             let kills_before = self.registration.registry().kills();
             let mut worker = match self.worker.take() {
                 Some(worker) => worker,
-                None if self.stop.signal().is_some() => return Execution::Stopped,
+                None if self.context.stop.signal().is_some() => return Execution::Stopped,
                 None => match self.start() {
                     Ok(worker) => worker,
                     Err(execution) => return execution,
@@ -165,11 +154,11 @@ impl<'a> WorkerSlot<'a> {
             self.registration.enter(worker.pid(), worker.started(), kills_before);
             let question =
                 Question { request: &self.request, path: attempt.path, until, shared: self.shared };
-            let reply = worker.ask(question, self.stop, &mut said);
+            let reply = worker.ask(question, self.context.stop, &mut said);
             let failure = match reply {
                 Reply::Answer(WorkerAnswer::Endless) => format!(
                     "the answer is larger than --max-result ({} bytes); the worker was started afresh",
-                    self.settings.result.max_bytes
+                    self.context.settings.result.max_bytes
                 ),
                 Reply::Answer(WorkerAnswer::Mistaken(almost)) => {
                     self.shared.note_taken();
@@ -182,7 +171,7 @@ impl<'a> WorkerSlot<'a> {
                 Reply::Busy => {
                     self.extra = worker.take_extra();
                     worker.kill();
-                    worker.end(self.stop, self.registration, &mut said);
+                    worker.end(self.context.stop, self.registration, &mut said);
                     continue;
                 }
                 Reply::Nothing => return self.ended(worker, attempt, begun, said),
@@ -195,7 +184,7 @@ impl<'a> WorkerSlot<'a> {
                 },
             };
             worker.kill();
-            let finished = worker.end(self.stop, self.registration, &mut said);
+            let finished = worker.end(self.context.stop, self.registration, &mut said);
             let failure = Failure { cause: Cause::Result, message: failure };
             return self.made(
                 Finished { end: ProcessEnd::default(), ..finished },
@@ -268,20 +257,20 @@ impl<'a> WorkerSlot<'a> {
             let message = format!("the answer has the key {RESERVED:?}, which is canfar-run's own");
             return Err(Failure { cause: Cause::Result, message });
         }
-        Ok((self.settings.result.kind != ResultKind::None).then_some(answer))
+        Ok((self.context.settings.result.kind != ResultKind::None).then_some(answer))
     }
 
     /// What comes of a worker that ended at its task.
     fn ended(&mut self, worker: Live, attempt: &Attempt<'_>, begun: Instant, mut said: Said) -> Execution {
         self.shared.note_taken();
         let unfinished = worker.unfinished_line();
-        let finished = worker.end(self.stop, self.registration, &mut said);
+        let finished = worker.end(self.context.stop, self.registration, &mut said);
         let mut failure = match finished.ended_by {
             Some(EndedBy::Owner) => Failure {
                 cause: Cause::Result,
                 message: "the worker closed its standard input or output and gave no answer".to_owned(),
             },
-            _ => verdict::failure(&finished, self.settings.limits).unwrap_or_else(no_answer),
+            _ => verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(no_answer),
         };
         if let Some(line) = unfinished {
             failure.message += &format!("; what it printed last has no line end: `{line}`");
@@ -297,7 +286,8 @@ impl<'a> WorkerSlot<'a> {
         begun: Instant,
         said: Said,
     ) -> Execution {
-        if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.stop) {
+        if finished.ended_by == Some(EndedBy::Stop) || verdict::was_told_with_us(&finished, self.context.stop)
+        {
             return Execution::Stopped;
         }
         let failure =
@@ -335,12 +325,13 @@ impl<'a> WorkerSlot<'a> {
         pauses: &mut std::slice::Iter<'_, Duration>,
     ) -> Result<Said, Execution> {
         let is_first = worker.served == 0;
-        let finished = worker.end(self.stop, self.registration, &mut said);
+        let finished = worker.end(self.context.stop, self.registration, &mut said);
         let is_short = finished.held.stopped.is_some()
             || self.registration.registry().was_kernel_killing(&finished.held);
         let by_us = matches!(finished.ended_by, Some(EndedBy::Stop | EndedBy::Timeout));
-        if is_short || by_us || verdict::was_told_with_us(&finished, self.stop) {
-            let mut failure = verdict::failure(&finished, self.settings.limits).unwrap_or_else(no_answer);
+        if is_short || by_us || verdict::was_told_with_us(&finished, self.context.stop) {
+            let mut failure =
+                verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(no_answer);
             failure.message += "; the worker had not read the request by then";
             return Err(self.failed(finished, failure, attempt, begun, said));
         }
@@ -348,7 +339,7 @@ impl<'a> WorkerSlot<'a> {
             return Ok(said);
         }
         match pauses.next().filter(|_| self.shared.has_taken()) {
-            Some(pause) if self.stop.begins_within(*pause) => Err(Execution::Stopped),
+            Some(pause) if self.context.stop.begins_within(*pause) => Err(Execution::Stopped),
             Some(_) => Ok(said),
             None => Err(Execution::CannotStart(self.last_words(&finished, &mut said), ExitCode::Usage)),
         }
@@ -357,7 +348,7 @@ impl<'a> WorkerSlot<'a> {
     fn last_words(&self, finished: &Finished, said: &mut Said) -> String {
         let how = match finished.ended_by {
             Some(_) => "closed its standard input or output".to_owned(),
-            None => match verdict::failure(finished, self.settings.limits) {
+            None => match verdict::failure(finished, self.context.settings.limits) {
                 Some(failure) => format!("ended ({})", failure.message),
                 None => "ended (exit code 0)".to_owned(),
             },
@@ -385,7 +376,7 @@ impl Execute for WorkerSlot<'_> {
             self.let_go();
         }
         let tmpdir = self.scratch.tmp().as_os_str();
-        let path = self.settings.names.path(attempt.path);
+        let path = self.context.settings.names.path(attempt.path);
         write_request(&mut self.request, &path, attempt.index, attempt.number, tmpdir);
         self.attempt(attempt, Instant::now())
     }
@@ -396,9 +387,9 @@ impl Execute for WorkerSlot<'_> {
 
     fn let_go(&mut self) {
         if let Some(mut worker) = self.worker.take() {
-            worker.release(self.settings.limits.grace);
+            worker.release(self.context.settings.limits.grace);
             // It has no task whose output this could be.
-            worker.end(self.stop, self.registration, &mut Said::new(self.scratch.root()));
+            worker.end(self.context.stop, self.registration, &mut Said::new(self.scratch.root()));
         }
     }
 }
