@@ -23,7 +23,7 @@ function readData() {
     const element = document.getElementById("data");
     const data = JSON.parse(element.textContent);
     element.remove();
-    const { stretches } = data;
+    const { spans } = data;
     return {
         ...data,
         count: data.name.length,
@@ -33,14 +33,14 @@ function readData() {
         cpu: numbers(data.cpu),
         memory: numbers(data.memory),
         size: numbers(data.size),
-        stretches: {
-            count: stretches.task.length,
-            task: summed(stretches.task),
-            replica: summed(stretches.replica),
-            begin: summed(stretches.begin),
-            slot: stretches.slot,
-            duration: stretches.duration,
-            end: digits(stretches.end),
+        spans: {
+            count: spans.task.length,
+            task: summed(spans.task),
+            replica: summed(spans.replica),
+            begin: summed(spans.begin),
+            slot: spans.slot,
+            duration: spans.duration,
+            end: digits(spans.end),
         },
         path: (task) => data.folders[data.folder[task]] + data.name[task],
         reason: (task) => (data.kind[task] < 0 ? "" : data.kinds[data.kind[task]].join(": ")),

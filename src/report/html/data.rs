@@ -33,7 +33,7 @@ struct Data<'a> {
     /// Bytes.
     size: Vec<Option<u64>>,
     launches: Vec<LaunchBar>,
-    spans: Stretches,
+    spans: SpanColumns,
 }
 
 /// Replica, slots, begin, end.
@@ -41,7 +41,7 @@ type LaunchBar = (u32, u32, i64, i64);
 
 /// All attempts by replica, slot and time. Of the first three columns, each value is the difference to the one before.
 #[derive(Serialize)]
-struct Stretches {
+struct SpanColumns {
     task: Vec<i64>,
     replica: Vec<i64>,
     begin: Vec<i64>,
@@ -100,7 +100,7 @@ impl<'a> Data<'a> {
             memory: tasks.iter().map(|task| Some(task.usage?.max_rss_bytes? / 1024)).collect(),
             size: tasks.iter().map(|task| task.size).collect(),
             launches: launches(history, begun),
-            spans: Stretches::of(&history.spans, begun),
+            spans: SpanColumns::of(&history.spans, begun),
         }
     }
 }
@@ -145,7 +145,7 @@ fn names(history: &RunHistory) -> (Vec<String>, Vec<u32>, Vec<String>) {
     (folders, folder, name)
 }
 
-impl Stretches {
+impl SpanColumns {
     fn of(spans: &[AttemptSpan], begun: i64) -> Self {
         let index = |one: &AttemptSpan| i64::try_from(one.index).unwrap_or(i64::MAX);
         Self {

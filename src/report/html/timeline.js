@@ -20,7 +20,7 @@ class Timeline {
 
     // Rows of a replica follow each other; `first` has the first of each, `begins` where in the attempts each row begins.
     layOutRows() {
-        const { launches, stretches } = this.data;
+        const { launches, spans } = this.data;
         const slots = new Map();
         let end = 1;
         for (const [replica, used, , last] of launches) {
@@ -36,15 +36,15 @@ class Timeline {
         this.rows = Math.max(1, this.owner.length);
         this.end = end;
         this.slots = slots;
-        this.begins = new Uint32Array(this.rows + 1).fill(stretches.count);
-        for (let at = stretches.count - 1; at >= 0; at -= 1) this.begins[this.rowOf(at)] = at;
+        this.begins = new Uint32Array(this.rows + 1).fill(spans.count);
+        for (let at = spans.count - 1; at >= 0; at -= 1) this.begins[this.rowOf(at)] = at;
         for (let row = this.rows - 1; row >= 0; row -= 1) {
             this.begins[row] = Math.min(this.begins[row], this.begins[row + 1]);
         }
     }
 
     rowOf(at) {
-        const { replica, slot } = this.data.stretches;
+        const { replica, slot } = this.data.spans;
         return (this.first.get(replica[at]) ?? 0) + slot[at] - 1;
     }
 
@@ -130,7 +130,7 @@ class Timeline {
             const row = this.first.get(replica);
             for (let slot = 0; slot < this.slots.get(replica); slot += 1) add(4, begin, end, row + slot, 1, 0);
         }
-        const { begin, duration, end } = this.data.stretches;
+        const { begin, duration, end } = this.data.spans;
         const last = this.begins[Math.min(this.rows, Math.ceil(bottom))];
         let row = Math.floor(top);
         for (let at = this.begins[row]; at < last; at += 1) {
@@ -214,12 +214,12 @@ class Timeline {
             this.info.textContent = this.hint;
             return;
         }
-        const { stretches, begun } = this.data;
+        const { spans, begun } = this.data;
         const reach = ((this.view.to - this.view.from) / this.plot.width) * 2;
         let found = -1;
         for (let [low, high] = [this.begins[row], this.begins[row + 1]]; low < high;) {
             const middle = (low + high) >> 1;
-            if (stretches.begin[middle] <= time + reach) {
+            if (spans.begin[middle] <= time + reach) {
                 found = middle;
                 low = middle + 1;
             } else {
@@ -228,10 +228,10 @@ class Timeline {
         }
         const [replica, slot] = this.owner[row];
         const words = [`Replica ${replica}, slot ${slot}, ${timeText(begun + Math.max(0, time))} UTC:`];
-        if (found >= 0 && stretches.begin[found] + stretches.duration[found] >= time - reach) {
-            const task = stretches.task[found];
+        if (found >= 0 && spans.begin[found] + spans.duration[found] >= time - reach) {
+            const task = spans.task[found];
             words.push(`task ${task}, ${this.data.path(task)},`);
-            words.push(`${ENDS[stretches.end[found]]} after ${durationText(stretches.duration[found])}`);
+            words.push(`${ENDS[spans.end[found]]} after ${durationText(spans.duration[found])}`);
         } else {
             words.push("nothing ran");
         }
