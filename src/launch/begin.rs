@@ -1,7 +1,6 @@
-//! The beginning of a launch: its journal, what its predecessors left, and what it says first.
+//! The beginning of a launch: its journal, what its predecessors left, and room for its tasks.
 
 use std::cmp::Reverse;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,28 +9,21 @@ use anyhow::Context;
 
 use crate::exit_code::{CannotWrite, ExitCode};
 use crate::host::cgroup::MemoryGroup;
-use crate::host::limits::JobsRule;
-use crate::journal::event::{Event, LaunchBegun, Limits, ResultsWritten, StopReason, Stopped};
-use crate::journal::launches::launches_of;
+use crate::journal::event::{Event, LaunchBegun, Limits, StopReason, Stopped};
 use crate::journal::state::JournalState;
-use crate::journal::tail;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
-use crate::launch::concurrency_cap::{ConcurrencyCap, after_deaths, died_before};
-use crate::launch::{Launcher, Pending};
+use crate::launch::concurrency_cap::{after_deaths, died_before};
+use crate::launch::{Launcher, Pending, ShareStatus};
 use crate::liveness::fence::{Fence, Fenced};
 use crate::liveness::heartbeat::Heartbeat;
-use crate::liveness::takeover::or_moved_away;
-use crate::model::counts::{TaskCounts, TaskState};
+use crate::model::counts::TaskState;
 use crate::model::entries::Entries;
 use crate::model::outcome::Cause;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::process::registry::ProcessRegistry;
-use crate::record::command_files::RecordsByContent;
 use crate::record::item;
 use crate::record::logs::PackedLog;
-use crate::record::results;
-use crate::report::imbalance;
 use crate::run::execute::ProcessSettings;
 use crate::run::queue::TaskQueue;
 use crate::run::recorder::Recorder;
@@ -60,113 +52,21 @@ pub struct PreparedLaunch {
     pub(super) scratch: Option<Scratch>,
 }
 
-/// What a look at a share showed before a launch begins.
-#[derive(Debug)]
-pub enum ShareStatus {
-    /// Nothing is left to do.
-    Done(TaskCounts),
-    /// Something is, after launches that all ended.
-    Left(Box<JournalState>),
-    /// There was none, or the last one did not say how it ended.
-    Unread,
-}
-
-impl ShareStatus {
-    /// What was read, if that is all that there is before the journal of `launch`: it is long, and is not read again.
-    fn history_until(self, launch: u32) -> Option<JournalState> {
-        let Self::Left(history) = self else { return None };
-        let last = history.launches.last()?;
-        let is_all = last.stop.is_some() && last.number.checked_add(1) == Some(launch);
-        is_all.then_some(*history)
-    }
-}
-
 impl Launcher<'_> {
-    /// Tells when shares are very uneven and another strategy would do better.
-    pub fn say_imbalance(&self) {
-        let header = self.list.header();
-        let line = NonZeroU32::new(header.replica_count)
-            .and_then(|replicas| imbalance::line(header.strategy, header.count, replicas));
-        if let Some(line) = line {
-            self.console.warn(&line);
-        }
-    }
-
-    /// Whether nothing is left to do of a share and its results file is as it should be.
-    ///
-    /// # Errors
-    /// When journals or the results file can't be read.
-    pub fn look(&self, share: &Share) -> anyhow::Result<ShareStatus> {
-        self.read_share(share).map_err(|error| or_moved_away(self.layout, self.run_id(), error))
-    }
-
-    fn read_share(&self, share: &Share) -> anyhow::Result<ShareStatus> {
-        let Some(last) = launches_of(self.layout, self.id())?.pop() else {
-            return Ok(ShareStatus::Unread);
-        };
-        let journal = self.layout.journal(self.id(), last);
-        let Some(last_words) = tail::last_words(&journal)? else { return Ok(ShareStatus::Unread) };
-        // Where all records are in the results file, there is nothing that only the journals can tell.
-        let promised = last_words.results.filter(|_| last_words.run == self.run_id());
-        if let Some(promised) = promised.filter(|promised| promised.if_all_of(share).is_some())
-            && self.is_current(&promised)?
-        {
-            let (files, without_result) = (share.len(), promised.without_result);
-            let counts = TaskCounts { files, ok: files, without_result, ..TaskCounts::default() };
-            return Ok(ShareStatus::Done(counts));
-        }
-        let history =
-            JournalState::read(self.layout, &self.list.header().run_ref(), self.id(), share.clone(), true)?;
-        let is_done = Pending::of(&history, self.config.rerun).is_empty();
-        let promised = history.current_results().filter(|_| is_done);
-        match promised.map(|promised| self.is_current(promised)).transpose()? {
-            Some(true) => Ok(ShareStatus::Done(history.counts())),
-            Some(false) | None => Ok(ShareStatus::Left(Box::new(history))),
-        }
-    }
-
-    fn is_current(&self, promised: &ResultsWritten) -> anyhow::Result<bool> {
-        results::matches_digest(self.layout, self.id(), promised)
-            .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))
-    }
-
-    pub(super) fn no_share(&self) -> String {
-        let header = self.list.header();
-        let files = units::count(header.count, "file");
-        format!("there are {files} for {} replicas: none is for this one", header.replica_count)
-    }
-
     /// Writes the first lines of the journal and gets ready for the first task.
     ///
     /// # Errors
     /// When older journals can't be read, or the journal or the temporary folders can't be written.
     pub fn prepare(
         &self,
-        mut journal: JournalWriter,
+        journal: JournalWriter,
         begun: &LaunchBegun,
         share: Share,
         entries: Entries,
         before: ShareStatus,
     ) -> anyhow::Result<PreparedLaunch> {
-        // At once, so that others see who is here.
-        journal.add(&Event::Run(Box::new(begun.clone())));
-        let (path, launch) = (journal.path().to_owned(), journal.launch());
-        let cannot_write = || format!("can't write the journal {}", path.display());
-        if let Err(error) = journal.commit() {
-            journal.withdraw();
-            return Err(error).with_context(cannot_write).context(CannotWrite);
-        }
-        let fence = Arc::new(Fence::new(self.layout.successor(self.id(), launch), self.config.heartbeat));
-        let journal = Arc::new(Mutex::new(journal));
-        let heartbeat = match self.start_heartbeat(&journal, &fence) {
-            Ok(heartbeat) => heartbeat,
-            Err(error) => return Err(cannot_start(&journal, error)),
-        };
-        if let Err(error) = pulse::sync(&journal) {
-            drop(heartbeat);
-            locked(&journal).withdraw();
-            return Err(error).with_context(cannot_write).context(CannotWrite);
-        }
+        let launch = journal.launch();
+        let (journal, fence, heartbeat) = self.begin_journal(journal, begun)?;
         if launch > 1 {
             remove_leftovers(&self.layout.results(self.id()), Duration::ZERO);
             remove_leftovers(&self.layout.inputs(), ABANDONED);
@@ -207,6 +107,32 @@ impl Launcher<'_> {
             settings,
             scratch,
         })
+    }
+
+    /// Shows others at once, and from here on, that this launch runs.
+    fn begin_journal(
+        &self,
+        mut journal: JournalWriter,
+        begun: &LaunchBegun,
+    ) -> anyhow::Result<(SharedJournalWriter, Arc<Fence>, Heartbeat<JournalWriter>)> {
+        journal.add(&Event::Run(Box::new(begun.clone())));
+        let path = journal.path().to_owned();
+        let cannot_write = || format!("can't write the journal {}", path.display());
+        if let Err(error) = journal.commit() {
+            journal.withdraw();
+            return Err(error).with_context(cannot_write).context(CannotWrite);
+        }
+        let successor = self.layout.successor(self.id(), journal.launch());
+        let fence = Arc::new(Fence::new(successor, self.config.heartbeat));
+        let journal = Arc::new(Mutex::new(journal));
+        let heartbeat =
+            self.start_heartbeat(&journal, &fence).map_err(|error| cannot_start(&journal, error))?;
+        if let Err(error) = pulse::sync(&journal) {
+            drop(heartbeat);
+            locked(&journal).withdraw();
+            return Err(error).with_context(cannot_write).context(CannotWrite);
+        }
+        Ok((journal, fence, heartbeat))
     }
 
     /// Lets the journal grow from here on, unless a newer launch began while this process was frozen.
@@ -327,28 +253,6 @@ impl Launcher<'_> {
         }
     }
 
-    /// Tells of scripts that are not what they were when results were made.
-    fn say_changed_files(&self, history: &JournalState, now: &[NamedFile]) {
-        let mut made = RecordsByContent::default();
-        for launch in &history.launches {
-            let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice());
-            made.add(files.unwrap_or_default(), launch.ok);
-        }
-        let listed = &self.list.header().command_files;
-        for file in now {
-            let name = units::path(&file.name.0);
-            let is_other = listed.iter().any(|old| old.name == file.name && old.blake3 != file.blake3);
-            match made.by_others(file) {
-                0 if is_other => self.console.warn(&format!("{name} has changed since the run was begun")),
-                0 => {}
-                others => {
-                    let results = units::count(others, "result");
-                    self.console.warn(&format!("{name} has changed since this replica produced {results}"));
-                }
-            }
-        }
-    }
-
     fn write_loss(
         &self,
         recorder: &Recorder,
@@ -378,55 +282,6 @@ impl Launcher<'_> {
     pub(super) fn memory_limit(&self) -> Option<u64> {
         self.config.memory.as_ref().map(MemoryGroup::limit)
     }
-
-    /// What the container may use: `8 CPUs, 32 GiB`.
-    fn limits_in_words(&self) -> String {
-        let cpus = ((self.config.cpus * 100.0).round() / 100.0).to_string();
-        let unit = if cpus == "1" { "CPU" } else { "CPUs" };
-        match &self.config.memory {
-            Some(memory) => format!("{cpus} {unit}, {}", units::bytes(memory.limit())),
-            None => format!("{cpus} {unit}"),
-        }
-    }
-
-    fn say_start(
-        &self,
-        launch: u32,
-        share: &Share,
-        due: &Pending,
-        done_before: u64,
-        caution: Option<&ConcurrencyCap>,
-    ) {
-        let tasks = due.len();
-        let header = self.list.header();
-        let mut text = format!(
-            "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {}{} at a time ({}), results in {}",
-            env!("CARGO_PKG_VERSION"),
-            self.config.identity.replica,
-            header.run,
-            share.len(),
-            units::count(header.count, "file"),
-            if self.config.jobs_rule == JobsRule::Measured && self.config.jobs > 1 { "up to " } else { "" },
-            units::count(self.config.jobs as u64, "task"),
-            self.limits_in_words(),
-            self.layout.root().display()
-        );
-        if share.is_empty() {
-            text.push_str(&format!("\n{}", self.no_share()));
-        }
-        if done_before > 0 || tasks != share.len() {
-            text.push_str(&format!("\n{done_before} done before, {tasks} to run"));
-        }
-        text.push_str(&later(due));
-        let side_by_side = due.tasks.ordinary.len() + due.tasks.suspects.len();
-        if let Some(ConcurrencyCap { jobs, why }) = caution.filter(|caution| caution.jobs < side_by_side) {
-            text.push_str(&format!("\n{jobs} at a time: {why}"));
-        }
-        if !self.config.identity.is_given {
-            text.push_str("\nneither --replica-id nor REPLICA_ID is set: this replica takes all files");
-        }
-        self.console.say(Verbosity::Normal, Tone::Plain, &text);
-    }
 }
 
 /// Ends a journal whose launch can't begin a task after all, for an error that is given back.
@@ -442,28 +297,6 @@ fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::
     // The error at hand is the one to be told.
     let _ = journal.commit();
     error
-}
-
-/// Lines about tasks that run last.
-fn later(due: &Pending) -> String {
-    let mut text = String::new();
-    if due.suspects > 0 {
-        let alone = due.suspects - due.tasks.suspects.len() as u64;
-        text.push_str(&format!(
-            "\n{} running when the container died; run last{}",
-            units::plural(due.suspects, "task was", "tasks were"),
-            match alone {
-                0 => String::new(),
-                alone if alone == due.suspects => ", each alone".to_owned(),
-                alone => format!(", {alone} of them each alone"),
-            }
-        ));
-    }
-    if due.hungry > 0 {
-        let tasks = units::plural(due.hungry, "task", "tasks");
-        text.push_str(&format!("\n{tasks} ran out of memory before; run last, each alone"));
-    }
-    text
 }
 
 /// Tasks that died alone with their container and have no record of it yet, with the attempts begun.

@@ -1,0 +1,125 @@
+//! What a launch says first: what it will run and with what, and what has changed since results were made.
+
+use std::num::NonZeroU32;
+
+use crate::host::limits::JobsRule;
+use crate::journal::state::JournalState;
+use crate::launch::concurrency_cap::ConcurrencyCap;
+use crate::launch::{Launcher, Pending};
+use crate::model::provenance::NamedFile;
+use crate::model::shares::Share;
+use crate::record::command_files::RecordsByContent;
+use crate::report::imbalance;
+use crate::terminal::console::{Tone, Verbosity};
+use crate::units;
+
+impl Launcher<'_> {
+    /// Tells when shares are very uneven and another strategy would do better.
+    pub fn say_imbalance(&self) {
+        let header = self.list.header();
+        let line = NonZeroU32::new(header.replica_count)
+            .and_then(|replicas| imbalance::line(header.strategy, header.count, replicas));
+        if let Some(line) = line {
+            self.console.warn(&line);
+        }
+    }
+
+    pub(super) fn no_share(&self) -> String {
+        let header = self.list.header();
+        let files = units::count(header.count, "file");
+        format!("there are {files} for {} replicas: none is for this one", header.replica_count)
+    }
+
+    /// Tells of scripts that are not what they were when results were made.
+    pub(super) fn say_changed_files(&self, history: &JournalState, now: &[NamedFile]) {
+        let mut made = RecordsByContent::default();
+        for launch in &history.launches {
+            let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice());
+            made.add(files.unwrap_or_default(), launch.ok);
+        }
+        let listed = &self.list.header().command_files;
+        for file in now {
+            let name = units::path(&file.name.0);
+            let is_other = listed.iter().any(|old| old.name == file.name && old.blake3 != file.blake3);
+            match made.by_others(file) {
+                0 if is_other => self.console.warn(&format!("{name} has changed since the run was begun")),
+                0 => {}
+                others => {
+                    let results = units::count(others, "result");
+                    self.console.warn(&format!("{name} has changed since this replica produced {results}"));
+                }
+            }
+        }
+    }
+
+    /// What the container may use: `8 CPUs, 32 GiB`.
+    fn limits_in_words(&self) -> String {
+        let cpus = ((self.config.cpus * 100.0).round() / 100.0).to_string();
+        let unit = if cpus == "1" { "CPU" } else { "CPUs" };
+        match &self.config.memory {
+            Some(memory) => format!("{cpus} {unit}, {}", units::bytes(memory.limit())),
+            None => format!("{cpus} {unit}"),
+        }
+    }
+
+    pub(super) fn say_start(
+        &self,
+        launch: u32,
+        share: &Share,
+        due: &Pending,
+        done_before: u64,
+        caution: Option<&ConcurrencyCap>,
+    ) {
+        let tasks = due.len();
+        let header = self.list.header();
+        let mut text = format!(
+            "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {}{} at a time ({}), results in {}",
+            env!("CARGO_PKG_VERSION"),
+            self.config.identity.replica,
+            header.run,
+            share.len(),
+            units::count(header.count, "file"),
+            if self.config.jobs_rule == JobsRule::Measured && self.config.jobs > 1 { "up to " } else { "" },
+            units::count(self.config.jobs as u64, "task"),
+            self.limits_in_words(),
+            self.layout.root().display()
+        );
+        if share.is_empty() {
+            text.push_str(&format!("\n{}", self.no_share()));
+        }
+        if done_before > 0 || tasks != share.len() {
+            text.push_str(&format!("\n{done_before} done before, {tasks} to run"));
+        }
+        text.push_str(&later(due));
+        let side_by_side = due.tasks.ordinary.len() + due.tasks.suspects.len();
+        if let Some(ConcurrencyCap { jobs, why }) = caution.filter(|caution| caution.jobs < side_by_side) {
+            text.push_str(&format!("\n{jobs} at a time: {why}"));
+        }
+        if !self.config.identity.is_given {
+            text.push_str("\nneither --replica-id nor REPLICA_ID is set: this replica takes all files");
+        }
+        self.console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+}
+
+/// Lines about tasks that run last.
+fn later(due: &Pending) -> String {
+    let mut text = String::new();
+    if due.suspects > 0 {
+        let alone = due.suspects - due.tasks.suspects.len() as u64;
+        text.push_str(&format!(
+            "\n{} running when the container died; run last{}",
+            units::plural(due.suspects, "task was", "tasks were"),
+            match alone {
+                0 => String::new(),
+                alone if alone == due.suspects => ", each alone".to_owned(),
+                alone => format!(", {alone} of them each alone"),
+            }
+        ));
+    }
+    if due.hungry > 0 {
+        let tasks = units::plural(due.hungry, "task", "tasks");
+        text.push_str(&format!("\n{tasks} ran out of memory before; run last, each alone"));
+    }
+    text
+}

@@ -1,0 +1,74 @@
+//! How a share stands before a launch begins.
+
+use anyhow::Context;
+
+use crate::journal::event::ResultsWritten;
+use crate::journal::launches::launches_of;
+use crate::journal::state::JournalState;
+use crate::journal::tail;
+use crate::launch::{Launcher, Pending};
+use crate::liveness::takeover::or_moved_away;
+use crate::model::counts::TaskCounts;
+use crate::model::shares::Share;
+use crate::record::results;
+
+/// What a look at a share showed before a launch begins.
+#[derive(Debug)]
+pub enum ShareStatus {
+    /// Nothing is left to do.
+    Done(TaskCounts),
+    /// Something is, after launches that all ended.
+    Left(Box<JournalState>),
+    /// There was none, or the last one did not say how it ended.
+    Unread,
+}
+
+impl ShareStatus {
+    /// What was read, if that is all that there is before the journal of `launch`: it is long, and is not read again.
+    pub(super) fn history_until(self, launch: u32) -> Option<JournalState> {
+        let Self::Left(history) = self else { return None };
+        let last = history.launches.last()?;
+        let is_all = last.stop.is_some() && last.number.checked_add(1) == Some(launch);
+        is_all.then_some(*history)
+    }
+}
+
+impl Launcher<'_> {
+    /// Whether nothing is left to do of a share and its results file is as it should be.
+    ///
+    /// # Errors
+    /// When journals or the results file can't be read.
+    pub fn look(&self, share: &Share) -> anyhow::Result<ShareStatus> {
+        self.read_share(share).map_err(|error| or_moved_away(self.layout, self.run_id(), error))
+    }
+
+    fn read_share(&self, share: &Share) -> anyhow::Result<ShareStatus> {
+        let Some(last) = launches_of(self.layout, self.id())?.pop() else {
+            return Ok(ShareStatus::Unread);
+        };
+        let journal = self.layout.journal(self.id(), last);
+        let Some(last_words) = tail::last_words(&journal)? else { return Ok(ShareStatus::Unread) };
+        // Where all records are in the results file, there is nothing that only the journals can tell.
+        let promised = last_words.results.filter(|_| last_words.run == self.run_id());
+        if let Some(promised) = promised.filter(|promised| promised.if_all_of(share).is_some())
+            && self.is_current(&promised)?
+        {
+            let (files, without_result) = (share.len(), promised.without_result);
+            let counts = TaskCounts { files, ok: files, without_result, ..TaskCounts::default() };
+            return Ok(ShareStatus::Done(counts));
+        }
+        let history =
+            JournalState::read(self.layout, &self.list.header().run_ref(), self.id(), share.clone(), true)?;
+        let is_done = Pending::of(&history, self.config.rerun).is_empty();
+        let promised = history.current_results().filter(|_| is_done);
+        match promised.map(|promised| self.is_current(promised)).transpose()? {
+            Some(true) => Ok(ShareStatus::Done(history.counts())),
+            Some(false) | None => Ok(ShareStatus::Left(Box::new(history))),
+        }
+    }
+
+    fn is_current(&self, promised: &ResultsWritten) -> anyhow::Result<bool> {
+        results::matches_digest(self.layout, self.id(), promised)
+            .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))
+    }
+}
