@@ -4,43 +4,45 @@
 //! Data flows one way: `cli` → `config` → `discover`, `listing` → `select` → `run` → `record` → `merge` / `report`.
 //! Only `commands` sees them all.
 
-pub mod cli;
-pub mod clock;
-pub mod commands;
-pub mod config;
-pub mod discover;
-pub mod environment;
-pub mod exit_code;
-pub mod host;
-pub mod journal;
-pub mod json;
-pub mod launch;
-pub mod listing;
-pub mod liveness;
-pub mod merge;
-pub mod model;
-pub mod output;
-pub mod process;
-pub mod record;
-pub mod report;
-pub mod run;
-pub mod status;
-pub mod store;
-pub mod template;
-pub mod terminal;
-pub mod text;
-pub mod threads;
-pub mod units;
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod discover;
+mod environment;
+mod exit_code;
+mod host;
+mod journal;
+mod json;
+mod launch;
+mod listing;
+mod liveness;
+mod merge;
+mod model;
+mod output;
+mod process;
+mod record;
+mod report;
+mod run;
+mod status;
+mod store;
+mod template;
+mod terminal;
+#[doc(hidden)]
+pub mod testing;
+mod text;
+mod threads;
+mod units;
 
 use std::ffi::OsString;
 use std::io::Write;
 
 use anyhow::Context;
 
-use crate::cli::Command;
+use crate::cli::Request;
 use crate::commands::Invocation;
-use crate::environment::Environment;
-use crate::exit_code::ExitCode;
+pub use crate::environment::Environment;
+pub use crate::exit_code::ExitCode;
 use crate::host::storage::StorageTrouble;
 use crate::output::{Stdout, StdoutFault};
 use crate::process::init::run_as_init;
@@ -107,28 +109,28 @@ fn dispatch(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<ExitCode> {
-    let command = config::read(argv)?;
-    if !matches!(command, Command::Run(_) | Command::Resume(_)) {
+    let request = config::read(argv)?;
+    if !matches!(request, Request::Run(_) | Request::Resume(_)) {
         signals::restore_requests();
     }
     let invocation = Invocation { argv, environment, out };
-    match command {
+    match request {
         // Supervised from here on: even a job file may lie on storage that does not answer.
-        Command::Run(typed) => {
+        Request::Run(typed) => {
             run_as_init(|stop, descendants| commands::run::run(typed, invocation, stop, descendants))
         }
-        Command::Resume(typed) => {
+        Request::Resume(typed) => {
             run_as_init(|stop, descendants| commands::resume::run(typed, invocation, stop, descendants))
         }
-        Command::Plan(typed) => commands::plan::run(typed, invocation),
-        Command::Merge(args) => commands::merge::run(&args, invocation),
-        Command::Status(args) => commands::status::run(&args, invocation),
-        Command::Logs(args) => commands::logs::run(&args, invocation),
-        Command::Report(args) => commands::report::run(&args, invocation),
-        Command::Reset(args) => commands::reset::run(&args, &invocation),
-        Command::Completions { shell } => {
+        Request::Plan(typed) => commands::plan::run(typed, invocation),
+        Request::Merge(args) => commands::merge::run(&args, invocation),
+        Request::Status(args) => commands::status::run(&args, invocation),
+        Request::Logs(args) => commands::logs::run(&args, invocation),
+        Request::Report(args) => commands::report::run(&args, invocation),
+        Request::Reset(args) => commands::reset::run(&args, &invocation),
+        Request::Completions { shell } => {
             print(&cli::completion_script(shell), "the completion script", invocation.out)
         }
-        Command::Man => print(&cli::manual_page()?, "the manual page", invocation.out),
+        Request::Man => print(&cli::manual_page()?, "the manual page", invocation.out),
     }
 }

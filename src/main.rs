@@ -2,8 +2,7 @@
 
 use std::io::Write;
 
-use canfar_run::environment::Environment;
-use canfar_run::exit_code::ExitCode;
+use canfar_run::{Environment, ExitCode};
 
 fn main() {
     let code = match Environment::of_this_process() {

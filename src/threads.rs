@@ -72,6 +72,7 @@ impl CpuPool {
     }
 
     /// How many work at a time.
+    #[cfg(test)]
     pub fn size(&self) -> usize {
         self.0.as_ref().map_or(1, ThreadPool::current_num_threads)
     }

@@ -7,8 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use canfar_run::discover::{DiscoverError, EntryType, Found, Note, Search, find};
-use canfar_run::text::OsText;
+use canfar_run::testing::{DiscoverError, EntryType, Found, Note, OsText, Search, find};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use canfar_run::discover::{EntryType, NamePattern};
+use canfar_run::testing::{EntryType, NamePattern};
 use fastrand::Rng;
 use serde_json::{Value, json};
 

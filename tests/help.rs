@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use canfar_run::cli::Cli;
+use canfar_run::testing::Cli;
 use clap::CommandFactory;
 
 use crate::support::{Dir, InTime};

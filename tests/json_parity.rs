@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use canfar_run::json::{
+use canfar_run::testing::{
     Elements, ElementsError, JsonError, JsonFault, JsonKind, members, normalise, scan_value, string_text,
 };
 use fastrand::Rng;
@@ -47,7 +47,7 @@ fn rebuilt(document: &[u8], kind: JsonKind) -> Vec<u8> {
     };
     match kind {
         JsonKind::Object => {
-            let member = |member: canfar_run::json::Member<'_>| [member.key, b":", member.value].concat();
+            let member = |member: canfar_run::testing::Member<'_>| [member.key, b":", member.value].concat();
             between("{", &members(document).map(member).collect::<Vec<_>>(), "}")
         }
         JsonKind::Array => {

@@ -3,7 +3,7 @@
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use canfar_run::host::cgroup::Cgroup;
+use canfar_run::testing::Cgroup;
 use serde_json::Value;
 
 use crate::support::{Component, Dir, Run, require};

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use canfar_run::model::shares::Strategy;
+use canfar_run::testing::Strategy;
 use serde_json::{Value, json};
 
 use crate::support::{Dir, Ended};

@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 use std::process::Command;
 
-use canfar_run::model::replica::Replica;
-use canfar_run::model::shares::{Share, Strategy as Sharing, loads, share, shares};
+use canfar_run::testing::{Replica, Share, Strategy as Sharing, loads, share, shares};
 use proptest::prelude::*;
 
 use crate::support::{Component, InTime, python, require};

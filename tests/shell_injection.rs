@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use canfar_run::template::{TaskPlace, Template, shell_quote};
+use canfar_run::testing::{TaskPlace, Template, shell_quote};
 use proptest::prelude::*;
 
 use crate::support::InTime;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::process::Command;
 
-use canfar_run::model::shares::{Strategy, shares};
+use canfar_run::testing::{Strategy, shares};
 use serde_json::Value;
 
 use crate::support::{Component, Dir, InTime, Run, Running, at_once, python, require};

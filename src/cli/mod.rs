@@ -66,7 +66,7 @@ Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tas
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub request: Option<Request>,
     /// Without a subcommand: run.
     #[command(flatten)]
     pub run: Typed<RunArgs>,
@@ -74,7 +74,7 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum Request {
     /// Run this replica's share (the same as no subcommand)
     #[command(
         override_usage = "canfar-run run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...",
@@ -112,14 +112,14 @@ pub enum Command {
     Man,
 }
 
-impl Command {
+impl Request {
     /// Reads a command line (the program's name first).
     ///
     /// # Errors
     /// When it is wrong, and where help or the version was asked for.
     pub fn parse(argv: &[OsString]) -> Result<Self, clap::Error> {
         let cli = Cli::try_parse_from(argv)?;
-        Ok(cli.command.unwrap_or(Self::Run(cli.run)))
+        Ok(cli.request.unwrap_or(Self::Run(cli.run)))
     }
 }
 

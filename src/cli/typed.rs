@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Subcommand};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Request};
 
 /// Options that mean something only together with those of weaker layers.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl<A: Args> Args for Typed<A> {
 
 /// The subcommand of a command line, and the words after its name.
 pub fn subcommand_of(argv: &[OsString]) -> (&str, &[OsString]) {
-    let named = argv.get(1).and_then(|word| word.to_str()).filter(|word| Command::has_subcommand(word));
+    let named = argv.get(1).and_then(|word| word.to_str()).filter(|word| Request::has_subcommand(word));
     match named {
         Some(name) => (name, &argv[2..]),
         None => ("run", argv.get(1..).unwrap_or_default()),

@@ -16,9 +16,9 @@ mod wrong_name;
 
 use std::ffi::OsString;
 
-use crate::cli::Command;
+use crate::cli::Request;
 
-pub use identity::{ReplicaIdentity, SharedIdentity, SharedValue, identify, replica_count};
+pub use identity::{SharedIdentity, identify, replica_count};
 pub use layers::{Layers, layered};
 pub use resumed::{Resumed, refuse_fixed};
 pub use run::{RunConfig, input_spec_of, verbosity_of};
@@ -28,7 +28,7 @@ pub use test_times::heartbeat_times;
 ///
 /// # Errors
 /// When it is wrong, or came apart on its way here; also where help or the version was asked for.
-pub fn read(argv: &[OsString]) -> anyhow::Result<Command> {
+pub fn read(argv: &[OsString]) -> anyhow::Result<Request> {
     mangled_argv::check(argv)?;
-    Command::parse(argv).map_err(|error| usage_errors::explained(error, argv))
+    Request::parse(argv).map_err(|error| usage_errors::explained(error, argv))
 }

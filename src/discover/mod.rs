@@ -24,8 +24,8 @@ mod sizes;
 mod target;
 mod walk;
 
-pub use error::{DiscoverError, NoMatch, Unmatched};
-pub use file_list::{FileList, read_entries};
+pub use error::DiscoverError;
+pub use file_list::read_entries;
 pub use find::find;
 pub use interruptible_reader::InterruptibleReader;
 pub use name_pattern::NamePattern;

@@ -44,7 +44,6 @@ pub enum Event {
 /// The word by which a line names its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "they are those of `Event`")]
 pub enum EventKind {
     Run,
     Start,

@@ -22,8 +22,8 @@ mod scan;
 mod text;
 
 pub use elements::{Element, Elements, ElementsError};
-pub use error::{Inside, JsonError, JsonFault};
+pub use error::{JsonError, JsonFault};
 pub use members::{Member, members};
-pub use normal::{BYTE_ORDER_MARK, Normal, normalise};
-pub use scan::{JsonKind, MAX_DEPTH, Scanned, scan_value};
+pub use normal::{BYTE_ORDER_MARK, normalise};
+pub use scan::{JsonKind, MAX_DEPTH, scan_value};
 pub use text::{exact_text, string_eq, string_text, write_string};

@@ -18,11 +18,11 @@ mod summary;
 mod targets;
 mod write;
 
-pub use earlier::{JoinedResults, MergedDirectory, joined_before, left_out};
+pub use earlier::{MergedDirectory, joined_before, left_out};
 pub use index::{MergeIndex, survey};
 pub use input::MergeDirectory;
-pub use output::{Format, UnknownFormat, partial_name};
-pub use proof::{BrokenFile, Heard, MissingReplica, Proof};
+pub use output::{Format, partial_name};
+pub use proof::{Heard, MissingReplica, Proof};
 pub use resource_usage::ResourceUsage;
 pub use summary::MergeSummary;
 pub use targets::Targets;

@@ -63,8 +63,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-pub use self::header::{DeclaredProduct, Header, InputSpec, Origin, Piece, Settings, TaskCommand, VERSION};
-pub use self::publish::{PreparedList, prepare, publish};
+pub use self::header::{Header, InputSpec, Origin, Settings, TaskCommand};
+pub use self::publish::{prepare, publish};
 
 use self::header::{damaged, is_sealed};
 use self::line::{ReadEntry, checksum, parse_size};

@@ -174,6 +174,7 @@ impl TaskQueue {
 
     /// The next task, once there is one that may start; `None` when there will be none. For slots that keep nothing between
     /// tasks.
+    #[cfg(test)]
     pub fn next(&self) -> Option<Ticket> {
         self.next_for(&mut HoldsWorker(false), || {}).inspect(|_| self.state().holding -= 1)
     }

@@ -7,4 +7,4 @@ mod run_status;
 mod tail_state;
 
 pub use monitor::RunMonitor;
-pub use run_status::{ReplicaState, ReplicaStatus, RunStatus, StatusTotals};
+pub use run_status::{ReplicaState, ReplicaStatus, RunStatus};

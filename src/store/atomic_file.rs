@@ -13,7 +13,7 @@ use crate::store::server_clock::now_at_file_server;
 /// Large writes for a file server, and few of them.
 const BUFFER: usize = 256 * 1024;
 
-/// A file in the making. Dropped before [`AtomicFile::replace`] or [`AtomicFile::publish`] it leaves nothing behind.
+/// A file in the making. Dropped before [`AtomicFile::replace`] it leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
@@ -115,14 +115,6 @@ impl AtomicFile {
     pub fn replace(self) -> io::Result<()> {
         self.finish()?.replace()
     }
-
-    /// Syncs it and puts it at its place unless something is there.
-    ///
-    /// # Errors
-    /// When it can't be written or renamed.
-    pub fn publish(self) -> io::Result<Published> {
-        self.finish()?.publish()
-    }
 }
 
 impl Write for AtomicFile {
@@ -199,7 +191,7 @@ mod tests {
         for (text, published, now) in [("a", Published::New, "a"), ("b", Published::Existing, "a")] {
             let mut file = AtomicFile::create(&target).unwrap();
             file.write_all(text.as_bytes()).unwrap();
-            assert_eq!(file.publish().unwrap(), published);
+            assert_eq!(file.finish().unwrap().publish().unwrap(), published);
             assert_eq!(std::fs::read_to_string(&target).unwrap(), now);
         }
         let mut file = AtomicFile::create(&target).unwrap();

@@ -14,7 +14,6 @@ mod shell;
 mod word;
 
 pub use argv::Template;
-pub use error::{At, Code, ParameterChange, TemplateDoubt, TemplateError, TokenPlace};
 pub use hazard::is_shell;
 pub use placeholder::{TaskPlace, Token};
 pub use quote::{quoted, shell_quote};

@@ -72,7 +72,8 @@ fn of(lexed: Lexed, path: ArgvWord) -> Template {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::{At, Code, ParameterChange, TaskPlace, TemplateDoubt, TokenPlace};
+    use crate::template::TaskPlace;
+    use crate::template::error::{At, Code, ParameterChange, TemplateDoubt, TokenPlace};
 
     fn script(source: &str) -> String {
         let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1 };

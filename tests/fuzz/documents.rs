@@ -1,6 +1,6 @@
 //! JSON that is broken, deep or long: normal in one step, never read twice, the same however it arrives.
 
-use canfar_run::json::{
+use canfar_run::testing::{
     Elements, JsonKind, members, normalise, scan_value, string_eq, string_text, write_string,
 };
 use fastrand::Rng;

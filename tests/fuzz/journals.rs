@@ -2,17 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use canfar_run::journal::event::{
-    AttemptBegun, Event, LaunchProgress, ResultsWritten, StopReason, Stopped, TaskEnded,
+use canfar_run::testing::{
+    AttemptBegun, Cause, Event, JournalState, JournalWriter, LaunchProgress, Layout, Records, ResultsWritten,
+    RunRef, Share, Status, StopReason, Stopped, TaskEnded, TaskState, begun, last_words,
 };
-use canfar_run::journal::records::Records;
-use canfar_run::journal::state::{JournalState, RunRef};
-use canfar_run::journal::tail::{begun, last_words};
-use canfar_run::journal::writer::JournalWriter;
-use canfar_run::model::counts::TaskState;
-use canfar_run::model::outcome::{Cause, Status};
-use canfar_run::model::shares::Share;
-use canfar_run::store::layout::Layout;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

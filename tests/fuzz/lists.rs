@@ -3,11 +3,10 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use canfar_run::model::entries::{Entries, Entry};
-use canfar_run::model::provenance::Process;
-use canfar_run::model::shares::{Share, Strategy as Sharing};
-use canfar_run::record::inputs::{InputList, InputSpec, Origin, Settings, TaskCommand, publish};
-use canfar_run::store::layout::Layout;
+use canfar_run::testing::{
+    Entries, Entry, InputList, InputSpec, Layout, Origin, Process, Settings, Share, Strategy as Sharing,
+    TaskCommand, publish_list,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -36,7 +35,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
         command_files: Vec::new(),
         settings: Settings::default(),
     };
-    publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
+    publish_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
     let read = || -> anyhow::Result<_> {
         let list = InputList::open(&layout)?.unwrap();
         let all = list.entries(&Share::Range(0..list.header().count))?;

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use canfar_run::liveness::heartbeat::HeartbeatTimes;
-use canfar_run::merge::{Format, MergeDirectory, Proof, Targets, survey, write};
-use canfar_run::model::outcome::Status;
-use canfar_run::model::shares::Strategy as Sharing;
-use canfar_run::record::destination::Destination;
+use canfar_run::testing::{
+    Destination, Format, HeartbeatTimes, MergeDirectory, Proof, Status, Strategy as Sharing, Targets, survey,
+    write,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

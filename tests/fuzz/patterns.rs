@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use canfar_run::discover::{NamePattern, fixed_part};
+use canfar_run::testing::{NamePattern, fixed_part};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

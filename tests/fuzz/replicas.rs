@@ -1,7 +1,7 @@
 //! Who am I, from variables in any state: what a few plain rules say, or an error; never a guess.
 
-use canfar_run::config::{SharedIdentity, identify, replica_count};
-use canfar_run::environment::Environment;
+use canfar_run::Environment;
+use canfar_run::testing::{SharedIdentity, identify, replica_count};
 use proptest::prelude::*;
 
 use super::hunt;

@@ -3,10 +3,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use canfar_run::cli::Command;
-use canfar_run::config::{RunConfig, layered, read};
-use canfar_run::environment::Environment;
-use canfar_run::units::{duration, parse_duration, parse_size};
+use canfar_run::Environment;
+use canfar_run::testing::{Request, RunConfig, duration, layered, parse_duration, parse_size, read};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -78,11 +76,11 @@ fn settle(words: &[OsString], environment: &Environment) -> Result<(), String> {
     let argv: Vec<OsString> = std::iter::once("canfar-run".into()).chain(words.iter().cloned()).collect();
     let said = |error: anyhow::Error| format!("{error:#}");
     match read(&argv).map_err(said)? {
-        Command::Run(typed) => {
+        Request::Run(typed) => {
             let (args, layers) = layered(typed, &argv, environment, None).map_err(said)?;
             RunConfig::resolve(&args, layers, environment).map(|_| ()).map_err(said)
         }
-        Command::Plan(typed) => layered(typed, &argv, environment, None).map(|_| ()).map_err(said),
+        Request::Plan(typed) => layered(typed, &argv, environment, None).map(|_| ()).map_err(said),
         _ => Ok(()),
     }
 }

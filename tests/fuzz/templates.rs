@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-use canfar_run::template::{TaskPlace, Template};
+use canfar_run::testing::{TaskPlace, Template};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

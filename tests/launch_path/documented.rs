@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use canfar_run::model::replica::Replica;
-use canfar_run::model::shares::{Strategy, share};
+use canfar_run::testing::{Replica, Strategy, share};
 use serde_json::Value;
 
 use super::client::{Launch, launched_by};

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use canfar_run::model::outcome::Status;
-use canfar_run::model::shares::Strategy;
+use canfar_run::testing::{Status, Strategy};
 
 use super::written::WrittenRun;
 use crate::support::{Dir, InTime};

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use canfar_run::liveness::heartbeat::HeartbeatTimes;
-use canfar_run::merge::{Format, MergeDirectory, MissingReplica, Proof, Targets, survey, write};
-use canfar_run::model::counts::TaskCounts;
-use canfar_run::model::outcome::Status;
-use canfar_run::model::shares::Strategy as Sharing;
-use canfar_run::record::destination::Destination;
+use canfar_run::testing::{
+    Destination, Format, HeartbeatTimes, MergeDirectory, MissingReplica, Proof, Status, Strategy as Sharing,
+    Targets, TaskCounts, survey, write,
+};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -2,19 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use canfar_run::journal::event::{AttemptBegun, Event, LaunchBegun, Limits, StopReason, Stopped, TaskEnded};
-use canfar_run::journal::state::JournalState;
-use canfar_run::journal::writer::JournalWriter;
-use canfar_run::model::entries::{Entries, Entry};
-use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
-use canfar_run::model::provenance::Process;
-use canfar_run::model::replica::Replica;
-use canfar_run::model::shares::{Share, Strategy};
-use canfar_run::record::inputs::{self, Header, InputList, InputSpec, Origin, TaskCommand};
-use canfar_run::record::item::{self, RecordMeta, TaskResult};
-use canfar_run::record::results;
-use canfar_run::store::layout::Layout;
-use canfar_run::text::PathText;
+use canfar_run::testing::{
+    AttemptBegun, Cause, Entries, Entry, Event, Header, InputList, InputSpec, JournalState, JournalWriter,
+    LaunchBegun, Layout, Limits, Origin, PathText, Process, ProcessEnd, RecordMeta, Replica, Settings, Share,
+    Status, StopReason, Stopped, Strategy, TaskCommand, TaskEnded, TaskResult, Usage, build_item,
+    prepare_results, publish_list,
+};
 
 /// A run that has a list.
 pub(crate) struct WrittenRun {
@@ -39,9 +32,9 @@ impl WrittenRun {
             replica_count,
             command: TaskCommand::Argv(Vec::new()),
             command_files: Vec::new(),
-            settings: inputs::Settings::default(),
+            settings: Settings::default(),
         };
-        inputs::publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
+        publish_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
         let list = InputList::open(&layout).unwrap().unwrap();
         Self { layout, list, paths }
     }
@@ -85,7 +78,7 @@ impl WrittenRun {
             log: None,
         };
         let result = TaskResult { json: result.as_bytes().to_vec(), is_object: true, non_finite: 0 };
-        item::build(path, Some(&result), &meta)
+        build_item(path, Some(&result), &meta)
     }
 
     /// Begins a launch of a replica; nobody is at work in it.
@@ -149,7 +142,7 @@ impl WrittenLaunch<'_> {
         let state =
             JournalState::read(&run.layout, &run.header().run_ref(), id, run.share(id), true).unwrap();
         self.journal.add(&Event::ResultsWritten(Box::new(
-            results::prepare(&run.layout, id, &state).unwrap().put().unwrap(),
+            prepare_results(&run.layout, id, &state).unwrap().put().unwrap(),
         )));
         let exit = i32::from(state.counts().unfinished() + state.counts().failed > 0);
         self.journal.add(&Event::Stop(Box::new(Stopped {

@@ -8,12 +8,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use canfar_run::model::entries::{Entries, Entry};
-use canfar_run::model::provenance::Process;
-use canfar_run::model::shares::{Share, Strategy};
-use canfar_run::record::inputs::{self, InputList, InputSpec, Origin, Settings, TaskCommand};
-use canfar_run::store::layout::Layout;
-use canfar_run::text::OsText;
+use canfar_run::testing::{
+    Entries, Entry, InputList, InputSpec, Layout, Origin, OsText, Process, Settings, Share, Strategy,
+    TaskCommand, publish_list,
+};
 
 /// How many replicas.
 pub(super) const REPLICAS: u32 = 512;
@@ -55,7 +53,7 @@ fn publish(layout: &Layout) -> InputList {
             patterns: vec![OsText::from("/arc/projects/survey/raw/**/*.fits")],
             cwd: None,
             exclude: Vec::new(),
-            entry_type: canfar_run::discover::EntryType::File,
+            entry_type: canfar_run::testing::EntryType::File,
         },
         strategy: Strategy::Even,
         replica_count: REPLICAS,
@@ -67,7 +65,7 @@ fn publish(layout: &Layout) -> InputList {
     for index in 0..TASKS {
         entries.push(Entry { size: Some(size(index)), ..Entry::of(&path(index)) }).unwrap();
     }
-    inputs::publish(layout, origin, &entries, &[], &Process::current(None)).unwrap();
+    publish_list(layout, origin, &entries, &[], &Process::current(None)).unwrap();
     InputList::open(layout).unwrap().unwrap()
 }
 
@@ -176,5 +174,5 @@ impl<'a> Writer<'a> {
 }
 
 fn time(ms: i64) -> String {
-    canfar_run::clock::format(jiff::Timestamp::from_millisecond(ms).unwrap())
+    canfar_run::testing::format(jiff::Timestamp::from_millisecond(ms).unwrap())
 }

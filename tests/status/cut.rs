@@ -3,17 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use canfar_run::journal::event::{
-    AttemptBegun, AttemptEnded, Event, LaunchBegun, LaunchProgress, Limits, ResultsWritten, StopReason,
-    Stopped, TaskEnded,
+use canfar_run::testing::{
+    AttemptBegun, AttemptEnded, Cause, Event, HeartbeatTimes, JournalState, JournalWriter, LaunchBegun,
+    LaunchProgress, Limits, Process, ProcessEnd, ReplicaState, ResultsWritten, RunMonitor, Status,
+    StopReason, Stopped, TaskCounts, TaskEnded, Usage,
 };
-use canfar_run::journal::state::JournalState;
-use canfar_run::journal::writer::JournalWriter;
-use canfar_run::liveness::heartbeat::HeartbeatTimes;
-use canfar_run::model::counts::TaskCounts;
-use canfar_run::model::outcome::{Cause, ProcessEnd, Status, Usage};
-use canfar_run::model::provenance::Process;
-use canfar_run::status::{ReplicaState, RunMonitor};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -152,7 +146,7 @@ type Case = (Vec<(Vec<Step>, bool)>, Index);
 fn check((launches, cut): Case) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let paths = (0..TASKS).map(|number| format!("/data/{number}").into()).collect();
-    let run = WrittenRun::new(dir.path(), paths, canfar_run::model::shares::Strategy::Even, 1);
+    let run = WrittenRun::new(dir.path(), paths, canfar_run::testing::Strategy::Even, 1);
     (1..).zip(&launches).for_each(|(number, (steps, stops))| write(&run, number, steps, *stops));
     let path = run.layout.journal(1, u32::try_from(launches.len()).unwrap());
     let whole = std::fs::read(&path).unwrap();

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use canfar_run::discover::{EntryType, Search, find};
+use canfar_run::testing::{EntryType, Search, find};
 use serde_json::{Value, json};
 
 use crate::support::InTime;
