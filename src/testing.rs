@@ -10,7 +10,7 @@ pub use crate::journal::event::{
     AttemptBegun, AttemptEnded, Event, LaunchBegun, LaunchProgress, Limits, ResultsWritten, StopReason,
     Stopped, TaskEnded,
 };
-pub use crate::journal::records::Records;
+pub use crate::journal::record_reader::Records;
 pub use crate::journal::state::{JournalState, RunRef};
 pub use crate::journal::tail::{begun, last_words};
 pub use crate::journal::writer::JournalWriter;

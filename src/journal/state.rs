@@ -9,7 +9,7 @@ use crate::journal::launch_state::{AttemptOver, LaunchState};
 use crate::journal::launches::launches_of;
 use crate::journal::line::JournalLine;
 use crate::journal::reader::{self, BadLine};
-use crate::journal::tasks::TaskTable;
+use crate::journal::task_states::TaskTable;
 use crate::model::counts::TaskCounts;
 use crate::model::outcome::Cause;
 use crate::model::quarantine::SeenUsage;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::error::{Inside, JsonError, JsonFault};
-use super::normal::BYTE_ORDER_MARK;
+use super::normalise::BYTE_ORDER_MARK;
 use super::scan::{JsonKind, Scanned, Scanner, skip_whitespace};
 
 /// How much is read at a time: large enough that the calls cost nothing, also on a network file system.

@@ -17,13 +17,13 @@ mod elements;
 mod error;
 mod grammar;
 mod members;
-mod normal;
+mod normalise;
 mod scan;
 mod text;
 
 pub use elements::{Element, Elements, ElementsError};
 pub use error::{JsonError, JsonFault};
 pub use members::{Member, members};
-pub use normal::{BYTE_ORDER_MARK, normalise};
+pub use normalise::{BYTE_ORDER_MARK, normalise};
 pub use scan::{JsonKind, MAX_DEPTH, scan_value};
 pub use text::{exact_text, string_eq, string_text, write_string};

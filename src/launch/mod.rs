@@ -1,12 +1,12 @@
 //! One launch of a replica, from its journal's first line to its last.
 
-mod agreement;
 mod announcement;
 mod begin;
 mod concurrency_cap;
 mod end;
 mod nothing_to_do;
 mod pending;
+mod run_mismatch;
 mod sequence;
 mod share_status;
 
@@ -17,11 +17,11 @@ use crate::record::inputs::InputList;
 use crate::store::layout::Layout;
 use crate::terminal::console::Console;
 
-pub use agreement::{agree, agree_on_command};
 pub use begin::PreparedLaunch;
 pub use end::{LaunchOutcome, print_json, told};
 pub use nothing_to_do::{changed_since, remarks};
 pub use pending::Pending;
+pub use run_mismatch::{agree, agree_on_command};
 pub use share_status::ShareStatus;
 
 /// The steps of one launch, with what they all need.

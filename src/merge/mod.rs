@@ -7,6 +7,7 @@ mod csv_table;
 mod earlier;
 mod index;
 mod input;
+mod missing;
 mod output;
 mod proof;
 mod reading;

@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::exit_code::CannotGoOn;
-use crate::journal::records::Records;
+use crate::journal::record_reader::Records;
 use crate::journal::state::JournalState;
-use crate::journal::tasks::TaskNote;
+use crate::journal::task_states::TaskNote;
 use crate::json::{self, Element, Elements};
 use crate::merge::input::{FileIdentity, MergeDirectory, MergeInput, MergeInputKind};
 use crate::model::index_ranges::IndexRanges;

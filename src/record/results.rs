@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::journal::event::ResultsWritten;
-use crate::journal::records::Records;
+use crate::journal::record_reader::Records;
 use crate::journal::state::JournalState;
-use crate::journal::tasks::TaskNote;
+use crate::journal::task_states::TaskNote;
 use crate::model::counts::TaskState;
 use crate::model::index_ranges::IndexRanges;
 use crate::record::item;

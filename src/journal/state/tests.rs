@@ -4,7 +4,7 @@ use super::{JournalState, Problem, RunRef};
 use crate::journal::event::{
     AttemptBegun, AttemptEnded, Event, LaunchBegun, LaunchProgress, Limits, TaskEnded,
 };
-use crate::journal::records::Records;
+use crate::journal::record_reader::Records;
 use crate::journal::writer::{self, JournalWriter};
 use crate::model::counts::TaskState;
 use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};

@@ -8,7 +8,7 @@ use anyhow::bail;
 use crate::discover::sizes_where_told;
 use crate::journal::launch_state::LaunchEnd;
 use crate::journal::launches::last_launches;
-use crate::journal::tasks::TaskNote;
+use crate::journal::task_states::TaskNote;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
 use crate::model::counts::TaskCounts;

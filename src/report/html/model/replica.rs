@@ -1,8 +1,8 @@
 //! What one replica did: its tasks, failures, launches and what was odd about its journals.
 
-use crate::journal::records::Records;
+use crate::journal::record_reader::Records;
 use crate::journal::state::JournalState;
-use crate::journal::tasks::TaskNote;
+use crate::journal::task_states::TaskNote;
 use crate::model::counts::TaskState;
 use crate::model::entries::Entries;
 use crate::model::shares::Share;

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use anyhow::Context;
 
 use crate::exit_code::CannotGoOn;
-use crate::journal::tasks::TaskNote;
+use crate::journal::task_states::TaskNote;
 use crate::journal::writer::RecordSpan;
 use crate::store::layout::Layout;
 
