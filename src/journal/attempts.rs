@@ -29,6 +29,7 @@ pub fn attempts_of(
         reader::read(&layout.journal(replica_id, launch), |line| {
             if let Event::Attempt(ended) = &line.event
                 && line.run == run
+                && ended.status.is_some()
                 && wanted(ended.index)
             {
                 attempts.push(PastAttempt { launch, ended: ended.clone() });

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
-use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
+use crate::model::outcome::{Cause, LogSpan, Status};
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::model::usage::UsageFigures;
@@ -67,8 +67,8 @@ impl EventKind {
             Self::Start => Event::Start(Deserialize::deserialize(rest)?),
             Self::NotStarted => Event::NotStarted(Deserialize::deserialize(rest)?),
             Self::Interrupted => Event::Interrupted(Deserialize::deserialize(rest)?),
-            Self::Attempt => AttemptFields::deserialize(rest)?.into(),
-            Self::End => EndFields::deserialize(rest)?.into(),
+            Self::Attempt => Event::Attempt(Deserialize::deserialize(rest)?),
+            Self::End => Event::End(Deserialize::deserialize(rest)?),
             Self::Alive => Event::Alive(Deserialize::deserialize(rest)?),
             Self::ResultsWritten => Event::ResultsWritten(Deserialize::deserialize(rest)?),
             Self::Stop => Event::Stop(Deserialize::deserialize(rest)?),
@@ -164,94 +164,55 @@ pub struct TaskNamed {
 }
 
 /// An attempt that ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+// Not made of the structures that it comes from: members that are flattened would be gathered first, each in memory of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttemptEnded {
     /// The task's index in the list.
     pub index: u64,
     /// Which attempt of the task it was, from 1.
     pub attempt: u32,
-    /// Ok or failed.
-    pub status: Status,
+    /// Ok or failed; `None` for a word of a later version.
+    #[serde(default, deserialize_with = "known_or_none")]
+    pub status: Option<Status>,
     /// Why it failed.
     pub cause: Option<Cause>,
-    /// How its process ended.
-    #[serde(flatten)]
-    pub end: ProcessEnd,
-    /// What it used.
-    #[serde(flatten)]
-    pub usage: Usage,
+    /// Its process's exit code, if it exited.
+    pub exit_code: Option<i32>,
+    /// The signal that ended its process, if one did.
+    pub signal: Option<i32>,
+    /// Wall time, seconds.
+    #[serde(default)]
+    pub duration_s: f64,
+    /// CPU time, seconds.
+    #[serde(default)]
+    pub cpu_s: f64,
+    /// Resident memory of its largest process, bytes.
+    pub max_rss_bytes: Option<u64>,
     /// The most memory that all its processes together were seen to have, bytes; left out where nobody looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree_bytes: Option<u64>,
     /// Where its output is kept.
     pub log: Option<LogSpan>,
     /// Processes it left behind, which were killed.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub left_processes: u32,
 }
 
-/// An [`AttemptEnded`] as it is read: members that are flattened would be gathered first, in memory of their own.
-#[derive(Deserialize)]
-struct AttemptFields {
-    index: u64,
-    attempt: u32,
-    #[serde(default, deserialize_with = "known_or_none")]
-    status: Option<Status>,
-    cause: Option<Cause>,
-    #[serde(default)]
-    exit_code: Option<i32>,
-    #[serde(default)]
-    signal: Option<i32>,
-    #[serde(default)]
-    duration_s: f64,
-    #[serde(default)]
-    cpu_s: f64,
-    #[serde(default)]
-    max_rss_bytes: Option<u64>,
-    #[serde(default)]
-    tree_bytes: Option<u64>,
-    #[serde(default)]
-    log: Option<LogSpan>,
-    #[serde(default)]
-    left_processes: u32,
-}
-
-impl From<AttemptFields> for Event {
-    fn from(read: AttemptFields) -> Self {
-        // A word of a later version: the attempt has ended, and more is not known.
-        let Some(status) = read.status else { return Self::Interrupted(TaskNamed { index: read.index }) };
-        Self::Attempt(AttemptEnded {
-            index: read.index,
-            attempt: read.attempt,
-            status,
-            cause: read.cause,
-            end: ProcessEnd { exit_code: read.exit_code, signal: read.signal },
-            usage: Usage {
-                duration_s: read.duration_s,
-                cpu_s: read.cpu_s,
-                max_rss_bytes: read.max_rss_bytes,
-            },
-            tree_bytes: read.tree_bytes,
-            log: read.log,
-            left_processes: read.left_processes,
-        })
-    }
-}
-
 /// A task that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskEnded {
     /// The task's index in the list.
     pub index: u64,
-    /// Ok or failed.
-    pub status: Status,
+    /// Ok or failed; `None` for a word of a later version.
+    #[serde(default, deserialize_with = "known_or_none")]
+    pub status: Option<Status>,
     /// Why it failed.
     pub cause: Option<Cause>,
     /// Whether its record takes the place of a failure's, or of a loss: who reads only the end of a journal counts by it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
     /// Whether it is ok and has no result, although one was expected.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_result: bool,
 }
 
@@ -259,31 +220,10 @@ impl TaskEnded {
     /// How the task stands by it.
     pub fn state(&self) -> TaskState {
         match (self.status, self.cause) {
-            (Status::Ok, _) => TaskState::Ok,
-            (Status::Failed, Some(Cause::Lost)) => TaskState::Lost,
-            (Status::Failed, _) => TaskState::Failed,
-        }
-    }
-}
-
-/// A [`TaskEnded`] as it is read.
-#[derive(Deserialize)]
-struct EndFields {
-    index: u64,
-    #[serde(default, deserialize_with = "known_or_none")]
-    status: Option<Status>,
-    cause: Option<Cause>,
-    #[serde(default)]
-    replaces: bool,
-    #[serde(default)]
-    no_result: bool,
-}
-
-impl From<EndFields> for Event {
-    fn from(EndFields { index, status, cause, replaces, no_result }: EndFields) -> Self {
-        match status {
-            Some(status) => Self::End(TaskEnded { index, status, cause, replaces, no_result }),
-            None => Self::Interrupted(TaskNamed { index }),
+            (None, _) => TaskState::Unfinished,
+            (Some(Status::Ok), _) => TaskState::Ok,
+            (Some(Status::Failed), Some(Cause::Lost)) => TaskState::Lost,
+            (Some(Status::Failed), _) => TaskState::Failed,
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::journal::event::{
 };
 use crate::journal::line::{JournalLine, WrittenTime};
 use crate::model::counts::{TaskCounts, TaskState};
-use crate::model::outcome::Status;
 use crate::model::quarantine::share_of_memory;
 
 /// An attempt that has begun and not ended.
@@ -135,13 +134,17 @@ impl LaunchState {
         self.results = None;
         // The attempt has said that it ended, but for one whose line can't be read.
         self.running.remove(&ended.index);
+        let state = ended.state();
+        if state == TaskState::Unfinished {
+            return;
+        }
         self.ended += 1;
         self.left = self.left.map(|left| left.saturating_sub(1));
-        let is_ok = ended.status == Status::Ok;
+        let is_ok = state == TaskState::Ok;
         self.ok += u64::from(is_ok);
         self.counts.without_result += u64::from(ended.no_result && is_ok);
         let before = if ended.replaces { TaskState::Failed } else { TaskState::Unfinished };
-        self.counts.change(before, ended.state());
+        self.counts.change(before, state);
     }
 
     /// By index, the attempts that were seen to begin and not to end.

@@ -155,7 +155,7 @@ mod tests {
     use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchProgress, TaskEnded};
     use crate::journal::line::LineReader;
     use crate::journal::writer::JournalWriter;
-    use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
+    use crate::model::outcome::{Cause, Status};
 
     fn written(path: &std::path::Path) -> Vec<u8> {
         let mut journal = JournalWriter::create(path, "run", 1).unwrap();
@@ -168,19 +168,17 @@ mod tests {
             journal.add(&Event::Attempt(AttemptEnded {
                 index,
                 attempt: 1,
-                status,
+                status: Some(status),
                 cause,
-                end: ProcessEnd::default(),
-                usage: Usage { max_rss_bytes: Some(index), ..Usage::default() },
+                max_rss_bytes: Some(index),
                 tree_bytes: (index % 5 == 0).then_some(index),
-                log: None,
-                left_processes: 0,
+                ..AttemptEnded::default()
             }));
             journal.add(&Event::Alive(LaunchProgress::default()));
             let long = if index == 5000 { 3 * BLOCK } else { 30 };
             let record = format!("{{\"s\":\"\\\\\\\",\\\"check\\\":{}\"}}", "x".repeat(long));
             journal.add_end(
-                TaskEnded { index, status, cause, replaces: false, no_result: false },
+                TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false },
                 record.as_bytes(),
             );
         }

@@ -158,7 +158,7 @@ impl JournalState {
             Event::Attempt(ended) => {
                 self.tasks.end_attempt(ended.index, ended.cause);
                 if ended.cause != Some(Cause::Oom) {
-                    self.seen.add(ended.tree_bytes.or(ended.usage.max_rss_bytes));
+                    self.seen.add(ended.tree_bytes.or(ended.max_rss_bytes));
                 }
             }
             Event::End(ended) => {

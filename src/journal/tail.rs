@@ -286,7 +286,7 @@ mod tests {
     use crate::model::outcome::Status;
 
     fn ended(index: u64) -> TaskEnded {
-        TaskEnded { index, status: Status::Ok, cause: None, replaces: false, no_result: false }
+        TaskEnded { index, status: Some(Status::Ok), cause: None, replaces: false, no_result: false }
     }
 
     #[test]

@@ -133,8 +133,11 @@ impl TaskTable {
 
     /// Notes a record that lies in the journal of a replica's launch.
     pub fn end(&mut self, ended: TaskEnded, (replica, launch): (u32, u32), span: RecordSpan) {
-        self.end_attempt(ended.index, ended.cause);
         let state = ended.state();
+        if state == TaskState::Unfinished {
+            return;
+        }
+        self.end_attempt(ended.index, ended.cause);
         let before = self.get(ended.index);
         let RecordSpan { offset, bytes } = span;
         let no_result = state == TaskState::Ok && ended.no_result;

@@ -39,7 +39,7 @@ pub fn attempt(told: &LogsJson<'_>, output: Option<KeptOutput>, out: &mut dyn Wr
         ended.attempt,
         told.replica,
         how(ended),
-        units::duration(Duration::try_from_secs_f64(ended.usage.duration_s).unwrap_or_default())
+        units::duration(Duration::try_from_secs_f64(ended.duration_s).unwrap_or_default())
     )?;
     let Some(mut output) = output else {
         writeln!(out, "    no output is kept: {}", not_kept(ended.status))?;
@@ -55,20 +55,22 @@ pub fn attempt(told: &LogsJson<'_>, output: Option<KeptOutput>, out: &mut dyn Wr
 }
 
 /// Why an attempt that ended has no kept output.
-pub fn not_kept(status: Status) -> &'static str {
+pub fn not_kept(status: Option<Status>) -> &'static str {
     match status {
-        Status::Ok => "it printed none, or the run keeps that of failed tasks only (--logs all keeps all)",
-        Status::Failed => "it printed none, or --logs none was given",
+        Some(Status::Ok) => {
+            "it printed none, or the run keeps that of failed tasks only (--logs all keeps all)"
+        }
+        _ => "it printed none, or --logs none was given",
     }
 }
 
 fn how(ended: &AttemptEnded) -> String {
     let cause = ended.cause.map_or("failed", crate::model::outcome::Cause::name);
-    match (ended.status, ended.end.exit_code, ended.end.signal) {
-        (Status::Ok, ..) => "ok".to_owned(),
-        (Status::Failed, Some(0), _) | (Status::Failed, None, None) => format!("failed ({cause})"),
-        (Status::Failed, Some(code), _) => format!("failed ({cause}, exit code {code})"),
-        (Status::Failed, None, Some(signal)) => format!("failed ({cause}, {})", units::signal(signal)),
+    match (ended.status, ended.exit_code, ended.signal) {
+        (Some(Status::Ok), ..) => "ok".to_owned(),
+        (_, Some(0), _) | (_, None, None) => format!("failed ({cause})"),
+        (_, Some(code), _) => format!("failed ({cause}, exit code {code})"),
+        (_, None, Some(signal)) => format!("failed ({cause}, {})", units::signal(signal)),
     }
 }
 

@@ -266,7 +266,7 @@ impl Recorder {
         record: Option<Vec<u8>>,
     ) -> io::Result<()> {
         let index = attempt.index;
-        let status = executed.status();
+        let status = Some(executed.status());
         let (mut kept, mut journal) = self.writable()?;
         kept.running = kept.running.saturating_sub(1);
         journal.add(&Event::Attempt(AttemptEnded {
@@ -274,8 +274,11 @@ impl Recorder {
             attempt: attempt.number,
             status,
             cause: executed.failure.as_ref().map(|failure| failure.cause),
-            end: executed.end,
-            usage: executed.usage,
+            exit_code: executed.end.exit_code,
+            signal: executed.end.signal,
+            duration_s: executed.usage.duration_s,
+            cpu_s: executed.usage.cpu_s,
+            max_rss_bytes: executed.usage.max_rss_bytes,
             tree_bytes: executed.tree_bytes,
             log,
             left_processes: executed.left_processes,
@@ -384,8 +387,8 @@ impl Recorder {
     pub fn write_record(&self, index: u64, cause: Cause, record: &[u8]) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
         let replaces = kept.has_failed(index);
-        let ended =
-            TaskEnded { index, status: Status::Failed, cause: Some(cause), replaces, no_result: false };
+        let (status, cause) = (Some(Status::Failed), Some(cause));
+        let ended = TaskEnded { index, status, cause, replaces, no_result: false };
         let span = journal.add_end(ended, record);
         journal.commit()?;
         kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);

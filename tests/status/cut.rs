@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use canfar_run::testing::{
     AttemptBegun, AttemptEnded, Cause, Event, HeartbeatTimes, JournalState, JournalWriter, LaunchBegun,
-    LaunchProgress, Limits, Process, ProcessEnd, ReplicaState, ResultsWritten, RunMonitor, Status,
-    StopReason, Stopped, TaskCounts, TaskEnded, Usage,
+    LaunchProgress, Limits, Process, ReplicaState, ResultsWritten, RunMonitor, Status, StopReason, Stopped,
+    TaskCounts, TaskEnded,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -58,7 +58,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
         if note.state.status() == Some(Status::Failed) && !note.has_record() {
             let ended = TaskEnded {
                 index,
-                status: Status::Failed,
+                status: Some(Status::Failed),
                 cause: Some(Cause::Lost),
                 replaces: true,
                 no_result: false,
@@ -102,17 +102,13 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
                 journal.add(&Event::Attempt(AttemptEnded {
                     index,
                     attempt: 1,
-                    status,
+                    status: Some(status),
                     cause,
-                    end: ProcessEnd::default(),
-                    usage: Usage::default(),
-                    tree_bytes: None,
-                    log: None,
-                    left_processes: 0,
+                    ..AttemptEnded::default()
                 }));
                 let replaces = known.insert(index, status) == Some(Status::Failed);
                 journal.add_end(
-                    TaskEnded { index, status, cause, replaces, no_result: false },
+                    TaskEnded { index, status: Some(status), cause, replaces, no_result: false },
                     b"{\"event\":\"alive\"}",
                 );
             }

@@ -7,7 +7,7 @@ use crate::journal::event::{
 use crate::journal::record_reader::Records;
 use crate::journal::writer::{self, JournalWriter};
 use crate::model::counts::TaskState;
-use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
+use crate::model::outcome::{Cause, Status};
 use crate::model::provenance::Process;
 use crate::model::quarantine::{SeenUsage, Suspect};
 use crate::model::shares::Share;
@@ -27,7 +27,10 @@ fn start(journal: &mut JournalWriter, index: u64, alone: bool) {
 
 fn end(journal: &mut JournalWriter, index: u64, status: Status, record: &str) {
     let cause = (status == Status::Failed).then_some(Cause::Exit);
-    journal.add_end(TaskEnded { index, status, cause, replaces: false, no_result: false }, record.as_bytes());
+    journal.add_end(
+        TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false },
+        record.as_bytes(),
+    );
 }
 
 /// A line with the checksum that one with a record needs.
@@ -165,13 +168,11 @@ fn what_ran_out_of_memory_is_to_run_alone_and_its_use_is_not_what_others_are_jud
         written.add(&Event::Attempt(AttemptEnded {
             index,
             attempt: 1,
-            status: Status::Failed,
+            status: Some(Status::Failed),
             cause: Some(cause),
-            end: ProcessEnd::default(),
-            usage: Usage { max_rss_bytes, ..Usage::default() },
+            max_rss_bytes,
             tree_bytes,
-            log: None,
-            left_processes: 0,
+            ..AttemptEnded::default()
         }));
     };
     attempt(10, Cause::Oom, Some(9000), Some(9000));

@@ -90,12 +90,11 @@ impl Timeline {
     pub(super) fn take(&mut self, launch: &LaunchState, line: &JournalLine<'_>, over: AttemptOver<'_>) {
         let end = match over.ended {
             None => AttemptSpanEnd::Cut,
-            Some(ended) if ended.status == Status::Ok && ended.cause.is_none() => AttemptSpanEnd::Ok,
+            Some(ended) if ended.status == Some(Status::Ok) && ended.cause.is_none() => AttemptSpanEnd::Ok,
             Some(_) => AttemptSpanEnd::Failed,
         };
-        let took = over.ended.map(|ended| units::millis(ended.usage.duration_s));
-        self.used.entry(launch.number).or_default().cpu_s +=
-            over.ended.map_or(0.0, |ended| ended.usage.cpu_s);
+        let took = over.ended.map(|ended| units::millis(ended.duration_s));
+        self.used.entry(launch.number).or_default().cpu_s += over.ended.map_or(0.0, |ended| ended.cpu_s);
         self.add(launch, over.index, over.begun, line.written, took, end);
     }
 
