@@ -12,7 +12,7 @@ const BUFFER: usize = 256 * 1024;
 /// One element as it stands in the document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Element<'a> {
-    /// Its bytes without whitespace around it; not yet [normalised](super::normalise).
+    /// Its bytes without whitespace around it; not yet [normalised](super::normalise()).
     pub text: &'a [u8],
     /// The byte of the document at which it begins.
     pub offset: u64,
