@@ -19,17 +19,26 @@ struct Line<'a> {
     /// Empty where there is a `path_base64`: no entry is empty, and an `Option` would never borrow.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     path: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path_base64: Option<String>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    path_base64: Option<&'a str>,
     /// Empty where there is none.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     rel: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rel_base64: Option<String>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    rel_base64: Option<&'a str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     row: Option<&'a RawValue>,
+}
+
+/// A line as most are, which is read in half the time.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainLine<'a> {
+    path: &'a str,
+    #[serde(default)]
+    size: Option<u64>,
 }
 
 /// Appends the line of an entry.
@@ -40,6 +49,7 @@ pub(super) fn write_line(lines: &mut Vec<u8>, entry: Entry<'_>) -> anyhow::Resul
     let ((path, path_base64), (rel, rel_base64)) = (members(Some(entry.path)), members(entry.rel));
     let row: Option<&RawValue> = entry.row.map(serde_json::from_slice).transpose()?;
     ensure!(row.is_none_or(|row| !row.get().contains('\n')), "a row has several lines");
+    let (path_base64, rel_base64) = (path_base64.as_deref(), rel_base64.as_deref());
     serde_json::to_writer(&mut *lines, &Line { path, path_base64, rel, rel_base64, size: entry.size, row })?;
     lines.push(b'\n');
     Ok(())
@@ -69,6 +79,11 @@ impl<'a> ReadEntry<'a> {
     /// # Errors
     /// When it is no line of a list.
     pub(super) fn parse(line: &'a [u8], index: u64) -> anyhow::Result<Self> {
+        if let Ok(PlainLine { path, size }) = serde_json::from_slice(line)
+            && !path.is_empty()
+        {
+            return Ok(Self { path: Cow::Borrowed(OsStr::new(path)), size, rel: None, row: None });
+        }
         let line: Line<'a> =
             serde_json::from_slice(line).with_context(|| format!("entry {index} is not a list entry"))?;
         let wrong = |error: String| anyhow!("entry {index}: {error}");
@@ -92,9 +107,9 @@ impl<'a> ReadEntry<'a> {
 }
 
 /// What [`members`] were made of.
-fn os_text(text: Cow<'_, str>, base64: Option<String>) -> Result<Option<Cow<'_, OsStr>>, String> {
+fn os_text<'a>(text: Cow<'a, str>, base64: Option<&str>) -> Result<Option<Cow<'a, OsStr>>, String> {
     Ok(match (base64, text) {
-        (Some(base64), _) => Some(Cow::Owned(text::decode(&base64)?)),
+        (Some(base64), _) => Some(Cow::Owned(text::decode(base64)?)),
         (None, text) if text.is_empty() => None,
         (None, Cow::Borrowed(text)) => Some(Cow::Borrowed(OsStr::new(text))),
         (None, Cow::Owned(text)) => Some(Cow::Owned(OsString::from(text))),
