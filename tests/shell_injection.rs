@@ -39,7 +39,7 @@ fn worst_name() -> Vec<u8> {
 }
 
 /// A script, and what it is to write, each word as [`Template::from_argv`] renders it and followed by a NUL byte.
-const SCRIPTS: [(&str, &[&str]); 30] = [
+const SCRIPTS: [(&str, &[&str]); 31] = [
     ("printf '%s\\0' {}", &["{}"]),
     (
         "printf '%s\\0' {} {/} {//} {.} {/.} {:} {/:} {rel} {index} {slot} {replica}",
@@ -47,9 +47,12 @@ const SCRIPTS: [(&str, &[&str]); 30] = [
     ),
     ("printf '%s\\0' a{}b{/}'c '\"d \"{}", &["a{}b{/}c d {}"]),
     ("printf '%s\\0' \"$1\" {} \"a $1\"", &["{}", "{}", "a {}"]),
-    ("printf '%s\\0' \"$(printf '%s.' {})\"", &["{}."]),
-    ("printf '%s\\0' \"a $(printf '%s.' \"$(printf '%s.' {})\" {/}) b\"", &["a {}..{/}. b"]),
-    ("x=$(printf '%s.' {}); printf '%s\\0' \"${x%.}\" {/}", &["{}", "{/}"]),
+    ("printf '%s\\0' \"$(printf '%s.' \"$1\")\" {/}", &["{}.", "{/}"]),
+    (
+        "b={/}; printf '%s\\0' \"a $(printf '%s.' \"$(printf '%s.' \"$1\")\" \"$b\") b\" {}",
+        &["a {}..{/}. b", "{}"],
+    ),
+    ("x=$(printf '%s.' \"$1\"); printf '%s\\0' \"${x%.}\" {/}", &["{}", "{/}"]),
     ("p={}:{/.}; printf '%s\\0' \"$p\"", &["{}:{/.}"]),
     ("p={/} sh -c 'printf \"%s\\0\" \"$p\" \"$1\"' sh {}", &["{/}", "{}"]),
     ("env p={/} sh -c 'printf \"%s\\0\" \"$p\"' {}", &["{/}"]),
@@ -65,14 +68,50 @@ const SCRIPTS: [(&str, &[&str]); 30] = [
     ("p={/}; f() { printf '%s\\0' \"$p\" \"$1\"; }; f x", &["{/}", "x"]),
     ("printf '%s\\0' '{{}}' \"{{/}}\" {{index}} \\{} {}", &["{{}}", "{{/}}", "{{index}}", "{{}}", "{}"]),
     ("printf '%s\\0' \\\n  {} # don't \" ` $( {}\nprintf '%s\\0' {/}", &["{}", "{/}"]),
-    ("cat >/dev/null <<E; printf '%s\\0' {}\n$1 `echo {{}}` \" '\nE\nprintf '%s\\0' {/}", &["{}", "{/}"]),
-    ("cat >/dev/null <<'E'; printf '%s\\0' {}\n$(touch pwned) ` \" '\nE\nprintf '%s\\0' {/}", &["{}", "{/}"]),
-    ("cat <<-E && printf '%s\\0' {}\n\t$1.\n\tE\nprintf '%s\\0' {/}", &["{}.\n{}", "{/}"]),
-    ("x=$(cat <<E\n) \" '\nE\n); printf '%s\\0' \"$x\" {}", &[") \" '", "{}"]),
-    ("printf '%s\\0' `echo \"a )\"` $((1 + (2 * 3))) ${x:-'a b'} {}", &["a", ")", "7", "a b", "{}"]),
+    (
+        "printf '%s\\0' {} {/}; cat >/dev/null <<E\n$1 `echo {{}}` \" '\nE\nprintf '%s\\0' \"$1\"",
+        &["{}", "{/}", "{}"],
+    ),
+    ("b={/}\ncat >/dev/null <<'E'\n$(touch pwned) ` \" '\nE\nprintf '%s\\0' \"$1\" \"$b\"", &["{}", "{/}"]),
+    ("printf '%s\\0' {} && cat <<-E && printf '\\0'\n\t$1.\n\tE\n", &["{}", "{}.\n"]),
+    ("p={}; x=$(cat <<E\n) \" '\nE\n); printf '%s\\0' \"$x\" \"$p\"", &[") \" '", "{}"]),
+    (
+        "printf '%s\\0' {}; x=$(case a in (a) echo b;; esac) y=`echo '\\'`; printf '%s\\0' \"$x\"",
+        &["{}", "b"],
+    ),
+    ("printf '%s\\0' `echo \"a\"` $((1 + (2 * 3))) \"${x:-a}\" {}", &["a", "7", "a", "{}"]),
     ("mkdir d && printf '%s\\0' {} > d/{replica}.{index}; cat d/*", &["{}"]),
     ("printf a > ./{/.}.txt; [ -f ./{/.}.txt ] && [ -s ./{/.}.txt ] && printf '%s\\0' {/.}", &["{/.}"]),
     ("printf '%s\\0' {} >&2; printf '%s\\0' {/} 3>&1", &["{/}"]),
+];
+
+/// Scripts with a placeholder where none can stand, each with what is written instead, as its error says.
+const REWRITTEN: [(&str, &str, &[&str]); 9] = [
+    ("printf '%s\\0' \"$(printf '%s.' {})\"", "printf '%s\\0' \"$(printf '%s.' \"$1\")\"", &["{}."]),
+    (
+        "x=$(printf '%s.' {}); printf '%s\\0' \"$x\"",
+        "x=$(printf '%s.' \"$1\"); printf '%s\\0' \"$x\"",
+        &["{}."],
+    ),
+    (
+        "x=$(printf '%s.' {/}); printf '%s\\0' \"$x\"",
+        "b={/}; x=$(printf '%s.' \"$b\"); printf '%s\\0' \"$x\"",
+        &["{/}."],
+    ),
+    (
+        "x=`printf '%s.' {}`; printf '%s\\0' \"$x\"",
+        "x=`printf '%s.' \"$1\"`; printf '%s\\0' \"$x\"",
+        &["{}."],
+    ),
+    ("printf '%s\\0' \"a {}\"", "printf '%s\\0' \"a $1\"", &["a {}"]),
+    ("printf '%s\\0' \"${x:-{}}\"", "printf '%s\\0' \"${x:-\"$1\"}\"", &["{}"]),
+    ("printf '%s\\0' $(({index} + 1))", "b={index}; printf '%s\\0' $((b + 1))", &["42"]),
+    ("cat <<E\n{}\nE\nprintf '\\0'", "cat <<E\n$1\nE\nprintf '\\0'", &["{}\n"]),
+    (
+        "cat <<E | cat > {/}\na\nE\nprintf '%s\\0' {}",
+        "cat <<E > /dev/null\na\nE\nprintf '%s\\0' \"$1\"",
+        &["{}"],
+    ),
 ];
 
 /// A shell that may be somewhere's /bin/sh.
@@ -166,6 +205,19 @@ fn the_worst_name_arrives_byte_for_byte_in_every_script() {
 }
 
 #[test]
+fn a_placeholder_within_an_expansion_is_refused_and_what_the_error_says_works() {
+    let name = worst_name();
+    for (refused, written, words) in REWRITTEN {
+        let error = Template::from_shell(OsStr::new(refused)).expect_err(refused).to_string();
+        let advised = ["Write \"$1\" there", "at the beginning and \"$b\" there", "and $((b + 1)) there"];
+        assert!(advised.iter().any(|advice| error.contains(advice)), "{refused}: {error}");
+        for shell in &shells() {
+            assert_arrives(shell, written, words, &name, &name);
+        }
+    }
+}
+
+#[test]
 fn every_nasty_name_arrives_byte_for_byte() {
     for shell in &shells() {
         for name in NAMES {
@@ -193,7 +245,7 @@ fn a_quoted_line_runs_exactly_what_it_shows() {
 
 /// A word of a generated command. What is in quotes, comments and here-documents looks like what would end them.
 fn word() -> impl Strategy<Value = String> {
-    const LITERALS: [&str; 24] = [
+    const LITERALS: [&str; 25] = [
         "{}",
         "{/}",
         "{.}x{}",
@@ -209,10 +261,11 @@ fn word() -> impl Strategy<Value = String> {
         "$1",
         "$#",
         "${1%b}",
-        "\"${1%\"b\"}\"",
-        "${9:-'c d'}",
+        "\"${1%b}\"",
+        "${9:-c}",
+        "${9-c/d}x",
         "`echo b`",
-        "\"`echo \"a )\"`\"",
+        "\"`echo \"a ; $1\"`\"",
         "$(( (1+2)*3 ))",
         "=",
         "]",
@@ -220,6 +273,14 @@ fn word() -> impl Strategy<Value = String> {
         "b{}'c'\"d\"",
     ];
     proptest::sample::select(&LITERALS[..]).prop_map(str::to_owned)
+}
+
+/// The script with `$1` for its placeholders, for where none can stand.
+fn without_tokens(script: &str) -> String {
+    let without = |text: &str| {
+        ["{}", "{/}", "{.}"].iter().fold(text.to_owned(), |text, token| text.replace(token, "$1"))
+    };
+    script.split("{{}}").map(without).collect::<Vec<_>>().join("{{}}")
 }
 
 /// Scripts that are valid, with placeholders mostly where they can stand.
@@ -232,21 +293,30 @@ fn script() -> impl Strategy<Value = String> {
             two.clone().prop_map(|(a, b)| format!("{a}; {b}")),
             two.clone().prop_map(|(a, b)| format!("{a}\n{b}")),
             two.clone().prop_map(|(a, b)| format!("{a} {{}} # it's ) \" {{}}\n{b}")),
+            two.clone().prop_map(|(a, b)| format!("{a} $({})", without_tokens(&b))),
             two.clone().prop_map(|(a, b)| format!("{a} $({b})")),
-            two.clone().prop_map(|(a, b)| format!("{a} \"x $({b}) {{{{}}}}\"")),
-            two.clone().prop_map(|(a, b)| format!("cat <<E; {a}\n$1 \" ' $(echo ')')\nE\n{b}")),
-            two.clone().prop_map(|(a, b)| format!("cat <<-'E' {{}}\n$( ` \" ' \\\n\tE\n{a}; : | {b}")),
+            two.clone().prop_map(|(a, b)| format!("{a} \"x $({}) {{{{}}}}\"{{}}", without_tokens(&b))),
+            two.clone().prop_map(|(a, b)| {
+                format!("{a}; cat <<E\n$1 \" ' $(echo ')')\nE\n{}", without_tokens(&b))
+            }),
+            two.clone().prop_map(|(a, b)| {
+                format!(
+                    "cat {{}} <<-'E'\n$( ` \" ' \\\n\tE\n{}; : | {}",
+                    without_tokens(&a),
+                    without_tokens(&b)
+                )
+            }),
             two.clone().prop_map(|(a, b)| format!("if [ {{}} ]; then {a}; else {b}; fi")),
             two.clone().prop_map(|(a, b)| format!("case {{}} in x|y) {a};; ({{}}) {b};; esac")),
             two.prop_map(|(a, b)| format!("({a}) > {{/}}; {{ {b}; }}")),
             inner.clone().prop_map(|a| format!("for i in a {{}}; do {a}; done")),
-            inner.prop_map(|a| format!("x=$({a}); printf '<%s>' \"$x\"{{}}")),
+            inner.prop_map(|a| format!("x=$({}); printf '<%s>' \"$x\"{{}}", without_tokens(&a))),
         ]
     })
 }
 
 /// What is put into a valid script at any place, to see whether the lexer loses its way with the shell.
-const NOISE: [&str; 45] = [
+const NOISE: [&str; 50] = [
     "'",
     "\"",
     "`",
@@ -292,6 +362,11 @@ const NOISE: [&str; 45] = [
     ";; esac ",
     "=",
     "x=(",
+    "\"${1%\"b\"}\"",
+    "${9:-'c d'}",
+    "`echo \"a )\"`",
+    "`",
+    "a[",
 ];
 
 fn noisy_script() -> impl Strategy<Value = String> {
@@ -388,7 +463,7 @@ fn an_accepted_script_treats_a_parameter_as_it_would_a_quoted_literal() {
 
 /// Commands that might read an operand as code: as commands, as arithmetic or as the name of a variable. Each must be
 /// refused or harmless.
-const READERS: [&str; 81] = [
+const READERS: [&str; 100] = [
     "{}",
     "exec {}",
     "command {}",
@@ -402,6 +477,14 @@ const READERS: [&str; 81] = [
     "if eval {}; then :; fi",
     "case a in a) eval {};; esac",
     "eval \"$(printf %s {})\"",
+    "eval <(:) {}",
+    "$x eval {}",
+    "SHELL=sh; $SHELL -c {}",
+    "SHELL=bash; \"${SHELL}\" -ec {}",
+    "bash -oo errexit nounset -c {}",
+    "bash -coo errexit nounset {}",
+    "BASH_ENV={} bash -c :",
+    "ENV={} sh -ic :",
     "trap {} EXIT",
     "alias a={}\na",
     "set -x; PS4={}; :",
@@ -421,6 +504,16 @@ const READERS: [&str; 81] = [
     "[[ {} -eq 1 ]]",
     "[[ -v {} ]]",
     "[[ a =~ {} ]]",
+    "[[ 1 -eq 1 && {} -eq 1 ]]",
+    "[[ ( {} -eq 1 ) ]]",
+    "((a = {}))",
+    "echo $[{}]",
+    "a[1 + {}]=2",
+    "a[b[1] + {}]=2",
+    "a[${x%]} + {}]=2",
+    "a[\"]\" + {}]=2",
+    "a=([{}]=2)",
+    "a=([1 + {}]=2)",
     "[ {} -eq 1 ]",
     "[ -v {} ]",
     "[ ! -v {} ]",
@@ -437,6 +530,7 @@ const READERS: [&str; 81] = [
     "readonly {}=1",
     "readonly a={}",
     "printf -v {} a",
+    "printf -v{} a",
     "printf %d {}",
     "printf {} a",
     "declare {}=1",

@@ -10,8 +10,8 @@ use super::placeholder::{self, FoundPlaceholder, TaskPlace, Token};
 /// A command, parsed once and rendered for every task.
 #[derive(Debug, Clone)]
 pub struct Template {
-    argv: Vec<ArgvWord>,
-    literal: Vec<OsString>,
+    pub(super) argv: Vec<ArgvWord>,
+    pub(super) literal: Vec<OsString>,
 }
 
 /// One argument.
@@ -61,10 +61,6 @@ impl Template {
 
     fn from_words(argv: Vec<ArgvWord>) -> Template {
         let literal = argv.iter().filter_map(ArgvWord::literal).map(OsStr::to_os_string).collect();
-        Template { argv, literal }
-    }
-
-    pub(super) fn from_parts(argv: Vec<ArgvWord>, literal: Vec<OsString>) -> Template {
         Template { argv, literal }
     }
 
@@ -182,8 +178,7 @@ impl ArgvWord {
             ArgvWord::Literal(text) => return text.clone(),
             ArgvWord::Pieces(pieces) => pieces,
         };
-        let texts: usize = pieces.iter().map(ArgvPiece::text_len).sum();
-        let mut word = Vec::with_capacity(texts + place.path.len());
+        let mut word = Vec::with_capacity(place.path.len());
         for piece in pieces {
             match piece {
                 ArgvPiece::Text(text) => word.extend_from_slice(text),
@@ -197,15 +192,6 @@ impl ArgvWord {
 impl From<Token> for ArgvWord {
     fn from(token: Token) -> ArgvWord {
         ArgvWord::Pieces(vec![ArgvPiece::Token(token)])
-    }
-}
-
-impl ArgvPiece {
-    fn text_len(&self) -> usize {
-        match self {
-            ArgvPiece::Text(text) => text.len(),
-            ArgvPiece::Token(_) => 0,
-        }
     }
 }
 

@@ -4,190 +4,126 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::text::base_name;
+use super::error::TokenPlace;
+use super::parts;
+use super::word::{ShellCommand, ShellWord, WordRole};
 
-use super::error::{Code, ParameterChange};
-use super::word::{FoundToken, ShellWord};
+/// Words that leave the next word a command word.
+const BEFORE_COMMANDS: &str = "if then elif else while until do ! { time coproc command builtin";
 
-/// Words that stand before a command and leave the next word a command word.
-const BEFORE_COMMANDS: [&str; 15] = [
-    "if", "then", "elif", "else", "while", "until", "do", "!", "{", "}", "time", "coproc", "done", "fi",
-    "esac",
-];
-
-/// Builtins that only say how the next word is looked up.
-const LOOKUPS: [&str; 2] = ["command", "builtin"];
-
-/// Builtins that read any operand as commands, patterns of commands or arithmetic, in sh or where bash is sh.
-const READ_CODE: [&str; 12] = [
-    "eval",
-    "trap",
-    "alias",
-    "let",
-    "[[",
-    "declare",
-    "typeset",
-    "local",
-    "compgen",
-    "complete",
-    "mapfile",
-    "readarray",
-];
+/// Commands that read any operand as commands, patterns of commands or arithmetic, in sh or where bash is sh. (ssh
+/// hands its operands to the shell of the other host.)
+const READ_CODE: &str = "eval trap alias let declare typeset local compgen complete mapfile readarray ssh";
 
 /// Builtins that take names of variables; bash computes the subscript of `a[...]`.
-const READ_NAMES: [&str; 6] = ["export", "readonly", "unset", "read", "getopts", "wait"];
+const READ_NAMES: &str = "export readonly unset read getopts wait";
 
-/// Builtins with options that are followed by the name of a variable.
-const NAME_OPTIONS: [(&str, &[&str]); 3] =
-    [("test", &["-v", "-R"]), ("[", &["-v", "-R"]), ("printf", &["-v"])];
-
-/// Variables whose values bash computes, and the prompt of `set -x`, which is expanded.
-const COMPUTED: [&str; 8] =
-    ["PS4", "OPTIND", "RANDOM", "SRANDOM", "SECONDS", "HISTCMD", "LINENO", "BASH_ARGV0"];
+/// Variables whose values a shell computes or expands.
+const COMPUTED: &str = "PS4 ENV BASH_ENV OPTIND RANDOM SRANDOM SECONDS HISTCMD LINENO BASH_ARGV0";
 
 /// Programs that run the script they are given.
-const SHELLS: [&str; 11] =
-    ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "yash", "rbash", "csh", "fish"];
+const SHELLS: &str = "sh bash dash ash ksh mksh zsh yash rbash csh fish";
 
-/// The first placeholder of a command that would be read as code.
-pub(super) fn reads_code(all: &[ShellWord]) -> Option<(Code, FoundToken)> {
-    let (assignments, words) = split(all);
-    assignments
-        .iter()
-        .find_map(subscript)
-        .or_else(|| all.iter().find_map(computed))
-        .or_else(|| builtin(words))
-        .or_else(|| (0..words.len()).find_map(|place| script(&words[place..])))
+/// What would read a placeholder as code that comes next in a command.
+pub(super) fn reads_next(command: &ShellCommand) -> Option<TokenPlace> {
+    let none = ShellWord::default();
+    let word = command.word.as_ref().unwrap_or(&none);
+    if word.is_in_subscript() {
+        return Some(TokenPlace::Code("a["));
+    }
+    match command.role {
+        WordRole::Argument => {}
+        WordRole::Descriptor => return Some(TokenPlace::Code(">& or <&")),
+        WordRole::File => return None,
+    }
+    if let Some((name, [b'=', ..] | [b'+', b'=', ..])) = word.after_name()
+        && let Some(name) = listed(COMPUTED, name)
+    {
+        return Some(TokenPlace::Code(name));
+    }
+    let words = &command.words;
+    let shell = (0..words.len()).find_map(|at| {
+        let name = shell_name(&words[at])?;
+        is_script(&words[at + 1..], word).then_some(TokenPlace::Script(name))
+    });
+    shell.or_else(|| reader(words, word).map(TokenPlace::Code))
 }
 
-/// Whether the command gives the positional parameters other values.
-pub(super) fn changes_parameters(words: &[ShellWord]) -> Option<ParameterChange> {
-    let [program, operands @ ..] = split(words).1 else { return None };
+/// The program of a command that would read `word`, which comes next, as code.
+fn reader(words: &[ShellWord], word: &ShellWord) -> Option<&'static str> {
+    let (program, operands) = program(words)?;
+    let names_one = word.text.starts_with(b"-v")
+        || operands.last().is_some_and(|option| option.says("-v") || option.says("-R"));
+    listed(READ_CODE, &program.text)
+        .or_else(|| listed(READ_NAMES, &program.text).filter(|_| !word.text.contains(&b'=')))
+        .or_else(|| listed("test [ printf", &program.text).filter(|_| names_one))
+}
+
+/// The name in `list` that is `text`.
+fn listed(list: &'static str, text: &[u8]) -> Option<&'static str> {
+    list.split(' ').find(|name| name.as_bytes() == text)
+}
+
+/// What gives the positional parameters other values in this command.
+pub(super) fn changes_parameters(words: &[ShellWord]) -> Option<TokenPlace> {
+    let (program, operands) = program(words)?;
     if program.says("shift") {
-        return Some(ParameterChange::Shift);
+        return Some(TokenPlace::Changed("`shift`"));
     }
-    (program.says("set") && sets(operands)).then_some(ParameterChange::Set)
+    (program.says("set") && sets(operands)).then_some(TokenPlace::Changed("`set`"))
 }
 
-/// Whether `word`, after `words`, begins the definition of a function in the way of bash.
-pub(super) fn defines_function(words: &[ShellWord], word: &ShellWord) -> bool {
-    word.is_plain("function") && words.iter().all(precedes)
-}
-
-/// Whether operands of `set` are more than options.
+/// Whether operands of `set` are more than options and the values of `-o`.
 fn sets(operands: &[ShellWord]) -> bool {
-    let mut operands = operands.iter();
-    while let Some(operand) = operands.next() {
-        match operand.text.as_slice() {
-            _ if !operand.is_literal() => return true,
-            [b'-' | b'+', letter, rest @ ..] if *letter != b'-' => {
-                if *letter == b'o' || rest.contains(&b'o') {
-                    operands.next();
-                }
-            }
-            _ => return true,
-        }
-    }
-    false
+    let is_option = |word: &ShellWord| {
+        matches!(word.text.as_slice(), [b'-' | b'+', letter, ..] if *letter != b'-') && !word.expands
+    };
+    let is_value = |at: usize| {
+        at > 0
+            && is_option(&operands[at - 1])
+            && operands[at - 1].text.contains(&b'o')
+            && !operands[at].expands
+    };
+    (0..operands.len()).any(|at| !is_option(&operands[at]) && !is_value(at))
 }
 
-/// Splits off what stands before the command word: assignments and reserved words.
-fn split(words: &[ShellWord]) -> (&[ShellWord], &[ShellWord]) {
-    let start = words.iter().position(|word| !precedes(word)).unwrap_or(words.len());
-    words.split_at(start)
+/// The program of a command and its operands, after assignments and reserved words. What expands to nothing leaves the
+/// next word the program.
+pub(super) fn program(words: &[ShellWord]) -> Option<(&ShellWord, &[ShellWord])> {
+    words.iter().position(|word| !precedes(word)).map(|at| (&words[at], &words[at + 1..]))
 }
 
 fn precedes(word: &ShellWord) -> bool {
-    BEFORE_COMMANDS.iter().any(|reserved| word.is_plain(reserved))
-        || LOOKUPS.iter().any(|lookup| word.says(lookup))
+    listed(BEFORE_COMMANDS, &word.text).is_some()
         || word.text.starts_with(b"-")
-        || assigned(word).is_some()
+        || (word.expands && !word.quoted)
+        || word.after_name().is_some_and(|(_, rest)| b"=+[".contains(&rest[0]) && rest.contains(&b'='))
 }
 
-/// The variable that a word assigns to (`a=...`, `a+=...`, `a[...]=...`).
-fn assigned(word: &ShellWord) -> Option<&[u8]> {
-    let end = word.text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')?;
-    let (name, rest) = word.text.split_at(end);
-    let assigns = match rest {
-        [b'=', ..] => word.prefix().contains(&b'='),
-        [b'+', b'=', ..] => true,
-        [b'[', rest @ ..] => rest.contains(&b'='),
-        _ => false,
-    };
-    (assigns && !name.is_empty() && !name[0].is_ascii_digit()).then_some(name)
-}
-
-/// `a[{}]=`
-fn subscript(word: &ShellWord) -> Option<(Code, FoundToken)> {
-    let found = word.token?;
-    let prefix = word.prefix();
-    let named = prefix.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
-    (named && prefix.contains(&b'[') && !prefix.contains(&b'=')).then_some((Code::Subscript, found))
-}
-
-fn computed(word: &ShellWord) -> Option<(Code, FoundToken)> {
-    let found = word.token?;
-    let name = assigned(word)?;
-    let known = COMPUTED.iter().find(|known| known.as_bytes() == name)?;
-    Some((Code::Variable((*known).to_owned()), found))
-}
-
-fn builtin(words: &[ShellWord]) -> Option<(Code, FoundToken)> {
-    let [program, operands @ ..] = words else { return None };
-    let code = |name: &str, found| Some((Code::Builtin(name.to_owned()), found));
-    if let Some(name) = READ_CODE.iter().find(|name| program.says(name)) {
-        return code(name, operands.iter().find_map(|word| word.token)?);
-    }
-    if let Some(name) = READ_NAMES.iter().find(|name| program.says(name)) {
-        let named = operands.iter().filter(|word| !word.prefix().contains(&b'=')).find_map(|word| word.token);
-        return code(name, named?);
-    }
-    let (name, options) = NAME_OPTIONS.iter().find(|(name, _)| program.says(name))?;
-    let named = operands
-        .windows(2)
-        .filter(|pair| options.iter().any(|option| pair[0].says(option)))
-        .find_map(|pair| pair[1].token)?;
-    code(name, named)
-}
-
-/// The script operand in `sh -c SCRIPT`, where `words` begin with the shell, wherever it stands in the command
-/// (`nice sh -c`, `find ... -exec sh -c`).
-fn script(words: &[ShellWord]) -> Option<(Code, FoundToken)> {
-    let [program, operands @ ..] = words else { return None };
-    let name = shell_name(program)?;
-    let mut is_script = false;
+/// Whether `word`, which follows these operands of a shell, is its script or may be an option.
+fn is_script(operands: &[ShellWord], word: &ShellWord) -> bool {
+    let mut is_script = word.text.starts_with(b"-") || word.text.starts_with(b"+");
     let mut operands = operands.iter();
     while let Some(operand) = operands.next() {
-        let [b'-' | b'+', letters @ ..] = operand.text.as_slice() else {
-            let found = operand.token.filter(|_| is_script)?;
-            return Some((Code::Script(name), found));
-        };
-        if let Some(found) = operand.token {
-            return Some((Code::Script(name), found));
-        }
-        let is_long = letters.first() == Some(&b'-');
+        let [b'-' | b'+', letters @ ..] = operand.text.as_slice() else { return false };
+        let is_long = letters.starts_with(b"-");
         is_script |= !is_long && letters.contains(&b'c');
-        let takes_next = if is_long {
-            letters.ends_with(b"file")
+        let values = if is_long {
+            usize::from(letters.ends_with(b"file"))
         } else {
-            letters.iter().any(|letter| b"oO".contains(letter))
+            letters.iter().filter(|letter| b"oO".contains(letter)).count()
         };
-        if takes_next {
-            operands.next();
-        }
+        operands.by_ref().take(values).for_each(drop);
     }
-    None
+    is_script
 }
 
-fn shell_name(word: &ShellWord) -> Option<String> {
-    if word.token.is_some() {
-        return None;
-    }
-    let program = OsStr::from_bytes(&word.text);
-    is_shell(program).then(|| base_name(program).to_string_lossy().into_owned())
+fn shell_name(word: &ShellWord) -> Option<&'static str> {
+    let is_variable = word.expands && word.text.ends_with(b"SHELL");
+    if is_variable { Some("$SHELL") } else { listed(SHELLS, parts::base_name(&word.text)) }
 }
 
 /// Whether a program, by its name or path, is one that runs the script it is given.
 pub fn is_shell(program: &OsStr) -> bool {
-    base_name(program).to_str().is_some_and(|name| SHELLS.contains(&name))
+    listed(SHELLS, parts::base_name(program.as_bytes())).is_some()
 }

@@ -1,397 +1,393 @@
-//! Reads a shell script far enough to know, for each byte, whether it is quoted, and writes the script that the shell
-//! will get: placeholders outside all quotes become quoted parameters, doubled ones their text.
+//! Reads a shell script far enough to know, for each byte, what it stands in, and writes the script that the shell
+//! gets: placeholders outside of quotes become quoted parameters, doubled ones their text.
 //!
-//! It follows POSIX (Shell Command Language, 2.2 and 2.3) where shells do. Where dash, bash and busybox are known to
-//! differ, or might, it notes a [`TemplateDoubt`], and a script with placeholders and a doubt is refused: a clear error is
-//! better than a parameter in the wrong place.
+//! It knows quotes, comments, words and where `$(...)`, backticks, `${...}` and `$((...))` end, as POSIX (Shell Command
+//! Language, 2.2 and 2.3), dash, bash and busybox agree on them. A placeholder stands in none of these, and nowhere
+//! after `<<` or after what this doesn't know: a clear error is better than a parameter in the wrong place.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use super::error::{At, Code, ParameterChange, TemplateDoubt, TemplateError, TokenPlace};
+use super::error::{At, TemplateError, TokenPlace};
 use super::hazard;
 use super::placeholder::{self, FoundPlaceholder, Token};
-use super::word::{self, HereDoc, NextWord, ShellCommand, ShellWord};
+use super::word::{ShellCommand, ShellWord, WordRole};
 
 type Result<T = ()> = std::result::Result<T, TemplateError>;
 
-/// Nesting that is followed; a person's script has three or four levels.
-const DEEPEST: usize = 40;
-
 /// What a script becomes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lexed {
     /// The text for the shell.
     pub(super) script: Vec<u8>,
-    /// The placeholders that are `$2`, `$3`, ... in it.
-    pub(super) parameters: Vec<Token>,
-    /// Whether `{}`, which is `$1`, is one.
-    pub(super) uses_path: bool,
+    /// The placeholders in it, each once, in the order of their first use: `{}` is `$1`, the others are `$2`, `$3`, ...
+    pub(super) tokens: Vec<Token>,
     /// The words that say by themselves what they are.
     pub(super) words: Vec<OsString>,
 }
 
 /// Something that is open, and where it was opened.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Opened {
-    pub(super) place: TokenPlace,
-    pub(super) at: usize,
+#[derive(Debug)]
+struct Opened {
+    place: TokenPlace,
+    at: usize,
+    /// The command around, if commands are open.
+    outer: Option<ShellCommand>,
 }
 
 /// The state of reading one script.
-#[derive(Debug)]
-pub(super) struct Lexer<'a> {
-    pub(super) source: &'a [u8],
-    pub(super) at: usize,
-    /// The end of what is being read: of the script, of backticks or of a here-document.
-    pub(super) limit: usize,
-    /// The innermost thing around that takes no placeholder at any depth.
-    pub(super) closed: Option<Opened>,
-    /// Here-documents whose text begins after this line.
-    pub(super) here_docs: Vec<HereDoc>,
-    /// Whether a here-document of a surrounding command waits for the end of the line.
-    pub(super) outer_waits: bool,
-    doubt: Option<(TemplateDoubt, usize)>,
+#[derive(Debug, Default)]
+struct Lexer<'a> {
+    source: &'a [u8],
+    at: usize,
     copied: usize,
-    script: Vec<u8>,
-    parameters: Vec<Token>,
-    uses_path: bool,
-    last: Option<word::FoundToken>,
-    last_in_loop: Option<word::FoundToken>,
+    /// What is open, the innermost last.
+    open: Vec<Opened>,
+    command: ShellCommand,
+    /// Whether the rest is known to be without placeholders, and may not be understood.
+    rest_has_none: bool,
     in_loop: bool,
-    changed: Option<ParameterChange>,
-    words: Vec<OsString>,
-    depth: usize,
+    last_in_loop: Option<(Token, usize)>,
+    lexed: Lexed,
 }
 
 /// Reads a script.
 ///
 /// # Errors
-/// A placeholder in a place where it can't stand, something that is opened and never closed, or a doubt in a script
-/// with placeholders.
+/// A placeholder in a place where it can't stand; in a script with placeholders, something that is never closed.
 pub(super) fn lex(source: &[u8]) -> Result<Lexed> {
-    let mut lexer = Lexer::new(source);
-    let read = lexer.commands(None).and_then(|()| lexer.no_here_doc_waits());
-    if let Some((doubt, at)) = lexer.doubt {
-        let has_braces = (0..source.len()).any(|at| placeholder::beginning(&source[at..]).is_some());
-        match read {
-            // After a doubt, what else is found may be a consequence of it.
-            Err(_) if !has_braces => return Ok(Lexed::unchanged(source, lexer.words)),
-            Ok(()) if lexer.last.is_none() => {}
-            _ => return Err(TemplateError::Doubtful { doubt, at: At::new(source, at, at, at + 24) }),
+    let mut lexer = Lexer { source, ..Lexer::default() };
+    while let Some(byte) = lexer.rest().first() {
+        if !lexer.placeholder()? {
+            lexer.step(*byte)?;
         }
-    } else {
-        read?;
     }
-    Ok(lexer.finish())
-}
-
-impl Lexed {
-    fn unchanged(source: &[u8], words: Vec<OsString>) -> Lexed {
-        Lexed { script: source.to_vec(), parameters: Vec::new(), uses_path: false, words }
+    lexer.end_command()?;
+    let mut lexed = lexer.lexed;
+    if let Some(&Opened { place, at, .. }) = lexer.open.last()
+        && !lexed.tokens.is_empty()
+        && !lexer.rest_has_none
+    {
+        return Err(TemplateError::Unterminated { place, at: At::new(source, at, at + 24) });
     }
+    lexed.script.extend_from_slice(&source[lexer.copied..]);
+    Ok(lexed)
 }
 
 impl<'a> Lexer<'a> {
-    fn new(source: &'a [u8]) -> Lexer<'a> {
-        Lexer {
-            source,
-            at: 0,
-            limit: source.len(),
-            closed: None,
-            here_docs: Vec::new(),
-            outer_waits: false,
-            doubt: None,
-            copied: 0,
-            script: Vec::with_capacity(source.len() + 16),
-            parameters: Vec::new(),
-            uses_path: false,
-            last: None,
-            last_in_loop: None,
-            in_loop: false,
-            changed: None,
-            words: Vec::new(),
-            depth: 0,
+    fn rest(&self) -> &'a [u8] {
+        self.source.get(self.at..).unwrap_or_default()
+    }
+
+    /// What is open, if anything.
+    fn inside(&self) -> Option<TokenPlace> {
+        self.open.last().map(|opened| opened.place)
+    }
+
+    fn word(&mut self) -> &mut ShellWord {
+        self.command.word.get_or_insert_default()
+    }
+
+    /// Reads what begins with `byte`, which is no placeholder.
+    fn step(&mut self, byte: u8) -> Result {
+        use TokenPlace::{Arithmetic, Backticks, DoubleQuotes, Parameter, SingleQuotes};
+        if self.is_in_backticks() && b"\\#(){}".contains(&byte) {
+            self.unclear()?;
+        }
+        match (self.inside(), byte) {
+            (Some(SingleQuotes), b'\'')
+            | (Some(DoubleQuotes), b'"')
+            | (Some(Backticks), b'`')
+            | (Some(Parameter), b'}') => self.close(),
+            (Some(SingleQuotes), _) => self.text(1),
+            (Some(Parameter), _) => self.plain(byte, b"_$#%/:-+=?*@.,^!~[]"),
+            (_, b'$') => self.dollar(),
+            (_, b'`') => self.enter(Backticks, 1),
+            (Some(DoubleQuotes), b'\\') => self.text(2),
+            (Some(DoubleQuotes), _) => self.text(1),
+            (Some(Arithmetic), _) => self.arithmetic(byte),
+            _ => self.command_part(byte),
         }
     }
 
-    fn finish(mut self) -> Lexed {
-        self.script.extend_from_slice(&self.source[self.copied..]);
-        let Self { script, parameters, uses_path, words, .. } = self;
-        Lexed { script, parameters, uses_path, words }
-    }
-
-    /// What is still to be read.
-    pub(super) fn rest(&self) -> &'a [u8] {
-        &self.source[self.at..self.limit]
-    }
-
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.rest().first().copied()
-    }
-
-    /// Notes the first thing that shells may read differently.
-    pub(super) fn doubt(&mut self, doubt: TemplateDoubt, at: usize) {
-        self.doubt.get_or_insert((doubt, at));
-    }
-
-    pub(super) fn unterminated<T>(&self, opened: Opened) -> Result<T> {
-        let at = At::new(self.source, opened.at, opened.at, (opened.at + 24).min(self.limit));
-        Err(TemplateError::Unterminated { place: opened.place, at })
-    }
-
-    /// Reads commands up to the end, or up to the parenthesis that closes `opened`.
-    pub(super) fn commands(&mut self, opened: Option<Opened>) -> Result {
-        let mut command = ShellCommand::default();
-        let mut has_case = false;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b' ' | b'\t' => {
-                    has_case |= self.end_word(&mut command, opened)?;
-                    self.at += 1;
-                }
-                b'\n' | b';' | b'|' | b'&' => {
-                    let joined = self.rest().starts_with(b"&>");
-                    has_case |= self.end_word(&mut command, opened)?;
-                    if !joined {
-                        self.end_command(&mut command)?;
-                    }
-                    self.at += 1;
-                    if byte == b'\n' {
-                        self.end_line()?;
-                    }
-                }
-                b'#' if command.word.is_none() => self.comment(),
-                b'\\' if self.rest().starts_with(b"\\\n") => self.continuation(),
-                b'<' | b'>' => self.redirection(&mut command)?,
-                b'(' => {
-                    has_case |= self.end_word_before_parenthesis(&mut command, opened)?;
-                    self.parenthesis(&mut command)?;
-                }
-                b')' => {
-                    has_case |= self.end_word(&mut command, opened)?;
-                    self.end_command(&mut command)?;
-                    self.at += 1;
-                    if opened.is_some() {
-                        return Ok(());
-                    }
-                    if !has_case {
-                        self.doubt(TemplateDoubt::StrayParenthesis, self.at - 1);
-                    }
-                }
-                _ => self.word_part(command.word.get_or_insert_default())?,
+    /// Reads what belongs to commands.
+    fn command_part(&mut self, byte: u8) -> Result {
+        match byte {
+            b'\n' | b';' | b'|' | b'&' if !self.rest().starts_with(b"&>") => {
+                self.end_command()?;
+                self.at += 1;
             }
+            // `&>` redirects in bash.
+            b' ' | b'\t' | b'&' => {
+                self.end_word()?;
+                self.at += 1;
+            }
+            b'#' if self.command.word.is_none() && !self.rest_has_none => {
+                self.at += memchr::memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
+            }
+            b'<' | b'>' => return self.redirection(),
+            b'(' => return self.parenthesis(),
+            b')' => return self.closing_parenthesis(),
+            b'\'' => return self.enter(TokenPlace::SingleQuotes, 1),
+            b'"' => return self.enter(TokenPlace::DoubleQuotes, 1),
+            b'\\' if self.rest().starts_with(b"\\\n") => {
+                // It may join the two halves of an operator.
+                if !self.source[..self.at].last().is_none_or(|before| b" \t\n".contains(before)) {
+                    self.unclear()?;
+                }
+                self.at += 2;
+            }
+            b'\\' => {
+                self.word().quoted = true;
+                self.at += 1;
+                return self.text(1);
+            }
+            b'[' => {
+                let word = self.word();
+                let name = word.text.strip_prefix(b"{").unwrap_or(&word.text);
+                let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+                word.subscript |= is_name && !name.is_empty();
+                return self.text(1);
+            }
+            _ => return self.text(1),
         }
-        self.end_word(&mut command, opened)?;
-        self.end_command(&mut command)?;
-        opened.map_or(Ok(()), |opened| self.unterminated(opened))
+        Ok(())
     }
 
-    /// Ends the word being read. Says whether it was `case`.
-    fn end_word(&mut self, command: &mut ShellCommand, opened: Option<Opened>) -> Result<bool> {
-        let Some(word) = command.word.take() else { return Ok(false) };
-        if word.is_literal() && !word.text.is_empty() {
-            self.words.push(OsString::from_vec(word.text.clone()));
+    /// Takes bytes as text of the word.
+    fn text(&mut self, length: usize) -> Result {
+        let text = &self.rest()[..length.min(self.rest().len())];
+        self.word().text.extend_from_slice(text);
+        self.at += text.len();
+        Ok(())
+    }
+
+    /// Takes a byte that is a letter, a digit or among `others`; with another, the end of what is open is unclear.
+    fn plain(&mut self, byte: u8, others: &[u8]) -> Result {
+        if !byte.is_ascii_alphanumeric() && !others.contains(&byte) {
+            self.unclear()?;
         }
-        let is_case = word.is_plain("case");
-        if is_case && opened.is_some() {
-            self.doubt(TemplateDoubt::CaseInParentheses, self.at - 4);
+        self.text(1)
+    }
+
+    /// Reads a dollar sign and opens the expansion that it begins, if it does.
+    fn dollar(&mut self) -> Result {
+        self.word().expands = true;
+        let follows = placeholder::beginning(&self.rest()[1..]);
+        if let Some(FoundPlaceholder::Token(token)) = follows {
+            return Err(self.misplaced(token, self.at + 1, TokenPlace::Dollar));
+        } else if follows.is_some() {
+            return self.text(1);
+        }
+        let in_quotes = self.inside() == Some(TokenPlace::DoubleQuotes);
+        match self.rest() {
+            [_, b'(', b'(', ..] => return self.enter(TokenPlace::Arithmetic, 3),
+            [_, b'(', ..] => return self.enter(TokenPlace::Substitution, 2),
+            [_, b'{', ..] => return self.enter(TokenPlace::Parameter, 2),
+            [_, b'[', ..] => self.refuse_rest(TokenPlace::Code("$["))?,
+            [_, b'\\', b'\n', ..] => self.unclear()?,
+            [_, b'\'', ..] if !in_quotes => self.unclear()?,
+            [_, b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' | b'0'..=b'9', ..] => return self.text(2),
+            _ => {}
+        }
+        self.text(1)
+    }
+
+    /// Reads a part of `$((...))`, which ends at the `))` that matches in every shell, or is not understood.
+    fn arithmetic(&mut self, byte: u8) -> Result {
+        match byte {
+            b'(' => self.enter(TokenPlace::Arithmetic, 1),
+            b')' => {
+                let is_outermost = self.open.last().is_some_and(|opened| self.source[opened.at] == b'$');
+                if is_outermost && !self.rest().starts_with(b"))") {
+                    self.unclear()?;
+                }
+                self.at += usize::from(is_outermost);
+                self.close()
+            }
+            _ => self.plain(byte, b"_ +-*/%<>=!&|^~?:,."),
+        }
+    }
+
+    fn redirection(&mut self) -> Result {
+        self.command.word.take_if(|word| word.is_descriptor());
+        self.end_word()?;
+        match self.rest() {
+            [b'<', b'<', ..] => self.refuse_rest(TokenPlace::HereDocument)?,
+            [_, b'(', ..] => self.unclear()?,
+            _ => {}
+        }
+        let second = self.rest().get(1);
+        self.command.role = if second == Some(&b'&') { WordRole::Descriptor } else { WordRole::File };
+        self.at += 1 + usize::from(matches!(second, Some(b'&' | b'|')));
+        Ok(())
+    }
+
+    fn parenthesis(&mut self) -> Result {
+        if self.rest().starts_with(b"((") {
+            self.refuse_rest(TokenPlace::Code("(("))?;
+        } else if self.command.word.is_some() && !self.rest().starts_with(b"()") {
+            self.unclear()?;
+        }
+        self.end_command()?;
+        if self.inside() == Some(TokenPlace::Substitution) {
+            let outer = Some(ShellCommand::default());
+            self.open.push(Opened { place: TokenPlace::Substitution, at: self.at, outer });
+        }
+        self.at += 1;
+        self.command.follows_parenthesis = true;
+        Ok(())
+    }
+
+    fn closing_parenthesis(&mut self) -> Result {
+        self.end_word()?;
+        if self.command.follows_parenthesis && self.command.words.is_empty() {
+            self.refuse_rest(TokenPlace::Changed("a function definition"))?;
+        }
+        if self.inside() == Some(TokenPlace::Substitution) {
+            return self.close();
+        }
+        self.end_command()?;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Opens something.
+    fn enter(&mut self, place: TokenPlace, length: usize) -> Result {
+        if self.is_in_backticks() && place != TokenPlace::DoubleQuotes {
+            self.unclear()?;
+        }
+        let has_commands = matches!(place, TokenPlace::Substitution | TokenPlace::Backticks);
+        let is_quote = matches!(place, TokenPlace::SingleQuotes | TokenPlace::DoubleQuotes);
+        let word = self.word();
+        word.quoted |= is_quote;
+        word.expands |= !is_quote;
+        let outer = has_commands.then(|| std::mem::take(&mut self.command));
+        self.open.push(Opened { place, at: self.at, outer });
+        self.at += length;
+        Ok(())
+    }
+
+    /// Closes the innermost.
+    fn close(&mut self) -> Result {
+        self.at += 1;
+        if let Some(Opened { outer: Some(outer), .. }) = self.open.pop() {
+            self.end_command()?;
+            self.command = outer;
+        }
+        Ok(())
+    }
+
+    /// Whether this is text of backticks, of which shells look for the end in different ways.
+    fn is_in_backticks(&self) -> bool {
+        self.open.iter().rev().take(2).any(|opened| opened.place == TokenPlace::Backticks)
+    }
+
+    fn end_word(&mut self) -> Result {
+        let Some(word) = self.command.word.take() else { return Ok(()) };
+        if word.is_in_subscript() {
+            self.refuse_rest(TokenPlace::Code("a["))?;
+        }
+        if word.says("[[") {
+            self.refuse_rest(TokenPlace::Code("[["))?;
+        }
+        if word.is_plain("case") && !self.open.is_empty() {
+            self.unclear()?;
+        }
+        if word.is_plain("function") && hazard::program(&self.command.words).is_none() {
+            self.refuse_rest(TokenPlace::Changed("a function definition"))?;
         }
         self.in_loop |= ["for", "while", "until", "do"].iter().any(|reserved| word.is_plain(reserved));
-        if hazard::defines_function(&command.words, &word) {
-            self.changed.get_or_insert(ParameterChange::Function);
+        if !word.expands && !word.text.is_empty() {
+            self.lexed.words.push(OsString::from_vec(word.text.clone()));
         }
-        match (std::mem::take(&mut command.next), word.token) {
-            (NextWord::Argument, _) => command.words.push(word),
-            (NextWord::Descriptor, Some(found)) => return self.code(Code::Descriptor, found),
-            (NextWord::Descriptor | NextWord::File, _) => {}
+        if std::mem::take(&mut self.command.role) == WordRole::Argument {
+            self.command.words.push(word);
         }
-        Ok(is_case)
-    }
-
-    fn end_word_before_parenthesis(
-        &mut self,
-        command: &mut ShellCommand,
-        opened: Option<Opened>,
-    ) -> Result<bool> {
-        let inner = self.rest()[1..].iter().find(|byte| !b" \t".contains(byte));
-        if inner == Some(&b')') {
-            self.changed.get_or_insert(ParameterChange::Function);
-        } else if command.word.is_some() {
-            self.doubt(TemplateDoubt::ParenthesisInWord, self.at);
-        } else if self.rest().starts_with(b"((") {
-            self.doubt(TemplateDoubt::BashArithmetic, self.at);
-        }
-        self.end_word(command, opened)
-    }
-
-    fn parenthesis(&mut self, command: &mut ShellCommand) -> Result {
-        self.end_command(command)?;
-        let opened = Opened { place: TokenPlace::Parentheses, at: self.at };
-        self.at += 1;
-        self.deeper(|lexer| lexer.commands(Some(opened)))
-    }
-
-    fn end_command(&mut self, command: &mut ShellCommand) -> Result {
-        let words = std::mem::take(&mut command.words);
-        command.next = NextWord::Argument;
-        if let Some((code, found)) = hazard::reads_code(&words) {
-            return self.code(code, found);
-        }
-        let Some(change) = hazard::changes_parameters(&words) else { return Ok(()) };
-        self.changed.get_or_insert(change);
-        match self.last_in_loop {
-            Some((token, at)) => self.parameters_changed(change, token, at),
-            None => Ok(()),
-        }
-    }
-
-    fn code<T>(&self, code: Code, (token, at): word::FoundToken) -> Result<T> {
-        Err(TemplateError::Code { token, code, at: self.place_of(token, at) })
-    }
-
-    fn parameters_changed(&self, change: ParameterChange, token: Token, at: usize) -> Result {
-        Err(TemplateError::ParametersChanged { token, change, at: self.place_of(token, at) })
-    }
-
-    fn place_of(&self, token: Token, at: usize) -> At {
-        let line = memchr::memrchr(b'\n', &self.source[..at]).map_or(0, |feed| feed + 1);
-        At::new(self.source, at, line, at + token.as_str().len())
-    }
-
-    /// After a line feed between commands: the here-documents of the line follow.
-    fn end_line(&mut self) -> Result {
-        if self.outer_waits {
-            self.doubt(TemplateDoubt::HereDocument, self.at - 1);
-        }
-        self.here_documents()
-    }
-
-    fn comment(&mut self) {
-        if self.closed.is_some_and(|closed| closed.place == TokenPlace::Backticks) {
-            self.doubt(TemplateDoubt::Backticks, self.at);
-        }
-        self.at += memchr::memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
-    }
-
-    /// A backslash at the end of a line joins it with the next. Where that may be within an operator, it is a doubt.
-    fn continuation(&mut self) {
-        let before = self.at.checked_sub(1).map_or(b' ', |before| self.source[before]);
-        if !b" \t\n;|&".contains(&before) {
-            self.doubt(TemplateDoubt::Continuation, self.at);
-        }
-        self.quoted_line_feed(self.at);
-        self.at += 2;
-    }
-
-    /// A line feed that ends no command, when a here-document waits for one that does.
-    pub(super) fn quoted_line_feed(&mut self, at: usize) {
-        if self.outer_waits || !self.here_docs.is_empty() {
-            self.doubt(TemplateDoubt::HereDocument, at);
-        }
-    }
-
-    fn redirection(&mut self, command: &mut ShellCommand) -> Result {
-        match &command.word {
-            Some(word) if word.is_number() => command.word = None,
-            Some(ShellWord { token: Some(found), text, .. }) if text.starts_with(b"{") => {
-                return self.code(Code::Subscript, *found);
-            }
-            _ => {
-                self.end_word(command, None)?;
-            }
-        }
-        let (length, next) = match self.rest() {
-            [b'<', b'<', b'<', ..] => (3, NextWord::File),
-            [b'<', b'<', ..] => return self.here_document_mark(),
-            [_, b'&', ..] => (2, NextWord::Descriptor),
-            [b'>', b'>' | b'|', ..] | [b'<', b'>', ..] => (2, NextWord::File),
-            _ => (1, NextWord::File),
-        };
-        self.at += length;
-        command.next = next;
         Ok(())
     }
 
-    /// Runs `read` a level deeper. At the deepest the script counts as unterminated; the doubt decides what that means.
-    pub(super) fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Result) -> Result {
-        if self.depth == DEEPEST {
-            self.doubt(TemplateDoubt::Nesting, self.at);
-            return self.unterminated(Opened { place: TokenPlace::Parentheses, at: self.at });
+    fn end_command(&mut self) -> Result {
+        self.end_word()?;
+        let command = std::mem::take(&mut self.command);
+        match (hazard::changes_parameters(&command.words), self.last_in_loop) {
+            (None, _) => Ok(()),
+            (Some(place), Some((token, at))) => Err(self.misplaced(token, at, place)),
+            (Some(place), None) => self.refuse_rest(place),
         }
-        self.depth += 1;
-        let read = read(self);
-        self.depth -= 1;
-        read
     }
 
-    /// Copies or replaces what stands at a brace. Says whether it was a placeholder or a doubled one.
-    pub(super) fn placeholder(&mut self, opened: Option<Opened>, word: &mut ShellWord) -> Result<bool> {
-        match placeholder::beginning(self.rest()) {
-            None => Ok(false),
-            Some(FoundPlaceholder::Text(token)) => {
-                self.doubled(token);
-                word.text.extend_from_slice(token.as_str().as_bytes());
-                Ok(true)
-            }
-            Some(FoundPlaceholder::Token(token)) => match opened.or(self.closed) {
-                Some(Opened { place, at }) => {
-                    let at = At::new(self.source, self.at, at, self.at + token.as_str().len());
-                    Err(TemplateError::Misplaced { token, place, at })
+    /// Notes that what follows can't be judged.
+    fn unclear(&mut self) -> Result {
+        self.refuse_rest(TokenPlace::Unclear)
+    }
+
+    /// Makes sure that no placeholder follows, not even in what seems to be a comment.
+    fn refuse_rest(&mut self, place: TokenPlace) -> Result {
+        let mut at = self.at;
+        while let Some(rest) = self.source.get(at..).filter(|rest| !rest.is_empty() && !self.rest_has_none) {
+            match placeholder::beginning(rest) {
+                Some(FoundPlaceholder::Token(token)) => {
+                    let shown = if place == TokenPlace::Unclear { self.at } else { at };
+                    return Err(self.misplaced(token, shown, place));
                 }
-                None => self.parameter(token, word).map(|()| true),
-            },
+                Some(found @ FoundPlaceholder::Text(_)) => at += found.len(),
+                None => at += 1,
+            }
         }
+        self.rest_has_none = true;
+        Ok(())
     }
 
-    /// Writes the text of a doubled placeholder.
-    pub(super) fn doubled(&mut self, token: Token) {
-        self.replace(token.as_str().as_bytes(), FoundPlaceholder::Text(token).len());
+    fn misplaced(&self, token: Token, at: usize, place: TokenPlace) -> TemplateError {
+        let at = At::new(self.source, at, at + token.as_str().len());
+        TemplateError::Misplaced { token, place, at }
     }
 
-    /// Writes the parameter that stands for a placeholder.
-    fn parameter(&mut self, token: Token, word: &mut ShellWord) -> Result {
-        if let Some(change) = self.changed {
-            return self.parameters_changed(change, token, self.at);
+    /// Replaces the placeholder or doubled placeholder that begins here, if one does.
+    fn placeholder(&mut self) -> Result<bool> {
+        let token = match placeholder::beginning(self.rest()) {
+            None => return Ok(false),
+            Some(FoundPlaceholder::Token(token)) => token,
+            Some(found @ FoundPlaceholder::Text(token)) => {
+                if self.inside() == Some(TokenPlace::Parameter) {
+                    self.unclear()?;
+                }
+                let text = token.as_str().as_bytes();
+                self.word().text.extend_from_slice(text);
+                self.replace(text, found.len());
+                return Ok(true);
+            }
+        };
+        if let Some(place) = self.inside().or_else(|| hazard::reads_next(&self.command)) {
+            return Err(self.misplaced(token, self.at, place));
         }
-        let found = (token, self.at);
-        word.note(found);
-        self.last = Some(found);
         if self.in_loop {
-            self.last_in_loop = Some(found);
+            self.last_in_loop = Some((token, self.at));
         }
+        let word = self.word();
+        word.quoted = true;
+        word.expands = true;
+        word.subscript = false;
         let number = self.number(token);
         self.replace(format!("\"${{{number}}}\"").as_bytes(), token.as_str().len());
-        Ok(())
+        Ok(true)
     }
 
-    /// Which positional parameter stands for a token: 1 is the path, the others follow as they come.
+    /// Which positional parameter stands for a token.
     fn number(&mut self, token: Token) -> usize {
-        if token == Token::Path {
-            self.uses_path = true;
-            return 1;
+        let tokens = &mut self.lexed.tokens;
+        if !tokens.contains(&token) {
+            tokens.push(token);
         }
-        let place = self.parameters.iter().position(|known| *known == token).unwrap_or_else(|| {
-            self.parameters.push(token);
-            self.parameters.len() - 1
-        });
-        place + 2
+        let before = tokens.iter().take_while(|used| **used != token).filter(|used| **used != Token::Path);
+        if token == Token::Path { 1 } else { 2 + before.count() }
     }
 
     fn replace(&mut self, text: &[u8], length: usize) {
-        self.script.extend_from_slice(&self.source[self.copied..self.at]);
-        self.script.extend_from_slice(text);
+        self.lexed.script.extend_from_slice(&self.source[self.copied..self.at]);
+        self.lexed.script.extend_from_slice(text);
         self.at += length;
         self.copied = self.at;
-    }
-
-    /// Runs `read`, and lets `word` have the placeholder that is found within.
-    pub(super) fn noting(&mut self, word: &mut ShellWord, read: impl FnOnce(&mut Self) -> Result) -> Result {
-        let before = self.last;
-        read(self)?;
-        if let Some(found) = self.last.filter(|_| self.last != before) {
-            word.note(found);
-        }
-        Ok(())
     }
 }

@@ -4,12 +4,10 @@
 mod argv;
 mod error;
 mod hazard;
-mod here_doc;
 mod lexer;
 mod parts;
 mod placeholder;
 mod quote;
-mod quoting;
 mod shell;
 mod word;
 

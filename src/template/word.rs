@@ -1,24 +1,16 @@
-//! The words of a shell command as the lexer collects them: what they say without quotes, where placeholders are, and
-//! which here-documents are still to come.
+//! The words of a shell command as the lexer collects them: what they say without quotes and expansions.
 
-use super::placeholder::Token;
-
-/// A token and the byte of the script where it stands.
-pub(super) type FoundToken = (Token, usize);
-
-/// A word of a command.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A word of a command, or as much of it as was read.
+#[derive(Debug, Default)]
 pub(super) struct ShellWord {
-    /// What the word says after quote removal, without what expansions and placeholders put in.
+    /// What the word says after quote removal. Expansions stand in it as they are written, placeholders do not.
     pub(super) text: Vec<u8>,
     /// Whether any of it was quoted, so that it is no reserved word.
     pub(super) quoted: bool,
-    /// Whether the shell expands something in it, so that `text` is not all.
+    /// Whether the shell puts something in, so that `text` is not what the word says.
     pub(super) expands: bool,
-    /// The first placeholder in it, also within a `$(...)`.
-    pub(super) token: Option<FoundToken>,
-    /// How much of `text` stands before that placeholder.
-    pub(super) before: usize,
+    /// Whether it begins as `a[` does, outside of quotes: bash computes what follows.
+    pub(super) subscript: bool,
 }
 
 /// A simple command, or as much of a longer one as stands between two operators.
@@ -28,22 +20,15 @@ pub(super) struct ShellCommand {
     pub(super) words: Vec<ShellWord>,
     /// The word being read.
     pub(super) word: Option<ShellWord>,
-    /// What the next word is for.
-    pub(super) next: NextWord,
-}
-
-/// A here-document whose `<<` was read and whose text was not.
-#[derive(Debug)]
-pub(super) struct HereDoc {
-    pub(super) end: Vec<u8>,
-    pub(super) is_quoted: bool,
-    pub(super) drops_tabs: bool,
-    pub(super) at: usize,
+    /// What that word is for, or the next one.
+    pub(super) role: WordRole,
+    /// Whether it is the first after a `(`.
+    pub(super) follows_parenthesis: bool,
 }
 
 /// What a word is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum NextWord {
+pub(super) enum WordRole {
     /// The command.
     #[default]
     Argument,
@@ -54,14 +39,6 @@ pub(super) enum NextWord {
 }
 
 impl ShellWord {
-    /// Notes a placeholder at the end of what was read so far.
-    pub(super) fn note(&mut self, found: FoundToken) {
-        if self.token.is_none() {
-            self.token = Some(found);
-            self.before = self.text.len();
-        }
-    }
-
     /// Whether the word is exactly this, unquoted.
     pub(super) fn is_plain(&self, text: &str) -> bool {
         !self.quoted && self.says(text)
@@ -69,21 +46,25 @@ impl ShellWord {
 
     /// Whether the word is exactly this, quoted or not.
     pub(super) fn says(&self, text: &str) -> bool {
-        self.is_literal() && self.text == text.as_bytes()
+        !self.expands && self.text == text.as_bytes()
     }
 
-    /// Whether the word says by itself what it is.
-    pub(super) fn is_literal(&self) -> bool {
-        !self.expands && self.token.is_none()
+    /// Whether this is what may stand directly before `>`, as in `2>` and `{a}>`.
+    pub(super) fn is_descriptor(&self) -> bool {
+        let is_number = self.text.iter().all(u8::is_ascii_digit);
+        !self.quoted && !self.expands && (is_number || self.text.starts_with(b"{"))
     }
 
-    /// The text before the placeholder, or all of it.
-    pub(super) fn prefix(&self) -> &[u8] {
-        if self.token.is_some() { &self.text[..self.before] } else { &self.text }
+    /// The name that the text begins with, and the rest, if both are there.
+    pub(super) fn after_name(&self) -> Option<(&[u8], &[u8])> {
+        let end = self.text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')?;
+        Some(self.text.split_at(end))
+            .filter(|(name, _)| name.first().is_some_and(|first| !first.is_ascii_digit()))
     }
 
-    /// Whether this is the number in front of `>`, as in `2>`.
-    pub(super) fn is_number(&self) -> bool {
-        !self.quoted && self.is_literal() && self.text.iter().all(u8::is_ascii_digit)
+    /// Whether what comes next may be within `a[...]`. Only plain text up to the `]` says that it is not.
+    pub(super) fn is_in_subscript(&self) -> bool {
+        let count = |bracket| memchr::memchr_iter(bracket, &self.text).count();
+        self.subscript && (self.quoted || self.expands || count(b'[') > count(b']'))
     }
 }

@@ -105,7 +105,7 @@ canfar-run: error: no command: say what to run for each file after `--`, such as
 If it was in --env CANFAR_RUN_SHELL=...: a value with a `=` in it does not arrive at all; put it into a job file (shell = '...').
 ").env("skaha_sessionid", "abc"),
         case(&["-i", "data/*.fits", "-o", "out"], "
-canfar-run: error: in --shell: single quotes without an end (line 1, column 12 of the shell command: 'a b). Quotes do not survive a launch such as `canfar create`: if that took them away, put the command into a job file (shell = '...')
+canfar-run: error: in --shell: the shell command ends inside single quotes (line 1, column 12 of the shell command: grep -c {} 'a b). Quotes do not survive a launch such as `canfar create`: if that took them away, put the command into a job file (shell = '...')
 ").env("CANFAR_RUN_SHELL", "grep -c {} 'a b"),
     ]);
 }
@@ -132,25 +132,25 @@ canfar-run: error: --shell takes one string and is followed by more words: the l
         case(
             &["-i", "data/*.fits", "-o", "out", "--shell", "wc -c '{}'"],
             r#"
-canfar-run: error: in --shell: {} can't stand inside single quotes (line 1, column 8 of the shell command: '{}), because it becomes a quoted parameter by itself. For the path write "$1" where the quotes are closed; a program in the quotes (sh -c, awk) is handed it as an argument after them: sh -c '... "$1" ...' sh {}. The text {} is written {{}}
+canfar-run: error: in --shell: {} can't stand inside single quotes (line 1, column 8 of the shell command: wc -c '{}). Write "$1" there, outside of the quotes; a program in the quotes takes it as an argument after them: sh -c '... "$1" ...' sh {}. The text {} is written {{}}
 "#,
         ),
         case(
             &["-i", "data/*.fits", "-o", "out", "--shell", "wc -c \"{/.}.txt\""],
             r#"
-canfar-run: error: in --shell: {/.} can't stand inside double quotes (line 1, column 8 of the shell command: "{/.}), because it becomes a quoted parameter by itself. Write b={/.} first, outside of all quotes, and then "$b"; within double quotes $b is enough. The text {/.} is written {{/.}}
+canfar-run: error: in --shell: {/.} can't stand inside double quotes (line 1, column 8 of the shell command: wc -c "{/.}). Write b={/.} at the beginning and "$b" there; within these quotes $b is enough. The text {/.} is written {{/.}}
 "#,
         ),
         case(
             &["-i", "data/*.fits", "-o", "out", "--shell", "sh -c {}"],
             r#"
-canfar-run: error: in --shell: {} stands where `sh -c` reads it as a script (line 1, column 7 of the shell command: sh -c {}), so that a file's name could run commands. Hand it over as an argument: sh -c '... "$1" ...' sh {}
+canfar-run: error: in --shell: {} can't stand as the script of sh (line 1, column 7 of the shell command: sh -c {}). A file's name could run commands. Hand it over as an argument: sh -c '... "$1" ...' sh {}. The text {} is written {{}}
 "#,
         ),
         case(
             &["-i", "data/*.fits", "-o", "out", "--shell", "echo 'a {}"],
             r#"
-canfar-run: error: in --shell: {} can't stand inside single quotes (line 1, column 9 of the shell command: 'a {}), because it becomes a quoted parameter by itself. For the path write "$1" where the quotes are closed; a program in the quotes (sh -c, awk) is handed it as an argument after them: sh -c '... "$1" ...' sh {}. The text {} is written {{}}
+canfar-run: error: in --shell: {} can't stand inside single quotes (line 1, column 9 of the shell command: echo 'a {}). Write "$1" there, outside of the quotes; a program in the quotes takes it as an argument after them: sh -c '... "$1" ...' sh {}. The text {} is written {{}}
 "#,
         ),
     ]);
