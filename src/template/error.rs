@@ -143,7 +143,7 @@ pub enum TokenPlace {
     /// After something that shells may read differently; the place of the error is that of it.
     Unclear,
     /// After what a shell reads as commands, names of variables or arithmetic, or expands once more: a builtin such as
-    /// `eval`, a variable such as `RANDOM`, `>&`, `a[`.
+    /// `eval`, a variable such as `RANDOM`, `>&`, the `[` of `a[` and `[[`.
     Code(&'static str),
     /// As the script of another shell, `sh -c`.
     Script(&'static str),
@@ -185,11 +185,9 @@ impl TokenPlace {
             ),
             TokenPlace::DoubleQuotes => format!("{write}; within these quotes {name} is enough"),
             TokenPlace::HereDocument => {
-                format!("{write}; in the text {name} is enough, if the word after << has no quotes")
+                format!("{write}; {name} is enough in the text, if its end word has no quotes")
             }
-            TokenPlace::Arithmetic => {
-                "For a number write b={index} at the beginning and $((b + 1)) there".to_owned()
-            }
+            TokenPlace::Arithmetic => "Write b={index} at the beginning and $((b + 1)) there".to_owned(),
             TokenPlace::Dollar => format!("Write {token} without the $; a variable is written $name"),
             TokenPlace::Changed(_) => format!("Write p={token} at the beginning and \"$p\" there"),
             TokenPlace::Script(name) => format!(

@@ -29,7 +29,7 @@ pub(super) fn reads_next(command: &ShellCommand) -> Option<TokenPlace> {
     let none = ShellWord::default();
     let word = command.word.as_ref().unwrap_or(&none);
     if word.is_in_subscript() {
-        return Some(TokenPlace::Code("a["));
+        return Some(TokenPlace::Code("["));
     }
     match command.role {
         WordRole::Argument => {}

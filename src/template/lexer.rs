@@ -179,14 +179,13 @@ impl<'a> Lexer<'a> {
         } else if follows.is_some() {
             return self.text(1);
         }
-        let in_quotes = self.inside() == Some(TokenPlace::DoubleQuotes);
         match self.rest() {
             [_, b'(', b'(', ..] => return self.enter(TokenPlace::Arithmetic, 3),
             [_, b'(', ..] => return self.enter(TokenPlace::Substitution, 2),
             [_, b'{', ..] => return self.enter(TokenPlace::Parameter, 2),
             [_, b'[', ..] => self.refuse_rest(TokenPlace::Code("$["))?,
             [_, b'\\', b'\n', ..] => self.unclear()?,
-            [_, b'\'', ..] if !in_quotes => self.unclear()?,
+            [_, b'\'', ..] if self.inside() != Some(TokenPlace::DoubleQuotes) => self.unclear()?,
             [_, b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' | b'0'..=b'9', ..] => return self.text(2),
             _ => {}
         }
@@ -285,11 +284,8 @@ impl<'a> Lexer<'a> {
 
     fn end_word(&mut self) -> Result {
         let Some(word) = self.command.word.take() else { return Ok(()) };
-        if word.is_in_subscript() {
-            self.refuse_rest(TokenPlace::Code("a["))?;
-        }
-        if word.says("[[") {
-            self.refuse_rest(TokenPlace::Code("[["))?;
+        if word.is_in_subscript() || word.says("[[") {
+            self.refuse_rest(TokenPlace::Code("["))?;
         }
         if word.is_plain("case") && !self.open.is_empty() {
             self.unclear()?;
