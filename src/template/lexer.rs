@@ -98,16 +98,17 @@ impl<'a> Lexer<'a> {
             (Some(SingleQuotes), b'\'')
             | (Some(DoubleQuotes), b'"')
             | (Some(Backticks), b'`')
-            | (Some(Parameter), b'}') => self.close(),
+            | (Some(Parameter), b'}') => return self.close(),
+            (Some(Parameter), _) => return self.plain(byte, b"_$#%/:-+=?*@.,^!~[]"),
             (Some(SingleQuotes), _) => self.text(1),
-            (Some(Parameter), _) => self.plain(byte, b"_$#%/:-+=?*@.,^!~[]"),
-            (_, b'$') => self.dollar(),
-            (_, b'`') => self.enter(Backticks, 1),
+            (_, b'$') => return self.dollar(),
+            (_, b'`') => return self.enter(Backticks, 1),
             (Some(DoubleQuotes), b'\\') => self.text(2),
             (Some(DoubleQuotes), _) => self.text(1),
-            (Some(Arithmetic), _) => self.arithmetic(byte),
-            _ => self.command_part(byte),
+            (Some(Arithmetic), _) => return self.arithmetic(byte),
+            _ => return self.command_part(byte),
         }
+        Ok(())
     }
 
     /// Reads what belongs to commands.
@@ -140,26 +141,25 @@ impl<'a> Lexer<'a> {
             b'\\' => {
                 self.word().quoted = true;
                 self.at += 1;
-                return self.text(1);
+                self.text(1);
             }
             b'[' => {
                 let word = self.word();
                 let name = word.text.strip_prefix(b"{").unwrap_or(&word.text);
                 let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
                 word.subscript |= is_name && !name.is_empty();
-                return self.text(1);
+                self.text(1);
             }
-            _ => return self.text(1),
+            _ => self.text(1),
         }
         Ok(())
     }
 
     /// Takes bytes as text of the word.
-    fn text(&mut self, length: usize) -> Result {
+    fn text(&mut self, length: usize) {
         let text = &self.rest()[..length.min(self.rest().len())];
         self.word().text.extend_from_slice(text);
         self.at += text.len();
-        Ok(())
     }
 
     /// Takes a byte that is a letter, a digit or among `others`; with another, the end of what is open is unclear.
@@ -167,7 +167,8 @@ impl<'a> Lexer<'a> {
         if !byte.is_ascii_alphanumeric() && !others.contains(&byte) {
             self.unclear()?;
         }
-        self.text(1)
+        self.text(1);
+        Ok(())
     }
 
     /// Reads a dollar sign and opens the expansion that it begins, if it does.
@@ -176,20 +177,21 @@ impl<'a> Lexer<'a> {
         let follows = placeholder::beginning(&self.rest()[1..]);
         if let Some(FoundPlaceholder::Token(token)) = follows {
             return Err(self.misplaced(token, self.at + 1, TokenPlace::Dollar));
-        } else if follows.is_some() {
-            return self.text(1);
         }
+        let mut length = 1;
         match self.rest() {
+            _ if follows.is_some() => {}
             [_, b'(', b'(', ..] => return self.enter(TokenPlace::Arithmetic, 3),
             [_, b'(', ..] => return self.enter(TokenPlace::Substitution, 2),
             [_, b'{', ..] => return self.enter(TokenPlace::Parameter, 2),
             [_, b'[', ..] => self.refuse_rest(TokenPlace::Code("$["))?,
             [_, b'\\', b'\n', ..] => self.unclear()?,
             [_, b'\'', ..] if self.inside() != Some(TokenPlace::DoubleQuotes) => self.unclear()?,
-            [_, b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' | b'0'..=b'9', ..] => return self.text(2),
+            [_, b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' | b'0'..=b'9', ..] => length = 2,
             _ => {}
         }
-        self.text(1)
+        self.text(length);
+        Ok(())
     }
 
     /// Reads a part of `$((...))`, which ends at the `))` that matches in every shell, or is not understood.
@@ -362,9 +364,7 @@ impl<'a> Lexer<'a> {
             self.last_in_loop = Some((token, self.at));
         }
         let word = self.word();
-        word.quoted = true;
-        word.expands = true;
-        word.subscript = false;
+        (word.quoted, word.expands, word.subscript) = (true, true, false);
         let number = self.number(token);
         self.replace(format!("\"${{{number}}}\"").as_bytes(), token.as_str().len());
         Ok(true)

@@ -273,7 +273,7 @@ mod tests {
         ] {
             match error(source) {
                 TemplateError::Unterminated { place, .. } => {
-                    assert_eq!(place, expected, "{source:?}")
+                    assert_eq!(place, expected, "{source:?}");
                 }
                 other => panic!("{source:?}: {other}"),
             }
