@@ -11,7 +11,8 @@ use crate::commands::Invocation;
 use crate::config::heartbeat_times;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::journal::attempts::{PastAttempt, attempts_of};
+use crate::journal::event::AttemptEnded;
+use crate::journal::launch_state::PastAttempt;
 use crate::journal::launches::{last_launches, launches_of};
 use crate::journal::state::JournalState;
 use crate::liveness::heartbeat::HeartbeatTimes;
@@ -106,16 +107,32 @@ impl<'a> LoggedRun<'a> {
         Ok(Self { layout, list, shares, prober })
     }
 
-    /// What all journals of a replica say.
-    fn history(&self, replica: u32, share: &Share) -> anyhow::Result<JournalState> {
+    /// What all journals of a replica say, with those attempts, oldest first, that are `wanted`.
+    fn history(
+        &self,
+        replica: u32,
+        share: &Share,
+        wanted: impl Fn(&AttemptEnded) -> bool,
+    ) -> anyhow::Result<(JournalState, Vec<PastAttempt>)> {
         let last = launches_of(self.layout, replica)?.pop();
         let journal = last.map(|last| self.layout.journal(replica, last));
         let lives = journal.is_some_and(|journal| self.prober.is_running(&journal));
-        JournalState::read(self.layout, &self.list.header().run_ref(), replica, share.clone(), lives)
-    }
-
-    fn id(&self) -> &str {
-        &self.list.header().run
+        let mut attempts = Vec::new();
+        let run = self.list.header().run_ref();
+        let state = JournalState::read_with(
+            self.layout,
+            &run,
+            replica,
+            share.clone(),
+            lives,
+            &mut |launch, _, over| {
+                // One with words of a later version is no attempt that can be shown.
+                let ended = over.ended.filter(|ended| ended.status.is_some() && wanted(ended));
+                attempts
+                    .extend(ended.map(|ended| PastAttempt { launch: launch.number, ended: ended.clone() }));
+            },
+        )?;
+        Ok((state, attempts))
     }
 
     fn task(
@@ -131,7 +148,7 @@ impl<'a> LoggedRun<'a> {
             .into_iter()
             .find(|(_, share)| share.position_of(index).is_some())
             .with_context(|| format!("no replica has task {index}"))?;
-        let attempts = attempts_of(self.layout, self.id(), replica, |other| other == index)?;
+        let (state, attempts) = self.history(replica, share, |ended| ended.index == index)?;
         if let Some(stream) = only {
             return self.newest(replica, &attempts, stream, &path, out);
         }
@@ -139,7 +156,7 @@ impl<'a> LoggedRun<'a> {
         for attempt in &attempts {
             self.show(&told(attempt), out)?;
         }
-        let known = self.history(replica, share)?.tasks.get(index).state;
+        let known = state.tasks.get(index).state;
         if attempts.is_empty() || known == TaskState::Lost {
             report::no_attempt(index, &path, replica, known, out)?;
         }
@@ -186,11 +203,12 @@ impl<'a> LoggedRun<'a> {
             let Some(share) = (replica as usize).checked_sub(1).and_then(|at| self.shares.get(at)) else {
                 continue;
             };
-            let history = self.history(replica, share)?;
-            let has_failed = |index: u64| history.tasks.get(index).state.status() == Some(Status::Failed);
-            let mut attempts = attempts_of(self.layout, self.id(), replica, has_failed)?;
+            let (state, mut attempts) =
+                self.history(replica, share, |ended| ended.status == Some(Status::Failed))?;
+            let has_failed = |index: u64| state.tasks.get(index).state.status() == Some(Status::Failed);
+            attempts.retain(|attempt| has_failed(attempt.ended.index));
             attempts.sort_by_key(|attempt| attempt.ended.index);
-            let failed = history.tasks.all().map(|(index, _)| index).filter(|index| has_failed(*index));
+            let failed = state.tasks.all().map(|(index, _)| index).filter(|index| has_failed(*index));
             let mut rest = attempts.as_slice();
             self.list.read(failed, |index, entry| {
                 let own = rest.iter().take_while(|attempt| attempt.ended.index == index).count();
@@ -199,7 +217,7 @@ impl<'a> LoggedRun<'a> {
                 own.iter().try_for_each(|attempt| {
                     self.show(&LogsJson { index, path: entry.path, replica, attempt }, out)
                 })?;
-                let is_lost = history.tasks.get(index).state == TaskState::Lost;
+                let is_lost = state.tasks.get(index).state == TaskState::Lost;
                 if own.is_empty() || is_lost {
                     report::no_attempt(index, entry.path, replica, TaskState::Lost, out)?;
                 }

@@ -20,13 +20,22 @@ pub struct RunningAttempt {
     pub at: Option<WrittenTime>,
 }
 
+/// An attempt that ended, with the launch that made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastAttempt {
+    /// From 1.
+    pub launch: u32,
+    /// How it ended.
+    pub ended: AttemptEnded,
+}
+
 /// What a line says of an attempt that runs no more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttemptOver<'a> {
     /// The task.
     pub index: u64,
-    /// How it began.
-    pub begun: RunningAttempt,
+    /// How it began, if that was seen.
+    pub begun: Option<RunningAttempt>,
     /// How it ended; `None` where it was stopped with its launch.
     pub ended: Option<&'a AttemptEnded>,
 }
@@ -81,7 +90,7 @@ impl LaunchState {
         Self { replica, number, ..Self::default() }
     }
 
-    /// Takes in the next line; tells of the attempt that it ends, if its beginning was seen.
+    /// Takes in the next line; tells of the attempt that it ends.
     pub fn take<'l>(&mut self, line: &'l JournalLine<'_>) -> Option<AttemptOver<'l>> {
         self.stop = None;
         if let Some(at) = line.written {
@@ -98,11 +107,11 @@ impl LaunchState {
             }
             Event::NotStarted(task) => _ = self.end_attempt(task.index),
             Event::Interrupted(task) => {
-                let begun = self.end_attempt(task.index)?;
+                let begun = self.end_attempt(task.index);
                 return Some(AttemptOver { index: task.index, begun, ended: None });
             }
             Event::Attempt(ended) => {
-                let begun = self.end_attempt(ended.index)?;
+                let begun = self.end_attempt(ended.index);
                 return Some(AttemptOver { index: ended.index, begun, ended: Some(ended) });
             }
             Event::End(ended) => self.take_end(*ended),

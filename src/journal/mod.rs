@@ -1,6 +1,5 @@
 //! What launches write down as they go, and the state of tasks and replicas that follows from it.
 
-pub mod attempts;
 pub mod event;
 pub mod launch_state;
 pub mod launches;

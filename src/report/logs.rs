@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::journal::attempts::PastAttempt;
 use crate::journal::event::AttemptEnded;
+use crate::journal::launch_state::PastAttempt;
 use crate::model::counts::TaskState;
 use crate::model::outcome::Status;
 use crate::record::logs::{KeptOutput, OutputStream};

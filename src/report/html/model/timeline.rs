@@ -102,11 +102,12 @@ impl Timeline {
         &mut self,
         launch: &LaunchState,
         index: u64,
-        begun: RunningAttempt,
+        begun: Option<RunningAttempt>,
         ended: Option<WrittenTime>,
         took: Option<i64>,
         end: AttemptSpanEnd,
     ) {
+        let Some(begun) = begun else { return };
         let (Some(begun_ms), Some(ended_ms)) = (millis(begun.at), millis(ended)) else { return };
         let slot = u32::try_from(begun.slot).unwrap_or(u32::MAX);
         let ms = took.unwrap_or(ended_ms - begun_ms).max(0);
@@ -130,7 +131,7 @@ impl Timeline {
             let lives = lives && Some(launch.number) == newest;
             let end = if lives { AttemptSpanEnd::Running } else { AttemptSpanEnd::Cut };
             for (index, attempt) in launch.running() {
-                self.add(launch, *index, *attempt, Some(last), None, end);
+                self.add(launch, *index, Some(*attempt), Some(last), None, end);
             }
             let SlotUse { slots, cpu_s, busy_ms } =
                 self.used.get(&launch.number).copied().unwrap_or_default();
