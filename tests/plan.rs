@@ -62,10 +62,10 @@ fn every_row_is_what_that_replica_would_run_whatever_the_strategy() {
     let dir = inputs();
     for strategy in Strategy::ALL {
         for count in ["1", "4", "30"] {
-            let args = ["-i", "data/*.fits", "--strategy", strategy.name()];
+            let args = ["-i", "data/*.fits", "--strategy", &strategy.to_string()];
             let ended = plan(&dir, &[&args[..], &["--json", "--replica-count", count]].concat()).exits(0);
             check_rows(&dir, &ended.json(), &args, &paths(&dir, 0..23));
-            assert_eq!(ended.json()["strategy"], strategy.name());
+            assert_eq!(ended.json()["strategy"], strategy.to_string());
             assert_eq!(ended.json()["bytes"], 5000 + (0..23).map(|n| n * n * 7 % 100).sum::<u64>() - 63);
         }
     }

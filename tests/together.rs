@@ -35,7 +35,8 @@ fn four_replicas_started_together_run_every_file_once_whatever_the_strategy() {
         for (name, size) in names(23).iter().zip(&sizes) {
             dir.write(format!("data/{name}"), "x".repeat(usize::try_from(*size).unwrap()));
         }
-        let start = |id| dir.launch().args(["--strategy", strategy.name()]).replica(id, 4).sh(NOTE).start();
+        let start =
+            |id| dir.launch().args(["--strategy", &strategy.to_string()]).replica(id, 4).sh(NOTE).start();
         all_end((1..=4).map(start).collect(), 0);
         assert_eq!(dir.sorted_lines("ran"), names(23), "{strategy:?}");
         for (id, share) in (1..).zip(shares(strategy, 23, &sizes, NonZeroU32::new(4).unwrap())) {

@@ -1,11 +1,12 @@
 //! What happens during a launch, as its journal keeps it. Events are read as they are written; unknown events and fields are
 //! passed over, and whoever matches on [`Event`] names every event, so that the compiler tells of one that is forgotten.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{IgnoredAny, MapAccess};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
@@ -228,21 +229,14 @@ impl TaskEnded {
     }
 }
 
+/// A string of JSON, borrowed where it can be.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
 /// A status, if it is one that this version knows: the rest of the line still counts.
-fn known_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Word {
-        Ok,
-        Failed,
-        #[serde(other)]
-        Other,
-    }
-    Ok(match Word::deserialize(deserializer)? {
-        Word::Ok => Some(Status::Ok),
-        Word::Failed => Some(Status::Failed),
-        Word::Other => None,
-    })
+fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
+    let Text(word) = Text::deserialize(deserializer)?;
+    Ok(Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&word)).ok())
 }
 
 /// How far a launch is: written when it has read what earlier ones left, every 10 s, and before its last words.
@@ -286,7 +280,7 @@ impl ResultsWritten {
         let mut rest = tasks.iter();
         let mut has_all = || share.iter().all(|index| rest.find(|other| *other >= index) == Some(index));
         // Only an edited line has another number.
-        (tasks.len() == self.records && has_all()).then(|| tasks.clone())
+        (tasks.count() == self.records && has_all()).then(|| tasks.clone())
     }
 }
 

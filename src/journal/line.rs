@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::journal::event::{Event, EventKind};
+use crate::journal::event::{Event, EventKind, Text};
 use crate::journal::writer::{self, RecordSpan, VERSIONS};
 
 /// What stands before the checksum of an `end` line.
@@ -139,9 +139,6 @@ enum Member {
     #[serde(other)]
     Other,
 }
-
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Visitor<'de> for LineVisitor {
     type Value = JournalLine<'de>;

@@ -74,21 +74,12 @@ pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
 /// Who began the launch of the journal at a path, and with what; `None` as for [`head`].
 ///
 /// # Errors
-/// When it can't be read.
+/// When it can't be read, or is of another major version.
 pub fn begun(path: &Path) -> anyhow::Result<Option<Box<LaunchBegun>>> {
-    Ok(match LineReader::new().read(&first_line(path)?, 0) {
-        Ok(JournalLine { event: Event::Run(begun), .. }) => Some(begun),
-        _ => None,
-    })
-}
-
-/// Refuses a journal of another major version by its first line, as far as that is whole.
-///
-/// # Errors
-/// When it is one, or can't be read.
-pub fn check_version(path: &Path) -> anyhow::Result<()> {
     let line = first_line(path)?;
-    LineReader::new().read(&line, 0).map_or(Ok(()), |first| writer::refuse_other_version(path, first.v, 0))
+    let Ok(line) = LineReader::new().read(&line, 0) else { return Ok(None) };
+    writer::refuse_other_version(path, line.v, 0)?;
+    Ok(if let Event::Run(begun) = line.event { Some(begun) } else { None })
 }
 
 fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -39,7 +39,7 @@ pub fn agree(
         bail!("{}{hint}", differs("the input", &show(source, &header.source), &show(&header.source, source)));
     }
     if let Some(strategy) = strategy.filter(|strategy| *strategy != header.strategy) {
-        bail!(differs("the strategy", strategy.name(), header.strategy.name()));
+        bail!(differs("the strategy", &strategy.to_string(), &header.strategy.to_string()));
     }
     if replica_count != header.replica_count {
         bail!(differs("the replica count", &replica_count.to_string(), &header.replica_count.to_string()));

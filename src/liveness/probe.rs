@@ -32,7 +32,7 @@ impl Probed {
 /// # Errors
 /// When the journal can't be read or is of another version.
 pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
-    tail::check_version(journal)?;
+    tail::begun(journal)?;
     probe_any_version(journal, me)
 }
 

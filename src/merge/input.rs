@@ -218,7 +218,7 @@ impl MergeInput {
     /// The replica whose journals there are, with how many ok records it has.
     pub(super) fn ok(&self) -> Option<(u32, u64)> {
         match &self.kind {
-            MergeInputKind::Verified { replica_id, tasks, .. } => Some((*replica_id, tasks.len())),
+            MergeInputKind::Verified { replica_id, tasks, .. } => Some((*replica_id, tasks.count())),
             MergeInputKind::Journals { replica_id, state } => Some((*replica_id, state.counts().ok)),
             MergeInputKind::Unreadable { .. } | MergeInputKind::File => None,
         }

@@ -134,7 +134,7 @@ impl MergeInput {
     /// Its tasks without a result, as far as that is known without reading more.
     pub(super) fn without_result(&self) -> WithoutResult {
         match &self.kind {
-            MergeInputKind::Verified { tasks, without_result, .. } if *without_result == tasks.len() => {
+            MergeInputKind::Verified { tasks, without_result, .. } if *without_result == tasks.count() => {
                 WithoutResult::Tasks(tasks.iter().collect())
             }
             MergeInputKind::Verified { without_result, .. } => WithoutResult::Count(*without_result),

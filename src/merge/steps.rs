@@ -51,7 +51,7 @@ impl MergeIndex {
             };
             match part.kind {
                 MergeInputKind::Verified { identity, ref tasks, .. } if is_array && is_settled => {
-                    steps.push(MergeStep::Copy { part: part_number, records: tasks.len(), identity });
+                    steps.push(MergeStep::Copy { part: part_number, records: tasks.count(), identity });
                 }
                 MergeInputKind::File if is_array && let Some(length) = small() => match steps.last_mut() {
                     Some(MergeStep::SideBySide(parts)) if length <= room => {

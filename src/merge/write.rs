@@ -192,7 +192,7 @@ impl<'a> Failures<'a> {
         let meta: FailureMeta =
             item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
         let cause = meta.cause.unwrap_or(Cause::Exit);
-        let message = meta.message.unwrap_or_else(|| cause.name().to_owned());
+        let message = meta.message.unwrap_or_else(|| cause.to_string());
         let path = meta.path.unwrap_or_default();
         self.groups.count(cause, reason(cause, &message, meta.stderr_tail.as_deref()), &path, meta.index);
         Ok(())

@@ -53,20 +53,12 @@ impl TaskCounts {
 
     /// Counts a task that was `before` and is `now`.
     pub fn change(&mut self, before: TaskState, now: TaskState) {
-        self.of(before, |count| *count = count.saturating_sub(1));
-        self.of(now, |count| *count += 1);
-    }
-
-    fn of(&mut self, state: TaskState, apply: impl Fn(&mut u64)) {
-        match state {
-            TaskState::Unfinished => {}
-            TaskState::Ok => apply(&mut self.ok),
-            TaskState::Failed => apply(&mut self.failed),
-            TaskState::Lost => {
-                apply(&mut self.failed);
-                apply(&mut self.lost);
-            }
-        }
+        let changed = |count: u64, is: fn(TaskState) -> bool| {
+            (count + u64::from(is(now))).saturating_sub(u64::from(is(before)))
+        };
+        self.ok = changed(self.ok, |state| state == TaskState::Ok);
+        self.failed = changed(self.failed, |state| state.status() == Some(Status::Failed));
+        self.lost = changed(self.lost, |state| state == TaskState::Lost);
     }
 }
 

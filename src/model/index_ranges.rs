@@ -21,14 +21,9 @@ impl IndexRanges {
     }
 
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         let length = |&(first, last, step): &(u64, u64, u64)| last.saturating_sub(first) / step.max(1) + 1;
         self.0.iter().map(length).fold(0, u64::saturating_add)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// All of them, ascending.
@@ -62,7 +57,7 @@ mod tests {
         fn no_index_is_lost_or_added(indices in proptest::collection::btree_set(0_u64..200, 0..60)) {
             let ranges = IndexRanges::of(indices.iter().copied());
             prop_assert!(ranges.iter().eq(indices.iter().copied()));
-            prop_assert_eq!(ranges.len(), indices.len() as u64);
+            prop_assert_eq!(ranges.count(), indices.len() as u64);
         }
     }
 }

@@ -46,19 +46,10 @@ pub enum Cause {
     Other,
 }
 
-impl Cause {
-    /// The name used in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Exit => "exit",
-            Self::Signal => "signal",
-            Self::Timeout => "timeout",
-            Self::Oom => "oom",
-            Self::Spawn => "spawn",
-            Self::Result => "result",
-            Self::Lost => "lost",
-            Self::Other => "other",
-        }
+/// The word that files have for it.
+impl std::fmt::Display for Cause {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(out)
     }
 }
 

@@ -28,19 +28,16 @@ impl Strategy {
     /// All of them, in the order they are documented.
     pub const ALL: [Self; 4] = [Self::Even, Self::Chunk, Self::Stripe, Self::Size];
 
-    /// The name used on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Even => "even",
-            Self::Chunk => "chunk",
-            Self::Stripe => "stripe",
-            Self::Size => "size",
-        }
-    }
-
     /// Whether sharing needs the size of every entry.
     pub fn needs_sizes(self) -> bool {
         self == Self::Size
+    }
+}
+
+/// The word that files have for it.
+impl std::fmt::Display for Strategy {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(out)
     }
 }
 

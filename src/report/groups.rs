@@ -8,7 +8,7 @@ use crate::units;
 pub(super) fn line(group: &FailureGroup, index: Option<u64>) -> String {
     let FailureGroup { cause, last_line, count, example, .. } = group;
     let task = index.map(|index| format!(", task {index}")).unwrap_or_default();
-    format!("  {}: {}: {last_line} (such as {example}{task})", units::count(*count, "file"), cause.name())
+    format!("  {}: {}: {last_line} (such as {example}{task})", units::count(*count, "file"), cause)
 }
 
 /// How to see what failed tasks of a run printed.

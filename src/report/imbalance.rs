@@ -22,8 +22,7 @@ pub fn advice(strategy: Strategy, ratios: impl Iterator<Item = (Strategy, f64)> 
     let (better, ratio) = ratios.min_by(|(_, one), (_, other)| one.total_cmp(other))?;
     (own > FAR_OVER && ratio < own).then(|| {
         format!(
-            "the largest share is {own:.1} times the mean; with --strategy {} it would be {ratio:.1} times",
-            better.name()
+            "the largest share is {own:.1} times the mean; with --strategy {better} it would be {ratio:.1} times"
         )
     })
 }

@@ -65,7 +65,7 @@ pub fn not_kept(status: Option<Status>) -> &'static str {
 }
 
 fn how(ended: &AttemptEnded) -> String {
-    let cause = ended.cause.map_or("failed", crate::model::outcome::Cause::name);
+    let cause = ended.cause.map_or_else(|| "failed".to_owned(), |cause| cause.to_string());
     match (ended.status, ended.exit_code, ended.signal) {
         (Some(Status::Ok), ..) => "ok".to_owned(),
         (_, Some(0), _) | (_, None, None) => format!("failed ({cause})"),

@@ -157,12 +157,7 @@ fn write_table(text: &mut String, plan: &Plan, common: &str) -> std::fmt::Result
     if let Some(bytes) = plan.bytes {
         write!(text, ", {}", units::bytes(bytes))?;
     }
-    write!(
-        text,
-        ", {}, strategy {}",
-        units::count(u64::from(plan.replica_count), "replica"),
-        plan.strategy.name()
-    )?;
+    write!(text, ", {}, strategy {}", units::count(u64::from(plan.replica_count), "replica"), plan.strategy)?;
     if !common.is_empty() {
         write!(text, "; names are below {common}")?;
     }
@@ -202,7 +197,7 @@ fn write_table(text: &mut String, plan: &Plan, common: &str) -> std::fmt::Result
         writeln!(
             text,
             "{:<8}  {:>13}  {size:>12}  {:>12.2}  {:>6}{mark}",
-            one.strategy.name(),
+            one.strategy.to_string(),
             units::count(one.most_files, "file"),
             one.ratio,
             one.empty

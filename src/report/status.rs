@@ -79,11 +79,11 @@ fn headline(figures: &RunStatus) -> String {
 
 fn states(figures: &RunStatus) -> String {
     if let [only] = figures.replicas.as_slice() {
-        return format!("its only replica: {}", only.state.name());
+        return format!("its only replica: {}", only.state);
     }
     let count = |state: ReplicaState| (figures.count(state), state);
     let counts = ReplicaState::ALL.map(count).into_iter().filter(|(count, _)| *count > 0);
-    let counts: Vec<String> = counts.map(|(count, state)| format!("{count} {}", state.name())).collect();
+    let counts: Vec<String> = counts.map(|(count, state)| format!("{count} {state}")).collect();
     format!("{}: {}", units::count(figures.replicas.len() as u64, "replica"), counts.join(", "))
 }
 
@@ -148,8 +148,8 @@ fn table(figures: &RunStatus, shown: &[&ReplicaStatus], form: StatusForm) -> Vec
     };
     let mut lines = vec![line("replica", "state", COLUMNS, "session, host")];
     for (first, state, cells, last) in &rows {
-        let name = state.map_or("", ReplicaState::name);
-        let text = line(first, name, std::array::from_fn(|column| cells[column].as_str()), last);
+        let name = state.map(|state| state.to_string()).unwrap_or_default();
+        let text = line(first, &name, std::array::from_fn(|column| cells[column].as_str()), last);
         lines.push(match state.filter(|_| form.color) {
             Some(state) => coloured(&text, state),
             None => text,

@@ -86,18 +86,12 @@ impl ReplicaState {
         Self::Waiting,
         Self::Done,
     ];
+}
 
-    /// In a word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Silent => "silent",
-            Self::Refused => "refused",
-            Self::Stopped => "stopped",
-            Self::Unreadable => "unreadable",
-            Self::Waiting => "waiting",
-            Self::Done => "done",
-        }
+/// The word that files have for it.
+impl std::fmt::Display for ReplicaState {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(out)
     }
 }
 

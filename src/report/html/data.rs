@@ -20,7 +20,7 @@ struct Data<'a> {
     /// One digit a task: 0 ok, 1 failed, 2 running, 3 missing.
     state: String,
     /// Kinds of failure (cause, line), and of every task the place of its own, -1 for none.
-    kinds: Vec<(&'static str, &'a str)>,
+    kinds: Vec<(String, &'a str)>,
     kind: Vec<i64>,
     replica: Vec<u32>,
     attempts: Vec<u32>,
@@ -89,7 +89,7 @@ impl<'a> Data<'a> {
             kinds: history
                 .kinds
                 .iter()
-                .map(|kind| (kind.group.cause.name(), kind.group.last_line.as_str()))
+                .map(|kind| (kind.group.cause.to_string(), kind.group.last_line.as_str()))
                 .collect(),
             kind: tasks.iter().map(|task| task.kind.map_or(-1, i64::from)).collect(),
             replica: tasks.iter().map(|task| task.replica).collect(),

@@ -35,7 +35,7 @@ fn kind_of(history: &RunHistory, place: usize, kind: &FailureKind) -> Markup {
         details.kind open[place < OPEN] {
             summary {
                 span.count { (grouped(kind.group.count)) } " "
-                span.cause { (kind.group.cause.name()) } " "
+                span.cause { (kind.group.cause) } " "
                 bdi.line { (kind.group.last_line) }
             }
             p { button type="button" data-kind=(place) { "Show " (files(kind.group.count)) " in the table" } }

@@ -60,7 +60,7 @@ impl FailuresWithExamples {
             (message, tail) = (meta.message, meta.stderr_tail);
             log = meta.log.map(|span| (meta.launch, meta.attempts, span));
         }
-        let message = message.map_or_else(|| words(cause).to_owned(), Cow::into_owned);
+        let message = message.map_or_else(|| words(cause), Cow::into_owned);
         let place = self.groups.count(cause, reason(cause, &message, tail.as_deref()), path, Some(index));
         let examples = self.examples_at(place);
         if examples.len() < EXAMPLES {
@@ -121,10 +121,10 @@ fn as_kind(place: usize) -> u32 {
 }
 
 /// What is known of a failure without a message.
-fn words(cause: Cause) -> &'static str {
+fn words(cause: Cause) -> String {
     match cause {
-        Cause::Lost => "the container died while this task ran in it alone",
-        cause => cause.name(),
+        Cause::Lost => "the container died while this task ran in it alone".to_owned(),
+        cause => cause.to_string(),
     }
 }
 
