@@ -48,25 +48,25 @@ pub fn pool_of_up_to(
 }
 
 /// More of them would wait for memory and storage.
-const MOST_CREW: usize = 8;
+const MOST_THREADS: usize = 8;
 
 /// Enough for work that does not recurse, bytes: with many CPUs, stacks count.
-const CREW_STACK: usize = 512 * 1024;
+const STACK: usize = 512 * 1024;
 
 /// Threads that share out work which keeps CPUs busy: one for each CPU there is to use.
 #[derive(Debug)]
 pub struct CpuPool(Option<ThreadPool>);
 
 impl CpuPool {
-    /// Only the calling thread where there is but one CPU, no other thread can be had, or the caller is of a crew itself.
+    /// Only the calling thread where there is but one CPU, no other thread can be had, or the caller is of a pool itself.
     pub fn gather() -> Self {
-        let cpus = available_parallelism().map_or(1, usize::from).min(MOST_CREW);
+        let cpus = available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         if cpus == 1 || rayon::current_thread_index().is_some() {
             return Self(None);
         }
         let build = |threads| {
-            let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(CREW_STACK);
-            builder.thread_name(|index| format!("crew-{index}")).build()
+            let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
+            builder.thread_name(|index| format!("cpu-{index}")).build()
         };
         Self(pool_of_up_to(cpus, build).ok())
     }

@@ -22,7 +22,7 @@ use crate::model::outcome::Status;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::record::logs::{KeptOutput, OutputStream};
-use crate::report::logs::{self as report, LogsJson};
+use crate::report::logs::{self as report, ShownAttempt};
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::terminal::console::{Console, Verbosity};
@@ -152,7 +152,7 @@ impl<'a> LoggedRun<'a> {
         if let Some(stream) = only {
             return self.newest(replica, &attempts, stream, &path, out);
         }
-        let told = |attempt| LogsJson { index, path: &path, replica, attempt };
+        let told = |attempt| ShownAttempt { index, path: &path, replica, attempt };
         for attempt in &attempts {
             self.show(&told(attempt), out)?;
         }
@@ -215,7 +215,7 @@ impl<'a> LoggedRun<'a> {
                 let (own, others) = rest.split_at(own);
                 rest = others;
                 own.iter().try_for_each(|attempt| {
-                    self.show(&LogsJson { index, path: entry.path, replica, attempt }, out)
+                    self.show(&ShownAttempt { index, path: entry.path, replica, attempt }, out)
                 })?;
                 let is_lost = state.tasks.get(index).state == TaskState::Lost;
                 if own.is_empty() || is_lost {
@@ -234,7 +234,7 @@ impl<'a> LoggedRun<'a> {
         KeptOutput::open(&path, span, attempt.ended.index, attempt.ended.attempt).map(Some)
     }
 
-    fn show(&self, told: &LogsJson<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn show(&self, told: &ShownAttempt<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
         report::attempt(told, self.output(told.replica, told.attempt)?, out)
     }
 

@@ -1,4 +1,4 @@
-//! One file a subcommand: each wires the steps together, the work is elsewhere.
+//! One file per subcommand: each wires the steps together, the work is elsewhere.
 
 mod auto_merge;
 mod dry_run;

@@ -167,6 +167,7 @@ fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> 
         replica_count: replica.count(),
         launch: None,
         counts: TaskCounts::default(),
+        lost: 0,
         not_run: 0,
         done_before: 0,
         non_finite: 0,

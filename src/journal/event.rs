@@ -1,5 +1,5 @@
 //! What happens during a launch, as its journal keeps it. Events are read as they are written; unknown events and fields are
-//! passed over, and whoever matches on [`Event`] names every event, so that the compiler tells of one that is forgotten.
+//! passed over. The two folds (`state`, `launch_state`) name every event, so that the compiler tells of one that is forgotten.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub enum Event {
     Start(AttemptBegun),
     /// An attempt that was announced did not begin: the system was short of something.
     NotStarted(TaskNamed),
-    /// An attempt was stopped with the launch: whatever becomes of that, its task is not what ended it.
+    /// An attempt was stopped with the launch: its task is never suspected of that.
     Interrupted(TaskNamed),
     /// An attempt ended.
     Attempt(AttemptEnded),
@@ -272,15 +272,16 @@ pub struct ResultsWritten {
 }
 
 impl ResultsWritten {
-    /// The tasks whose records it has, if all of `share` are among them.
-    pub fn if_all_of(&self, share: &Share) -> Option<IndexRanges> {
+    /// The tasks whose records it has, if all of `share` are among them, in a list of `count` entries.
+    pub fn if_all_of(&self, share: &Share, count: u64) -> Option<IndexRanges> {
         let Some(tasks) = &self.tasks else {
             return (self.records == share.len()).then(|| IndexRanges::of(share.iter()));
         };
         let mut rest = tasks.iter();
         let mut has_all = || share.iter().all(|index| rest.find(|other| *other >= index) == Some(index));
-        // Only an edited line has another number.
-        (tasks.count() == self.records && has_all()).then(|| tasks.clone())
+        // Only an edited line has another number, or indices beyond the list.
+        let is_sound = tasks.count() == self.records && tasks.last().is_none_or(|last| last < count);
+        (is_sound && has_all()).then(|| tasks.clone())
     }
 }
 

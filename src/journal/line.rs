@@ -38,6 +38,13 @@ pub struct WrittenTime([u8; TIME]);
 const TIME: usize = 24;
 
 impl WrittenTime {
+    fn of(text: &str) -> Option<Self> {
+        let is_shaped =
+            |(byte, shape): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+        let text: [u8; TIME] = text.as_bytes().try_into().ok()?;
+        text.iter().zip(b"0000-00-00T00:00:00.000Z").all(is_shaped).then_some(Self(text))
+    }
+
     /// The instant; `None` where it is none.
     pub fn instant(self) -> Option<Timestamp> {
         std::str::from_utf8(&self.0).ok()?.parse().ok()
@@ -157,7 +164,7 @@ impl<'de> Visitor<'de> for LineVisitor {
                 Member::Run => run = Some(members.next_value::<Text<'de>>()?.0),
                 Member::T => {
                     let text = members.next_value::<Text<'de>>()?.0;
-                    written = text.as_bytes().try_into().ok().map(WrittenTime);
+                    written = WrittenTime::of(&text);
                 }
                 Member::Other => _ = members.next_value::<IgnoredAny>()?,
                 Member::Event => {
@@ -219,7 +226,7 @@ mod tests {
                 left_processes: 2,
             }),
             Event::Alive(LaunchProgress {
-                counts: TaskCounts { files: 9, ok: 3, failed: 2, lost: 1, without_result: 1 },
+                counts: TaskCounts { files: 9, ok: 3, failed: 2, lost: 0, without_result: 1 },
                 left: 4,
                 running: 1,
                 memory_bytes: Some(5),

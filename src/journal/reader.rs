@@ -20,7 +20,7 @@ const BLOCK: usize = 512 * 1024;
 /// Parts of a block: more than threads, since they are not done at the same time.
 const PARTS: usize = 16;
 
-/// No line is shorter than this, but for blank ones.
+/// Most lines are longer than this.
 const SHORT: usize = 128;
 
 /// A line that is not what a journal holds.

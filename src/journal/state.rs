@@ -15,6 +15,7 @@ use crate::model::outcome::Cause;
 use crate::model::quarantine::SeenUsage;
 use crate::model::shares::Share;
 use crate::store::layout::Layout;
+use crate::units;
 
 /// The run that journals are read for.
 #[derive(Debug, Clone)]
@@ -47,11 +48,12 @@ impl std::fmt::Display for Problem {
                 )
             }
             Self::OtherRun(path, run) => {
-                let run = crate::units::printable(run);
+                let run = units::printable(run);
                 write!(out, "{}: is of another run ({run}) and was left out", path.display())
             }
             Self::UnknownTasks(path, lines) => {
-                write!(out, "{}: {lines} lines are about tasks that are not in the list", path.display())
+                let lines = units::plural(*lines, "line is about a task", "lines are about tasks");
+                write!(out, "{}: {lines} not in the list", path.display())
             }
         }
     }

@@ -60,9 +60,19 @@ pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
         let read = (&mut lines).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
         match parser.read(&line, 0).map(|line| (line.written, line.event)) {
             Ok((at, Event::Alive(progress))) => break Some((at, progress)),
-            Ok((_, Event::End(_))) => {}
+            Ok((_, Event::End(_) | Event::Unknown)) => {}
             Err(_) if line == b"\n" => {}
-            _ => break None,
+            Ok((
+                _,
+                Event::Run(_)
+                | Event::Start(_)
+                | Event::NotStarted(_)
+                | Event::Interrupted(_)
+                | Event::Attempt(_)
+                | Event::ResultsWritten(_)
+                | Event::Stop(_),
+            ))
+            | Err(_) => break None,
         }
         if read == 0 {
             break None;

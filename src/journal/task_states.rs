@@ -38,9 +38,14 @@ impl TaskNote {
         (self.state == TaskState::Ok, self.state != TaskState::Unfinished, self.launch, self.replica)
     }
 
+    /// Whose launch made the record: the replica and the launch.
+    pub fn made_by(&self) -> (u32, u32) {
+        (self.replica, self.launch)
+    }
+
     /// Where the record lies: in the journal of which replica's which launch, and where in that.
     pub(super) fn place(&self) -> ((u32, u32), RecordSpan) {
-        ((self.replica, self.launch), RecordSpan { offset: self.offset, bytes: self.bytes })
+        (self.made_by(), RecordSpan { offset: self.offset, bytes: self.bytes })
     }
 }
 
@@ -69,11 +74,6 @@ impl TaskTable {
             others: BTreeMap::new(),
             suspects: BTreeMap::new(),
         })
-    }
-
-    /// The share.
-    pub fn share(&self) -> &Share {
-        &self.share
     }
 
     /// How the tasks of the share stand.
@@ -164,25 +164,6 @@ impl TaskTable {
                 suspect.had_room = had_room;
             }
         }
-    }
-
-    /// Takes in what the journals of another replica tell, in whatever order that is done.
-    pub fn absorb(&mut self, other: &Self) {
-        for (index, theirs) in other.all().filter(|(_, note)| *note != TaskNote::default()) {
-            let ours = self.get(index);
-            let attempts = ours.attempts.saturating_add(theirs.attempts);
-            let newest = if theirs.rank() >= ours.rank() { theirs } else { ours };
-            self.set(index, TaskNote { attempts, ..newest });
-        }
-        for (index, theirs) in &other.suspects {
-            let ours = self.suspects.entry(*index).or_default();
-            ours.deaths += theirs.deaths;
-            ours.is_hungry |= theirs.is_hungry;
-            ours.had_room &= theirs.had_room;
-        }
-        let is_ok = |index: &u64| self.get(*index).state == TaskState::Ok;
-        let done: Vec<u64> = self.suspects.keys().copied().filter(is_ok).collect();
-        done.iter().for_each(|index| _ = self.suspects.remove(index));
     }
 
     fn position(&self, index: u64) -> Option<usize> {

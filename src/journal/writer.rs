@@ -4,8 +4,8 @@
 //! has to tell; an `end` line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is
 //! created by its launch, appended to by it alone and never reopened.
 //!
-//! Version 2 has more than version 1: `results_written` names the tasks that the file has (`tasks`), `alive` has `files` and
-//! `lost`. Both are read; a run that was begun under version 1 goes on with journals of version 2.
+//! Version 2 has more than version 1: `results_written` names the tasks that the file has (`tasks`), `alive` has
+//! `files`. Both are read; a run that was begun under version 1 goes on with journals of version 2.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -277,6 +277,7 @@ impl Launcher<'_> {
             replica_count: replica.count(),
             launch: number,
             counts: TaskCounts { failed, ..standing },
+            lost: standing.lost,
             not_run: left,
             done_before: standing.ok - tally.ok.min(standing.ok),
             non_finite: tally.non_finite,

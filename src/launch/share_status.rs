@@ -50,7 +50,8 @@ impl Launcher<'_> {
         let Some(last_words) = tail::last_words(&journal)? else { return Ok(ShareStatus::Unread) };
         // Where all records are in the results file, there is nothing that only the journals can tell.
         let promised = last_words.results.filter(|_| last_words.run == self.run_id());
-        if let Some(promised) = promised.filter(|promised| promised.if_all_of(share).is_some())
+        if let Some(promised) =
+            promised.filter(|promised| promised.if_all_of(share, self.list.header().count).is_some())
             && self.is_current(&promised)?
         {
             let (files, without_result) = (share.len(), promised.without_result);

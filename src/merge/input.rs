@@ -14,6 +14,7 @@ use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
+use crate::model::counts::TaskState;
 use crate::model::index_ranges::IndexRanges;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
@@ -118,8 +119,9 @@ impl MergeDirectory {
     fn part_of(&self, replica_id: u32, last: u32, share: &Share) -> MergeInput {
         let layout = &self.layout;
         let run = self.run().unwrap_or_default();
+        let count = self.list.as_ref().map_or(0, |list| list.header().count);
         let kind = || -> anyhow::Result<MergeInputKind> {
-            if let Some(verified) = verified(layout, run, replica_id, last, share)? {
+            if let Some(verified) = verified(layout, run, replica_id, last, share, count)? {
                 return Ok(verified);
             }
             Ok(MergeInputKind::Journals { replica_id, state: Box::new(self.state(replica_id, share)?) })
@@ -203,10 +205,11 @@ fn verified(
     replica_id: u32,
     last: u32,
     share: &Share,
+    count: u64,
 ) -> anyhow::Result<Option<MergeInputKind>> {
     let last_words = tail::last_words(&layout.journal(replica_id, last))?.filter(|words| words.run == run);
     let Some(promised) = last_words.and_then(|words| words.results) else { return Ok(None) };
-    let Some(tasks) = promised.if_all_of(share) else { return Ok(None) };
+    let Some(tasks) = promised.if_all_of(share, count) else { return Ok(None) };
     let Ok(file) = regular::open(&layout.results(replica_id)) else { return Ok(None) };
     let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
     let is_current = results::matches_digest(layout, replica_id, &promised).unwrap_or(false);
@@ -219,7 +222,10 @@ impl MergeInput {
     pub(super) fn ok(&self) -> Option<(u32, u64)> {
         match &self.kind {
             MergeInputKind::Verified { replica_id, tasks, .. } => Some((*replica_id, tasks.count())),
-            MergeInputKind::Journals { replica_id, state } => Some((*replica_id, state.counts().ok)),
+            MergeInputKind::Journals { replica_id, state } => {
+                let ok = state.tasks.all().filter(|(_, note)| note.state == TaskState::Ok);
+                Some((*replica_id, ok.count() as u64))
+            }
             MergeInputKind::Unreadable { .. } | MergeInputKind::File => None,
         }
     }

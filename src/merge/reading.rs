@@ -184,7 +184,7 @@ impl MergeInput {
             take(&MergeRecord {
                 record,
                 status: Status::Ok,
-                task: Some(own_task(directory, index)),
+                task: Some(own_task(directory, index, u32::MAX)),
                 non_finite: 0,
             })?;
         }
@@ -263,9 +263,9 @@ fn one_line<'a>(element: &Element<'a>) -> Result<Cow<'a, [u8]>, json::JsonError>
     json::normalise(element.text, FOREIGN_DEPTH).map(|normal| normal.text)
 }
 
-/// The task of a record that is the only one its replica gives of it.
-fn own_task(directory: &MergeDirectory, index: u64) -> RecordTask<'_> {
-    RecordTask { run: directory.run().unwrap_or_default().into(), index, age: (u32::MAX, None) }
+/// The task of the one record that its replica gives of it, which a launch made.
+fn own_task(directory: &MergeDirectory, index: u64, launch: u32) -> RecordTask<'_> {
+    RecordTask { run: directory.run().unwrap_or_default().into(), index, age: (launch, None) }
 }
 
 fn each_of_journals(
@@ -284,7 +284,7 @@ fn each_of_journals(
         take(&MergeRecord {
             record: &record,
             status,
-            task: Some(own_task(directory, index)),
+            task: Some(own_task(directory, index, note.made_by().1)),
             non_finite: 0,
         })?;
     }

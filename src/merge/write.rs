@@ -73,8 +73,6 @@ fn write_records(
     survey.proof.non_finite = written.non_finite;
     written.results.finish().with_context(cannot).context(CannotWrite)?;
     survey.proof.failures = written.failures.finish()?;
-    let lost = survey.proof.failures.iter().filter(|group| group.cause == Cause::Lost);
-    survey.proof.counts.lost = lost.map(|group| group.count).sum();
     Ok(())
 }
 

@@ -14,7 +14,9 @@ pub struct TaskCounts {
     pub ok: u64,
     /// Those that failed, or were lost.
     pub failed: u64,
-    /// Of the failed ones, those that were lost: their container died while they ran in it alone.
+    /// Of the failed ones, those that were lost: their container died while they ran in it alone. Not
+    /// written: a failure that is run again does not say whether it was one.
+    #[serde(skip)]
     pub lost: u64,
     /// Of the ok ones, those without a result, although one was expected.
     pub without_result: u64,

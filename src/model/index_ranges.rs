@@ -2,9 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Ascending indices. Serialised as a list of `[first, last, step]`.
+/// Ascending indices, each once. Serialised as a list of `[first, last, step]`; what is not that is refused, since it may
+/// come from a file that was edited. Indices without any order take a range for every two.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(u64, u64, u64)>")]
 pub struct IndexRanges(Vec<(u64, u64, u64)>);
+
+impl TryFrom<Vec<(u64, u64, u64)>> for IndexRanges {
+    type Error = &'static str;
+
+    fn try_from(ranges: Vec<(u64, u64, u64)>) -> Result<Self, Self::Error> {
+        let is_range = |(first, last, step): &(u64, u64, u64)| {
+            *step > 0 && first <= last && *last < u64::MAX && (last - first).is_multiple_of(*step)
+        };
+        let are_ranges = ranges.iter().all(is_range) && ranges.is_sorted_by(|one, other| one.1 < other.0);
+        are_ranges.then_some(Self(ranges)).ok_or("these are no ascending ranges")
+    }
+}
 
 impl IndexRanges {
     /// Of ascending indices, each once.
@@ -20,18 +34,22 @@ impl IndexRanges {
         Self(ranges)
     }
 
+    /// The last one.
+    pub fn last(&self) -> Option<u64> {
+        self.0.last().map(|(_, last, _)| *last)
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
-        let length = |&(first, last, step): &(u64, u64, u64)| last.saturating_sub(first) / step.max(1) + 1;
-        self.0.iter().map(length).fold(0, u64::saturating_add)
+        self.0.iter().map(|(first, last, step)| (last - first) / step + 1).sum()
     }
 
     /// All of them, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.iter().flat_map(|&(first, last, step)| {
-            let step = step.max(1);
-            (0..=last.saturating_sub(first) / step).map(move |place| first + place * step)
-        })
+        let of_range = |&(first, last, step): &(u64, u64, u64)| {
+            (0..=(last - first) / step).map(move |place| first + place * step)
+        };
+        self.0.iter().flat_map(of_range)
     }
 }
 
@@ -52,12 +70,29 @@ mod tests {
         assert_eq!(told(&[0, 1, 2, 5, 6, 7]), "[[0,2,1],[5,7,1]]");
     }
 
+    #[test]
+    fn what_is_no_ascending_ranges_is_refused() {
+        for text in [
+            "[[1,0,1]]",
+            "[[0,1,0]]",
+            "[[0,5,2]]",
+            "[[0,9,1],[0,9,1]]",
+            "[[0,18446744073709551615,1]]",
+            "[[2,3,1],[1,1,1]]",
+        ] {
+            assert!(serde_json::from_str::<IndexRanges>(text).is_err(), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_index_is_lost_or_added(indices in proptest::collection::btree_set(0_u64..200, 0..60)) {
             let ranges = IndexRanges::of(indices.iter().copied());
             prop_assert!(ranges.iter().eq(indices.iter().copied()));
             prop_assert_eq!(ranges.count(), indices.len() as u64);
+            prop_assert_eq!(ranges.last(), indices.last().copied());
+            let text = serde_json::to_string(&ranges).unwrap();
+            prop_assert_eq!(serde_json::from_str::<IndexRanges>(&text).unwrap(), ranges);
         }
     }
 }

@@ -5,8 +5,7 @@ use std::ffi::OsStr;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
-use crate::model::outcome::LogSpan;
-use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};
+use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
 use crate::text::{PathText, base_name};
 
 /// The key that is canfar-run's own in a record; a result must not have it.

@@ -58,7 +58,7 @@ impl PackedLog {
         copy: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<LogSpan> {
         let offset = self.length;
-        let mut counted = CountedReader { file: self.open()?, written: 0 };
+        let mut counted = CountingWriter { file: self.open()?, written: 0 };
         let written = write_entry(&mut counted, head, copy);
         self.length = offset + counted.written;
         written?;
@@ -92,12 +92,12 @@ fn write_entry(
     buffered.flush()
 }
 
-struct CountedReader<'a> {
+struct CountingWriter<'a> {
     file: &'a mut File,
     written: u64,
 }
 
-impl Write for CountedReader<'_> {
+impl Write for CountingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.written += written as u64;

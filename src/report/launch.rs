@@ -202,6 +202,8 @@ pub struct LaunchSummary {
     /// How the tasks of the share stand.
     #[serde(flatten)]
     pub counts: TaskCounts,
+    /// Of the failed ones, those that were lost with their container.
+    pub lost: u64,
     /// Tasks of the share that were to run in this launch and did not.
     pub not_run: u64,
     /// Ok tasks of earlier launches.
@@ -310,9 +312,9 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
     if summary.failures.iter().any(|group| group.cause == Cause::Oom) {
         say(groups::MORE_MEMORY);
     }
-    if summary.counts.lost > 0 {
+    if summary.lost > 0 {
         let lost = units::plural(
-            summary.counts.lost,
+            summary.lost,
             "file was running alone when its container died and is",
             "files were running alone when their container died and are",
         );
@@ -326,7 +328,7 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
             "Launch the same line again to run the rest, what is done is not run again; or: {}",
             resume_line(summary)
         ));
-    } else if summary.counts.failed > summary.counts.lost {
+    } else if summary.counts.failed > summary.lost {
         say(&format!(
             "Launch the same line again to run just the failed ones again; or: {}",
             resume_line(summary)

@@ -14,7 +14,7 @@ use crate::units;
 
 /// An attempt, and whose it was.
 #[derive(Debug, Clone, Copy)]
-pub struct LogsJson<'a> {
+pub struct ShownAttempt<'a> {
     /// The task's index in the list.
     pub index: u64,
     /// Its entry.
@@ -29,7 +29,11 @@ pub struct LogsJson<'a> {
 ///
 /// # Errors
 /// When the log can't be read or `out` can't be written.
-pub fn attempt(told: &LogsJson<'_>, output: Option<KeptOutput>, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn attempt(
+    told: &ShownAttempt<'_>,
+    output: Option<KeptOutput>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let PastAttempt { launch, ended } = told.attempt;
     writeln!(
         out,

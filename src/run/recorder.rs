@@ -9,8 +9,7 @@ use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchProgress, T
 use crate::journal::state::JournalState;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::liveness::fence::{Fence, Fenced};
-use crate::model::outcome::LogSpan;
-use crate::model::outcome::{Cause, Status};
+use crate::model::outcome::{Cause, LogSpan, Status};
 use crate::model::replica::Replica;
 use crate::model::usage::UsageFigures;
 use crate::process::capture::Capture;

@@ -1,5 +1,5 @@
-//! How far a run is, from its list and the ends of its journals; nothing here writes. `ledger` counts what a journal's last
-//! lines tell, `replica` looks at one replica, `watcher` at all of them again and again, `figures` is what comes of it.
+//! How far a run is, from its list and the ends of its journals; nothing here writes. `tail_state` follows the
+//! end of a journal, `replica` looks at one replica, `monitor` at all of them again and again, `run_status` is what comes of it.
 
 mod monitor;
 mod replica;

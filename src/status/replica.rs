@@ -90,7 +90,8 @@ impl ReplicaMonitor {
             self.earlier = LaunchHeads::read(at.layout, self.id, earlier);
         }
         if let Some(launch) = &mut self.launch {
-            let looked = launch.look(at).and_then(|()| launch.complete(self.id, at, &self.share));
+            let looked =
+                launch.look(at, &self.share).and_then(|()| launch.complete(self.id, at, &self.share));
             launch.trouble = looked.err().map(|error| units::printable(&format!("{error:#}")));
             launch.hear(self.id, at.layout);
         }
@@ -113,7 +114,7 @@ impl ReplicaMonitor {
             ok: counts.ok.min(files),
             failed: counts.failed.min(files - counts.ok.min(files)),
             without_result: counts.without_result.min(counts.ok),
-            lost: counts.lost.min(counts.failed),
+            ..TaskCounts::default()
         };
         let left = counts.unfinished();
         let state = launch
@@ -171,7 +172,7 @@ impl LaunchMonitor {
     }
 
     /// Reads what is new, and finds out whether it goes on.
-    fn look(&mut self, at: &StatusLook<'_>) -> anyhow::Result<()> {
+    fn look(&mut self, at: &StatusLook<'_>, share: &Share) -> anyhow::Result<()> {
         let path = self.path.clone();
         let cannot = || format!("can't read the journal {}", path.display());
         let metadata = std::fs::metadata(&path).with_context(cannot)?;
@@ -190,7 +191,7 @@ impl LaunchMonitor {
                 self.tail.head = tail::head(&file).with_context(cannot)?;
             }
             let tail = &mut self.tail;
-            let mut take = |line: Option<&JournalLine<'_>>| tail.take(line, &at.header.run);
+            let mut take = |line: Option<&JournalLine<'_>>| tail.take(line, &at.header.run, share);
             self.offset = tail::read_on(&file, &path, self.offset, &mut take)?;
             (self.inode, self.length) = (metadata.ino(), metadata.len());
         }
@@ -208,6 +209,9 @@ impl LaunchMonitor {
     }
 
     fn how_it_ended(&self, at: &StatusLook<'_>) -> LaunchEnd {
+        if let Some(stopped) = &self.tail.launch.stop {
+            return LaunchEnd::Stopped(stopped.clone());
+        }
         let begun = self.tail.head.as_ref().map(|head| &*head.begun);
         self.tail.launch.end(match liveness_without_end(&self.path, begun, at.me) {
             Liveness::Alive => true,

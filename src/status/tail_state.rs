@@ -9,6 +9,7 @@ use crate::journal::launch_state::LaunchState;
 use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::tail::LaunchHead;
 use crate::model::rate::RateEstimator;
+use crate::model::shares::Share;
 
 /// A launch from its last heartbeats on.
 #[derive(Debug)]
@@ -25,9 +26,13 @@ impl TailState {
         Self { head: None, launch: LaunchState::new(replica, number), rate: RateEstimator::default() }
     }
 
-    /// Takes in the next line of the journal of `run`; `None` is one that can't be read.
-    pub(super) fn take(&mut self, line: Option<&JournalLine<'_>>, run: &str) {
-        let Some(line) = line.filter(|line| line.run == run) else { return self.launch.take_unreadable() };
+    /// Takes in the next line of the journal of `run`, as far as it is about `share`; `None` is one that can't be read.
+    pub(super) fn take(&mut self, line: Option<&JournalLine<'_>>, run: &str, share: &Share) {
+        let is_ours = |line: &&JournalLine<'_>| {
+            let index = line.event.index();
+            line.run == run && index.is_none_or(|index| share.position_of(index).is_some())
+        };
+        let Some(line) = line.filter(is_ours) else { return self.launch.take_unreadable() };
         self.launch.take(line);
         if let Event::Alive(_) = &line.event
             && let Some((time, ended)) = line.written.and_then(|at| self.ended_until(at))

@@ -77,7 +77,7 @@ fn what_cannot_be_started_for_one_file_is_that_files_failure() {
     dir.write("tools/b-no-program", "");
     symlink("/bin/true", dir.path("tools/a")).unwrap();
     symlink("/bin/false", dir.path("tools/c")).unwrap();
-    let ended = dir.canfar_run().args(["-i", "tools/*", "-o", "out", "--", "{}"]).run().exits(1);
+    let ended = dir.canfar_run().args(["-i", "tools/*", "-o", "out", "-j", "1", "--", "{}"]).run().exits(1);
     assert_eq!(dir.results(1).len(), 1, "{ended}");
     let failures: Vec<Value> = dir.failures(1, 1).iter().map(how).collect();
     let message =

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::model::outcome::LogSpan;
-use crate::model::outcome::{Cause, Usage};
+use crate::model::outcome::{Cause, LogSpan, Usage};
 use crate::record::item;
 
 /// How a task stands.
@@ -31,7 +30,7 @@ pub struct TaskHistory {
     pub no_result: bool,
     /// For a failure, its place among the kinds.
     pub kind: Option<u32>,
-    /// Whose share it is in, from 1.
+    /// Whose journals tell of it, from 1.
     pub replica: u32,
     /// The launch that made its record, from 1; 0 without one.
     pub launch: u32,
