@@ -36,7 +36,7 @@ pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
     probe_any_version(journal, me)
 }
 
-/// Where its first line can't be read, only watching can tell.
+/// Where its first line can't be read, or is a later version's, only watching can tell.
 fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
     if ended_in_order(journal)? {
         return Ok(Probed { liveness: Liveness::Dead, begun: None });
