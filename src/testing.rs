@@ -28,7 +28,7 @@ pub use crate::model::replica::Replica;
 pub use crate::model::shares::{Share, Strategy, loads, share, shares};
 pub use crate::record::destination::Destination;
 pub use crate::record::inputs::{
-    Header, InputList, InputSpec, Origin, Settings, TaskCommand, publish as publish_list,
+    Header, InputList, InputSpec, Origin, Settings, TaskCommand, prepare as prepare_list,
 };
 pub use crate::record::item::{RecordMeta, TaskResult, build as build_item};
 pub use crate::record::results::prepare as prepare_results;

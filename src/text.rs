@@ -69,18 +69,6 @@ impl PathText {
     pub fn readable(path: &OsStr) -> Self {
         Self { path: Some(path.to_string_lossy().into_owned()), ..Self::exact(path) }
     }
-
-    /// The path's bytes.
-    ///
-    /// # Errors
-    /// When both members are missing or the base64 is broken.
-    pub fn bytes(&self) -> Result<OsString, String> {
-        match (&self.path_base64, &self.path) {
-            (Some(base64), _) => decode(base64),
-            (None, Some(path)) => Ok(path.into()),
-            (None, None) => Err("neither `path` nor `path_base64`".to_owned()),
-        }
-    }
 }
 
 /// The base64 of a byte string.
@@ -115,7 +103,7 @@ mod tests {
     use std::ffi::{OsStr, OsString};
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-    use super::{OsText, PathText, base_name};
+    use super::{OsText, PathText, base_name, decode};
 
     #[test]
     fn bytes_that_are_not_utf8_survive_json() {
@@ -124,7 +112,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<OsText>(&json).unwrap().0, odd);
         assert_eq!(PathText::exact(&odd).path, None);
         assert!(PathText::readable(&odd).path.unwrap().starts_with("/data/"));
-        assert_eq!(PathText::readable(&odd).bytes().unwrap(), odd);
+        assert_eq!(decode(&PathText::readable(&odd).path_base64.unwrap()).unwrap(), odd);
         assert_eq!(PathText::exact(OsStr::new("/a")).path_base64, None);
     }
 

@@ -173,11 +173,11 @@ impl LaunchState {
         matches!((in_use, limit), (Some(in_use), Some(limit)) if in_use < share_of_memory(limit))
     }
 
-    /// How it ended, given whether it lives where it has no stop record.
-    pub fn end(&self, lives: bool) -> LaunchEnd {
+    /// How it ended; `lives` is asked where it has no stop record.
+    pub fn end(&self, lives: impl FnOnce() -> bool) -> LaunchEnd {
         match &self.stop {
             Some(stopped) => LaunchEnd::Stopped(stopped.clone()),
-            None if lives => LaunchEnd::Running,
+            None if lives() => LaunchEnd::Running,
             None => LaunchEnd::Died,
         }
     }

@@ -98,7 +98,11 @@ fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
         BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
         Ok(line)
     };
-    read().with_context(|| CannotGoOn(format!("can't read the journal {}", path.display())))
+    read().with_context(|| cannot_read(path))
+}
+
+fn cannot_read(journal: &Path) -> CannotGoOn {
+    CannotGoOn(format!("can't read the journal {}", journal.display()))
 }
 
 /// The last words of a launch.
@@ -118,8 +122,7 @@ pub struct LastWords {
 /// When it can't be read.
 pub fn last_words(journal: &Path) -> anyhow::Result<Option<LastWords>> {
     let read = || regular::open(journal).and_then(|file| last_lines(&file));
-    let [written, stop] =
-        read().with_context(|| CannotGoOn(format!("can't read the journal {}", journal.display())))?;
+    let [written, stop] = read().with_context(|| cannot_read(journal))?;
     let parser = LineReader::new();
     let Ok(JournalLine { run, event: Event::Stop(stop), .. }) = parser.read(&stop, 0) else {
         return Ok(None);

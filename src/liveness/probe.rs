@@ -32,16 +32,25 @@ impl Probed {
 /// # Errors
 /// When the journal can't be read or is of another version.
 pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
-    tail::begun(journal)?;
-    probe_any_version(journal, me)
+    let begun = tail::begun(journal)?;
+    probe_end(journal, me, || begun)
 }
 
 /// Where its first line can't be read, or is a later version's, only watching can tell.
 fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
+    probe_end(journal, me, || tail::begun(journal).ok().flatten())
+}
+
+/// The same; who began it is asked only where it did not end in order.
+fn probe_end(
+    journal: &Path,
+    me: &Process,
+    begun: impl FnOnce() -> Option<Box<LaunchBegun>>,
+) -> anyhow::Result<Probed> {
     if ended_in_order(journal)? {
         return Ok(Probed { liveness: Liveness::Dead, begun: None });
     }
-    let begun = tail::begun(journal).ok().flatten();
+    let begun = begun();
     Ok(Probed { liveness: liveness_without_end(journal, begun.as_deref(), me), begun })
 }
 

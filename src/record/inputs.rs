@@ -64,7 +64,7 @@ use std::path::Path;
 use anyhow::Context;
 
 pub use self::header::{Header, InputSpec, Origin, Settings, TaskCommand};
-pub use self::publish::{prepare, publish};
+pub use self::publish::prepare;
 
 use self::header::{damaged, is_sealed};
 use self::line::{ReadEntry, checksum, parse_size};
@@ -133,11 +133,6 @@ impl InputList {
     /// Its first line.
     pub fn header(&self) -> &Header {
         &self.header
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The share of one replica. Only `size` has to read the whole list for it.

@@ -209,11 +209,8 @@ impl LaunchMonitor {
     }
 
     fn how_it_ended(&self, at: &StatusLook<'_>) -> LaunchEnd {
-        if let Some(stopped) = &self.tail.launch.stop {
-            return LaunchEnd::Stopped(stopped.clone());
-        }
         let begun = self.tail.head.as_ref().map(|head| &*head.begun);
-        self.tail.launch.end(match liveness_without_end(&self.path, begun, at.me) {
+        self.tail.launch.end(|| match liveness_without_end(&self.path, begun, at.me) {
             Liveness::Alive => true,
             // Where nobody can tell how old it is, it is watched first.
             Liveness::Unknown => self.quiet_for(at.now) < at.timeout,

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use canfar_run::testing::{
     Entries, Entry, InputList, InputSpec, Layout, Origin, Process, Settings, Share, Strategy as Sharing,
-    TaskCommand, publish_list,
+    TaskCommand, prepare_list,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
         command_files: Vec::new(),
         settings: Settings::default(),
     };
-    publish_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
+    prepare_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap().publish().unwrap();
     let read = || -> anyhow::Result<_> {
         let list = InputList::open(&layout)?.unwrap();
         let all = list.entries(&Share::Range(0..list.header().count))?;

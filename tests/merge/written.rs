@@ -6,7 +6,7 @@ use canfar_run::testing::{
     AttemptBegun, Cause, Entries, Entry, Event, Header, InputList, InputSpec, JournalState, JournalWriter,
     LaunchBegun, Layout, Limits, Origin, PathText, Process, ProcessEnd, RecordMeta, Replica, Settings, Share,
     Status, StopReason, Stopped, Strategy, TaskCommand, TaskEnded, TaskResult, Usage, build_item,
-    prepare_results, publish_list,
+    prepare_list, prepare_results,
 };
 
 /// A run that has a list.
@@ -34,7 +34,7 @@ impl WrittenRun {
             command_files: Vec::new(),
             settings: Settings::default(),
         };
-        publish_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
+        prepare_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap().publish().unwrap();
         let list = InputList::open(&layout).unwrap().unwrap();
         Self { layout, list, paths }
     }

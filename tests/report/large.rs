@@ -10,7 +10,7 @@ use std::path::Path;
 
 use canfar_run::testing::{
     Entries, Entry, InputList, InputSpec, Layout, Origin, OsText, Process, Settings, Share, Strategy,
-    TaskCommand, publish_list,
+    TaskCommand, prepare_list,
 };
 
 /// How many replicas.
@@ -65,7 +65,7 @@ fn publish(layout: &Layout) -> InputList {
     for index in 0..TASKS {
         entries.push(Entry { size: Some(size(index)), ..Entry::of(&path(index)) }).unwrap();
     }
-    publish_list(layout, origin, &entries, &[], &Process::current(None)).unwrap();
+    prepare_list(layout, origin, &entries, &[], &Process::current(None)).unwrap().publish().unwrap();
     InputList::open(layout).unwrap().unwrap()
 }
 

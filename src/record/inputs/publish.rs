@@ -77,20 +77,6 @@ pub fn prepare(
     write().with_context(|| format!("can't write the input list {}", path.display()))
 }
 
-/// [`prepare`] and [`PreparedList::publish`] in one.
-///
-/// # Errors
-/// As theirs.
-pub fn publish(
-    layout: &Layout,
-    origin: Origin,
-    entries: &Entries,
-    unreadable: &[std::path::PathBuf],
-    me: &Process,
-) -> anyhow::Result<Published> {
-    prepare(layout, origin, entries, unreadable, me)?.publish()
-}
-
 /// Gives the lines of all entries to `take`, a piece at a time: all together would take as much memory as the list.
 fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut lines = Vec::new();

@@ -1,7 +1,7 @@
 //! What was published is read as it was, and nothing else is.
 
 use super::line::PIECE_ENTRIES;
-use super::{InputList, InputSpec, Origin, TaskCommand, publish};
+use super::{InputList, InputSpec, Origin, TaskCommand, prepare};
 use crate::exit_code::ExitCode;
 use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
@@ -26,7 +26,8 @@ fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layou
         command_files: Vec::new(),
         settings: super::Settings::default(),
     };
-    assert_eq!(publish(&layout, origin, &entries, &[], &Process::current(None)).unwrap(), Published::New);
+    let list = prepare(&layout, origin, &entries, &[], &Process::current(None)).unwrap();
+    assert_eq!(list.publish().unwrap(), Published::New);
     (layout, entries)
 }
 

@@ -141,7 +141,7 @@ impl Timeline {
                 begun: launch.begun.clone(),
                 begun_ms,
                 last_ms,
-                end: launch.end(lives),
+                end: launch.end(|| lives),
                 slots,
                 cpu_s,
                 busy_ms,
