@@ -10,18 +10,29 @@ use crate::support::{Component, DEADLINE, Dir, require, wait_until};
 
 const WATCHES: &str = "watching its journal";
 
+/// What comes before a program whose clock is off by `offset`. faketime keeps what its processes share under names made of
+/// process ids, which stay when it is killed and are then in the way of a later one: so each has a /dev/shm of its own.
+fn with_clock(offset: &str) -> [&str; 8] {
+    let private = "mount -t tmpfs none /dev/shm; exec \"$0\" \"$@\"";
+    ["unshare", "--mount", "/bin/sh", "-c", private, "faketime", "-f", offset]
+}
+
+fn has_clocks() -> bool {
+    require(Component::OtherHosts) && require(Component::PrivateMounts) && require(Component::Faketime)
+}
+
 #[test]
 fn whatever_the_clocks_say_a_launch_that_lives_is_left_alone_and_one_that_died_is_followed() {
-    if !require(Component::OtherHosts) || !require(Component::Faketime) {
+    if !has_clocks() {
         return;
     }
     let dir = Dir::with_inputs(4);
     hold(&dir, 1, &[1]);
-    let first = work(on(&dir, "alpha", &["faketime", "-f", "+3h"])).start();
+    let first = work(on(&dir, "alpha", &with_clock("+3h"))).start();
     wait_for_attempts(&dir, 4);
-    let second = || work(on(&dir, "beta", &["faketime", "-f", "-25m"]));
+    let second = || work(on(&dir, "beta", &with_clock("-25m")));
     second().run().exits(3).says("is running already: launch 1 on host alpha, pid ");
-    let reset = || on(&dir, "beta", &["faketime", "-f", "-2h"]).args(["reset", "out"]);
+    let reset = || on(&dir, "beta", &with_clock("-2h")).args(["reset", "out"]);
     reset().run().exits(3).says("at work (replica 1)");
 
     // It dies while it is watched, and its journal is of tomorrow.
@@ -44,13 +55,13 @@ fn whatever_the_clocks_say_a_launch_that_lives_is_left_alone_and_one_that_died_i
 
 #[test]
 fn after_a_kill_the_same_host_goes_on_at_once_whatever_its_clock() {
-    if !require(Component::OtherHosts) || !require(Component::Faketime) {
+    if !has_clocks() {
         return;
     }
     let dir = Dir::with_inputs(4);
     for (launch, clock) in [(1, "+3h"), (2, "-3h"), (3, "+0s")] {
         hold(&dir, launch, &[3]);
-        let running = work(on(&dir, "alpha", &["faketime", "-f", clock])).start();
+        let running = work(on(&dir, "alpha", &with_clock(clock))).start();
         wait_for_attempts(&dir, 3 + launch);
         assert!(!running.stderr().contains(WATCHES), "{}", running.stderr());
         if launch < 3 {

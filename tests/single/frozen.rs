@@ -55,7 +55,7 @@ fn a_frozen_launch_that_wakes_up_behind_a_newer_one_ends_its_tasks_and_writes_no
 const RENAMES: &str = "trace=rename,renameat,renameat2";
 
 /// Long enough to be frozen meanwhile.
-const ASLEEP: &str = "inject=rename,renameat,renameat2:delay_enter=2s:when=1";
+const ASLEEP: &str = "inject=rename,renameat,renameat2:delay_enter=4s:when=1";
 
 #[test]
 fn results_of_a_launch_that_fell_asleep_as_it_renamed_them_replace_no_newer_ones() {
@@ -74,7 +74,8 @@ echo \"$CANFAR_TASK_ID\" >> began; echo \"{\\\"twice\\\": $((2 * $(cat \"$1\")))
     let strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", RENAMES, "-e", ASLEEP];
     let first = launch("alpha", &strace, 2).start();
     let in_the_making = || dir.names("out").iter().any(|name| name.starts_with(".container_2_results.json"));
-    wait_until(DEADLINE, "it is about to rename", in_the_making);
+    let has_ended = || dir.events_of(2, 1, "end").len() == 2;
+    wait_until(DEADLINE, "it is about to rename", || has_ended() && in_the_making());
     signal_replica(&dir, 2, 1, Signal::STOP);
     std::fs::remove_file(dir.path("bad")).unwrap();
     launch("beta", &[], 2).run().exits(0);
