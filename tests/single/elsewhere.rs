@@ -35,7 +35,8 @@ fn whatever_the_clocks_say_a_launch_that_lives_is_left_alone_and_one_that_died_i
     let reset = || on(&dir, "beta", &with_clock("-2h")).args(["reset", "out"]);
     reset().run().exits(3).says("at work (replica 1)");
 
-    // It dies while it is watched, and its journal is of tomorrow.
+    // It dies while it is watched, and its journal is of tomorrow. Frozen before, so that no heartbeat comes in between.
+    signal(&dir, 1, Signal::STOP);
     let second = second().start();
     wait_until(DEADLINE, "it is watched", || second.stderr().contains(WATCHES));
     signal(&dir, 1, Signal::KILL);
