@@ -26,6 +26,7 @@ mod names;
 mod nothing_to_do;
 mod odd_tasks;
 mod options;
+mod packaging;
 mod plan;
 mod printing;
 mod processes;

@@ -1,5 +1,5 @@
 //! canfar-run in a container, started as the platform does it: the first process, a user whom nobody knows, no
-//! capabilities, nothing writable but /arc, no network, limits by cgroup.
+//! capabilities, nothing writable but /arc, no network, limits by cgroup. Or a container of an image, as people start one.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::{MetadataExt, chown};
@@ -15,7 +15,7 @@ use super::memory_watch::MemoryWatch;
 use super::{DEADLINE, Dir, Ended, InTime, Process, Run, Running, wait_until};
 
 /// As Debian 12 has it: its crun refuses some machines, and there may be no systemd to ask for cgroups.
-const PODMAN: [&str; 3] = ["--runtime=runc", "--cgroup-manager=cgroupfs", "run"];
+const PODMAN: [&str; 2] = ["--runtime=runc", "--cgroup-manager=cgroupfs"];
 
 /// A group of the user's, as of a project, beside the primary one.
 pub(crate) const PROJECT_GROUP: u32 = 30_001;
@@ -34,6 +34,8 @@ enum OnOutOfMemory {
 pub(crate) struct Container<'d> {
     dir: &'d Dir,
     flags: Vec<OsString>,
+    /// In place of [`container_root`].
+    image: Option<String>,
     on_out_of_memory: OnOutOfMemory,
     words: Vec<OsString>,
 }
@@ -41,13 +43,7 @@ pub(crate) struct Container<'d> {
 impl<'d> Container<'d> {
     pub(super) fn new(dir: &'d Dir) -> Self {
         let user = owner(dir);
-        let container = Self {
-            dir,
-            flags: Vec::new(),
-            on_out_of_memory: OnOutOfMemory::KillOne,
-            words: vec!["canfar-run".into()],
-        };
-        container
+        Self::bare(dir, "/arc")
             .flag(format!("--user={user}:{user}"))
             .flag("--passwd=false")
             .flag(format!("--group-add={PROJECT_GROUP}"))
@@ -55,15 +51,32 @@ impl<'d> Container<'d> {
             .flag("--security-opt=no-new-privileges")
             .flag("--read-only")
             .flag("--read-only-tmpfs=false")
+            .env("HOME", "/arc")
+            .env("REPLICA_ID", "1")
+            .env("REPLICA_COUNT", "1")
+    }
+
+    /// `sh -c SCRIPT` as root in a container that can be written to, with the test's folder at /work.
+    pub(super) fn of_image(dir: &'d Dir, image: &str, script: &str) -> Self {
+        let container = Self { image: Some(image.to_owned()), ..Self::bare(dir, "/work") };
+        container.flag("--pull=never").program("sh").args(["-c", script])
+    }
+
+    fn bare(dir: &'d Dir, home: &str) -> Self {
+        let container = Self {
+            dir,
+            flags: Vec::new(),
+            image: None,
+            on_out_of_memory: OnOutOfMemory::KillOne,
+            words: vec!["canfar-run".into()],
+        };
+        container
             .flag("--network=none")
             // Without them runc fails where it may not raise its own. Of two of a kind the last one counts.
             .flag("--ulimit=nofile=1024:1024")
             .flag("--ulimit=nproc=1000:1000")
-            .flag(format!("--volume={}:/arc", dir.root().display()))
-            .flag("--workdir=/arc")
-            .env("HOME", "/arc")
-            .env("REPLICA_ID", "1")
-            .env("REPLICA_COUNT", "1")
+            .flag(format!("--volume={}:{home}", dir.root().display()))
+            .flag(format!("--workdir={home}"))
     }
 
     /// One more for `podman run`.
@@ -117,6 +130,13 @@ impl<'d> Container<'d> {
         self.args(["--", "/bin/sh", "-c", script, "sh", "{}"])
     }
 
+    fn root(&self) -> Vec<OsString> {
+        match &self.image {
+            Some(image) => vec![image.into()],
+            None => vec!["--rootfs".into(), container_root().unwrap().into()],
+        }
+    }
+
     pub(crate) fn run(self) -> Ended {
         self.start().wait()
     }
@@ -134,12 +154,11 @@ impl<'d> Container<'d> {
         let lets_wait = kills_all && std::path::Path::new("/sys/fs/cgroup/memory").exists();
         let run = Run::of(self.dir, "podman")
             .args(PODMAN)
-            .args(["--rm", "--name", &name, "--pidfile"])
+            .args(["run", "--rm", "--name", &name, "--pidfile"])
             .arg(&pid_file)
             .args(&self.flags)
             .args(lets_wait.then_some("--oom-kill-disable"))
-            .arg("--rootfs")
-            .arg(container_root().unwrap())
+            .args(self.root())
             .args(&self.words)
             // It leaves a file where it is started when the kernel has killed somebody.
             .cwd(files.path().to_owned());
@@ -226,7 +245,7 @@ impl Drop for Contained<'_> {
     fn drop(&mut self) {
         if self.running.is_some() {
             let mut remove = Command::new("podman");
-            remove.args(&PODMAN[..2]).args(["rm", "--force", "--time=0", "--ignore", &self.name]);
+            remove.args(PODMAN).args(["rm", "--force", "--time=0", "--ignore", &self.name]);
             let _ = remove.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
     }

@@ -31,3 +31,29 @@ install_python() {
         "$python/bin/pip" install --quiet 'canfar==1.5.2' 'typer==0.28.0' numpy astropy sep botocore playwright
     fi
 }
+
+# Debian 12 with python3 and pip, and nothing else, as an image of podman's. What takes a minute to make is kept in target.
+install_debian() {
+    local image=localhost/canfar-run-test/debian-with-pip:12 kept=target/test-debian.tar.gz root
+    have podman && [ "$(id -u)" = 0 ] || return 0
+    podman image exists "$image" && return
+    if [ ! -e "$kept" ]; then
+        install_missing debootstrap=debootstrap
+        root=$(mktemp -d)
+        # No index of packages: whoever wants more of them has to ask for it first, as in any image.
+        debootstrap --variant=minbase --include=python3-pip bookworm "$root" > "$root.log" || { cat "$root.log" >&2; return 1; }
+        tar -C "$root" --exclude='./var/cache/apt/archives/*.deb' --exclude='./var/lib/apt/lists/*' -czf "$kept.new" .
+        rm -rf --one-file-system "$root" "$root.log"
+        mv "$kept.new" "$kept"
+    fi
+    podman import --quiet "$kept" "$image" > /dev/null
+}
+
+# download_wheels PACKAGE...: with all they need, for the Python of that Debian, into $wheels. There is no network in tests.
+download_wheels() {
+    local glibc platforms=()
+    wheels="$(pwd)/target/test-wheels"
+    for glibc in 5 12 17 24 26 27 28 31 34 35; do platforms+=(--platform "manylinux_2_${glibc}_$(uname -m)"); done
+    "$python/bin/pip" download --quiet --dest "$wheels" --only-binary=:all: --implementation cp --python-version 3.11 \
+        "${platforms[@]}" --platform "manylinux2014_$(uname -m)" "$@"
+}

@@ -3,6 +3,7 @@
 mod cephfs;
 mod container;
 mod container_root;
+mod debian;
 mod dir;
 mod ended;
 mod memory_watch;
@@ -17,6 +18,7 @@ mod wait;
 
 pub(crate) use cephfs::Nodes;
 pub(crate) use container::{Contained, Container, PROJECT_GROUP};
+pub(crate) use debian::debian_with_pip;
 pub(crate) use dir::Dir;
 pub(crate) use ended::Ended;
 pub(crate) use need::{Component, example, python, require};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{InTime, cephfs, container};
+use super::{InTime, cephfs, container, debian};
 
 /// Something that is not part of this repository.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,8 @@ pub(crate) enum Component<'a> {
     Slurm,
     /// Containers, with a static canfar-run in them.
     Containers,
+    /// Containers of [`super::debian_with_pip`].
+    DebianWithPip,
     /// A program of `examples/`, built beside canfar-run.
     Example(&'a str),
     /// The right to become another user, and `setpriv` for that.
@@ -44,6 +46,7 @@ impl Component<'_> {
                 .or_else(|| Component::Python("playwright.sync_api").missing()),
             Component::Cephfs => cephfs::why_none(),
             Component::Containers => container::why_none(),
+            Component::DebianWithPip => debian::why_none(),
             Component::Example(name) => {
                 let path = example(name);
                 (!path.exists()).then(|| format!("{} is not there: `cargo build --examples`", path.display()))

@@ -1,0 +1,3 @@
+//! What people install, and what they have to type for it.
+
+mod debian;
