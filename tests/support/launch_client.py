@@ -48,6 +48,11 @@ class Server(BaseHTTPRequestHandler):
         pass
 
 
+class Listener(ThreadingHTTPServer):
+    # A launch opens a connection for every replica at once; one that finds the queue full tries again a second later.
+    request_queue_size = 256
+
+
 def run_lines():
     sys.argv = ["canfar"]
     from canfar.cli.main import main
@@ -60,7 +65,7 @@ def run_lines():
 
 
 def main():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server = Listener(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     os.dup2(2, 1)
     with tempfile.TemporaryDirectory() as home:
