@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 use crate::journal::event::LaunchBegun;
 use crate::journal::tail;
 use crate::liveness::heartbeat::HeartbeatTimes;
@@ -21,6 +24,12 @@ pub struct Probed {
 }
 
 impl Probed {
+    /// Whether a process of its number is in sight.
+    pub fn is_process_here(&self) -> bool {
+        let pid = self.begun.as_ref().and_then(|begun| i32::try_from(begun.process.pid).ok());
+        pid.and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+    }
+
     /// Which process a launch is that did not end in order.
     pub fn who(&self) -> String {
         who(self.begun.as_deref())

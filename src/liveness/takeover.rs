@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -10,7 +11,7 @@ use crate::journal::launches::launches_of;
 use crate::journal::tail;
 use crate::journal::writer::JournalWriter;
 use crate::liveness::heartbeat::HeartbeatTimes;
-use crate::liveness::probe::{ended_in_order, probe, who};
+use crate::liveness::probe::{Probed, ended_in_order, probe, who};
 use crate::liveness::watch::{self, GrowthWatch, Liveness};
 use crate::model::provenance::Process;
 use crate::model::replica::Replica;
@@ -112,7 +113,10 @@ fn make_sure_it_ended(
         let running = anyhow::Error::from(AlreadyRunning { launch, who });
         Err(running.context(CannotGoOn(format!("{replica} is running already"))))
     };
-    let probed = probe(&path, me)?;
+    let mut probed = probe(&path, me)?;
+    if probed.liveness == Liveness::Alive && !probed.is_process_here() {
+        probed = outlived_by_its_lock(&path, me, probed)?;
+    }
     match probed.liveness {
         Liveness::Dead => return Ok(()),
         Liveness::Alive => return alive(probed.who()),
@@ -130,6 +134,20 @@ fn make_sure_it_ended(
         GrowthWatch::Stopped => bail!(GivenUp),
     }
 }
+
+/// Waits for the lock of a process that is not here. One that was killed while it started a task leaves its lock to the new
+/// process until that becomes the task's program; one in another PID namespace keeps it.
+fn outlived_by_its_lock(journal: &Path, me: &Process, mut probed: Probed) -> anyhow::Result<Probed> {
+    let until = Instant::now() + LOCK_OUTLIVES;
+    while probed.liveness == Liveness::Alive && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+        probed = probe(journal, me)?;
+    }
+    Ok(probed)
+}
+
+/// How long a process that was forked may take, on a busy machine, until it runs another program.
+const LOCK_OUTLIVES: Duration = Duration::from_secs(5);
 
 /// What to say of an error before a launch began: that `reset` moved the run away meanwhile, if it did.
 pub fn or_moved_away(layout: &Layout, run: &str, error: anyhow::Error) -> anyhow::Error {
@@ -158,6 +176,7 @@ mod tests {
     use crate::journal::tail;
     use crate::journal::writer::JournalWriter;
     use crate::liveness::heartbeat::HeartbeatTimes;
+    use crate::liveness::watch::lock;
     use crate::model::provenance::Process;
     use crate::model::replica::Replica;
     use crate::store::layout::Layout;
@@ -200,21 +219,60 @@ mod tests {
         assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 0);
     }
 
-    #[test]
-    fn who_began_a_launch_is_known_however_long_its_first_line_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("1.1.jsonl");
-        let begun = LaunchBegun {
+    fn begun_by(process: Process) -> LaunchBegun {
+        LaunchBegun {
             replica_id: 1,
             replica_count: 1,
-            process: Process::current(None),
+            process,
             locked: true,
-            options: BTreeMap::from([("shell".to_owned(), "x".repeat(1 << 20).into())]),
+            options: BTreeMap::new(),
             limits: Limits { cpus: 1.0, memory_bytes: None },
             jobs: 1,
             command_files: Vec::new(),
             share: 1,
+        }
+    }
+
+    #[test]
+    fn a_lock_that_a_killed_launch_left_to_what_it_was_starting_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        let me = Process::current(None);
+        let make_sure = || {
+            let replica = Replica::new(1, 1).unwrap();
+            super::make_sure_it_ended(&layout, replica, 1, &me, HeartbeatTimes::default(), &Deaf)
         };
+        let mut killed = std::process::Command::new("true").spawn().unwrap();
+        killed.wait().unwrap();
+        let path = layout.journal(1, 1);
+        let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
+        journal.add(&Event::Run(Box::new(begun_by(Process { pid: killed.id(), ..me.clone() }))));
+        journal.commit().unwrap();
+        let heir = std::fs::File::open(&path).unwrap();
+        assert!(lock(&heir, &path));
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                drop(heir);
+            });
+            make_sure().unwrap();
+        });
+        // One that lives is not waited for.
+        std::fs::remove_file(&path).unwrap();
+        let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
+        assert!(lock(journal.file(), &path));
+        journal.add(&Event::Run(Box::new(begun_by(me.clone()))));
+        journal.commit().unwrap();
+        assert!(make_sure().unwrap_err().to_string().contains("is running already"));
+    }
+
+    #[test]
+    fn who_began_a_launch_is_known_however_long_its_first_line_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let options = BTreeMap::from([("shell".to_owned(), "x".repeat(1 << 20).into())]);
+        let begun = LaunchBegun { options, ..begun_by(Process::current(None)) };
         let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
         journal.add(&Event::Run(Box::new(begun.clone())));
         journal.commit().unwrap();
