@@ -11,7 +11,7 @@ dir=$(CDPATH='' cd -- "${1:-$root/demo}" && pwd)
 # shellcheck source-path=SCRIPTDIR/..
 . "$root/examples/support/simulate.sh"
 
-echo '--- building canfar-run and the demo (a minute or two, the first time)'
+echo "--- building canfar-run and the demo (about 2 minutes, once)"
 build
 
 echo '--- drawing the sky'

@@ -5,7 +5,7 @@
 # Sets $canfar_run, $make_sky, $count_stars and $check_counts. Cargo itself says where it puts them, whatever
 # CARGO_TARGET_DIR or a configuration file make of that.
 build() {
-    messages=$(cd "$root" && cargo build --release --locked --message-format=json-render-diagnostics \
+    messages=$(cd "$root" && cargo build --profile quick --locked --message-format=json-render-diagnostics \
         --bin canfar-run --example make_sky --example count_stars --example check_counts)
     canfar_run=$(built canfar-run)
     make_sky=$(built make_sky)

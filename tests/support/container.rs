@@ -15,7 +15,7 @@ use super::memory_watch::MemoryWatch;
 use super::{DEADLINE, Dir, Ended, InTime, Process, Run, Running, wait_until};
 
 /// As Debian 12 has it: its crun refuses some machines, and there may be no systemd to ask for cgroups.
-const PODMAN: [&str; 2] = ["--runtime=runc", "--cgroup-manager=cgroupfs"];
+pub(super) const PODMAN: [&str; 2] = ["--runtime=runc", "--cgroup-manager=cgroupfs"];
 
 /// A group of the user's, as of a project, beside the primary one.
 pub(crate) const PROJECT_GROUP: u32 = 30_001;

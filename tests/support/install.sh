@@ -22,7 +22,7 @@ install_missing() {
     install_packages "${packages[@]}"
 }
 
-# Python with the canfar package, astropy, sep, botocore and playwright, in a folder of its own: $python.
+# Python with the canfar package, astropy, sep, botocore, playwright and maturin, in a folder of its own: $python.
 install_python() {
     python="$(pwd)/target/test-python"
     if ! "$python/bin/python" -c 'import canfar, astropy, sep, botocore, playwright' > /dev/null 2>&1; then
@@ -30,6 +30,7 @@ install_python() {
         # canfar's command line does not import with newer versions of typer.
         "$python/bin/pip" install --quiet 'canfar==1.5.2' 'typer==0.28.0' numpy astropy sep botocore playwright
     fi
+    [ -x "$python/bin/maturin" ] || "$python/bin/pip" install --quiet -r packaging/requirements.txt
 }
 
 # Debian 12 with python3 and pip, and nothing else, as an image of podman's. What takes a minute to make is kept in target.

@@ -1,6 +1,6 @@
 //! Real components that tests compare with. A missing one skips the test where people work, and fails it in CI.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{InTime, cephfs, container, debian};
@@ -16,6 +16,8 @@ pub(crate) enum Component<'a> {
     Faketime,
     /// The right to have another host name, and `unshare` for that.
     OtherHosts,
+    /// A program, whatever it is for.
+    Program(&'a str),
     /// Modules of Python, as after `import`.
     Python(&'a str),
     /// What [`super::Slurm`] is made of.
@@ -32,6 +34,8 @@ pub(crate) enum Component<'a> {
     PrivateMounts,
     /// The right to become another user.
     Root,
+    /// What `packaging/wheel` makes for an architecture.
+    Wheel(&'a str),
     /// tmux, for a terminal.
     Tmux,
     /// strace, which injects faults into system calls, on a system that lets it.
@@ -61,6 +65,7 @@ impl Component<'_> {
                 let is_root = rustix::process::geteuid().is_root();
                 (!is_root).then(|| "only root can start canfar-run as another user".to_owned())
             }
+            Component::Program(name) => refusal(name, &["--version"]),
             Component::Python(modules) => {
                 let import = format!("import {modules}");
                 let output = Command::new(python()).args(["-c", &import]).output_in_time();
@@ -75,6 +80,14 @@ impl Component<'_> {
                 ))
             }
             Component::Slurm => super::Slurm::missing(),
+            Component::Wheel(architecture) => match wheels() {
+                None => Some(format!("{WHEELS} names no folder of wheels (tests/all makes one)")),
+                Some(folder) => {
+                    let name = format!("_{architecture}.whl");
+                    let is_there = names(&folder).any(|found| found.ends_with(&name));
+                    (!is_there).then(|| format!("{} has no wheel for {architecture}", folder.display()))
+                }
+            },
             Component::Tmux => refusal("tmux", &["-V"]),
             Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
         }
@@ -97,6 +110,20 @@ fn refusal(program: &str, args: &[&str]) -> Option<String> {
 /// The interpreter to compare with.
 pub(crate) fn python() -> PathBuf {
     std::env::var_os("CANFAR_RUN_TEST_PYTHON").unwrap_or_else(|| "python3".into()).into()
+}
+
+/// Names a folder with what `packaging/wheel` made.
+const WHEELS: &str = "CANFAR_RUN_TEST_WHEELS";
+
+pub(crate) fn wheels() -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os(WHEELS).filter(|path| !path.is_empty())?);
+    // podman takes a relative one for the name of a volume.
+    Some(folder.canonicalize().unwrap_or(folder))
+}
+
+fn names(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
 /// A program of `examples/`.

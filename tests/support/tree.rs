@@ -30,6 +30,12 @@ impl Tree {
         Self(seen)
     }
 
+    /// All but folders.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let files = self.0.iter().filter(|(_, seen)| seen.kind != Kind::Folder);
+        files.map(|(name, _)| name.clone()).collect()
+    }
+
     /// The first difference, in words.
     pub(crate) fn difference(&self, after: &Self) -> Option<String> {
         let names = self.0.keys().chain(after.0.keys());
