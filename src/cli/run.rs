@@ -9,10 +9,11 @@ use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::values::{
     Auto, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES, Shares,
-    Threads, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result, parse_max_timeout,
-    parse_memory, parse_shares, parse_switch, parse_threads, parse_worker_tasks,
+    Threads, call_target, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result,
+    parse_max_timeout, parse_memory, parse_shares, parse_switch, parse_threads, parse_worker_tasks,
 };
 use crate::discover::EntryType;
+use crate::model::call_target::CallTarget;
 use crate::model::outcome::Rerun;
 use crate::model::shares::Strategy;
 use crate::run::recorder::KeepLogs;
@@ -22,7 +23,7 @@ use crate::terminal::screen::Color;
 use crate::units::parse_duration;
 
 /// Options that say what a run is, so that `resume` has none of them.
-pub const DEFINES_RUN: [&str; 10] = [
+pub const DEFINES_RUN: [&str; 12] = [
     "input",
     "files-from",
     "null",
@@ -31,6 +32,8 @@ pub const DEFINES_RUN: [&str; 10] = [
     "allow-empty",
     "strategy",
     "shell",
+    "call",
+    "python",
     "results-dir",
     "accept-changed-command",
 ];
@@ -129,6 +132,16 @@ pub struct TaskArgs {
     /// Run by /bin/sh. Placeholders become quoted parameters: no file name ever becomes shell text. [default: none]
     #[arg(long, value_name = "STRING")]
     pub shell: Option<OsString>,
+    /// A Python function in place of COMMAND, called once per file
+    ///
+    /// FILE.py:FUNCTION, or PACKAGE.MODULE:FUNCTION for one that can be imported. It gets the path, and what it returns is
+    /// the result; an exception fails the task. Its file is looked for where the run was begun, imported once a job, and
+    /// what is printed is log. Parameters without a default that are called `index` or `tmpdir` get these. [default: none]
+    #[arg(long, value_name = "FILE.py:FUNCTION", value_parser = call_target())]
+    pub call: Option<CallTarget>,
+    /// The Python for --call [default: python3]
+    #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::CommandName, hide_short_help = true)]
+    pub python: Option<OsString>,
     /// COMMAND is started once a job and gets files as JSON [default: false]
     ///
     /// It stays. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":

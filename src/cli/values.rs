@@ -4,9 +4,10 @@ use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::discover::EntryType;
+use crate::model::call_target::CallTarget;
 use crate::model::outcome::Rerun;
 use crate::model::shares::Strategy;
 use crate::record::logs::OutputStream;
@@ -28,6 +29,11 @@ pub(super) fn one_of<T: Clone + Send + Sync + 'static>(
         let choice = choices.iter().find(|(word, ..)| *word == typed);
         choice.map(|(_, value, _)| value.clone()).ok_or("none of these words")
     })
+}
+
+/// `--call`.
+pub(super) fn call_target() -> impl TypedValueParser<Value = CallTarget> {
+    OsStringValueParser::new().try_map(|typed| CallTarget::parse(&typed))
 }
 
 /// `--type`.

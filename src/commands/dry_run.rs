@@ -23,7 +23,7 @@ use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
 use crate::record::inputs::InputList;
 use crate::run::entry_names::EntryNames;
-use crate::run::execute::ExecMode;
+use crate::run::execute::{ExecMode, WorkerKind};
 use crate::run::worker::write_request;
 use crate::store::layout::Layout;
 use crate::template::{TaskPlace, shell_quote};
@@ -49,7 +49,7 @@ pub(super) fn own_share(
         (Some(list), source) => {
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
             let RunConfig { command, manner, accept_changed_command, .. } = config;
-            agree_on_command(&list, &layout, command, *manner, *accept_changed_command)?;
+            agree_on_command(&list, &layout, command, manner, *accept_changed_command)?;
             let config = at_home(config, &list, console)?;
             let mut printer = CommandPrinter::begin(&config, names_in(&config, &list), out)?;
             list.read(list.share_of(replica)?.iter(), |index, entry| {
@@ -152,7 +152,11 @@ fn check_shutdown(stop: &Shutdown) -> anyhow::Result<()> {
 }
 
 fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
-    let what = if config.manner == ExecMode::Own { "command" } else { "request" };
+    let what = match &config.manner {
+        ExecMode::Own => "command",
+        ExecMode::Workers { kind: WorkerKind::Command, .. } => "request",
+        ExecMode::Workers { kind: WorkerKind::Function(_), .. } => "call",
+    };
     console.say(
         Verbosity::Normal,
         Tone::Plain,
@@ -160,7 +164,8 @@ fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
     );
 }
 
-/// Prints tasks as a shell can run them: a command each, or one worker with all requests.
+/// Prints tasks as a shell can run them: a command each, or one worker with all requests. Calls are printed as Python has
+/// them.
 struct CommandPrinter<'a> {
     config: &'a RunConfig,
     names: EntryNames,
@@ -177,7 +182,7 @@ impl<'a> CommandPrinter<'a> {
         let folder = config.scratch.iter().find(|folder| folder.is_dir());
         let folder = folder.map_or(Path::new("/tmp"), PathBuf::as_path).as_os_str();
         let mut printer = Self { config, names, folder, out, line: Vec::new(), printed: 0 };
-        if config.manner != ExecMode::Own {
+        if printer.is_here_document() {
             printer.line = shell_quote(&config.template.render_for_worker(1, config.identity.replica.id()));
             // No line of JSON ends them early.
             printer.line.extend_from_slice(b" << 'REQUESTS'\n");
@@ -186,11 +191,19 @@ impl<'a> CommandPrinter<'a> {
         Ok(printer)
     }
 
+    /// Whether all that is printed is the input of one worker.
+    fn is_here_document(&self) -> bool {
+        matches!(self.config.manner, ExecMode::Workers { kind: WorkerKind::Command, .. })
+    }
+
     /// Prints a task, for an attempt of this number.
     fn print(&mut self, index: u64, attempt: u32, entry: Entry<'_>) -> anyhow::Result<()> {
-        match self.config.manner {
+        match &self.config.manner {
             ExecMode::Own => self.command(index, entry),
-            ExecMode::Workers { .. } => {
+            ExecMode::Workers { kind: WorkerKind::Function(call), .. } => {
+                self.line = (call.written(&self.names.path(entry.path)) + "\n").into_bytes();
+            }
+            ExecMode::Workers { kind: WorkerKind::Command, .. } => {
                 write_request(&mut self.line, &self.names.path(entry.path), index, attempt, self.folder);
             }
         }
@@ -217,7 +230,7 @@ impl<'a> CommandPrinter<'a> {
 
     /// How many tasks were printed.
     fn end(mut self) -> anyhow::Result<u64> {
-        if self.config.manner != ExecMode::Own {
+        if self.is_here_document() {
             self.out.write_all(b"REQUESTS\n").context(CANNOT)?;
         }
         self.out.flush().context(CANNOT)?;

@@ -10,12 +10,13 @@ use crate::run::execute::WorkFolder;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
-/// The launch as the run needs it: where its share has relative entries, they, and with them the tasks and
+/// The launch as the run needs it: the file of a function is the one where the run was begun, and where its share has relative entries, they, and with them the tasks and
 /// what is relative in the command, mean the folder where the run was begun. The program is looked for from there.
 ///
 /// # Errors
 /// When that folder is not there, or has no such program.
 pub(super) fn at_home(config: &RunConfig, list: &InputList, console: &Console) -> anyhow::Result<RunConfig> {
+    let config = &config.calling_from(list.header().begun_in());
     let Some((folder, entry)) = home_elsewhere(config, list)? else {
         return config.clone().with_program();
     };
@@ -62,11 +63,11 @@ fn home_elsewhere<'l>(
 /// where the run was begun, or none.
 pub(super) fn say_other_files(config: &RunConfig, list: &InputList, here: &[NamedFile], console: &Console) {
     let header = list.header();
-    let Some(folder) = header.begun_in().filter(|folder| *folder != config.cwd) else { return };
+    let Some(folder) = header.begun_in().filter(|folder| *folder != config.command_folder()) else { return };
     if config.work_folder != WorkFolder::Inherited {
         return;
     }
-    let [here_shown, there] = [config.cwd.as_path(), folder].map(units::path);
+    let [here_shown, there] = [config.command_folder(), folder].map(units::path);
     for file in header.command_files.iter().filter(|file| Path::new(&file.name.0).is_relative()) {
         let is_there = here.iter().any(|other| other.name == file.name);
         if here.contains(file) {

@@ -29,7 +29,6 @@ use crate::model::replica::Replica;
 use crate::model::shares::Share;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
-use crate::record::command_files;
 use crate::record::inputs::InputList;
 use crate::report::resume::{ResumeSummary, ShareError, say};
 use crate::store::layout::Layout;
@@ -66,7 +65,7 @@ pub fn run(
         begun,
         shares: list.shares()?,
         me: Process::current(config.session.clone()),
-        command_files: command_files::digests(config.command_words(), &config.cwd),
+        command_files: config.command_files(),
         last_launches: last_launches(&layout)?,
         watched: WatchedJournals::default(),
         layout: &layout,

@@ -19,7 +19,6 @@ use crate::model::provenance::Process;
 use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
-use crate::record::command_files;
 use crate::record::inputs::{InputList, Origin};
 use crate::report::launch::LaunchSummary;
 use crate::store::layout::Layout;
@@ -103,7 +102,7 @@ fn origin(config: &RunConfig) -> Option<Origin> {
         strategy: config.strategy,
         replica_count: config.identity.replica.count(),
         command: config.command.clone(),
-        command_files: command_files::digests(config.command_words(), &config.cwd),
+        command_files: config.command_files(),
         settings: config.settings.clone(),
     })
 }
@@ -134,7 +133,7 @@ fn live(
     let replica = config.identity.replica;
     check_agreement(config, &list, &layout, console)?;
     let config = at_home(config, &list, console)?;
-    let command_files = command_files::digests(config.command_words(), &config.cwd);
+    let command_files = config.command_files();
     say_other_files(&config, &list, &command_files, console);
     let launcher = Launcher { config: &config, console, layout: &layout, list: &list, stop, descendants };
     let share = list.share_of(replica)?;
@@ -194,7 +193,7 @@ fn check_agreement(
     // Without an input the run's own list is used, and its strategy with it.
     agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
     let RunConfig { command, manner, accept_changed_command, .. } = config;
-    if let Some(before) = agree_on_command(list, layout, command, *manner, *accept_changed_command)? {
+    if let Some(before) = agree_on_command(list, layout, command, manner, *accept_changed_command)? {
         console.warn(&format!("the command differs from the run's, which was: {before}"));
     }
     if let Some(first) = list.header().unreadable.first() {

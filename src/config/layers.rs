@@ -25,11 +25,12 @@ use crate::text::OsText;
 const DEFAULT_JOB_FILE: &str = "/etc/canfar-run.toml";
 
 /// An option, and what it makes weaker layers' options pointless: its alternatives and what belongs to those.
-const REPLACES: [(&str, &[&str]); 4] = [
+const REPLACES: [(&str, &[&str]); 5] = [
     ("files-from", &["input", "exclude", "type", "allow-empty"]),
     ("input", &["files-from", "null"]),
-    ("shell", &[COMMAND]),
-    (COMMAND, &["shell"]),
+    ("shell", &[COMMAND, "call", "python"]),
+    ("call", &[COMMAND, "shell", "worker"]),
+    (COMMAND, &["shell", "call", "python"]),
 ];
 
 /// Switches of which one that is on replaces a weaker layer's other one; one that is off says nothing about it.

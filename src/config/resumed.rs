@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use crate::cli::{DEFINES_RUN, ResumeArgs, Typed};
 use crate::config::item::{COMMAND, OptionItem, token};
-use crate::record::inputs::{Header, TaskCommand};
+use crate::record::inputs::{CallCommand, Header, TaskCommand};
 use crate::text::OsText;
 
 /// Options about tasks and their results that stay as they were unless something else is said. What is about a container
@@ -80,6 +80,10 @@ impl Resumed<'_> {
         let mut command = Vec::new();
         match &self.header.command {
             TaskCommand::Shell(script) => options.push(token("shell", &script.0)),
+            TaskCommand::Call(CallCommand { target, python }) => {
+                options.push(token("call", &OsText::from(target.clone()).0));
+                options.push(token("python", &python.0));
+            }
             TaskCommand::Argv(words) => {
                 command.push("--".into());
                 command.extend(words.iter().map(|word| word.0.clone()));

@@ -21,15 +21,19 @@ use crate::host::cgroup::{Cgroup, MemoryGroup};
 use crate::host::limits::JobsRule;
 use crate::listing::Rules;
 use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::model::call_target::CallTarget;
 use crate::model::outcome::Rerun;
+use crate::model::provenance::NamedFile;
 use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
 use crate::process::program;
 use crate::process::supervisor::AttemptLimits;
-use crate::record::inputs::{InputSpec, Settings, TaskCommand};
+use crate::record::command_files;
+use crate::record::inputs::{CallCommand, InputSpec, Settings, TaskCommand};
+use crate::run::call::PythonCall;
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
-use crate::run::execute::{ExecMode, WorkFolder};
+use crate::run::execute::{ExecMode, WorkFolder, WorkerKind};
 use crate::run::recorder::KeepLogs;
 use crate::run::result::{ResultKind, ResultRule};
 use crate::run::schedule::{MaxFailures, Retries};
@@ -38,6 +42,7 @@ use crate::template::Template;
 use crate::terminal::console::Verbosity;
 use crate::terminal::progress::ProgressMode;
 use crate::text::OsText;
+use crate::units;
 
 /// Settings of one launch.
 #[derive(Debug, Clone)]
@@ -128,14 +133,14 @@ impl RunConfig {
         let input_spec = input_spec_of(&args.inputs, environment)?;
         let (id, count) = (args.share.replica_id.as_deref(), args.share.replica_count.as_deref());
         let identity = identify(id, count, &layers.identity, environment)?;
-        let manner = manner_of(args)?;
-        let (command, template) = command_of(&args.tasks, manner, &args.inputs, environment)?;
+        let (command, template) = command_of(&args.tasks, &args.inputs, environment)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
         let env = &layers.settings.env;
         let tasks = TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, env);
         let work_folder = work_folder(args.tasks.chdir.as_deref(), environment)?;
         let (cwd, work_folder) = as_given(&layers.settings, work_folder, environment)?;
+        let manner = manner_of(args, &command, &cwd)?;
         let messages = &args.messages;
         let verbosity = verbosity_of(messages)?;
         let (progress, note) = progress_of(messages.progress, verbosity, environment);
@@ -188,13 +193,20 @@ impl RunConfig {
     pub fn with_program(self) -> anyhow::Result<Self> {
         let path = self.environment.get("PATH");
         let program = match (self.template.program(), &self.command) {
+            (Some(name), TaskCommand::Call(_)) => Some(
+                program::find(name, path, &self.cwd)
+                    .with_context(|| format!("--python {}", units::path(name)))?,
+            ),
             (Some(name), _) => Some(program::find(name, path, &self.cwd)?),
             (None, TaskCommand::Argv(words)) => {
                 words.first().map_or(Ok(()), |word| program::not_a_whole_line(&word.0, path, &self.cwd))?;
                 None
             }
-            (None, TaskCommand::Shell(_)) => None,
+            (None, TaskCommand::Shell(_) | TaskCommand::Call(_)) => None,
         };
+        if let Some(call) = self.call() {
+            call.check_file()?;
+        }
         Ok(Self { program, ..self })
     }
 
@@ -240,9 +252,36 @@ impl RunConfig {
         }
     }
 
-    /// The words of the command in which files may be named.
-    pub fn command_words(&self) -> &[OsString] {
-        self.template.words()
+    /// The function that is called.
+    fn call(&self) -> Option<&PythonCall> {
+        match &self.manner {
+            ExecMode::Workers { kind: WorkerKind::Function(call), .. } => Some(call),
+            ExecMode::Own | ExecMode::Workers { .. } => None,
+        }
+    }
+
+    /// The same with a function whose file is looked for in `folder`, where the run was begun, if that is to be seen here.
+    #[must_use]
+    pub fn calling_from(&self, folder: Option<&Path>) -> Self {
+        let mut config = self.clone();
+        if let (ExecMode::Workers { kind: WorkerKind::Function(call), .. }, Some(folder)) =
+            (&mut config.manner, folder.filter(|folder| folder.is_dir()))
+        {
+            folder.clone_into(&mut call.home);
+        }
+        config
+    }
+
+    /// The folder that relative names of files in the command are relative to.
+    pub fn command_folder(&self) -> &Path {
+        self.call().map_or(&self.cwd, |call| &call.home)
+    }
+
+    /// The small files that the command names, with their digests.
+    pub fn command_files(&self) -> Vec<NamedFile> {
+        let of_call = self.call().map(|call| Vec::from_iter(call.source_file()));
+        let words = of_call.as_deref().unwrap_or(self.template.words());
+        command_files::digests(words, self.command_folder())
     }
 }
 
@@ -308,39 +347,59 @@ fn has_relative(inputs: &InputArgs) -> bool {
     inputs.input.iter().chain(excludes).any(is_relative)
 }
 
-/// In what processes tasks are done.
-fn manner_of(args: &RunArgs) -> anyhow::Result<ExecMode> {
+/// In what processes tasks are done. A function that is called lies in `home`, if it is not said where.
+fn manner_of(args: &RunArgs, command: &TaskCommand, home: &Path) -> anyhow::Result<ExecMode> {
     let tasks = args.tasks.worker_tasks;
-    if !args.tasks.worker.unwrap_or(false) {
-        if tasks.is_some() {
-            bail!("--worker-tasks is about workers: give --worker, too, or leave it out");
+    let kind = match command {
+        TaskCommand::Call(call) => {
+            WorkerKind::Function(PythonCall { target: call.target.clone(), home: home.to_owned() })
         }
-        return Ok(ExecMode::Own);
-    }
-    if args.results.result == ResultKind::Text {
-        bail!(
+        _ if is_worker(&args.tasks) => WorkerKind::Command,
+        _ if tasks.is_some() => {
+            bail!("--worker-tasks is about workers: give --worker, too, or leave it out")
+        }
+        _ => return Ok(ExecMode::Own),
+    };
+    let in_its_folder = args.tasks.chdir.as_deref().is_some_and(|folder| folder.as_os_str() == "task");
+    match (&kind, args.results.result) {
+        (WorkerKind::Command, ResultKind::Text) => bail!(
             "--result text has no meaning with --worker: a worker's answer is one line of JSON, and its other output is log. Leave it out"
-        );
-    }
-    if args.tasks.chdir.as_deref().is_some_and(|folder| folder.as_os_str() == "task") {
-        bail!(
+        ),
+        (WorkerKind::Function(_), ResultKind::Text) => bail!(
+            "--result text has no meaning with --call: the result is what the function returns, and what it prints is log. Leave it out"
+        ),
+        (WorkerKind::Command, _) if in_its_folder => bail!(
             "--chdir task has no meaning with --worker, which stays where it was started: each request names a temporary folder for its task (`tmpdir`), into which the worker can go by itself"
-        );
+        ),
+        (WorkerKind::Function(call), _) if in_its_folder => bail!(
+            "--chdir task has no meaning with --call, whose Python stays where it was started: a function with a parameter `tmpdir`, as in {}(path, tmpdir), gets a temporary folder for its task",
+            call.target.function
+        ),
+        _ => Ok(ExecMode::Workers { kind, tasks }),
     }
-    Ok(ExecMode::Workers { tasks })
+}
+
+fn is_worker(tasks: &TaskArgs) -> bool {
+    tasks.worker.unwrap_or(false)
 }
 
 fn command_of(
     tasks: &TaskArgs,
-    manner: ExecMode,
     inputs: &InputArgs,
     environment: &Environment,
 ) -> anyhow::Result<(TaskCommand, Template)> {
+    if let Some(target) = &tasks.call {
+        return call_of(target, tasks);
+    }
+    if tasks.python.is_some() {
+        bail!("--python is about --call, and there is none: a COMMAND names its program itself");
+    }
     match (&tasks.shell, tasks.command.as_slice()) {
         (Some(script), []) => {
-            let template = match manner {
-                ExecMode::Own => Template::from_shell(script),
-                ExecMode::Workers { .. } => Template::of_worker_in_shell(script),
+            let template = if is_worker(tasks) {
+                Template::of_worker_in_shell(script)
+            } else {
+                Template::from_shell(script)
             };
             let template = template.context("in --shell")?;
             Ok((TaskCommand::Shell(OsText(script.clone())), template))
@@ -348,13 +407,28 @@ fn command_of(
         (Some(script), words) => bail!("{}", lost_quotes(script, words)),
         (None, []) => bail!("{}", no_command(inputs, environment)),
         (None, words) => {
-            let template = match manner {
-                ExecMode::Own => Template::from_argv(words)?,
-                ExecMode::Workers { .. } => Template::of_worker(words)?,
-            };
+            let template =
+                if is_worker(tasks) { Template::of_worker(words)? } else { Template::from_argv(words)? };
             Ok((TaskCommand::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
         }
     }
+}
+
+/// A function in place of a command. Of its Python only the program is a word that may be written in many ways.
+fn call_of(target: &CallTarget, tasks: &TaskArgs) -> anyhow::Result<(TaskCommand, Template)> {
+    let other = match (tasks.command.first(), &tasks.shell) {
+        (Some(word), _) => Some(format!("a command ({} ...)", units::path(word))),
+        (None, Some(_)) => Some("--shell".to_owned()),
+        (None, None) => is_worker(tasks).then(|| "--worker".to_owned()),
+    };
+    if let Some(other) = other {
+        bail!(
+            "--call {target} and {other} contradict each other: each says what is done for a file. Give one of them"
+        );
+    }
+    let python = tasks.python.clone().unwrap_or(CallCommand::PYTHON.into());
+    let template = Template::of_worker(std::slice::from_ref(&python)).context("in --python")?;
+    Ok((TaskCommand::Call(CallCommand { target: target.clone(), python: OsText(python) }), template))
 }
 
 /// The platform's variable for the session's id.

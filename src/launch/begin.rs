@@ -241,7 +241,7 @@ impl Launcher<'_> {
                 &self.list.header().source,
                 self.list.header().begun_in().unwrap_or(&config.cwd),
             ),
-            mode: config.manner,
+            mode: config.manner.clone(),
             program: config.program.clone(),
             environment: config.environment.clone(),
             run: self.run_id().to_owned(),

@@ -23,7 +23,7 @@ use crate::record::results;
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
 use crate::run::early_stop::EarlyStop;
-use crate::run::execute::{ExecMode, Execute, ProcessSlot, SlotContext};
+use crate::run::execute::{ExecMode, Execute, ProcessSlot, SlotContext, WorkerKind};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
 use crate::run::recorder::{Counters, Recorder};
 use crate::run::schedule::{self, Work};
@@ -138,13 +138,18 @@ impl Launcher<'_> {
         } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
         let spawner = Spawner::new().context("can't open /dev/null")?;
-        let shared = SharedWorkerState::new(self.config.worker_idle, report);
+        // A function may well wait for long: it can't be that it answers wrongly.
+        let is_function = matches!(settings.mode, ExecMode::Workers { kind: WorkerKind::Function(_), .. });
+        let idle_after = (!is_function).then_some(self.config.worker_idle);
+        let shared = SharedWorkerState::new(idle_after, report);
         let context = SlotContext { settings, spawner: &spawner, stop: self.stop, registry, scratch };
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
-                Ok(match settings.mode {
+                Ok(match &settings.mode {
                     ExecMode::Own => Box::new(ProcessSlot::new(context, slot)?),
-                    ExecMode::Workers { tasks } => Box::new(WorkerSlot::new(context, tasks, &shared, slot)?),
+                    ExecMode::Workers { kind, tasks } => {
+                        Box::new(WorkerSlot::new(context, kind, *tasks, &shared, slot)?)
+                    }
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;

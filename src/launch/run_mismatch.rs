@@ -9,7 +9,7 @@ use anyhow::bail;
 use crate::discover::EntryType;
 use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, InputSpec, TaskCommand};
-use crate::run::execute::ExecMode;
+use crate::run::execute::{ExecMode, WorkerKind};
 use crate::store::layout::Layout;
 use crate::template;
 use crate::text::OsText;
@@ -129,11 +129,11 @@ pub fn agree_on_command(
     list: &InputList,
     layout: &Layout,
     command: &TaskCommand,
-    manner: ExecMode,
+    manner: &ExecMode,
     accept_changed: bool,
 ) -> anyhow::Result<Option<String>> {
     let header = list.header();
-    let is_worker = matches!(manner, ExecMode::Workers { .. });
+    let is_worker = matches!(manner, ExecMode::Workers { kind: WorkerKind::Command, .. });
     let was_worker = header.settings.has_workers().unwrap_or(is_worker);
     if header.command == *command && was_worker == is_worker {
         return Ok(None);
@@ -157,6 +157,7 @@ fn show_command(command: &TaskCommand, is_worker: bool) -> String {
             units::printable(&template::quoted(&words))
         }
         TaskCommand::Shell(script) => format!("--shell '{}'", units::path(&script.0)),
+        TaskCommand::Call(call) => call.to_string(),
     };
     if is_worker { format!("{words} (--worker)") } else { words }
 }

@@ -1,5 +1,6 @@
 //! Plain data that several rooms speak of: replicas and their shares, entries, outcomes, usage.
 
+pub mod call_target;
 pub mod counts;
 pub mod entries;
 pub mod failures;

@@ -63,7 +63,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-pub use self::header::{Header, InputSpec, Origin, Settings, TaskCommand};
+pub use self::header::{CallCommand, Header, InputSpec, Origin, Settings, TaskCommand};
 pub use self::publish::prepare;
 
 use self::header::{damaged, is_sealed};

@@ -62,7 +62,7 @@ impl Doubts {
     pub(super) fn count(&mut self, ended: &EndedAttempt<'_>) -> Option<String> {
         let doubt = ended.executed.doubt.as_ref()?;
         let counted = match doubt {
-            ResultDoubt::NoResult(_) => &mut self.no_result,
+            ResultDoubt::NoResult(_) | ResultDoubt::ReturnedNone(_) => &mut self.no_result,
             ResultDoubt::SeveralLines(_) => &mut self.several_lines,
             ResultDoubt::AnsweredAgain { .. } => &mut self.answered_again,
         };
@@ -100,7 +100,9 @@ impl CountedDoubts {
         let Self { count, not_kept, is_told, .. } = *self;
         let files = || units::count(count, "file");
         let text = match (&self.first.as_ref()?.doubt, is_told) {
-            (ResultDoubt::NoResult(_), true) => format!("{} ok without a JSON result", files()),
+            (ResultDoubt::NoResult(_) | ResultDoubt::ReturnedNone(_), true) => {
+                format!("{} ok without a JSON result", files())
+            }
             (ResultDoubt::SeveralLines(_), true) => format!("{} with several lines of JSON", files()),
             (ResultDoubt::AnsweredAgain { .. }, true) => {
                 format!("{} with a worker that answered more than once", files())
@@ -124,6 +126,9 @@ impl CountedDoubts {
                     "{files} printed no JSON{last} ({first}); use print(json.dumps(...)), or --result text to keep the output as text, --result none if there is none"
                 )
             }
+            ResultDoubt::ReturnedNone(what) => format!(
+                "{what} for {files} (the first, {path}); return a dict, or give --result none if there is no result"
+            ),
             ResultDoubt::AnsweredAgain { path, line } => format!(
                 "a worker answered more than once (the first time at {path}: {line}); only the first answer to a file counts, the others are log"
             ),

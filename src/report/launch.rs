@@ -172,6 +172,11 @@ impl Observer for LaunchReport<'_> {
         self.console.say(Verbosity::Quiet, Tone::Warning, text);
     }
 
+    fn import_failed(&self, printed: &str) {
+        let lines: Vec<String> = printed.trim_end().lines().map(units::printable).collect();
+        self.console.say(Verbosity::Quiet, Tone::Plain, &lines.join("\n"));
+    }
+
     fn short_of_threads(&self, threads: usize) {
         let tasks = units::count(threads as u64, "task");
         self.console.warn(&format!("the system has no threads for more than {tasks} at a time (ulimit -u, or what others of this user run)"));

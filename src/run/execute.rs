@@ -16,6 +16,7 @@ use crate::process::shutdown::Shutdown;
 use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
 use crate::process::supervisor::{AttemptLimits, EndedBy};
 use crate::record::item::TaskResult;
+use crate::run::call::PythonCall;
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
 use crate::run::result::{Extracted, ResultDoubt, ResultRule};
@@ -117,15 +118,26 @@ pub enum WorkFolder {
 }
 
 /// In what processes attempts are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecMode {
     /// One for each.
     Own,
-    /// Ones that stay (`--worker`).
+    /// Ones that stay.
     Workers {
+        /// What they are.
+        kind: WorkerKind,
         /// Started afresh after so many tasks (`--worker-tasks`).
         tasks: Option<NonZeroU64>,
     },
+}
+
+/// What a process that stays is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerKind {
+    /// COMMAND, which reads and answers requests itself (`--worker`).
+    Command,
+    /// A Python that calls a function (`--call`).
+    Function(PythonCall),
 }
 
 /// What all processes of a launch have in common.

@@ -1,6 +1,7 @@
 //! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
 
 mod almost_json;
+pub mod call;
 pub mod early_stop;
 pub mod entry_names;
 pub mod environment;

@@ -99,6 +99,8 @@ pub trait Observer: Sync {
     fn ended(&self, ended: &EndedAttempt<'_>);
     /// A worker that was asked has been doing nothing for long.
     fn worker_idle(&self, text: &str);
+    /// A function can't be imported, and this was printed meanwhile, its traceback last.
+    fn import_failed(&self, printed: &str);
     /// Only so many tasks at a time can be attended to.
     fn short_of_threads(&self, threads: usize);
     /// A signal has nothing more be started, while so many tasks run.

@@ -8,6 +8,7 @@ use crate::json::{self, JsonKind, MAX_DEPTH};
 use crate::process::capture::Capture;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
+use crate::run::execute::WorkerKind;
 use crate::store::regular;
 
 /// `--result`.
@@ -50,6 +51,8 @@ pub struct Extracted {
 pub enum ResultDoubt {
     /// It has no result, although one was expected.
     NoResult(NoResult),
+    /// Its function returned None; in words.
+    ReturnedNone(String),
     /// It printed so many lines of JSON, of which the last is its result.
     SeveralLines(u64),
     /// Its worker answered an entry once more; the first answer counts.
@@ -94,6 +97,33 @@ impl ResultRule {
                 Err(BadResult(format!("the result has the key {RESERVED:?}, which is canfar-run's own")))
             }
             _ => Ok(extracted),
+        }
+    }
+
+    /// What counts of what a worker answered; `None` is what a function returned that returned none.
+    ///
+    /// # Errors
+    /// When it has canfar-run's own key, or is missing where there has to be one.
+    pub(super) fn of_answer(
+        &self,
+        answer: Option<TaskResult>,
+        kind: &WorkerKind,
+    ) -> Result<Extracted, BadResult> {
+        let (what, none) = match kind {
+            WorkerKind::Command => ("the answer has".to_owned(), String::new()),
+            WorkerKind::Function(call) => {
+                let function = &call.target.function;
+                (format!("{function} returned"), format!("{function} returned None"))
+            }
+        };
+        match (answer, self.kind) {
+            (Some(answer), _) if uses_reserved_key(&answer) => {
+                Err(BadResult(format!("{what} the key {RESERVED:?}, which is canfar-run's own")))
+            }
+            (_, ResultKind::None) => Ok(Extracted::default()),
+            (Some(answer), _) => Ok(Extracted { result: Some(answer), doubt: None }),
+            (None, ResultKind::Json) => Err(BadResult(format!("no result (--result json): {none}"))),
+            (None, _) => Ok(Extracted { result: None, doubt: Some(ResultDoubt::ReturnedNone(none)) }),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The first line of a list: what the run is, and how damage of the list is noticed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use anyhow::bail;
@@ -10,9 +11,11 @@ use super::line::checksum;
 use crate::discover::EntryType;
 use crate::exit_code::CannotGoOn;
 use crate::journal::state::RunRef;
+use crate::model::call_target::CallTarget;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Strategy;
 use crate::text::OsText;
+use crate::units;
 
 /// The format's major version that is written.
 pub const VERSION: u32 = 2;
@@ -58,6 +61,33 @@ pub enum TaskCommand {
     Argv(Vec<OsText>),
     /// `--shell`.
     Shell(OsText),
+    /// `--call`.
+    Call(CallCommand),
+}
+
+/// A Python function, and the Python that calls it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCommand {
+    /// The function.
+    pub target: CallTarget,
+    /// `--python`.
+    pub python: OsText,
+}
+
+impl CallCommand {
+    /// The Python unless another one is named.
+    pub const PYTHON: &str = "python3";
+}
+
+impl fmt::Display for CallCommand {
+    /// For people, on one line, as it is typed.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "--call {}", self.target)?;
+        match &self.python {
+            OsText(python) if python == Self::PYTHON => Ok(()),
+            OsText(python) => write!(out, " --python {}", units::path(python)),
+        }
+    }
 }
 
 /// How the tasks of a run are run unless a later launch says otherwise; `resume` uses it.

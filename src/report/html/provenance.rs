@@ -71,6 +71,7 @@ fn command(command: &TaskCommand) -> String {
             units::printable(&quoted(&words))
         }
         TaskCommand::Shell(line) => format!("--shell {}", units::path(&line.0)),
+        TaskCommand::Call(call) => call.to_string(),
     }
 }
 

@@ -49,14 +49,25 @@ pub(super) struct Answers {
     extra: Option<String>,
     /// Whether one of those does not end.
     is_endless: bool,
-    /// The longest answer, bytes.
-    most: usize,
+    most: AnswerLimits,
+}
+
+/// How large an answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::run) struct AnswerLimits {
+    /// Its longest line, bytes.
+    pub(in crate::run) bytes: u64,
+    /// How deep it may be nested.
+    pub(in crate::run) depth: usize,
 }
 
 impl Answers {
-    pub(super) fn new(max_bytes: u64) -> Self {
-        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+    pub(super) fn new(most: AnswerLimits) -> Self {
         Self { line: Vec::new(), begun: Begun::Held, first: None, extra: None, is_endless: false, most }
+    }
+
+    fn is_too_long(&self, line: &[u8]) -> bool {
+        line.len() as u64 > self.most.bytes
     }
 
     /// Takes the next piece; what is no answer goes to `log`.
@@ -84,10 +95,10 @@ impl Answers {
     }
 
     fn line_ended(&mut self, line: &[u8], log: &mut Capture) {
-        if line.len() > self.most && begins_as_answer(line) {
+        if self.is_too_long(line) && begins_as_answer(line) {
             return self.found(WorkerAnswer::Endless, line, log);
         }
-        match read_line(&line[..line.len() - 1]) {
+        match read_line(&line[..line.len() - 1], self.most.depth) {
             RequestLine::Answer(result) => self.found(WorkerAnswer::Object(result), line, log),
             RequestLine::Refused(why) => {
                 log.push(line);
@@ -111,7 +122,7 @@ impl Answers {
             let line = std::mem::take(&mut self.line);
             self.begun = Begun::Log;
             self.go_on(&line, log);
-        } else if self.line.len() > self.most {
+        } else if self.is_too_long(&self.line) {
             let line = std::mem::take(&mut self.line);
             self.begun = Begun::Long;
             self.is_endless = true;
@@ -227,7 +238,8 @@ fn begins_as_answer(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answers, LOOKED_AT, WorkerAnswer};
+    use super::{AnswerLimits, Answers, LOOKED_AT, WorkerAnswer};
+    use crate::json::MAX_DEPTH;
     use crate::process::capture::Capture;
 
     /// What comes of a text read in pieces of this size: the first answer's text, whether another one came, whether a line
@@ -235,7 +247,7 @@ mod tests {
     fn taken(text: &str, size: usize) -> (Option<String>, bool, bool, String) {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Capture::new(folder.path());
-        let mut answers = Answers::new(20);
+        let mut answers = Answers::new(AnswerLimits { bytes: 20, depth: MAX_DEPTH });
         text.as_bytes().chunks(size).for_each(|piece| answers.push(piece, &mut log));
         let first = answers.take().map(|answer| match answer {
             WorkerAnswer::Object(result) => String::from_utf8(result.json).unwrap(),

@@ -20,7 +20,7 @@ use crate::process::spawn::{Program, SpawnError, Spawner, Started};
 use crate::process::stream::{PipeReader, READ_BYTES};
 use crate::process::supervisor::ChildSupervisor;
 use crate::run::almost_json::shown;
-use crate::run::worker::answers::{Answers, WorkerAnswer};
+use crate::run::worker::answers::{AnswerLimits, Answers, WorkerAnswer};
 use crate::run::worker::idle::IdleWatch;
 use crate::run::worker::meter::Meter;
 use crate::run::worker::shared::SharedWorkerState;
@@ -48,6 +48,15 @@ impl Said {
     /// Nothing yet; what is long goes to an unlinked file in `folder`.
     pub(super) fn new(folder: &Path) -> Self {
         Self { stdout: Capture::new(folder), stderr: Capture::new(folder) }
+    }
+
+    /// Ends with a line of its own.
+    pub(super) fn end_with(&mut self, line: &str) {
+        if !matches!(self.stderr.tail(1).unwrap_or_default().last(), None | Some(b'\n')) {
+            self.stderr.push(b"\n");
+        }
+        self.stderr.push(line.as_bytes());
+        self.stderr.push(b"\n");
     }
 }
 
@@ -118,7 +127,7 @@ impl Live {
         program: Program<'_>,
         id: OsString,
         grace: Duration,
-        max_result: u64,
+        most: AnswerLimits,
     ) -> Result<Self, SpawnError> {
         let started = Instant::now();
         let (theirs, input) = io::pipe()?;
@@ -130,7 +139,7 @@ impl Live {
             input: Some(input.into()),
             is_deaf: false,
             output: PipeReader::new(stdout),
-            answers: Answers::new(max_result),
+            answers: Answers::new(most),
             errors: PipeReader::new(stderr),
             buffer: Vec::with_capacity(READ_BYTES),
             id,

@@ -8,6 +8,7 @@ mod protocol;
 mod shared;
 mod slot;
 
+pub(super) use answers::AnswerLimits;
 pub use protocol::write_request;
 pub use shared::SharedWorkerState;
 pub use slot::WorkerSlot;

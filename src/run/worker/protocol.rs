@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 
-use crate::json::{self, JsonFault, JsonKind, MAX_DEPTH};
+use crate::json::{self, JsonFault, JsonKind};
 use crate::record::item::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object};
 use crate::text::PathText;
@@ -47,12 +47,12 @@ pub(super) enum RequestLine {
     Log(Option<AlmostJson>),
 }
 
-/// Reads a line, without its end.
-pub(super) fn read_line(line: &[u8]) -> RequestLine {
+/// Reads a line, without its end, that may be nested so deep.
+pub(super) fn read_line(line: &[u8], depth: usize) -> RequestLine {
     if line.trim_ascii_start().first() != Some(&b'{') {
         return RequestLine::Log(almost_object(line));
     }
-    match json::normalise(line, MAX_DEPTH) {
+    match json::normalise(line, depth) {
         Ok(normal) if normal.kind == JsonKind::Object => RequestLine::Answer(TaskResult {
             is_object: true,
             non_finite: normal.non_finite as u64,
@@ -77,6 +77,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     use super::{RequestLine, error_of, read_line, write_request};
+    use crate::json::MAX_DEPTH;
 
     fn request(path: &[u8]) -> String {
         let mut line = b"before".to_vec();
@@ -94,7 +95,7 @@ mod tests {
     }
 
     fn error(answer: &str) -> Option<String> {
-        let RequestLine::Answer(answer) = read_line(answer.as_bytes()) else { panic!("{answer}") };
+        let RequestLine::Answer(answer) = read_line(answer.as_bytes(), MAX_DEPTH) else { panic!("{answer}") };
         error_of(&answer)
     }
 
@@ -109,15 +110,15 @@ mod tests {
     #[test]
     fn what_is_no_object_is_log_and_may_have_been_meant_as_one() {
         for line in ["", "hello", "[INFO] loaded", "x {\"n\": 1}"] {
-            assert_eq!(read_line(line.as_bytes()), RequestLine::Log(None), "{line}");
+            assert_eq!(read_line(line.as_bytes(), MAX_DEPTH), RequestLine::Log(None), "{line}");
         }
         for line in ["{'n': 1}", "[1]", "1", "NaN", "{"] {
-            assert!(matches!(read_line(line.as_bytes()), RequestLine::Log(Some(_))), "{line}");
+            assert!(matches!(read_line(line.as_bytes(), MAX_DEPTH), RequestLine::Log(Some(_))), "{line}");
         }
         assert!(
-            matches!(read_line(b" {\"n\": NaN}\r"), RequestLine::Answer(answer) if answer.non_finite == 1)
+            matches!(read_line(b" {\"n\": NaN}\r", MAX_DEPTH), RequestLine::Answer(answer) if answer.non_finite == 1)
         );
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1001), "]".repeat(1001));
-        assert!(matches!(read_line(deep.as_bytes()), RequestLine::Refused(_)));
+        assert!(matches!(read_line(deep.as_bytes(), MAX_DEPTH), RequestLine::Refused(_)));
     }
 }

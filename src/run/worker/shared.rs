@@ -13,8 +13,9 @@ pub struct SharedWorkerState<'a> {
     /// Whether one of them ever took a task: then it is no fault of the command when another one does not.
     took: AtomicBool,
     /// After so long without an answer, output or use of the CPU, people are told of one.
-    idle_after: Duration,
+    idle_after: Option<Duration>,
     is_idle_told: AtomicBool,
+    is_refusal_told: AtomicBool,
     watch: &'a dyn Observer,
 }
 
@@ -26,8 +27,9 @@ impl fmt::Debug for SharedWorkerState<'_> {
 
 impl<'a> SharedWorkerState<'a> {
     /// Workers of a launch that is watched, of which one that is idle for so long is told of.
-    pub fn new(idle_after: Duration, watch: &'a dyn Observer) -> Self {
-        Self { took: AtomicBool::new(false), idle_after, is_idle_told: AtomicBool::new(false), watch }
+    pub fn new(idle_after: Option<Duration>, watch: &'a dyn Observer) -> Self {
+        let [took, is_idle_told, is_refusal_told] = std::array::from_fn(|_| AtomicBool::new(false));
+        Self { took, idle_after, is_idle_told, is_refusal_told, watch }
     }
 
     /// One of them took a task.
@@ -42,7 +44,7 @@ impl<'a> SharedWorkerState<'a> {
 
     /// After how long without a sign of work people are to be told of a worker; `None` once they were.
     pub(super) fn idle_after(&self) -> Option<Duration> {
-        (!self.is_idle_told.load(Ordering::Relaxed)).then_some(self.idle_after)
+        self.idle_after.filter(|_| !self.is_idle_told.load(Ordering::Relaxed))
     }
 
     /// Tells, once, of a worker that is idle at the entry `path`, and of the last line that it printed, if it did.
@@ -50,7 +52,7 @@ impl<'a> SharedWorkerState<'a> {
         if self.is_idle_told.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (path, time) = (units::path(path), units::duration(self.idle_after));
+        let (path, time) = (units::path(path), units::duration(self.idle_after.unwrap_or_default()));
         let what = match last_line {
             Some(line) => format!("printed `{line}` and has been idle for {time} without an answer"),
             None => format!("has printed nothing and has been idle for {time}"),
@@ -58,5 +60,11 @@ impl<'a> SharedWorkerState<'a> {
         self.watch.worker_idle(&format!(
             "the worker for {path} {what}; an answer is one line of JSON such as {{\"stars\": 42}}, with a line end, and is not held back in a buffer (in Python: print(json.dumps(...), flush=True))"
         ));
+    }
+    /// Tells, once, what Python printed of why it can't call a function.
+    pub(super) fn tell_refusal(&self, printed: &str) {
+        if !self.is_refusal_told.swap(true, Ordering::Relaxed) && !printed.trim().is_empty() {
+            self.watch.import_failed(printed);
+        }
     }
 }

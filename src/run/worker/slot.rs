@@ -5,18 +5,22 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::exit_code::ExitCode;
+use crate::json::MAX_DEPTH;
 use crate::model::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
 use crate::process::child::Finished;
 use crate::process::descendants::TASK_ID;
 use crate::process::registry::{MemoryUsage, Registration};
 use crate::process::spawn::{Program, SpawnError, Variables, variable};
 use crate::process::supervisor::EndedBy;
-use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
-use crate::run::execute::{Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext, WorkFolder};
-use crate::run::result::{ResultDoubt, ResultKind};
+use crate::record::item::TaskResult;
+use crate::run::call::{CallAnswer, PythonCall};
+use crate::run::execute::{
+    Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext, WorkFolder, WorkerKind,
+};
+use crate::run::result::{Extracted, ResultDoubt};
 use crate::run::scratch::SlotScratch;
 use crate::run::verdict;
-use crate::run::worker::answers::WorkerAnswer;
+use crate::run::worker::answers::{AnswerLimits, WorkerAnswer};
 use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
 use crate::run::worker::protocol::{error_of, write_request};
 use crate::run::worker::shared::SharedWorkerState;
@@ -28,13 +32,17 @@ const PAUSES: [Duration; 4] =
 /// Python keeps what is printed to a pipe until there is much of it, unless this is set: then no answer would come.
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 
-/// At most so much of a dead worker's standard error is looked at.
+/// At most so much of a dead worker's standard error is looked at, bytes.
 const LAST_WORDS: usize = 2048;
+
+/// At most so much of what Python prints as it imports is shown, bytes.
+const SHOWN_OF_IMPORT: usize = 8192;
 
 /// Asks its worker for each attempt.
 #[derive(Debug)]
 pub struct WorkerSlot<'a> {
     context: SlotContext<'a>,
+    kind: &'a WorkerKind,
     tasks: Option<NonZeroU64>,
     shared: &'a SharedWorkerState<'a>,
     slot: usize,
@@ -54,12 +62,13 @@ pub struct WorkerSlot<'a> {
 }
 
 impl<'a> WorkerSlot<'a> {
-    /// For slot 1..=jobs, with a worker that is started afresh after so many tasks.
+    /// For slot 1..=jobs, with a worker of this kind that is started afresh after so many tasks.
     ///
     /// # Errors
     /// When its temporary folders can't be made.
     pub fn new(
         context: SlotContext<'a>,
+        kind: &'a WorkerKind,
         tasks: Option<NonZeroU64>,
         shared: &'a SharedWorkerState<'a>,
         slot: usize,
@@ -73,6 +82,7 @@ impl<'a> WorkerSlot<'a> {
         }
         Ok(Self {
             context,
+            kind,
             tasks,
             shared,
             slot,
@@ -93,9 +103,14 @@ impl<'a> WorkerSlot<'a> {
         self.home.renew().map_err(|error| Execution::cannot_start(&error))?;
         self.started += 1;
         let settings = self.context.settings;
-        let argv = settings.template.render_for_worker(self.slot, settings.replica.id());
+        let words = settings.template.render_for_worker(self.slot, settings.replica.id());
         let file = settings.program.as_ref().map(|program| program.as_os_str());
-        let file = file.or(argv.first().map(OsString::as_os_str)).unwrap_or_default();
+        let file = file.or(words.first().map(OsString::as_os_str)).unwrap_or_default();
+        let most = settings.result.max_bytes;
+        let (argv, most) = match self.kind {
+            WorkerKind::Command => (words.clone(), AnswerLimits { bytes: most, depth: MAX_DEPTH }),
+            WorkerKind::Function(call) => (call.argv(file, most), CallAnswer::limits(most)),
+        };
         let name = format!(
             "{}.w{}.{}.{}.{}",
             settings.run,
@@ -120,15 +135,31 @@ impl<'a> WorkerSlot<'a> {
                 },
                 input: None,
             };
-            Live::start(self.context.spawner, program, id, settings.limits.grace, settings.result.max_bytes)
+            Live::start(self.context.spawner, program, id, settings.limits.grace, most)
         };
         own.map_err(SpawnError::from).and_then(start).map_err(|error| match error {
             SpawnError::Short(error) => Execution::Short(error),
             SpawnError::Impossible(error) => {
-                let why = format!("can't start the worker {}: {error}", file.display());
+                let why = format!("can't start {} {}: {error}", self.who(), file.display());
                 Execution::CannotStart(why, ExitCode::of_io_error(&error))
             }
         })
+    }
+
+    /// What people are told that a worker is.
+    fn who(&self) -> &'static str {
+        match self.kind {
+            WorkerKind::Command => "the worker",
+            WorkerKind::Function(_) => "the Python of --call",
+        }
+    }
+
+    /// What it does before it reads its first request, as something that was not done by then.
+    fn not_ready(&self) -> String {
+        match self.kind {
+            WorkerKind::Command => "the worker had not read the request".to_owned(),
+            WorkerKind::Function(call) => format!("{} was not imported", call.target.place),
+        }
     }
 
     /// Whether a worker has done what it was to do, or can do no more.
@@ -166,7 +197,18 @@ impl<'a> WorkerSlot<'a> {
                         "the worker printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; the worker was started afresh"
                     )
                 }
-                Reply::Answer(answer) => return self.answered(worker, answer, begun, said),
+                Reply::Answer(answer) => match self.refusal(&answer) {
+                    None => return self.answered(worker, answer, begun, said),
+                    Some((why, is_broken)) => {
+                        worker.kill();
+                        worker.end(self.context.stop, self.registration, &mut said);
+                        match self.try_again(&mut pauses) {
+                            None => return self.refused(&why, is_broken, &mut said),
+                            Some(Err(stopped)) => return stopped,
+                            Some(Ok(())) => continue,
+                        }
+                    }
+                },
                 Reply::OutOfStep => "the worker answers without reading its requests; it has to read a line from standard input, then answer that with one line. It was started afresh".to_owned(),
                 Reply::Busy => {
                     self.extra = worker.take_extra();
@@ -205,7 +247,7 @@ impl<'a> WorkerSlot<'a> {
     ) -> Execution {
         self.shared.note_taken();
         worker.served += 1;
-        let doubt = worker.take_extra().or(self.extra.take()).map(|ExtraAnswer { path, line }| {
+        let again = worker.take_extra().or(self.extra.take()).map(|ExtraAnswer { path, line }| {
             ResultDoubt::AnsweredAgain { path: crate::units::path(path), line }
         });
         let now = Instant::now();
@@ -223,12 +265,12 @@ impl<'a> WorkerSlot<'a> {
         let judged = match answer {
             WorkerAnswer::Object(result) => self.judge(result, &mut said),
             WorkerAnswer::Refused(why) => Err(Failure { cause: Cause::Result, message: why }),
-            WorkerAnswer::Mistaken(_) | WorkerAnswer::Endless => Ok(None),
+            WorkerAnswer::Mistaken(_) | WorkerAnswer::Endless => Ok(Extracted::default()),
         };
         self.registration.registry().ended(held.tree_bytes.or(usage.max_rss_bytes));
-        let (result, failure) = match judged {
-            Ok(result) => (result, None),
-            Err(failure) => (None, Some(failure)),
+        let (Extracted { result, doubt }, failure) = match judged {
+            Ok(extracted) => (extracted, None),
+            Err(failure) => (Extracted::default(), Some(failure)),
         };
         Execution::Completed(Box::new(Executed {
             failure,
@@ -236,7 +278,7 @@ impl<'a> WorkerSlot<'a> {
             usage: usage.rounded(),
             tree_bytes: held.tree_bytes,
             result,
-            doubt,
+            doubt: again.or(doubt),
             stdout: said.stdout,
             stderr: said.stderr,
             left_processes: 0,
@@ -244,20 +286,59 @@ impl<'a> WorkerSlot<'a> {
     }
 
     /// The result in an answer. An error is said as a command would say it: as the last of its standard error.
-    fn judge(&self, answer: TaskResult, said: &mut Said) -> Result<Option<TaskResult>, Failure> {
-        if let Some(error) = error_of(&answer) {
-            said.stderr.push(error.as_bytes());
-            said.stderr.push(b"\n");
-            return Err(Failure {
-                cause: Cause::Exit,
-                message: "the worker answered with an error".to_owned(),
-            });
+    fn judge(&self, answer: TaskResult, said: &mut Said) -> Result<Extracted, Failure> {
+        let (returned, error) = match self.kind {
+            WorkerKind::Command => match error_of(&answer) {
+                Some(error) => (None, Some((error, "the worker answered with an error".to_owned()))),
+                None => (Some(answer), None),
+            },
+            WorkerKind::Function(PythonCall { target, .. }) => match CallAnswer::read(&answer) {
+                Some(CallAnswer::Returned(returned)) => (returned, None),
+                Some(CallAnswer::Raised(why)) => {
+                    (None, Some((why, format!("{} raised an exception", target.function))))
+                }
+                Some(CallAnswer::Unfit(why)) => return Err(bad_result(why)),
+                Some(CallAnswer::Refused { .. }) | None => {
+                    return Err(bad_result(format!("{} wrote what is no answer", self.who())));
+                }
+            },
+        };
+        if let Some((error, message)) = error {
+            said.end_with(&error);
+            return Err(Failure { cause: Cause::Exit, message });
         }
-        if uses_reserved_key(&answer) {
-            let message = format!("the answer has the key {RESERVED:?}, which is canfar-run's own");
-            return Err(Failure { cause: Cause::Result, message });
+        self.context.settings.result.of_answer(returned, self.kind).map_err(|bad| bad_result(bad.0))
+    }
+
+    /// Why a function can't be called at all, if this says so, and whether its module is broken.
+    fn refusal(&self, answer: &WorkerAnswer) -> Option<(String, bool)> {
+        let (WorkerKind::Function(_), WorkerAnswer::Object(answer)) = (self.kind, answer) else {
+            return None;
+        };
+        match CallAnswer::read(answer)? {
+            CallAnswer::Refused { why, is_broken } => Some((why, is_broken)),
+            CallAnswer::Returned(_) | CallAnswer::Raised(_) | CallAnswer::Unfit(_) => None,
         }
-        Ok((self.context.settings.result.kind != ResultKind::None).then_some(answer))
+    }
+
+    /// Ends the launch: what can't be called is so for every file. What a broken module printed is shown once.
+    fn refused(&self, why: &str, is_broken: bool, said: &mut Said) -> Execution {
+        if is_broken {
+            let printed = said.stderr.tail(SHOWN_OF_IMPORT).unwrap_or_default();
+            self.shared.tell_refusal(&String::from_utf8_lossy(&printed));
+        }
+        let what = match self.kind {
+            WorkerKind::Command => String::new(),
+            WorkerKind::Function(call) => format!("--call {}: ", call.target),
+        };
+        Execution::CannotStart(what + why, ExitCode::Usage)
+    }
+
+    /// Whether another worker may be started in place of one that could not do what others did, after a pause; or whether
+    /// this process stops meanwhile.
+    fn try_again(&self, pauses: &mut std::slice::Iter<'_, Duration>) -> Option<Result<(), Execution>> {
+        let pause = pauses.next().filter(|_| self.shared.has_taken())?;
+        Some(if self.context.stop.begins_within(*pause) { Err(Execution::Stopped) } else { Ok(()) })
     }
 
     /// What comes of a worker that ended at its task.
@@ -268,9 +349,11 @@ impl<'a> WorkerSlot<'a> {
         let mut failure = match finished.ended_by {
             Some(EndedBy::Owner) => Failure {
                 cause: Cause::Result,
-                message: "the worker closed its standard input or output and gave no answer".to_owned(),
+                message: format!("{} closed its standard input or output and gave no answer", self.who()),
             },
-            _ => verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(no_answer),
+            _ => {
+                verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(|| self.no_answer())
+            }
         };
         if let Some(line) = unfinished {
             failure.message += &format!("; what it printed last has no line end: `{line}`");
@@ -295,7 +378,17 @@ impl<'a> WorkerSlot<'a> {
         self.made(finished, Some(failure), begun, said)
     }
 
-    fn made(&self, finished: Finished, failure: Option<Failure>, begun: Instant, said: Said) -> Execution {
+    fn made(
+        &self,
+        finished: Finished,
+        failure: Option<Failure>,
+        begun: Instant,
+        mut said: Said,
+    ) -> Execution {
+        if let (WorkerKind::Function(_), Some(failure)) = (self.kind, &failure) {
+            // Whatever the function printed last is not why.
+            said.end_with(&failure.message);
+        }
         let MemoryUsage { tree_bytes, .. } = finished.held;
         if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
             self.registration.registry().ended(tree_bytes.or(finished.usage.max_rss_bytes));
@@ -331,18 +424,22 @@ impl<'a> WorkerSlot<'a> {
         let by_us = matches!(finished.ended_by, Some(EndedBy::Stop | EndedBy::Timeout));
         if is_short || by_us || verdict::was_told_with_us(&finished, self.context.stop) {
             let mut failure =
-                verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(no_answer);
-            failure.message += "; the worker had not read the request by then";
+                verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(|| self.no_answer());
+            failure.message += &format!("; {} by then", self.not_ready());
             return Err(self.failed(finished, failure, attempt, begun, said));
         }
         if !is_first {
             return Ok(said);
         }
-        match pauses.next().filter(|_| self.shared.has_taken()) {
-            Some(pause) if self.context.stop.begins_within(*pause) => Err(Execution::Stopped),
-            Some(_) => Ok(said),
+        match self.try_again(pauses) {
+            Some(Ok(())) => Ok(said),
+            Some(Err(stopped)) => Err(stopped),
             None => Err(Execution::CannotStart(self.last_words(&finished, &mut said), ExitCode::Usage)),
         }
+    }
+
+    fn no_answer(&self) -> Failure {
+        bad_result(format!("{} exited with code 0 and gave no answer", self.who()))
     }
 
     fn last_words(&self, finished: &Finished, said: &mut Said) -> String {
@@ -353,18 +450,26 @@ impl<'a> WorkerSlot<'a> {
                 None => "ended (exit code 0)".to_owned(),
             },
         };
-        let mut text = format!("the worker {how} before it read its first request");
+        let mut text = match self.kind {
+            WorkerKind::Command => format!("the worker {how} before it read its first request"),
+            WorkerKind::Function(call) => {
+                format!("{} {how} before it had imported {}", self.who(), call.target.place)
+            }
+        };
         let tail = said.stderr.tail(LAST_WORDS).unwrap_or_default();
         match last_line(Some(&String::from_utf8_lossy(&tail))) {
             Some(line) => text += &format!(": {}", crate::units::printable(line)),
-            None => text += ", a line of JSON on its standard input, and said nothing",
+            None if *self.kind == WorkerKind::Command => {
+                text += ", a line of JSON on its standard input, and said nothing";
+            }
+            None => text += ", and said nothing",
         }
         text
     }
 }
 
-fn no_answer() -> Failure {
-    Failure { cause: Cause::Result, message: "the worker exited with code 0 and gave no answer".to_owned() }
+fn bad_result(message: String) -> Failure {
+    Failure { cause: Cause::Result, message }
 }
 
 impl Execute for WorkerSlot<'_> {

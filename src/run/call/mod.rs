@@ -1,0 +1,85 @@
+//! Calling a Python function (`--call`): how the Python that does it is started, and what its answers mean.
+
+mod answer;
+mod quote;
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::model::call_target::{CallPlace, CallTarget};
+use crate::units;
+
+pub(super) use answer::CallAnswer;
+
+/// Runs on any Python, and hands over to the other.
+const BOOT: &str = include_str!("boot.py");
+
+/// What loads the function and calls it.
+const RUNNER: &str = include_str!("runner.py");
+
+/// Parameters that get something else than the path, by their names: members of a request.
+const KNOWN: &str = "index,tmpdir";
+
+/// A function that is called once per task, in processes that stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonCall {
+    /// Which.
+    pub target: CallTarget,
+    /// The folder where the run was begun: there its file lies, if that is relative, and its module is looked for.
+    pub home: PathBuf,
+}
+
+impl PythonCall {
+    /// The arguments of a Python, this `program`, that calls it and refuses results of more than so many bytes.
+    pub(super) fn argv(&self, program: &OsStr, max_result: u64) -> Vec<OsString> {
+        let (file, module) = match &self.target.place {
+            CallPlace::File(file) => (self.home.join(file), file.file_stem().unwrap_or_default().to_owned()),
+            CallPlace::Module(name) => (PathBuf::new(), OsString::from(name)),
+        };
+        let function = OsString::from(&self.target.function);
+        let [boot, runner, known] = [BOOT, RUNNER, KNOWN].map(OsString::from);
+        let (home, most) = (self.home.clone().into_os_string(), max_result.to_string().into());
+        let own = [file.into_os_string(), module, function, home, known, most];
+        [program.to_owned(), "-c".into(), boot, runner].into_iter().chain(own).collect()
+    }
+
+    /// Refuses a file that is not there: then no run need be begun.
+    ///
+    /// # Errors
+    /// Says what there is instead, and what to do.
+    pub fn check_file(&self) -> anyhow::Result<()> {
+        let Some(file) = self.target.file() else { return Ok(()) };
+        let path = self.home.join(file);
+        let (target, shown) = (&self.target, units::path(&path));
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => bail!(
+                "--call {target}: {shown} is a directory, not a Python file. For a module of a package write PACKAGE.MODULE:{}",
+                target.function
+            ),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+                "--call {target}: there is no {shown}. A relative file is looked for where the run was begun"
+            ),
+            Err(error) => bail!("--call {target}: {shown} can't be read: {error}"),
+        }
+    }
+
+    /// The file that defines it, as seen from where the run was begun, unless that is a module that lies elsewhere.
+    pub fn source_file(&self) -> Option<OsString> {
+        match &self.target.place {
+            CallPlace::File(file) => Some(file.clone().into_os_string()),
+            CallPlace::Module(name) => {
+                let path = name.replace('.', "/");
+                let candidates = [format!("{path}.py"), format!("{path}/__init__.py")];
+                candidates.into_iter().find(|file| self.home.join(file).is_file()).map(OsString::from)
+            }
+        }
+    }
+
+    /// The call for this entry, as it would be written in Python.
+    pub fn written(&self, path: &OsStr) -> String {
+        format!("{}({})", self.target, quote::python_text(path))
+    }
+}

@@ -1,0 +1,734 @@
+"""Calls one function of the user's once for each request, for `canfar-run --call`. Python 3.8 or later, nothing to install.
+
+Requests are lines of JSON on the standard input that this process is started with, answers are lines of JSON on its
+standard output. Both are moved to descriptors of our own before any code of the user's runs, and what is printed from
+then on, by Python or by C, goes to standard error: it is log. An answer is one of
+
+    {"ok": VALUE}        the function returned this
+    {"raised": TEXT}     it raised an exception; the traceback is in the log
+    {"unfit": TEXT}      what it returned can't become JSON
+    {"refused": TEXT}    it can't be called at all, whatever the file
+    {"broken": TEXT}     nor can it be imported; why is in the log, too
+"""
+
+import atexit
+import base64
+import collections.abc
+import dataclasses
+import datetime
+import enum
+import faulthandler
+import functools
+import importlib
+import importlib.util
+import inspect
+import io
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+import traceback
+
+# The C module's functions do not make enums of what they return, which takes longer than a quick task.
+import _signal
+
+OURS = "<canfar-run>"
+DEEPEST = 1000
+LONGEST_REASON = 500
+
+
+class Refused(Exception):
+    """The function can't be called at all."""
+
+    kind = "refused"
+
+
+class Broken(Refused):
+    """Its module can't be imported."""
+
+    kind = "broken"
+
+
+class Unfit(Exception):
+    """A value that can't become JSON, with the keys that lead to it, innermost first."""
+
+    def __init__(self, what):
+        super().__init__(what)
+        self.keys = []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is printed, and what a function may leave changed
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def text_stream(descriptor, mode):
+    """A stream that never fails for a character, and whose end does not close the descriptor."""
+    return open(descriptor, mode, buffering=1 if mode == "w" else -1, errors="backslashreplace", closefd=False)
+
+
+class Surroundings:
+    """What each call is to find as the first one did."""
+
+    def __init__(self):
+        self.requests = os.fdopen(os.dup(0), "rb")
+        self.answers = os.dup(1)
+        self.log = os.dup(2)
+        self.nothing = os.open(os.devnull, os.O_RDWR)
+        self.streams = {}
+        self.restore_streams()
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+        if "PYTHONFAULTHANDLER" not in os.environ:
+            faulthandler.enable(self.log)
+
+    def remember(self):
+        """Takes what there is now, after the user's code was imported, for what is to be put back."""
+        try:
+            self.folder = os.open(".", os.O_RDONLY)
+        except OSError:
+            self.folder = None
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self.handlers = [(number, _signal.getsignal(number)) for number in range(1, 32)]
+        self.hooks = (sys.excepthook, sys.displayhook, sys.unraisablehook, threading.excepthook)
+
+    def restore(self):
+        """Puts back what a call may have changed. Not even a signal that comes meanwhile keeps it from that."""
+        while True:
+            try:
+                for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+                    signal.setitimer(timer, 0)
+                for number, handler in self.handlers:
+                    # One that was not installed by Python can't be told, nor put back.
+                    if handler is not None and _signal.getsignal(number) is not handler:
+                        if _signal.getsignal(number) != handler:
+                            _signal.signal(number, handler)
+                _signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+                sys.excepthook, sys.displayhook, sys.unraisablehook, threading.excepthook = self.hooks
+                self.restore_streams()
+                if self.folder is not None:
+                    os.fchdir(self.folder)
+                return
+            except BaseException:
+                continue
+
+    def restore_streams(self):
+        os.dup2(self.nothing, 0)
+        os.dup2(self.log, 1)
+        os.dup2(self.log, 2)
+        for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+            stream = self.streams.get(name)
+            if stream is None or stream.closed:
+                stream = self.streams[name] = text_stream(descriptor, mode)
+            setattr(sys, name, stream)
+            if mode == "w":
+                stream.flush()
+        if "ctypes" in sys.modules:
+            # What C code printed lies in a buffer of its own.
+            try:
+                sys.modules["ctypes"].CDLL(None).fflush(None)
+            except Exception:
+                pass
+
+    def answer(self, kind, text):
+        line = ('{"%s":%s}\n' % (kind, text)).encode("ascii")
+        while line:
+            line = line[os.write(self.answers, line) :]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Exceptions
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def safe_str(value):
+    try:
+        return str(value)
+    except Exception:
+        return "(its text can't be had: %s.__str__ failed)" % type(value).__name__
+
+
+def in_one_line(text):
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "..."
+
+
+def reason(error):
+    """An exception in one line, as `Type: message`."""
+    return in_one_line("%s: %s" % (type(error).__qualname__, safe_str(error))).rstrip(": ")
+
+
+def is_ours(frame_file):
+    return frame_file == OURS or frame_file.startswith("<frozen importlib") or frame_file == importlib.__file__
+
+
+def users_part(trace):
+    """A traceback from the first frame on that is the user's."""
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
+
+
+def print_traceback(error, last_line=None):
+    """Prints an exception with its traceback, but for the last line if that is this one, which is printed elsewhere."""
+    try:
+        lines = traceback.TracebackException(type(error), error, users_part(error.__traceback__)).format()
+        text = "".join(lines)
+    except Exception as trouble:
+        text = "(its traceback can't be shown: %s)\n" % reason(trouble)
+    body, _, last = text.rstrip("\n").rpartition("\n")
+    if last_line is not None and last.rpartition(".")[2] == last_line.rpartition(".")[2] and last.endswith(last_line):
+        text = body + "\n" if body else ""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except Exception:
+        pass
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The function
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def is_of_module(module, name):
+    """Whether a missing module is this one or a package around it."""
+    return name is not None and (module + ".").startswith(name + ".")
+
+
+def load(file, name, folder):
+    """The user's module: `file`, or else the module of this name, for which is looked in `folder` first."""
+    place = file or name
+    sys.argv = [file or name]
+    if sys.path and sys.path[0] == "":
+        del sys.path[0]
+    sys.path.insert(0, os.path.dirname(file) if file else folder)
+    try:
+        if not file:
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(name, file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        with open(file, "rb") as opened:
+            source = opened.read()
+        # Compiled here, so that no compiled file is left beside the user's, or an old one taken for it.
+        exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
+        return module
+    except SyntaxError as error:
+        print_traceback(error)
+        where = "%s, line %s" % (error.filename, error.lineno) if error.filename else place
+        raise Broken("%s: %s: %s" % (where, type(error).__name__, in_one_line(safe_str(error.msg)))) from None
+    except SystemExit as error:
+        print_traceback(error)
+        raise Broken(
+            "importing it calls sys.exit(%s)%s: put what is to run only when it is started as a program under"
+            ' `if __name__ == "__main__":`' % ("" if error.code is None else repr(error.code), at_line(error, file))
+        ) from None
+    except OSError as error:
+        if file and error.filename == file:
+            raise Broken("it can't be read: %s" % error.strerror) from None
+        raise refused_import(error, file) from None
+    except ModuleNotFoundError as error:
+        if not file and is_of_module(name, error.name):
+            raise Broken(
+                "there is no module %s, neither in %s, where the run was begun, nor among those of %s"
+                % (error.name, folder, sys.executable)
+            ) from None
+        refusal = refused_import(error, file)
+        raise Broken(
+            "%s. Is it installed for %s? --python names another Python" % (refusal, sys.executable)
+        ) from None
+    except BaseException as error:
+        raise refused_import(error, file) from None
+
+
+def refused_import(error, file):
+    print_traceback(error)
+    return Broken("importing it fails with %s%s" % (reason(error), at_line(error, file)))
+
+
+def at_line(error, file):
+    """Where in the user's file, or below it, an exception came from."""
+    frames = [
+        (code.co_filename, trace.tb_lineno)
+        for trace, code in walk(error.__traceback__)
+        if not is_ours(code.co_filename)
+    ]
+    own = [frame for frame in frames if frame[0] == file] or frames
+    return " (%s, line %d)" % own[-1] if own else ""
+
+
+def walk(trace):
+    while trace is not None:
+        yield trace, trace.tb_frame.f_code
+        trace = trace.tb_next
+
+
+def find(module, name):
+    """The function of this dotted name."""
+    found, owner = module, "it"
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise Refused("%s has no `%s`%s" % (owner, part, alternatives(found, module, part))) from None
+        owner = "`%s`" % part
+    return found
+
+
+def alternatives(owner, module, missing):
+    import difflib
+
+    def is_own(value):
+        return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+    names = [name for name, value in vars(owner).items() if not name.startswith("_") and is_own(value)]
+    close = difflib.get_close_matches(missing, names, 1)
+    if close:
+        return "; it has `%s`, which may be meant" % close[0]
+    if not names:
+        return ", and no other function either"
+    more = " and %d more" % (len(names) - 8) if len(names) > 8 else ""
+    return "; it has %s%s" % (", ".join("`%s`" % name for name in names[:8]), more)
+
+
+def article(noun):
+    return ("an " if noun[:1].lower() in "aeiou" else "a ") + noun
+
+
+def type_name(value):
+    kind = type(value)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return "%s.%s" % (kind.__module__.partition(".")[0], kind.__qualname__)
+
+
+def check_kind(function, name):
+    if not callable(function):
+        raise Refused("`%s` is %s, not a function" % (name, article(type_name(function))))
+    bare = function
+    while isinstance(bare, functools.partial):
+        bare = bare.func
+    if not (inspect.isroutine(bare) or inspect.isclass(bare)):
+        bare = type(bare).__call__
+    if inspect.iscoroutinefunction(bare):
+        raise Refused(
+            "`%s` is an async function, which nobody awaits: write a `def` that calls it with asyncio.run(...)" % name
+        )
+    if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
+        raise Refused("`%s` yields instead of returning: write a function that returns one result" % name)
+
+
+def signature_of(function):
+    try:
+        if sys.version_info >= (3, 14):
+            import annotationlib
+
+            return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def wants_path(annotation, names):
+    """Whether a parameter of this annotation is to get a pathlib.Path; `names` are those that it may use."""
+    annotation = getattr(annotation, "__forward_arg__", annotation)
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, names)
+        except Exception:
+            words = "".join(letter if letter.isalnum() else " " for letter in annotation).split()
+            return "Path" in words and "str" not in words
+    if isinstance(annotation, type) and not getattr(annotation, "__args__", None):
+        return issubclass(annotation, pathlib.PurePath)
+    choices = getattr(annotation, "__args__", None) or ()
+    return str not in choices and any(wants_path(choice, names) for choice in choices)
+
+
+def caller(function, name, known):
+    """What calls the function for a request. Parameters without a default get what is `known` by their names, and the one
+    that is left the path."""
+    signature = signature_of(function)
+    if signature is None:
+        return lambda task: function(value_of(task, "path"))
+    kinds = inspect.Parameter
+    parameters = signature.parameters.values()
+    required = [
+        one
+        for one in parameters
+        if one.default is one.empty and one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+    ]
+    others = [one for one in required if one.name not in known]
+    takes_any = any(one.kind is kinds.VAR_POSITIONAL for one in parameters)
+    also = " and ".join("`%s`" % one for one in known)
+    if len(others) > 1:
+        raise Refused(
+            "%s%s needs %s, and there is one path for them: all but one parameter must have a default, or be called %s"
+            % (name, signature_text(signature), " and ".join("`%s`" % one.name for one in others), also)
+            + (". Is it a method? Only those that need no object can be called" if others[0].name == "self" else "")
+        )
+    if not others and not takes_any:
+        raise Refused(
+            "%s%s has no parameter for the path: one must be without a default, and not be called %s"
+            % (name, signature_text(signature), also)
+        )
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    makers = {one.name: functools.partial(value_of, name=one.name) for one in required}
+    for one in others:
+        is_path = wants_path(one.annotation, names)
+        makers[one.name] = path_of if is_path else functools.partial(value_of, name="path")
+    positional = [makers[one.name] for one in required if one.kind is not kinds.KEYWORD_ONLY]
+    if not others:
+        positional.insert(0, functools.partial(value_of, name="path"))
+    keywords = {one.name: makers[one.name] for one in required if one.kind is kinds.KEYWORD_ONLY}
+    if not keywords and len(positional) == 1:
+        only = positional[0]
+        return lambda task: function(only(task))
+    return lambda task: function(
+        *[make(task) for make in positional], **{name: make(task) for name, make in keywords.items()}
+    )
+
+
+def signature_text(signature):
+    bare = [one.replace(annotation=one.empty) for one in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
+
+
+def value_of(task, name):
+    exact = task.get(name + "_base64")
+    return task[name] if exact is None else os.fsdecode(base64.b64decode(exact))
+
+
+def path_of(task):
+    return pathlib.Path(value_of(task, "path"))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Results
+# ---------------------------------------------------------------------------------------------------------------------
+
+PLAIN = frozenset((str, int, float, bool, type(None)))
+PLAIN_KEYS = frozenset((str,))
+FURTHER = "; make numbers, texts, lists and dicts of it"
+
+
+def jsonable(value, around=()):
+    """The same of what JSON has. `around` are the containers that it is in."""
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if isinstance(value, enum.Enum):
+        return jsonable(value.value, around)
+    if isinstance(value, (str, int, float)):
+        return value
+    if id(value) in around:
+        raise Unfit("is circular: it is in itself")
+    if len(around) >= DEEPEST:
+        raise Unfit("is nested more than %d deep" % DEEPEST)
+    if isinstance(value, collections.abc.Mapping):
+        return members(value.items(), around + (id(value),))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return members(fields, around + (id(value),))
+    if isinstance(value, (list, tuple)):
+        if hasattr(value, "_fields"):
+            return members(zip(value._fields, value), around + (id(value),))
+        return elements(value, around + (id(value),))
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(os.fspath(value))
+    if isinstance(value, type) or kind.__name__ == "NAType":
+        if kind.__name__ == "NAType":
+            return None
+    elif isinstance(value, (datetime.date, datetime.time)):
+        # Pandas' NaT is a time, and unequal to itself.
+        return value.isoformat() if value == value else None
+    elif isinstance(value, datetime.timedelta):
+        return duration(value)
+    else:
+        return of_library(value, around)
+    raise Unfit("is " + described(value))
+
+
+def elements(values, around):
+    if not set(map(type, values)) - PLAIN:
+        return list(values)
+    made = []
+    for place, value in enumerate(values):
+        try:
+            made.append(jsonable(value, around))
+        except Unfit as unfit:
+            unfit.keys.append(place)
+            raise
+    return made
+
+
+def members(items, around):
+    made = {}
+    for key, value in items:
+        name = key if type(key) is str else key_text(key)
+        if name in made:
+            raise Unfit("has two keys that are %s in JSON" % json.dumps(name))
+        try:
+            made[name] = jsonable(value, around)
+        except Unfit as unfit:
+            unfit.keys.append(name)
+            raise
+    return made
+
+
+def key_text(key):
+    """A key as json.dumps writes it."""
+    if isinstance(key, enum.Enum):
+        key = key.value
+    if isinstance(key, str):
+        return str.__str__(key)
+    if hasattr(key, "item") and not isinstance(key, type):
+        key = key.item()
+    if key is None or isinstance(key, (bool, int, float)):
+        return json.dumps(key)
+    if isinstance(key, os.PathLike):
+        return os.fsdecode(os.fspath(key))
+    if isinstance(key, (datetime.date, datetime.time)):
+        return key.isoformat()
+    raise Unfit("has a key that is %s: %s; keys are texts" % (article(type_name(key)), in_one_line(repr(key))))
+
+
+def of_library(value, around):
+    """What has a way of its own to become something simple."""
+    unit = getattr(value, "unit", None)
+    if unit is not None and hasattr(value, "value"):
+        raise Unfit(
+            "is %s in %s, and JSON has no units: return .value, or .to_value(...)"
+            % (article(type_name(value)), in_one_line(safe_str(unit)) or "no unit")
+        )
+    try:
+        dtype = getattr(value, "dtype", None)
+        if getattr(dtype, "kind", "") in ("m", "M") and hasattr(value, "astype"):
+            simple = of_times(value, dtype)
+        elif getattr(dtype, "names", None):
+            simple = of_rows(value, dtype.names)
+        elif hasattr(value, "tolist"):
+            simple = value.tolist()
+        elif hasattr(value, "item"):
+            simple = value.item()
+        elif hasattr(value, "isoformat"):
+            simple = value.isoformat()
+        else:
+            raise Unfit("is " + described(value))
+    except Unfit:
+        raise
+    except Exception as error:
+        raise Unfit("is %s that can't be turned into JSON: %s" % (article(type_name(value)), reason(error))) from None
+    if type(simple) is type(value):
+        # Some numbers have no simpler form, such as those of more than 64 bits.
+        try:
+            return float(simple)
+        except Exception:
+            raise Unfit("is " + described(value)) from None
+    return jsonable(simple, around + (id(value),))
+
+
+def of_rows(value, names):
+    """Rows with named columns, as objects."""
+    if getattr(value, "shape", ()) == ():
+        return {name: value[name] for name in names}
+    return [of_rows(row, names) for row in value]
+
+
+def of_times(value, dtype):
+    """numpy's times as ISO texts."""
+    if dtype.kind == "M":
+        texts = value.astype(str).tolist()
+        return without_nat(texts)
+    import numpy
+
+    unit, many = numpy.datetime_data(dtype)
+
+    def text(count):
+        return None if count == -(2**63) else iso_duration(count * many, unit)
+
+    return each(text, value.astype("int64").tolist())
+
+
+def without_nat(texts):
+    return each(lambda text: None if text == "NaT" else text, texts)
+
+
+def each(change, values):
+    return [each(change, value) for value in values] if isinstance(values, list) else change(values)
+
+
+PARTS = {"ms": 3, "us": 6, "ns": 9, "ps": 12, "fs": 15, "as": 18}
+
+
+def iso_duration(count, unit):
+    sign = "-" if count < 0 else ""
+    count = abs(count)
+    if unit in ("Y", "M", "W", "D"):
+        return "%sP%d%s" % (sign, count, unit)
+    if unit in PARTS:
+        whole, part = divmod(count, 10 ** PARTS[unit])
+        digits = ("%0*d" % (PARTS[unit], part)).rstrip("0")
+        return "%sPT%d%sS" % (sign, whole, "." + digits if digits else "")
+    return "%sPT%d%s" % (sign, count, unit.upper())
+
+
+def duration(value):
+    if value != value:
+        return None
+    return iso_duration(value // datetime.timedelta(microseconds=1), "us")
+
+
+def described(value):
+    """What a value is that can't become JSON, and what to return in its place."""
+    kind = type_name(value)
+    if isinstance(value, (set, frozenset)):
+        return "a set, which has no order: return sorted(...) or list(...)"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "bytes: return a text (.decode()) or a list of numbers"
+    if isinstance(value, complex):
+        return "a complex number: return its .real and .imag apart"
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return article(kind) + ": return .to_dict('records')"
+    if inspect.iscoroutine(value):
+        return "a coroutine that nobody awaited: call it with asyncio.run(...)"
+    if isinstance(value, (collections.abc.Iterator, range, collections.abc.KeysView, collections.abc.ValuesView)):
+        return article(kind) + ": return list(...)"
+    if isinstance(value, BaseException):
+        return "an exception: raise it, or return str(...)"
+    if inspect.isroutine(value) or isinstance(value, type):
+        return "the %s `%s` itself: call it" % (
+            "class" if isinstance(value, type) else "function",
+            getattr(value, "__qualname__", value),
+        )
+    if type(value).__module__ in ("decimal", "fractions"):
+        return article(kind) + ": return float(...) or str(...)"
+    if isinstance(value, collections.abc.Iterable) and not hasattr(value, "keys"):
+        return article(kind) + ": return list(...)"
+    if hasattr(value, "keys"):
+        return article(kind) + ": return dict(...)"
+    return article(kind) + FURTHER
+
+
+def where(keys):
+    """The keys that lead to a value, as Python would write them."""
+    text = ""
+    for key in reversed(keys):
+        if isinstance(key, int):
+            text += "[%d]" % key
+        elif key.isidentifier():
+            text += "." + key if text else key
+        else:
+            text += "[%s]" % json.dumps(key)
+    return text if len(text) <= 200 else text[:100] + "..." + text[-100:]
+
+
+def as_json(value, name):
+    limit = sys.getrecursionlimit()
+    try:
+        # Nesting is limited above; a level takes several calls.
+        sys.setrecursionlimit(limit + 10 * DEEPEST)
+        plain = jsonable(value)
+        try:
+            return json.dumps(plain, separators=(",", ":"))
+        except ValueError:
+            return with_any_digits(lambda: json.dumps(plain, separators=(",", ":")))
+    except Unfit as unfit:
+        raise Unfit("%s %s" % (where(unfit.keys) or "what %s returned" % name, unfit)) from None
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def with_any_digits(make):
+    """Newer Pythons write no number of more than some thousand digits, unless told to."""
+    digits = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        return make()
+    finally:
+        sys.set_int_max_str_digits(digits)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Requests
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class Service:
+    def __init__(self, surroundings, call, name, largest):
+        self.surroundings, self.call, self.name, self.largest = surroundings, call, name, largest
+        self.process = os.getpid()
+
+    def answer_to(self, task):
+        """Calls the function. Whoever it forked, and that comes back out of it, ends here: the request is ours."""
+        try:
+            value = self.call(task)
+            if os.getpid() != self.process:
+                os._exit(0)
+            text = as_json(value, self.name)
+        except Unfit as unfit:
+            return "unfit", json.dumps(in_one_line(str(unfit)))
+        except BaseException as error:
+            return self.raised(error)
+        if len(text) > self.largest:
+            return "unfit", json.dumps(
+                "what %s returned is larger than --max-result (%d bytes of JSON, %d are allowed)"
+                % (self.name, len(text), self.largest)
+            )
+        return "ok", text
+
+    def raised(self, error):
+        why = reason(error)
+        if isinstance(error, SystemExit):
+            code = "" if error.code is None else in_one_line(repr(error.code))
+            why = "SystemExit: %s called sys.exit(%s) instead of returning" % (self.name, code)
+        print_traceback(error, why)
+        if os.getpid() != self.process:
+            os._exit(1)
+        return "raised", json.dumps(why)
+
+    def serve(self):
+        for line in self.surroundings.requests:
+            task = json.loads(line)
+            try:
+                kind, text = self.answer_to(task)
+                self.surroundings.restore()
+            except BaseException as error:
+                # A signal that the function left on its way, for a handler that raises.
+                self.surroundings.restore()
+                kind, text = self.raised(error)
+            self.surroundings.answer(kind, text)
+
+
+def leave():
+    """Ends this process as programs end, but for threads that go on: they would be waited for."""
+    others = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
+    if others:
+        try:
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(0)
+
+
+def main():
+    file, module, name, folder, known, largest = sys.argv[2:]
+    surroundings = Surroundings()
+    try:
+        function = find(load(file, module, folder), name)
+        check_kind(function, name)
+        call = caller(function, name, known.split(","))
+    except Refused as refused:
+        surroundings.restore_streams()
+        surroundings.requests.readline()
+        surroundings.answer(refused.kind, json.dumps(str(refused)))
+        leave()
+        return
+    surroundings.remember()
+    Service(surroundings, call, name, int(largest)).serve()
+    leave()
+
+
+main()
