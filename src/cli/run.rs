@@ -142,9 +142,9 @@ pub struct TaskArgs {
     /// The Python for --call [default: python3]
     #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::CommandName, hide_short_help = true)]
     pub python: Option<OsString>,
-    /// COMMAND is started once a job and gets files as JSON [default: false]
+    /// COMMAND stays and gets files as lines of JSON [default: false]
     ///
-    /// It stays. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":
+    /// It is started once a job. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":
     /// ...}, and answers with one line on standard output: a JSON object, which is the result, or {"error": "..."}. Other
     /// lines are its log. It ends when its input does.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch)]
