@@ -14,7 +14,7 @@ use support::sky::draw;
 use crate::support::{Component, InTime, python, require};
 
 #[path = "../examples/support"]
-mod support {
+pub(crate) mod support {
     pub(crate) mod detect;
     pub(crate) mod fits_read;
     pub(crate) mod fits_write;

@@ -27,6 +27,7 @@ mod nothing_to_do;
 mod odd_tasks;
 mod options;
 mod packaging;
+mod pages;
 mod plan;
 mod printing;
 mod processes;

@@ -1,4 +1,4 @@
-//! Every launch that the README and the examples show is sent, started, and does what it says.
+//! Every launch that the pages and the examples show is sent, started, and does what it says.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::client::{Launch, launched_by};
 use super::platform::Container;
-use super::world::{World, blocks, example, readme};
+use super::world::{World, example};
+use crate::pages::instructions;
 use crate::support::{Component, InTime, python, require};
 
 /// Longer requests may not arrive.
@@ -17,9 +18,15 @@ const LONGEST_URL: u64 = 8000;
 /// Files of every kind in a world.
 const FILES: u64 = 5;
 
+/// The code blocks of one language, on all pages.
+fn blocks(language: &str) -> Vec<String> {
+    let blocks = instructions().into_iter().flat_map(|page| page.blocks());
+    blocks.filter(|block| block.language == language).map(|block| block.content).collect()
+}
+
 /// Commands of a shell that begin with `canfar create`, without line ends.
-fn launch_lines(text: &str) -> Vec<String> {
-    let blocks = blocks(text, "sh").concat().replace("\\\n", " ");
+fn launch_lines() -> BTreeSet<String> {
+    let blocks = blocks("sh").concat().replace("\\\n", " ");
     blocks.lines().filter(|line| line.starts_with("canfar create ")).map(str::to_owned).collect()
 }
 
@@ -33,11 +40,11 @@ fn typed_words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_launch_lines_of_the_readme_arrive_as_typed_and_do_what_they_say() {
+fn the_launch_lines_of_the_pages_arrive_as_typed_and_do_what_they_say() {
     if !require(Component::Python("canfar")) {
         return;
     }
-    let lines = launch_lines(&readme());
+    let lines = launch_lines();
     assert!(lines.len() >= 6, "{lines:?}");
     for line in lines {
         let world = World::new();
@@ -56,12 +63,12 @@ fn the_launch_lines_of_the_readme_arrive_as_typed_and_do_what_they_say() {
 }
 
 #[test]
-fn the_python_launches_of_the_readme_do_what_they_say() {
+fn the_python_launches_of_the_pages_do_what_they_say() {
     if !require(Component::Python("canfar")) {
         return;
     }
-    let blocks = blocks(&readme(), "python").into_iter().filter(|block| block.contains(".create("));
-    let blocks: Vec<String> = blocks.collect();
+    let mut blocks = blocks("python");
+    blocks.retain(|block| block.contains(".create("));
     assert!(!blocks.is_empty());
     for block in blocks {
         let world = World::new();

@@ -1,10 +1,10 @@
 //! A folder that stands for what a container of the platform sees: /arc, /opt and programs.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::platform::Container;
-use crate::support::{Dir, InTime, Run, python};
+use crate::pages::Page;
+use crate::support::{Dir, Run, interpreter};
 
 /// Prints what it was given; with a second argument it also writes that file.
 const STAND_IN: &str = "\
@@ -14,6 +14,13 @@ if len(sys.argv) > 2 and sys.argv[1].startswith(\"/\"):
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(pathlib.Path(sys.argv[1]).read_bytes())
 print(json.dumps({\"argv\": sys.argv[1:], \"replica\": os.environ[\"REPLICA_ID\"]}))
+";
+
+/// The same as a function to be called.
+const FUNCTION: &str = "\
+import os
+def analyze(path):
+    return {\"argv\": [path], \"replica\": os.environ[\"REPLICA_ID\"]}
 ";
 
 /// Where documents keep their data; each has the same files in both.
@@ -41,9 +48,13 @@ impl World {
             }
             dir.write(at("two_stage/calibrate.py"), STAND_IN);
         }
-        let job = blocks(&readme(), "toml").remove(0);
-        dir.write("arc/projects/survey/job.toml", world.here(&job));
+        for block in Page::read("docs/how-to/job-file.md").blocks() {
+            if let Some(name) = block.file_name() {
+                dir.write(format!("arc/projects/survey/{name}"), world.here(&block.content));
+            }
+        }
         dir.write("arc/projects/survey/analyze.py", STAND_IN);
+        dir.write("arc/projects/survey/analysis.py", FUNCTION);
         for name in ["analyze.py", "analyze_fits.py"] {
             dir.write(format!("opt/analysis/{name}"), STAND_IN);
         }
@@ -97,14 +108,6 @@ impl World {
     }
 }
 
-/// Where the interpreter itself is: a bare name, or a script that chooses one by `PATH`, would find what calls it.
-fn interpreter() -> Option<String> {
-    let said =
-        Command::new(python()).args(["-c", "import sys; print(sys.executable, end='')"]).output_in_time();
-    let said = said.ok().filter(|said| said.status.success())?;
-    Some(String::from_utf8(said.stdout).unwrap())
-}
-
 fn look_for_lists(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
@@ -119,15 +122,4 @@ fn look_for_lists(folder: &Path, found: &mut Vec<PathBuf>) {
 pub(super) fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     std::fs::read_to_string(path).unwrap()
-}
-
-pub(super) fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
-}
-
-/// The code blocks of one language.
-pub(super) fn blocks(text: &str, language: &str) -> Vec<String> {
-    let parts = text.split("```").collect::<Vec<_>>();
-    let inside = parts.iter().skip(1).step_by(2);
-    inside.filter_map(|block| Some(block.strip_prefix(language)?.strip_prefix('\n')?.to_owned())).collect()
 }

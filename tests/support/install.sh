@@ -22,13 +22,13 @@ install_missing() {
     install_packages "${packages[@]}"
 }
 
-# Python with the canfar package, astropy, sep, botocore, playwright and maturin, in a folder of its own: $python.
+# Python with the canfar package, astropy, sep, pandas, botocore, playwright and maturin, in a folder of its own: $python.
 install_python() {
     python="$(pwd)/target/test-python"
-    if ! "$python/bin/python" -c 'import canfar, astropy, sep, botocore, playwright' > /dev/null 2>&1; then
+    if ! "$python/bin/python" -c 'import canfar, astropy, sep, pandas, botocore, playwright' > /dev/null 2>&1; then
         python3 -m venv "$python"
         # canfar's command line does not import with newer versions of typer.
-        "$python/bin/pip" install --quiet 'canfar==1.5.2' 'typer==0.28.0' numpy astropy sep botocore playwright
+        "$python/bin/pip" install --quiet 'canfar==1.5.2' 'typer==0.28.0' numpy astropy sep pandas botocore playwright
     fi
     [ -x "$python/bin/maturin" ] || "$python/bin/pip" install --quiet -r packaging/requirements.txt
 }

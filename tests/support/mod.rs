@@ -21,7 +21,7 @@ pub(crate) use container::{Contained, Container, PROJECT_GROUP};
 pub(crate) use debian::{Image, debian_with_pip};
 pub(crate) use dir::Dir;
 pub(crate) use ended::Ended;
-pub(crate) use need::{Component, example, python, require, wheels};
+pub(crate) use need::{Component, example, interpreter, python, require, wheels};
 pub(crate) use process::{Process, exists, stop_process};
 pub(crate) use run::{Run, Running, at_once};
 pub(crate) use slurm::{Job, Slurm};

@@ -126,6 +126,14 @@ fn names(folder: &Path) -> impl Iterator<Item = String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
+/// Where the interpreter itself is: a bare name, or a script that chooses one by `PATH`, would find what calls it.
+pub(crate) fn interpreter() -> Option<String> {
+    let said =
+        Command::new(python()).args(["-c", "import sys; print(sys.executable, end='')"]).output_in_time();
+    let said = said.ok().filter(|said| said.status.success())?;
+    Some(String::from_utf8(said.stdout).unwrap())
+}
+
 /// A program of `examples/`.
 pub(crate) fn example(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_canfar-run")).with_file_name("examples").join(name)
