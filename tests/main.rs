@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
 
 mod bad_input;
+mod call_fits;
 mod cephfs;
 mod command_files;
 mod containers;
