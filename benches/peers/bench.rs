@@ -104,6 +104,12 @@ impl Bench {
         command
     }
 
+    /// Whether a launch has this option: an older binary may not.
+    pub(crate) fn knows(&self, option: &str) -> Result<bool> {
+        let help = Command::new(&self.binary).arg("--help").output().context("canfar-run --help")?;
+        Ok(String::from_utf8_lossy(&help.stdout).contains(option))
+    }
+
     pub(crate) fn binary(&self) -> &Path {
         &self.binary
     }

@@ -124,9 +124,10 @@ impl<'b> Race<'b> {
         Ok(figures)
     }
 
-    /// Only ours, each beside the same one of `before`; who comes first changes from round to round.
+    /// Only ours, each beside the same one of `before`, if that has it; who comes first changes from round to round.
     pub(crate) fn run_beside(&self, before: &Self, bench: &Bench) -> Result<Vec<[Figures; 2]>> {
-        let pairs = || self.ours.iter().zip(&before.ours).map(|(after, before)| [after, before]);
+        let same = |after: &Contestant<'b>| before.ours.iter().find(|before| before.name == after.name);
+        let pairs = || self.ours.iter().filter_map(|after| Some([after, same(after)?]));
         let mut figures: Vec<[Figures; 2]> = pairs().map(|pair| pair.map(Figures::of)).collect();
         for round in self.rounds(bench) {
             for (pair, figures) in pairs().zip(&mut figures) {

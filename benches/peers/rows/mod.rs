@@ -48,6 +48,7 @@ const fn race(
 /// All, in the order in which they are measured.
 pub(crate) const ROWS: &[Row] = &[
     race("workers", "200 small FITS with astropy and sep, two at a time", workers::analysis),
+    race("at-once", "calls of a Python function that returns at once, in two processes", workers::at_once),
     race("answers", "dispatch to two warm workers that answer at once", workers::answers),
     race("dispatch", "5,000 tasks of a static true, two at a time", dispatch::peers),
     race("results", "the same with a result read from each task's output", dispatch::results),

@@ -1,4 +1,4 @@
-//! Warm workers, beside the loop that they replace and the process for each file that they avoid.
+//! Warm workers and called functions, beside the loop that they replace and the process for each file that they avoid.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,18 +13,28 @@ use crate::race::{Goal, Race};
 use crate::timed::{self, Sample};
 
 const WARM: &str = "canfar-run --worker";
+const CALL: &str = "canfar-run --call";
+const LOOP: &str = "documented loop";
 
 pub(crate) fn analysis(bench: &Bench) -> Result<Race<'_>> {
     let files = bench.size(200);
     let sky = data::sky(bench, files)?;
     let pattern = format!("{}/*.fits", sky.display());
-    let goals = [Goal::AtMost(WARM, 0.6, "documented loop"), Goal::Faster(WARM, 5.0, "parallel")];
-    let (warm, cold) = (pattern.clone(), pattern.clone());
-    let race = Race::new(goals);
+    let goals =
+        [Goal::AtMost(CALL, 0.55, LOOP), Goal::AtMost(WARM, 0.6, LOOP), Goal::Faster(WARM, 5.0, "parallel")];
+    let (called, warm, cold) = (pattern.clone(), pattern.clone(), pattern.clone());
+    let mut race = Race::new(goals);
+    if bench.knows("--call")? {
+        race = race.with(CALL, files, move || {
+            // The very function that the loop calls.
+            let function = repository("examples/analyze_fits.py:analyze");
+            all_ok(bench, call(bench, &function)?.args(["--input", &called]), files)
+        });
+    }
     let race = race
         .with(WARM, files, move || analyse(bench, &warm, files, &["--worker"], &bench.python("worker")))
         .with(OURS, files, move || analyse(bench, &cold, files, &[], &script(bench)));
-    let race = race.peer("documented loop", files, move || {
+    let race = race.peer(LOOP, files, move || {
         timed::quiet(bench, bench.python("loop").arg(&pattern).arg(bench.fresh("loop.json")?))
     });
     let race = race.peer("parallel", files, move || {
@@ -49,9 +59,56 @@ fn script(bench: &Bench) -> Command {
 }
 
 fn analyse(bench: &Bench, pattern: &str, files: u64, options: &[&str], command: &Command) -> Result<Sample> {
-    let mut launch = bench.replica(1, 1);
-    launch.args(options).args(["--input", pattern, "--json", "-o"]).arg(bench.fresh("results")?);
+    let mut launch = fresh(bench)?;
+    launch.args(options).args(["--input", pattern]);
     all_ok(bench, launch.arg("--").arg(command.get_program()).args(command.get_args()), files)
+}
+
+pub(crate) fn at_once(bench: &Bench) -> Result<Race<'_>> {
+    let (tasks, few) = (bench.size(50_000), bench.size(500));
+    let (list, short) = (data::list(bench, tasks)?, data::list(bench, few)?);
+    let (called, warm, pooled) = (list.clone(), list.clone(), list.clone());
+    let mut race = Race::new([Goal::Rate(CALL, 20_000.0)]);
+    if bench.knows("--call")? {
+        race = race.with(CALL, tasks, move || {
+            let function = repository("benches/programs/at_once.py:analyze");
+            all_ok(bench, call(bench, &function)?.arg("--files-from").arg(&called), tasks)
+        });
+    }
+    let race = race.with(WARM, tasks, move || {
+        let command = bench.python("at_once");
+        let mut launch = fresh(bench)?;
+        launch.arg("--files-from").arg(&warm).args(["--worker", "--"]).arg(command.get_program());
+        all_ok(bench, launch.args(command.get_args()).arg("worker"), tasks)
+    });
+    let looped = move |way: &str, list: &Path| {
+        let mut command = bench.python("at_once");
+        timed::quiet(bench, command.arg(way).arg(list).arg(bench.fresh("looped.json")?))
+    };
+    let race = race
+        .peer("plain loop", tasks, move || looped("loop", &list))
+        .peer("multiprocessing.Pool", tasks, move || looped("pool", &pooled))
+        .peer("parallel", few, move || {
+            let program = bench.python("at_once");
+            let mut command = Command::new("parallel");
+            command.arg("-j2").arg(program.get_program()).arg("-c").arg("print('{\"stars_detected\": 42}')");
+            timed::fed(bench, &mut command, &short)
+        });
+    Ok(race)
+}
+
+/// A launch in a new results directory that calls a function.
+fn call(bench: &Bench, function: &Path) -> Result<Command> {
+    let mut launch = fresh(bench)?;
+    launch.arg("--python").arg(bench.python("at_once").get_program()).arg("--call").arg(function);
+    Ok(launch)
+}
+
+/// A launch in a new results directory.
+fn fresh(bench: &Bench) -> Result<Command> {
+    let mut launch = bench.replica(1, 1);
+    launch.args(["--json", "-o"]).arg(bench.fresh("results")?);
+    Ok(launch)
 }
 
 pub(crate) fn answers(bench: &Bench) -> Result<Race<'_>> {
@@ -61,9 +118,9 @@ pub(crate) fn answers(bench: &Bench) -> Result<Race<'_>> {
 
 /// So many tasks to workers that answer at once, after so many bytes of log.
 pub(crate) fn dispatch(bench: &Bench, tasks: u64, bytes: &str) -> Result<Sample> {
-    let mut launch = bench.replica(1, 1);
-    launch.arg("--files-from").arg(data::list(bench, tasks)?).arg("-o").arg(bench.fresh("results")?);
+    let mut launch = fresh(bench)?;
+    launch.arg("--files-from").arg(data::list(bench, tasks)?);
     let worker = bench.program("answer");
     let command = [worker.as_path(), Path::new(bytes)];
-    all_ok(bench, launch.args(["--worker", "--json", "--"]).args(command), tasks)
+    all_ok(bench, launch.args(["--worker", "--"]).args(command), tasks)
 }
