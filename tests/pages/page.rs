@@ -75,9 +75,10 @@ impl Page {
 }
 
 impl Block {
-    /// Why it is not run here.
-    pub(super) fn why_not_run(&self) -> Option<&str> {
-        self.remark.as_deref()?.strip_prefix("not run: ")
+    /// Whether it is something to type that can be typed here.
+    pub(super) fn is_tried(&self) -> bool {
+        let is_left_out = self.remark.as_deref().is_some_and(|remark| remark.starts_with("not run: "));
+        !is_left_out && !self.is_output()
     }
 
     pub(super) fn exit_code(&self) -> i32 {

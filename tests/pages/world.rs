@@ -1,6 +1,7 @@
 //! A folder in which the blocks of a page are run, with the programs that they name.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::LazyLock;
 
 use fastrand::Rng;
 
@@ -17,6 +18,9 @@ const IMAGES: usize = 12;
 /// The image that is cut short, and its length in bytes.
 const CUT: (usize, usize) = (7, 5000);
 
+/// Whether there is a Python with what pages import. To ask takes a second.
+static PYTHON: LazyLock<bool> = LazyLock::new(|| require(Component::Python("astropy, sep, pandas")));
+
 struct World {
     dir: Dir,
     /// Programs, where no pattern of a page finds them.
@@ -25,16 +29,16 @@ struct World {
 
 /// Runs the blocks of a page, and compares what they print with what it shows.
 pub(super) fn try_out(path: &str) {
-    if !require(Component::Python("astropy, sep, pandas")) {
+    let page = Page::read(path);
+    let blocks = page.blocks();
+    if !blocks.iter().any(Block::is_tried) || !*PYTHON {
         return;
     }
-    let page = Page::read(path);
     let world = World::new();
-    let blocks = page.blocks();
     let updates = std::env::var_os("CANFAR_RUN_TEST_UPDATE_PAGES").is_some();
     let mut differences = Vec::new();
     for (place, block) in blocks.iter().enumerate() {
-        if block.why_not_run().is_some() || block.is_output() {
+        if !block.is_tried() {
             continue;
         }
         if let Some(name) = block.file_name() {
