@@ -10,18 +10,17 @@ mkdir -p -- "${1:-$root/demo}"
 dir=$(CDPATH='' cd -- "${1:-$root/demo}" && pwd)
 # shellcheck source-path=SCRIPTDIR/..
 . "$root/examples/support/simulate.sh"
-
-echo "--- building canfar-run and the demo (about 2 minutes, once)"
+dir=$(from_here "$dir")
 build
 
 echo '--- drawing the sky'
 "$make_sky" "$dir/sky" "$dir/truth.json"
 
-echo '--- four replicas, all at once'
+echo "--- four replicas, all at once: canfar-run -i '$dir/sky/*.fits' -o $dir/results -- count_stars {}"
 begin_afresh "$dir/results"
-replicas 4 "$canfar_run" --input "$dir/sky/*.fits" --results-dir "$dir/results" -- "$count_stars" {}
+replicas 4 "$canfar_run" -i "$dir/sky/*.fits" -o "$dir/results" -- "$count_stars" {}
 
-echo '--- one result of four'
+echo "--- one result of four: canfar-run merge $dir/results"
 "$canfar_run" merge "$dir/results"
 
 echo '--- is it true?'
@@ -29,9 +28,9 @@ echo '--- is it true?'
 
 cat <<END
 
-The results are in $dir/results/final_results.json.
-See who got what:
-    $canfar_run plan --results-dir $dir/results
-or launch a replica again, and see that it does nothing twice:
-    REPLICA_ID=1 REPLICA_COUNT=4 $canfar_run --input '$dir/sky/*.fits' --results-dir $dir/results -- $count_stars {}
+Look closer:
+    $canfar_run status $dir/results
+    $canfar_run report $dir/results
+Run replica 1 of 4 again, and see that it does nothing twice:
+    REPLICA_ID=1 REPLICA_COUNT=4 $canfar_run -i '$dir/sky/*.fits' -o $dir/results -- $count_stars {}
 END

@@ -5,6 +5,11 @@
 # Sets $canfar_run, $make_sky, $count_stars and $check_counts. Cargo itself says where it puts them, whatever
 # CARGO_TARGET_DIR or a configuration file make of that.
 build() {
+    if ! command -v cargo > /dev/null; then
+        echo "$0: there is no cargo to build canfar-run with: see https://rustup.rs" >&2
+        return 1
+    fi
+    echo '--- building canfar-run and the demo (about 2 minutes, once)'
     messages=$(cd "$root" && cargo build --profile quick --locked --message-format=json-render-diagnostics \
         --bin canfar-run --example make_sky --example count_stars --example check_counts)
     canfar_run=$(built canfar-run)
@@ -14,7 +19,12 @@ build() {
 }
 
 built() {
-    printf '%s\n' "$messages" | sed -n "s|.*\"executable\":\"\([^\"]*/$1\)\".*|\1|p"
+    from_here "$(printf '%s\n' "$messages" | sed -n "s|.*\"executable\":\"\([^\"]*/$1\)\".*|\1|p")"
+}
+
+# A path as one would type it here.
+from_here() {
+    printf '%s\n' "${1#"$PWD/"}"
 }
 
 # replicas N COMMAND...: starts the same command line N times, as `canfar create --replicas N` does, and waits for

@@ -19,7 +19,6 @@ if ! "$python" -c 'import astropy, sep'; then
     exit 1
 fi
 
-echo '--- building canfar-run and the demo'
 build
 "$make_sky" "$dir/sky" "$dir/truth.json" 12
 
