@@ -1,7 +1,10 @@
 //! `run`: this replica's share, from the list to the results file.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use anyhow::bail;
 
 use crate::cli::{RunArgs, Typed};
 use crate::commands::auto_merge::merge_if_last;
@@ -20,7 +23,9 @@ use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
 use crate::record::inputs::{InputList, Origin};
-use crate::report::launch::LaunchSummary;
+use crate::report::launch::{LaunchSummary, say_printed};
+use crate::run::call::{CallRefusal, Preflight};
+use crate::run::execute::WorkFolder;
 use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
@@ -124,6 +129,7 @@ fn live(
     } else {
         // No run is begun of what can't be run.
         let config = config.clone().with_program()?;
+        check_call(&config, console, stop)?;
         let (origin, rules) = (origin(&config), config.listing_rules());
         let made =
             listing::adopt_or_publish(&layout, origin.as_ref(), rules, &me, config.heartbeat, &listener)?;
@@ -150,6 +156,29 @@ fn live(
         ended.then(merge_if_last(&layout, &me, config.heartbeat, console, stop));
     }
     Ok(ended.told(config.json, console, out))
+}
+
+/// Refuses a function that can't be called, and shows what Python printed of that.
+fn check_call(config: &RunConfig, console: &Console, stop: &Shutdown) -> anyhow::Result<()> {
+    let (Some(call), Some(program)) = (config.call(), &config.program) else { return Ok(()) };
+    let preflight = Preflight {
+        program,
+        environment: &config.environment,
+        folder: match &config.work_folder {
+            WorkFolder::Fixed(folder) => Some(folder),
+            WorkFolder::Inherited | WorkFolder::Task => None,
+        },
+        limits: config.limits,
+        tmp: config.scratch.first().map_or(Path::new("/tmp"), PathBuf::as_path),
+    };
+    match preflight.load(call, stop) {
+        Ok(()) => Ok(()),
+        Err(None) => bail!("nothing was done yet"),
+        Err(Some(CallRefusal { why, printed })) => {
+            say_printed(&printed, console);
+            bail!(why)
+        }
+    }
 }
 
 /// Patterns may match nothing and did.

@@ -253,7 +253,7 @@ impl RunConfig {
     }
 
     /// The function that is called.
-    fn call(&self) -> Option<&PythonCall> {
+    pub fn call(&self) -> Option<&PythonCall> {
         match &self.manner {
             ExecMode::Workers { kind: WorkerKind::Function(call), .. } => Some(call),
             ExecMode::Own | ExecMode::Workers { .. } => None,

@@ -1,6 +1,7 @@
 //! Calling a Python function (`--call`): how the Python that does it is started, and what its answers mean.
 
 mod answer;
+mod preflight;
 mod quote;
 
 use std::ffi::{OsStr, OsString};
@@ -12,6 +13,7 @@ use crate::model::call_target::{CallPlace, CallTarget};
 use crate::units;
 
 pub(super) use answer::CallAnswer;
+pub use preflight::{CallRefusal, Preflight};
 
 /// Runs on any Python, and hands over to the other.
 const BOOT: &str = include_str!("boot.py");
