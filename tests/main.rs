@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
 
+mod advanced_examples;
 mod bad_input;
 mod call_fits;
 mod cephfs;

@@ -10,7 +10,7 @@ use crate::support::{InTime, python};
 
 /// The requests of one launch, in the order of the replicas.
 #[derive(Debug, Clone)]
-pub(super) struct Launch {
+pub(crate) struct Launch {
     requests: Vec<Request>,
 }
 
@@ -28,16 +28,16 @@ impl Launch {
     }
 
     /// What the platform starts for it.
-    pub(super) fn containers(&self, home: &str) -> Vec<Result<Container, Refused>> {
+    pub(crate) fn containers(&self, home: &str) -> Vec<Result<Container, Refused>> {
         self.requests.iter().map(|request| container(&request.query, home)).collect()
     }
 
     /// Bytes of the longest URL.
-    pub(super) fn longest(&self) -> u64 {
+    pub(crate) fn longest(&self) -> u64 {
         self.requests.iter().map(|request| request.length).max().unwrap_or(0)
     }
 
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let query = &self.requests[0].query;
         query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -77,14 +77,25 @@ fn noted(command: &mut Command, input: &str) -> Vec<Value> {
 }
 
 /// What a program launches that calls `canfar` or imports it.
-pub(super) fn launched_by(program: &[&str], folder: &Path) -> Launch {
+pub(crate) fn launched_by(program: &[&str], folder: &Path) -> Launch {
     let noted = noted(client().args(program).current_dir(folder), "");
     Launch::new(noted.iter().map(Request::from).collect())
 }
 
 /// What each of these lines launches, as words after `canfar`. One client does all, so that it is started once.
-pub(super) fn typed(lines: &[Vec<String>]) -> Vec<Launch> {
-    let input: Vec<String> = lines.iter().map(|words| serde_json::to_string(words).unwrap() + "\n").collect();
+pub(crate) fn typed(lines: &[Vec<String>]) -> Vec<Launch> {
+    let lines: Vec<Value> = lines.iter().map(|words| Value::from(words.clone())).collect();
+    launches(&lines)
+}
+
+/// What each of these programs in Python launches, likewise.
+pub(crate) fn programmed(programs: &[String]) -> Vec<Launch> {
+    let lines: Vec<Value> = programs.iter().map(|program| Value::from(program.as_str())).collect();
+    launches(&lines)
+}
+
+fn launches(lines: &[Value]) -> Vec<Launch> {
+    let input: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
     let noted = noted(client().arg("--lines"), &input.concat());
     let mut launches = Vec::new();
     let mut requests = Vec::new();

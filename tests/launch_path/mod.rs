@@ -2,9 +2,9 @@
 //! in which canfar-run does what the line says, or says what became of it.
 
 mod arrival;
-mod client;
+pub(crate) mod client;
 mod documented;
 mod image;
-mod platform;
+pub(crate) mod platform;
 mod surroundings;
 mod world;

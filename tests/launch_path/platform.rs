@@ -11,18 +11,18 @@ use std::collections::BTreeMap;
 
 /// What is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Container {
+pub(crate) struct Container {
     /// Program and arguments; none where the image's own are used.
-    pub(super) argv: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// A request that is answered with an error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused(pub(super) &'static str);
+pub(crate) struct Refused(pub(super) &'static str);
 
 /// The container for the pairs of one request, of a user whose home is `home`.
-pub(super) fn container(query: &[(String, String)], home: &str) -> Result<Container, Refused> {
+pub(crate) fn container(query: &[(String, String)], home: &str) -> Result<Container, Refused> {
     let all = |name: &'static str| {
         query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     };

@@ -1,8 +1,8 @@
 """The real client of CANFAR, talking to a server on this machine that only notes what it is asked.
 
     launch_client.py COMMAND [ARG]...     runs COMMAND, in which `canfar` and the Python package are the real client
-    launch_client.py --lines              runs what is typed after `canfar`: a JSON list of words on each line of
-                                          standard input
+    launch_client.py --lines              runs each line of standard input, which is JSON: a list of words, as typed after
+                                          `canfar`, or the text of a program in Python
 
 Standard output: a line of JSON per request, {"query": [[name, value], ...], "length": bytes of its URL}, and a null
 after each line of --lines. What COMMAND prints goes to standard error.
@@ -58,9 +58,13 @@ def run_lines():
     from canfar.cli.main import main
 
     for line in sys.stdin:
-        sys.argv = ["canfar", *json.loads(line)]
-        with contextlib.suppress(SystemExit):
-            main()
+        what = json.loads(line)
+        if isinstance(what, str):
+            exec(what, {})
+        else:
+            sys.argv = ["canfar", *what]
+            with contextlib.suppress(SystemExit):
+                main()
         note(None)
 
 
