@@ -15,6 +15,7 @@ mod engines;
 mod examples;
 mod exit_codes;
 mod explicit;
+mod first_contact;
 mod fuzz;
 mod glob_parity;
 mod help;

@@ -19,6 +19,7 @@ mod reference;
 mod world;
 
 pub(crate) use page::{Block, Page};
+pub(crate) use world::add_images;
 
 /// A test for each page, and their list.
 macro_rules! pages {

@@ -59,17 +59,22 @@ pub(super) fn try_out(path: &str) {
     }
 }
 
+/// `data/` as every page finds it.
+pub(crate) fn add_images(dir: &Dir) {
+    let mut random = Rng::with_seed(1);
+    for number in 1..=IMAGES {
+        let mut bytes = file_bytes(&draw(&mut random, 96, 96).image, Storage::Float32, &[]);
+        if number == CUT.0 {
+            bytes.truncate(CUT.1);
+        }
+        dir.write(format!("data/obs_{number:04}.fits"), bytes);
+    }
+}
+
 impl World {
     fn new() -> Self {
         let world = Self { dir: Dir::new(), bin: Dir::new() };
-        let mut random = Rng::with_seed(1);
-        for number in 1..=IMAGES {
-            let mut bytes = file_bytes(&draw(&mut random, 96, 96).image, Storage::Float32, &[]);
-            if number == CUT.0 {
-                bytes.truncate(CUT.1);
-            }
-            world.dir.write(format!("data/obs_{number:04}.fits"), bytes);
-        }
+        add_images(&world.dir);
         symlink(env!("CARGO_BIN_EXE_canfar-run"), world.bin.path("canfar-run")).unwrap();
         let python =
             world.bin.write("python3", format!("#!/bin/sh\nexec {} \"$@\"\n", interpreter().unwrap()));

@@ -50,11 +50,13 @@ install_debian() {
     podman import --quiet "$kept" "$image" > /dev/null
 }
 
-# download_wheels PACKAGE...: with all they need, for the Python of that Debian, into $wheels. There is no network in tests.
+# download_wheels FOLDER PACKAGE...: with all they need, for the Python of that Debian, once. There is no network in tests.
 download_wheels() {
-    local glibc platforms=()
-    wheels="$(pwd)/target/test-wheels"
+    local folder=$1 glibc platforms=()
+    shift
+    [ "$(cat "$folder/downloaded" 2> /dev/null)" != "$*" ] || return 0
     for glibc in 5 12 17 24 26 27 28 31 34 35; do platforms+=(--platform "manylinux_2_${glibc}_$(uname -m)"); done
-    "$python/bin/pip" download --quiet --dest "$wheels" --only-binary=:all: --implementation cp --python-version 3.11 \
+    "$python/bin/pip" download --quiet --dest "$folder" --only-binary=:all: --implementation cp --python-version 3.11 \
         "${platforms[@]}" --platform "manylinux2014_$(uname -m)" "$@"
+    echo "$*" > "$folder/downloaded"
 }

@@ -36,6 +36,8 @@ pub(crate) enum Component<'a> {
     Root,
     /// What `packaging/wheel` makes for an architecture.
     Wheel(&'a str),
+    /// A wheel of a library beside those.
+    Library(&'a str),
     /// tmux, for a terminal.
     Tmux,
     /// strace, which injects faults into system calls, on a system that lets it.
@@ -88,6 +90,12 @@ impl Component<'_> {
                     (!is_there).then(|| format!("{} has no wheel for {architecture}", folder.display()))
                 }
             },
+            Component::Library(name) => {
+                let start = format!("{name}-");
+                let is_there =
+                    wheels().is_some_and(|folder| names(&folder).any(|found| found.starts_with(&start)));
+                (!is_there).then(|| format!("{WHEELS} has no wheel of {name} (tests/all fetches it)"))
+            }
             Component::Tmux => refusal("tmux", &["-V"]),
             Component::Strace => refusal("strace", &["-qq", "-o", "/dev/null", "true"]),
         }
