@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import sysconfig
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def candidates():
                 yield Path(distribution.locate_file(file)).resolve()
     # `pip install --target` notes another place than where it puts the program.
     yield packages / "bin" / NAME
+    # Whoever packages it anew may keep no notes.
+    yield Path(sysconfig.get_path("scripts"), NAME)
 
 
 def main():
@@ -25,7 +28,8 @@ def main():
     program = next((path for path in looked_at if os.access(path, os.X_OK)), None)
     if program is None:
         tried = " nor ".join(str(path) for path in dict.fromkeys(looked_at))
-        sys.exit(f"canfar_run: error: the program is not at {tried}. Install it again: {sys.executable} -m pip install --force-reinstall {NAME}")
+        again = f"{sys.executable} -m pip install --force-reinstall {NAME}"
+        sys.exit(f"canfar_run: error: there is no program at {tried}. Install it again: {again}")
     # Python ignores these, and what it becomes would go on doing so.
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored, signal.SIG_DFL)
