@@ -30,7 +30,7 @@ install_python() {
         # canfar's command line does not import with newer versions of typer.
         "$python/bin/pip" install --quiet 'canfar==1.5.2' 'typer==0.28.0' numpy astropy sep pandas botocore playwright
     fi
-    [ -x "$python/bin/maturin" ] || "$python/bin/pip" install --quiet -r packaging/requirements.txt
+    [ -x "$python/bin/maturin" ] || "$python/bin/python" -m pip install --quiet -r packaging/requirements.txt
 }
 
 # Debian 12 with python3 and pip, and nothing else, as an image of podman's. What takes a minute to make is kept in target.
