@@ -5,6 +5,7 @@
 mod advanced_examples;
 mod bad_input;
 mod call_fits;
+mod call;
 mod cephfs;
 mod command_files;
 mod containers;

@@ -26,6 +26,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import threading
@@ -43,12 +44,17 @@ class Refused(Exception):
     """The function can't be called at all."""
 
     kind = "refused"
+    log = ""
 
 
 class Broken(Refused):
-    """Its module can't be imported."""
+    """Its module can't be imported: it raised this error."""
 
     kind = "broken"
+
+    def __init__(self, error, what):
+        super().__init__(what)
+        self.log = traceback_of(error)
 
 
 class Unfit(Exception):
@@ -67,6 +73,20 @@ class Unfit(Exception):
 def text_stream(descriptor, mode):
     """A stream that never fails for a character, and whose end does not close the descriptor."""
     return open(descriptor, mode, buffering=1 if mode == "w" else -1, errors="backslashreplace", closefd=False)
+
+
+def flush_c():
+    """What C code printed lies in a buffer of its own, which can be reached where ctypes is in use already."""
+    if "ctypes" in sys.modules:
+        try:
+            c_library().fflush(None)
+        except Exception:
+            pass
+
+
+@functools.lru_cache(None)
+def c_library():
+    return sys.modules["ctypes"].CDLL(None)
 
 
 class Surroundings:
@@ -124,17 +144,20 @@ class Surroundings:
             setattr(sys, name, stream)
             if mode == "w":
                 stream.flush()
-        if "ctypes" in sys.modules:
-            # What C code printed lies in a buffer of its own.
-            try:
-                sys.modules["ctypes"].CDLL(None).fflush(None)
-            except Exception:
-                pass
+        flush_c()
+
+    def say(self, text):
+        """Adds to the log, whatever became of the streams."""
+        self.restore_streams()
+        write_all(self.log, text.encode("utf-8", "backslashreplace"))
 
     def answer(self, kind, text):
-        line = ('{"%s":%s}\n' % (kind, text)).encode("ascii")
-        while line:
-            line = line[os.write(self.answers, line) :]
+        write_all(self.answers, ('{"%s":%s}\n' % (kind, text)).encode("ascii"))
+
+
+def write_all(descriptor, line):
+    while line:
+        line = line[os.write(descriptor, line) :]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -170,21 +193,17 @@ def users_part(trace):
     return trace
 
 
-def print_traceback(error, last_line=None):
-    """Prints an exception with its traceback, but for the last line if that is this one, which is printed elsewhere."""
+def traceback_of(error, last_line=None):
+    """An exception as Python prints it, but for the last line if that is this one, which is said elsewhere."""
     try:
         lines = traceback.TracebackException(type(error), error, users_part(error.__traceback__)).format()
         text = "".join(lines)
     except Exception as trouble:
-        text = "(its traceback can't be shown: %s)\n" % reason(trouble)
+        return "(its traceback can't be shown: %s)\n" % reason(trouble)
     body, _, last = text.rstrip("\n").rpartition("\n")
-    if last_line is not None and last.rpartition(".")[2] == last_line.rpartition(".")[2] and last.endswith(last_line):
-        text = body + "\n" if body else ""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except Exception:
-        pass
+    # Python names the module of a type, too.
+    is_said = last_line is not None and re.sub(r"^[\w.]*\.", "", last) == re.sub(r"^[\w.]*\.", "", last_line)
+    return body + "\n" if is_said and body else text
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -216,36 +235,32 @@ def load(file, name, folder):
         exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
         return module
     except SyntaxError as error:
-        print_traceback(error)
         where = "%s, line %s" % (error.filename, error.lineno) if error.filename else place
-        raise Broken("%s: %s: %s" % (where, type(error).__name__, in_one_line(safe_str(error.msg)))) from None
+        raise Broken(error, "%s: %s: %s" % (where, type(error).__name__, in_one_line(safe_str(error.msg)))) from None
     except SystemExit as error:
-        print_traceback(error)
         raise Broken(
+            error,
             "importing it calls sys.exit(%s)%s: put what is to run only when it is started as a program under"
             ' `if __name__ == "__main__":`' % ("" if error.code is None else repr(error.code), at_line(error, file))
         ) from None
     except OSError as error:
         if file and error.filename == file:
-            raise Broken("it can't be read: %s" % error.strerror) from None
+            raise Refused("it can't be read: %s" % error.strerror) from None
         raise refused_import(error, file) from None
     except ModuleNotFoundError as error:
         if not file and is_of_module(name, error.name):
-            raise Broken(
+            raise Refused(
                 "there is no module %s, neither in %s, where the run was begun, nor among those of %s"
                 % (error.name, folder, sys.executable)
             ) from None
-        refusal = refused_import(error, file)
-        raise Broken(
-            "%s. Is it installed for %s? --python names another Python" % (refusal, sys.executable)
-        ) from None
+        hint = ". Is it installed for %s? --python names another Python" % sys.executable
+        raise refused_import(error, file, hint) from None
     except BaseException as error:
         raise refused_import(error, file) from None
 
 
-def refused_import(error, file):
-    print_traceback(error)
-    return Broken("importing it fails with %s%s" % (reason(error), at_line(error, file)))
+def refused_import(error, file, hint=""):
+    return Broken(error, "importing it fails with %s%s%s" % (reason(error), at_line(error, file), hint))
 
 
 def at_line(error, file):
@@ -304,14 +319,20 @@ def type_name(value):
     return "%s.%s" % (kind.__module__.partition(".")[0], kind.__qualname__)
 
 
+def bare_function(function):
+    """What was defined with `def`, below what was made of it."""
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__
+
+
 def check_kind(function, name):
     if not callable(function):
         raise Refused("`%s` is %s, not a function" % (name, article(type_name(function))))
-    bare = function
-    while isinstance(bare, functools.partial):
-        bare = bare.func
-    if not (inspect.isroutine(bare) or inspect.isclass(bare)):
-        bare = type(bare).__call__
+    bare = bare_function(function)
     if inspect.iscoroutinefunction(bare):
         raise Refused(
             "`%s` is an async function, which nobody awaits: write a `def` that calls it with asyncio.run(...)" % name
@@ -373,7 +394,7 @@ def caller(function, name, known):
             "%s%s has no parameter for the path: one must be without a default, and not be called %s"
             % (name, signature_text(signature), also)
         )
-    names = getattr(inspect.unwrap(function), "__globals__", {})
+    names = getattr(bare_function(function), "__globals__", {})
     makers = {one.name: functools.partial(value_of, name=one.name) for one in required}
     for one in others:
         is_path = wants_path(one.annotation, names)
@@ -683,9 +704,11 @@ class Service:
         if isinstance(error, SystemExit):
             code = "" if error.code is None else in_one_line(repr(error.code))
             why = "SystemExit: %s called sys.exit(%s) instead of returning" % (self.name, code)
-        print_traceback(error, why)
         if os.getpid() != self.process:
+            self.surroundings.say(traceback_of(error))
             os._exit(1)
+        self.surroundings.restore()
+        self.surroundings.say(traceback_of(error, why))
         return "raised", json.dumps(why)
 
     def serve(self):
@@ -696,7 +719,6 @@ class Service:
                 self.surroundings.restore()
             except BaseException as error:
                 # A signal that the function left on its way, for a handler that raises.
-                self.surroundings.restore()
                 kind, text = self.raised(error)
             self.surroundings.answer(kind, text)
 
@@ -721,7 +743,7 @@ def main():
         check_kind(function, name)
         call = caller(function, name, known.split(","))
     except Refused as refused:
-        surroundings.restore_streams()
+        surroundings.say(refused.log)
         surroundings.requests.readline()
         surroundings.answer(refused.kind, json.dumps(str(refused)))
         leave()

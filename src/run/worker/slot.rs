@@ -355,6 +355,11 @@ impl<'a> WorkerSlot<'a> {
                 verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(|| self.no_answer())
             }
         };
+        if let (WorkerKind::Function(call), None) = (self.kind, finished.ended_by)
+            && finished.end.exit_code.is_some()
+        {
+            failure.message += &format!(": {} ended its process instead of returning", call.target.function);
+        }
         if let Some(line) = unfinished {
             failure.message += &format!("; what it printed last has no line end: `{line}`");
         }
@@ -439,7 +444,10 @@ impl<'a> WorkerSlot<'a> {
     }
 
     fn no_answer(&self) -> Failure {
-        bad_result(format!("{} exited with code 0 and gave no answer", self.who()))
+        let (who, WorkerKind::Command) = (self.who(), self.kind) else {
+            return bad_result("exit code 0".to_owned());
+        };
+        bad_result(format!("{who} exited with code 0 and gave no answer"))
     }
 
     fn last_words(&self, finished: &Finished, said: &mut Said) -> String {
