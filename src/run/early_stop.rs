@@ -101,7 +101,8 @@ impl EarlyStop {
             Self::MaxFailures(why) => format!("{why}. Correct the command first, or allow more failures"),
             Self::CannotWrite(why) => format!("results can't be written in {}: {why}", results_dir.display()),
             Self::CannotStart(why, _) => {
-                format!("{why}. No record was made of it: it would fail for every file")
+                let end = if why.ends_with('?') { "" } else { "." };
+                format!("{why}{end} No record was made of it: it would fail for every file")
             }
             Self::Short(why) => format!(
                 "no process could be started for one minute: {why}; leftover processes may be using up the limits on processes and open files (ulimit -u, pids.max, ulimit -n)"

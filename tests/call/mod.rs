@@ -8,6 +8,7 @@ mod raised;
 mod results;
 mod starts;
 mod surroundings;
+mod wrong;
 
 /// `canfar-run -i data/*.fits -o out --call analysis.py:analyze OPTIONS` with this for `analysis.py`.
 fn launch<'d>(dir: &'d Dir, options: &[&str], source: &str) -> Run<'d> {
@@ -22,13 +23,10 @@ fn call<'d>(dir: &'d Dir, target: &str) -> Run<'d> {
 
 /// A module whose function does for each task what stands here for its index, and says in which process.
 fn by_index(steps: &[&str]) -> String {
-    let branches: String = (0..)
-        .zip(steps)
-        .map(|(index, step)| {
-            let step = step.replace('\n', "\n        ");
-            format!("    if index == {index}:\n        {step}\n")
-        })
-        .collect();
+    let branch = |(index, step): (usize, &&str)| {
+        format!("    if index == {index}:\n        {}\n", step.replace('\n', "\n        "))
+    };
+    let branches = steps.iter().enumerate().map(branch).collect::<Vec<_>>().concat();
     format!(
         "import os, signal, sys, threading, time\ndef analyze(path, index):\n    pid = os.getpid()\n{branches}    return dict(n=index, pid=pid)\n"
     )

@@ -206,7 +206,7 @@ fn values_of_numpy_astropy_and_pandas_become_plain_ones_or_say_why_not() {
     for (record, (expression, expected)) in results.iter().zip(&good) {
         match expected {
             Value::Object(members) => {
-                members.iter().for_each(|(key, value)| assert_eq!(&record[key], value, "{expression}"))
+                members.iter().for_each(|(key, value)| assert_eq!(&record[key], value, "{expression}"));
             }
             other => assert_eq!(&record["result"], other, "{expression}"),
         }

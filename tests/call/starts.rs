@@ -98,7 +98,11 @@ fn a_dry_run_shows_the_calls() {
     let shown = format!(
         "analysis.py:analyze('{root}/data/000.fits')\nanalysis.py:analyze(\"{root}/data/it's\\n.fits\")\n"
     );
-    launch(&dir, &["-n"], "raise ValueError").run().exits(0).prints(&shown).says("2 calls would be run");
+    launch(&dir, &["-n"], "raise ValueError('analyze')")
+        .run()
+        .exits(0)
+        .prints(&shown)
+        .says("2 calls would be run");
     assert!(!dir.exists("out"));
 }
 

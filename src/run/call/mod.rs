@@ -3,11 +3,12 @@
 mod answer;
 mod preflight;
 mod quote;
+mod source;
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::model::call_target::{CallPlace, CallTarget};
 use crate::units;
@@ -23,6 +24,9 @@ const RUNNER: &str = include_str!("runner.py");
 
 /// Parameters that get something else than the path, by their names: members of a request.
 const KNOWN: &str = "index,tmpdir";
+
+/// A longer source is not read only to see whether it has the function, bytes.
+const LONGEST_SOURCE: u64 = 1024 * 1024;
 
 /// A function that is called once per task, in processes that stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +51,7 @@ impl PythonCall {
         [program.to_owned(), "-c".into(), boot, runner].into_iter().chain(own).collect()
     }
 
-    /// Refuses a file that is not there: then no run need be begun.
+    /// Refuses a file that is not there, or that can't define the function: then no run need be begun.
     ///
     /// # Errors
     /// Says what there is instead, and what to do.
@@ -60,11 +64,23 @@ impl PythonCall {
                 "--call {target}: {shown} is a directory, not a Python file. For a module of a package write PACKAGE.MODULE:{}",
                 target.function
             ),
-            Ok(_) => Ok(()),
+            Ok(metadata) if metadata.len() > LONGEST_SOURCE || !metadata.is_file() => Ok(()),
+            Ok(_) => self.check_source(&path),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
                 "--call {target}: there is no {shown}. A relative file is looked for where the run was begun"
             ),
             Err(error) => bail!("--call {target}: {shown} can't be read: {error}"),
+        }
+    }
+
+    fn check_source(&self, path: &Path) -> anyhow::Result<()> {
+        let CallTarget { place, function } = &self.target;
+        let source = std::fs::read(path)
+            .with_context(|| format!("--call {}: {} can't be read", self.target, units::path(path)))?;
+        let name = function.split('.').next().unwrap_or_default();
+        match source::why_not_there(&String::from_utf8_lossy(&source), name, &place.to_string()) {
+            Some(why) => bail!("--call {}: {why}", self.target),
+            None => Ok(()),
         }
     }
 

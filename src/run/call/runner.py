@@ -280,9 +280,9 @@ def walk(trace):
         trace = trace.tb_next
 
 
-def find(module, name):
+def find(module, name, place):
     """The function of this dotted name."""
-    found, owner = module, "it"
+    found, owner = module, place
     for part in name.split("."):
         try:
             found = getattr(found, part)
@@ -301,9 +301,9 @@ def alternatives(owner, module, missing):
     names = [name for name, value in vars(owner).items() if not name.startswith("_") and is_own(value)]
     close = difflib.get_close_matches(missing, names, 1)
     if close:
-        return "; it has `%s`, which may be meant" % close[0]
+        return "; did you mean `%s`?" % close[0]
     if not names:
-        return ", and no other function either"
+        return ", and defines no other function either"
     more = " and %d more" % (len(names) - 8) if len(names) > 8 else ""
     return "; it has %s%s" % (", ".join("`%s`" % name for name in names[:8]), more)
 
@@ -382,11 +382,11 @@ def caller(function, name, known):
     ]
     others = [one for one in required if one.name not in known]
     takes_any = any(one.kind is kinds.VAR_POSITIONAL for one in parameters)
-    also = " and ".join("`%s`" % one for one in known)
+    also = " or ".join("`%s`" % one for one in known)
     if len(others) > 1:
         raise Refused(
             "%s%s needs %s, and there is one path for them: all but one parameter must have a default, or be called %s"
-            % (name, signature_text(signature), " and ".join("`%s`" % one.name for one in others), also)
+            % (name, signature_text(signature), in_a_row(["`%s`" % one.name for one in others]), also)
             + (". Is it a method? Only those that need no object can be called" if others[0].name == "self" else "")
         )
     if not others and not takes_any:
@@ -409,6 +409,10 @@ def caller(function, name, known):
     return lambda task: function(
         *[make(task) for make in positional], **{name: make(task) for name, make in keywords.items()}
     )
+
+
+def in_a_row(texts):
+    return "%s and %s" % (", ".join(texts[:-1]), texts[-1])
 
 
 def signature_text(signature):
@@ -739,7 +743,7 @@ def main():
     file, module, name, folder, known, largest = sys.argv[2:]
     surroundings = Surroundings()
     try:
-        function = find(load(file, module, folder), name)
+        function = find(load(file, module, folder), name, os.path.basename(file) or module)
         check_kind(function, name)
         call = caller(function, name, known.split(","))
     except Refused as refused:

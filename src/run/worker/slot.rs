@@ -458,19 +458,19 @@ impl<'a> WorkerSlot<'a> {
                 None => "ended (exit code 0)".to_owned(),
             },
         };
-        let mut text = match self.kind {
-            WorkerKind::Command => format!("the worker {how} before it read its first request"),
-            WorkerKind::Function(call) => {
-                format!("{} {how} before it had imported {}", self.who(), call.target.place)
-            }
-        };
         let tail = said.stderr.tail(LAST_WORDS).unwrap_or_default();
-        match last_line(Some(&String::from_utf8_lossy(&tail))) {
+        let printed = String::from_utf8_lossy(&tail);
+        if let WorkerKind::Function(call) = self.kind {
+            self.shared.tell_refusal(&printed);
+            return format!(
+                "--call {}: its Python {how} before it had imported {}",
+                call.target, call.target.place
+            );
+        }
+        let mut text = format!("the worker {how} before it read its first request");
+        match last_line(Some(&printed)) {
             Some(line) => text += &format!(": {}", crate::units::printable(line)),
-            None if *self.kind == WorkerKind::Command => {
-                text += ", a line of JSON on its standard input, and said nothing";
-            }
-            None => text += ", and said nothing",
+            None => text += ", a line of JSON on its standard input, and said nothing",
         }
         text
     }

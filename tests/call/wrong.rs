@@ -1,0 +1,291 @@
+//! What people do wrong with `--call`, and what they are told: before any task, with no record.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{Dir, Ended, python};
+
+const ANALYSIS: &str = "import functools
+def analyze(path): return 1
+def two(path, name): return 1
+def three(path, name, size): return 1
+def nothing(): return 1
+def known(index, tmpdir): return 1
+def defaults(path=None): return 1
+async def later(path): return 1
+def generator(path): yield 1
+NUMBER = 42
+class Survey:
+    def run(self, path): return 1
+partial = functools.partial(generator)
+";
+
+/// Files beside it that have something wrong with them.
+const OTHERS: [(&str, &str); 11] = [
+    ("package/__init__.py", "def helper(): pass"),
+    ("syntax.py", "def analyze(path):\n  return = 1\n"),
+    ("tabs.py", "def analyze(path):\n\treturn 1\n        return 2\n"),
+    ("imports.py", "import missing_library\ndef analyze(path): pass\n"),
+    ("helped.py", "import helper\ndef analyze(path): pass\n"),
+    ("helper.py", "def data():\n    raise KeyError('CALDB')\ndata()\n"),
+    ("broken.py", "import syntax\ndef analyze(path): pass\n"),
+    ("exits.py", "import sys\ndef analyze(path): pass\nprint('as a program')\nsys.exit(analyze('x'))\n"),
+    ("dies.py", "import os\ndef analyze(path): pass\nos._exit(4)\n"),
+    ("crashes.py", "import ctypes\ndef analyze(path): pass\nctypes.string_at(0)\n"),
+    ("dynamic.py", "globals().update(other=1)\n"),
+];
+
+const NOT_RUN: &str = "No record was made of it: it would fail for every file";
+
+/// What is named, and the line that says what is wrong with it, to which the sentence above is added where a Python had to be
+/// started to know. DIR is the test's folder, PYTHON the Python.
+const TARGETS: &[(&str, &str)] = &[
+    (
+        "analysis.py",
+        "canfar-run: error: invalid value 'analysis.py' for '--call <FILE.py:FUNCTION>': it names no function: write analysis.py:FUNCTION, as in analysis.py:analyze",
+    ),
+    (
+        "analysis",
+        "canfar-run: error: invalid value 'analysis' for '--call <FILE.py:FUNCTION>': write a file, a colon and a function in it, as in analysis.py:analyze",
+    ),
+    (
+        "analysis.py:analyze()",
+        "canfar-run: error: invalid value 'analysis.py:analyze()' for '--call <FILE.py:FUNCTION>': write the name of the function alone: analysis.py:analyze",
+    ),
+    (
+        "scripts/analysis:analyze",
+        "canfar-run: error: invalid value 'scripts/analysis:analyze' for '--call <FILE.py:FUNCTION>': scripts/analysis is neither a file, whose name would end in .py, nor the dotted name of a module: write scripts/analysis.py:analyze, or PACKAGE.MODULE:analyze",
+    ),
+    (
+        "nowhere.py:analyze",
+        "canfar-run: error: --call nowhere.py:analyze: there is no DIR/nowhere.py. A relative file is looked for where the run was begun",
+    ),
+    (
+        "folder.py:analyze",
+        "canfar-run: error: --call folder.py:analyze: DIR/folder.py is a directory, not a Python file. For a module of a package write PACKAGE.MODULE:analyze",
+    ),
+    (
+        "analysis.py:analyse",
+        "canfar-run: error: --call analysis.py:analyse: analysis.py has no `analyse`; did you mean `analyze`?",
+    ),
+    (
+        "helper.py:measure",
+        "canfar-run: error: --call helper.py:measure: helper.py has no `measure`; it has `data`",
+    ),
+    ("package:analyze", "--call package:analyze: package has no `analyze`; it has `helper`."),
+    (
+        "package.stars:analyze",
+        "--call package.stars:analyze: there is no module package.stars, neither in DIR, where the run was begun, nor among those of PYTHON.",
+    ),
+    (
+        "nosuch.stars:analyze",
+        "--call nosuch.stars:analyze: there is no module nosuch, neither in DIR, where the run was begun, nor among those of PYTHON.",
+    ),
+    (
+        "dynamic.py:analyze",
+        "--call dynamic.py:analyze: dynamic.py has no `analyze`, and defines no other function either.",
+    ),
+    ("analysis.py:Survey.ran", "--call analysis.py:Survey.ran: `Survey` has no `ran`; did you mean `run`?"),
+    (
+        "analysis.py:Survey.run",
+        "--call analysis.py:Survey.run: Survey.run(self, path) needs `self` and `path`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`. Is it a method? Only those that need no object can be called.",
+    ),
+    (
+        "analysis.py:two",
+        "--call analysis.py:two: two(path, name) needs `path` and `name`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`.",
+    ),
+    (
+        "analysis.py:three",
+        "--call analysis.py:three: three(path, name, size) needs `path`, `name` and `size`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`.",
+    ),
+    (
+        "analysis.py:nothing",
+        "--call analysis.py:nothing: nothing() has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`.",
+    ),
+    (
+        "analysis.py:known",
+        "--call analysis.py:known: known(index, tmpdir) has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`.",
+    ),
+    (
+        "analysis.py:defaults",
+        "--call analysis.py:defaults: defaults(path=None) has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`.",
+    ),
+    (
+        "analysis.py:later",
+        "--call analysis.py:later: `later` is an async function, which nobody awaits: write a `def` that calls it with asyncio.run(...).",
+    ),
+    (
+        "analysis.py:generator",
+        "--call analysis.py:generator: `generator` yields instead of returning: write a function that returns one result.",
+    ),
+    (
+        "analysis.py:partial",
+        "--call analysis.py:partial: `partial` yields instead of returning: write a function that returns one result.",
+    ),
+    ("analysis.py:NUMBER", "--call analysis.py:NUMBER: `NUMBER` is an int, not a function."),
+    ("syntax.py:analyze", "--call syntax.py:analyze: DIR/syntax.py, line 2: SyntaxError: invalid syntax."),
+    (
+        "tabs.py:analyze",
+        "--call tabs.py:analyze: DIR/tabs.py, line 3: TabError: inconsistent use of tabs and spaces in indentation.",
+    ),
+    ("broken.py:analyze", "--call broken.py:analyze: DIR/syntax.py, line 2: SyntaxError: invalid syntax."),
+    (
+        "imports.py:analyze",
+        "--call imports.py:analyze: importing it fails with ModuleNotFoundError: No module named 'missing_library' (DIR/imports.py, line 1). Is it installed for PYTHON? --python names another Python.",
+    ),
+    (
+        "helped.py:analyze",
+        "--call helped.py:analyze: importing it fails with KeyError: 'CALDB' (DIR/helped.py, line 1).",
+    ),
+    (
+        "exits.py:analyze",
+        "--call exits.py:analyze: importing it calls sys.exit() (DIR/exits.py, line 4): put what is to run only when it is started as a program under `if __name__ == \"__main__\":`.",
+    ),
+    (
+        "dies.py:analyze",
+        "--call dies.py:analyze: its Python ended (exit code 4) before it had imported dies.py.",
+    ),
+    (
+        "crashes.py:analyze",
+        "--call crashes.py:analyze: its Python ended (killed by SIGSEGV (11)) before it had imported crashes.py.",
+    ),
+];
+
+/// Other options than `--call analysis.py:analyze --python PYTHON`, and what is wrong with them.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (
+        &["--python", "python9"],
+        "canfar-run: error: --python python9: the command \"python9\" was not found in PATH (PATH). Is it installed in this image? Give its whole path otherwise",
+    ),
+    (
+        &["--python", "./folder.py"],
+        "canfar-run: error: --python ./folder.py: the command \"DIR/folder.py\" can't be executed: it is a directory",
+    ),
+    (
+        &["--python", "./analysis.py"],
+        "canfar-run: error: --python ./analysis.py: the command \"DIR/analysis.py\" can't be executed: it has no execute permission. Give it one (chmod +x), or put its interpreter before it, as in `python analyze.py`; a file system mounted noexec gives none",
+    ),
+    (
+        &["--python", "true"],
+        "--call analysis.py:analyze: its Python ended (exit code 0) before it had imported analysis.py.",
+    ),
+    (
+        &["--python", "./python2.7"],
+        "--call analysis.py:analyze: this Python is 2.7, and --call needs 3.8 or later: name one with --python.",
+    ),
+    (
+        &["--python", "./python3.7"],
+        "--call analysis.py:analyze: this Python is 3.7, and --call needs 3.8 or later: name one with --python.",
+    ),
+    (
+        &["--", "python3", "analysis.py"],
+        "canfar-run: error: --call analysis.py:analyze and a command (python3 ...) contradict each other: each says what is done for a file. Give one of them",
+    ),
+    (
+        &["--shell", "true"],
+        "canfar-run: error: --call analysis.py:analyze and --shell contradict each other: each says what is done for a file. Give one of them",
+    ),
+    (
+        &["--worker"],
+        "canfar-run: error: --call analysis.py:analyze and --worker contradict each other: each says what is done for a file. Give one of them",
+    ),
+    (
+        &["--result", "text"],
+        "canfar-run: error: --result text has no meaning with --call: the result is what the function returns, and what it prints is log. Leave it out",
+    ),
+    (
+        &["--chdir", "task"],
+        "canfar-run: error: --chdir task has no meaning with --call, whose Python stays where it was started: a function with a parameter `tmpdir`, as in analyze(path, tmpdir), gets a temporary folder for its task",
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_said_in_one_line_before_any_task() {
+    let dir = Dir::with_inputs(3);
+    dir.write("analysis.py", ANALYSIS);
+    OTHERS.iter().for_each(|(name, source)| _ = dir.write(name, source));
+    std::fs::create_dir(dir.path("folder.py")).unwrap();
+    let python = python().display().to_string();
+    for version in ["2.7", "3.7"] {
+        // The version is all that is old about it.
+        let tuple = version.replace('.', ", ");
+        dir.write(
+            format!("{version}/sitecustomize.py"),
+            format!("import sys\nsys.version_info = ({tuple}, 0)\n"),
+        );
+        let script =
+            format!("#!/bin/sh\nPYTHONPATH='{}' exec '{python}' \"$@\"\n", dir.path(version).display());
+        let wrapper = dir.write(format!("python{version}"), script);
+        std::fs::set_permissions(wrapper, Permissions::from_mode(0o755)).unwrap();
+    }
+    let start = |number: usize, target: &str, options: &[&str]| {
+        let out = format!("out/{number}");
+        let run = dir.canfar_run().args(["-i", "data", "-o", &out, "-j", "2", "--call", target]);
+        let named = if options.contains(&"--python") { &[][..] } else { &["--python", &python] };
+        run.args(named).args(options).start()
+    };
+    let of_targets = TARGETS.iter().map(|(target, line)| (*target, &[][..], *line));
+    let of_options = OPTIONS.iter().map(|(options, line)| ("analysis.py:analyze", *options, *line));
+    let cases: Vec<_> = of_targets.chain(of_options).collect();
+    let path = std::env::var("PATH").unwrap();
+    let mut wrong = Vec::new();
+    for some in (0..cases.len()).collect::<Vec<_>>().chunks(8) {
+        let running: Vec<_> =
+            some.iter().map(|number| start(*number, cases[*number].0, cases[*number].1)).collect();
+        for (number, running) in some.iter().zip(running) {
+            let line = cases[*number].2.replace("(PATH)", &format!("({path})"));
+            let line = line.replace("DIR", dir.root().to_str().unwrap()).replace("PYTHON", &python);
+            wrong.extend(why_not(&dir, *number, &line, &running.wait()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is not as it is to be of a launch that was refused.
+fn why_not(dir: &Dir, number: usize, line: &str, ended: &Ended) -> Option<String> {
+    let line = if line.starts_with("canfar-run:") {
+        line.to_owned()
+    } else {
+        format!("stopped early: {line} {NOT_RUN}")
+    };
+    let is_begun = dir.exists(format!("out/{number}"));
+    let said = ended.stderr.lines().filter(|other| *other == line).count();
+    let records = dir.lines(format!("out/{number}/container_1_results.json"));
+    let is_right = said == 1
+        && ended.code == Some(2)
+        && is_begun == line.starts_with("stopped early")
+        && records.iter().all(|record| !record.contains("canfar_run"));
+    (!is_right).then(|| format!("wanted: {line}\nsaid ({:?}): {}", ended.code, ended.stderr))
+}
+
+#[test]
+fn the_traceback_of_a_module_that_can_not_be_imported_is_shown_once_and_is_free_of_ours() {
+    let dir = Dir::with_inputs(8);
+    dir.write("analysis.py", "import helper\ndef analyze(path): pass\n");
+    dir.write("helper.py", "print('in', 'helper')\nimport json\njson.loads('{')\n");
+    let ended = dir.launch().args(["-j", "4", "-q", "--call", "analysis.py:analyze"]).run().exits(2);
+    let begin = format!(
+        "in helper\nTraceback (most recent call last):\n  File \"{root}/analysis.py\", line 1, in <module>\n    import helper\n  File \"{root}/helper.py\", line 3, in <module>\n",
+        root = dir.root().display()
+    );
+    let own = dir.text("out/logs/1.1.err");
+    for text in [&ended.stderr, &own] {
+        assert!(text.contains(&begin), "{text}");
+        assert_eq!(text.matches("Traceback").count(), 1, "{text}");
+        assert!(!text.contains("<canfar-run>") && !text.contains("importlib"), "{text}");
+    }
+    assert!(dir.events_of(1, 1, "end").is_empty());
+}
+
+#[test]
+fn a_module_that_prints_works_and_a_call_without_python_is_told_of() {
+    let dir = Dir::with_inputs(2);
+    let source =
+        "import os\nprint('{\"ok\": 1}')\nos.write(1, b'more\\n')\ndef analyze(path): return dict(n=1)\n";
+    dir.write("analysis.py", source);
+    dir.launch().args(["-j", "1", "--logs", "all", "--call", "analysis:analyze"]).run().exits(0);
+    assert_eq!(super::values(&dir, "n"), [1, 1]);
+    assert!(super::log(&dir, "0").ends_with("{\"ok\": 1}\nmore\n"));
+    let said = "--python is about --call, and there is none";
+    dir.launch().args(["--python", "python3", "--", "true"]).run().exits(2).says(said);
+}
