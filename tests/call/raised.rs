@@ -77,7 +77,7 @@ def analyze(path, index):
 
 #[test]
 fn a_process_that_ends_costs_its_task_and_says_how() {
-    let dir = Dir::with_inputs(9);
+    let dir = Dir::with_inputs(10);
     let source = by_index(&[
         "pass",
         "print('last words'); os._exit(3)",
@@ -87,12 +87,13 @@ fn a_process_that_ends_costs_its_task_and_says_how() {
         "print('hanging'); time.sleep(1000)",
         "signal.signal(15, signal.SIG_IGN)\nwhile True: print('x' * 65536)",
         "os.abort()",
+        "os.closerange(3, 1000)",
         "pass",
     ]);
     launch(&dir, &["-j", "1", "--timeout", "1s", "--grace", "200ms", "--logs", "all"], &source)
         .run()
         .exits(1);
-    assert_eq!(values(&dir, "n"), [0, 8]);
+    assert_eq!(values(&dir, "n"), [0, 9]);
     assert_eq!(processes(&dir), 2);
     let said = [
         ("exit", "exit code 3: analyze ended its process instead of returning"),
@@ -102,12 +103,15 @@ fn a_process_that_ends_costs_its_task_and_says_how() {
         ("timeout", "stopped after 1s (--timeout)"),
         ("timeout", "stopped after 1s (--timeout)"),
         ("signal", "killed by SIGABRT"),
+        ("exit", "exit code 1: analyze ended its process instead of returning"),
     ];
     for ((index, cause, message, last), (expected, said)) in failed(&dir, 1).iter().zip(said) {
         assert_eq!(cause, expected, "{index}: {message}");
         assert!(message.contains(said) && last == message, "{index}: {message} / {last}");
     }
     assert!(log(&dir, "1").contains("last words\n"));
+    let hanging = log(&dir, "5");
+    assert!(hanging.contains("hanging\n") && hanging.contains("analysis.py\", line"), "{hanging}");
     // Where it was is in the log.
     for task in ["3", "7"] {
         let kept = log(&dir, task);

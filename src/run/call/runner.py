@@ -38,6 +38,7 @@ import _signal
 OURS = "<canfar-run>"
 DEEPEST = 1000
 LONGEST_REASON = 500
+MOST_SIGNALS = 20
 
 
 class Refused(Exception):
@@ -102,6 +103,9 @@ class Surroundings:
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
         if "PYTHONFAULTHANDLER" not in os.environ:
             faulthandler.enable(self.log)
+            # Whoever is stopped for its time says where it was; children that are ended have nothing to say.
+            faulthandler.register(signal.SIGTERM, self.log, chain=True)
+            os.register_at_fork(after_in_child=lambda: faulthandler.unregister(signal.SIGTERM))
 
     def remember(self):
         """Takes what there is now, after the user's code was imported, for what is to be put back."""
@@ -114,16 +118,15 @@ class Surroundings:
         self.hooks = (sys.excepthook, sys.displayhook, sys.unraisablehook, threading.excepthook)
 
     def restore(self):
-        """Puts back what a call may have changed. Not even a signal that comes meanwhile keeps it from that."""
-        while True:
+        """Puts back what a call may have changed. Handlers of signals that come meanwhile do not keep it from that."""
+        for _ in range(MOST_SIGNALS):
             try:
                 for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
                     signal.setitimer(timer, 0)
                 for number, handler in self.handlers:
                     # One that was not installed by Python can't be told, nor put back.
                     if handler is not None and _signal.getsignal(number) is not handler:
-                        if _signal.getsignal(number) != handler:
-                            _signal.signal(number, handler)
+                        _signal.signal(number, handler)
                 _signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
                 sys.excepthook, sys.displayhook, sys.unraisablehook, threading.excepthook = self.hooks
                 self.restore_streams()
@@ -132,6 +135,8 @@ class Surroundings:
                 return
             except BaseException:
                 continue
+        # Nothing works any more without the descriptors that are ours: another process can go on.
+        os._exit(1)
 
     def restore_streams(self):
         os.dup2(self.nothing, 0)
@@ -241,7 +246,7 @@ def load(file, name, folder):
         raise Broken(
             error,
             "importing it calls sys.exit(%s)%s: put what is to run only when it is started as a program under"
-            ' `if __name__ == "__main__":`' % ("" if error.code is None else repr(error.code), at_line(error, file))
+            ' `if __name__ == "__main__":`' % (exit_code(error), at_line(error, file)),
         ) from None
     except OSError as error:
         if file and error.filename == file:
@@ -257,6 +262,11 @@ def load(file, name, folder):
         raise refused_import(error, file, hint) from None
     except BaseException as error:
         raise refused_import(error, file) from None
+
+
+def exit_code(error):
+    """What sys.exit was given."""
+    return "" if error.code is None else in_one_line(repr(error.code))
 
 
 def refused_import(error, file, hint=""):
@@ -434,7 +444,7 @@ def path_of(task):
 # ---------------------------------------------------------------------------------------------------------------------
 
 PLAIN = frozenset((str, int, float, bool, type(None)))
-PLAIN_KEYS = frozenset((str,))
+MICROSECOND = datetime.timedelta(microseconds=1)
 FURTHER = "; make numbers, texts, lists and dicts of it"
 
 
@@ -462,17 +472,16 @@ def jsonable(value, around=()):
         return elements(value, around + (id(value),))
     if isinstance(value, os.PathLike):
         return os.fsdecode(os.fspath(value))
-    if isinstance(value, type) or kind.__name__ == "NAType":
-        if kind.__name__ == "NAType":
+    if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)):
+        if value != value:
+            # Pandas has a time that is none.
             return None
-    elif isinstance(value, (datetime.date, datetime.time)):
-        # Pandas' NaT is a time, and unequal to itself.
-        return value.isoformat() if value == value else None
-    elif isinstance(value, datetime.timedelta):
-        return duration(value)
-    else:
-        return of_library(value, around)
-    raise Unfit("is " + described(value))
+        return iso_duration(value // MICROSECOND, "us") if isinstance(value, datetime.timedelta) else value.isoformat()
+    if kind.__name__ == "NAType":
+        return None
+    if isinstance(value, type):
+        raise Unfit("is " + described(value))
+    return of_library(value, around)
 
 
 def elements(values, around):
@@ -599,12 +608,6 @@ def iso_duration(count, unit):
     return "%sPT%d%s" % (sign, count, unit.upper())
 
 
-def duration(value):
-    if value != value:
-        return None
-    return iso_duration(value // datetime.timedelta(microseconds=1), "us")
-
-
 def described(value):
     """What a value is that can't become JSON, and what to return in its place."""
     kind = type_name(value)
@@ -706,8 +709,7 @@ class Service:
     def raised(self, error):
         why = reason(error)
         if isinstance(error, SystemExit):
-            code = "" if error.code is None else in_one_line(repr(error.code))
-            why = "SystemExit: %s called sys.exit(%s) instead of returning" % (self.name, code)
+            why = "SystemExit: %s called sys.exit(%s) instead of returning" % (self.name, exit_code(error))
         if os.getpid() != self.process:
             self.surroundings.say(traceback_of(error))
             os._exit(1)
