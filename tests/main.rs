@@ -4,8 +4,8 @@
 
 mod advanced_examples;
 mod bad_input;
-mod call_fits;
 mod call;
+mod call_fits;
 mod cephfs;
 mod command_files;
 mod containers;

@@ -16,12 +16,12 @@ use crate::process::shutdown::Shutdown;
 use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
 use crate::process::supervisor::{AttemptLimits, EndedBy};
 use crate::record::item::TaskResult;
-use crate::run::call::PythonCall;
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
 use crate::run::result::{Extracted, ResultDoubt, ResultRule};
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::verdict;
+use crate::run::worker::WorkerKind;
 use crate::template::{TaskPlace, Template};
 
 /// What each task has of its own in its environment.
@@ -129,15 +129,6 @@ pub enum ExecMode {
         /// Started afresh after so many tasks (`--worker-tasks`).
         tasks: Option<NonZeroU64>,
     },
-}
-
-/// What a process that stays is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorkerKind {
-    /// COMMAND, which reads and answers requests itself (`--worker`).
-    Command,
-    /// A Python that calls a function (`--call`).
-    Function(PythonCall),
 }
 
 /// What all processes of a launch have in common.

@@ -8,7 +8,7 @@ use crate::json::{self, JsonKind, MAX_DEPTH};
 use crate::process::capture::Capture;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
-use crate::run::execute::WorkerKind;
+use crate::run::worker::WorkerKind;
 use crate::store::regular;
 
 /// `--result`.

@@ -2,49 +2,29 @@
 
 use crate::json::{self, MAX_DEPTH};
 use crate::record::item::TaskResult;
-use crate::run::worker::AnswerLimits;
+use crate::run::worker::{AnswerLimits, TaskAnswer};
 
 /// How much longer than the result an answer is, bytes: `{"ok":` and `}` with a line end.
 const FRAME: u64 = 8;
 
-/// What came of a call.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::run) enum CallAnswer {
-    /// It returned this; `None` is Python's.
-    Returned(Option<TaskResult>),
-    /// It raised this exception.
-    Raised(String),
-    /// It returned something that can't become a result, and why.
-    Unfit(String),
-    /// It can't be called at all, and why.
-    Refused {
-        /// One line.
-        why: String,
-        /// Whether its module can't even be imported, so that what was printed says more.
-        is_broken: bool,
-    },
+/// How large an answer may be, for results of so many bytes.
+pub(in crate::run) fn answer_limits(max_result: u64) -> AnswerLimits {
+    AnswerLimits { bytes: max_result.saturating_add(FRAME), depth: MAX_DEPTH + 1 }
 }
 
-impl CallAnswer {
-    /// How large an answer may be, for results of so many bytes.
-    pub(in crate::run) fn limits(max_result: u64) -> AnswerLimits {
-        AnswerLimits { bytes: max_result.saturating_add(FRAME), depth: MAX_DEPTH + 1 }
-    }
-
-    /// Reads an answer, in which NaN and Infinity were counted; `None` for what is none.
-    pub(in crate::run) fn read(answer: &TaskResult) -> Option<Self> {
-        let member = json::members(&answer.json).next()?;
-        let text = || json::string_text(member.value).into_owned();
-        let is = |key: &str| json::string_eq(member.key, key);
-        Some(match member.value.first()? {
-            _ if is("ok") => Self::Returned(returned(member.value, answer.non_finite)),
-            b'"' if is("raised") => Self::Raised(text()),
-            b'"' if is("unfit") => Self::Unfit(text()),
-            b'"' if is("refused") => Self::Refused { why: text(), is_broken: false },
-            b'"' if is("broken") => Self::Refused { why: text(), is_broken: true },
-            _ => return None,
-        })
-    }
+/// Reads an answer, in which NaN and Infinity were counted; `None` for what is none.
+pub(in crate::run) fn read_answer(answer: &TaskResult) -> Option<TaskAnswer> {
+    let member = json::members(&answer.json).next()?;
+    let text = || json::string_text(member.value).into_owned();
+    let is = |key: &str| json::string_eq(member.key, key);
+    Some(match member.value.first()? {
+        _ if is("ok") => TaskAnswer::Returned(returned(member.value, answer.non_finite)),
+        b'"' if is("raised") => TaskAnswer::Raised(text()),
+        b'"' if is("unfit") => TaskAnswer::Unfit(text()),
+        b'"' if is("refused") => TaskAnswer::Refused { why: text(), is_broken: false },
+        b'"' if is("broken") => TaskAnswer::Refused { why: text(), is_broken: true },
+        _ => return None,
+    })
 }
 
 fn returned(value: &[u8], non_finite: u64) -> Option<TaskResult> {
@@ -56,13 +36,13 @@ fn returned(value: &[u8], non_finite: u64) -> Option<TaskResult> {
 
 #[cfg(test)]
 mod tests {
-    use super::CallAnswer;
     use crate::json::{self, MAX_DEPTH};
     use crate::record::item::TaskResult;
+    use crate::run::worker::TaskAnswer;
 
-    fn read(answer: &str) -> Option<CallAnswer> {
+    fn read(answer: &str) -> Option<TaskAnswer> {
         let normal = json::normalise(answer.as_bytes(), MAX_DEPTH).unwrap();
-        CallAnswer::read(&TaskResult {
+        super::read_answer(&TaskResult {
             is_object: true,
             non_finite: normal.non_finite as u64,
             json: normal.text.into_owned(),
@@ -78,17 +58,17 @@ mod tests {
             (r#"{"ok":"x"}"#, r#""x""#, false, 0),
         ] {
             let result = TaskResult { json: json.into(), is_object, non_finite };
-            assert_eq!(read(answer), Some(CallAnswer::Returned(Some(result))), "{answer}");
+            assert_eq!(read(answer), Some(TaskAnswer::Returned(Some(result))), "{answer}");
         }
-        assert_eq!(read(r#"{"ok":null}"#), Some(CallAnswer::Returned(None)));
+        assert_eq!(read(r#"{"ok":null}"#), Some(TaskAnswer::Returned(None)));
     }
 
     #[test]
     fn other_answers_are_told_apart_by_their_key() {
-        assert_eq!(read(r#"{"raised":"E: \u00e9"}"#), Some(CallAnswer::Raised("E: é".into())));
-        assert_eq!(read(r#"{"unfit":"x"}"#), Some(CallAnswer::Unfit("x".into())));
+        assert_eq!(read(r#"{"raised":"E: \u00e9"}"#), Some(TaskAnswer::Raised("E: é".into())));
+        assert_eq!(read(r#"{"unfit":"x"}"#), Some(TaskAnswer::Unfit("x".into())));
         for (key, is_broken) in [("refused", false), ("broken", true)] {
-            let refused = CallAnswer::Refused { why: "x".into(), is_broken };
+            let refused = TaskAnswer::Refused { why: "x".into(), is_broken };
             assert_eq!(read(&format!("{{\"{key}\":\"x\"}}")), Some(refused));
         }
         for none in ["{}", r#"{"raised":1}"#, r#"{"stars":42}"#] {

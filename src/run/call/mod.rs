@@ -3,17 +3,16 @@
 mod answer;
 mod preflight;
 mod quote;
-mod source;
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::model::call_target::{CallPlace, CallTarget};
 use crate::units;
 
-pub(super) use answer::CallAnswer;
+pub(super) use answer::{answer_limits, read_answer};
 pub use preflight::{CallRefusal, Preflight};
 
 /// Runs on any Python, and hands over to the other.
@@ -24,9 +23,6 @@ const RUNNER: &str = include_str!("runner.py");
 
 /// Parameters that get something else than the path, by their names: members of a request.
 const KNOWN: &str = "index,tmpdir";
-
-/// A longer source is not read only to see whether it has the function, bytes.
-const LONGEST_SOURCE: u64 = 1024 * 1024;
 
 /// A function that is called once per task, in processes that stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +47,7 @@ impl PythonCall {
         [program.to_owned(), "-c".into(), boot, runner].into_iter().chain(own).collect()
     }
 
-    /// Refuses a file that is not there, or that can't define the function: then no run need be begun.
+    /// Refuses a file that is not there, before anything else is looked at.
     ///
     /// # Errors
     /// Says what there is instead, and what to do.
@@ -64,23 +60,11 @@ impl PythonCall {
                 "--call {target}: {shown} is a directory, not a Python file. For a module of a package write PACKAGE.MODULE:{}",
                 target.function
             ),
-            Ok(metadata) if metadata.len() > LONGEST_SOURCE || !metadata.is_file() => Ok(()),
-            Ok(_) => self.check_source(&path),
+            Ok(_) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
                 "--call {target}: there is no {shown}. A relative file is looked for where the run was begun"
             ),
             Err(error) => bail!("--call {target}: {shown} can't be read: {error}"),
-        }
-    }
-
-    fn check_source(&self, path: &Path) -> anyhow::Result<()> {
-        let CallTarget { place, function } = &self.target;
-        let source = std::fs::read(path)
-            .with_context(|| format!("--call {}: {} can't be read", self.target, units::path(path)))?;
-        let name = function.split('.').next().unwrap_or_default();
-        match source::why_not_there(&String::from_utf8_lossy(&source), name, &place.to_string()) {
-            Some(why) => bail!("--call {}: {why}", self.target),
-            None => Ok(()),
         }
     }
 

@@ -14,9 +14,10 @@ use crate::process::shutdown::Shutdown;
 use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
 use crate::process::supervisor::AttemptLimits;
 use crate::record::item::TaskResult;
-use crate::run::call::{CallAnswer, PythonCall};
+use crate::run::call::{PythonCall, read_answer};
 use crate::run::environment::TaskEnvironment;
 use crate::run::verdict;
+use crate::run::worker::TaskAnswer;
 
 /// How a function is loaded: as its workers will load it.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Preflight<'_> {
             return Err(None);
         }
         let mut printed = || String::from_utf8_lossy(&stderr.tail(SHOWN).unwrap_or_default()).into_owned();
-        if let Some(CallAnswer::Refused { why, is_broken }) = answer_in(&mut stdout) {
+        if let Some(TaskAnswer::Refused { why, is_broken }) = answer_in(&mut stdout) {
             return refusal(why, if is_broken { printed() } else { String::new() });
         }
         match verdict::failure(&finished, self.limits) {
@@ -75,7 +76,7 @@ impl Preflight<'_> {
             Some(failure) => {
                 let how = failure.message;
                 refusal(
-                    format!("Python ended ({how}) before it had imported {}", call.target.place),
+                    format!("its Python ended ({how}) before it had imported {}", call.target.place),
                     printed(),
                 )
             }
@@ -110,9 +111,9 @@ impl Preflight<'_> {
 }
 
 /// The answer of a Python that was asked nothing; none where it would answer.
-fn answer_in(stdout: &mut Capture) -> Option<CallAnswer> {
+fn answer_in(stdout: &mut Capture) -> Option<TaskAnswer> {
     let line = stdout.tail(SHOWN).ok()?;
     let normal = json::normalise(line.trim_ascii(), MAX_DEPTH).ok()?;
     let non_finite = normal.non_finite as u64;
-    CallAnswer::read(&TaskResult { is_object: true, non_finite, json: normal.text.into_owned() })
+    read_answer(&TaskResult { is_object: true, non_finite, json: normal.text.into_owned() })
 }

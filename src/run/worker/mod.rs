@@ -2,6 +2,7 @@
 
 mod answers;
 mod idle;
+mod kind;
 mod live;
 mod meter;
 mod protocol;
@@ -9,6 +10,8 @@ mod shared;
 mod slot;
 
 pub(super) use answers::AnswerLimits;
+pub use kind::WorkerKind;
+pub(super) use protocol::TaskAnswer;
 pub use protocol::write_request;
 pub use shared::SharedWorkerState;
 pub use slot::WorkerSlot;

@@ -36,6 +36,24 @@ fn write_path(line: &mut Vec<u8>, name: &str, path: &OsStr) {
     }
 }
 
+/// What an answer means, whoever gave it.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::run) enum TaskAnswer {
+    /// The result; `None` is a function's that returned None.
+    Returned(Option<TaskResult>),
+    /// The task failed, for this reason.
+    Raised(String),
+    /// What was returned can't become a result, and why.
+    Unfit(String),
+    /// It can't be asked at all, and why.
+    Refused {
+        /// One line.
+        why: String,
+        /// Whether its module can't even be imported, so that what was printed says more.
+        is_broken: bool,
+    },
+}
+
 /// What a line of a worker's output is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RequestLine {

@@ -5,24 +5,20 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::exit_code::ExitCode;
-use crate::json::MAX_DEPTH;
-use crate::model::outcome::{Cause, Failure, ProcessEnd, Usage, last_line};
+use crate::model::outcome::{Cause, Failure, ProcessEnd, Usage};
 use crate::process::child::Finished;
 use crate::process::descendants::TASK_ID;
 use crate::process::registry::{MemoryUsage, Registration};
 use crate::process::spawn::{Program, SpawnError, Variables, variable};
 use crate::process::supervisor::EndedBy;
-use crate::record::item::TaskResult;
-use crate::run::call::{CallAnswer, PythonCall};
-use crate::run::execute::{
-    Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext, WorkFolder, WorkerKind,
-};
+use crate::run::execute::{Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext, WorkFolder};
 use crate::run::result::{Extracted, ResultDoubt};
 use crate::run::scratch::SlotScratch;
 use crate::run::verdict;
-use crate::run::worker::answers::{AnswerLimits, WorkerAnswer};
+use crate::run::worker::answers::WorkerAnswer;
+use crate::run::worker::kind::WorkerKind;
 use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
-use crate::run::worker::protocol::{error_of, write_request};
+use crate::run::worker::protocol::{TaskAnswer, write_request};
 use crate::run::worker::shared::SharedWorkerState;
 
 /// Pauses before a worker is started again that died before it took a task, although another one has taken some.
@@ -106,11 +102,8 @@ impl<'a> WorkerSlot<'a> {
         let words = settings.template.render_for_worker(self.slot, settings.replica.id());
         let file = settings.program.as_ref().map(|program| program.as_os_str());
         let file = file.or(words.first().map(OsString::as_os_str)).unwrap_or_default();
-        let most = settings.result.max_bytes;
-        let (argv, most) = match self.kind {
-            WorkerKind::Command => (words.clone(), AnswerLimits { bytes: most, depth: MAX_DEPTH }),
-            WorkerKind::Function(call) => (call.argv(file, most), CallAnswer::limits(most)),
-        };
+        let max_result = settings.result.max_bytes;
+        let (argv, most) = (self.kind.argv(words.clone(), file, max_result), self.kind.limits(max_result));
         let name = format!(
             "{}.w{}.{}.{}.{}",
             settings.run,
@@ -140,26 +133,10 @@ impl<'a> WorkerSlot<'a> {
         own.map_err(SpawnError::from).and_then(start).map_err(|error| match error {
             SpawnError::Short(error) => Execution::Short(error),
             SpawnError::Impossible(error) => {
-                let why = format!("can't start {} {}: {error}", self.who(), file.display());
+                let why = format!("can't start {} {}: {error}", self.kind.name(), file.display());
                 Execution::CannotStart(why, ExitCode::of_io_error(&error))
             }
         })
-    }
-
-    /// What people are told that a worker is.
-    fn who(&self) -> &'static str {
-        match self.kind {
-            WorkerKind::Command => "the worker",
-            WorkerKind::Function(_) => "the Python of --call",
-        }
-    }
-
-    /// What it does before it reads its first request, as something that was not done by then.
-    fn not_ready(&self) -> String {
-        match self.kind {
-            WorkerKind::Command => "the worker had not read the request".to_owned(),
-            WorkerKind::Function(call) => format!("{} was not imported", call.target.place),
-        }
     }
 
     /// Whether a worker has done what it was to do, or can do no more.
@@ -197,17 +174,20 @@ impl<'a> WorkerSlot<'a> {
                         "the worker printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; the worker was started afresh"
                     )
                 }
-                Reply::Answer(answer) => match self.refusal(&answer) {
-                    None => return self.answered(worker, answer, begun, said),
-                    Some((why, is_broken)) => {
+                Reply::Answer(WorkerAnswer::Refused(why)) => {
+                    return self.answered(worker, TaskAnswer::Unfit(why), begun, said);
+                }
+                Reply::Answer(WorkerAnswer::Object(answer)) => match self.kind.read(answer) {
+                    TaskAnswer::Refused { why, is_broken } => {
                         worker.kill();
                         worker.end(self.context.stop, self.registration, &mut said);
                         match self.try_again(&mut pauses) {
-                            None => return self.refused(&why, is_broken, &mut said),
+                            None => return self.refused(why, is_broken, &mut said),
                             Some(Err(stopped)) => return stopped,
                             Some(Ok(())) => continue,
                         }
                     }
+                    answer => return self.answered(worker, answer, begun, said),
                 },
                 Reply::OutOfStep => "the worker answers without reading its requests; it has to read a line from standard input, then answer that with one line. It was started afresh".to_owned(),
                 Reply::Busy => {
@@ -241,7 +221,7 @@ impl<'a> WorkerSlot<'a> {
     fn answered(
         &mut self,
         mut worker: Live,
-        answer: WorkerAnswer,
+        answer: TaskAnswer,
         begun: Instant,
         mut said: Said,
     ) -> Execution {
@@ -262,11 +242,7 @@ impl<'a> WorkerSlot<'a> {
             worker.close_input();
         }
         self.worker = Some(worker);
-        let judged = match answer {
-            WorkerAnswer::Object(result) => self.judge(result, &mut said),
-            WorkerAnswer::Refused(why) => Err(Failure { cause: Cause::Result, message: why }),
-            WorkerAnswer::Mistaken(_) | WorkerAnswer::Endless => Ok(Extracted::default()),
-        };
+        let judged = self.judge(answer, &mut said);
         self.registration.registry().ended(held.tree_bytes.or(usage.max_rss_bytes));
         let (Extracted { result, doubt }, failure) = match judged {
             Ok(extracted) => (extracted, None),
@@ -286,52 +262,27 @@ impl<'a> WorkerSlot<'a> {
     }
 
     /// The result in an answer. An error is said as a command would say it: as the last of its standard error.
-    fn judge(&self, answer: TaskResult, said: &mut Said) -> Result<Extracted, Failure> {
-        let (returned, error) = match self.kind {
-            WorkerKind::Command => match error_of(&answer) {
-                Some(error) => (None, Some((error, "the worker answered with an error".to_owned()))),
-                None => (Some(answer), None),
-            },
-            WorkerKind::Function(PythonCall { target, .. }) => match CallAnswer::read(&answer) {
-                Some(CallAnswer::Returned(returned)) => (returned, None),
-                Some(CallAnswer::Raised(why)) => {
-                    (None, Some((why, format!("{} raised an exception", target.function))))
-                }
-                Some(CallAnswer::Unfit(why)) => return Err(bad_result(why)),
-                Some(CallAnswer::Refused { .. }) | None => {
-                    return Err(bad_result(format!("{} wrote what is no answer", self.who())));
-                }
-            },
-        };
-        if let Some((error, message)) = error {
-            said.end_with(&error);
-            return Err(Failure { cause: Cause::Exit, message });
-        }
-        self.context.settings.result.of_answer(returned, self.kind).map_err(|bad| bad_result(bad.0))
-    }
-
-    /// Why a function can't be called at all, if this says so, and whether its module is broken.
-    fn refusal(&self, answer: &WorkerAnswer) -> Option<(String, bool)> {
-        let (WorkerKind::Function(_), WorkerAnswer::Object(answer)) = (self.kind, answer) else {
-            return None;
-        };
-        match CallAnswer::read(answer)? {
-            CallAnswer::Refused { why, is_broken } => Some((why, is_broken)),
-            CallAnswer::Returned(_) | CallAnswer::Raised(_) | CallAnswer::Unfit(_) => None,
+    fn judge(&self, answer: TaskAnswer, said: &mut Said) -> Result<Extracted, Failure> {
+        match answer {
+            TaskAnswer::Returned(returned) => {
+                let rule = self.context.settings.result;
+                rule.of_answer(returned, self.kind).map_err(|bad| bad_result(bad.0))
+            }
+            TaskAnswer::Raised(error) => {
+                said.end_with(&error);
+                Err(Failure { cause: Cause::Exit, message: self.kind.raised() })
+            }
+            TaskAnswer::Unfit(why) | TaskAnswer::Refused { why, .. } => Err(bad_result(why)),
         }
     }
 
     /// Ends the launch: what can't be called is so for every file. What a broken module printed is shown once.
-    fn refused(&self, why: &str, is_broken: bool, said: &mut Said) -> Execution {
+    fn refused(&self, why: String, is_broken: bool, said: &mut Said) -> Execution {
         if is_broken {
             let printed = said.stderr.tail(SHOWN_OF_IMPORT).unwrap_or_default();
             self.shared.tell_refusal(&String::from_utf8_lossy(&printed));
         }
-        let what = match self.kind {
-            WorkerKind::Command => String::new(),
-            WorkerKind::Function(call) => format!("--call {}: ", call.target),
-        };
-        Execution::CannotStart(what + why, ExitCode::Usage)
+        Execution::CannotStart(why, ExitCode::Usage)
     }
 
     /// Whether another worker may be started in place of one that could not do what others did, after a pause; or whether
@@ -346,19 +297,16 @@ impl<'a> WorkerSlot<'a> {
         self.shared.note_taken();
         let unfinished = worker.unfinished_line();
         let finished = worker.end(self.context.stop, self.registration, &mut said);
+        let limits = self.context.settings.limits;
         let mut failure = match finished.ended_by {
-            Some(EndedBy::Owner) => Failure {
-                cause: Cause::Result,
-                message: format!("{} closed its standard input or output and gave no answer", self.who()),
-            },
-            _ => {
-                verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(|| self.no_answer())
-            }
+            Some(EndedBy::Owner) => bad_result(format!(
+                "{} closed its standard input or output and gave no answer",
+                self.kind.name()
+            )),
+            _ => verdict::failure(&finished, limits).unwrap_or_else(|| bad_result(self.kind.exited(None))),
         };
-        if let (WorkerKind::Function(call), None) = (self.kind, finished.ended_by)
-            && finished.end.exit_code.is_some()
-        {
-            failure.message += &format!(": {} ended its process instead of returning", call.target.function);
+        if failure.cause == Cause::Exit {
+            failure.message = self.kind.exited(Some(failure.message));
         }
         if let Some(line) = unfinished {
             failure.message += &format!("; what it printed last has no line end: `{line}`");
@@ -428,9 +376,9 @@ impl<'a> WorkerSlot<'a> {
             || self.registration.registry().was_kernel_killing(&finished.held);
         let by_us = matches!(finished.ended_by, Some(EndedBy::Stop | EndedBy::Timeout));
         if is_short || by_us || verdict::was_told_with_us(&finished, self.context.stop) {
-            let mut failure =
-                verdict::failure(&finished, self.context.settings.limits).unwrap_or_else(|| self.no_answer());
-            failure.message += &format!("; {} by then", self.not_ready());
+            let mut failure = verdict::failure(&finished, self.context.settings.limits)
+                .unwrap_or_else(|| bad_result(self.kind.exited(None)));
+            failure.message += &format!("; {} by then", self.kind.was_not_ready());
             return Err(self.failed(finished, failure, attempt, begun, said));
         }
         if !is_first {
@@ -443,13 +391,6 @@ impl<'a> WorkerSlot<'a> {
         }
     }
 
-    fn no_answer(&self) -> Failure {
-        let (who, WorkerKind::Command) = (self.who(), self.kind) else {
-            return bad_result("exit code 0".to_owned());
-        };
-        bad_result(format!("{who} exited with code 0 and gave no answer"))
-    }
-
     fn last_words(&self, finished: &Finished, said: &mut Said) -> String {
         let how = match finished.ended_by {
             Some(_) => "closed its standard input or output".to_owned(),
@@ -460,19 +401,10 @@ impl<'a> WorkerSlot<'a> {
         };
         let tail = said.stderr.tail(LAST_WORDS).unwrap_or_default();
         let printed = String::from_utf8_lossy(&tail);
-        if let WorkerKind::Function(call) = self.kind {
+        if *self.kind != WorkerKind::Command {
             self.shared.tell_refusal(&printed);
-            return format!(
-                "--call {}: its Python {how} before it had imported {}",
-                call.target, call.target.place
-            );
         }
-        let mut text = format!("the worker {how} before it read its first request");
-        match last_line(Some(&printed)) {
-            Some(line) => text += &format!(": {}", crate::units::printable(line)),
-            None => text += ", a line of JSON on its standard input, and said nothing",
-        }
-        text
+        self.kind.never_ready(&how, &printed)
     }
 }
 
