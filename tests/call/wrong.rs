@@ -37,8 +37,7 @@ const OTHERS: [(&str, &str); 11] = [
 
 const NOT_RUN: &str = "No record was made of it: it would fail for every file";
 
-/// What is named, and the line that says what is wrong with it, to which the sentence above is added where a Python had to be
-/// started to know. DIR is the test's folder, PYTHON the Python.
+/// What is named, and the line that says what is wrong with it. A sentence is added where that is known only from the first task. DIR is the test's folder, PYTHON the Python.
 const TARGETS: &[(&str, &str)] = &[
     (
         "analysis.py",
@@ -70,84 +69,99 @@ const TARGETS: &[(&str, &str)] = &[
     ),
     (
         "helper.py:measure",
-        "canfar-run: error: --call helper.py:measure: helper.py has no `measure`; it has `data`",
+        "canfar-run: error: --call helper.py:measure: importing it fails with KeyError: 'CALDB' (DIR/helper.py, line 2)",
     ),
-    ("package:analyze", "--call package:analyze: package has no `analyze`; it has `helper`."),
+    (
+        "package:analyze",
+        "canfar-run: error: --call package:analyze: package has no `analyze`; it has `helper`",
+    ),
     (
         "package.stars:analyze",
-        "--call package.stars:analyze: there is no module package.stars, neither in DIR, where the run was begun, nor among those of PYTHON.",
+        "canfar-run: error: --call package.stars:analyze: there is no module package.stars, neither in DIR, where the run was begun, nor among those of PYTHON",
     ),
     (
         "nosuch.stars:analyze",
-        "--call nosuch.stars:analyze: there is no module nosuch, neither in DIR, where the run was begun, nor among those of PYTHON.",
+        "canfar-run: error: --call nosuch.stars:analyze: there is no module nosuch, neither in DIR, where the run was begun, nor among those of PYTHON",
     ),
     (
         "dynamic.py:analyze",
-        "--call dynamic.py:analyze: dynamic.py has no `analyze`, and defines no other function either.",
+        "canfar-run: error: --call dynamic.py:analyze: dynamic.py has no `analyze`, and defines no other function either",
     ),
-    ("analysis.py:Survey.ran", "--call analysis.py:Survey.ran: `Survey` has no `ran`; did you mean `run`?"),
+    (
+        "analysis.py:Survey.ran",
+        "canfar-run: error: --call analysis.py:Survey.ran: `Survey` has no `ran`; did you mean `run`?",
+    ),
     (
         "analysis.py:Survey.run",
-        "--call analysis.py:Survey.run: Survey.run(self, path) needs `self` and `path`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`. Is it a method? Only those that need no object can be called.",
+        "canfar-run: error: --call analysis.py:Survey.run: Survey.run(self, path) needs `self` and `path`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`. Is it a method? Only those that need no object can be called",
     ),
     (
         "analysis.py:two",
-        "--call analysis.py:two: two(path, name) needs `path` and `name`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`.",
+        "canfar-run: error: --call analysis.py:two: two(path, name) needs `path` and `name`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`",
     ),
     (
         "analysis.py:three",
-        "--call analysis.py:three: three(path, name, size) needs `path`, `name` and `size`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`.",
+        "canfar-run: error: --call analysis.py:three: three(path, name, size) needs `path`, `name` and `size`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`",
     ),
     (
         "analysis.py:nothing",
-        "--call analysis.py:nothing: nothing() has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`.",
+        "canfar-run: error: --call analysis.py:nothing: nothing() has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`",
     ),
     (
         "analysis.py:known",
-        "--call analysis.py:known: known(index, tmpdir) has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`.",
+        "canfar-run: error: --call analysis.py:known: known(index, tmpdir) has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`",
     ),
     (
         "analysis.py:defaults",
-        "--call analysis.py:defaults: defaults(path=None) has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`.",
+        "canfar-run: error: --call analysis.py:defaults: defaults(path=None) has no parameter for the path: one must be without a default, and not be called `index` or `tmpdir`",
     ),
     (
         "analysis.py:later",
-        "--call analysis.py:later: `later` is an async function, which nobody awaits: write a `def` that calls it with asyncio.run(...).",
+        "canfar-run: error: --call analysis.py:later: `later` is an async function, which nobody awaits: write a `def` that calls it with asyncio.run(...)",
     ),
     (
         "analysis.py:generator",
-        "--call analysis.py:generator: `generator` yields instead of returning: write a function that returns one result.",
+        "canfar-run: error: --call analysis.py:generator: `generator` yields instead of returning: write a function that returns one result",
     ),
     (
         "analysis.py:partial",
-        "--call analysis.py:partial: `partial` yields instead of returning: write a function that returns one result.",
+        "canfar-run: error: --call analysis.py:partial: `partial` yields instead of returning: write a function that returns one result",
     ),
-    ("analysis.py:NUMBER", "--call analysis.py:NUMBER: `NUMBER` is an int, not a function."),
-    ("syntax.py:analyze", "--call syntax.py:analyze: DIR/syntax.py, line 2: SyntaxError: invalid syntax."),
+    (
+        "analysis.py:NUMBER",
+        "canfar-run: error: --call analysis.py:NUMBER: `NUMBER` is an int, not a function",
+    ),
+    (
+        "syntax.py:analyze",
+        "canfar-run: error: --call syntax.py:analyze: DIR/syntax.py, line 2: SyntaxError: invalid syntax",
+    ),
     (
         "tabs.py:analyze",
-        "--call tabs.py:analyze: DIR/tabs.py, line 3: TabError: inconsistent use of tabs and spaces in indentation.",
+        "canfar-run: error: --call tabs.py:analyze: DIR/tabs.py, line 3: TabError: inconsistent use of tabs and spaces in indentation",
     ),
-    ("broken.py:analyze", "--call broken.py:analyze: DIR/syntax.py, line 2: SyntaxError: invalid syntax."),
+    (
+        "broken.py:analyze",
+        "canfar-run: error: --call broken.py:analyze: DIR/syntax.py, line 2: SyntaxError: invalid syntax",
+    ),
     (
         "imports.py:analyze",
-        "--call imports.py:analyze: importing it fails with ModuleNotFoundError: No module named 'missing_library' (DIR/imports.py, line 1). Is it installed for PYTHON? --python names another Python.",
+        "canfar-run: error: --call imports.py:analyze: importing it fails with ModuleNotFoundError: No module named 'missing_library' (DIR/imports.py, line 1). Is it installed for PYTHON? --python names another Python",
     ),
     (
         "helped.py:analyze",
-        "--call helped.py:analyze: importing it fails with KeyError: 'CALDB' (DIR/helped.py, line 1).",
+        "canfar-run: error: --call helped.py:analyze: importing it fails with KeyError: 'CALDB' (DIR/helped.py, line 1)",
     ),
     (
         "exits.py:analyze",
-        "--call exits.py:analyze: importing it calls sys.exit() (DIR/exits.py, line 4): put what is to run only when it is started as a program under `if __name__ == \"__main__\":`.",
+        "canfar-run: error: --call exits.py:analyze: importing it calls sys.exit() (DIR/exits.py, line 4): put what is to run only when it is started as a program under `if __name__ == \"__main__\":`",
     ),
     (
         "dies.py:analyze",
-        "--call dies.py:analyze: its Python ended (exit code 4) before it had imported dies.py.",
+        "canfar-run: error: --call dies.py:analyze: its Python ended (exit code 4) before it had imported dies.py",
     ),
     (
         "crashes.py:analyze",
-        "--call crashes.py:analyze: its Python ended (killed by SIGSEGV (11)) before it had imported crashes.py.",
+        "canfar-run: error: --call crashes.py:analyze: its Python ended (killed by SIGSEGV (11)) before it had imported crashes.py",
     ),
 ];
 
@@ -171,11 +185,11 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["--python", "./python2.7"],
-        "--call analysis.py:analyze: this Python is 2.7, and --call needs 3.8 or later: name one with --python.",
+        "canfar-run: error: --call analysis.py:analyze: this Python is 2.7, and --call needs 3.8 or later: name one with --python",
     ),
     (
         &["--python", "./python3.7"],
-        "--call analysis.py:analyze: this Python is 3.7, and --call needs 3.8 or later: name one with --python.",
+        "canfar-run: error: --call analysis.py:analyze: this Python is 3.7, and --call needs 3.8 or later: name one with --python",
     ),
     (
         &["--", "python3", "analysis.py"],
@@ -262,19 +276,29 @@ fn why_not(dir: &Dir, number: usize, line: &str, ended: &Ended) -> Option<String
 fn the_traceback_of_a_module_that_can_not_be_imported_is_shown_once_and_is_free_of_ours() {
     let dir = Dir::with_inputs(8);
     dir.write("analysis.py", "import helper\ndef analyze(path): pass\n");
-    dir.write("helper.py", "print('in', 'helper')\nimport json\njson.loads('{')\n");
-    let ended = dir.launch().args(["-j", "4", "-q", "--call", "analysis.py:analyze"]).run().exits(2);
+    let broken = "print('in', 'helper')\nimport json\njson.loads('{')\n";
+    dir.write("helper.py", broken);
+    let line = ["-j", "4", "-q", "--call", "analysis.py:analyze"];
+    let launch = |options: &[&str]| dir.launch().args(line).args(options).run();
+    let ended = launch(&[]).exits(2);
     let begin = format!(
         "in helper\nTraceback (most recent call last):\n  File \"{root}/analysis.py\", line 1, in <module>\n    import helper\n  File \"{root}/helper.py\", line 3, in <module>\n",
         root = dir.root().display()
     );
-    let own = dir.text("out/logs/1.1.err");
-    for text in [&ended.stderr, &own] {
+    let is_shown = |text: &str| {
         assert!(text.contains(&begin), "{text}");
         assert_eq!(text.matches("Traceback").count(), 1, "{text}");
         assert!(!text.contains("<canfar-run>") && !text.contains("importlib"), "{text}");
-    }
-    assert!(dir.events_of(1, 1, "end").is_empty());
+    };
+    is_shown(&ended.stderr);
+    assert!(!dir.exists("out"));
+    // A run that goes on has a log of its own.
+    dir.write("helper.py", "");
+    launch(&["--deadline", "0s"]).exits(3);
+    dir.write("helper.py", broken);
+    is_shown(&launch(&[]).exits(2).stderr);
+    is_shown(&dir.text("out/logs/1.2.err"));
+    assert!(dir.events_of(1, 2, "end").is_empty());
 }
 
 #[test]
