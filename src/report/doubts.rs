@@ -41,11 +41,8 @@ pub struct DoubtNote {
 
 /// How tasks are told that have no result, to go on with how to see one.
 pub(super) fn without_result(count: u64) -> String {
-    let files = units::plural(
-        count,
-        "file is ok but printed no JSON result",
-        "files are ok but printed no JSON result",
-    );
+    let files =
+        units::plural(count, "file is ok but gave no JSON result", "files are ok but gave no JSON result");
     format!("{files}; to see what one printed")
 }
 

@@ -230,7 +230,7 @@ fn all_readers_count_ok_tasks_without_a_result() {
     let merge = |count, code| {
         let ended = dir.canfar_run().args(["merge", "-q", "--json", "out"]).run().exits(code);
         counted(
-            ended.says(&format!("{count} files are ok but printed no JSON result")),
+            ended.says(&format!("{count} files are ok but gave no JSON result")),
             "without_result",
             count,
         );
@@ -242,7 +242,7 @@ fn all_readers_count_ok_tasks_without_a_result() {
         let json = dir.canfar_run().args(["status", "--json", "out"]).run().exits(0);
         counted(json, "totals.without_result", count);
         let text = dir.canfar_run().args(["status", "out"]).run().exits(0).printed();
-        assert!(text.contains(&format!("{count} files are ok but printed no JSON result")), "{text}");
+        assert!(text.contains(&format!("{count} files are ok but gave no JSON result")), "{text}");
     };
     status(3);
     let script = format!("[ $CANFAR_TASK_INDEX != 4 ] || [ -e again ] || exit 1; {}", without("[0-4]"));
