@@ -1,8 +1,9 @@
-"""A function that returns at once, and the ways to call it for each line of a list:
+"""A function that returns at once, and ways to call it for each line of a list:
 
     at_once.py loop LIST RESULTS      one after the other, all results written at the end
     at_once.py pool LIST RESULTS      two processes of multiprocessing, the same
     at_once.py worker                 as a warm worker
+    at_once.py one PATH               in a process of its own, which prints the result
 """
 
 import json
@@ -28,6 +29,9 @@ def main(way, *names):
     if way == "worker":
         for line in sys.stdin:
             print(json.dumps(analyze(json.loads(line)["path"])), flush=True)
+        return
+    if way == "one":
+        print(json.dumps(analyze(names[0])))
         return
     with open(names[0]) as f:
         paths = f.read().splitlines()

@@ -91,7 +91,7 @@ pub(crate) fn at_once(bench: &Bench) -> Result<Race<'_>> {
         .peer("parallel", few, move || {
             let program = bench.python("at_once");
             let mut command = Command::new("parallel");
-            command.arg("-j2").arg(program.get_program()).arg("-c").arg("print('{\"stars_detected\": 42}')");
+            command.arg("-j2").arg(program.get_program()).args(program.get_args()).arg("one");
             timed::fed(bench, &mut command, &short)
         });
     Ok(race)
