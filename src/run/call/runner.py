@@ -652,6 +652,10 @@ def where(keys):
     return text if len(text) <= 200 else text[:100] + "..." + text[-100:]
 
 
+# Made once: json.dumps makes one for each call where it is told anything.
+ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
 def as_json(value, name):
     limit = sys.getrecursionlimit()
     try:
@@ -659,9 +663,9 @@ def as_json(value, name):
         sys.setrecursionlimit(limit + 10 * DEEPEST)
         plain = jsonable(value)
         try:
-            return json.dumps(plain, separators=(",", ":"))
+            return ENCODER.encode(plain)
         except ValueError:
-            return with_any_digits(lambda: json.dumps(plain, separators=(",", ":")))
+            return with_any_digits(lambda: ENCODER.encode(plain))
     except Unfit as unfit:
         raise Unfit("%s %s" % (where(unfit.keys) or "what %s returned" % name, unfit)) from None
     finally:
@@ -719,7 +723,7 @@ class Service:
 
     def serve(self):
         for line in self.surroundings.requests:
-            task = json.loads(line)
+            task = json.loads(line.decode())
             try:
                 kind, text = self.answer_to(task)
                 self.surroundings.restore()
