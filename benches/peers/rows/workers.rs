@@ -68,7 +68,7 @@ pub(crate) fn at_once(bench: &Bench) -> Result<Race<'_>> {
     let (tasks, few) = (bench.size(50_000), bench.size(500));
     let (list, short) = (data::list(bench, tasks)?, data::list(bench, few)?);
     let (called, warm, pooled) = (list.clone(), list.clone(), list.clone());
-    let mut race = Race::new([Goal::Rate(CALL, 20_000.0)]);
+    let mut race = Race::new([Goal::Rate(CALL, 10_000.0)]);
     if bench.knows("--call")? {
         race = race.with(CALL, tasks, move || {
             let function = repository("benches/programs/at_once.py:analyze");
