@@ -28,7 +28,8 @@ Example, as the command of 100 containers:
 Then, each with that directory: status (how far), logs --failed (why), resume (the rest), merge";
 
 const EXAMPLES: &str = "\
-Example, as the command of 100 containers:
+Examples, the second as the command of 100 containers:
+  canfar-run -i 'data/*.fits' --call analysis.py:analyze
   canfar-run -i '/arc/projects/sky/*.fits' -o /arc/projects/sky/results -- python analyze.py {}
 While they run and afterwards:
   canfar-run status /arc/projects/sky/results          how far it is, and what to type next
@@ -51,14 +52,14 @@ Placeholders in COMMAND and --shell:
 Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tasks were left or files are missing;
 4 results could not be written; 128+signal when stopped.";
 
-/// Runs one command per input file, in a container that is one of N replicas, and loses nothing.
+/// Runs your script once per file, on one machine or in a hundred containers, and merges the results.
 #[derive(Debug, Parser)]
 #[command(
     name = "canfar-run",
     version,
     styles = STYLES,
     args_conflicts_with_subcommands = true,
-    override_usage = "canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...\n       canfar-run <plan|merge|status|resume|logs|report|reset|completions|man> ...",
+    override_usage = "canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION\n       canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...",
     after_help = EXAMPLE,
     after_long_help = format!("{EXAMPLES}\n\n{MORE_HELP}"),
     max_term_width = 120
@@ -77,7 +78,7 @@ pub struct Cli {
 pub enum Request {
     /// Run this replica's share (the same as no subcommand)
     #[command(
-        override_usage = "canfar-run run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...",
+        override_usage = "canfar-run run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION\n       canfar-run run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...",
         after_help = EXAMPLE,
         after_long_help = format!("{EXAMPLES}\n\n{MORE_HELP}")
     )]

@@ -486,7 +486,7 @@ fn unreplaced(word: &OsStr) -> Option<String> {
 }
 
 fn no_command(inputs: &InputArgs, environment: &Environment) -> String {
-    let mut said = "no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell".to_owned();
+    let mut said = "no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --call or --shell".to_owned();
     if inputs.input.len() > 1 {
         said += "\nAll words after --input are patterns until the next option: put `--` before the command.";
     }

@@ -6,13 +6,13 @@ use super::{all_are_refused, case};
 fn no_command() {
     all_are_refused(&[
         case(&["-i", "data/*.fits", "-o", "out"], "
-canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell
+canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --call or --shell
 "),
         case(&["-i", "data/*.fits", "-o", "out", "--"], "
-canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell
+canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --call or --shell
 "),
         case(&["-o", "out", "-i", "data/*.fits", "python", "analyze.py"], "
-canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell
+canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --call or --shell
 All words after --input are patterns until the next option: put `--` before the command.
 "),
         case(&["-i", "data/*.fits", "-o", "out", "--", ""], "
@@ -101,7 +101,7 @@ canfar-run: error: --results-dir out/$(REPLICA_COUNT): `~` and variables mean so
 canfar-run: error: --results-dir ~/results: `~` and variables mean something to a shell only, and none has seen this: write the whole path, such as /arc/projects/... (the platform replaces $(NAME) on a launch line, but only where the container has a variable of that name)
 "),
         case(&["-i", "data/*.fits", "-o", "out"], "
-canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell
+canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --call or --shell
 If it was in --env CANFAR_RUN_SHELL=...: a value with a `=` in it does not arrive at all; put it into a job file (shell = '...').
 ").env("skaha_sessionid", "abc"),
         case(&["-i", "data/*.fits", "-o", "out"], "

@@ -132,8 +132,8 @@ canfar-run: error: unexpected argument '--job' found
   tip: a similar argument exists: '--jobs'
   tip: to pass '--job' as a value, use '-- --job'
 
-Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|status|resume|logs|report|reset|completions|man> ...
+Usage: canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION
+       canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
 
 For more information, try '--help'.
 "),
@@ -143,8 +143,8 @@ canfar-run: error: unexpected argument '--input-files' found
   tip: a similar argument exists: '--input'
   tip: to pass '--input-files' as a value, use '-- --input-files'
 
-Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|status|resume|logs|report|reset|completions|man> ...
+Usage: canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION
+       canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
 
 For more information, try '--help'.
 "),
@@ -156,8 +156,8 @@ For more information, try '--help'.
         case(&["--jobs", "1", "--jobs", "2", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: the argument '--jobs <N|auto>' cannot be used multiple times
 
-Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|status|resume|logs|report|reset|completions|man> ...
+Usage: canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION
+       canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
 
 For more information, try '--help'.
 "),
@@ -165,7 +165,7 @@ For more information, try '--help'.
 canfar-run: error: --verbose and --quiet contradict each other: give one of them
 "),
         case(&[], "
-canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --shell
+canfar-run: error: no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --call or --shell
 "),
         case(&["--timeout", "1e30", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: invalid value '1e30' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
@@ -181,8 +181,8 @@ canfar-run: error: there is no subcommand "python", only run, plan, merge, statu
         case(&["--jobs", "2", "run", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: unexpected argument 'run' found
 
-Usage: canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-       canfar-run <plan|merge|status|resume|logs|report|reset|completions|man> ...
+Usage: canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION
+       canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
 
 For more information, try '--help'.
 "),
