@@ -60,7 +60,7 @@ pub struct StatusArgs {
     /// Wait until nobody is at work: exits 0 if the run is complete, 1 if some files failed, 3 if files are left
     #[arg(long)]
     pub wait: bool,
-    /// As one JSON object (with --watch one a line)
+    /// As one JSON object (with --watch one per line)
     #[arg(long)]
     pub json: bool,
     /// Colours

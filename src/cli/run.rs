@@ -49,7 +49,7 @@ pub struct InputArgs {
     /// results directory has one]
     #[arg(short, long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::AnyPath)]
     pub input: Vec<OsString>,
-    /// Entries of a list, one a line, exactly as they are (`-` is stdin)
+    /// Entries of a list, one per line, exactly as they are (`-` is stdin)
     ///
     /// In the order given, repeats once; they need not be files. Blank lines are skipped. A relative entry means the folder
     /// where the run was begun: there its tasks start, in every launch. [default: none]
@@ -231,7 +231,7 @@ pub struct RunArgs {
     pub messages: MessageArgs,
     /// Print the commands and stop; writes nothing
     ///
-    /// Shell-quoted, one a line: those of this replica's share, after `resume` only what would be run again or for the
+    /// Shell-quoted, one per line: those of this replica's share, after `resume` only what would be run again or for the
     /// first time. [default: false]
     #[arg(short = 'n', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Messages")]
     pub dry_run: Option<bool>,
