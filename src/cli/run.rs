@@ -135,18 +135,18 @@ pub struct TaskArgs {
     /// A Python function in place of COMMAND, called once per file
     ///
     /// FILE.py:FUNCTION, or PACKAGE.MODULE:FUNCTION for one that can be imported. It gets the path, and what it returns is
-    /// the result; an exception fails the task. Its file is looked for where the run was begun, imported once a job, and
-    /// what is printed is log. Parameters without a default that are called `index` or `tmpdir` get these. [default: none]
+    /// the result; an exception fails the task. Its file is looked for where the run was begun, imported once per job slot,
+    /// and what is printed is log. Parameters without a default that are called `index` or `tmpdir` get these. [default: none]
     #[arg(long, value_name = "FILE.py:FUNCTION", value_parser = call_target())]
     pub call: Option<CallTarget>,
     /// The Python for --call [default: python3]
     #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::CommandName, hide_short_help = true)]
     pub python: Option<OsString>,
-    /// COMMAND stays and gets files as lines of JSON [default: false]
+    /// Keep COMMAND running; send it files as JSON lines [default: false]
     ///
-    /// It is started once a job. For each task it reads one line from standard input, {"path": ..., "index": ..., "attempt": ..., "tmpdir":
-    /// ...}, and answers with one line on standard output: a JSON object, which is the result, or {"error": "..."}. Other
-    /// lines are its log. It ends when its input does.
+    /// It is started once per job slot. For each task it reads one line from standard input, {"path": ..., "index": ...,
+    /// "attempt": ..., "tmpdir": ...}, and answers with one line on standard output: a JSON object, which is the result, or
+    /// {"error": "..."}. Other lines are its log. It ends when its input does.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch)]
     pub worker: Option<bool>,
     /// Start a worker afresh after so many tasks [default: never]

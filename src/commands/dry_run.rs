@@ -152,15 +152,15 @@ fn check_shutdown(stop: &Shutdown) -> anyhow::Result<()> {
 }
 
 fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
-    let what = match &config.manner {
-        ExecMode::Own => "command",
-        ExecMode::Workers { kind: WorkerKind::Command, .. } => "request",
-        ExecMode::Workers { kind: WorkerKind::Function(_), .. } => "call",
+    let (what, done) = match &config.manner {
+        ExecMode::Own => ("command", "run"),
+        ExecMode::Workers { kind: WorkerKind::Command, .. } => ("request", "made"),
+        ExecMode::Workers { kind: WorkerKind::Function(_), .. } => ("call", "made"),
     };
     console.say(
         Verbosity::Normal,
         Tone::Plain,
-        &format!("{replica}: {} would be run; nothing was", units::count(printed, what)),
+        &format!("{replica}: {} would be {done}; nothing was", units::count(printed, what)),
     );
 }
 

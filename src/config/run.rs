@@ -423,9 +423,7 @@ fn call_of(target: &CallTarget, tasks: &TaskArgs) -> anyhow::Result<(TaskCommand
         (None, None) => is_worker(tasks).then(|| "--worker".to_owned()),
     };
     if let Some(other) = other {
-        bail!(
-            "--call {target} and {other} contradict each other: each says what is done for a file. Give one of them"
-        );
+        bail!("--call {target} can't be combined with {other}: give one of them");
     }
     let python = tasks.python.clone().unwrap_or(CallCommand::PYTHON.into());
     let template = Template::of_worker(std::slice::from_ref(&python)).context("in --python")?;

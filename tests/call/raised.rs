@@ -39,7 +39,7 @@ def analyze(path, index):
         "SystemExit: analyze called sys.exit(0) instead of returning",
         "SystemExit: analyze called sys.exit('no stars') instead of returning",
         "KeyboardInterrupt",
-        "Mute: (its text can't be had: Mute.__str__ failed)",
+        "Mute: (its message can't be shown: Mute.__str__ failed)",
         "AssertionError",
         "SyntaxError: invalid syntax (<string>, line 1)",
         "ZeroDivisionError: division by zero",
@@ -73,6 +73,19 @@ def analyze(path, index):
         "{chained}"
     );
     assert!(log(&dir, "3").contains("ValueError: first line\nsecond line\n"));
+}
+
+#[test]
+fn an_exception_is_the_reason_however_small_results_are_to_be() {
+    let dir = Dir::with_inputs(3);
+    let source = by_index(&["raise ValueError('no header')", "return 1", "return 'x' * 30"]);
+    launch(&dir, &["-j", "1", "--max-result", "20", "--max-failures", "none"], &source).run().exits(1);
+    let [(_, _, _, raised), (_, _, too_large, _)] = failed(&dir, 1).try_into().unwrap();
+    assert_eq!(raised, "ValueError: no header");
+    assert!(
+        too_large.starts_with("what analyze returned is larger than --max-result (32 bytes"),
+        "{too_large}"
+    );
 }
 
 #[test]

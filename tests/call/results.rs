@@ -115,7 +115,7 @@ fn what_it_can_not_say_fails_that_task_and_names_the_key_and_what_to_write() {
             "stars[1].flux is a complex number: return its .real and .imag apart",
         ),
         ("{1}", "what analyze returned is a set, which has no order: return sorted(...) or list(...)"),
-        ("{'a b': b'x'}", "[\"a b\"] is bytes: return a text (.decode()) or a list of numbers"),
+        ("{'a b': b'x'}", "[\"a b\"] is bytes: return a string (.decode()) or a list of numbers"),
         ("{'a': {'b': range(3)}}", "a.b is a range: return list(...)"),
         ("(n for n in [1])", "what analyze returned is a generator: return list(...)"),
         ("{'a': loop}", "a.again[0] is circular: it is in itself"),
@@ -126,13 +126,13 @@ fn what_it_can_not_say_fails_that_task_and_names_the_key_and_what_to_write() {
                 text[text.len() - 100..].to_owned()
             }),
         ),
-        ("{1: 'a', '1': 'b'}", "what analyze returned has two keys that are \"1\" in JSON"),
-        ("{'m': {(1, 2): 0}}", "m has a key that is a tuple: (1, 2); keys are texts"),
+        ("{1: 'a', '1': 'b'}", "what analyze returned has two keys that become \"1\" in JSON"),
+        ("{'m': {(1, 2): 0}}", "m has a key that is a tuple: (1, 2); keys must be strings"),
         ("{'d': decimal.Decimal(1)}", "d is a decimal.Decimal: return float(...) or str(...)"),
         ("{'f': len}", "f is the function `len` itself: call it"),
         ("{'f': Star}", "f is the class `Star` itself: call it"),
         ("ValueError('x')", "what analyze returned is an exception: raise it, or return str(...)"),
-        ("[object()]", "[0] is an object; make numbers, texts, lists and dicts of it"),
+        ("[object()]", "[0] is an object: convert it to numbers, strings, lists or dicts"),
         ("{'canfar_run': 1}", "analyze returned the key \"canfar_run\", which is canfar-run's own"),
         (
             "'x' * 200000",
@@ -153,7 +153,7 @@ fn values_of_numpy_astropy_and_pandas_become_plain_ones_or_say_why_not() {
     if !require(Component::Python("numpy, astropy, pandas")) {
         return;
     }
-    let imports = "import numpy as np, pandas as pd\nimport astropy.units as u\nfrom astropy.table import Table, Column";
+    let imports = "import numpy as np, pandas as pd\nimport astropy.units as u\nfrom astropy.coordinates import SkyCoord\nfrom astropy.table import Table, Column\nfrom astropy.time import Time";
     let good = [
         ("np.float32(0.5)", json!(0.5)),
         ("np.int64(7)", json!(7)),
@@ -192,7 +192,15 @@ fn values_of_numpy_astropy_and_pandas_become_plain_ones_or_say_why_not() {
             "pd.DataFrame({'a': [1]})",
             "what analyze returned is a pandas.DataFrame: return .to_dict('records')",
         ),
-        ("{'b': np.array([b'x'])}", "b[0] is bytes: return a text (.decode()) or a list of numbers"),
+        (
+            "pd.DataFrame({'unit': ['Jy'], 'value': [1]})",
+            "what analyze returned is a pandas.DataFrame: return .to_dict('records')",
+        ),
+        ("{'t': Time('2026-01-02')}", "t is an astropy.Time: return .isot, .mjd or .jd"),
+        ("{'t': Time('2026-01-02') - Time('2026-01-01')}", "t is an astropy.TimeDelta: return .sec or .jd"),
+        ("{'c': SkyCoord(1, 2, unit='deg')}", "c is an astropy.SkyCoord: return .ra.deg and .dec.deg"),
+        ("{'s': np.timedelta64(5)}", "s is a numpy.timedelta64 without a unit of time: return .astype(int)"),
+        ("{'b': np.array([b'x'])}", "b[0] is bytes: return a string (.decode()) or a list of numbers"),
     ];
     let expressions: Vec<&str> =
         good.iter().map(|(text, _)| *text).chain(bad.iter().map(|(text, _)| *text)).collect();

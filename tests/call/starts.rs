@@ -102,7 +102,7 @@ fn a_dry_run_shows_the_calls() {
         .run()
         .exits(0)
         .prints(&shown)
-        .says("2 calls would be run");
+        .says("2 calls would be made");
     assert!(!dir.exists("out"));
 }
 

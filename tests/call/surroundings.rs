@@ -71,6 +71,41 @@ if __name__ == '__main__':
 }
 
 #[test]
+fn a_pool_finds_a_file_whose_name_has_a_dot_in_it() {
+    let dir = Dir::with_inputs(1);
+    let source = "
+import multiprocessing, os
+def place(number): return os.path.basename(__file__)
+def analyze(path):
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        return dict(n=pool.map_async(place, [1]).get(20))
+";
+    dir.write("analysis.v1.py", source);
+    super::call(&dir, "analysis.v1.py:analyze").run().exits(0);
+    assert_eq!(values(&dir, "n"), [serde_json::json!(["analysis.v1.py"])]);
+}
+
+#[test]
+fn a_module_and_a_function_may_wrap_the_streams_anew() {
+    let dir = Dir::with_inputs(3);
+    let again = "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')\n";
+    let ended = launch(&dir, &[], &format!("{again}def analyse(path): return 1\n")).run().exits(2);
+    ended.says("analysis.py has no `analyze`; did you mean `analyse`?");
+    let steps = [
+        "print('one'); raise ValueError('no')",
+        "sys.stdout = open(1, 'w', closefd=False); sys.stderr.detach(); print('two')",
+        "print('three'); print('and', file=sys.stderr); sys.stdin.detach()",
+    ];
+    let source = format!("{again}{}", by_index(&steps));
+    launch(&dir, &["-j", "1", "--logs", "all", "--max-failures", "none"], &source).run().exits(1);
+    assert_eq!((values(&dir, "n"), processes(&dir)), (vec![1.into(), 2.into()], 1));
+    assert_eq!(failed(&dir, 1)[0].3, "ValueError: no");
+    for (task, said) in [("0", "one\n"), ("1", "two\n"), ("2", "three\nand\n")] {
+        assert!(log(&dir, task).contains(said), "{task}: {}", log(&dir, task));
+    }
+}
+
+#[test]
 fn at_the_end_it_exits_as_programs_do_and_waits_for_no_thread() {
     for (thread, more) in
         [("", "atexit"), ("threading.Thread(target=time.sleep, args=(1000,)).start()", "atexit")]

@@ -77,11 +77,11 @@ const TARGETS: &[(&str, &str)] = &[
     ),
     (
         "package.stars:analyze",
-        "canfar-run: error: --call package.stars:analyze: there is no module package.stars, neither in DIR, where the run was begun, nor among those of PYTHON",
+        "canfar-run: error: --call package.stars:analyze: there is no module package.stars in DIR (where the run was begun) or installed for PYTHON",
     ),
     (
         "nosuch.stars:analyze",
-        "canfar-run: error: --call nosuch.stars:analyze: there is no module nosuch, neither in DIR, where the run was begun, nor among those of PYTHON",
+        "canfar-run: error: --call nosuch.stars:analyze: there is no module nosuch in DIR (where the run was begun) or installed for PYTHON",
     ),
     (
         "dynamic.py:analyze",
@@ -117,7 +117,7 @@ const TARGETS: &[(&str, &str)] = &[
     ),
     (
         "analysis.py:later",
-        "canfar-run: error: --call analysis.py:later: `later` is an async function, which nobody awaits: write a `def` that calls it with asyncio.run(...)",
+        "canfar-run: error: --call analysis.py:later: `later` is an async function: write a `def` that calls it with asyncio.run(...)",
     ),
     (
         "analysis.py:generator",
@@ -193,15 +193,15 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["--", "python3", "analysis.py"],
-        "canfar-run: error: --call analysis.py:analyze and a command (python3 ...) contradict each other: each says what is done for a file. Give one of them",
+        "canfar-run: error: --call analysis.py:analyze can't be combined with a command (python3 ...): give one of them",
     ),
     (
         &["--shell", "true"],
-        "canfar-run: error: --call analysis.py:analyze and --shell contradict each other: each says what is done for a file. Give one of them",
+        "canfar-run: error: --call analysis.py:analyze can't be combined with --shell: give one of them",
     ),
     (
         &["--worker"],
-        "canfar-run: error: --call analysis.py:analyze and --worker contradict each other: each says what is done for a file. Give one of them",
+        "canfar-run: error: --call analysis.py:analyze can't be combined with --worker: give one of them",
     ),
     (
         &["--result", "text"],

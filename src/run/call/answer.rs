@@ -7,9 +7,12 @@ use crate::run::worker::{AnswerLimits, TaskAnswer};
 /// How much longer than the result an answer is, bytes: `{"ok":` and `}` with a line end.
 const FRAME: u64 = 8;
 
+/// How long an answer may be however small results are to be, bytes: it may say why there is none.
+const LEAST: u64 = 16 * 1024;
+
 /// How large an answer may be, for results of so many bytes.
 pub(in crate::run) fn answer_limits(max_result: u64) -> AnswerLimits {
-    AnswerLimits { bytes: max_result.saturating_add(FRAME), depth: MAX_DEPTH + 1 }
+    AnswerLimits { bytes: max_result.saturating_add(FRAME).max(LEAST), depth: MAX_DEPTH + 1 }
 }
 
 /// Reads an answer, in which NaN and Infinity were counted; `None` for what is none.

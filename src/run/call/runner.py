@@ -39,6 +39,7 @@ OURS = "<canfar-run>"
 DEEPEST = 1000
 LONGEST_REASON = 500
 MOST_SIGNALS = 20
+STUBS = []
 
 
 class Refused(Exception):
@@ -76,6 +77,15 @@ def text_stream(descriptor, mode):
     return open(descriptor, mode, buffering=1 if mode == "w" else -1, errors="backslashreplace", closefd=False)
 
 
+def is_usable(stream):
+    """Whether it is there, and neither closed nor detached; what was written to it has gone out then."""
+    try:
+        stream.flush()
+        return True
+    except (AttributeError, ValueError):
+        return False
+
+
 def flush_c():
     """What C code printed lies in a buffer of its own, which can be reached where ctypes is in use already."""
     if "ctypes" in sys.modules:
@@ -100,7 +110,6 @@ class Surroundings:
         self.nothing = os.open(os.devnull, os.O_RDWR)
         self.streams = {}
         self.restore_streams()
-        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
         if "PYTHONFAULTHANDLER" not in os.environ:
             faulthandler.enable(self.log)
             # Whoever is stopped for its time says where it was; children that are ended have nothing to say.
@@ -143,12 +152,12 @@ class Surroundings:
         os.dup2(self.log, 1)
         os.dup2(self.log, 2)
         for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-            stream = self.streams.get(name)
-            if stream is None or stream.closed:
-                stream = self.streams[name] = text_stream(descriptor, mode)
-            setattr(sys, name, stream)
-            if mode == "w":
-                stream.flush()
+            # What the user's code wrapped around it goes with this, and may close it.
+            setattr(sys, name, self.streams.get(name))
+            if not is_usable(getattr(sys, name)):
+                self.streams[name] = text_stream(descriptor, mode)
+                setattr(sys, name, self.streams[name])
+                setattr(sys, "__%s__" % name, self.streams[name])
         flush_c()
 
     def say(self, text):
@@ -174,7 +183,7 @@ def safe_str(value):
     try:
         return str(value)
     except Exception:
-        return "(its text can't be had: %s.__str__ failed)" % type(value).__name__
+        return "(its message can't be shown: %s.__str__ failed)" % type(value).__name__
 
 
 def in_one_line(text):
@@ -228,6 +237,8 @@ def load(file, name, folder):
     if sys.path and sys.path[0] == "":
         del sys.path[0]
     sys.path.insert(0, os.path.dirname(file) if file else folder)
+    if file and "." in name:
+        name = importable(file, name)
     try:
         if not file:
             return importlib.import_module(name)
@@ -255,13 +266,30 @@ def load(file, name, folder):
     except ModuleNotFoundError as error:
         if not file and is_of_module(name, error.name):
             raise Refused(
-                "there is no module %s, neither in %s, where the run was begun, nor among those of %s"
+                "there is no module %s in %s (where the run was begun) or installed for %s"
                 % (error.name, folder, sys.executable)
             ) from None
         hint = ". Is it installed for %s? --python names another Python" % sys.executable
         raise refused_import(error, file, hint) from None
     except BaseException as error:
         raise refused_import(error, file) from None
+
+
+def importable(file, name):
+    """Another name for the module in a file whose own has a dot in it, under which pools of processes can import it, too."""
+    import tempfile
+
+    name = name.replace(".", "_") + "_py"
+    try:
+        folder = tempfile.TemporaryDirectory()
+        with open(os.path.join(folder.name, name + ".py"), "w") as stub:
+            stub.write('__file__ = %s\nexec(compile(open(__file__, "rb").read(), __file__, "exec"))\n' % ascii(file))
+    except OSError as error:
+        raise Refused("its name has a dot, and no temporary folder helps (%s): rename it %s.py" % (error, name)) from None
+    # It goes at the end of this process.
+    STUBS.append(folder)
+    sys.path.append(folder.name)
+    return name
 
 
 def exit_code(error):
@@ -344,9 +372,7 @@ def check_kind(function, name):
         raise Refused("`%s` is %s, not a function" % (name, article(type_name(function))))
     bare = bare_function(function)
     if inspect.iscoroutinefunction(bare):
-        raise Refused(
-            "`%s` is an async function, which nobody awaits: write a `def` that calls it with asyncio.run(...)" % name
-        )
+        raise Refused("`%s` is an async function: write a `def` that calls it with asyncio.run(...)" % name)
     if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
         raise Refused("`%s` yields instead of returning: write a function that returns one result" % name)
 
@@ -445,7 +471,7 @@ def path_of(task):
 
 PLAIN = frozenset((str, int, float, bool, type(None)))
 MICROSECOND = datetime.timedelta(microseconds=1)
-FURTHER = "; make numbers, texts, lists and dicts of it"
+FURTHER = ": convert it to numbers, strings, lists or dicts"
 
 
 def jsonable(value, around=()):
@@ -502,7 +528,7 @@ def members(items, around):
     for key, value in items:
         name = key if type(key) is str else key_text(key)
         if name in made:
-            raise Unfit("has two keys that are %s in JSON" % json.dumps(name))
+            raise Unfit("has two keys that become %s in JSON" % json.dumps(name))
         try:
             made[name] = jsonable(value, around)
         except Unfit as unfit:
@@ -525,12 +551,12 @@ def key_text(key):
         return os.fsdecode(os.fspath(key))
     if isinstance(key, (datetime.date, datetime.time)):
         return key.isoformat()
-    raise Unfit("has a key that is %s: %s; keys are texts" % (article(type_name(key)), in_one_line(repr(key))))
+    raise Unfit("has a key that is %s: %s; keys must be strings" % (article(type_name(key)), in_one_line(repr(key))))
 
 
 def of_library(value, around):
     """What has a way of its own to become something simple."""
-    unit = getattr(value, "unit", None)
+    unit = None if is_table(value) else getattr(value, "unit", None)
     if unit is not None and hasattr(value, "value"):
         raise Unfit(
             "is %s in %s, and JSON has no units: return .value, or .to_value(...)"
@@ -563,6 +589,11 @@ def of_library(value, around):
     return jsonable(simple, around + (id(value),))
 
 
+def is_table(value):
+    """Whether it is a table of pandas or the like, whose columns are attributes of any name."""
+    return hasattr(value, "to_dict") and hasattr(value, "columns")
+
+
 def of_rows(value, names):
     """Rows with named columns, as objects."""
     if getattr(value, "shape", ()) == ():
@@ -571,7 +602,7 @@ def of_rows(value, names):
 
 
 def of_times(value, dtype):
-    """numpy's times as ISO texts."""
+    """numpy's times as ISO strings."""
     if dtype.kind == "M":
         texts = value.astype(str).tolist()
         return without_nat(texts)
@@ -580,7 +611,11 @@ def of_times(value, dtype):
     unit, many = numpy.datetime_data(dtype)
 
     def text(count):
-        return None if count == -(2**63) else iso_duration(count * many, unit)
+        if count == -(2**63):
+            return None
+        if unit == "generic":
+            raise Unfit("is %s without a unit of time: return .astype(int)" % article(type_name(value)))
+        return iso_duration(count * many, unit)
 
     return each(text, value.astype("int64").tolist())
 
@@ -608,19 +643,28 @@ def iso_duration(count, unit):
     return "%sPT%d%s" % (sign, count, unit.upper())
 
 
+ADVICE = {
+    "astropy.Time": ".isot, .mjd or .jd",
+    "astropy.TimeDelta": ".sec or .jd",
+    "astropy.SkyCoord": ".ra.deg and .dec.deg",
+}
+
+
 def described(value):
     """What a value is that can't become JSON, and what to return in its place."""
     kind = type_name(value)
     if isinstance(value, (set, frozenset)):
         return "a set, which has no order: return sorted(...) or list(...)"
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return "bytes: return a text (.decode()) or a list of numbers"
+        return "bytes: return a string (.decode()) or a list of numbers"
     if isinstance(value, complex):
         return "a complex number: return its .real and .imag apart"
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+    if is_table(value):
         return article(kind) + ": return .to_dict('records')"
+    if kind in ADVICE:
+        return "%s: return %s" % (article(kind), ADVICE[kind])
     if inspect.iscoroutine(value):
-        return "a coroutine that nobody awaited: call it with asyncio.run(...)"
+        return "a coroutine: call it with asyncio.run(...)"
     if isinstance(value, (collections.abc.Iterator, range, collections.abc.KeysView, collections.abc.ValuesView)):
         return article(kind) + ": return list(...)"
     if isinstance(value, BaseException):

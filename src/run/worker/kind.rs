@@ -48,7 +48,9 @@ impl WorkerKind {
                     TaskAnswer::Refused { why: format!("--call {target}: {why}"), is_broken }
                 }
                 Some(answer) => answer,
-                None => TaskAnswer::Unfit(format!("{} wrote what is no answer", self.name())),
+                None => {
+                    TaskAnswer::Unfit(format!("unexpected output in place of an answer from {}", self.name()))
+                }
             },
         }
     }
