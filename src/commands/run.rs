@@ -23,8 +23,8 @@ use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
 use crate::record::inputs::{InputList, Origin};
-use crate::report::launch::{LaunchSummary, say_printed};
-use crate::run::call::{CallRefusal, Preflight};
+use crate::report::launch::LaunchSummary;
+use crate::run::call::Preflight;
 use crate::run::execute::WorkFolder;
 use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone, Verbosity};
@@ -129,7 +129,7 @@ fn live(
     } else {
         // No run is begun of what can't be run.
         let config = config.clone().with_program()?;
-        check_call(&config, console, stop)?;
+        check_call(&config, stop)?;
         let (origin, rules) = (origin(&config), config.listing_rules());
         let made =
             listing::adopt_or_publish(&layout, origin.as_ref(), rules, &me, config.heartbeat, &listener)?;
@@ -158,8 +158,8 @@ fn live(
     Ok(ended.told(config.json, console, out))
 }
 
-/// Refuses a function that can't be called, and shows what Python printed of that.
-fn check_call(config: &RunConfig, console: &Console, stop: &Shutdown) -> anyhow::Result<()> {
+/// Refuses a function that can't be called.
+fn check_call(config: &RunConfig, stop: &Shutdown) -> anyhow::Result<()> {
     let (Some(call), Some(program)) = (config.call(), &config.program) else { return Ok(()) };
     let preflight = Preflight {
         program,
@@ -168,17 +168,11 @@ fn check_call(config: &RunConfig, console: &Console, stop: &Shutdown) -> anyhow:
             WorkFolder::Fixed(folder) => Some(folder),
             WorkFolder::Inherited | WorkFolder::Task => None,
         },
-        limits: config.limits,
         tmp: config.scratch.first().map_or(Path::new("/tmp"), PathBuf::as_path),
     };
-    match preflight.load(call, stop) {
-        Ok(()) => Ok(()),
-        Err(None) => bail!("nothing was done yet"),
-        Err(Some(CallRefusal { why, printed })) => {
-            say_printed(&printed, console);
-            bail!(why)
-        }
-    }
+    let refusal = preflight.refusal(call, stop);
+    anyhow::ensure!(stop.signal().is_none(), "nothing was done yet");
+    refusal.map_or(Ok(()), |why| bail!(why))
 }
 
 /// Patterns may match nothing and did.

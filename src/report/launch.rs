@@ -173,7 +173,8 @@ impl Observer for LaunchReport<'_> {
     }
 
     fn import_failed(&self, printed: &str) {
-        say_printed(printed, self.console);
+        let lines: Vec<String> = printed.trim_end().lines().map(units::printable).collect();
+        self.console.say(Verbosity::Quiet, Tone::Plain, &lines.join("\n"));
     }
 
     fn short_of_threads(&self, threads: usize) {
@@ -231,14 +232,6 @@ pub struct LaunchSummary {
     pub results_dir: String,
     /// What the process exits with.
     pub exit: i32,
-}
-
-/// What a program printed, line by line, without what could command the terminal.
-pub fn say_printed(printed: &str, console: &Console) {
-    let lines: Vec<String> = printed.trim_end().lines().map(units::printable).collect();
-    if !lines.is_empty() {
-        console.say(Verbosity::Quiet, Tone::Plain, &lines.join("\n"));
-    }
 }
 
 /// Says the closing summary.

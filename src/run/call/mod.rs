@@ -13,7 +13,7 @@ use crate::model::call_target::{CallPlace, CallTarget};
 use crate::units;
 
 pub(super) use answer::{answer_limits, read_answer};
-pub use preflight::{CallRefusal, Preflight};
+pub use preflight::Preflight;
 
 /// Runs on any Python, and hands over to the other.
 const BOOT: &str = include_str!("boot.py");

@@ -1,13 +1,14 @@
-//! Loads a function before its run is begun, so that a mistake in its name, its module or its parameters leaves nothing
-//! behind that the next try would have to agree with.
+//! Looks at a function before its run is begun, so that a mistake in its name, its module or its parameters leaves nothing
+//! behind that the next try would have to agree with. No code of the user's runs: what only importing can tell comes later.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::json::{self, MAX_DEPTH};
 use crate::model::quarantine::SeenUsage;
 use crate::process::capture::Capture;
-use crate::process::child::{self, Finished, Spec};
+use crate::process::child::{self, Spec};
 use crate::process::descendants::TASK_ID;
 use crate::process::registry::ProcessRegistry;
 use crate::process::shutdown::Shutdown;
@@ -16,10 +17,16 @@ use crate::process::supervisor::AttemptLimits;
 use crate::record::item::TaskResult;
 use crate::run::call::{PythonCall, read_answer};
 use crate::run::environment::TaskEnvironment;
-use crate::run::verdict;
 use crate::run::worker::TaskAnswer;
 
-/// How a function is loaded: as its workers will load it.
+/// A look takes a fraction of a second. Storage that stands still is not to hold up a run for it.
+const LIMITS: AttemptLimits =
+    AttemptLimits { timeout: Some(Duration::from_secs(30)), grace: Duration::from_secs(1) };
+
+/// At most so much of the output is read, bytes: the end.
+const READ: usize = 64 * 1024;
+
+/// What looks at a function: the Python that its workers will have.
 #[derive(Debug)]
 pub struct Preflight<'a> {
     /// The Python.
@@ -28,72 +35,29 @@ pub struct Preflight<'a> {
     pub environment: &'a TaskEnvironment,
     /// The tasks' working directory, where that is not ours.
     pub folder: Option<&'a Path>,
-    /// Limits of an attempt, of which the time limit is not for this.
-    pub limits: AttemptLimits,
     /// Where output goes that is too long for memory.
     pub tmp: &'a Path,
 }
 
-/// Why a function can't be called.
-#[derive(Debug)]
-pub struct CallRefusal {
-    /// In one line.
-    pub why: String,
-    /// What Python printed, where that says more.
-    pub printed: String,
-}
-
-/// So much of what is printed is shown, bytes: the end.
-const SHOWN: usize = 8192;
-
 impl Preflight<'_> {
-    /// Loads the function, and ends that Python again.
-    ///
-    /// # Errors
-    /// The refusal, or `None` when this process was told to stop meanwhile.
-    pub fn load(&self, call: &PythonCall, stop: &Shutdown) -> Result<(), Option<CallRefusal>> {
-        let (mut stdout, mut stderr) = (Capture::new(self.tmp), Capture::new(self.tmp));
-        let refusal = |why: String, printed| {
-            Err(Some(CallRefusal { why: format!("--call {}: {why}", call.target), printed }))
+    /// Why the function can't be called, in one line; `None` where nothing speaks against it.
+    pub fn refusal(&self, call: &PythonCall, stop: &Shutdown) -> Option<String> {
+        let mut stdout = Capture::new(self.tmp);
+        let why = match self.look(call, stop, &mut stdout) {
+            Err(SpawnError::Impossible(error)) => format!("can't start {}: {error}", self.program.display()),
+            // The tasks wait for a shortage to pass.
+            Err(SpawnError::Short(_)) => return None,
+            Ok(()) => refusal_in(&stdout.tail(READ).ok()?)?,
         };
-        let finished = match self.python(call, stop, &mut stdout, &mut stderr) {
-            Ok(finished) => finished,
-            // The tasks wait for that to pass.
-            Err(SpawnError::Short(_)) => return Ok(()),
-            Err(SpawnError::Impossible(error)) => {
-                return refusal(format!("can't start {}: {error}", self.program.display()), String::new());
-            }
-        };
-        if stop.signal().is_some() {
-            return Err(None);
-        }
-        let mut printed = || String::from_utf8_lossy(&stderr.tail(SHOWN).unwrap_or_default()).into_owned();
-        if let Some(TaskAnswer::Refused { why, is_broken }) = answer_in(&mut stdout) {
-            return refusal(why, if is_broken { printed() } else { String::new() });
-        }
-        match verdict::failure(&finished, self.limits) {
-            None => Ok(()),
-            Some(failure) => {
-                let how = failure.message;
-                refusal(
-                    format!("its Python ended ({how}) before it had imported {}", call.target.place),
-                    printed(),
-                )
-            }
-        }
+        Some(format!("--call {}: {why}", call.target))
     }
 
-    fn python(
-        &self,
-        call: &PythonCall,
-        stop: &Shutdown,
-        stdout: &mut Capture,
-        stderr: &mut Capture,
-    ) -> Result<Finished, SpawnError> {
+    fn look(&self, call: &PythonCall, stop: &Shutdown, stdout: &mut Capture) -> Result<(), SpawnError> {
         let spawner = Spawner::new()?;
         let registry = ProcessRegistry::new(None, SeenUsage::default());
-        let argv = call.argv(self.program.as_os_str(), 0);
-        let id = self.environment.task_id(&format!("load.{:016x}", fastrand::u64(..)));
+        let mut argv = call.argv(self.program.as_os_str(), 0);
+        argv.push(OsString::from("look"));
+        let id = self.environment.task_id(&format!("look.{:016x}", fastrand::u64(..)));
         let common = self.environment.lines(&[TASK_ID]);
         let own: [CString; 1] = [variable(TASK_ID, &id)?];
         let program = Program {
@@ -103,17 +67,21 @@ impl Preflight<'_> {
             folder: self.folder,
             input: None,
         };
-        let limits = AttemptLimits { timeout: None, ..self.limits };
         let registration = registry.register(1);
-        let spec = Spec { spawner: &spawner, program, limits, registration, task_id: OsStr::new(&id) };
-        child::run(&spec, stop, stdout, stderr)
+        let spec =
+            Spec { spawner: &spawner, program, limits: LIMITS, registration, task_id: OsStr::new(&id) };
+        child::run(&spec, stop, stdout, &mut Capture::new(self.tmp)).map(drop)
     }
 }
 
-/// The answer of a Python that was asked nothing; none where it would answer.
-fn answer_in(stdout: &mut Capture) -> Option<TaskAnswer> {
-    let line = stdout.tail(SHOWN).ok()?;
-    let normal = json::normalise(line.trim_ascii(), MAX_DEPTH).ok()?;
-    let non_finite = normal.non_finite as u64;
-    read_answer(&TaskResult { is_object: true, non_finite, json: normal.text.into_owned() })
+/// The refusal in what a Python printed, whatever else is there.
+fn refusal_in(printed: &[u8]) -> Option<String> {
+    let refusal = |line: &[u8]| {
+        let json = json::normalise(line.trim_ascii(), MAX_DEPTH).ok()?.text.into_owned();
+        match read_answer(&TaskResult { is_object: true, non_finite: 0, json })? {
+            TaskAnswer::Refused { why, .. } => Some(why),
+            TaskAnswer::Returned(_) | TaskAnswer::Raised(_) | TaskAnswer::Unfit(_) => None,
+        }
+    };
+    printed.rsplit(|byte| *byte == b'\n').find_map(refusal)
 }

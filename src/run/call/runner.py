@@ -232,11 +232,8 @@ def is_of_module(module, name):
 
 def load(file, name, folder):
     """The user's module: `file`, or else the module of this name, for which is looked in `folder` first."""
-    place = file or name
     sys.argv = [file or name]
-    if sys.path and sys.path[0] == "":
-        del sys.path[0]
-    sys.path.insert(0, os.path.dirname(file) if file else folder)
+    add_folder(file, folder)
     if file and "." in name:
         name = importable(file, name)
     try:
@@ -251,8 +248,7 @@ def load(file, name, folder):
         exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
         return module
     except SyntaxError as error:
-        where = "%s, line %s" % (error.filename, error.lineno) if error.filename else place
-        raise Broken(error, "%s: %s: %s" % (where, type(error).__name__, in_one_line(safe_str(error.msg)))) from None
+        raise bad_syntax(error, file or name) from None
     except SystemExit as error:
         raise Broken(
             error,
@@ -265,14 +261,33 @@ def load(file, name, folder):
         raise refused_import(error, file) from None
     except ModuleNotFoundError as error:
         if not file and is_of_module(name, error.name):
-            raise Refused(
-                "there is no module %s in %s (where the run was begun) or installed for %s"
-                % (error.name, folder, sys.executable)
-            ) from None
-        hint = ". Is it installed for %s? --python names another Python" % sys.executable
-        raise refused_import(error, file, hint) from None
+            raise no_module(error.name, folder) from None
+        raise refused_import(error, file, is_it_installed()) from None
     except BaseException as error:
         raise refused_import(error, file) from None
+
+
+def add_folder(file, folder):
+    """Has modules looked for beside the user's file first, or where the run was begun."""
+    if sys.path and sys.path[0] == "":
+        del sys.path[0]
+    sys.path.insert(0, os.path.dirname(file) if file else folder)
+
+
+def bad_syntax(error, place):
+    where = "%s, line %s" % (error.filename, error.lineno) if error.filename else place
+    return Broken(error, "%s: %s: %s" % (where, type(error).__name__, in_one_line(safe_str(error.msg))))
+
+
+def no_module(name, folder):
+    return Refused(
+        "there is no module %s in %s (where the run was begun) or installed for %s"
+        % (name, folder, sys.executable)
+    )
+
+
+def is_it_installed():
+    return ". Is it installed for %s? --python names another Python" % sys.executable
 
 
 def importable(file, name):
@@ -463,6 +478,144 @@ def value_of(task, name):
 
 def path_of(task):
     return pathlib.Path(value_of(task, "path"))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What can be said of a function without running any code of the user's
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Where one of these is, a module may have names that can't be seen in its text, or find modules in further places.
+MAKES_NAMES = re.compile(rb"\b(globals|locals|vars|exec|eval|setattr|__dict__|__getattr__|modules)\b|import\s+\*")
+MOVES_IMPORTS = re.compile(rb"\bsys\b[^\n]*\bpath\b|addsitedir|importlib|meta_path|path_hooks|\bexec\b|\b__import__\b")
+
+
+def look(file, module, name, folder, known):
+    """Refuses what is certain to be refused once it is imported, and nothing else."""
+    import ast
+
+    add_folder(file, folder)
+    place = file or file_of_module(module, folder)
+    if place is None:
+        return
+    try:
+        with open(place, "rb") as opened:
+            source = opened.read()
+        compile(source, place, "exec", dont_inherit=True)
+        tree = compile(source, place, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    except SyntaxError as error:
+        raise bad_syntax(error, place) from None
+    except OSError as error:
+        raise Refused("it can't be read: %s" % error.strerror) from None
+    if not MOVES_IMPORTS.search(source):
+        look_for_imports(tree, place)
+    if not MAKES_NAMES.search(source):
+        look_for_function(tree, module, name, os.path.basename(file) or module, known)
+
+
+def file_of_module(module, folder):
+    """The text of a module that is to be imported; `None` where only importing it can tell."""
+    root, *parts = module.split(".")
+    try:
+        spec = importlib.util.find_spec(root)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    if spec is None:
+        raise no_module(root, folder)
+    if not parts:
+        return spec.origin if spec.has_location and spec.origin.endswith(".py") else None
+    places = [os.path.join(place, *parts) for place in spec.submodule_search_locations or ()]
+    candidates = [path for place in places for path in (place + ".py", os.path.join(place, "__init__.py"))]
+    return next(filter(os.path.isfile, candidates), None)
+
+
+def look_for_imports(tree, place):
+    """Refuses modules that are not installed, as far as nothing but installed ones was imported before."""
+    import ast
+
+    own = os.path.join(os.path.realpath(sys.path[0]), "")
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            names = [one.name for one in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and not statement.level:
+            names = [statement.module]
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue
+        else:
+            return
+        for root in [one.partition(".")[0] for one in names]:
+            try:
+                spec = importlib.util.find_spec(root)
+            except (ImportError, AttributeError, ValueError):
+                return
+            if spec is None:
+                raise Refused(
+                    "importing it fails with ModuleNotFoundError: No module named %r (%s, line %d)%s"
+                    % (root, place, statement.lineno, is_it_installed())
+                )
+            is_installed = not os.path.realpath(spec.origin).startswith(own) if spec.has_location else spec.origin
+            if not is_installed:
+                return
+
+
+def look_for_function(tree, module, name, place, known):
+    import ast
+
+    names = [one for statement in tree.body for one in names_bound_by(statement, ast)]
+    names += [one for node in ast.walk(tree) if isinstance(node, ast.Global) for one in node.names]
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    definitions = {node.name: node for node in tree.body if isinstance(node, functions + (ast.ClassDef,))}
+    # What a decorator makes of a function can't be seen.
+    is_plain = names.count(name) == 1 and name in [
+        node.name for node in tree.body if isinstance(node, functions) and not node.decorator_list
+    ]
+    stubs = type(sys)(module)
+    for node in definitions.values():
+        is_function = isinstance(node, functions)
+        stub = stub_of(node, module, ast) if is_function else type(node.name, (), {"__module__": module})
+        setattr(stubs, node.name, stub)
+    if name.partition(".")[0] not in names:
+        find(stubs, name, place)
+    if is_plain:
+        check_kind(getattr(stubs, name), name)
+        caller(getattr(stubs, name), name, known)
+
+
+def names_bound_by(node, ast):
+    """The names that a statement outside of functions gives the module."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, ast.alias):
+        return [node.asname or node.name.partition(".")[0]]
+    if isinstance(node, ast.Name):
+        return [node.id] if isinstance(node.ctx, ast.Store) else []
+    # Of `except`, `match` and what later Pythons may have.
+    own = [getattr(node, field, None) for field in ("name", "rest")]
+    inner = [one for child in ast.iter_child_nodes(node) for one in names_bound_by(child, ast)]
+    return [one for one in own if isinstance(one, str)] + inner
+
+
+def stub_of(node, module, ast):
+    """A function of this name and these parameters, whose body only tells whether it yields."""
+
+    def yields(inner):
+        is_other = isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda))
+        is_yield = isinstance(inner, (ast.Yield, ast.YieldFrom))
+        return is_yield or not is_other and any(map(yields, ast.iter_child_nodes(inner)))
+
+    def bare(default):
+        return default if default is None or isinstance(default, ast.Constant) else ast.Constant(...)
+
+    parameters = node.args
+    for one in ast.walk(parameters):
+        if isinstance(one, ast.arg):
+            one.annotation = None
+    parameters.defaults = [bare(one) for one in parameters.defaults]
+    parameters.kw_defaults = [bare(one) for one in parameters.kw_defaults]
+    node.body = [ast.Expr(ast.Yield(None))] if any(map(yields, node.body)) else [ast.Pass()]
+    node.decorator_list, node.returns, node.type_params = [], None, []
+    made = {"__name__": module}
+    exec(compile(ast.fix_missing_locations(ast.Module([node], [])), OURS, "exec"), made)
+    return made[node.name]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -790,7 +943,13 @@ def leave():
 
 
 def main():
-    file, module, name, folder, known, largest = sys.argv[2:]
+    file, module, name, folder, known, largest, *only_looks = sys.argv[2:]
+    if only_looks:
+        try:
+            look(file, module, name, folder, known.split(","))
+        except Refused as refused:
+            write_all(1, ('\n{"refused":%s}\n' % json.dumps(str(refused))).encode("ascii"))
+        os._exit(0)
     surroundings = Surroundings()
     try:
         function = find(load(file, module, folder), name, os.path.basename(file) or module)
