@@ -1,7 +1,7 @@
 //! What a function does to the process that calls it: the next call finds everything as the first one did.
 
 use super::{by_index, failed, launch, log, processes, values};
-use crate::support::{Component, Dir, require};
+use crate::support::{Component, DEADLINE, Dir, Process, require, wait_until};
 
 #[test]
 fn nothing_that_a_function_does_breaks_the_answers_or_the_next_task() {
@@ -28,6 +28,7 @@ fn nothing_that_a_function_does_breaks_the_answers_or_the_next_task() {
         "sys.stdout.buffer.write(b'\\xff\\n'); print('\\udcff')",
         "import logging; logging.warning('logged')",
         "sys.argv.append(1); sys.settrace(None)",
+        "import functools, json; json.dumps = functools.partial(json.dumps, indent=1); json.loads = None",
         "import subprocess; subprocess.run(['sh', '-c', 'cat; echo from a shell; echo and there >&2'], check=True)",
     ];
     let dir = Dir::with_inputs(steps.len());
@@ -44,7 +45,7 @@ fn nothing_that_a_function_does_breaks_the_answers_or_the_next_task() {
         ("14", "ValueError: in the child\n"),
         ("16", "\\udcff\n"),
         ("17", "WARNING:root:logged\n"),
-        ("19", "from a shell\nand there\n"),
+        ("20", "from a shell\nand there\n"),
     ] {
         let kept = log(&dir, task);
         assert!(kept.ends_with(said), "{task}: {kept}");
@@ -119,6 +120,54 @@ fn at_the_end_it_exits_as_programs_do_and_waits_for_no_thread() {
         assert!(begun.elapsed() < std::time::Duration::from_secs(30));
         assert_eq!(dir.lines("ended"), ["atexit"]);
     }
+}
+
+#[test]
+fn a_pool_of_processes_that_a_module_keeps_ends_with_it() {
+    let dir = Dir::with_inputs(2);
+    let source = "
+from concurrent.futures import ProcessPoolExecutor
+pool = ProcessPoolExecutor(1)
+def analyze(path): return dict(n=pool.submit(len, 'abc').result())
+";
+    let begun = std::time::Instant::now();
+    launch(&dir, &["-j", "1", "--grace", "1h"], source).run().exits(0);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    assert_eq!(values(&dir, "n"), [3, 3]);
+}
+
+#[test]
+fn who_is_left_of_a_killed_launch_ends_with_its_call_also_with_threads_that_go_on() {
+    let dir = Dir::with_inputs(1);
+    dir.write("hold", "");
+    let source = "
+import os, threading, time
+def analyze(path):
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+    with open('pid.new', 'w') as file: file.write(str(os.getpid()))
+    os.rename('pid.new', 'pid')
+    while os.path.exists('hold'): time.sleep(0.01)
+";
+    let running = launch(&dir, &["-j", "1"], source).start();
+    wait_until(DEADLINE, "the function runs", || dir.exists("pid"));
+    running.kill();
+    std::fs::remove_file(dir.path("hold")).unwrap();
+    let pid = dir.text("pid");
+    wait_until(DEADLINE, "the end of its Python", || {
+        Process::read(pid.parse().unwrap()).is_none_or(|python| python.is_zombie())
+    });
+}
+
+#[test]
+fn modules_that_are_called_like_pythons_own_are_the_functions_and_not_ours() {
+    let dir = Dir::with_inputs(2);
+    dir.write("signal.py", "def denoise(path): return 'smooth'\n");
+    dir.write("re.py", "raise RuntimeError('nobody wants this')\n");
+    // Not a module.
+    dir.write("json/deep.json", "{}");
+    let source = "import json, signal\ndef analyze(path): return json.loads(json.dumps(dict(n=signal.denoise(path))))\n";
+    launch(&dir, &["-j", "1"], source).run().exits(0);
+    assert_eq!(values(&dir, "n"), ["smooth", "smooth"]);
 }
 
 #[test]

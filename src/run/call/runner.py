@@ -11,6 +11,13 @@ then on, by Python or by C, goes to standard error: it is log. An answer is one 
     {"broken": TEXT}     nor can it be imported; why is in the log, too
 """
 
+import os
+import sys
+
+# What is imported here is Python's own, also where the user has a file that is called like it.
+AT_START = set(sys.modules)
+sys.path.insert(0, os.path.dirname(os.__file__))
+
 import atexit
 import base64
 import collections.abc
@@ -20,26 +27,35 @@ import enum
 import faulthandler
 import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import io
 import json
-import os
 import pathlib
 import re
 import signal
-import sys
 import threading
 import traceback
 
 # The C module's functions do not make enums of what they return, which takes longer than a quick task.
 import _signal
 
+del sys.path[0]
+if sys.path[:1] == [""]:
+    del sys.path[0]
+
 OURS = "<canfar-run>"
 DEEPEST = 1000
 LONGEST_REASON = 500
 MOST_SIGNALS = 20
 STUBS = []
+# Seconds.
+LONGEST_END = 3
+
+# Made once, and before any code of the user's may replace json's functions with others that write several lines, say.
+to_json = json.JSONEncoder(separators=(",", ":")).encode
+from_json = json.JSONDecoder().decode
 
 
 class Refused(Exception):
@@ -233,9 +249,10 @@ def is_of_module(module, name):
 def load(file, name, folder):
     """The user's module: `file`, or else the module of this name, for which is looked in `folder` first."""
     sys.argv = [file or name]
-    add_folder(file, folder)
     if file and "." in name:
         name = importable(file, name)
+    add_folder(file, folder)
+    uncover(sys.path[0])
     try:
         if not file:
             return importlib.import_module(name)
@@ -269,8 +286,6 @@ def load(file, name, folder):
 
 def add_folder(file, folder):
     """Has modules looked for beside the user's file first, or where the run was begun."""
-    if sys.path and sys.path[0] == "":
-        del sys.path[0]
     sys.path.insert(0, os.path.dirname(file) if file else folder)
 
 
@@ -305,6 +320,14 @@ def importable(file, name):
     STUBS.append(folder)
     sys.path.append(folder.name)
     return name
+
+
+def uncover(folder):
+    """Has modules in this folder found first, as in any program, also where we have imported others of their names."""
+    for name in set(sys.modules) - AT_START:
+        found = "." not in name and importlib.machinery.PathFinder.find_spec(name, [folder])
+        if found and found.has_location:
+            del sys.modules[name]
 
 
 def exit_code(error):
@@ -681,7 +704,7 @@ def members(items, around):
     for key, value in items:
         name = key if type(key) is str else key_text(key)
         if name in made:
-            raise Unfit("has two keys that become %s in JSON" % json.dumps(name))
+            raise Unfit("has two keys that become %s in JSON" % to_json(name))
         try:
             made[name] = jsonable(value, around)
         except Unfit as unfit:
@@ -691,7 +714,7 @@ def members(items, around):
 
 
 def key_text(key):
-    """A key as json.dumps writes it."""
+    """A key as JSON has it."""
     if isinstance(key, enum.Enum):
         key = key.value
     if isinstance(key, str):
@@ -699,7 +722,7 @@ def key_text(key):
     if hasattr(key, "item") and not isinstance(key, type):
         key = key.item()
     if key is None or isinstance(key, (bool, int, float)):
-        return json.dumps(key)
+        return to_json(key)
     if isinstance(key, os.PathLike):
         return os.fsdecode(os.fspath(key))
     if isinstance(key, (datetime.date, datetime.time)):
@@ -845,12 +868,8 @@ def where(keys):
         elif key.isidentifier():
             text += "." + key if text else key
         else:
-            text += "[%s]" % json.dumps(key)
+            text += "[%s]" % to_json(key)
     return text if len(text) <= 200 else text[:100] + "..." + text[-100:]
-
-
-# Made once: json.dumps makes one for each call where it is told anything.
-ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def as_json(value, name):
@@ -860,9 +879,9 @@ def as_json(value, name):
         sys.setrecursionlimit(limit + 10 * DEEPEST)
         plain = jsonable(value)
         try:
-            return ENCODER.encode(plain)
+            return to_json(plain)
         except ValueError:
-            return with_any_digits(lambda: ENCODER.encode(plain))
+            return with_any_digits(lambda: to_json(plain))
     except Unfit as unfit:
         raise Unfit("%s %s" % (where(unfit.keys) or "what %s returned" % name, unfit)) from None
     finally:
@@ -897,11 +916,11 @@ class Service:
                 os._exit(0)
             text = as_json(value, self.name)
         except Unfit as unfit:
-            return "unfit", json.dumps(in_one_line(str(unfit)))
+            return "unfit", to_json(in_one_line(str(unfit)))
         except BaseException as error:
             return self.raised(error)
         if len(text) > self.largest:
-            return "unfit", json.dumps(
+            return "unfit", to_json(
                 "what %s returned is larger than --max-result (%d bytes of JSON, %d are allowed)"
                 % (self.name, len(text), self.largest)
             )
@@ -916,18 +935,22 @@ class Service:
             os._exit(1)
         self.surroundings.restore()
         self.surroundings.say(traceback_of(error, why))
-        return "raised", json.dumps(why)
+        return "raised", to_json(why)
 
     def serve(self):
         for line in self.surroundings.requests:
-            task = json.loads(line.decode())
+            task = from_json(line.decode())
             try:
                 kind, text = self.answer_to(task)
                 self.surroundings.restore()
             except BaseException as error:
                 # A signal that the function left on its way, for a handler that raises.
                 kind, text = self.raised(error)
-            self.surroundings.answer(kind, text)
+            try:
+                self.surroundings.answer(kind, text)
+            except BrokenPipeError:
+                # Whoever asked was killed.
+                return
 
 
 def leave():
@@ -935,11 +958,21 @@ def leave():
     others = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
     if others:
         try:
+            # Otherwise pools of processes would never end, which are waited for.
+            ends = threading.Thread(target=end_pools, daemon=True)
+            ends.start()
+            ends.join(LONGEST_END)
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
             os._exit(0)
+
+
+def end_pools():
+    """What Python does first as it ends, since 3.9. Pools of threads are waited for in this."""
+    for end in reversed(getattr(threading, "_threading_atexits", ())):
+        end()
 
 
 def main():
@@ -948,7 +981,7 @@ def main():
         try:
             look(file, module, name, folder, known.split(","))
         except Refused as refused:
-            write_all(1, ('\n{"refused":%s}\n' % json.dumps(str(refused))).encode("ascii"))
+            write_all(1, ('\n{"refused":%s}\n' % to_json(str(refused))).encode("ascii"))
         os._exit(0)
     surroundings = Surroundings()
     try:
@@ -958,7 +991,7 @@ def main():
     except Refused as refused:
         surroundings.say(refused.log)
         surroundings.requests.readline()
-        surroundings.answer(refused.kind, json.dumps(str(refused)))
+        surroundings.answer(refused.kind, to_json(str(refused)))
         leave()
         return
     surroundings.remember()
