@@ -19,7 +19,8 @@ const IMAGES: usize = 12;
 const CUT: (usize, usize) = (7, 5000);
 
 /// Whether there is a Python with what pages import. To ask takes a second.
-static PYTHON: LazyLock<bool> = LazyLock::new(|| require(Component::Python("astropy, sep, pandas")));
+static PYTHON: LazyLock<bool> =
+    LazyLock::new(|| require(Component::Python("astropy, sep, pandas, matplotlib")));
 
 struct World {
     dir: Dir,
