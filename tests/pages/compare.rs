@@ -39,7 +39,7 @@ fn steady(line: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let stands_alone =
             !steady.ends_with(|before: char| before.is_alphanumeric() || "_-./".contains(before));
-        let length = if stands_alone { differing(rest) } else { 0 };
+        let length = if stands_alone { differing(&steady, rest) } else { 0 };
         let length = length.max(run_id(&steady, rest));
         if length > 0 {
             rest = &rest[length..];
@@ -66,8 +66,13 @@ fn run_id(before: &str, text: &str) -> usize {
     if is_named && end == 6 { end } else { 0 }
 }
 
+/// Whether a number behind this is a time in JSON, whose name says its unit: `"duration_s":`.
+fn is_measured(before: &str) -> bool {
+    before.trim_end().ends_with("_s\":")
+}
+
 /// How many bytes at the start are a quantity, a date or a version.
-fn differing(text: &str) -> usize {
+fn differing(before: &str, text: &str) -> usize {
     let length = |text: &str, part: fn(char) -> bool| text.find(|c| !part(c)).unwrap_or(text.len());
     let number = length(text, |c| c.is_ascii_digit());
     if number == 0 {
@@ -83,7 +88,8 @@ fn differing(text: &str) -> usize {
     if UNITS.contains(&&after[..unit]) {
         return text.len() - after.len() + unit;
     }
-    if whole > number && !after.starts_with(char::is_alphanumeric) { whole } else { 0 }
+    let is_version = text[number..whole].matches('.').count() == 2;
+    if is_version || whole > number && is_measured(before) { whole } else { 0 }
 }
 
 #[test]
@@ -95,8 +101,8 @@ fn what_differs_from_run_to_run_counts_as_equal() {
         ),
         ("canfar-run 0.1.0: run 8n6jwc", "canfar-run 0.20.1: run k3v9x2"),
         (
-            "{\"run\":\"8n6jwc\",\"t\":\"2026-11-28T10:24:43.585Z\",\"n\":1.25}",
-            "{\"run\":\"k3v9x2\",\"t\":\"2026-01-02T03:04:05.006Z\",\"n\":0.1}",
+            "{\"run\":\"8n6jwc\",\"t\":\"2026-11-28T10:24:43.585Z\",\"duration_s\":1.25}",
+            "{\"run\":\"k3v9x2\",\"t\":\"2026-01-02T03:04:05.006Z\",\"duration_s\":0.1}",
         ),
         ("2 tasks at a time (2 CPUs)", "1 task at a time (1 CPU)"),
         ("a  1\nb\nc\nd", "a 1\n...\nd"),
@@ -107,6 +113,8 @@ fn what_differs_from_run_to_run_counts_as_equal() {
     for (printed, shown) in [
         ("39 of 40 files", "38 of 40 files"),
         ("obs_0001.5", "obs_0001.6"),
+        ("sky 691.46", "sky 691.47"),
+        ("{\"sky\":691.46}", "{\"sky\":691.47}"),
         ("a\nb", "a"),
         ("a", "a\n...\nb"),
         ("one and two", "one...three"),
