@@ -10,8 +10,9 @@ use crate::run::execute::WorkFolder;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
-/// The launch as the run needs it: the file of a function is the one where the run was begun, and where its share has relative entries, they, and with them the tasks and
-/// what is relative in the command, mean the folder where the run was begun. The program is looked for from there.
+/// The launch as the run needs it: the file of a function is the one where the run was begun, and where its share has
+/// relative entries, they, and with them the tasks and what is relative in the command, mean the folder where the run was
+/// begun. The program is looked for from there.
 ///
 /// # Errors
 /// When that folder is not there, or has no such program.

@@ -27,7 +27,7 @@ use crate::run::execute::{ExecMode, Execute, ProcessSlot, SlotContext};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
 use crate::run::recorder::{Counters, Recorder};
 use crate::run::schedule::{self, Work};
-use crate::run::worker::{SharedWorkerState, WorkerKind, WorkerSlot};
+use crate::run::worker::{SharedWorkerState, WorkerSlot};
 use crate::store::pulse;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::threads::locked;
@@ -138,9 +138,10 @@ impl Launcher<'_> {
         } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
         let spawner = Spawner::new().context("can't open /dev/null")?;
-        // A function may well wait for long: it can't be that it answers wrongly.
-        let is_function = matches!(settings.mode, ExecMode::Workers { kind: WorkerKind::Function(_), .. });
-        let idle_after = (!is_function).then_some(self.config.worker_idle);
+        let idle_after = match &settings.mode {
+            ExecMode::Own => None,
+            ExecMode::Workers { kind, .. } => kind.idle_after(self.config.worker_idle),
+        };
         let shared = SharedWorkerState::new(idle_after, report);
         let context = SlotContext { settings, spawner: &spawner, stop: self.stop, registry, scratch };
         let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))

@@ -92,6 +92,28 @@ impl Capture {
         }
     }
 
+    /// Takes the last `count` bytes off, or fewer.
+    ///
+    /// # Errors
+    /// When the temporary file can't be read or shortened.
+    pub fn take_tail(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let taken = self.tail(count)?;
+        let left = self.total - taken.len() as u64;
+        match &mut self.kept {
+            KeptBytes::Whole(file) => {
+                file.set_len(left)?;
+                file.seek(SeekFrom::Start(left))?;
+            }
+            KeptBytes::Ends { head, tail } => {
+                let of_tail = taken.len().min(tail.len());
+                tail.truncate(tail.len() - of_tail);
+                head.truncate(head.len() - (taken.len() - of_tail));
+            }
+        }
+        self.total = left;
+        Ok(taken)
+    }
+
     /// The first `count` bytes, or fewer.
     ///
     /// # Errors
@@ -181,6 +203,9 @@ mod tests {
         assert_eq!((all.len() as u64, capture.kept_bytes()), (300_000, 300_000));
         assert_eq!(capture.tail(4).unwrap(), b"tes.");
         assert_eq!(capture.head(3).unwrap(), b"ten");
+        assert_eq!(capture.take_tail(8).unwrap(), b"n bytes.");
+        capture.push(b"!");
+        assert_eq!((capture.tail(4).unwrap().as_slice(), capture.total()), (&b".te!"[..], 299_993));
     }
 
     #[test]
@@ -194,6 +219,9 @@ mod tests {
         assert_eq!(capture.tail(usize::MAX).unwrap(), text);
         assert_eq!(capture.head(1_200_000).unwrap(), text[..1_200_000]);
         assert_eq!(capture.tail(1_200_000).unwrap(), text[300_000..]);
+        assert_eq!(capture.take_tail(1_200_000).unwrap(), text[300_000..]);
+        capture.push(b"!");
+        assert_eq!(capture.tail(usize::MAX).unwrap(), [&text[..300_000], b"!"].concat());
     }
 
     #[test]

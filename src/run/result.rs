@@ -8,7 +8,6 @@ use crate::json::{self, JsonKind, MAX_DEPTH};
 use crate::process::capture::Capture;
 use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
-use crate::run::worker::WorkerKind;
 use crate::store::regular;
 
 /// `--result`.
@@ -100,30 +99,23 @@ impl ResultRule {
         }
     }
 
-    /// What counts of what a worker answered; `None` is what a function returned that returned none.
+    /// What counts of what a worker answered; `None` is what a function returned that returned none. Who `gave` it is said
+    /// with a verb, as in `analyze returned`.
     ///
     /// # Errors
     /// When it has canfar-run's own key, or is missing where there has to be one.
-    pub(super) fn of_answer(
-        &self,
-        answer: Option<TaskResult>,
-        kind: &WorkerKind,
-    ) -> Result<Extracted, BadResult> {
-        let (what, none) = match kind {
-            WorkerKind::Command => ("the answer has".to_owned(), String::new()),
-            WorkerKind::Function(call) => {
-                let function = &call.target.function;
-                (format!("{function} returned"), format!("{function} returned None"))
-            }
-        };
+    pub(super) fn of_answer(&self, answer: Option<TaskResult>, gave: &str) -> Result<Extracted, BadResult> {
         match (answer, self.kind) {
             (Some(answer), _) if uses_reserved_key(&answer) => {
-                Err(BadResult(format!("{what} the key {RESERVED:?}, which is canfar-run's own")))
+                Err(BadResult(format!("{gave} the key {RESERVED:?}, which is canfar-run's own")))
             }
             (_, ResultKind::None) => Ok(Extracted::default()),
             (Some(answer), _) => Ok(Extracted { result: Some(answer), doubt: None }),
-            (None, ResultKind::Json) => Err(BadResult(format!("no result (--result json): {none}"))),
-            (None, _) => Ok(Extracted { result: None, doubt: Some(ResultDoubt::ReturnedNone(none)) }),
+            (None, ResultKind::Json) => Err(BadResult(format!("no result (--result json): {gave} None"))),
+            (None, _) => {
+                let doubt = ResultDoubt::ReturnedNone(format!("{gave} None"));
+                Ok(Extracted { result: None, doubt: Some(doubt) })
+            }
         }
     }
 

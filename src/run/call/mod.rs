@@ -24,6 +24,20 @@ const RUNNER: &str = include_str!("runner.py");
 /// Parameters that get something else than the path, by their names: members of a request.
 const KNOWN: &str = "index,tmpdir";
 
+/// How lines begin that tell of our frames where a process ends that is killed; `boot.py` is a text without a name.
+const OWN_FRAME: &[u8] = b"  File \"<canfar-run>\", line ";
+const BOOT_FRAME: &[u8] = b"  File \"<string>\", line ";
+
+/// What a process printed as it was killed, without the frames that are ours: they are no help to people.
+pub(super) fn without_own_frames(printed: &[u8]) -> Vec<u8> {
+    let mut is_ours = false;
+    let is_theirs = |line: &&[u8]| {
+        is_ours = line.starts_with(OWN_FRAME) || (is_ours && line.starts_with(BOOT_FRAME));
+        !is_ours
+    };
+    printed.split_inclusive(|byte| *byte == b'\n').filter(is_theirs).collect::<Vec<_>>().concat()
+}
+
 /// A function that is called once per task, in processes that stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonCall {

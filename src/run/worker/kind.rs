@@ -1,12 +1,15 @@
 //! The kinds of workers: how one is started, what its answers mean, and how people are told of it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
 
 use crate::json::MAX_DEPTH;
 use crate::model::outcome::last_line;
 use crate::record::item::TaskResult;
 use crate::run::call::{self, PythonCall};
 use crate::run::worker::answers::AnswerLimits;
+use crate::run::worker::live::Said;
 use crate::run::worker::protocol::{TaskAnswer, error_of};
 use crate::units;
 
@@ -20,11 +23,18 @@ pub enum WorkerKind {
 }
 
 impl WorkerKind {
-    /// The argument list of one, `words` being those of the command and `file` its program's.
-    pub(super) fn argv(&self, words: Vec<OsString>, file: &OsStr, max_result: u64) -> Vec<OsString> {
-        match self {
-            Self::Command => words,
-            Self::Function(call) => call.argv(file, max_result),
+    /// The argument list of one, `words` being those of the command, of which the first is its program unless that was
+    /// looked for.
+    pub(super) fn argv(
+        &self,
+        words: Vec<OsString>,
+        program: Option<&Path>,
+        max_result: u64,
+    ) -> Vec<OsString> {
+        match (self, program, words.first()) {
+            (Self::Function(call), Some(program), _) => call.argv(program.as_os_str(), max_result),
+            (Self::Function(call), None, Some(word)) => call.argv(word, max_result),
+            _ => words,
         }
     }
 
@@ -52,6 +62,31 @@ impl WorkerKind {
                     TaskAnswer::Unfit(format!("unexpected output in place of an answer from {}", self.name()))
                 }
             },
+        }
+    }
+
+    /// After how long without a sign of work people are told of one, if that is `after` for who may answer wrongly. A
+    /// function can't, and may well wait for long.
+    pub fn idle_after(&self, after: Duration) -> Option<Duration> {
+        match self {
+            Self::Command => Some(after),
+            Self::Function(_) => None,
+        }
+    }
+
+    /// Ends the log of a task that failed for this reason, which whatever a function printed last is not.
+    pub(super) fn end_log(&self, said: &mut Said, reason: &str) {
+        if let Self::Function(_) = self {
+            said.change_end(call::without_own_frames);
+            said.end_with(reason);
+        }
+    }
+
+    /// Who gave a result, with a verb before it.
+    pub(super) fn gave(&self) -> String {
+        match self {
+            Self::Command => "the answer has".to_owned(),
+            Self::Function(call) => format!("{} returned", call.target.function),
         }
     }
 

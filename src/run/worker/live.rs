@@ -37,6 +37,9 @@ const MOST_LATE: u32 = 16;
 /// At most so much of the last line that a worker printed is looked at, bytes.
 const LAST_LINE: usize = 4096;
 
+/// At most so much of the end of standard error is changed, bytes: where each thread of a process was fits in.
+const CHANGED_END: usize = 64 * 1024;
+
 /// What was said during one task.
 #[derive(Debug)]
 pub(super) struct Said {
@@ -48,6 +51,14 @@ impl Said {
     /// Nothing yet; what is long goes to an unlinked file in `folder`.
     pub(super) fn new(folder: &Path) -> Self {
         Self { stdout: Capture::new(folder), stderr: Capture::new(folder) }
+    }
+
+    /// Changes the end of standard error.
+    pub(super) fn change_end(&mut self, change: impl FnOnce(&[u8]) -> Vec<u8>) {
+        // What can't be read back stays as it is.
+        if let Ok(end) = self.stderr.take_tail(CHANGED_END) {
+            self.stderr.push(&change(&end));
+        }
     }
 
     /// Ends with a line of its own.

@@ -61,6 +61,7 @@ impl<'a> SharedWorkerState<'a> {
             "the worker for {path} {what}; an answer is one line of JSON such as {{\"stars\": 42}}, with a line end, and is not held back in a buffer (in Python: print(json.dumps(...), flush=True))"
         ));
     }
+
     /// Tells, once, what Python printed of why it can't call a function.
     pub(super) fn tell_refusal(&self, printed: &str) {
         if !self.is_refusal_told.swap(true, Ordering::Relaxed) && !printed.trim().is_empty() {

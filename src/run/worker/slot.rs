@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::exit_code::ExitCode;
@@ -100,10 +101,9 @@ impl<'a> WorkerSlot<'a> {
         self.started += 1;
         let settings = self.context.settings;
         let words = settings.template.render_for_worker(self.slot, settings.replica.id());
-        let file = settings.program.as_ref().map(|program| program.as_os_str());
-        let file = file.or(words.first().map(OsString::as_os_str)).unwrap_or_default();
-        let max_result = settings.result.max_bytes;
-        let (argv, most) = (self.kind.argv(words.clone(), file, max_result), self.kind.limits(max_result));
+        let (program, max_result) = (settings.program.as_deref(), settings.result.max_bytes);
+        let (argv, most) = (self.kind.argv(words, program, max_result), self.kind.limits(max_result));
+        let file = program.map(Path::as_os_str).or(argv.first().map(OsString::as_os_str)).unwrap_or_default();
         let name = format!(
             "{}.w{}.{}.{}.{}",
             settings.run,
@@ -165,13 +165,15 @@ impl<'a> WorkerSlot<'a> {
             let reply = worker.ask(question, self.context.stop, &mut said);
             let failure = match reply {
                 Reply::Answer(WorkerAnswer::Endless) => format!(
-                    "the answer is larger than --max-result ({} bytes); the worker was started afresh",
-                    self.context.settings.result.max_bytes
+                    "the answer is larger than --max-result ({} bytes); {} was started afresh",
+                    self.context.settings.result.max_bytes,
+                    self.kind.name()
                 ),
                 Reply::Answer(WorkerAnswer::Mistaken(almost)) => {
                     self.shared.note_taken();
+                    let name = self.kind.name();
                     format!(
-                        "the worker printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; the worker was started afresh"
+                        "{name} printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; {name} was started afresh"
                     )
                 }
                 Reply::Answer(WorkerAnswer::Refused(why)) => {
@@ -189,7 +191,10 @@ impl<'a> WorkerSlot<'a> {
                     }
                     answer => return self.answered(worker, answer, begun, said),
                 },
-                Reply::OutOfStep => "the worker answers without reading its requests; it has to read a line from standard input, then answer that with one line. It was started afresh".to_owned(),
+                Reply::OutOfStep => format!(
+                    "{} answers without reading its requests; it has to read a line from standard input, then answer that with one line. It was started afresh",
+                    self.kind.name()
+                ),
                 Reply::Busy => {
                     self.extra = worker.take_extra();
                     worker.kill();
@@ -266,7 +271,7 @@ impl<'a> WorkerSlot<'a> {
         match answer {
             TaskAnswer::Returned(returned) => {
                 let rule = self.context.settings.result;
-                rule.of_answer(returned, self.kind).map_err(|bad| bad_result(bad.0))
+                rule.of_answer(returned, &self.kind.gave()).map_err(|bad| bad_result(bad.0))
             }
             TaskAnswer::Raised(error) => {
                 said.end_with(&error);
@@ -338,9 +343,8 @@ impl<'a> WorkerSlot<'a> {
         begun: Instant,
         mut said: Said,
     ) -> Execution {
-        if let (WorkerKind::Function(_), Some(failure)) = (self.kind, &failure) {
-            // Whatever the function printed last is not why.
-            said.end_with(&failure.message);
+        if let Some(failure) = &failure {
+            self.kind.end_log(&mut said, &failure.message);
         }
         let MemoryUsage { tree_bytes, .. } = finished.held;
         if failure.as_ref().is_none_or(|failure| failure.cause != Cause::Oom) {
