@@ -26,7 +26,7 @@ use crate::model::outcome::Rerun;
 use crate::model::provenance::NamedFile;
 use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
-use crate::process::program;
+use crate::process::program::{self, ProgramError};
 use crate::process::supervisor::AttemptLimits;
 use crate::record::command_files;
 use crate::record::inputs::{CallCommand, InputSpec, Settings, TaskCommand};
@@ -195,7 +195,7 @@ impl RunConfig {
         let path = self.environment.get("PATH");
         let program = match (self.template.program(), &self.command) {
             (Some(name), TaskCommand::Call(_)) => Some(
-                program::find(name, path, &self.cwd)
+                python_of(name, path, self.command_folder())
                     .with_context(|| format!("--python {}", units::path(name)))?,
             ),
             (Some(name), _) => Some(program::find(name, path, &self.cwd)?),
@@ -427,7 +427,18 @@ fn call_of(target: &CallTarget, tasks: &TaskArgs) -> anyhow::Result<(TaskCommand
     }
     let python = tasks.python.clone().unwrap_or(CallCommand::PYTHON.into());
     let template = Template::of_worker(std::slice::from_ref(&python)).context("in --python")?;
+    if template.program().is_none() {
+        bail!("--python takes one program; {} has a placeholder in it", units::path(&python));
+    }
     Ok((TaskCommand::Call(CallCommand { target: target.clone(), python: OsText(python) }), template))
+}
+
+/// The file of a function's Python, which is looked for in `folder` if it is relative.
+fn python_of(name: &OsStr, path: Option<&OsStr>, folder: &Path) -> anyhow::Result<PathBuf> {
+    match program::find(name, path, folder) {
+        Err(ProgramError::WholeLine(..)) => bail!("give one program, without options"),
+        found => Ok(found?),
+    }
 }
 
 /// The platform's variable for the session's id.

@@ -126,7 +126,7 @@ fn a_process_that_ends_costs_its_task_and_says_how() {
     let hanging = log(&dir, "5");
     assert!(hanging.contains("hanging\n") && hanging.contains("analysis.py\", line"), "{hanging}");
     // Where it was is in the log, without what is ours.
-    assert!(hanging.contains("line 14 in analyze\nstopped after 1s"), "{hanging}");
+    assert!(hanging.contains("line 15 in analyze\nstopped after 1s"), "{hanging}");
     for task in ["3", "5", "7"] {
         let kept = log(&dir, task);
         assert!(!kept.contains("<canfar-run>") && !kept.contains("<string>"), "{kept}");

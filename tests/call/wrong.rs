@@ -163,6 +163,14 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "canfar-run: error: --python python9: the command \"python9\" was not found in PATH (PATH). Is it installed in this image? Give its whole path otherwise",
     ),
     (
+        &["--python", "python3 -u"],
+        "canfar-run: error: --python python3 -u: give one program, without options",
+    ),
+    (
+        &["--python", "python{slot}"],
+        "canfar-run: error: --python takes one program; python{slot} has a placeholder in it",
+    ),
+    (
         &["--python", "./folder.py"],
         "canfar-run: error: --python ./folder.py: the command \"DIR/folder.py\" can't be executed: it is a directory",
     ),
