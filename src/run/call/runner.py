@@ -822,7 +822,7 @@ def iso_duration(count, unit):
 ADVICE = {
     "astropy.Time": ".isot, .mjd or .jd",
     "astropy.TimeDelta": ".sec or .jd",
-    "astropy.SkyCoord": ".ra.deg and .dec.deg",
+    "astropy.SkyCoord": "its numbers, such as .ra.deg and .dec.deg",
 }
 
 
