@@ -198,7 +198,10 @@ fn values_of_numpy_astropy_and_pandas_become_plain_ones_or_say_why_not() {
         ),
         ("{'t': Time('2026-01-02')}", "t is an astropy.Time: return .isot, .mjd or .jd"),
         ("{'t': Time('2026-01-02') - Time('2026-01-01')}", "t is an astropy.TimeDelta: return .sec or .jd"),
-        ("{'c': SkyCoord(1, 2, unit='deg')}", "c is an astropy.SkyCoord: return its numbers, such as .ra.deg and .dec.deg"),
+        (
+            "{'c': SkyCoord(1, 2, unit='deg')}",
+            "c is an astropy.SkyCoord: return its numbers, such as .ra.deg and .dec.deg",
+        ),
         ("{'s': np.timedelta64(5)}", "s is a numpy.timedelta64 without a unit of time: return .astype(int)"),
         ("{'b': np.array([b'x'])}", "b[0] is bytes: return a string (.decode()) or a list of numbers"),
     ];
