@@ -25,7 +25,6 @@ use crate::process::shutdown::Shutdown;
 use crate::record::inputs::{InputList, Origin};
 use crate::report::launch::LaunchSummary;
 use crate::run::call::Preflight;
-use crate::run::execute::WorkFolder;
 use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
@@ -164,10 +163,7 @@ fn check_call(config: &RunConfig, stop: &Shutdown) -> anyhow::Result<()> {
     let preflight = Preflight {
         program,
         environment: &config.environment,
-        folder: match &config.work_folder {
-            WorkFolder::Fixed(folder) => Some(folder),
-            WorkFolder::Inherited | WorkFolder::Task => None,
-        },
+        folder: config.work_folder.fixed(),
         tmp: config.scratch.first().map_or(Path::new("/tmp"), PathBuf::as_path),
     };
     let refusal = preflight.refusal(call, stop);

@@ -117,6 +117,16 @@ pub enum WorkFolder {
     Task,
 }
 
+impl WorkFolder {
+    /// The one for all, if there is one.
+    pub fn fixed(&self) -> Option<&Path> {
+        match self {
+            Self::Fixed(folder) => Some(folder),
+            Self::Inherited | Self::Task => None,
+        }
+    }
+}
+
 /// In what processes attempts are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecMode {

@@ -18,6 +18,7 @@ import sys
 AT_START = set(sys.modules)
 sys.path.insert(0, os.path.dirname(os.__file__))
 
+import ast
 import atexit
 import base64
 import collections.abc
@@ -30,7 +31,6 @@ import importlib
 import importlib.machinery
 import importlib.util
 import inspect
-import io
 import json
 import pathlib
 import re
@@ -514,8 +514,6 @@ MOVES_IMPORTS = re.compile(rb"\bsys\b[^\n]*\bpath\b|addsitedir|importlib|meta_pa
 
 def look(file, module, name, folder, known):
     """Refuses what is certain to be refused once it is imported, and nothing else."""
-    import ast
-
     add_folder(file, folder)
     place = file or file_of_module(module, folder)
     if place is None:
@@ -523,8 +521,9 @@ def look(file, module, name, folder, known):
     try:
         with open(place, "rb") as opened:
             source = opened.read()
-        compile(source, place, "exec", dont_inherit=True)
         tree = compile(source, place, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        # Some of what is no Python is found only now, such as a `return` outside of functions.
+        compile(tree, place, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise bad_syntax(error, place) from None
     except OSError as error:
@@ -553,8 +552,6 @@ def file_of_module(module, folder):
 
 def look_for_imports(tree, place):
     """Refuses modules that are not installed, as far as nothing but installed ones was imported before."""
-    import ast
-
     own = os.path.join(os.path.realpath(sys.path[0]), "")
     for statement in tree.body:
         if isinstance(statement, ast.Import):
@@ -581,9 +578,7 @@ def look_for_imports(tree, place):
 
 
 def look_for_function(tree, module, name, place, known):
-    import ast
-
-    names = [one for statement in tree.body for one in names_bound_by(statement, ast)]
+    names = [one for statement in tree.body for one in names_bound_by(statement)]
     names += [one for node in ast.walk(tree) if isinstance(node, ast.Global) for one in node.names]
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     definitions = {node.name: node for node in tree.body if isinstance(node, functions + (ast.ClassDef,))}
@@ -594,7 +589,7 @@ def look_for_function(tree, module, name, place, known):
     stubs = type(sys)(module)
     for node in definitions.values():
         is_function = isinstance(node, functions)
-        stub = stub_of(node, module, ast) if is_function else type(node.name, (), {"__module__": module})
+        stub = stub_of(node, module) if is_function else type(node.name, (), {"__module__": module})
         setattr(stubs, node.name, stub)
     if name.partition(".")[0] not in names:
         find(stubs, name, place)
@@ -603,7 +598,7 @@ def look_for_function(tree, module, name, place, known):
         caller(getattr(stubs, name), name, known)
 
 
-def names_bound_by(node, ast):
+def names_bound_by(node):
     """The names that a statement outside of functions gives the module."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [node.name]
@@ -613,11 +608,11 @@ def names_bound_by(node, ast):
         return [node.id] if isinstance(node.ctx, ast.Store) else []
     # Of `except`, `match` and what later Pythons may have.
     own = [getattr(node, field, None) for field in ("name", "rest")]
-    inner = [one for child in ast.iter_child_nodes(node) for one in names_bound_by(child, ast)]
+    inner = [one for child in ast.iter_child_nodes(node) for one in names_bound_by(child)]
     return [one for one in own if isinstance(one, str)] + inner
 
 
-def stub_of(node, module, ast):
+def stub_of(node, module):
     """A function of this name and these parameters, whose body only tells whether it yields."""
 
     def yields(inner):

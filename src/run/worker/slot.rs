@@ -12,7 +12,7 @@ use crate::process::descendants::TASK_ID;
 use crate::process::registry::{MemoryUsage, Registration};
 use crate::process::spawn::{Program, SpawnError, Variables, variable};
 use crate::process::supervisor::EndedBy;
-use crate::run::execute::{Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext, WorkFolder};
+use crate::run::execute::{Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext};
 use crate::run::result::{Extracted, ResultDoubt};
 use crate::run::scratch::SlotScratch;
 use crate::run::verdict;
@@ -122,10 +122,7 @@ impl<'a> WorkerSlot<'a> {
                 file,
                 argv: &argv,
                 environment: Variables { common: &self.common, own: &own },
-                folder: match &settings.work_folder {
-                    WorkFolder::Fixed(folder) => Some(folder),
-                    WorkFolder::Inherited | WorkFolder::Task => None,
-                },
+                folder: settings.work_folder.fixed(),
                 input: None,
             };
             Live::start(self.context.spawner, program, id, settings.limits.grace, most)
