@@ -116,7 +116,7 @@ fn all_forms_of_the_launch_give_the_containers_the_line_of_the_batch_loop() {
         expected.extend([Asked::new(100, size, theirs), Asked::new(100, size, &ours)]);
         let title = format!("Launch from Python, {mode}");
         programs.push(with_the_changes_of_the_page(&original(&title)));
-        programs.extend(section(&title).ours.into_iter().map(|block| block.text));
+        programs.extend(section(&title).ours.into_iter().map(|block| block.content));
         let title = format!("Launch from the command line, {mode}");
         lines.extend([typed_by_the_original(&title), commands(&title)].concat());
     }
@@ -288,7 +288,7 @@ fn the_line_for_each_kind_of_work_asks_for_its_resources_and_runs() {
 #[test]
 fn every_launch_of_the_page_is_tested() {
     let shown = sections().into_iter().flat_map(|section| {
-        let ours = section.ours.into_iter().map(|block| block.text);
+        let ours = section.ours.into_iter().map(|block| block.content);
         let title = section.title;
         section
             .original

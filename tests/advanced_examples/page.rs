@@ -1,6 +1,6 @@
 //! The page in sections, each with its blocks of code: those of the original and ours.
 
-use std::path::Path;
+use crate::pages::{Block, Page};
 
 /// What stands below a heading.
 #[derive(Debug, Default)]
@@ -8,12 +8,6 @@ pub(super) struct Section {
     pub(super) title: String,
     pub(super) original: Vec<String>,
     pub(super) ours: Vec<Block>,
-}
-
-#[derive(Debug)]
-pub(super) struct Block {
-    pub(super) language: String,
-    pub(super) text: String,
 }
 
 /// Whose blocks follow.
@@ -24,11 +18,11 @@ enum Side {
 }
 
 pub(super) fn sections() -> Vec<Section> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/advanced-examples.md");
-    let page = std::fs::read_to_string(page).unwrap();
+    let page = Page::read("docs/advanced-examples.md");
+    let mut blocks = page.blocks().into_iter();
     let mut sections: Vec<Section> = Vec::new();
     let mut side = None;
-    let mut lines = page.lines();
+    let mut lines = page.text.lines();
     while let Some(line) = lines.next() {
         if let Some(title) = line.strip_prefix("## ") {
             sections.push(Section { title: title.to_owned(), ..Section::default() });
@@ -37,17 +31,13 @@ pub(super) fn sections() -> Vec<Section> {
             side = Some(Side::Original);
         } else if line == "**With canfar-run**" {
             side = Some(Side::Ours);
-        } else if let Some(language) = line.strip_prefix("```") {
-            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            let text = block.join(
-                "
-",
-            ) + "
-";
+        } else if line.starts_with("```") {
+            lines.by_ref().find(|line| *line == "```");
+            let block = blocks.next().expect("a block for each fence");
             let section = sections.last_mut().expect("blocks are below headings");
             match side.unwrap_or_else(|| panic!("{}: whose block is it?", section.title)) {
-                Side::Original => section.original.push(text),
-                Side::Ours => section.ours.push(Block { language: language.to_owned(), text }),
+                Side::Original => section.original.push(block.content),
+                Side::Ours => section.ours.push(block),
             }
         }
     }
@@ -68,7 +58,7 @@ pub(super) fn original(title: &str) -> String {
 /// Our commands in a section, a line each, without comments.
 pub(super) fn commands(title: &str) -> Vec<String> {
     let shell = section(title).ours.into_iter().filter(|block| block.language == "sh");
-    let text = shell.map(|block| block.text).collect::<String>().replace("\\\n ", "");
+    let text = shell.map(|block| block.content).collect::<String>().replace("\\\n ", "");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(str::to_owned).collect()
 }

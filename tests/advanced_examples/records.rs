@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use super::can_run;
-use super::page::{Block, command, commands, indented, original, section};
+use super::page::{command, commands, indented, original, section};
 use super::place::Place;
+use crate::pages::Block;
 
 const OBSERVATIONS: &str = "The observations script, unchanged";
 const CALLED: &str = "The observations script with --call";
@@ -34,7 +35,7 @@ fn script() -> String {
 
 /// What the page makes of it for `--call`.
 fn function() -> String {
-    let Block { language, text } = section(CALLED).ours.remove(0);
+    let Block { language, content: text, .. } = section(CALLED).ours.remove(0);
     assert_eq!(language, "python");
     let function = text.replace("42", STARS);
     assert!(function.contains(STARS));
