@@ -1,11 +1,13 @@
 //! Plain data that several rooms speak of: replicas and their shares, entries, outcomes, usage.
 
+pub mod blocks;
 pub mod call_target;
 pub mod counts;
 pub mod entries;
 pub mod failures;
 pub mod histogram;
 pub mod index_ranges;
+pub mod launch_id;
 pub mod outcome;
 pub mod provenance;
 pub mod quarantine;
