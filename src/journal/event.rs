@@ -8,6 +8,7 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::model::blocks::ClaimName;
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::{Cause, LogSpan, Status};
@@ -31,6 +32,8 @@ pub enum Event {
     Attempt(AttemptEnded),
     /// A task ended; its record stands beside this in the same line.
     End(TaskEnded),
+    /// A block is about to be claimed: the name is put there after this.
+    Claim(ClaimAnnounced),
     /// A heartbeat: how far the launch is.
     Alive(LaunchProgress),
     /// The results file was written.
@@ -52,6 +55,7 @@ pub enum EventKind {
     Interrupted,
     Attempt,
     End,
+    Claim,
     Alive,
     ResultsWritten,
     Stop,
@@ -70,6 +74,7 @@ impl EventKind {
             Self::Interrupted => Event::Interrupted(Deserialize::deserialize(rest)?),
             Self::Attempt => Event::Attempt(Deserialize::deserialize(rest)?),
             Self::End => Event::End(Deserialize::deserialize(rest)?),
+            Self::Claim => Event::Claim(Deserialize::deserialize(rest)?),
             Self::Alive => Event::Alive(Deserialize::deserialize(rest)?),
             Self::ResultsWritten => Event::ResultsWritten(Deserialize::deserialize(rest)?),
             Self::Stop => Event::Stop(Deserialize::deserialize(rest)?),
@@ -89,7 +94,12 @@ impl Event {
             Self::NotStarted(task) | Self::Interrupted(task) => Some(task.index),
             Self::Attempt(ended) => Some(ended.index),
             Self::End(ended) => Some(ended.index),
-            Self::Run(_) | Self::Alive(_) | Self::ResultsWritten(_) | Self::Stop(_) | Self::Unknown => None,
+            Self::Run(_)
+            | Self::Claim(_)
+            | Self::Alive(_)
+            | Self::ResultsWritten(_)
+            | Self::Stop(_)
+            | Self::Unknown => None,
         }
     }
 
@@ -102,6 +112,7 @@ impl Event {
             Self::Interrupted(_) => EventKind::Interrupted,
             Self::Attempt(_) => EventKind::Attempt,
             Self::End(_) => EventKind::End,
+            Self::Claim(_) => EventKind::Claim,
             Self::Alive(_) => EventKind::Alive,
             Self::ResultsWritten(_) => EventKind::ResultsWritten,
             Self::Stop(_) => EventKind::Stop,
@@ -132,6 +143,10 @@ pub struct LaunchBegun {
     pub command_files: Vec<NamedFile>,
     /// Entries of the share.
     pub share: u64,
+    /// For how long its journal must not have grown for others to take it for dead and its blocks over, seconds. `None` where
+    /// nobody else takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover_after_s: Option<f64>,
 }
 
 /// What the container may use.
@@ -239,10 +254,44 @@ fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
     Ok(Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&word)).ok())
 }
 
+/// A claim that is about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimAnnounced {
+    /// Its name.
+    pub claim: ClaimName,
+}
+
+/// How far a launch is with a block that it has, or may have by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockProgress {
+    /// By which claim.
+    pub claim: ClaimName,
+    /// Tasks of the block; 0 as long as the claim is announced and nobody knows whether it was made.
+    pub files: u64,
+    /// Those with an ok record, over all launches that had the block.
+    pub ok: u64,
+    /// Those that failed, or were lost.
+    pub failed: u64,
+    /// Those that this launch has still to run, those running included.
+    pub left: u64,
+}
+
+impl BlockProgress {
+    /// Of a claim that is about to be made.
+    pub fn announced(claim: ClaimName) -> Self {
+        Self { claim, files: 0, ok: 0, failed: 0, left: 0 }
+    }
+
+    /// Whether the launch has the block, and has not just announced a claim to it.
+    pub fn is_held(&self) -> bool {
+        self.files > 0
+    }
+}
+
 /// How far a launch is: written when it has read what earlier ones left, every 10 s, and before its last words.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaunchProgress {
-    /// How the tasks of the share stand, over this and earlier launches.
+    /// How the tasks of the share stand, or those of the blocks that the launch has had, over this and earlier launches.
     #[serde(flatten)]
     pub counts: TaskCounts,
     /// Tasks that this launch has still to run, those running included.
@@ -252,6 +301,33 @@ pub struct LaunchProgress {
     /// The most memory in use in the container since the heartbeat before, bytes, without cache that can be dropped;
     /// `None` where no limit is visible.
     pub memory_bytes: Option<u64>,
+    /// The blocks that it has and has not ended, and those that it may have claimed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<BlockProgress>,
+    /// Claims that it made, of blocks that it has ended or lost, too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub claims: u64,
+}
+
+/// How tasks stand at a place of a journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// As in [`LaunchProgress`].
+    pub counts: TaskCounts,
+    /// Tasks that the launch has still to run.
+    pub left: u64,
+}
+
+impl LaunchProgress {
+    /// How the tasks stand by it.
+    pub fn standing(&self) -> Standing {
+        Standing { counts: self.counts, left: self.left }
+    }
+
+    /// One attempt less runs.
+    pub fn end_attempt(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
 }
 
 /// A results file that was written.
@@ -322,6 +398,9 @@ pub struct Stopped {
     /// What its attempts used; left out where none could begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<Box<UsageFigures>>,
+    /// The blocks that it had and did not end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<BlockProgress>,
 }
 
 fn is_zero<T: Default + PartialEq>(count: &T) -> bool {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::journal::event::{
-    AttemptEnded, Event, LaunchBegun, LaunchProgress, ResultsWritten, Stopped, TaskEnded,
+    AttemptEnded, BlockProgress, Event, LaunchBegun, LaunchProgress, ResultsWritten, Stopped, TaskEnded,
 };
 use crate::journal::line::{JournalLine, WrittenTime};
+use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::quarantine::share_of_memory;
 
@@ -72,6 +73,13 @@ pub struct LaunchState {
     pub ended: u64,
     /// Of these, the ok ones.
     pub ok: u64,
+    /// The claims that it was seen to announce, in order.
+    pub claims_announced: Vec<ClaimName>,
+    /// The blocks that it has and has not ended, and those that it may have claimed: by the newest of its heartbeats, by its
+    /// last words, and by what it announced since.
+    pub blocks: BTreeMap<BlockId, BlockProgress>,
+    /// How many claims it made, by the newest heartbeat.
+    pub claims: u64,
     /// The results file that its last words vouch for.
     pub results: Option<ResultsWritten>,
     /// How it ended in order, if nothing follows.
@@ -115,14 +123,23 @@ impl LaunchState {
                 return Some(AttemptOver { index: ended.index, begun, ended: Some(ended) });
             }
             Event::End(ended) => self.take_end(*ended),
+            Event::Claim(announced) => {
+                self.claims_announced.push(announced.claim);
+                self.blocks.insert(announced.claim.block, BlockProgress::announced(announced.claim));
+            }
             Event::Alive(progress) => {
                 self.counts = progress.counts;
                 self.left = Some(progress.left);
                 self.unseen = (progress.running as u64).saturating_sub(self.running.len() as u64);
-                self.heartbeat = Some(*progress);
+                self.set_blocks(&progress.blocks);
+                self.claims = progress.claims;
+                self.heartbeat = Some(progress.clone());
             }
             Event::ResultsWritten(written) => self.results = Some((**written).clone()),
-            Event::Stop(stopped) => self.stop = Some((**stopped).clone()),
+            Event::Stop(stopped) => {
+                self.set_blocks(&stopped.blocks);
+                self.stop = Some((**stopped).clone());
+            }
             Event::Unknown => {}
         }
         None
@@ -131,6 +148,10 @@ impl LaunchState {
     /// Takes in a line that can't be read: whatever it is, the journal does not end with what was before it.
     pub fn take_unreadable(&mut self) {
         self.stop = None;
+    }
+
+    fn set_blocks(&mut self, blocks: &[BlockProgress]) {
+        self.blocks = blocks.iter().map(|block| (block.claim.block, *block)).collect();
     }
 
     fn end_attempt(&mut self, index: u64) -> Option<RunningAttempt> {
@@ -169,7 +190,7 @@ impl LaunchState {
     /// Whether its last heartbeat showed memory with room in it. Memory that can't be told has none.
     pub fn had_room(&self) -> bool {
         let limit = self.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
-        let in_use = self.heartbeat.and_then(|heartbeat| heartbeat.memory_bytes);
+        let in_use = self.heartbeat.as_ref().and_then(|heartbeat| heartbeat.memory_bytes);
         matches!((in_use, limit), (Some(in_use), Some(limit)) if in_use < share_of_memory(limit))
     }
 
@@ -180,5 +201,66 @@ impl LaunchState {
             None if lives() => LaunchEnd::Running,
             None => LaunchEnd::Died,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::LaunchState;
+    use crate::journal::event::{
+        BlockProgress, ClaimAnnounced, Event, EventKind, LaunchProgress, StopReason, Stopped,
+    };
+    use crate::journal::tail;
+    use crate::journal::writer::JournalWriter;
+
+    fn folded(file: &File, path: &std::path::Path, from: u64) -> LaunchState {
+        let mut launch = LaunchState::new(1, 1);
+        tail::read_on(file, path, from, &mut |line| _ = launch.take(line.unwrap())).unwrap();
+        launch
+    }
+
+    #[test]
+    fn the_end_of_a_journal_tells_of_the_same_blocks_as_all_of_it() {
+        let claim = |name: &str| name.parse().unwrap();
+        let announce = |name| Event::Claim(ClaimAnnounced { claim: claim(name) });
+        let has = |name| BlockProgress { claim: claim(name), files: 9, ok: 3, failed: 1, left: 5 };
+        let alive = |blocks: &[BlockProgress], claims| {
+            Event::Alive(LaunchProgress { blocks: blocks.to_vec(), claims, ..LaunchProgress::default() })
+        };
+        let announced = |name| BlockProgress::announced(claim(name));
+        let stop = |blocks| {
+            let reason = StopReason::Deadline;
+            Event::Stop(Box::new(Stopped { reason, signal: None, exit: 3, figures: None, blocks }))
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
+        for (event, blocks, claims) in [
+            (announce("0/1.0"), vec![announced("0/1.0")], 0),
+            (alive(&[has("0/1.0")], 1), vec![has("0/1.0")], 1),
+            (announce("1/1.0"), vec![has("0/1.0"), announced("1/1.0")], 1),
+            (alive(&[has("0/1.0"), announced("1/1.0")], 1), vec![has("0/1.0"), announced("1/1.0")], 1),
+            (announce("0/2.4"), vec![has("0/1.0"), announced("0/2.4"), announced("1/1.0")], 1),
+            (alive(&[has("0/2.4")], 2), vec![has("0/2.4")], 2),
+            (alive(&[], 2), vec![], 2),
+            (announce("3/1.1"), vec![announced("3/1.1")], 2),
+            (stop(vec![has("3/1.1")]), vec![has("3/1.1")], 2),
+            (stop(vec![]), vec![], 2),
+        ] {
+            journal.add(&event);
+            journal.commit().unwrap();
+            let file = File::open(&path).unwrap();
+            let end = file.metadata().unwrap().len();
+            let sign = tail::last_of(&file, end, EventKind::Alive, "run", 1).unwrap();
+            for from in [0, sign.map_or(0, |(at, _)| at)] {
+                let launch = folded(&file, &path, from);
+                let told: Vec<BlockProgress> = launch.blocks.into_values().collect();
+                assert_eq!((told, launch.claims), (blocks.clone(), claims), "{event:?} {from}");
+            }
+        }
+        let names = folded(&File::open(&path).unwrap(), &path, 0).claims_announced;
+        assert_eq!(names, ["0/1.0", "1/1.0", "0/2.4", "3/1.1"].map(claim));
     }
 }

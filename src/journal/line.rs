@@ -184,8 +184,8 @@ impl<'de> Visitor<'de> for LineVisitor {
 mod tests {
     use super::{JournalLine, LineReader};
     use crate::journal::event::{
-        AttemptBegun, AttemptEnded, Event, EventKind, LaunchBegun, LaunchProgress, Limits, ResultsWritten,
-        StopReason, Stopped, TaskEnded, TaskNamed,
+        AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, Event, EventKind, LaunchBegun,
+        LaunchProgress, Limits, ResultsWritten, StopReason, Stopped, TaskEnded, TaskNamed,
     };
     use crate::journal::writer::JournalWriter;
     use crate::model::counts::TaskCounts;
@@ -196,6 +196,7 @@ mod tests {
 
     fn events() -> Vec<Event> {
         let log = LogSpan { file: "logs/1.1.log".into(), offset: 3, bytes: 9 };
+        let block = BlockProgress { claim: "2/3.1".parse().unwrap(), files: 5, ok: 1, failed: 2, left: 3 };
         vec![
             Event::Run(Box::new(LaunchBegun {
                 replica_id: 1,
@@ -207,6 +208,7 @@ mod tests {
                 jobs: 2,
                 command_files: Vec::new(),
                 share: 10,
+                takeover_after_s: Some(1.5),
             })),
             Event::Start(AttemptBegun { index: 1, attempt: 2, slot: 3, alone: true }),
             Event::NotStarted(TaskNamed { index: 1 }),
@@ -225,11 +227,14 @@ mod tests {
                 log: Some(log),
                 left_processes: 2,
             }),
+            Event::Claim(ClaimAnnounced { claim: block.claim }),
             Event::Alive(LaunchProgress {
                 counts: TaskCounts { files: 9, ok: 3, failed: 2, lost: 0, without_result: 1 },
                 left: 4,
                 running: 1,
                 memory_bytes: Some(5),
+                blocks: vec![block],
+                claims: 6,
             }),
             Event::ResultsWritten(Box::new(ResultsWritten {
                 records: 2,
@@ -243,6 +248,7 @@ mod tests {
                 signal: Some(15),
                 exit: 143,
                 figures: Some(Box::new(UsageFigures::default())),
+                blocks: vec![BlockProgress::announced(block.claim)],
             })),
         ]
     }
@@ -276,7 +282,7 @@ mod tests {
         // Each word once: an event that is missing here is missing in the list above.
         assert_eq!(
             kinds.iter().map(|kind| *kind as usize).collect::<std::collections::BTreeSet<_>>().len(),
-            9
+            10
         );
     }
 

@@ -170,6 +170,7 @@ impl JournalState {
             }
             Event::Run(_)
             | Event::Interrupted(_)
+            | Event::Claim(_)
             | Event::Alive(_)
             | Event::ResultsWritten(_)
             | Event::Stop(_)

@@ -22,8 +22,8 @@ const FIRST: u64 = 64 * 1024;
 /// At most so much is read at a time, unless a line is longer.
 const MOST: u64 = 4 * 1024 * 1024;
 
-/// Lines that are looked for are shorter than this: there is nothing in them but numbers.
-const SHORT_LINE: u64 = 4 * 1024;
+/// Lines that are looked for are shorter than this: there is nothing in them but numbers, and up to some hundreds of blocks.
+const SHORT_LINE: u64 = 32 * 1024;
 
 /// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
 const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
@@ -69,6 +69,7 @@ pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
                 | Event::NotStarted(_)
                 | Event::Interrupted(_)
                 | Event::Attempt(_)
+                | Event::Claim(_)
                 | Event::ResultsWritten(_)
                 | Event::Stop(_),
             ))

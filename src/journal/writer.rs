@@ -4,8 +4,8 @@
 //! has to tell; an `end` line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is
 //! created by its launch, appended to by it alone and never reopened.
 //!
-//! Version 2 has more than version 1: `results_written` names the tasks that the file has (`tasks`), `alive` has
-//! `files`. Both are read; a run that was begun under version 1 goes on with journals of version 2.
+//! Version 2 has more than version 1: `results_written` names the tasks that the file has (`tasks`), `alive` has `files`, and
+//! where replicas share their work there are `claim`, and the blocks of a launch in `alive` and `stop`. Both are read; a run that was begun under version 1 goes on with journals of version 2.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::journal::event::{Event, LaunchProgress, TaskEnded};
+use crate::journal::event::{Event, LaunchProgress, Standing, TaskEnded};
 use crate::store::pulse::Pulse;
 
 /// The format's major version.
@@ -65,7 +65,7 @@ struct Reached {
     /// So many bytes of it, at least.
     bytes: u64,
     /// How the tasks stand there.
-    progress: LaunchProgress,
+    standing: Standing,
     /// Whether a sync failed: of what was written since, nobody knows, also if a later one succeeds.
     is_doubtful: bool,
 }
@@ -124,14 +124,20 @@ impl JournalWriter {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// What signs of life tell from here on.
-    pub fn set_progress(&mut self, progress: LaunchProgress) {
-        let memory_bytes = self.progress.and_then(|before| before.memory_bytes);
-        if self.progress.is_none() {
+    /// Changes what signs of life tell from here on, at its place: there may be many blocks, and it changes with each task.
+    pub fn change_progress(&mut self, change: impl FnOnce(&mut LaunchProgress)) {
+        let is_first = self.progress.is_none();
+        let progress = self.progress.get_or_insert_default();
+        change(progress);
+        if is_first {
             // So far there is nothing but what earlier launches left.
-            self.reached.progress = progress;
+            self.reached.standing = progress.standing();
         }
-        self.progress = Some(LaunchProgress { memory_bytes, ..progress });
+    }
+
+    /// What signs of life tell, once that is known.
+    pub fn progress(&self) -> Option<&LaunchProgress> {
+        self.progress.as_ref()
     }
 
     /// Notes memory in use for the next sign of life, which tells the most since the one before.
@@ -142,8 +148,8 @@ impl JournalWriter {
     }
 
     /// How the tasks stand in what has reached the storage, where that is not all that was written.
-    pub fn reached(&self) -> Option<LaunchProgress> {
-        (self.reached.bytes < self.length).then_some(self.reached.progress)
+    pub fn reached(&self) -> Option<Standing> {
+        (self.reached.bytes < self.length).then_some(self.reached.standing)
     }
 
     /// Adds a line to what the next [`Self::commit`] writes.
@@ -236,13 +242,13 @@ impl Write for WithMemory<'_> {
 }
 
 impl Pulse for JournalWriter {
-    type Mark = (u64, Option<LaunchProgress>);
+    type Mark = (u64, Option<Standing>);
 
     const NAME: &str = "the journal";
 
     /// With how the tasks stand; by a blank line, which readers skip, before that is known and after the last words.
     fn beat(&mut self) -> io::Result<()> {
-        match self.progress.filter(|_| !self.is_ended) {
+        match self.progress.clone().filter(|_| !self.is_ended) {
             Some(progress) => self.add(&Event::Alive(progress)),
             None => self.pending.push(b'\n'),
         }
@@ -251,16 +257,16 @@ impl Pulse for JournalWriter {
     }
 
     fn begin_sync(&mut self) -> Option<(Arc<File>, Self::Mark)> {
-        let mark = (self.length, self.progress);
+        let mark = (self.length, self.progress.as_ref().map(LaunchProgress::standing));
         (self.reached.bytes < self.length).then(|| (Arc::clone(&self.file), mark))
     }
 
-    fn end_sync(&mut self, (bytes, progress): Self::Mark, result: &io::Result<()>) {
+    fn end_sync(&mut self, (bytes, standing): Self::Mark, result: &io::Result<()>) {
         if result.is_err() {
             self.reached.is_doubtful = true;
         } else if bytes > self.reached.bytes && !self.reached.is_doubtful {
-            let progress = progress.unwrap_or(self.reached.progress);
-            self.reached = Reached { bytes, progress, is_doubtful: false };
+            let standing = standing.unwrap_or(self.reached.standing);
+            self.reached = Reached { bytes, standing, is_doubtful: false };
         }
     }
 }

@@ -206,6 +206,7 @@ impl Launcher<'_> {
             jobs: self.config.jobs,
             command_files,
             share: share.len(),
+            takeover_after_s: None,
         }
     }
 
@@ -293,6 +294,7 @@ fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::
         signal: None,
         exit,
         figures: None,
+        blocks: Vec::new(),
     })));
     // The error at hand is the one to be told.
     let _ = journal.commit();

@@ -104,6 +104,7 @@ mod tests {
             jobs: 8,
             command_files: Vec::new(),
             share: 20,
+            takeover_after_s: None,
         }));
         launch.heartbeat =
             in_use.map(|in_use| LaunchProgress { memory_bytes: Some(in_use), ..LaunchProgress::default() });

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::clock;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageError;
-use crate::journal::event::{Event, LaunchProgress, ResultsWritten, StopReason, Stopped};
+use crate::journal::event::{Event, LaunchProgress, ResultsWritten, Standing, StopReason, Stopped};
 use crate::journal::writer::SharedJournalWriter;
 use crate::launch::{Launcher, PreparedLaunch};
 use crate::liveness::fence::{Fence, Fenced};
@@ -313,7 +313,15 @@ fn end_journal(
     standing: TaskCounts,
 ) -> io::Result<()> {
     let mut last = locked(journal);
-    last.add(&Event::Alive(LaunchProgress { counts: standing, left, ..LaunchProgress::default() }));
+    let before = last.progress().cloned().unwrap_or_default();
+    let blocks = before.blocks.clone();
+    last.add(&Event::Alive(LaunchProgress {
+        counts: standing,
+        left,
+        running: 0,
+        memory_bytes: None,
+        ..before
+    }));
     if let Some(results) = written {
         last.add(&Event::ResultsWritten(Box::new(results)));
     }
@@ -322,6 +330,7 @@ fn end_journal(
         signal: early_stop.and_then(EarlyStop::signal),
         exit,
         figures: Some(Box::new(figures.clone())),
+        blocks,
     })));
     last.commit()?;
     drop(last);
@@ -329,11 +338,7 @@ fn end_journal(
 }
 
 /// How a launch stands whose last records never reached the storage: they count as not run.
-fn as_reached(
-    standing: TaskCounts,
-    launch: LaunchFigures,
-    reached: LaunchProgress,
-) -> (TaskCounts, LaunchFigures) {
+fn as_reached(standing: TaskCounts, launch: LaunchFigures, reached: Standing) -> (TaskCounts, LaunchFigures) {
     let lost_ok = standing.ok.saturating_sub(reached.counts.ok);
     let tally = Counters { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
     let counts = TaskCounts { files: standing.files, ..reached.counts };

@@ -230,6 +230,7 @@ mod tests {
             jobs: 1,
             command_files: Vec::new(),
             share: 1,
+            takeover_after_s: None,
         }
     }
 

@@ -127,9 +127,6 @@ struct RecorderState {
     state: JournalState,
     tally: Counters,
     figures: UsageFigures,
-    /// Tasks that are still to be run, those running included.
-    left: u64,
-    running: usize,
 }
 
 impl Recorder {
@@ -144,13 +141,7 @@ impl Recorder {
         replica: Replica,
     ) -> Self {
         let launch = locked(&journal).launch();
-        let kept = RecorderState {
-            state,
-            tally: Counters::default(),
-            figures: UsageFigures::default(),
-            left: 0,
-            running: 0,
-        };
+        let kept = RecorderState { state, tally: Counters::default(), figures: UsageFigures::default() };
         Self {
             kept: Mutex::new(kept),
             journal,
@@ -166,9 +157,11 @@ impl Recorder {
 
     /// Tells how many tasks are to be run. From here on signs of life tell how they stand.
     pub fn expect(&self, tasks: u64) {
-        let mut kept = self.kept();
-        kept.left = tasks;
-        locked(&self.journal).set_progress(kept.progress());
+        let kept = self.kept();
+        locked(&self.journal).change_progress(|progress| {
+            progress.counts = kept.state.counts();
+            progress.left = tasks;
+        });
     }
 
     fn kept(&self) -> MutexGuard<'_, RecorderState> {
@@ -196,8 +189,7 @@ impl Recorder {
         let attempt = kept.state.tasks.begin_attempt(index);
         journal.add(&Event::Start(AttemptBegun { index, attempt, slot, alone }));
         journal.commit()?;
-        kept.running += 1;
-        journal.set_progress(kept.progress());
+        journal.change_progress(|progress| progress.running += 1);
         Ok(attempt)
     }
 
@@ -208,8 +200,7 @@ impl Recorder {
     pub fn take_back(&self, index: u64) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
         kept.state.tasks.take_back_attempt(index);
-        kept.running = kept.running.saturating_sub(1);
-        journal.set_progress(kept.progress());
+        journal.change_progress(LaunchProgress::end_attempt);
         journal.add(&Event::NotStarted(TaskNamed { index }));
         journal.commit()
     }
@@ -220,9 +211,8 @@ impl Recorder {
     /// # Errors
     /// When the journal can't be written.
     pub fn interrupted(&self, index: u64) -> io::Result<()> {
-        let (mut kept, mut journal) = self.writable()?;
-        kept.running = kept.running.saturating_sub(1);
-        journal.set_progress(kept.progress());
+        let (_kept, mut journal) = self.writable()?;
+        journal.change_progress(LaunchProgress::end_attempt);
         journal.add(&Event::Interrupted(TaskNamed { index }));
         journal.commit()
     }
@@ -269,7 +259,7 @@ impl Recorder {
         let index = attempt.index;
         let status = Some(executed.status());
         let (mut kept, mut journal) = self.writable()?;
-        kept.running = kept.running.saturating_sub(1);
+        journal.change_progress(LaunchProgress::end_attempt);
         journal.add(&Event::Attempt(AttemptEnded {
             index,
             attempt: attempt.number,
@@ -297,9 +287,11 @@ impl Recorder {
         kept.figures.count(index, attempt.path, executed.usage, executed.tree_bytes);
         if let Some(span) = span {
             kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
-            kept.left = kept.left.saturating_sub(1);
+            journal.change_progress(|progress| {
+                progress.counts = kept.state.counts();
+                progress.left = progress.left.saturating_sub(1);
+            });
         }
-        journal.set_progress(kept.progress());
         Ok(())
     }
 
@@ -393,7 +385,7 @@ impl Recorder {
         let span = journal.add_end(ended, record);
         journal.commit()?;
         kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
-        journal.set_progress(kept.progress());
+        journal.change_progress(|progress| progress.counts = kept.state.counts());
         Ok(())
     }
 
@@ -414,16 +406,6 @@ impl RecorderState {
     /// Whether the task counts as failed so far.
     fn has_failed(&self, index: u64) -> bool {
         self.state.tasks.get(index).state.status() == Some(Status::Failed)
-    }
-
-    /// What signs of life tell.
-    fn progress(&self) -> LaunchProgress {
-        LaunchProgress {
-            counts: self.state.counts(),
-            left: self.left,
-            running: self.running,
-            memory_bytes: None,
-        }
     }
 }
 

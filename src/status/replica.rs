@@ -270,11 +270,12 @@ impl LaunchMonitor {
     /// Whether it ended before any task of it did, for what no task could do anything about.
     fn was_refused(&self, stop: &Stopped) -> bool {
         let launch = &self.tail.launch;
-        let is_at_once = match (self.tail.head.as_ref().and_then(|head| head.first_heartbeat), launch.left) {
-            (Some((_, first)), Some(left)) => first.left == left,
-            // It did not even get as far as its first heartbeat.
-            _ => launch.ended == 0,
-        };
+        let is_at_once =
+            match (self.tail.head.as_ref().and_then(|head| head.first_heartbeat.as_ref()), launch.left) {
+                (Some((_, first)), Some(left)) => first.left == left,
+                // It did not even get as far as its first heartbeat.
+                _ => launch.ended == 0,
+            };
         is_at_once && matches!(stop.reason, StopReason::CannotStart | StopReason::CannotWrite)
     }
 

@@ -92,6 +92,7 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                         signal: None,
                         exit: 0,
                         figures: None,
+                        blocks: Vec::new(),
                     })));
                 }
             }

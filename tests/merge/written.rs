@@ -96,6 +96,7 @@ impl WrittenRun {
             jobs: 1,
             command_files: Vec::new(),
             share: self.share(replica_id).len(),
+            takeover_after_s: None,
         })));
         WrittenLaunch { run: self, journal, replica_id, launch }
     }
@@ -153,6 +154,7 @@ impl WrittenLaunch<'_> {
             signal: None,
             exit,
             figures: None,
+            blocks: Vec::new(),
         })));
         self.commit();
     }

@@ -52,6 +52,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
         jobs: 1,
         command_files: Vec::new(),
         share: TASKS,
+        takeover_after_s: None,
     };
     journal.add(&Event::Run(Box::new(begun)));
     for (index, note) in before.tasks.all() {
@@ -77,7 +78,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
             },
             left: 0,
             running,
-            memory_bytes: None,
+            ..LaunchProgress::default()
         })
     };
     journal.add(&sign(&known, 0));
@@ -128,6 +129,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
             signal: None,
             exit: 3,
             figures: None,
+            blocks: Vec::new(),
         })));
     }
     journal.commit().unwrap();

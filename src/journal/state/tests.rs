@@ -131,6 +131,7 @@ fn begin(journal: &mut JournalWriter, limit: Option<u64>) {
         jobs: 2,
         command_files: Vec::new(),
         share: 10,
+        takeover_after_s: None,
     })));
 }
 
@@ -150,7 +151,7 @@ fn a_suspect_may_have_company_after_one_death_that_showed_room_in_memory() {
             let mut journal = journal(&layout, launch);
             begin(&mut journal, limit);
             start(&mut journal, 10, false);
-            sign.iter().for_each(|sign| journal.add(&Event::Alive(*sign)));
+            sign.iter().for_each(|sign| journal.add(&Event::Alive(sign.clone())));
             journal.commit().unwrap();
             let suspect = read(&layout, false).tasks.suspects[&10];
             assert_eq!((suspect.deaths, suspect.may_have_company()), (launch, may), "{limit:?} {sign:?}");
