@@ -70,17 +70,22 @@ struct HeartbeatState {
     syncs: usize,
     idle_syncs: usize,
     last_sync_began: Option<Instant>,
+    /// When the newest sign of life was begun.
+    last_sign: Option<Instant>,
+    /// When the newest one was begun that is known to be synced.
+    last_synced: Option<Instant>,
     trouble: Option<StorageError>,
 }
 
 impl<P: Pulse> Heartbeat<P> {
-    /// Begins. After a gap that is long enough for others to have taken this process for dead, `goes_on` says whether to
+    /// Begins, right after its owner has written to the file: that is the first sign. After a gap that is long enough for others to have taken this process for dead, `goes_on` says whether to
     /// give a sign once more.
     ///
     /// # Errors
     /// When no thread can be had.
     pub fn start(pulse: Arc<Mutex<P>>, times: HeartbeatTimes, goes_on: GoesOn) -> io::Result<Self> {
-        let state = Mutex::new(HeartbeatState::default());
+        let state = HeartbeatState { last_sign: Some(Instant::now()), ..HeartbeatState::default() };
+        let state = Mutex::new(state);
         let shared = Arc::new(HeartbeatShared { pulse, times, goes_on, state, changed: Condvar::new() });
         let (over, kept) = io::pipe()?;
         let heartbeat = Self { shared: Arc::clone(&shared), _goes_on: kept };
@@ -92,6 +97,11 @@ impl<P: Pulse> Heartbeat<P> {
     /// Why signs of life did not arrive, if they ever did not.
     pub fn trouble(&self) -> Option<StorageError> {
         locked(&self.shared.state).trouble.clone()
+    }
+
+    /// When the newest sign of life was begun of those that are known to be synced, so that other hosts see it.
+    pub fn last_synced(&self) -> Option<Instant> {
+        locked(&self.shared.state).last_synced
     }
 }
 
@@ -149,8 +159,12 @@ impl<P: Pulse> HeartbeatShared<P> {
         if locked(&self.state).is_over {
             return false;
         }
+        let begun = Instant::now();
         let result = pulse.beat();
         drop(pulse);
+        if result.is_ok() {
+            locked(&self.state).last_sign = Some(begun);
+        }
         self.note("write", &result);
         true
     }
@@ -195,9 +209,15 @@ impl<P: Pulse> HeartbeatShared<P> {
             }
             state.is_sync_wanted = false;
             state.last_sync_began = Some(Instant::now());
+            let sign = state.last_sign;
             drop(state);
-            self.note("sync", &sync(&self.pulse));
+            let result = sync(&self.pulse);
+            self.note("sync", &result);
             state = locked(&self.state);
+            if result.is_ok() {
+                // Another one that hung until now may have covered less.
+                state.last_synced = state.last_synced.max(sign);
+            }
         }
     }
 }
