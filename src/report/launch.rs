@@ -85,6 +85,16 @@ impl<'a> LaunchReport<'a> {
         }
     }
 
+    /// So many more tasks are to be run.
+    pub fn add_tasks(&self, tasks: u64) {
+        self.board.add(tasks);
+    }
+
+    /// So many tasks that were to be run are not to be run here any more.
+    pub fn take_away(&self, tasks: u64) {
+        self.board.take_away(tasks);
+    }
+
     /// Nothing runs any more: from here on there are only lines.
     pub fn over(&self) {
         if self.progress == ProgressMode::Bar {

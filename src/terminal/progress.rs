@@ -36,8 +36,8 @@ pub enum ProgressMode {
 /// How far a launch is. Slots write to it as they begin and end, each at a place of its own.
 #[derive(Debug)]
 pub(crate) struct ProgressState {
-    /// Entries of the share.
-    share: u64,
+    /// Entries in all; they may become more or fewer meanwhile.
+    share: AtomicU64,
     /// Of those, what had ended before.
     before: u64,
     ended: AtomicU64,
@@ -59,7 +59,7 @@ impl ProgressState {
     /// Of a launch that begins `tasks` tasks of a share of so many entries; `slots` is how many are watched.
     pub(crate) fn new(share: u64, tasks: u64, slots: usize) -> Self {
         Self {
-            share,
+            share: AtomicU64::new(share),
             before: share.saturating_sub(tasks),
             ended: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -95,6 +95,22 @@ impl ProgressState {
         self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
     }
 
+    /// So many more tasks are to be run.
+    pub(crate) fn add(&self, tasks: u64) {
+        self.share.fetch_add(tasks, Ordering::Relaxed);
+    }
+
+    /// So many of the tasks that were to be run are not to be run here any more.
+    pub(crate) fn take_away(&self, tasks: u64) {
+        self.share.update(Ordering::Relaxed, Ordering::Relaxed, |share| share.saturating_sub(tasks));
+    }
+
+    /// Entries in all, and how many of them are done.
+    fn standing(&self) -> (u64, u64) {
+        let share = self.share.load(Ordering::Relaxed);
+        (share, (self.before + self.ended.load(Ordering::Relaxed)).min(share))
+    }
+
     /// How far it is, on one line: `12 of 40 done, 1 failed, 2 running, 30.0/min, 56s left`.
     pub(crate) fn line(&self, running: usize) -> String {
         let [ended, failed] = [&self.ended, &self.failed].map(|number| number.load(Ordering::Relaxed));
@@ -103,13 +119,13 @@ impl ProgressState {
         rate.mark(now, ended);
         let per_second = rate.per_second(now, ended).filter(|_| ended >= LEAST_ENDS);
         drop(rate);
-        let done = (self.before + ended).min(self.share);
-        let mut line = format!("{done} of {} done", self.share);
+        let (share, done) = self.standing();
+        let mut line = format!("{done} of {share} done");
         if failed > 0 {
             line.push_str(&format!(", {failed} failed"));
         }
         line.push_str(&format!(", {running} running"));
-        if let (Some(rate), Some(left)) = (per_second, time_left(self.share - done, per_second)) {
+        if let (Some(rate), Some(left)) = (per_second, time_left(share - done, per_second)) {
             line.push_str(&format!(", {}, {} left", units::rate(rate), units::rough(left)));
         }
         line
@@ -120,8 +136,8 @@ impl ProgressState {
             return String::new();
         }
         let inside = width.min(*BAR.end()) - 2;
-        let done = (self.before + self.ended.load(Ordering::Relaxed)).min(self.share);
-        let filled = usize::try_from(u128::from(done) * inside as u128 / u128::from(self.share.max(1)));
+        let (share, done) = self.standing();
+        let filled = usize::try_from(u128::from(done) * inside as u128 / u128::from(share.max(1)));
         let filled = filled.unwrap_or(inside);
         format!("[{}{}]", "=".repeat(filled), " ".repeat(inside - filled))
     }
