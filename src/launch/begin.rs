@@ -25,7 +25,7 @@ use crate::process::registry::ProcessRegistry;
 use crate::record::item;
 use crate::record::logs::PackedLog;
 use crate::run::execute::ProcessSettings;
-use crate::run::queue::TaskQueue;
+use crate::run::queue::{Piece, Supply, TaskQueue};
 use crate::run::recorder::Recorder;
 use crate::run::scratch::{Owner, Scratch, remove_leftovers_of_dead};
 use crate::store::atomic_file::{ABANDONED, remove_leftovers};
@@ -40,7 +40,6 @@ pub struct PreparedLaunch {
     pub(super) heartbeat: Heartbeat<JournalWriter>,
     pub(super) fence: Arc<Fence>,
     pub(super) share: Share,
-    pub(super) entries: Entries,
     pub(super) source: TaskQueue,
     pub(super) tasks: u64,
     /// Tasks at a time, at most.
@@ -90,7 +89,9 @@ impl Launcher<'_> {
         for (index, attempts) in losses {
             self.write_loss(&recorder, &share, &entries, index, attempts)?;
         }
-        let source = TaskQueue::new(due.tasks, jobs);
+        let source = TaskQueue::new(jobs);
+        source.add(Piece { block: None, indices: share.clone(), entries, at_most: None }, due.tasks);
+        source.set_supply(Supply::Ended);
         // Where it can't be written, the first task finds out.
         let _ = recorder.give_sign();
         Ok(PreparedLaunch {
@@ -98,7 +99,6 @@ impl Launcher<'_> {
             heartbeat,
             fence,
             share,
-            entries,
             source,
             tasks,
             jobs,

@@ -124,18 +124,7 @@ impl Launcher<'_> {
         report: &LaunchReport<'_>,
         begun: Instant,
     ) -> anyhow::Result<()> {
-        let PreparedLaunch {
-            recorder,
-            heartbeat,
-            share,
-            entries,
-            source,
-            tasks,
-            registry,
-            settings,
-            scratch,
-            ..
-        } = prepared;
+        let PreparedLaunch { recorder, heartbeat, source, tasks, registry, settings, scratch, .. } = prepared;
         let Some(scratch) = scratch else { return Ok(()) };
         let spawner = Spawner::new().context("can't open /dev/null")?;
         let idle_after = match &settings.mode {
@@ -156,9 +145,8 @@ impl Launcher<'_> {
             .collect::<anyhow::Result<Vec<_>>>()?;
         let monitor = self.monitor(prepared)?;
         let work = Work {
-            entries,
-            share,
             queue: source,
+            feeder: None,
             tasks: *tasks,
             recorder,
             stop: self.stop,

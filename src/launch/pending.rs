@@ -53,12 +53,11 @@ impl Pending {
 
     /// How many tasks.
     pub fn len(&self) -> u64 {
-        let TasksByStage { ordinary, suspects, alone } = &self.tasks;
-        (ordinary.len() + suspects.len() + alone.len()) as u64
+        self.tasks.len()
     }
 
     /// Whether there is nothing to run.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.tasks.is_empty()
     }
 }

@@ -1,11 +1,14 @@
 //! Which task is next. All slots pull from here, in list order; a retry comes when its pause is over. What may have killed
-//! a container, or needs all of its memory, comes last.
+//! a container, or needs all of its memory, comes last. It may be refilled while it runs.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::model::blocks::BlockId;
+use crate::model::entries::Entries;
+use crate::model::shares::Share;
 use crate::run::early_stop::EarlyStop;
 use crate::threads::{locked, wait};
 
@@ -28,10 +31,25 @@ pub enum Stage {
 
 const STAGES: usize = 3;
 
+/// Tasks that come into the queue together.
+#[derive(Debug)]
+pub struct Piece {
+    /// The block that they are of; `None` where a share is not cut into blocks.
+    pub block: Option<BlockId>,
+    /// The index in the list of each.
+    pub indices: Share,
+    /// The entry of each, in the order of the indices.
+    pub entries: Entries,
+    /// At most so many tasks of any piece run at a time while one of this piece does, at least 1.
+    pub at_most: Option<usize>,
+}
+
 /// A task that is to be run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket {
-    /// Its place in the share.
+    /// The piece it came with, in the order in which they came.
+    pub piece: u32,
+    /// Its place in the piece.
     pub position: u32,
     /// Attempts this launch has made of it already that count as tries.
     pub tried: u32,
@@ -41,8 +59,8 @@ pub struct Ticket {
 
 impl Ticket {
     /// The first of a task.
-    pub fn first(position: u32, stage: Stage) -> Self {
-        Self { position, tried: 0, stage }
+    pub fn first(piece: u32, position: u32, stage: Stage) -> Self {
+        Self { piece, position, tried: 0, stage }
     }
 
     /// Whether nothing else runs meanwhile.
@@ -51,7 +69,7 @@ impl Ticket {
     }
 }
 
-/// Positions in the share, by the stage in which they come.
+/// Positions in a piece, by the stage in which they come.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct TasksByStage {
     /// In order, several at a time.
@@ -62,12 +80,54 @@ pub struct TasksByStage {
     pub alone: Vec<u32>,
 }
 
+impl TasksByStage {
+    /// How many tasks.
+    pub fn len(&self) -> u64 {
+        (self.ordinary.len() + self.suspects.len() + self.alone.len()) as u64
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Whether tasks will be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply {
+    /// More may come soon: the later stages don't begin, and slots wait.
+    Expected,
+    /// Nothing more is to be had for now: the later stages may begin, and slots wait.
+    Idle,
+    /// Nothing more will come: slots end when nothing is left.
+    Ended,
+}
+
+/// Whether the queue could do with more tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    /// At least as many wait as there are slots.
+    Enough,
+    /// Fewer wait than there are slots.
+    More,
+    /// None is given out any more: the queue stopped early, or its supply has ended and nothing is left.
+    Over,
+}
+
+/// Waiting tasks of one piece in order.
+#[derive(Debug)]
+struct WaitingLine {
+    piece: u32,
+    positions: std::vec::IntoIter<u32>,
+}
+
 /// What waits in one stage, and what runs of it.
 #[derive(Debug, Default)]
 struct StageQueue {
     /// Before all others.
     returned: VecDeque<Ticket>,
-    waiting: std::vec::IntoIter<u32>,
+    /// Of each piece that has some.
+    waiting: VecDeque<WaitingLine>,
     /// After all others.
     added: VecDeque<Ticket>,
     retries: BinaryHeap<Reverse<(Instant, Ticket)>>,
@@ -75,26 +135,86 @@ struct StageQueue {
 }
 
 impl StageQueue {
+    fn add(&mut self, piece: u32, positions: Vec<u32>) {
+        if !positions.is_empty() {
+            self.waiting.push_back(WaitingLine { piece, positions: positions.into_iter() });
+        }
+    }
+
     fn waiting(&self) -> usize {
-        self.returned.len() + self.waiting.len() + self.added.len() + self.retries.len()
+        self.waiting_in_order() + self.retries.len()
+    }
+
+    /// All that waits but retries.
+    fn waiting_in_order(&self) -> usize {
+        let lines: usize = self.waiting.iter().map(|line| line.positions.len()).sum();
+        self.returned.len() + lines + self.added.len()
+    }
+
+    /// Whether fewer than `slots` wait that are due.
+    fn is_low(&self, slots: usize, now: Instant) -> bool {
+        let missing = slots.saturating_sub(self.waiting_in_order());
+        let due = self.retries.iter().filter(|Reverse((due, _))| *due <= now);
+        due.take(missing).count() < missing
+    }
+
+    fn has_unfinished(&self) -> bool {
+        self.waiting() + self.running > 0
     }
 
     fn next(&mut self, stage: Stage, now: Instant) -> Option<Ticket> {
         if self.retries.peek().is_some_and(|Reverse((due, _))| *due <= now) {
             return self.retries.pop().map(|Reverse((_, ticket))| ticket);
         }
-        let in_order = || self.waiting.next().map(|position| Ticket::first(position, stage));
-        self.returned.pop_front().or_else(in_order).or_else(|| self.added.pop_front())
+        let returned = self.returned.pop_front();
+        returned.or_else(|| self.next_in_order(stage)).or_else(|| self.added.pop_front())
+    }
+
+    fn next_in_order(&mut self, stage: Stage) -> Option<Ticket> {
+        let WaitingLine { piece, positions } = self.waiting.front_mut()?;
+        let ticket = positions.next().map(|position| Ticket::first(*piece, position, stage));
+        if positions.len() == 0 {
+            self.waiting.pop_front();
+        }
+        ticket
     }
 
     fn next_retry(&self, now: Instant) -> Option<Duration> {
         self.retries.peek().map(|Reverse((due, _))| due.saturating_duration_since(now))
+    }
+
+    /// Takes away what waits of a piece.
+    fn remove(&mut self, piece: u32) {
+        self.returned.retain(|ticket| ticket.piece != piece);
+        self.waiting.retain(|line| line.piece != piece);
+        self.added.retain(|ticket| ticket.piece != piece);
+        self.retries.retain(|Reverse((_, ticket))| ticket.piece != piece);
+    }
+}
+
+/// A piece of which tasks have not ended.
+#[derive(Debug)]
+struct OpenPiece {
+    piece: Arc<Piece>,
+    /// Tasks that have not ended, those running included.
+    left: u64,
+    running: usize,
+    /// Nothing of it begins any more.
+    is_dropped: bool,
+}
+
+impl OpenPiece {
+    fn at_most(&self) -> usize {
+        self.piece.at_most.map_or(usize::MAX, |at_most| at_most.max(1))
     }
 }
 
 #[derive(Debug)]
 struct QueueState {
     stages: [StageQueue; STAGES],
+    pieces: BTreeMap<u32, OpenPiece>,
+    next_piece: u32,
+    supply: Supply,
     /// At most so many at once, for want of processes or descriptors.
     limit: usize,
     /// At most so many at once, for their memory; at least 1.
@@ -105,6 +225,8 @@ struct QueueState {
     early_stop: Option<EarlyStop>,
     /// Slots that wait for a change.
     waiting: usize,
+    /// Who adds tasks waits for so much demand.
+    awaited: Option<Demand>,
     /// Slots that may keep processes between tasks.
     holding: usize,
 }
@@ -118,25 +240,101 @@ pub struct HoldsWorker(bool);
 pub struct TaskQueue {
     state: Mutex<QueueState>,
     changed: Condvar,
+    /// For who adds tasks: slots need not wake it with each of their own.
+    demanded: Condvar,
     jobs: usize,
 }
 
 impl TaskQueue {
-    /// Of these tasks, at most `jobs` at once.
-    pub fn new(tasks: TasksByStage, jobs: usize) -> Self {
-        let line =
-            |positions: Vec<u32>| StageQueue { waiting: positions.into_iter(), ..StageQueue::default() };
+    /// Of tasks that are to be added, at most `jobs` at once.
+    pub fn new(jobs: usize) -> Self {
         let state = QueueState {
-            stages: [line(tasks.ordinary), line(tasks.suspects), line(tasks.alone)],
+            stages: Default::default(),
+            pieces: BTreeMap::new(),
+            next_piece: 0,
+            supply: Supply::Expected,
             limit: jobs,
             allowed: jobs,
             paused_until: None,
             backoffs: 0,
             early_stop: None,
             waiting: 0,
+            awaited: None,
             holding: 0,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), jobs }
+        Self { state: Mutex::new(state), changed: Condvar::new(), demanded: Condvar::new(), jobs }
+    }
+
+    /// Of these tasks and no others.
+    #[cfg(test)]
+    pub fn of(tasks: TasksByStage, jobs: usize) -> Self {
+        let queue = Self::new(jobs);
+        let (indices, entries) = (Share::Range(0..0), Entries::default());
+        queue.add(Piece { block: None, indices, entries, at_most: None }, tasks);
+        queue.set_supply(Supply::Ended);
+        queue
+    }
+
+    /// Adds tasks of a piece: those at these positions in it. They come after those that wait already, stage by stage. The
+    /// piece is kept until the last of them has ended.
+    pub fn add(&self, piece: Piece, tasks: TasksByStage) {
+        let left = tasks.len();
+        if left == 0 {
+            return;
+        }
+        self.change(|state| {
+            let number = state.next_piece;
+            state.next_piece = number.wrapping_add(1);
+            let open = OpenPiece { piece: Arc::new(piece), left, running: 0, is_dropped: false };
+            state.pieces.insert(number, open);
+            state.stage(Stage::Ordinary).add(number, tasks.ordinary);
+            state.stage(Stage::Suspect).add(number, tasks.suspects);
+            state.stage(Stage::Alone).add(number, tasks.alone);
+        });
+    }
+
+    /// Tells whether more will be added.
+    pub fn set_supply(&self, supply: Supply) {
+        self.change(|state| state.supply = supply);
+    }
+
+    /// Waits until fewer ordinary tasks wait than there are slots, or none is given out any more, for so long at most.
+    /// Those whose pause before a retry is not over do not count, nor do those of the later stages. For one thread at a
+    /// time.
+    pub fn wait_for_demand(&self, time: Duration) -> Demand {
+        self.wait_for(Demand::More, time)
+    }
+
+    /// Waits until none is given out any more, for so long at most; gives whether that is so. For the same thread.
+    pub fn wait_until_over(&self, time: Duration) -> bool {
+        self.wait_for(Demand::Over, time) == Demand::Over
+    }
+
+    fn wait_for(&self, least: Demand, time: Duration) -> Demand {
+        let begun = Instant::now();
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            let demand = state.demand(self.jobs, now);
+            let left = time.saturating_sub(now - begun);
+            if demand >= least || left.is_zero() {
+                return demand;
+            }
+            state.awaited = Some(least);
+            state = wait(&self.demanded, state, Some(left));
+            state.awaited = None;
+        }
+    }
+
+    /// Takes away what has not begun of a block, retries included; gives how many tasks that were. What of it runs comes not
+    /// back: with its attempt its task ends.
+    pub fn drop_block(&self, block: BlockId) -> u64 {
+        self.change(|state| state.drop_block(block))
+    }
+
+    /// The piece that a running task came with.
+    pub fn piece(&self, ticket: Ticket) -> Option<Arc<Piece>> {
+        self.state().pieces.get(&ticket.piece).map(|open| Arc::clone(&open.piece))
     }
 
     fn state(&self) -> MutexGuard<'_, QueueState> {
@@ -154,9 +352,19 @@ impl TaskQueue {
     /// Wakes all who wait. To notify is a system call, also where nobody waits.
     fn wake(&self, state: MutexGuard<'_, QueueState>) {
         let somebody_waits = state.waiting > 0;
-        drop(state);
+        self.wake_supplier(state);
         if somebody_waits {
             self.changed.notify_all();
+        }
+    }
+
+    /// Wakes who adds tasks, if there is the demand that it waits for.
+    fn wake_supplier(&self, mut state: MutexGuard<'_, QueueState>) {
+        let is_due = state.awaited.is_some_and(|least| state.demand(self.jobs, Instant::now()) >= least);
+        if is_due {
+            state.awaited = None;
+            drop(state);
+            self.demanded.notify_all();
         }
     }
 
@@ -185,7 +393,10 @@ impl TaskQueue {
         let mut state = self.state();
         loop {
             match state.look(Instant::now(), holds) {
-                QueueLook::Take(ticket) => return Some(ticket),
+                QueueLook::Take(ticket) => {
+                    self.wake_supplier(state);
+                    return Some(ticket);
+                }
                 QueueLook::End => {
                     self.wake(state);
                     return None;
@@ -207,30 +418,37 @@ impl TaskQueue {
     /// The task ended.
     pub fn complete(&self, ticket: Ticket) {
         self.change(|state| {
-            state.leave(ticket);
+            state.end(ticket);
             state.backoffs = 0;
             state.limit = (state.limit + 1).min(self.jobs);
         });
     }
 
-    /// The task did not run and is still to be run. For a queue that stopped early.
-    pub fn release(&self, ticket: Ticket) {
-        self.change(|state| state.leave(ticket).returned.push_front(ticket));
+    /// The task did not run and is not to be run here any more.
+    pub fn abandon(&self, ticket: Ticket) {
+        self.change(|state| state.end(ticket));
     }
 
-    /// The task is due again after `pause`.
+    /// The task did not run and is still to be run. For a queue that stopped early.
+    pub fn release(&self, ticket: Ticket) {
+        self.change(|state| state.put_back(ticket, |line| line.returned.push_front(ticket)));
+    }
+
+    /// The task is due again after `pause`, unless its block was dropped: then it has ended.
     pub fn retry_after(&self, ticket: Ticket, pause: Duration) {
         let due = Instant::now() + pause;
         let next = Ticket { tried: ticket.tried + 1, ..ticket };
-        self.change(|state| state.leave(ticket).retries.push(Reverse((due, next))));
+        self.change(|state| state.put_back(ticket, |line| line.retries.push(Reverse((due, next)))));
     }
 
-    /// The task is to run again with the container to itself, once all others ended. That does not count as a try.
+    /// The task is to run again with the container to itself, once all others ended, unless its block was dropped: then it
+    /// has ended. That does not count as a try.
     pub fn retry_exclusive(&self, ticket: Ticket) {
         let next = Ticket { stage: Stage::Alone, ..ticket };
         self.change(|state| {
-            state.leave(ticket);
-            state.stage(Stage::Alone).added.push_back(next);
+            if state.leave(ticket) {
+                state.stage(Stage::Alone).added.push_back(next);
+            }
         });
     }
 
@@ -248,7 +466,7 @@ impl TaskQueue {
     /// pause, with fewer beside it. `false` when that has not helped for a minute.
     pub fn backoff(&self, ticket: Ticket) -> bool {
         self.change(|state| {
-            state.leave(ticket).returned.push_front(ticket);
+            state.put_back(ticket, |line| line.returned.push_front(ticket));
             let running = state.running();
             state.limit = running.max(1);
             state.paused_until = Some(Instant::now() + BACKOFF_PAUSE);
@@ -278,9 +496,9 @@ impl TaskQueue {
         self.state().running()
     }
 
-    /// Tasks that have not ended, those running included.
+    /// Tasks that were added and have not ended, those running included.
     pub fn left(&self) -> u64 {
-        self.state().stages.iter().map(|line| (line.waiting() + line.running) as u64).sum()
+        self.state().left()
     }
 }
 
@@ -296,31 +514,70 @@ impl QueueState {
         if self.early_stop.is_some() {
             return QueueLook::End;
         }
-        let unfinished = [Stage::Ordinary, Stage::Suspect, Stage::Alone]
-            .into_iter()
-            .find(|stage| self.stage(*stage).waiting() + self.stage(*stage).running > 0);
-        let Some(stage) = unfinished else { return QueueLook::End };
-        let most = if stage == Stage::Alone { 1 } else { self.limit.min(self.allowed) };
-        let is_idle = self.running() >= most || self.stages.iter().all(|line| line.waiting() == 0);
-        // What runs alone does so in a fresh process, too.
-        if holds.0 && (is_idle || stage == Stage::Alone) {
+        let Some(stage) = self.stage_in_turn() else {
+            return match self.supply {
+                Supply::Ended => QueueLook::End,
+                Supply::Idle if holds.0 => QueueLook::LetGo,
+                Supply::Expected | Supply::Idle => QueueLook::Wait(None),
+            };
+        };
+        let may_begin = stage == Stage::Ordinary || self.supply != Supply::Expected;
+        let is_full = self.running() >= self.most(stage);
+        let is_empty = !may_begin || self.stages.iter().all(|line| line.waiting() == 0);
+        // What is expected comes soon, and a kept process may have taken long to start. What runs alone does so in a fresh one.
+        let is_idle = is_full || (is_empty && self.supply != Supply::Expected);
+        if holds.0 && (is_idle || (stage == Stage::Alone && may_begin)) {
             return QueueLook::LetGo;
         }
-        if is_idle || (stage == Stage::Alone && self.holding > 0) {
+        if is_full || is_empty || (stage == Stage::Alone && self.holding > 0) {
             return QueueLook::Wait(None);
         }
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return QueueLook::Wait(Some(until - now));
         }
-        let line = self.stage(stage);
-        match line.next(stage, now) {
-            Some(ticket) => {
-                line.running += 1;
-                self.holding += usize::from(!holds.0);
-                *holds = HoldsWorker(true);
-                QueueLook::Take(ticket)
-            }
-            None => QueueLook::Wait(line.next_retry(now)),
+        self.take(stage, now, holds)
+    }
+
+    fn take(&mut self, stage: Stage, now: Instant, holds: &mut HoldsWorker) -> QueueLook {
+        let running = self.running();
+        let line = &mut self.stages[stage as usize];
+        let Some(ticket) = line.next(stage, now) else { return QueueLook::Wait(line.next_retry(now)) };
+        let Some(piece) = self.pieces.get_mut(&ticket.piece).filter(|piece| running < piece.at_most()) else {
+            line.returned.push_front(ticket);
+            return if holds.0 { QueueLook::LetGo } else { QueueLook::Wait(None) };
+        };
+        piece.running += 1;
+        line.running += 1;
+        self.holding += usize::from(!holds.0);
+        *holds = HoldsWorker(true);
+        QueueLook::Take(ticket)
+    }
+
+    /// The first stage of which something is left. What runs alone goes on doing so whatever was added meanwhile.
+    fn stage_in_turn(&self) -> Option<Stage> {
+        if self.stages[Stage::Alone as usize].running > 0 {
+            return Some(Stage::Alone);
+        }
+        let mut stages = [Stage::Ordinary, Stage::Suspect, Stage::Alone].into_iter();
+        stages.find(|stage| self.stages[*stage as usize].has_unfinished())
+    }
+
+    /// How many tasks may run at once.
+    fn most(&self, stage: Stage) -> usize {
+        if stage == Stage::Alone {
+            return 1;
+        }
+        let running = self.pieces.values().filter(|piece| piece.running > 0);
+        running.map(OpenPiece::at_most).fold(self.limit.min(self.allowed), usize::min)
+    }
+
+    fn demand(&self, slots: usize, now: Instant) -> Demand {
+        if self.early_stop.is_some() || (self.supply == Supply::Ended && self.pieces.is_empty()) {
+            Demand::Over
+        } else if self.stages[Stage::Ordinary as usize].is_low(slots, now) {
+            Demand::More
+        } else {
+            Demand::Enough
         }
     }
 
@@ -332,11 +589,56 @@ impl QueueState {
         self.stages.iter().map(|line| line.running).sum()
     }
 
-    /// Notes that a task does not run any more; gives the queue of its stage.
-    fn leave(&mut self, ticket: Ticket) -> &mut StageQueue {
-        let line = self.stage(ticket.stage);
-        line.running -= 1;
-        line
+    fn left(&self) -> u64 {
+        self.pieces.values().map(|piece| piece.left).sum()
+    }
+
+    /// Notes that a task does not run any more. It has ended where its block was dropped; gives whether it is still to be run.
+    fn leave(&mut self, ticket: Ticket) -> bool {
+        self.stage(ticket.stage).running -= 1;
+        let Some(piece) = self.pieces.get_mut(&ticket.piece) else { return false };
+        piece.running -= 1;
+        if !piece.is_dropped {
+            return true;
+        }
+        self.count_end(ticket.piece);
+        false
+    }
+
+    /// Notes that a task ended that ran.
+    fn end(&mut self, ticket: Ticket) {
+        if self.leave(ticket) {
+            self.count_end(ticket.piece);
+        }
+    }
+
+    /// Notes that a task does not run any more and, if it is still to be run, where it waits in its stage.
+    fn put_back(&mut self, ticket: Ticket, put: impl FnOnce(&mut StageQueue)) {
+        if self.leave(ticket) {
+            put(self.stage(ticket.stage));
+        }
+    }
+
+    fn count_end(&mut self, number: u32) {
+        if let Some(piece) = self.pieces.get_mut(&number) {
+            piece.left -= 1;
+            if piece.left == 0 {
+                self.pieces.remove(&number);
+            }
+        }
+    }
+
+    fn drop_block(&mut self, block: BlockId) -> u64 {
+        let before = self.left();
+        for (number, piece) in &mut self.pieces {
+            if piece.piece.block == Some(block) {
+                piece.is_dropped = true;
+                piece.left = piece.running as u64;
+                self.stages.iter_mut().for_each(|line| line.remove(*number));
+            }
+        }
+        self.pieces.retain(|_, piece| piece.left > 0);
+        before - self.left()
     }
 }
 
@@ -349,12 +651,12 @@ mod tests {
     use super::{HoldsWorker, Stage, TaskQueue, TasksByStage, Ticket};
 
     fn fresh(position: u32) -> Ticket {
-        Ticket::first(position, Stage::Ordinary)
+        Ticket::first(0, position, Stage::Ordinary)
     }
 
     fn queue(ordinary: &[u32], suspects: &[u32], alone: &[u32], jobs: usize) -> TaskQueue {
         let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
-        TaskQueue::new(TasksByStage { ordinary, suspects, alone }, jobs)
+        TaskQueue::of(TasksByStage { ordinary, suspects, alone }, jobs)
     }
 
     #[test]
@@ -368,10 +670,10 @@ mod tests {
         assert_eq!(queue.next(), Some(retry));
         queue.complete(retry);
         queue.complete(fresh(7));
-        let suspects = [8, 9].map(|position| Ticket::first(position, Stage::Suspect));
+        let suspects = [8, 9].map(|position| Ticket::first(0, position, Stage::Suspect));
         assert_eq!([queue.next(), queue.next()], suspects.map(Some));
         suspects.into_iter().for_each(|suspect| queue.complete(suspect));
-        let alone = Ticket::first(5, Stage::Alone);
+        let alone = Ticket::first(0, 5, Stage::Alone);
         assert_eq!(queue.next(), Some(alone));
         queue.complete(alone);
         assert_eq!(queue.next(), None);
@@ -399,7 +701,7 @@ mod tests {
         assert_eq!((mine.1, theirs.1), (true, true), "both let go before it begins");
         // Either of them may run it, and the other finds nothing left.
         let turns: Vec<Ticket> = [mine.0, theirs.0].into_iter().flatten().collect();
-        assert_eq!(turns, [Ticket::first(3, Stage::Alone)]);
+        assert_eq!(turns, [Ticket::first(0, 3, Stage::Alone)]);
     }
 
     #[test]
@@ -411,7 +713,7 @@ mod tests {
             let waiting = scope.spawn(|| queue.next());
             queue.retry_exclusive(second);
             let alone = waiting.join().unwrap().unwrap();
-            assert_eq!((alone, queue.running()), (Ticket::first(3, Stage::Alone), 1));
+            assert_eq!((alone, queue.running()), (Ticket::first(0, 3, Stage::Alone), 1));
             queue.complete(alone);
         });
         assert_eq!(queue.next(), Some(Ticket { stage: Stage::Alone, ..second }));
@@ -425,7 +727,7 @@ mod tests {
         let second = queue.next().unwrap();
         queue.retry_exclusive(second);
         assert_eq!(queue.left(), 1);
-        assert_eq!(queue.next(), Some(Ticket { position: 1, tried: 1, stage: Stage::Alone }));
+        assert_eq!(queue.next(), Some(Ticket { tried: 1, ..Ticket::first(0, 1, Stage::Alone) }));
     }
 
     #[test]

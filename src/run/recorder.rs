@@ -46,6 +46,8 @@ pub struct Counters {
     pub ok: u64,
     /// Tasks ended failed.
     pub failed: u64,
+    /// The last so many tasks that ended all failed.
+    pub failed_in_a_row: u64,
     /// Attempts that ended, retried ones included.
     pub attempts: u64,
     /// NaN and Infinity that became null.
@@ -429,11 +431,15 @@ impl Counters {
             return;
         }
         match executed.status() {
-            Status::Ok => self.ok += 1,
-            Status::Failed => self.failed += 1,
-        }
-        if executed.status() == Status::Ok {
-            self.non_finite += executed.result.as_ref().map_or(0, |result| result.non_finite);
+            Status::Ok => {
+                self.ok += 1;
+                self.failed_in_a_row = 0;
+                self.non_finite += executed.result.as_ref().map_or(0, |result| result.non_finite);
+            }
+            Status::Failed => {
+                self.failed += 1;
+                self.failed_in_a_row += 1;
+            }
         }
     }
 }

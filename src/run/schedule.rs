@@ -1,10 +1,12 @@
 //! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one queue, and the timekeeper
-//! meanwhile (deadline, signals, newer launches, memory, progress).
+//! meanwhile (deadline, signals, newer launches, memory, progress), beside whoever brings more tasks.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{Builder, Scope};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -13,13 +15,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::host::storage::StorageError;
 use crate::journal::writer::JournalWriter;
 use crate::liveness::heartbeat::Heartbeat;
-use crate::model::entries::Entries;
+use crate::model::blocks::BlockId;
 use crate::model::outcome::{Cause, Status};
 use crate::process::shutdown::Shutdown;
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::MemoryMonitor;
-use crate::run::queue::{HoldsWorker, TaskQueue, Ticket};
+use crate::run::queue::{HoldsWorker, Piece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
 
@@ -32,13 +34,16 @@ const REPORT: Duration = Duration::from_secs(10);
 /// A pool thread holds one child's output buffer and little else.
 const STACK: usize = 512 * 1024;
 
-/// With `--max-failures auto`, so many failures at the very start, and no success, end the launch.
-const ALL_OF_THE_FIRST: u64 = 20;
+/// With `--max-failures auto`, so many failures with no success between them end the launch.
+const IN_A_ROW: u64 = 20;
+
+/// What the limits on processes have to leave room for.
+const NO_THREAD: &str = "can't start a thread that attends to tasks; the limit on processes (ulimit -u, pids.max) must leave room for at least ten";
 
 /// `--max-failures`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxFailures {
-    /// Ends a launch whose first 20 tasks all failed.
+    /// Ends a launch when 20 tasks in a row failed, such as the first 20.
     Auto,
     /// Never ends it.
     None,
@@ -49,13 +54,15 @@ pub enum MaxFailures {
 }
 
 impl MaxFailures {
-    /// Why a launch of `tasks` is to end now, if so.
+    /// Why a launch is to end now, if so; `tasks` is how many its own share had to be run.
     pub fn exceeded(self, tally: &Counters, tasks: u64) -> Option<String> {
         let failed = tally.failed;
         match self {
-            Self::Auto if failed >= ALL_OF_THE_FIRST && tally.ok == 0 => {
-                Some(format!("the first {failed} tasks all failed (--max-failures auto)"))
-            }
+            Self::Auto if tally.failed_in_a_row >= IN_A_ROW => Some(if tally.ok == 0 {
+                format!("the first {failed} tasks all failed (--max-failures auto)")
+            } else {
+                format!("{} tasks in a row failed (--max-failures auto)", tally.failed_in_a_row)
+            }),
             Self::Count(most) if failed > most => {
                 Some(format!("{failed} tasks failed (--max-failures {most})"))
             }
@@ -91,15 +98,23 @@ impl Retries {
     }
 }
 
+/// Who brings tasks while others run.
+pub trait Feed: Sync {
+    /// Adds tasks to the queue until that is over: see [`TaskQueue::wait_for_demand`]. Runs on a thread of its own. When it
+    /// returns, nothing more will come.
+    fn run(&self);
+    /// Whether a task of a block may begin. Where it may not, the block is no longer this launch's, and the task ends here
+    /// without a record; the others of the block were dropped from the queue.
+    fn may_begin(&self, block: BlockId) -> bool;
+}
+
 /// What a launch has to do, and how.
 pub struct Work<'a> {
-    /// The entries of the share, in its order.
-    pub entries: &'a Entries,
-    /// The index in the list of each.
-    pub share: &'a crate::model::shares::Share,
     /// Where tasks come from.
     pub queue: &'a TaskQueue,
-    /// How many tasks it had at first.
+    /// Who brings them; `None` where all are there from the start.
+    pub feeder: Option<&'a dyn Feed>,
+    /// How many tasks of its own share were to be run at first: `--max-failures N%` is of these.
     pub tasks: u64,
     /// Where attempts are kept.
     pub recorder: &'a Recorder,
@@ -129,31 +144,66 @@ pub struct Work<'a> {
 /// # Errors
 /// When the threads can't be started.
 pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow::Result<()> {
-    let build = |threads| {
-        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
-        builder.thread_name(|slot| format!("slot {}", slot + 1)).build()
-    };
-    let pool = pool_of_up_to(slots.len(), build).context("can't start a thread that attends to tasks; the limit on processes (ulimit -u, pids.max) must leave room for at least ten")?;
-    let threads = pool.current_num_threads();
-    if threads < slots.len() {
-        work.watch.short_of_threads(threads);
-    }
-    work.check_deadline();
-    // Hangs up when the last worker has let go of the other end.
-    let (all_gone, held) = std::io::pipe().context("can't make a pipe")?;
-    let held = Arc::new(held);
-    pool.in_place_scope(|scope| {
-        for (slot, mut executor) in (1..=threads).zip(slots) {
-            let held = Arc::clone(&held);
-            scope.spawn(move |_| {
-                work.pull(slot, executor.as_mut());
-                drop(held);
-            });
+    std::thread::scope(|scope| {
+        // First, since slots may take all threads that can be had.
+        let feeder = work.feeder.map(|feeder| start_feeder(scope, feeder, work.queue));
+        let feeder = feeder.transpose().context(NO_THREAD)?;
+        let build = |threads| {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
+            builder.thread_name(|slot| format!("slot {}", slot + 1)).build()
+        };
+        let pool = pool_of_up_to(slots.len(), build).context(NO_THREAD)?;
+        let threads = pool.current_num_threads();
+        if threads < slots.len() {
+            work.watch.short_of_threads(threads);
         }
-        drop(held);
-        work.keep_time(&all_gone);
-    });
-    Ok(())
+        work.check_deadline();
+        // Hangs up when the last worker has let go of the other end.
+        let (all_gone, held) = io::pipe().context("can't make a pipe")?;
+        let held = Arc::new(held);
+        if let Some(begin) = feeder {
+            // Its thread waits for just this.
+            let _ = begin.send(());
+        }
+        pool.in_place_scope(|scope| {
+            for (slot, mut executor) in (1..=threads).zip(slots) {
+                let held = Arc::clone(&held);
+                scope.spawn(move |_| {
+                    work.pull(slot, executor.as_mut());
+                    drop(held);
+                });
+            }
+            drop(held);
+            work.keep_time(&all_gone);
+        });
+        Ok(())
+    })
+}
+
+/// Starts the thread of who brings tasks. It begins when told to, and ends when nobody is left to tell it.
+fn start_feeder<'s>(
+    scope: &'s Scope<'s, '_>,
+    feeder: &'s dyn Feed,
+    queue: &'s TaskQueue,
+) -> io::Result<Sender<()>> {
+    let (begin, told) = channel();
+    let feed = move || {
+        let _ended = EndsSupply(queue);
+        if told.recv().is_ok() {
+            feeder.run();
+        }
+    };
+    Builder::new().name("feeder".into()).spawn_scoped(scope, feed)?;
+    Ok(begin)
+}
+
+/// Lets slots end when nothing is left, however the thread ends that has it.
+struct EndsSupply<'q>(&'q TaskQueue);
+
+impl Drop for EndsSupply<'_> {
+    fn drop(&mut self) {
+        self.0.set_supply(Supply::Ended);
+    }
 }
 
 impl Work<'_> {
@@ -172,9 +222,13 @@ impl Work<'_> {
     }
 
     fn take_turn(&self, ticket: Ticket, slot: usize, executor: &mut dyn Execute) {
-        let entry = self.entries.get(ticket.position as usize);
-        let index = self.share.index_at(u64::from(ticket.position));
+        let Some(piece) = self.queue.piece(ticket) else { return self.queue.complete(ticket) };
+        let entry = piece.entries.get(ticket.position as usize);
+        let index = piece.indices.index_at(u64::from(ticket.position));
         let (Some(entry), Some(index)) = (entry, index) else { return self.queue.complete(ticket) };
+        if !self.may_begin(&piece) {
+            return self.queue.abandon(ticket);
+        }
         let number = match self.recorder.begin(index, slot, ticket.is_alone()) {
             Ok(number) => number,
             Err(error) => return self.cannot_write(ticket, &error),
@@ -204,6 +258,10 @@ impl Work<'_> {
         if self.stop.signal().is_none() {
             executor.clear_up();
         }
+    }
+
+    fn may_begin(&self, piece: &Piece) -> bool {
+        self.feeder.zip(piece.block).is_none_or(|(feeder, block)| feeder.may_begin(block))
     }
 
     /// Records an attempt that was made, and settles what comes of its task.
@@ -265,13 +323,13 @@ impl Work<'_> {
         self.queue.release(ticket);
     }
 
-    fn cannot_write(&self, ticket: Ticket, error: &std::io::Error) {
+    fn cannot_write(&self, ticket: Ticket, error: &io::Error) {
         self.check_successor();
         self.halt_without_journal("write", error);
         self.queue.release(ticket);
     }
 
-    fn halt_without_journal(&self, what: &str, error: &std::io::Error) {
+    fn halt_without_journal(&self, what: &str, error: &io::Error) {
         self.cannot_store(StorageError::new(&format!("can't {what} the journal"), error));
     }
 
@@ -363,18 +421,19 @@ mod tests {
 
     #[test]
     fn failures_end_a_launch_by_count_by_share_or_when_nothing_works() {
-        let tally = |ok, failed| Counters { ok, failed, ..Counters::default() };
-        for (rule, ok, failed, ends) in [
-            (MaxFailures::Auto, 0, 19, false),
-            (MaxFailures::Auto, 0, 20, true),
-            (MaxFailures::Auto, 1, 500, false),
-            (MaxFailures::None, 0, 500, false),
-            (MaxFailures::Count(0), 9, 1, true),
-            (MaxFailures::Count(5), 0, 5, false),
-            (MaxFailures::Percent(10.0), 0, 10, false),
-            (MaxFailures::Percent(10.0), 0, 11, true),
+        for (rule, ok, failed, failed_in_a_row, ends) in [
+            (MaxFailures::Auto, 0, 19, 19, false),
+            (MaxFailures::Auto, 0, 20, 20, true),
+            (MaxFailures::Auto, 1, 500, 19, false),
+            (MaxFailures::Auto, 900, 30, 20, true),
+            (MaxFailures::None, 0, 500, 500, false),
+            (MaxFailures::Count(0), 9, 1, 1, true),
+            (MaxFailures::Count(5), 0, 5, 5, false),
+            (MaxFailures::Percent(10.0), 0, 10, 10, false),
+            (MaxFailures::Percent(10.0), 0, 11, 11, true),
         ] {
-            assert_eq!(rule.exceeded(&tally(ok, failed), 100).is_some(), ends, "{rule:?} {ok} {failed}");
+            let tally = Counters { ok, failed, failed_in_a_row, ..Counters::default() };
+            assert_eq!(rule.exceeded(&tally, 100).is_some(), ends, "{rule:?} {tally:?}");
         }
     }
 

@@ -251,7 +251,7 @@ mod tests {
         let container = ContainerMemory::new();
         let memory = container.memory();
         let registry = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
-        let queue = TaskQueue::new(TasksByStage::default(), 8);
+        let queue = TaskQueue::of(TasksByStage::default(), 8);
         let monitor = MemoryMonitor::new(&memory, budget(JobsRule::Fixed), false, &registry, &queue).unwrap();
         let (mut small, mut large) = (hold(1), hold(30));
         let (first, second) = (registry.register(1), registry.register(2));
@@ -294,7 +294,7 @@ mod tests {
         let memory = container.memory();
         let registry = ProcessRegistry::new(Some(memory.clone()), SeenUsage::default());
         let tasks = TasksByStage { ordinary: (0..20).collect(), ..TasksByStage::default() };
-        let queue = TaskQueue::new(tasks, 8);
+        let queue = TaskQueue::of(tasks, 8);
         let monitor =
             MemoryMonitor::new(&memory, budget(JobsRule::Measured), false, &registry, &queue).unwrap();
         let wakes = |patience: Duration| {
