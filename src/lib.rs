@@ -26,6 +26,7 @@ mod process;
 mod record;
 mod report;
 mod run;
+mod sharing;
 mod status;
 mod store;
 mod template;

@@ -58,6 +58,16 @@ impl Layout {
         self.logs().join(format!("{replica_id}.{launch}.err"))
     }
 
+    /// The folder of claims.
+    pub fn claims(&self) -> PathBuf {
+        self.root.join(CLAIMS)
+    }
+
+    /// The claims of a run: of another one than is here now only where a launch of that one came late.
+    pub fn claims_of(&self, run: &str) -> PathBuf {
+        self.claims().join(run)
+    }
+
     /// A replica's results.
     pub fn results(&self, replica_id: u32) -> PathBuf {
         self.root.join(format!("container_{replica_id}_results.json"))
@@ -92,7 +102,7 @@ impl Layout {
             matches!(extension.as_str(), "json" | "jsonl" | "ndjson" | "csv" | "tsv")
         };
         let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
-        matches!(name, "inputs.jsonl" | LOCK | "journal" | "logs" | "claims")
+        matches!(name, "inputs.jsonl" | LOCK | "journal" | "logs" | CLAIMS)
             || matches!(name, "final_failed.json" | "final_summary.json" | REPORT)
             || name.strip_prefix("final_results.").is_some_and(is_merged)
             || later_list.is_some_and(is_number)
@@ -100,6 +110,9 @@ impl Layout {
             || unfinished(name).is_some_and(|name| Self::is_of_a_run(OsStr::new(name)))
     }
 }
+
+/// The folder of claims.
+const CLAIMS: &str = "claims";
 
 /// The lock of a results directory.
 const LOCK: &str = "inputs.listing";
@@ -174,6 +187,7 @@ mod tests {
             "final_summary.json",
             "report.html",
             "inputs.2.jsonl",
+            "claims",
             ".container_1_results.json.aB3xYz.tmp",
         ] {
             assert!(Layout::is_of_a_run(OsStr::new(ours)), "{ours}");

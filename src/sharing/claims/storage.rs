@@ -1,0 +1,61 @@
+//! What claiming asks of storage, call by call, so that tests can make each of them fail.
+
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::store::regular;
+
+/// The calls.
+pub(super) trait ClaimStorage: Debug + Send + Sync {
+    /// Gives the file at `from` a second name, which must not be taken.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes an empty file, whose name must not be taken.
+    fn create(&self, path: &Path) -> io::Result<File>;
+    /// Writes and syncs it.
+    fn write(&self, file: &mut File, text: &[u8]) -> io::Result<()>;
+    /// Up to so many bytes of the file that has the name now.
+    fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>>;
+    /// Makes one folder.
+    fn make_folder(&self, path: &Path) -> io::Result<()>;
+    /// Whether the name is taken.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+}
+
+/// The real ones.
+#[derive(Debug)]
+pub(super) struct FileServer;
+
+impl ClaimStorage for FileServer {
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).open(path)
+    }
+
+    fn write(&self, file: &mut File, text: &[u8]) -> io::Result<()> {
+        file.write_all(text)?;
+        file.sync_all()
+    }
+
+    fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        regular::open(path)?.take(most).read_to_end(&mut text)?;
+        Ok(text)
+    }
+
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
