@@ -20,6 +20,7 @@ pub use crate::json::{
 };
 pub use crate::liveness::heartbeat::HeartbeatTimes;
 pub use crate::merge::{Format, MergeDirectory, MissingReplica, Proof, Targets, survey, write};
+pub use crate::model::blocks::{BlockId, Blocks};
 pub use crate::model::counts::{TaskCounts, TaskState};
 pub use crate::model::entries::{Entries, Entry};
 pub use crate::model::outcome::{Cause, ProcessEnd, Status, Usage};

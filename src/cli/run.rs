@@ -10,7 +10,8 @@ use clap::{ArgAction, Args, ValueHint};
 use crate::cli::values::{
     Auto, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES, Shares,
     Threads, call_target, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result,
-    parse_max_timeout, parse_memory, parse_shares, parse_switch, parse_threads, parse_worker_tasks,
+    parse_max_timeout, parse_memory, parse_shares, parse_switch, parse_takeover_after, parse_threads,
+    parse_worker_tasks,
 };
 use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;
@@ -23,7 +24,7 @@ use crate::terminal::screen::Color;
 use crate::units::parse_duration;
 
 /// Options that say what a run is, so that `resume` has none of them.
-pub const DEFINES_RUN: [&str; 12] = [
+pub const DEFINES_RUN: [&str; 13] = [
     "input",
     "files-from",
     "null",
@@ -31,6 +32,7 @@ pub const DEFINES_RUN: [&str; 12] = [
     "type",
     "allow-empty",
     "strategy",
+    "balance",
     "shell",
     "call",
     "python",
@@ -88,6 +90,16 @@ pub struct ShareArgs {
     /// stripe: every count-th, as `distributed.stripe`. size: bytes are spread, largest files first.
     #[arg(long, value_name = "NAME", default_value = "even", value_parser = one_of(STRATEGIES), hide_possible_values = true)]
     pub strategy: Strategy,
+    /// Replicas go on with files that others have not begun [default: true; chunk, stripe: false]
+    ///
+    /// Each replica starts with its own share, then goes on with files that no replica has begun, and finishes what one that
+    /// died has left. false: it keeps to its share, and what is left of others is for `resume`. The same for all replicas of a
+    /// run; where there is only one, there is nothing to share.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub balance: Option<bool>,
+    /// With --balance, take over from a replica that gave no sign of life for so long (at least 1s)
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_takeover_after, allow_negative_numbers = true, hide_short_help = true)]
+    pub takeover_after: Duration,
 }
 
 /// Options about tasks.
@@ -262,6 +274,9 @@ pub struct PlanArgs {
         help_heading = "Share"
     )]
     pub strategy: Strategy,
+    /// Replicas go on with files that others have not begun [default: true; chunk, stripe: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Share")]
+    pub balance: Option<bool>,
     /// The run's directory: its list is shown if it has one and no input is given
     #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub results_dir: PathBuf,

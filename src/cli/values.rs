@@ -215,6 +215,18 @@ pub(super) fn parse_max_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Shorter pauses of a living replica are common.
+const LEAST_TAKEOVER_AFTER: Duration = Duration::from_secs(1);
+
+pub(super) fn parse_takeover_after(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        short if short < LEAST_TAKEOVER_AFTER => {
+            Err("at least 1s: replicas that are alive may be silent for shorter times".into())
+        }
+        duration => Ok(duration),
+    }
+}
+
 pub(super) fn parse_worker_tasks(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| "write a whole number from 1, or leave the option out".to_owned())
 }

@@ -11,7 +11,7 @@ use crate::config::RunConfig;
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
-use crate::launch::{Pending, agree, agree_on_command};
+use crate::launch::{Pending, agree, agree_on_balance, agree_on_command};
 use crate::listing;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::{Prober, probe};
@@ -48,6 +48,7 @@ pub(super) fn own_share(
     let printed = match (InputList::open(&layout)?, config.input_spec.as_ref()) {
         (Some(list), source) => {
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
+            agree_on_balance(&list, &layout, config.asked_balance)?;
             let RunConfig { command, manner, accept_changed_command, .. } = config;
             agree_on_command(&list, &layout, command, manner, *accept_changed_command)?;
             let config = at_home(config, &list, console)?;

@@ -13,7 +13,7 @@ use crate::commands::{Invocation, dry_run};
 use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
-use crate::launch::{Launcher, ShareStatus, agree, agree_on_command, print_json};
+use crate::launch::{Launcher, ShareStatus, agree, agree_on_balance, agree_on_command, print_json};
 use crate::listing::{self, ListingObserver};
 use crate::liveness::run_lock::LockObserver;
 use crate::liveness::takeover::TakeoverObserver;
@@ -105,6 +105,7 @@ fn origin(config: &RunConfig) -> Option<Origin> {
         source: spec.clone(),
         strategy: config.strategy,
         replica_count: config.identity.replica.count(),
+        balance: config.balance,
         command: config.command.clone(),
         command_files: config.command_files(),
         settings: config.settings.clone(),
@@ -211,6 +212,7 @@ fn check_agreement(
     let source = config.input_spec.as_ref();
     // Without an input the run's own list is used, and its strategy with it.
     agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
+    agree_on_balance(list, layout, config.asked_balance)?;
     let RunConfig { command, manner, accept_changed_command, .. } = config;
     if let Some(before) = agree_on_command(list, layout, command, manner, *accept_changed_command)? {
         console.warn(&format!("the command differs from the run's, which was: {before}"));

@@ -1,5 +1,6 @@
 //! From what was typed to what it means: resolved settings for each subcommand.
 
+mod balance;
 mod engines;
 mod identity;
 mod item;

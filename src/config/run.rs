@@ -10,11 +10,12 @@ use anyhow::{Context, bail};
 use rustix::fs::{Access, access};
 
 use crate::cli::{InputArgs, MessageArgs, RunArgs, TaskArgs};
+use crate::config::balance::is_balanced;
 use crate::config::identity::{ReplicaIdentity, identify};
 use crate::config::layers::Layers;
 use crate::config::progress::progress_of;
 use crate::config::resources::Resources;
-use crate::config::test_times::{heartbeat_times, worker_idle};
+use crate::config::test_times::{launch_heartbeat_times, worker_idle};
 use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
 use crate::host::cgroup::{Cgroup, MemoryGroup};
@@ -59,6 +60,12 @@ pub struct RunConfig {
     pub identity: ReplicaIdentity,
     /// How the list is shared out.
     pub strategy: Strategy,
+    /// Whether replicas go on with what others have not begun, in a run that this launch begins.
+    pub balance: bool,
+    /// What was said about that; `None`: a run that exists stays as it is.
+    pub asked_balance: Option<bool>,
+    /// A launch that gave no sign of life for so long is taken for dead, with `balance`.
+    pub takeover_after: Duration,
     /// The command as it is kept.
     pub command: TaskCommand,
     /// The command as it is rendered.
@@ -149,7 +156,10 @@ impl RunConfig {
         Ok(Self {
             input_spec,
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
+            balance: is_balanced(args.share.balance, args.share.strategy, identity.replica.count()),
             identity,
+            asked_balance: args.share.balance,
+            takeover_after: args.share.takeover_after,
             strategy: args.share.strategy,
             program: None,
             cpus: resources.cpus,
@@ -170,7 +180,7 @@ impl RunConfig {
             accept_changed_command: args.results.accept_changed_command.unwrap_or(false),
             is_dry: args.dry_run.unwrap_or(false),
             verbosity,
-            heartbeat: heartbeat_times(environment)?,
+            heartbeat: launch_heartbeat_times(environment, args.share.takeover_after)?,
             worker_idle: worker_idle(environment)?,
             progress,
             json: messages.json.unwrap_or(false),

@@ -30,12 +30,27 @@ pub(super) fn worker_idle(environment: &Environment) -> anyhow::Result<Duration>
     Ok(duration_of(environment, WORKER_IDLE)?.unwrap_or(WORKER_IDLE_AFTER))
 }
 
+/// The times of a launch that others take for dead after `takeover_after`: signs of life come four times within that.
+///
+/// # Errors
+/// As [`heartbeat_times`].
+pub(super) fn launch_heartbeat_times(
+    environment: &Environment,
+    takeover_after: Duration,
+) -> anyhow::Result<HeartbeatTimes> {
+    let default = HeartbeatTimes::default();
+    times_of(environment, HeartbeatTimes { interval: default.interval.min(takeover_after / 4), ..default })
+}
+
 /// The times that the environment sets, or else those of the contract.
 ///
 /// # Errors
 /// When a variable is no duration, or the two would take the living for dead.
 pub fn heartbeat_times(environment: &Environment) -> anyhow::Result<HeartbeatTimes> {
-    let default = HeartbeatTimes::default();
+    times_of(environment, HeartbeatTimes::default())
+}
+
+fn times_of(environment: &Environment, default: HeartbeatTimes) -> anyhow::Result<HeartbeatTimes> {
     let times = HeartbeatTimes {
         interval: duration_of(environment, INTERVAL)?.unwrap_or(default.interval),
         timeout: duration_of(environment, TIMEOUT)?.unwrap_or(default.timeout),

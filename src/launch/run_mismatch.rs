@@ -28,13 +28,7 @@ pub fn agree(
     replica_count: u32,
 ) -> anyhow::Result<()> {
     let header = list.header();
-    let differs = |what: &str, here: &str, there: &str| {
-        format!(
-            "{what} of this launch differs from that of the run in {}:\n  this launch: {here}\n  the run:     {there}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {}`",
-            layout.root().display(),
-            layout.root().display()
-        )
-    };
+    let differs = |what: &str, here: &str, there: &str| differs(what, here, there, layout);
     if let Some(source) = source.filter(|source| !are_same(source, &header.source)) {
         let hint = if are_expanded(source) { EXPANDED } else { "" };
         bail!("{}{hint}", differs("the input", &show(source, &header.source), &show(&header.source, source)));
@@ -46,6 +40,27 @@ pub fn agree(
         bail!(differs("the replica count", &replica_count.to_string(), &header.replica_count.to_string()));
     }
     Ok(())
+}
+
+/// Why a launch must not go on with a list if it was `asked` for the other of `--balance` and `--balance=false`. Unasked it does
+/// as the run does.
+///
+/// # Errors
+/// Names both and what to do.
+pub fn agree_on_balance(list: &InputList, layout: &Layout, asked: Option<bool>) -> anyhow::Result<()> {
+    let of_run = list.header().balance;
+    let shown = |balance: bool| format!("--balance={balance}");
+    match asked.filter(|asked| *asked != of_run) {
+        Some(asked) => bail!(differs("--balance", &shown(asked), &shown(of_run), layout)),
+        None => Ok(()),
+    }
+}
+
+fn differs(what: &str, here: &str, there: &str, layout: &Layout) -> String {
+    format!(
+        "{what} of this launch differs from that of the run in {root}:\n  this launch: {here}\n  the run:     {there}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {root}`",
+        root = layout.root().display()
+    )
 }
 
 /// Whether two sources are one. A list counts as the same one on whatever way it is reached.

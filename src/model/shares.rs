@@ -98,8 +98,27 @@ impl Share {
         }
     }
 
+    /// What stands at `positions` (0-based) of it, as far as it goes.
+    #[must_use]
+    pub fn part(&self, positions: Range<u64>) -> Self {
+        let end = positions.end.min(self.len());
+        let first = positions.start.min(end);
+        match self {
+            Self::Range(range) => Self::Range(range.start + first..range.start + end),
+            Self::Stripe { start, step, end: whole } => {
+                let at = |position: u64| start + position * step;
+                Self::Stripe { start: at(first), step: *step, end: at(end).min(*whole).max(at(first)) }
+            }
+            Self::Listed(indices) => {
+                let place =
+                    |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(indices.len());
+                Self::Listed(indices[place(first)..place(end)].to_vec())
+            }
+        }
+    }
+
     /// Its indices, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = u64> + Clone + '_ {
         (0..self.len()).filter_map(|position| self.index_at(position))
     }
 }
@@ -123,21 +142,27 @@ fn by_count(strategy: Strategy, count: u64, replica: Replica) -> Share {
     }
 }
 
-/// For each entry the 0-based replica that gets it: largest first to the least loaded, ties by order.
-fn owners_by_size(sizes: &[u64], replicas: u32) -> Vec<u32> {
+/// Every entry's place and the 0-based replica that gets it, in the order in which they are dealt: largest first, ties by
+/// order, each to the least loaded.
+pub(super) fn dealt_by_size(sizes: &[u64], replicas: u32) -> impl Iterator<Item = (usize, u32)> {
     // With their places, so that equal sizes keep the list's order, and sorting looks nothing up elsewhere.
     let mut largest_first: Vec<(Reverse<u64>, usize)> =
         sizes.iter().enumerate().map(|(index, size)| (Reverse(*size), index)).collect();
     largest_first.sort_unstable();
     let mut loads: BinaryHeap<Reverse<(u64, u64, u32)>> =
         (0..replicas).map(|replica| Reverse((0, 0, replica))).collect();
-    let mut owners = vec![0; sizes.len()];
-    for (Reverse(size), index) in largest_first {
-        let Some(mut least) = loads.peek_mut() else { break };
+    largest_first.into_iter().map_while(move |(Reverse(size), index)| {
+        let mut least = loads.peek_mut()?;
         let Reverse((bytes, files, replica)) = *least;
-        owners[index] = replica;
         *least = Reverse((bytes.saturating_add(size), files + 1, replica));
-    }
+        Some((index, replica))
+    })
+}
+
+/// For each entry the 0-based replica that gets it: largest first to the least loaded, ties by order.
+fn owners_by_size(sizes: &[u64], replicas: u32) -> Vec<u32> {
+    let mut owners = vec![0; sizes.len()];
+    dealt_by_size(sizes, replicas).for_each(|(index, owner)| owners[index] = owner);
     owners
 }
 

@@ -18,6 +18,7 @@
 //! | `source` | where the entries come from: `{"kind": ..., ...}`, see below |
 //! | `strategy`, `replica_count` | how the list is shared out (`even`, `chunk`, `stripe`, `size`), and among how many |
 //! | `balance` | whether replicas go on with what others have not begun; absent: false |
+//! | `sizes` | whether every entry has its `size`; absent: only where the strategy is `size` |
 //! | `products` | what each task makes: a list of `{"name": ..., "path": text}`, `name` absent where none was given; absent: none |
 //! | `command` | `{"argv": [text, ...]}` or `{"shell": text}`, placeholders unreplaced |
 //! | `command_files` | the small files that the command names, with their digests |
@@ -41,16 +42,16 @@
 //! | --- | --- |
 //! | `path`, or `path_base64` where it is not UTF-8 | the path, or whatever a given list names; never empty |
 //! | `rel`, or `rel_base64` | what `{rel}` means, where the source has no patterns to tell it from; absent: none; never empty |
-//! | `size` | bytes, where the strategy needs them |
+//! | `size` | bytes, where the header says so |
 //! | `row` | the row of a table, an object; its text is kept as it is written |
 //!
-//! What this version can't do yet is read and refused, with what it is: another kind of source, `balance`, `products`, and
-//! a `first_index` that is not 0.
+//! What this version can't do yet is read and refused, with what it is: another kind of source, `products`, and a
+//! `first_index` that is not 0.
 //!
 //! # Version 1
 //!
-//! Written by 0.1, and still finished, merged and shown. The header has no `parent`, `first_index`, `balance` and
-//! `products`, and in early ones no `settings`; the kind `list` is called `files_from`, `piece_entries` `block_entries`, and
+//! Written by 0.1, and still finished, merged and shown. The header has no `parent`, `first_index`, `balance`, `sizes`
+//! and `products`, and in early ones no `settings`; the kind `list` is called `files_from`, `piece_entries` `block_entries`, and
 //! `pieces` `blocks`. Entries have `path` or `path_base64`, and `size`.
 
 mod header;
@@ -61,7 +62,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 pub use self::header::{CallCommand, Header, InputSpec, Origin, Settings, TaskCommand};
 pub use self::publish::prepare;
@@ -69,6 +70,7 @@ pub use self::publish::prepare;
 use self::header::{damaged, is_sealed};
 use self::line::{ReadEntry, checksum, parse_size};
 use crate::exit_code::CannotGoOn;
+use crate::model::blocks::Blocks;
 use crate::model::entries::{Entries, Entry};
 use crate::model::shares::Share;
 use crate::store::layout::Layout;
@@ -157,19 +159,40 @@ impl InputList {
         ))
     }
 
+    /// How the shares are cut into blocks. Where entries have sizes all of the list is read for it.
+    ///
+    /// # Errors
+    /// As [`Self::share_of`].
+    pub fn blocks(&self) -> anyhow::Result<Blocks> {
+        let Header { strategy, count, .. } = self.header;
+        ensure!(
+            !strategy.needs_sizes() || u32::try_from(count).is_ok(),
+            "{count} entries are too many for --strategy size with --balance"
+        );
+        let sizes = if self.header.has_sizes() { self.read_sizes()? } else { Vec::new() };
+        Ok(Blocks::new(strategy, count, &sizes, self.replicas()?))
+    }
+
+    /// Whether replicas go on with what others have not begun: never where there is one alone.
+    pub fn has_balance(&self) -> bool {
+        self.header.balance && self.header.replica_count > 1
+    }
+
     fn replicas(&self) -> anyhow::Result<std::num::NonZeroU32> {
         std::num::NonZeroU32::new(self.header.replica_count).context("its replica count is 0")
     }
 
     /// The sizes of all entries where sharing needs them, else none.
     fn sizes(&self) -> anyhow::Result<Vec<u64>> {
+        if self.header.strategy.needs_sizes() { self.read_sizes() } else { Ok(Vec::new()) }
+    }
+
+    fn read_sizes(&self) -> anyhow::Result<Vec<u64>> {
         let mut sizes = Vec::new();
-        if self.header.strategy.needs_sizes() {
-            self.read_lines(0..self.header.count, |index, line| {
-                sizes.push(parse_size(line, index).with_context(|| self.unusable())?);
-                Ok(())
-            })?;
-        }
+        self.read_lines(0..self.header.count, |index, line| {
+            sizes.push(parse_size(line, index).with_context(|| self.unusable())?);
+            Ok(())
+        })?;
         Ok(sizes)
     }
 

@@ -31,6 +31,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
         source: InputSpec::List { file: "-".into(), null: false },
         strategy,
         replica_count,
+        balance: false,
         command: TaskCommand::Shell("true".into()),
         command_files: Vec::new(),
         settings: Settings::default(),

@@ -30,6 +30,7 @@ impl WrittenRun {
             source: InputSpec::List { file: "/list".into(), null: false },
             strategy,
             replica_count,
+            balance: false,
             command: TaskCommand::Argv(Vec::new()),
             command_files: Vec::new(),
             settings: Settings::default(),

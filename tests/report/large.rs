@@ -57,6 +57,7 @@ fn publish(layout: &Layout) -> InputList {
         },
         strategy: Strategy::Even,
         replica_count: REPLICAS,
+        balance: false,
         command: TaskCommand::Argv(["python3", "/opt/analysis/analyze.py", "{}"].map(OsText::from).to_vec()),
         command_files: Vec::new(),
         settings: Settings::default(),

@@ -156,6 +156,9 @@ pub struct Header {
     /// Whether replicas go on with what others have not begun.
     #[serde(default)]
     pub balance: bool,
+    /// Whether every entry has its size; where shares go by size, all have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sizes: bool,
     /// What each task makes.
     #[serde(default)]
     pub products: Vec<DeclaredProduct>,
@@ -195,6 +198,8 @@ pub struct Origin {
     pub strategy: Strategy,
     /// Among how many.
     pub replica_count: u32,
+    /// Whether replicas go on with what others have not begun.
+    pub balance: bool,
     /// What is run for each.
     pub command: TaskCommand,
     /// Small files that the command names.
@@ -227,11 +232,15 @@ impl Header {
     /// Names what it needs.
     pub(super) fn check_features(&self) -> anyhow::Result<()> {
         let asked = [
-            (self.balance, "its replicas share their work while they run (`balance`)"),
             (!self.products.is_empty(), "its tasks have declared products (`products`)"),
             (self.first_index > 0, "its indices go on after those of another run (`first_index`)"),
         ];
         asked.iter().find(|(is_asked, _)| *is_asked).map_or(Ok(()), |(_, what)| Err(is_for_later(what)))
+    }
+
+    /// Whether every entry has its size.
+    pub fn has_sizes(&self) -> bool {
+        self.sizes || self.strategy.needs_sizes()
     }
 
     /// The folder where the run was begun, absolute: for every launch, relative entries of the list and relative names in the

@@ -22,6 +22,7 @@ fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layou
         source: InputSpec::List { file: OsText("-".into()), null: false },
         strategy,
         replica_count: 3,
+        balance: false,
         command: TaskCommand::Argv(vec![OsText("true".into())]),
         command_files: Vec::new(),
         settings: super::Settings::default(),
@@ -118,7 +119,6 @@ fn what_a_later_version_asks_for_is_named_and_what_it_merely_says_is_passed_over
     for (from, to, what) in [
         ("\"kind\":\"list\"", "\"kind\":\"table\"", "its tasks come from the rows of a table"),
         ("\"kind\":\"list\"", "\"kind\":\"sky\"", "its tasks come from a source of the kind \"sky\""),
-        (",\"count\"", ",\"balance\":true,\"count\"", "share their work"),
         (
             ",\"count\"",
             ",\"products\":[{\"name\":\"cat\",\"path\":\"{/:}.cat\"}],\"count\"",

@@ -1,0 +1,15 @@
+//! Whether the replicas of a new run share its work while they run.
+
+use crate::model::shares::Strategy;
+
+/// Whether that is so unless it is asked for.
+const fn is_balance_ready() -> bool {
+    false
+}
+
+/// What a new list's header says of a run that was `asked` for.
+pub fn is_balanced(asked: Option<bool>, strategy: Strategy, replicas: u32) -> bool {
+    // These are for those who want exactly what Python's helper gives each replica.
+    let is_of_python = matches!(strategy, Strategy::Chunk | Strategy::Stripe);
+    asked.unwrap_or(is_balance_ready() && !is_of_python && replicas > 1)
+}
