@@ -8,7 +8,7 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::blocks::ClaimName;
+use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::{Cause, LogSpan, Status};
@@ -327,6 +327,18 @@ impl LaunchProgress {
     /// One attempt less runs.
     pub fn end_attempt(&mut self) {
         self.running = self.running.saturating_sub(1);
+    }
+
+    /// Names a block, in the place of what it named of the same block before.
+    pub fn name_block(&mut self, block: BlockProgress) {
+        self.drop_block(block.claim.block);
+        self.blocks.push(block);
+    }
+
+    /// Names a block no more; gives what it said of it.
+    pub fn drop_block(&mut self, block: BlockId) -> Option<BlockProgress> {
+        let at = self.blocks.iter().position(|named| named.claim.block == block)?;
+        Some(self.blocks.remove(at))
     }
 }
 

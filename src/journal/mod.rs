@@ -1,6 +1,7 @@
 //! What launches write down as they go, and the state of tasks and replicas that follows from it.
 
 pub mod event;
+mod held_blocks;
 pub mod launch_state;
 pub mod launches;
 pub mod line;

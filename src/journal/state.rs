@@ -1,16 +1,19 @@
 //! The state of a run, folded from the journals of a replica: of every task that they tell of, and of every launch. Launches,
 //! results, merging and every report are derived from it.
 
+use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::journal::event::{Event, ResultsWritten};
 use crate::journal::launch_state::{AttemptOver, LaunchState};
 use crate::journal::launches::launches_of;
 use crate::journal::line::JournalLine;
 use crate::journal::reader::{self, BadLine};
-use crate::journal::task_states::TaskTable;
+use crate::journal::task_states::{BlockTasks, TaskTable};
+use crate::model::blocks::BlockId;
 use crate::model::counts::TaskCounts;
+use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Cause;
 use crate::model::quarantine::SeenUsage;
 use crate::model::shares::Share;
@@ -35,6 +38,8 @@ pub enum Problem {
     OtherRun(PathBuf, String),
     /// Lines about tasks that are not in the list.
     UnknownTasks(PathBuf, u64),
+    /// A journal that is not there.
+    Gone(PathBuf),
 }
 
 impl std::fmt::Display for Problem {
@@ -55,17 +60,19 @@ impl std::fmt::Display for Problem {
                 let lines = units::plural(*lines, "line is about a task", "lines are about tasks");
                 write!(out, "{}: {lines} not in the list", path.display())
             }
+            Self::Gone(path) => {
+                write!(out, "{}: is gone; tasks that are recorded nowhere else run again", path.display())
+            }
         }
     }
 }
 
-/// Everything the journals of one replica tell.
+/// Everything that the journals of one replica tell, or what those of several tell of some blocks.
 #[derive(Debug)]
 pub struct JournalState {
-    replica: u32,
-    /// Its tasks.
+    /// The tasks.
     pub tasks: TaskTable,
-    /// All launches, oldest first.
+    /// The launches, in the order in which they had the tasks: those of a replica oldest first.
     pub launches: Vec<LaunchState>,
     /// What tasks were seen to use.
     pub seen: SeenUsage,
@@ -104,30 +111,73 @@ impl JournalState {
         lives: bool,
         take: &mut TakeAttempt<'_>,
     ) -> anyhow::Result<Self> {
-        let mut state = Self {
-            replica,
-            tasks: TaskTable::new(share)?,
-            launches: Vec::new(),
-            seen: SeenUsage::default(),
-            problems: Vec::new(),
-        };
-        let numbers = launches_of(layout, replica)?;
-        for &number in &numbers {
-            let may_live = lives && Some(&number) == numbers.last();
-            state.read_launch(&layout.journal(replica, number), number, run, may_live, take)?;
+        let mut state = Self::of_tasks(TaskTable::new(share)?);
+        let launches = launches_of_replica(layout, replica)?;
+        let last = launches.last().copied();
+        for launch in launches {
+            state.read_launch(layout, launch, run, &|id| lives && Some(id) == last, take)?;
         }
         Ok(state)
     }
 
+    /// What these launches tell of some blocks, each of which one had after the other in this order. What they tell of other
+    /// tasks is passed over, and so is a journal that is gone. `may_live` is asked about those without a stop record.
+    ///
+    /// # Errors
+    /// When a journal that is there can't be read or is of another version.
+    pub fn of_blocks(
+        layout: &Layout,
+        run: &RunRef<'_>,
+        blocks: &[(BlockId, Share)],
+        launches: &[LaunchId],
+        may_live: &dyn Fn(LaunchId) -> bool,
+    ) -> anyhow::Result<Self> {
+        let mut state = Self::of_tasks(TaskTable::of_blocks());
+        for (block, indices) in blocks {
+            state.tasks.hold(*block, BlockTasks::new(indices.clone())?);
+        }
+        for &launch in launches {
+            match state.read_launch(layout, launch, run, may_live, &mut |_, _, _| {}) {
+                Err(error) if is_not_found(&error) => {
+                    let path = layout.journal(launch.replica, launch.launch);
+                    state.problems.push(Problem::Gone(path));
+                }
+                read => read?,
+            }
+        }
+        Ok(state)
+    }
+
+    /// What a replica's launches were and claimed, and what tasks used, for one that begins without tasks: blocks are held
+    /// afterwards. `lives` tells whether its last launch can still be running, where that has no stop record.
+    ///
+    /// # Errors
+    /// When a journal can't be read or is of another version.
+    pub fn of_replica_without_tasks(
+        layout: &Layout,
+        run: &RunRef<'_>,
+        replica: u32,
+        lives: bool,
+    ) -> anyhow::Result<Self> {
+        let launches = launches_of_replica(layout, replica)?;
+        let last = launches.last().copied();
+        Self::of_blocks(layout, run, &[], &launches, &|id| lives && Some(id) == last)
+    }
+
+    fn of_tasks(tasks: TaskTable) -> Self {
+        Self { tasks, launches: Vec::new(), seen: SeenUsage::default(), problems: Vec::new() }
+    }
+
     fn read_launch(
         &mut self,
-        path: &Path,
-        number: u32,
+        layout: &Layout,
+        id: LaunchId,
         run: &RunRef<'_>,
-        may_live: bool,
+        may_live: &dyn Fn(LaunchId) -> bool,
         take: &mut TakeAttempt<'_>,
     ) -> anyhow::Result<()> {
-        let mut launch = LaunchState::new(self.replica, number);
+        let path = &layout.journal(id.replica, id.launch);
+        let mut launch = LaunchState::new(id.replica, id.launch);
         let (mut other_run, mut unknown) = (None, 0);
         let bad = reader::read(path, |line| {
             if line.run != run.id {
@@ -144,7 +194,7 @@ impl JournalState {
         self.problems.extend(bad.into_iter().map(|bad| Problem::Line(path.to_owned(), bad)));
         self.problems.extend(other_run.map(|other| Problem::OtherRun(path.to_owned(), other)));
         self.problems.extend((unknown > 0).then(|| Problem::UnknownTasks(path.to_owned(), unknown)));
-        if launch.stop.is_none() && !may_live {
+        if launch.stop.is_none() && !may_live(id) {
             launch.died_with = Some(launch.running().values().filter(|attempt| !attempt.alone).count());
             self.tasks.note_death(launch.running(), launch.had_room());
         }
@@ -178,7 +228,7 @@ impl JournalState {
         }
     }
 
-    /// How the tasks of its share stand.
+    /// How the tasks of its share stand, or of its blocks.
     pub fn counts(&self) -> TaskCounts {
         self.tasks.counts()
     }
@@ -187,6 +237,16 @@ impl JournalState {
     pub fn current_results(&self) -> Option<&ResultsWritten> {
         self.launches.last()?.results.as_ref()
     }
+}
+
+fn launches_of_replica(layout: &Layout, replica: u32) -> anyhow::Result<Vec<LaunchId>> {
+    let launches = launches_of(layout, replica)?;
+    Ok(launches.into_iter().map(|launch| LaunchId { replica, launch }).collect())
+}
+
+fn is_not_found(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]

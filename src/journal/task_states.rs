@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::journal::event::TaskEnded;
+use crate::journal::held_blocks::HeldBlocks;
 use crate::journal::launch_state::RunningAttempt;
 use crate::journal::writer::RecordSpan;
+use crate::model::blocks::BlockId;
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::outcome::Cause;
 use crate::model::quarantine::Suspect;
@@ -33,9 +35,23 @@ impl TaskNote {
         self.bytes > 0
     }
 
-    /// Of several records of a task, the one with the highest rank counts: ok before failed, then the newest.
+    /// Of several records of a task that are read in their order, the last one of the highest weight counts: ok before failed.
+    fn weight(&self) -> (bool, bool) {
+        (self.state == TaskState::Ok, self.state != TaskState::Unfinished)
+    }
+
+    /// Of the records that several replicas count for a task, the one with the highest rank is shown: ok before failed, then the
+    /// newest.
     pub fn rank(&self) -> (bool, bool, u32, u32) {
-        (self.state == TaskState::Ok, self.state != TaskState::Unfinished, self.launch, self.replica)
+        let (is_ok, is_known) = self.weight();
+        (is_ok, is_known, self.launch, self.replica)
+    }
+
+    /// Counts this note in the place of one before.
+    pub(super) fn count_for(&self, before: Self, counts: &mut TaskCounts) {
+        counts.change(before.state, self.state);
+        counts.without_result =
+            (counts.without_result + u64::from(self.no_result)).saturating_sub(u64::from(before.no_result));
     }
 
     /// Whose launch made the record: the replica and the launch.
@@ -49,59 +65,195 @@ impl TaskNote {
     }
 }
 
-/// The tasks of a share, and whichever others the journals tell of.
+/// Tasks that are noted together: those of a share, or of a block.
+#[derive(Debug)]
+pub struct NotedTasks {
+    indices: Share,
+    notes: Vec<TaskNote>,
+    counts: TaskCounts,
+}
+
+impl NotedTasks {
+    /// Of which nothing is known yet.
+    ///
+    /// # Errors
+    /// When there are more than there can be in memory.
+    pub(super) fn new(indices: Share) -> anyhow::Result<Self> {
+        Ok(Self {
+            notes: vec![TaskNote::default(); usize::try_from(indices.len())?],
+            counts: TaskCounts { files: indices.len(), ..TaskCounts::default() },
+            indices,
+        })
+    }
+
+    /// Which ones.
+    pub fn indices(&self) -> &Share {
+        &self.indices
+    }
+
+    /// How they stand.
+    pub fn counts(&self) -> TaskCounts {
+        self.counts
+    }
+
+    /// Whether a task is one of them.
+    pub(super) fn has(&self, index: u64) -> bool {
+        self.indices.position_of(index).is_some()
+    }
+
+    fn place(&self, index: u64) -> Option<usize> {
+        usize::try_from(self.indices.position_of(index)?).ok()
+    }
+
+    /// The note on one of them.
+    pub(super) fn note(&self, index: u64) -> Option<TaskNote> {
+        self.notes.get(self.place(index)?).copied()
+    }
+
+    /// The same, to be changed in what is not counted.
+    pub(super) fn note_mut(&mut self, index: u64) -> Option<&mut TaskNote> {
+        let place = self.place(index)?;
+        self.notes.get_mut(place)
+    }
+
+    /// Puts a note in the place of one before, and gives that; `None` where the task is none of these.
+    pub(super) fn set(&mut self, index: u64, now: TaskNote) -> Option<TaskNote> {
+        let before = std::mem::replace(self.note_mut(index)?, now);
+        now.count_for(before, &mut self.counts);
+        Some(before)
+    }
+
+    /// Index and note of each, in list order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, TaskNote)> + '_ {
+        self.indices.iter().zip(self.notes.iter().copied())
+    }
+}
+
+/// A block on its way from one table to another: its tasks with all that is known of them.
+#[derive(Debug)]
+pub struct BlockTasks {
+    tasks: NotedTasks,
+    suspects: BTreeMap<u64, Suspect>,
+}
+
+impl BlockTasks {
+    /// Of which nothing is known yet.
+    ///
+    /// # Errors
+    /// When there are more than there can be in memory.
+    pub fn new(indices: Share) -> anyhow::Result<Self> {
+        Ok(Self { tasks: NotedTasks::new(indices)?, suspects: BTreeMap::new() })
+    }
+}
+
+/// Whose tasks are noted.
+#[derive(Debug)]
+enum TableScope {
+    /// Those of a share, and whichever others the journals tell of, by index.
+    Share { own: NotedTasks, others: BTreeMap<u64, TaskNote> },
+    /// Those of the blocks that are held, and no others: they may be many.
+    Blocks(HeldBlocks),
+}
+
+/// Tasks and what is known of each: those of a share and whichever others the journals tell of, or those of the blocks that
+/// are held.
 #[derive(Debug)]
 pub struct TaskTable {
-    share: Share,
-    own: Vec<TaskNote>,
-    /// Tasks of other shares, by index.
-    others: BTreeMap<u64, TaskNote>,
-    counts: TaskCounts,
+    scope: TableScope,
     /// By index, tasks that were running when a container died and have not ended since, or that ran out of memory.
     pub suspects: BTreeMap<u64, Suspect>,
 }
 
 impl TaskTable {
-    /// Of which nothing is known yet.
+    /// Of a share, of which nothing is known yet.
     ///
     /// # Errors
     /// When the share has more tasks than there can be in memory.
     pub(super) fn new(share: Share) -> anyhow::Result<Self> {
-        Ok(Self {
-            own: vec![TaskNote::default(); usize::try_from(share.len())?],
-            counts: TaskCounts { files: share.len(), ..TaskCounts::default() },
-            share,
-            others: BTreeMap::new(),
-            suspects: BTreeMap::new(),
-        })
+        let scope = TableScope::Share { own: NotedTasks::new(share)?, others: BTreeMap::new() };
+        Ok(Self { scope, suspects: BTreeMap::new() })
     }
 
-    /// How the tasks of the share stand.
+    /// Of blocks, none of which is held yet.
+    pub(super) fn of_blocks() -> Self {
+        Self { scope: TableScope::Blocks(HeldBlocks::default()), suspects: BTreeMap::new() }
+    }
+
+    /// Takes in a block. A table of a share has none.
+    pub fn hold(&mut self, block: BlockId, BlockTasks { tasks, suspects }: BlockTasks) {
+        if let TableScope::Blocks(held) = &mut self.scope {
+            held.hold(block, tasks);
+            self.suspects.extend(suspects);
+        }
+    }
+
+    /// Gives a block away with all that is known of its tasks; `None` where it is not held.
+    pub fn release(&mut self, block: BlockId) -> Option<BlockTasks> {
+        let TableScope::Blocks(held) = &mut self.scope else { return None };
+        let tasks = held.release(block)?;
+        let all = std::mem::take(&mut self.suspects);
+        let (suspects, others) = all.into_iter().partition(|(index, _)| tasks.has(*index));
+        self.suspects = others;
+        Some(BlockTasks { tasks, suspects })
+    }
+
+    /// How the tasks of the share stand, or of the blocks that are held.
     pub fn counts(&self) -> TaskCounts {
-        self.counts
+        match &self.scope {
+            TableScope::Share { own, .. } => own.counts(),
+            TableScope::Blocks(held) => held.counts(),
+        }
+    }
+
+    /// A block that is held.
+    pub fn block(&self, block: BlockId) -> Option<&NotedTasks> {
+        match &self.scope {
+            TableScope::Share { .. } => None,
+            TableScope::Blocks(held) => held.get(block),
+        }
+    }
+
+    /// Which of the blocks that are held a task is in.
+    pub fn block_of(&self, index: u64) -> Option<BlockId> {
+        match &self.scope {
+            TableScope::Share { .. } => None,
+            TableScope::Blocks(held) => held.block_of(index),
+        }
+    }
+
+    /// Whether anything that is told of a task is noted.
+    pub fn is_noted(&self, index: u64) -> bool {
+        match &self.scope {
+            TableScope::Share { .. } => true,
+            TableScope::Blocks(held) => held.block_of(index).is_some(),
+        }
     }
 
     /// The note of the task at an index; the default one where nothing is known of it.
     pub fn get(&self, index: u64) -> TaskNote {
-        match self.position(index) {
-            Some(position) => self.own[position],
-            None => self.others.get(&index).copied().unwrap_or_default(),
-        }
+        let note = match &self.scope {
+            TableScope::Share { own, others } => own.note(index).or_else(|| others.get(&index).copied()),
+            TableScope::Blocks(held) => held.note(index),
+        };
+        note.unwrap_or_default()
     }
 
-    /// The tasks of the share: index and note, in list order.
+    /// The tasks of the share: index and note, in list order. A table of blocks has none.
     pub fn of_share(&self) -> impl Iterator<Item = (u64, TaskNote)> + '_ {
-        self.share.iter().zip(self.own.iter().copied())
+        let own = match &self.scope {
+            TableScope::Share { own, .. } => Some(own.iter()),
+            TableScope::Blocks(_) => None,
+        };
+        own.into_iter().flatten()
     }
 
-    /// All tasks that are known or of the share: index and note, in list order.
-    pub fn all(&self) -> impl Iterator<Item = (u64, TaskNote)> + '_ {
-        let (mut own, mut others) = (self.of_share().peekable(), self.others.iter().peekable());
-        std::iter::from_fn(move || match (own.peek(), others.peek()) {
-            (Some((one, _)), Some((other, _))) if one < other => own.next(),
-            (_, Some(_)) => others.next().map(|(index, note)| (*index, *note)),
-            (_, None) => own.next(),
-        })
+    /// All tasks that are of the share or held, and in a table of a share whichever others are known: index and note, in list
+    /// order.
+    pub fn all(&self) -> Box<dyn Iterator<Item = (u64, TaskNote)> + '_> {
+        match &self.scope {
+            TableScope::Share { own, others } => Box::new(with_others(own, others)),
+            TableScope::Blocks(held) => Box::new(held.in_order()),
+        }
     }
 
     /// The indices of tasks that are ok and have no result, although one was expected.
@@ -111,27 +263,28 @@ impl TaskTable {
 
     /// Notes that an attempt begins; gives its number over all launches, from 1.
     pub fn begin_attempt(&mut self, index: u64) -> u32 {
-        let attempts = &mut self.note_mut(index).attempts;
-        *attempts = attempts.saturating_add(1);
-        u32::from(*attempts)
+        let Some(note) = self.note_mut(index) else { return 1 };
+        note.attempts = note.attempts.saturating_add(1);
+        u32::from(note.attempts)
     }
 
     /// Takes back that an attempt began.
     pub fn take_back_attempt(&mut self, index: u64) {
-        let attempts = &mut self.note_mut(index).attempts;
-        *attempts = attempts.saturating_sub(1);
+        if let Some(note) = self.note_mut(index) {
+            note.attempts = note.attempts.saturating_sub(1);
+        }
     }
 
     /// Notes how an attempt ended.
     pub(super) fn end_attempt(&mut self, index: u64, cause: Option<Cause>) {
-        if cause == Some(Cause::Oom) {
-            self.suspects.insert(index, Suspect { is_hungry: true, ..Suspect::default() });
-        } else {
+        if cause != Some(Cause::Oom) {
             self.suspects.remove(&index);
+        } else if self.is_noted(index) {
+            self.suspects.insert(index, Suspect { is_hungry: true, ..Suspect::default() });
         }
     }
 
-    /// Notes a record that lies in the journal of a replica's launch.
+    /// Notes a record that lies in the journal of a replica's launch, read after all that were written before it.
     pub fn end(&mut self, ended: TaskEnded, (replica, launch): (u32, u32), span: RecordSpan) {
         let state = ended.state();
         if state == TaskState::Unfinished {
@@ -142,7 +295,7 @@ impl TaskTable {
         let RecordSpan { offset, bytes } = span;
         let no_result = state == TaskState::Ok && ended.no_result;
         let now = TaskNote { offset, bytes, replica, launch, state, no_result, ..before };
-        if now.rank() >= before.rank() {
+        if now.weight() >= before.weight() {
             self.set(ended.index, now);
         }
     }
@@ -151,7 +304,7 @@ impl TaskTable {
     pub(super) fn note_death(&mut self, running: &BTreeMap<u64, RunningAttempt>, had_room: bool) {
         for (&index, attempt) in running {
             let note = self.get(index);
-            if note.state == TaskState::Ok {
+            if note.state == TaskState::Ok || !self.is_noted(index) {
                 continue;
             }
             if attempt.alone {
@@ -166,23 +319,37 @@ impl TaskTable {
         }
     }
 
-    fn position(&self, index: u64) -> Option<usize> {
-        self.share.position_of(index).and_then(|position| usize::try_from(position).ok())
-    }
-
-    fn note_mut(&mut self, index: u64) -> &mut TaskNote {
-        match self.position(index) {
-            Some(position) => &mut self.own[position],
-            None => self.others.entry(index).or_default(),
+    /// The note of a task, to be changed in what is not counted; `None` for one that is not noted.
+    fn note_mut(&mut self, index: u64) -> Option<&mut TaskNote> {
+        match &mut self.scope {
+            TableScope::Share { own, others } => {
+                Some(own.note_mut(index).unwrap_or_else(|| others.entry(index).or_default()))
+            }
+            TableScope::Blocks(held) => held.note_mut(index),
         }
     }
 
     fn set(&mut self, index: u64, now: TaskNote) {
-        let before = std::mem::replace(self.note_mut(index), now);
-        if self.share.position_of(index).is_some() {
-            self.counts.change(before.state, now.state);
-            self.counts.without_result += u64::from(now.no_result);
-            self.counts.without_result -= u64::from(before.no_result);
+        match &mut self.scope {
+            TableScope::Share { own, others } => {
+                if own.set(index, now).is_none() {
+                    others.insert(index, now);
+                }
+            }
+            TableScope::Blocks(held) => held.set(index, now),
         }
     }
+}
+
+/// The tasks of a share and others, in list order.
+fn with_others<'t>(
+    own: &'t NotedTasks,
+    others: &'t BTreeMap<u64, TaskNote>,
+) -> impl Iterator<Item = (u64, TaskNote)> + 't {
+    let (mut own, mut others) = (own.iter().peekable(), others.iter().peekable());
+    std::iter::from_fn(move || match (own.peek(), others.peek()) {
+        (Some((one, _)), Some((other, _))) if one < other => own.next(),
+        (_, Some(_)) => others.next().map(|(index, note)| (*index, *note)),
+        (_, None) => own.next(),
+    })
 }

@@ -38,4 +38,10 @@ impl SeenUsage {
         self.attempts += 1;
         self.largest = self.largest.max(bytes.unwrap_or(0));
     }
+
+    /// Takes in what others were seen to use.
+    pub fn absorb(&mut self, other: Self) {
+        self.attempts = self.attempts.saturating_add(other.attempts);
+        self.largest = self.largest.max(other.largest);
+    }
 }

@@ -5,19 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchProgress, TaskEnded, TaskNamed};
+use crate::journal::event::{
+    AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, Event, LaunchProgress, TaskEnded, TaskNamed,
+};
 use crate::journal::state::JournalState;
+use crate::journal::task_states::{BlockTasks, TaskTable};
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::liveness::fence::{Fence, Fenced};
+use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::outcome::{Cause, LogSpan, Status};
 use crate::model::replica::Replica;
+use crate::model::shares::Share;
 use crate::model::usage::UsageFigures;
 use crate::process::capture::Capture;
 use crate::record::item::{self, RecordMeta};
 use crate::record::logs::{LogHead, PackedLog};
 use crate::run::execute::{Attempt, Executed};
 use crate::run::result::ResultDoubt;
-use crate::store::pulse::Pulse;
+use crate::store::pulse::{self, Pulse};
 use crate::text::PathText;
 use crate::threads::locked;
 
@@ -54,6 +59,15 @@ pub struct Counters {
     pub non_finite: u64,
     /// Largest resident memory of any attempt's process, bytes.
     pub peak_bytes: Option<u64>,
+}
+
+/// How a launch came to a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBy {
+    /// It made a claim.
+    NewClaim,
+    /// It has the claim of before.
+    OldClaim,
 }
 
 /// What comes of a task after one of its attempts.
@@ -164,6 +178,82 @@ impl Recorder {
             progress.counts = kept.state.counts();
             progress.left = tasks;
         });
+    }
+
+    /// Says what is about to be claimed, and makes that last: who finds the claim must find this, too, or would believe that
+    /// the block was ended. Signs of life name it from here on, until it is held or [`Self::not_claimed`].
+    ///
+    /// # Errors
+    /// When the journal can't be written or synced: then it must not be claimed.
+    pub fn announce_claim(&self, claim: ClaimName) -> io::Result<()> {
+        let (kept, mut journal) = self.writable()?;
+        journal.add(&Event::Claim(ClaimAnnounced { claim }));
+        journal.commit()?;
+        journal.change_progress(|progress| progress.name_block(BlockProgress::announced(claim)));
+        drop((kept, journal));
+        pulse::sync(&self.journal).inspect_err(|_| self.not_claimed(claim))
+    }
+
+    /// Notes that an announced claim is another launch's: signs of life name it no more.
+    pub fn not_claimed(&self, claim: ClaimName) {
+        let _kept = self.kept();
+        locked(&self.journal).change_progress(|progress| {
+            if progress.blocks.contains(&BlockProgress::announced(claim)) {
+                progress.drop_block(claim.block);
+            }
+        });
+    }
+
+    /// Takes in a block of these indices, of which `due` tasks are to be run: it counts from here on, and a sign of life says
+    /// so. What is known of its tasks is moved here from `history`.
+    ///
+    /// # Errors
+    /// When the journal can't be written, or the block has more tasks than there can be in memory.
+    pub fn hold(
+        &self,
+        claim: ClaimName,
+        indices: Share,
+        mut history: Option<&mut JournalState>,
+        due: u64,
+        by: HeldBy,
+    ) -> io::Result<()> {
+        let (mut kept, mut journal) = self.writable()?;
+        // Once, also where it has more blocks that come here.
+        let seen = history.as_mut().map(|history| std::mem::take(&mut history.seen)).unwrap_or_default();
+        let tasks = match history.and_then(|history| history.tasks.release(claim.block)) {
+            Some(tasks) => tasks,
+            None => BlockTasks::new(indices).map_err(io::Error::other)?,
+        };
+        kept.state.seen.absorb(seen);
+        kept.state.tasks.hold(claim.block, tasks);
+        let tasks = &kept.state.tasks;
+        journal.change_progress(|progress| {
+            progress.counts = tasks.counts();
+            progress.left += due;
+            progress.claims += u64::from(by == HeldBy::NewClaim);
+            progress.drop_block(claim.block);
+            if let Some(block) = progress_of(tasks, claim, due) {
+                progress.name_block(block);
+            }
+        });
+        journal.beat()
+    }
+
+    /// Notes that a block is another launch's by now: its tasks and their records do not count here any more. What runs of it is
+    /// recorded as ever.
+    pub fn lose(&self, block: BlockId) {
+        let mut kept = self.kept();
+        kept.state.tasks.release(block);
+        locked(&self.journal).change_progress(|progress| {
+            progress.counts = kept.state.counts();
+            let left = progress.drop_block(block).map_or(0, |block| block.left);
+            progress.left = progress.left.saturating_sub(left);
+        });
+    }
+
+    /// The blocks that are held and not ended, and those that were announced and may have been claimed.
+    pub fn unended(&self) -> Vec<BlockProgress> {
+        locked(&self.journal).progress().map(|progress| progress.blocks.clone()).unwrap_or_default()
     }
 
     fn kept(&self) -> MutexGuard<'_, RecorderState> {
@@ -289,10 +379,7 @@ impl Recorder {
         kept.figures.count(index, attempt.path, executed.usage, executed.tree_bytes);
         if let Some(span) = span {
             kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
-            journal.change_progress(|progress| {
-                progress.counts = kept.state.counts();
-                progress.left = progress.left.saturating_sub(1);
-            });
+            tell_end(&mut journal, &kept.state.tasks, index, 1);
         }
         Ok(())
     }
@@ -387,7 +474,7 @@ impl Recorder {
         let span = journal.add_end(ended, record);
         journal.commit()?;
         kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
-        journal.change_progress(|progress| progress.counts = kept.state.counts());
+        tell_end(&mut journal, &kept.state.tasks, index, 0);
         Ok(())
     }
 
@@ -408,6 +495,39 @@ impl RecorderState {
     /// Whether the task counts as failed so far.
     fn has_failed(&self, index: u64) -> bool {
         self.state.tasks.get(index).state.status() == Some(Status::Failed)
+    }
+}
+
+/// How a launch is with a block of which so many tasks are to be run; `None` once it has ended it.
+fn progress_of(tasks: &TaskTable, claim: ClaimName, left: u64) -> Option<BlockProgress> {
+    let counts = tasks.block(claim.block).filter(|_| left > 0)?.counts();
+    Some(BlockProgress { claim, files: counts.files, ok: counts.ok, failed: counts.failed, left })
+}
+
+/// Brings what signs of life tell up to date after the record of a task, of which so many were to be run. Where its block
+/// ended with it, others are told at once.
+fn tell_end(journal: &mut JournalWriter, tasks: &TaskTable, index: u64, due: u64) {
+    if !tasks.is_noted(index) {
+        return;
+    }
+    let block = tasks.block_of(index);
+    let mut has_ended = false;
+    journal.change_progress(|progress| {
+        progress.counts = tasks.counts();
+        progress.left = progress.left.saturating_sub(due);
+        let named = progress.blocks.iter().position(|named| Some(named.claim.block) == block);
+        if let Some(at) = named {
+            let BlockProgress { claim, left, .. } = progress.blocks[at];
+            match progress_of(tasks, claim, left.saturating_sub(due)) {
+                Some(now) => progress.blocks[at] = now,
+                None => _ = progress.blocks.remove(at),
+            }
+            has_ended = left <= due;
+        }
+    });
+    if has_ended {
+        // Where it can't be written, the next line finds out.
+        let _ = journal.beat();
     }
 }
 
