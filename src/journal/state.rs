@@ -250,4 +250,6 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 }
 
 #[cfg(test)]
+mod block_tests;
+#[cfg(test)]
 mod tests;

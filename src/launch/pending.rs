@@ -95,3 +95,66 @@ impl Pending {
         self.tasks.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Inherited, Pending};
+    use crate::journal::event::{AttemptBegun, Event, LaunchBegun, LaunchProgress, Limits, TaskEnded};
+    use crate::journal::state::{JournalState, RunRef};
+    use crate::journal::writer::JournalWriter;
+    use crate::model::blocks::BlockId;
+    use crate::model::launch_id::LaunchId;
+    use crate::model::outcome::{Cause, Rerun, Status};
+    use crate::model::provenance::Process;
+    use crate::model::shares::Share;
+    use crate::run::queue::TasksByStage;
+    use crate::store::layout::Layout;
+
+    const BLOCK: BlockId = BlockId { round: 0, share: 1 };
+
+    /// Of a block of 10, 20, 30 and 40 a launch ended the first two, and died around the third with room in memory.
+    fn left_by_the_dead(layout: &Layout) -> JournalState {
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        let mut journal = JournalWriter::create(&layout.journal(2, 1), "run", 1).unwrap();
+        journal.add(&Event::Run(Box::new(LaunchBegun {
+            replica_id: 2,
+            replica_count: 2,
+            process: Process::current(None),
+            locked: true,
+            options: std::collections::BTreeMap::new(),
+            limits: Limits { cpus: 1.0, memory_bytes: Some(1000) },
+            jobs: 2,
+            command_files: Vec::new(),
+            share: 0,
+            takeover_after_s: None,
+        })));
+        journal.add(&Event::Alive(LaunchProgress { memory_bytes: Some(10), ..LaunchProgress::default() }));
+        for (index, status) in [(10, Status::Ok), (20, Status::Failed)] {
+            let cause = (status == Status::Failed).then_some(Cause::Exit);
+            let status = Some(status);
+            journal.add_end(TaskEnded { index, status, cause, replaces: false, no_result: false }, b"{}");
+        }
+        journal.add(&Event::Start(AttemptBegun { index: 30, attempt: 1, slot: 1, alone: false }));
+        journal.commit().unwrap();
+        let run = RunRef { id: "run", indices: 0..50 };
+        let blocks = [(BLOCK, Share::Listed(vec![10, 20, 30, 40]))];
+        let launches = [LaunchId { replica: 2, launch: 1 }];
+        JournalState::of_blocks(layout, &run, &blocks, &launches, &|_| false).unwrap()
+    }
+
+    #[test]
+    fn what_another_replica_had_running_runs_alone_and_its_failures_are_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = left_by_the_dead(&Layout::new(folder.path()));
+        let due = |rerun, inherited| Pending::of_block(&state, BLOCK, rerun, inherited).tasks;
+        let tasks = |ordinary: &[u32], suspects: &[u32], alone: &[u32]| {
+            let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
+            TasksByStage { ordinary, suspects, alone }
+        };
+        assert_eq!(due(Rerun::Failed, Inherited::OwnReplica), tasks(&[1, 3], &[2], &[]));
+        assert_eq!(due(Rerun::Never, Inherited::OwnReplica), tasks(&[3], &[2], &[]));
+        assert_eq!(due(Rerun::All, Inherited::OtherReplica), tasks(&[3], &[], &[2]));
+        let other = BlockId { round: 1, ..BLOCK };
+        assert!(Pending::of_block(&state, other, Rerun::All, Inherited::OwnReplica).is_empty());
+    }
+}

@@ -573,3 +573,6 @@ fn stderr_tail(stderr: &mut Capture) -> String {
     let start = (text.len().saturating_sub(STDERR_TAIL)..=text.len()).find(|at| text.is_char_boundary(*at));
     text[start.unwrap_or(0)..].trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

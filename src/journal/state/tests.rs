@@ -7,6 +7,7 @@ use crate::journal::event::{
 use crate::journal::record_reader::Records;
 use crate::journal::writer::{self, JournalWriter};
 use crate::model::counts::TaskState;
+use crate::model::launch_id::LaunchId;
 use crate::model::outcome::{Cause, Status};
 use crate::model::provenance::Process;
 use crate::model::quarantine::{SeenUsage, Suspect};
@@ -14,18 +15,22 @@ use crate::model::shares::Share;
 use crate::store::layout::Layout;
 
 const SHARE: Share = Share::Range(10..20);
-const RUN: RunRef<'_> = RunRef { id: "run", indices: 0..30 };
+pub(super) const RUN: RunRef<'_> = RunRef { id: "run", indices: 0..30 };
 
 fn journal(layout: &Layout, launch: u32) -> JournalWriter {
-    std::fs::create_dir_all(layout.journals()).unwrap();
-    JournalWriter::create(&layout.journal(1, launch), "run", launch).unwrap()
+    journal_of(layout, LaunchId { replica: 1, launch })
 }
 
-fn start(journal: &mut JournalWriter, index: u64, alone: bool) {
+pub(super) fn journal_of(layout: &Layout, LaunchId { replica, launch }: LaunchId) -> JournalWriter {
+    std::fs::create_dir_all(layout.journals()).unwrap();
+    JournalWriter::create(&layout.journal(replica, launch), "run", launch).unwrap()
+}
+
+pub(super) fn start(journal: &mut JournalWriter, index: u64, alone: bool) {
     journal.add(&Event::Start(AttemptBegun { index, attempt: 1, slot: 1, alone }));
 }
 
-fn end(journal: &mut JournalWriter, index: u64, status: Status, record: &str) {
+pub(super) fn end(journal: &mut JournalWriter, index: u64, status: Status, record: &str) {
     let cause = (status == Status::Failed).then_some(Cause::Exit);
     journal.add_end(
         TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false },
