@@ -221,3 +221,65 @@ impl<P: Pulse> HeartbeatShared<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
+
+    use crate::store::pulse::Pulse;
+
+    use super::{Heartbeat, HeartbeatTimes};
+
+    /// What never grows, and may be synced or not.
+    struct TestPulse(Arc<File>);
+
+    impl Pulse for TestPulse {
+        type Mark = ();
+
+        const NAME: &str = "a test's file";
+
+        fn beat(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn begin_sync(&mut self) -> Option<(Arc<File>, ())> {
+            Some((Arc::clone(&self.0), ()))
+        }
+
+        fn end_sync(&mut self, (): (), _: &io::Result<()>) {}
+    }
+
+    fn beating(file: File) -> Heartbeat<TestPulse> {
+        let times = HeartbeatTimes { interval: Duration::from_millis(5), timeout: Duration::from_secs(1) };
+        let pulse = Arc::new(Mutex::new(TestPulse(Arc::new(file))));
+        Heartbeat::start(pulse, times, Box::new(|| true)).unwrap()
+    }
+
+    fn wait_until(condition: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn the_last_sign_that_was_synced_is_known() {
+        let heartbeat = beating(tempfile::tempfile().unwrap());
+        for _ in 0..2 {
+            let now = Instant::now();
+            wait_until(|| heartbeat.last_synced().is_some_and(|sign| sign > now));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_synced_does_not_count() {
+        // A device can't be synced.
+        let heartbeat = beating(File::open("/dev/null").unwrap());
+        wait_until(|| heartbeat.trouble().is_some());
+        assert_eq!(heartbeat.last_synced(), None);
+    }
+}

@@ -269,10 +269,16 @@ impl TaskQueue {
     #[cfg(test)]
     pub fn of(tasks: TasksByStage, jobs: usize) -> Self {
         let queue = Self::new(jobs);
-        let (indices, entries) = (Share::Range(0..0), Entries::default());
-        queue.add(Piece { block: None, indices, entries, at_most: None }, tasks);
+        queue.add_some(tasks);
         queue.set_supply(Supply::Ended);
         queue
+    }
+
+    /// Adds tasks of which nothing is known.
+    #[cfg(test)]
+    pub fn add_some(&self, tasks: TasksByStage) {
+        let (indices, entries) = (Share::Range(0..0), Entries::default());
+        self.add(Piece { block: None, indices, entries, at_most: None }, tasks);
     }
 
     /// Adds tasks of a piece: those at these positions in it. They come after those that wait already, stage by stage. The
@@ -644,11 +650,18 @@ impl QueueState {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
+    use crate::model::blocks::BlockId;
+    use crate::model::entries::Entries;
+    use crate::model::shares::Share;
     use crate::run::early_stop::EarlyStop;
 
-    use super::{HoldsWorker, Stage, TaskQueue, TasksByStage, Ticket};
+    use super::{Demand, HoldsWorker, Piece, QueueLook, Stage, Supply, TaskQueue, TasksByStage, Ticket};
+
+    /// What waits longer than this waits for ever.
+    const DEADLINE: Duration = Duration::from_secs(60);
 
     fn fresh(position: u32) -> Ticket {
         Ticket::first(0, position, Stage::Ordinary)
@@ -773,5 +786,209 @@ mod tests {
         assert!(queue.backoff(second));
         queue.complete(first);
         assert_eq!(queue.next(), Some(second));
+    }
+    const BLOCK: BlockId = BlockId { round: 1, share: 3 };
+
+    fn piece(block: BlockId, at_most: Option<usize>) -> Piece {
+        Piece { block: Some(block), indices: Share::Range(0..9), entries: Entries::default(), at_most }
+    }
+
+    fn add(queue: &TaskQueue, ordinary: &[u32], suspects: &[u32], alone: &[u32]) {
+        let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
+        queue.add(piece(BLOCK, None), TasksByStage { ordinary, suspects, alone });
+    }
+
+    /// The next task, if one may begin right now.
+    fn next_now(queue: &TaskQueue) -> Option<Ticket> {
+        let mut state = queue.state();
+        let QueueLook::Take(ticket) = state.look(Instant::now(), &mut HoldsWorker(false)) else {
+            return None;
+        };
+        state.holding -= 1;
+        Some(ticket)
+    }
+
+    fn take_all_now(queue: &TaskQueue) -> Vec<Ticket> {
+        std::iter::from_fn(|| next_now(queue)).collect()
+    }
+
+    #[test]
+    fn pieces_come_in_order_and_are_freed_when_their_last_task_ended() {
+        let queue = TaskQueue::new(9);
+        add(&queue, &[5, 2], &[], &[]);
+        add(&queue, &[0], &[], &[]);
+        add(&queue, &[], &[], &[]);
+        let tickets = take_all_now(&queue);
+        let places: Vec<(u32, u32)> = tickets.iter().map(|ticket| (ticket.piece, ticket.position)).collect();
+        assert_eq!(places, [(0, 5), (0, 2), (1, 0)]);
+        let [first, second] = [0, 2].map(|place| Arc::downgrade(&queue.piece(tickets[place]).unwrap()));
+        let is_kept = || [&first, &second].map(|piece| piece.strong_count() > 0);
+        queue.complete(tickets[0]);
+        queue.retry_after(tickets[1], Duration::ZERO);
+        queue.complete(tickets[2]);
+        assert_eq!((is_kept(), queue.left()), ([true, false], 1));
+        queue.complete(next_now(&queue).unwrap());
+        assert_eq!((is_kept(), queue.left()), ([false, false], 0));
+        assert!(queue.piece(tickets[0]).is_none());
+    }
+
+    #[test]
+    fn slots_wait_for_what_is_expected_and_end_when_nothing_more_will_come() {
+        let queue = TaskQueue::new(2);
+        std::thread::scope(|scope| {
+            let slots = [(); 2].map(|()| {
+                scope.spawn(|| {
+                    std::iter::from_fn(|| queue.next().inspect(|ticket| queue.complete(*ticket))).count()
+                })
+            });
+            for supply in [Supply::Expected, Supply::Idle, Supply::Expected] {
+                queue.set_supply(supply);
+                add(&queue, &[1, 2, 3], &[], &[]);
+            }
+            queue.set_supply(Supply::Ended);
+            let ran: usize = slots.map(|slot| slot.join().unwrap()).into_iter().sum();
+            assert_eq!((ran, queue.left()), (9, 0));
+        });
+    }
+
+    #[test]
+    fn later_stages_begin_when_nothing_is_to_be_had_and_only_suspects_have_new_company() {
+        let queue = TaskQueue::new(9);
+        add(&queue, &[], &[1], &[2]);
+        assert_eq!(next_now(&queue), None);
+        queue.set_supply(Supply::Idle);
+        let suspect = next_now(&queue).unwrap();
+        assert_eq!((suspect.stage, next_now(&queue)), (Stage::Suspect, None));
+        queue.set_supply(Supply::Expected);
+        add(&queue, &[3], &[4], &[]);
+        let ordinary = next_now(&queue).unwrap();
+        assert_eq!((ordinary.position, next_now(&queue)), (3, None));
+        [suspect, ordinary].into_iter().for_each(|ticket| queue.complete(ticket));
+        assert_eq!(next_now(&queue), None, "more is expected");
+        queue.set_supply(Supply::Idle);
+        queue.complete(next_now(&queue).unwrap());
+        let alone = next_now(&queue).unwrap();
+        add(&queue, &[5], &[], &[]);
+        queue.set_supply(Supply::Expected);
+        assert_eq!((alone.position, next_now(&queue)), (2, None));
+        queue.complete(alone);
+        assert_eq!(next_now(&queue).unwrap().position, 5);
+    }
+
+    #[test]
+    fn a_slot_keeps_its_process_while_more_is_expected_and_not_where_nothing_is_to_be_had() {
+        let queue = TaskQueue::new(1);
+        add(&queue, &[1], &[], &[]);
+        let mut holds = HoldsWorker::default();
+        queue.complete(queue.next_for(&mut holds, || {}).unwrap());
+        let look = |holds: &mut HoldsWorker| queue.state().look(Instant::now(), holds);
+        assert!(matches!(look(&mut holds), QueueLook::Wait(None)));
+        add(&queue, &[], &[2], &[3]);
+        assert!(matches!(look(&mut holds), QueueLook::Wait(None)));
+        queue.set_supply(Supply::Idle);
+        queue.complete(queue.next_for(&mut holds, || panic!("a suspect needs no fresh process")).unwrap());
+        assert!(matches!(look(&mut holds), QueueLook::LetGo));
+        let mut let_go = 0;
+        queue.complete(queue.next_for(&mut holds, || let_go += 1).unwrap());
+        assert!(matches!(look(&mut holds), QueueLook::LetGo));
+        assert_eq!(let_go, 1);
+    }
+
+    #[test]
+    fn while_a_task_of_a_capped_piece_runs_few_do_and_it_waits_until_few_do() {
+        let queue = TaskQueue::new(9);
+        add(&queue, &[1, 2], &[], &[]);
+        let capped = TasksByStage { ordinary: vec![3, 4], ..TasksByStage::default() };
+        queue.add(piece(BLOCK, Some(2)), capped);
+        add(&queue, &[5, 6], &[], &[]);
+        let first = take_all_now(&queue);
+        assert_eq!(first.iter().map(|ticket| ticket.position).collect::<Vec<_>>(), [1, 2]);
+        queue.complete(first[0]);
+        let third = next_now(&queue).unwrap();
+        assert_eq!((third.position, next_now(&queue)), (3, None));
+        queue.complete(first[1]);
+        let fourth = next_now(&queue).unwrap();
+        queue.complete(third);
+        let fifth = next_now(&queue).unwrap();
+        assert_eq!((fourth.position, fifth.position, next_now(&queue)), (4, 5, None));
+        queue.complete(fourth);
+        assert_eq!(next_now(&queue).unwrap().position, 6, "the capped piece has ended");
+    }
+
+    #[test]
+    fn of_a_piece_capped_below_one_a_task_runs_when_nothing_else_does() {
+        let queue = TaskQueue::new(9);
+        queue.add(piece(BLOCK, Some(0)), TasksByStage { ordinary: vec![1, 2], ..TasksByStage::default() });
+        assert_eq!(take_all_now(&queue).len(), 1);
+    }
+
+    #[test]
+    fn there_is_demand_where_fewer_ordinary_tasks_wait_than_there_are_slots() {
+        let queue = TaskQueue::new(2);
+        let demand = || queue.wait_for_demand(Duration::ZERO);
+        assert_eq!(demand(), Demand::More);
+        add(&queue, &[1, 2, 3], &[7, 8, 9], &[]);
+        let first = next_now(&queue).unwrap();
+        assert_eq!(demand(), Demand::Enough);
+        let second = next_now(&queue).unwrap();
+        assert_eq!(demand(), Demand::More, "suspects wait for the end");
+        queue.retry_after(first, DEADLINE);
+        assert_eq!(demand(), Demand::More, "its pause is not over");
+        queue.retry_after(second, Duration::ZERO);
+        assert_eq!(demand(), Demand::Enough);
+    }
+
+    #[test]
+    fn demand_is_noticed_when_a_task_begins_and_the_end_when_it_comes() {
+        let queue = TaskQueue::new(1);
+        add(&queue, &[1], &[], &[]);
+        std::thread::scope(|scope| {
+            let feeder = scope.spawn(|| queue.wait_for_demand(DEADLINE));
+            let ticket = queue.next().unwrap();
+            assert_eq!(feeder.join().unwrap(), Demand::More);
+            assert!(!queue.wait_until_over(Duration::ZERO));
+            queue.set_supply(Supply::Ended);
+            let feeder = scope.spawn(|| queue.wait_until_over(DEADLINE));
+            queue.complete(ticket);
+            assert!(feeder.join().unwrap());
+        });
+        let queue = TaskQueue::new(1);
+        add(&queue, &[1], &[], &[]);
+        std::thread::scope(|scope| {
+            let feeder = scope.spawn(|| queue.wait_for_demand(DEADLINE));
+            queue.stop_early(EarlyStop::Deadline);
+            assert_eq!(feeder.join().unwrap(), Demand::Over);
+        });
+    }
+
+    #[test]
+    fn of_a_dropped_block_nothing_begins_and_nothing_comes_again() {
+        let queue = TaskQueue::new(9);
+        let other = BlockId { round: 2, ..BLOCK };
+        add(&queue, &[1, 2, 3, 4, 5], &[6], &[7]);
+        queue.add(piece(other, None), TasksByStage { ordinary: vec![8], ..TasksByStage::default() });
+        let running: Vec<Ticket> = (0..4).filter_map(|_| next_now(&queue)).collect();
+        queue.release(running[0]);
+        queue.retry_after(running[1], DEADLINE);
+        // Two that were given back, one that never began, and those of the later stages.
+        assert_eq!((queue.drop_block(BLOCK), queue.left()), (5, 3));
+        assert_eq!((queue.drop_block(BLOCK), queue.running()), (0, 2));
+        queue.retry_after(running[2], Duration::ZERO);
+        queue.retry_exclusive(running[3]);
+        assert_eq!((queue.left(), queue.running()), (1, 0));
+        assert!(queue.piece(running[3]).is_none());
+        let last = take_all_now(&queue);
+        assert_eq!(last.iter().map(|ticket| ticket.position).collect::<Vec<_>>(), [8]);
+        // Taken anew, it runs.
+        add(&queue, &[2], &[], &[]);
+        assert_eq!(next_now(&queue).unwrap().position, 2);
+    }
+
+    #[test]
+    fn what_may_not_begin_after_all_is_gone() {
+        let queue = TaskQueue::new(1);
+        add(&queue, &[1], &[], &[]);
+        queue.abandon(next_now(&queue).unwrap());
+        assert_eq!((queue.left(), queue.running()), (0, 0));
     }
 }

@@ -417,7 +417,46 @@ impl Work<'_> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Counters, MaxFailures, Retries};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::model::blocks::BlockId;
+    use crate::run::queue::{TaskQueue, TasksByStage};
+
+    use super::{Counters, Feed, MaxFailures, Retries, start_feeder};
+
+    /// Adds a task.
+    struct Feeder<'q>(&'q TaskQueue, AtomicBool);
+
+    impl Feed for Feeder<'_> {
+        fn run(&self) {
+            self.1.store(true, Ordering::Relaxed);
+            self.0.add_some(TasksByStage { ordinary: vec![7], ..TasksByStage::default() });
+        }
+
+        fn may_begin(&self, _: BlockId) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn slots_end_when_the_feeder_has_or_was_never_told_to_begin() {
+        for is_told in [true, false] {
+            let queue = TaskQueue::new(1);
+            let feeder = Feeder(&queue, AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                let begin = start_feeder(scope, &feeder, &queue).unwrap();
+                if is_told {
+                    begin.send(()).unwrap();
+                    let ticket = queue.next().unwrap();
+                    assert_eq!(ticket.position, 7);
+                    queue.complete(ticket);
+                }
+                drop(begin);
+                assert_eq!(queue.next(), None);
+            });
+            assert_eq!(feeder.1.into_inner(), is_told);
+        }
+    }
 
     #[test]
     fn failures_end_a_launch_by_count_by_share_or_when_nothing_works() {

@@ -243,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_done_may_grow_and_shrink() {
+        let board = board();
+        board.add(60);
+        assert_eq!(
+            board.lines(99, 1)[0],
+            "[===                           ] 12 of 100 done, 1 failed, 4 running"
+        );
+        board.take_away(95);
+        assert_eq!(
+            board.lines(99, 1)[0],
+            "[==============================] 5 of 5 done, 1 failed, 4 running"
+        );
+    }
+
+    #[test]
     fn of_long_names_the_end_is_shown() {
         assert_eq!((end_of("/a/b.fits", 7), start_of("/a/b.fits", 4)), ("…b.fits".into(), "/a/…".into()));
         assert_eq!(end_of("星系", 3), "…系");
