@@ -2,95 +2,26 @@
 //! a container, or needs all of its memory, comes last. It may be refilled while it runs.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::model::blocks::BlockId;
-use crate::model::entries::Entries;
-use crate::model::shares::Share;
 use crate::run::early_stop::EarlyStop;
+use crate::run::queue::pieces::OpenPieces;
+use crate::run::queue::stage::{STAGES, StageQueue};
 use crate::threads::{locked, wait};
+
+pub use crate::run::queue::pieces::Piece;
+pub use crate::run::queue::stage::{Stage, TasksByStage, Ticket};
+
+mod pieces;
+mod stage;
 
 /// Pause after the system ran short of something.
 const BACKOFF_PAUSE: Duration = Duration::from_secs(1);
 
 /// After so many pauses in a row with nothing running, waiting does not help.
 const MOST_BACKOFFS: u32 = 60;
-
-/// When in a launch a task comes: a stage begins when nothing of the one before is left, runs or waits for a retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// In order, several at a time.
-    Ordinary,
-    /// Several at a time, after all others: it may have killed a container.
-    Suspect,
-    /// Last, and nothing else runs meanwhile.
-    Alone,
-}
-
-const STAGES: usize = 3;
-
-/// Tasks that come into the queue together.
-#[derive(Debug)]
-pub struct Piece {
-    /// The block that they are of; `None` where a share is not cut into blocks.
-    pub block: Option<BlockId>,
-    /// The index in the list of each.
-    pub indices: Share,
-    /// The entry of each, in the order of the indices.
-    pub entries: Entries,
-    /// At most so many tasks of any piece run at a time while one of this piece does, at least 1.
-    pub at_most: Option<usize>,
-}
-
-/// A task that is to be run now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket {
-    /// The piece it came with, in the order in which they came.
-    pub piece: u32,
-    /// Its place in the piece.
-    pub position: u32,
-    /// Attempts this launch has made of it already that count as tries.
-    pub tried: u32,
-    /// When it comes.
-    pub stage: Stage,
-}
-
-impl Ticket {
-    /// The first of a task.
-    pub fn first(piece: u32, position: u32, stage: Stage) -> Self {
-        Self { piece, position, tried: 0, stage }
-    }
-
-    /// Whether nothing else runs meanwhile.
-    pub fn is_alone(&self) -> bool {
-        self.stage == Stage::Alone
-    }
-}
-
-/// Positions in a piece, by the stage in which they come.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct TasksByStage {
-    /// In order, several at a time.
-    pub ordinary: Vec<u32>,
-    /// Then these, several at a time.
-    pub suspects: Vec<u32>,
-    /// Then these, one at a time.
-    pub alone: Vec<u32>,
-}
-
-impl TasksByStage {
-    /// How many tasks.
-    pub fn len(&self) -> u64 {
-        (self.ordinary.len() + self.suspects.len() + self.alone.len()) as u64
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// Whether tasks will be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,110 +41,14 @@ pub enum Demand {
     Enough,
     /// Fewer wait than there are slots.
     More,
-    /// None is given out any more: the queue stopped early, or its supply has ended and nothing is left.
+    /// Nothing is given out any more: the queue stopped early, or its supply has ended and nothing is left.
     Over,
-}
-
-/// Waiting tasks of one piece in order.
-#[derive(Debug)]
-struct WaitingLine {
-    piece: u32,
-    positions: std::vec::IntoIter<u32>,
-}
-
-/// What waits in one stage, and what runs of it.
-#[derive(Debug, Default)]
-struct StageQueue {
-    /// Before all others.
-    returned: VecDeque<Ticket>,
-    /// Of each piece that has some.
-    waiting: VecDeque<WaitingLine>,
-    /// After all others.
-    added: VecDeque<Ticket>,
-    retries: BinaryHeap<Reverse<(Instant, Ticket)>>,
-    running: usize,
-}
-
-impl StageQueue {
-    fn add(&mut self, piece: u32, positions: Vec<u32>) {
-        if !positions.is_empty() {
-            self.waiting.push_back(WaitingLine { piece, positions: positions.into_iter() });
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        self.waiting_in_order() + self.retries.len()
-    }
-
-    /// All that waits but retries.
-    fn waiting_in_order(&self) -> usize {
-        let lines: usize = self.waiting.iter().map(|line| line.positions.len()).sum();
-        self.returned.len() + lines + self.added.len()
-    }
-
-    /// Whether fewer than `slots` wait that are due.
-    fn is_low(&self, slots: usize, now: Instant) -> bool {
-        let missing = slots.saturating_sub(self.waiting_in_order());
-        let due = self.retries.iter().filter(|Reverse((due, _))| *due <= now);
-        due.take(missing).count() < missing
-    }
-
-    fn has_unfinished(&self) -> bool {
-        self.waiting() + self.running > 0
-    }
-
-    fn next(&mut self, stage: Stage, now: Instant) -> Option<Ticket> {
-        if self.retries.peek().is_some_and(|Reverse((due, _))| *due <= now) {
-            return self.retries.pop().map(|Reverse((_, ticket))| ticket);
-        }
-        let returned = self.returned.pop_front();
-        returned.or_else(|| self.next_in_order(stage)).or_else(|| self.added.pop_front())
-    }
-
-    fn next_in_order(&mut self, stage: Stage) -> Option<Ticket> {
-        let WaitingLine { piece, positions } = self.waiting.front_mut()?;
-        let ticket = positions.next().map(|position| Ticket::first(*piece, position, stage));
-        if positions.len() == 0 {
-            self.waiting.pop_front();
-        }
-        ticket
-    }
-
-    fn next_retry(&self, now: Instant) -> Option<Duration> {
-        self.retries.peek().map(|Reverse((due, _))| due.saturating_duration_since(now))
-    }
-
-    /// Takes away what waits of a piece.
-    fn remove(&mut self, piece: u32) {
-        self.returned.retain(|ticket| ticket.piece != piece);
-        self.waiting.retain(|line| line.piece != piece);
-        self.added.retain(|ticket| ticket.piece != piece);
-        self.retries.retain(|Reverse((_, ticket))| ticket.piece != piece);
-    }
-}
-
-/// A piece of which tasks have not ended.
-#[derive(Debug)]
-struct OpenPiece {
-    piece: Arc<Piece>,
-    /// Tasks that have not ended, those running included.
-    left: u64,
-    running: usize,
-    /// Nothing of it begins any more.
-    is_dropped: bool,
-}
-
-impl OpenPiece {
-    fn at_most(&self) -> usize {
-        self.piece.at_most.map_or(usize::MAX, |at_most| at_most.max(1))
-    }
 }
 
 #[derive(Debug)]
 struct QueueState {
     stages: [StageQueue; STAGES],
-    pieces: BTreeMap<u32, OpenPiece>,
-    next_piece: u32,
+    pieces: OpenPieces,
     supply: Supply,
     /// At most so many at once, for want of processes or descriptors.
     limit: usize,
@@ -225,7 +60,7 @@ struct QueueState {
     early_stop: Option<EarlyStop>,
     /// Slots that wait for a change.
     waiting: usize,
-    /// Who adds tasks waits for so much demand.
+    /// How much demand whoever adds tasks waits for.
     awaited: Option<Demand>,
     /// Slots that may keep processes between tasks.
     holding: usize,
@@ -240,7 +75,7 @@ pub struct HoldsWorker(bool);
 pub struct TaskQueue {
     state: Mutex<QueueState>,
     changed: Condvar,
-    /// For who adds tasks: slots need not wake it with each of their own.
+    /// For whoever adds tasks, so that not every change wakes it.
     demanded: Condvar,
     jobs: usize,
 }
@@ -250,8 +85,7 @@ impl TaskQueue {
     pub fn new(jobs: usize) -> Self {
         let state = QueueState {
             stages: Default::default(),
-            pieces: BTreeMap::new(),
-            next_piece: 0,
+            pieces: OpenPieces::default(),
             supply: Supply::Expected,
             limit: jobs,
             allowed: jobs,
@@ -277,8 +111,7 @@ impl TaskQueue {
     /// Adds tasks of which nothing is known.
     #[cfg(test)]
     pub fn add_some(&self, tasks: TasksByStage) {
-        let (indices, entries) = (Share::Range(0..0), Entries::default());
-        self.add(Piece { block: None, indices, entries, at_most: None }, tasks);
+        self.add(Piece::without_entries(None, None), tasks);
     }
 
     /// Adds tasks of a piece: those at these positions in it. They come after those that wait already, stage by stage. The
@@ -289,10 +122,7 @@ impl TaskQueue {
             return;
         }
         self.change(|state| {
-            let number = state.next_piece;
-            state.next_piece = number.wrapping_add(1);
-            let open = OpenPiece { piece: Arc::new(piece), left, running: 0, is_dropped: false };
-            state.pieces.insert(number, open);
+            let number = state.pieces.add(piece, left);
             state.stage(Stage::Ordinary).add(number, tasks.ordinary);
             state.stage(Stage::Suspect).add(number, tasks.suspects);
             state.stage(Stage::Alone).add(number, tasks.alone);
@@ -304,14 +134,14 @@ impl TaskQueue {
         self.change(|state| state.supply = supply);
     }
 
-    /// Waits until fewer ordinary tasks wait than there are slots, or none is given out any more, for so long at most.
+    /// Waits until fewer ordinary tasks wait than there are slots, or nothing is given out any more, for so long at most.
     /// Those whose pause before a retry is not over do not count, nor do those of the later stages. For one thread at a
     /// time.
     pub fn wait_for_demand(&self, time: Duration) -> Demand {
         self.wait_for(Demand::More, time)
     }
 
-    /// Waits until none is given out any more, for so long at most; gives whether that is so. For the same thread.
+    /// Waits until nothing is given out any more, for so long at most; gives whether that is so. For the same thread.
     pub fn wait_until_over(&self, time: Duration) -> bool {
         self.wait_for(Demand::Over, time) == Demand::Over
     }
@@ -332,15 +162,15 @@ impl TaskQueue {
         }
     }
 
-    /// Takes away what has not begun of a block, retries included; gives how many tasks that were. What of it runs comes not
-    /// back: with its attempt its task ends.
+    /// Takes away what has not begun of a block, retries included; gives how many tasks that were. A task of it that runs
+    /// does not come back: it ends with its attempt.
     pub fn drop_block(&self, block: BlockId) -> u64 {
         self.change(|state| state.drop_block(block))
     }
 
     /// The piece that a running task came with.
     pub fn piece(&self, ticket: Ticket) -> Option<Arc<Piece>> {
-        self.state().pieces.get(&ticket.piece).map(|open| Arc::clone(&open.piece))
+        self.state().pieces.get(ticket.piece)
     }
 
     fn state(&self) -> MutexGuard<'_, QueueState> {
@@ -364,7 +194,7 @@ impl TaskQueue {
         }
     }
 
-    /// Wakes who adds tasks, if there is the demand that it waits for.
+    /// Wakes whoever adds tasks, if there is the demand that it waits for.
     fn wake_supplier(&self, mut state: MutexGuard<'_, QueueState>) {
         let is_due = state.awaited.is_some_and(|least| state.demand(self.jobs, Instant::now()) >= least);
         if is_due {
@@ -504,7 +334,7 @@ impl TaskQueue {
 
     /// Tasks that were added and have not ended, those running included.
     pub fn left(&self) -> u64 {
-        self.state().left()
+        self.state().pieces.left()
     }
 }
 
@@ -548,11 +378,10 @@ impl QueueState {
         let running = self.running();
         let line = &mut self.stages[stage as usize];
         let Some(ticket) = line.next(stage, now) else { return QueueLook::Wait(line.next_retry(now)) };
-        let Some(piece) = self.pieces.get_mut(&ticket.piece).filter(|piece| running < piece.at_most()) else {
+        if !self.pieces.begin(ticket.piece, running) {
             line.returned.push_front(ticket);
             return if holds.0 { QueueLook::LetGo } else { QueueLook::Wait(None) };
-        };
-        piece.running += 1;
+        }
         line.running += 1;
         self.holding += usize::from(!holds.0);
         *holds = HoldsWorker(true);
@@ -573,8 +402,7 @@ impl QueueState {
         if stage == Stage::Alone {
             return 1;
         }
-        let running = self.pieces.values().filter(|piece| piece.running > 0);
-        running.map(OpenPiece::at_most).fold(self.limit.min(self.allowed), usize::min)
+        self.limit.min(self.allowed).min(self.pieces.at_most())
     }
 
     fn demand(&self, slots: usize, now: Instant) -> Demand {
@@ -595,26 +423,16 @@ impl QueueState {
         self.stages.iter().map(|line| line.running).sum()
     }
 
-    fn left(&self) -> u64 {
-        self.pieces.values().map(|piece| piece.left).sum()
-    }
-
-    /// Notes that a task does not run any more. It has ended where its block was dropped; gives whether it is still to be run.
+    /// Notes that a task does not run any more; gives whether it is still to be run.
     fn leave(&mut self, ticket: Ticket) -> bool {
         self.stage(ticket.stage).running -= 1;
-        let Some(piece) = self.pieces.get_mut(&ticket.piece) else { return false };
-        piece.running -= 1;
-        if !piece.is_dropped {
-            return true;
-        }
-        self.count_end(ticket.piece);
-        false
+        self.pieces.leave(ticket.piece)
     }
 
-    /// Notes that a task ended that ran.
+    /// Notes that a running task has ended.
     fn end(&mut self, ticket: Ticket) {
         if self.leave(ticket) {
-            self.count_end(ticket.piece);
+            self.pieces.end(ticket.piece);
         }
     }
 
@@ -625,26 +443,12 @@ impl QueueState {
         }
     }
 
-    fn count_end(&mut self, number: u32) {
-        if let Some(piece) = self.pieces.get_mut(&number) {
-            piece.left -= 1;
-            if piece.left == 0 {
-                self.pieces.remove(&number);
-            }
-        }
-    }
-
     fn drop_block(&mut self, block: BlockId) -> u64 {
-        let before = self.left();
-        for (number, piece) in &mut self.pieces {
-            if piece.piece.block == Some(block) {
-                piece.is_dropped = true;
-                piece.left = piece.running as u64;
-                self.stages.iter_mut().for_each(|line| line.remove(*number));
-            }
+        let before = self.pieces.left();
+        for piece in self.pieces.drop_block(block) {
+            self.stages.iter_mut().for_each(|line| line.remove(piece));
         }
-        self.pieces.retain(|_, piece| piece.left > 0);
-        before - self.left()
+        before - self.pieces.left()
     }
 }
 
@@ -654,14 +458,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use crate::model::blocks::BlockId;
-    use crate::model::entries::Entries;
-    use crate::model::shares::Share;
     use crate::run::early_stop::EarlyStop;
 
     use super::{Demand, HoldsWorker, Piece, QueueLook, Stage, Supply, TaskQueue, TasksByStage, Ticket};
 
     /// What waits longer than this waits for ever.
-    const DEADLINE: Duration = Duration::from_secs(60);
+    const DEADLINE: Duration = Duration::from_mins(1);
 
     fn fresh(position: u32) -> Ticket {
         Ticket::first(0, position, Stage::Ordinary)
@@ -789,13 +591,9 @@ mod tests {
     }
     const BLOCK: BlockId = BlockId { round: 1, share: 3 };
 
-    fn piece(block: BlockId, at_most: Option<usize>) -> Piece {
-        Piece { block: Some(block), indices: Share::Range(0..9), entries: Entries::default(), at_most }
-    }
-
     fn add(queue: &TaskQueue, ordinary: &[u32], suspects: &[u32], alone: &[u32]) {
         let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
-        queue.add(piece(BLOCK, None), TasksByStage { ordinary, suspects, alone });
+        queue.add(Piece::without_entries(Some(BLOCK), None), TasksByStage { ordinary, suspects, alone });
     }
 
     /// The next task, if one may begin right now.
@@ -899,7 +697,7 @@ mod tests {
         let queue = TaskQueue::new(9);
         add(&queue, &[1, 2], &[], &[]);
         let capped = TasksByStage { ordinary: vec![3, 4], ..TasksByStage::default() };
-        queue.add(piece(BLOCK, Some(2)), capped);
+        queue.add(Piece::without_entries(Some(BLOCK), Some(2)), capped);
         add(&queue, &[5, 6], &[], &[]);
         let first = take_all_now(&queue);
         assert_eq!(first.iter().map(|ticket| ticket.position).collect::<Vec<_>>(), [1, 2]);
@@ -918,7 +716,8 @@ mod tests {
     #[test]
     fn of_a_piece_capped_below_one_a_task_runs_when_nothing_else_does() {
         let queue = TaskQueue::new(9);
-        queue.add(piece(BLOCK, Some(0)), TasksByStage { ordinary: vec![1, 2], ..TasksByStage::default() });
+        let tasks = TasksByStage { ordinary: vec![1, 2], ..TasksByStage::default() };
+        queue.add(Piece::without_entries(Some(BLOCK), Some(0)), tasks);
         assert_eq!(take_all_now(&queue).len(), 1);
     }
 
@@ -966,7 +765,8 @@ mod tests {
         let queue = TaskQueue::new(9);
         let other = BlockId { round: 2, ..BLOCK };
         add(&queue, &[1, 2, 3, 4, 5], &[6], &[7]);
-        queue.add(piece(other, None), TasksByStage { ordinary: vec![8], ..TasksByStage::default() });
+        let tasks = TasksByStage { ordinary: vec![8], ..TasksByStage::default() };
+        queue.add(Piece::without_entries(Some(other), None), tasks);
         let running: Vec<Ticket> = (0..4).filter_map(|_| next_now(&queue)).collect();
         queue.release(running[0]);
         queue.retry_after(running[1], DEADLINE);

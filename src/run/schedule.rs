@@ -98,7 +98,7 @@ impl Retries {
     }
 }
 
-/// Who brings tasks while others run.
+/// Brings tasks while others run.
 pub trait Feed: Sync {
     /// Adds tasks to the queue until that is over: see [`TaskQueue::wait_for_demand`]. Runs on a thread of its own. When it
     /// returns, nothing more will come.
@@ -197,7 +197,7 @@ fn start_feeder<'s>(
     Ok(begin)
 }
 
-/// Lets slots end when nothing is left, however the thread ends that has it.
+/// Ends the supply when the feeder's thread ends, even by a panic, so that slots don't wait for ever.
 struct EndsSupply<'q>(&'q TaskQueue);
 
 impl Drop for EndsSupply<'_> {
