@@ -17,18 +17,23 @@ use crate::store::layout::Layout;
 /// So much is read at a time of records that follow each other.
 const AHEAD: usize = 64 * 1024;
 
+/// So many journals are open at a time: what a replica has may come from thousands of launches.
+const MOST_OPEN: usize = 64;
+
 /// The records of a run.
 #[derive(Debug)]
 pub struct Records {
     layout: Layout,
     /// By replica and launch.
     open: BTreeMap<(u32, u32), Window>,
+    /// Records read so far.
+    reads: u64,
 }
 
 impl Records {
     /// Of the run in a results directory.
     pub fn new(layout: Layout) -> Self {
-        Self { layout, open: BTreeMap::new() }
+        Self { layout, open: BTreeMap::new(), reads: 0 }
     }
 
     /// The record of a task; `None` where it has none.
@@ -40,13 +45,25 @@ impl Records {
             return Ok(None);
         }
         let (journal, RecordSpan { offset, bytes }) = note.place();
+        self.make_room_for(journal);
+        self.reads += 1;
         let path = || self.layout.journal(journal.0, journal.1);
         let failed = || CannotGoOn(format!("can't read a record in the journal {}", path().display()));
         let window = match self.open.entry(journal) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => place.insert(Window::new(File::open(path()).with_context(failed)?)),
         };
+        window.last_read = self.reads;
         window.read(offset, bytes as usize).with_context(failed).map(Some)
+    }
+
+    /// Closes the journal that was read longest ago, where this one would be one too many.
+    fn make_room_for(&mut self, journal: (u32, u32)) {
+        if self.open.len() < MOST_OPEN || self.open.contains_key(&journal) {
+            return;
+        }
+        let oldest = self.open.iter().min_by_key(|(_, window)| window.last_read).map(|(journal, _)| *journal);
+        oldest.map(|journal| self.open.remove(&journal));
     }
 }
 
@@ -56,11 +73,13 @@ struct Window {
     file: File,
     start: u64,
     part: Vec<u8>,
+    /// How many records had been read of all journals when the last one of this was.
+    last_read: u64,
 }
 
 impl Window {
     fn new(file: File) -> Self {
-        Self { file, start: 0, part: Vec::new() }
+        Self { file, start: 0, part: Vec::new(), last_read: 0 }
     }
 
     fn read(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
@@ -102,7 +121,42 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::{AHEAD, Window};
+    use super::{AHEAD, MOST_OPEN, Records, Window};
+    use crate::journal::event::TaskEnded;
+    use crate::journal::state::{JournalState, RunRef};
+    use crate::journal::writer::JournalWriter;
+    use crate::model::blocks::BlockId;
+    use crate::model::launch_id::LaunchId;
+    use crate::model::outcome::Status;
+    use crate::model::shares::Share;
+    use crate::store::layout::Layout;
+
+    #[test]
+    fn records_of_more_journals_than_are_open_at_a_time_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        let journals = MOST_OPEN as u64 + 9;
+        let launches: Vec<LaunchId> =
+            (1..).take(MOST_OPEN + 9).map(|replica| LaunchId { replica, launch: 1 }).collect();
+        for (at, id) in (0..).zip(&launches) {
+            let mut journal = JournalWriter::create(&layout.journal(id.replica, 1), "run", 1).unwrap();
+            for index in [at, at + journals] {
+                let status = Some(Status::Ok);
+                let ended = TaskEnded { index, status, cause: None, replaces: false, no_result: false };
+                journal.add_end(ended, index.to_string().as_bytes());
+            }
+            journal.commit().unwrap();
+        }
+        let run = RunRef { id: "run", indices: 0..2 * journals };
+        let block = (BlockId { round: 0, share: 1 }, Share::Range(0..2 * journals));
+        let state = JournalState::of_blocks(&layout, &run, &[block], &launches, &|_| false).unwrap();
+        let mut records = Records::new(layout);
+        for (index, note) in state.tasks.all() {
+            assert_eq!(records.read(note).unwrap(), Some(index.to_string().as_bytes()));
+            assert!(records.open.len() <= MOST_OPEN);
+        }
+    }
 
     #[test]
     fn parts_are_read_in_any_order_and_never_beyond_the_end() {

@@ -120,7 +120,8 @@ impl JournalState {
         Ok(state)
     }
 
-    /// What these launches tell of some blocks, each of which one had after the other in this order. What they tell of other
+    /// What these launches tell of some blocks, which they had one after the other in this order; a
+    /// launch that is named again counts where it is first. What they tell of other
     /// tasks is passed over, and so is a journal that is gone. `may_live` is asked about those without a stop record.
     ///
     /// # Errors
@@ -136,7 +137,11 @@ impl JournalState {
         for (block, indices) in blocks {
             state.tasks.hold(*block, BlockTasks::new(indices.clone())?);
         }
-        for &launch in launches {
+        for (at, &launch) in launches.iter().enumerate() {
+            // It may have had one block before another launch and one after.
+            if launches[..at].contains(&launch) {
+                continue;
+            }
             match state.read_launch(layout, launch, run, may_live, &mut |_, _, _| {}) {
                 Err(error) if is_not_found(&error) => {
                     let path = layout.journal(launch.replica, launch.launch);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::journal::event::{Event, LaunchProgress, Standing, TaskEnded};
+use crate::journal::event::{BlockProgress, Event, LaunchProgress, Standing, TaskEnded};
 use crate::store::pulse::Pulse;
 
 /// The format's major version.
@@ -138,6 +138,11 @@ impl JournalWriter {
     /// What signs of life tell, once that is known.
     pub fn progress(&self) -> Option<&LaunchProgress> {
         self.progress.as_ref()
+    }
+
+    /// The blocks that the launch has and has not ended, and those that it may have claimed.
+    pub fn unended(&self) -> Vec<BlockProgress> {
+        self.progress.as_ref().map(|progress| progress.blocks.clone()).unwrap_or_default()
     }
 
     /// Notes memory in use for the next sign of life, which tells the most since the one before.

@@ -289,12 +289,13 @@ impl Launcher<'_> {
 fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::Error {
     let exit = ExitCode::of_error(&error).number();
     let mut journal = locked(journal);
+    let blocks = journal.unended();
     journal.add(&Event::Stop(Box::new(Stopped {
         reason: StopReason::CannotStart,
         signal: None,
         exit,
         figures: None,
-        blocks: Vec::new(),
+        blocks,
     })));
     // The error at hand is the one to be told.
     let _ = journal.commit();

@@ -302,7 +302,7 @@ fn end_journal(
 ) -> io::Result<()> {
     let mut last = locked(journal);
     let before = last.progress().cloned().unwrap_or_default();
-    let blocks = before.blocks.clone();
+    let blocks = last.unended();
     last.add(&Event::Alive(LaunchProgress {
         counts: standing,
         left,

@@ -253,7 +253,7 @@ impl Recorder {
 
     /// The blocks that are held and not ended, and those that were announced and may have been claimed.
     pub fn unended(&self) -> Vec<BlockProgress> {
-        locked(&self.journal).progress().map(|progress| progress.blocks.clone()).unwrap_or_default()
+        locked(&self.journal).unended()
     }
 
     fn kept(&self) -> MutexGuard<'_, RecorderState> {
@@ -504,31 +504,34 @@ fn progress_of(tasks: &TaskTable, claim: ClaimName, left: u64) -> Option<BlockPr
     Some(BlockProgress { claim, files: counts.files, ok: counts.ok, failed: counts.failed, left })
 }
 
-/// Brings what signs of life tell up to date after the record of a task, of which so many were to be run. Where its block
-/// ended with it, others are told at once.
+/// Brings what signs of life tell up to date after the record of a task, of which so many were to be run.
 fn tell_end(journal: &mut JournalWriter, tasks: &TaskTable, index: u64, due: u64) {
-    if !tasks.is_noted(index) {
-        return;
-    }
-    let block = tasks.block_of(index);
-    let mut has_ended = false;
-    journal.change_progress(|progress| {
-        progress.counts = tasks.counts();
-        progress.left = progress.left.saturating_sub(due);
-        let named = progress.blocks.iter().position(|named| Some(named.claim.block) == block);
-        if let Some(at) = named {
-            let BlockProgress { claim, left, .. } = progress.blocks[at];
-            match progress_of(tasks, claim, left.saturating_sub(due)) {
-                Some(now) => progress.blocks[at] = now,
-                None => _ = progress.blocks.remove(at),
-            }
-            has_ended = left <= due;
-        }
-    });
-    if has_ended {
+    let mut is_news = false;
+    journal.change_progress(|progress| is_news = count_end(progress, tasks, index, due));
+    if is_news {
         // Where it can't be written, the next line finds out.
         let _ = journal.beat();
     }
+}
+
+/// Counts the record of a task; whether others are to be told at once.
+fn count_end(progress: &mut LaunchProgress, tasks: &TaskTable, index: u64, due: u64) -> bool {
+    if !tasks.is_noted(index) {
+        // Its block is another launch's by now, and readers count each record until a sign of life tells better.
+        return true;
+    }
+    progress.counts = tasks.counts();
+    progress.left = progress.left.saturating_sub(due);
+    let block = tasks.block_of(index);
+    let named = progress.blocks.iter().position(|named| Some(named.claim.block) == block);
+    let Some(at) = named else { return false };
+    let BlockProgress { claim, left, .. } = progress.blocks[at];
+    let now = progress_of(tasks, claim, left.saturating_sub(due));
+    match now {
+        Some(now) => progress.blocks[at] = now,
+        None => _ = progress.blocks.remove(at),
+    }
+    now.is_none()
 }
 
 impl Executed {

@@ -154,7 +154,6 @@ fn what_is_taken_over_goes_on_and_what_is_lost_counts_no_more_and_is_still_recor
     let expected = (counts, Some(1), vec![BlockProgress { ok: 2, left: 1, ..of_taken }]);
     assert_eq!(standing(), expected);
     finish(&recorder, folder.path(), 3, number, Status::Ok);
-    recorder.give_sign().unwrap();
     assert_eq!(standing(), expected);
     assert!(told(&layout).running().is_empty());
     let text = std::fs::read_to_string(layout.journal(1, 1)).unwrap();
