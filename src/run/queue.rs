@@ -791,4 +791,54 @@ mod tests {
         queue.abandon(next_now(&queue).unwrap());
         assert_eq!((queue.left(), queue.running()), (0, 0));
     }
+    /// Adds pieces of one to six tasks wherever there is demand, and drops a block now and then.
+    fn feed(queue: &TaskQueue, random: &mut fastrand::Rng) {
+        for share in 1..40 {
+            assert_eq!(queue.wait_for_demand(DEADLINE), Demand::More);
+            let block = BlockId { round: 0, share };
+            let mut tasks = TasksByStage::default();
+            for position in 0..random.u32(1..=6) {
+                let stage = [&mut tasks.ordinary, &mut tasks.suspects, &mut tasks.alone];
+                stage.into_iter().nth(random.usize(0..6).saturating_sub(3)).unwrap().push(position);
+            }
+            queue.add(Piece::without_entries(Some(block), random.bool().then(|| random.usize(0..4))), tasks);
+            queue.set_supply(if random.bool() { Supply::Idle } else { Supply::Expected });
+            queue.drop_block(BlockId { round: 0, share: random.u32(1..40) });
+        }
+        queue.set_supply(Supply::Ended);
+        if !queue.wait_until_over(DEADLINE) {
+            queue.stop_early(EarlyStop::Deadline);
+        }
+    }
+
+    /// What a slot does: of its tasks some end, and some come again or come alone.
+    fn work_off(queue: &TaskQueue, mut random: fastrand::Rng) {
+        let mut holds = HoldsWorker::default();
+        while let Some(ticket) = queue.next_for(&mut holds, || {}) {
+            assert!(queue.piece(ticket).is_some());
+            assert!(!ticket.is_alone() || queue.running() == 1);
+            match random.u32(0..6) {
+                0 if ticket.tried < 3 => queue.retry_after(ticket, Duration::from_micros(random.u64(0..200))),
+                1 if !ticket.is_alone() => queue.retry_exclusive(ticket),
+                2 => queue.abandon(ticket),
+                _ => queue.complete(ticket),
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_added_and_dropped_all_of_it_ends() {
+        for seed in 0..50 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let queue = TaskQueue::new(3);
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    let random = random.fork();
+                    scope.spawn(|| work_off(&queue, random));
+                }
+                feed(&queue, &mut random);
+            });
+            assert_eq!((queue.early_stop(), queue.left(), queue.running()), (None, 0, 0), "seed {seed}");
+        }
+    }
 }
