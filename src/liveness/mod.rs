@@ -1,5 +1,6 @@
 //! Who is running: heartbeats, and what follows from their absence.
 
+pub mod answered_time;
 pub mod fence;
 pub mod heartbeat;
 pub mod probe;

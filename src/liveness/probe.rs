@@ -26,14 +26,19 @@ pub struct Probed {
 impl Probed {
     /// Whether a process of its number is in sight.
     pub fn is_process_here(&self) -> bool {
-        let pid = self.begun.as_ref().and_then(|begun| i32::try_from(begun.process.pid).ok());
-        pid.and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+        self.begun.as_ref().is_some_and(|begun| is_in_sight(&begun.process))
     }
 
     /// Which process a launch is that did not end in order.
     pub fn who(&self) -> String {
         who(self.begun.as_deref())
     }
+}
+
+/// Whether there is a process with the number of one that runs, or ran, on this host. Another PID namespace hides it.
+pub fn is_in_sight(process: &Process) -> bool {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 /// Asks a journal, and its lock, whether its launch lives.

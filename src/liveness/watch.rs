@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::liveness::answered_time::AnsweredTime;
 use crate::model::provenance::Process;
 
 /// How long a watched file is left before the next look: soon at first, for who is done in no time, then seldom, since
@@ -75,16 +76,16 @@ pub fn probe_lock(path: &Path, writer: &Process, locked: bool, me: &Process) -> 
 /// When the file can't be looked at.
 pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io::Result<GrowthWatch> {
     let Some(at_first) = length(path)? else { return Ok(GrowthWatch::Missing) };
-    let mut time = AnsweredTime::new(quiet);
+    let mut time = AnsweredTime::new(quiet, Instant::now());
     let mut pause = *LOOKS.start();
-    while time.passed < quiet {
+    while time.passed() < quiet {
         if !keep_going() {
             return Ok(GrowthWatch::Stopped);
         }
         std::thread::sleep(pause.min(quiet));
         pause = (pause * 2).min(*LOOKS.end());
         match length(path)? {
-            Some(now) if now == at_first => time.note_answer(),
+            Some(now) if now == at_first => time.note_answer(Instant::now()),
             Some(_) => return Ok(GrowthWatch::Grew),
             None => return Ok(GrowthWatch::Missing),
         }
@@ -101,15 +102,15 @@ pub fn quiet_ones(
     let length_if_told = |path: &Path| length(path).ok().flatten();
     let at_first: Vec<_> =
         paths.into_iter().filter_map(|path| Some((length_if_told(&path)?, path))).collect();
-    let mut time = AnsweredTime::new(quiet);
-    while time.passed < quiet {
+    let mut time = AnsweredTime::new(quiet, Instant::now());
+    while time.passed() < quiet {
         if !keep_going() {
             return BTreeMap::new();
         }
-        std::thread::sleep(quiet.saturating_sub(time.passed).min(*LOOKS.start() * 5));
+        std::thread::sleep(quiet.saturating_sub(time.passed()).min(*LOOKS.start() * 5));
         // Whether storage answers is seen by any of them.
         if at_first.first().is_none_or(|(_, path)| length(path).is_ok()) {
-            time.note_answer();
+            time.note_answer(Instant::now());
         }
     }
     let is_quiet = |(before, path): &(u64, PathBuf)| length_if_told(path) == Some(*before);
@@ -133,26 +134,6 @@ fn length(path: &Path) -> io::Result<Option<u64>> {
 }
 
 const STALE_LOOKS: u32 = 3;
-
-/// The time in which looks were answered. Neither an observer that was frozen nor storage that stands still, for which the
-/// watched one waits as well, is to make the living seem dead.
-struct AnsweredTime {
-    passed: Duration,
-    last_answer: Instant,
-    longest_gap: Duration,
-}
-
-impl AnsweredTime {
-    fn new(quiet: Duration) -> Self {
-        Self { passed: Duration::ZERO, last_answer: Instant::now(), longest_gap: quiet / 3 }
-    }
-
-    fn note_answer(&mut self) {
-        let now = Instant::now();
-        self.passed += now.duration_since(self.last_answer).min(self.longest_gap);
-        self.last_answer = now;
-    }
-}
 
 #[cfg(test)]
 mod tests {

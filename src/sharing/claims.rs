@@ -2,7 +2,7 @@
 //!
 //! Names only appear: none is renamed, reused or removed as long as the run is in its place.
 
-pub mod claimant;
+mod claimant;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -19,6 +19,8 @@ use crate::model::blocks::ClaimName;
 use crate::model::launch_id::LaunchId;
 use crate::sharing::claims::storage::{ClaimStorage, FileServer};
 use crate::store::layout::Layout;
+
+pub use crate::sharing::claims::claimant::{Claimant, Claimed, RunMovedAway};
 
 /// Far longer than any claim of ours.
 const LONGEST: u64 = 4096;
@@ -51,6 +53,16 @@ pub enum ClaimRead {
     Broken,
     /// Nothing.
     Missing,
+}
+
+impl ClaimRead {
+    /// The launch that made it, where one of this run did.
+    pub fn by(&self) -> Option<LaunchId> {
+        match self {
+            Self::Of(claim) => Some(claim.by),
+            Self::Broken | Self::Missing => None,
+        }
+    }
 }
 
 /// A claim's file, as the listing of its round shows it.

@@ -1,3 +1,4 @@
 //! Sharing while a run goes on: who has claimed which block, and whether whoever has it is still at it.
 
 pub mod claims;
+pub mod peers;

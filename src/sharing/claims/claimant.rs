@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 
-use crate::host::storage::{StorageError, StorageTrouble};
+use crate::host::storage::StorageTrouble;
 use crate::model::blocks::ClaimName;
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
@@ -26,23 +26,10 @@ pub enum Claimed {
     Others(ClaimRead),
 }
 
-/// Why a claim could not be made. Whether it is there after all, a later look may tell.
-#[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
-    /// The folder of the run's claims is gone.
-    #[error("the run was moved away: its claims in {} are gone. Launch again for a new run", .0.display())]
-    RunMovedAway(PathBuf),
-    /// Storage failed.
-    #[error("{}", StorageError::new(&format!("can't claim a block: {what} {}", path.display()), source))]
-    Failed {
-        /// What was tried last.
-        what: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
+/// The folder of the run's claims is gone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the run was moved away: its claims in {} are gone. Launch again for a new run", .0.display())]
+pub struct RunMovedAway(pub PathBuf);
 
 /// What a launch claims with.
 #[derive(Debug)]
@@ -96,7 +83,7 @@ impl Claimant {
     ///
     /// # Errors
     /// When storage fails.
-    pub fn new(folder: ClaimsFolder, by: LaunchId, me: &Process) -> Result<Self, ClaimError> {
+    pub fn new(folder: ClaimsFolder, by: LaunchId, me: &Process) -> anyhow::Result<Self> {
         let nonce = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
         let (run, host, boot) = (folder.run.clone(), me.host.clone(), me.boot_id.clone());
         let claim = Claim { run, by, host, boot, nonce };
@@ -120,7 +107,7 @@ impl Claimant {
         *claim == self.claim
     }
 
-    fn make_folders(&self) -> Result<(), ClaimError> {
+    fn make_folders(&self) -> anyhow::Result<()> {
         let path = &self.folder.path;
         for folder in path.parent().into_iter().chain([path.as_path()]) {
             let made = self.folder.storage.make_folder(folder);
@@ -134,7 +121,7 @@ impl Claimant {
     }
 
     /// Where the name is taken by what is not this launch's file, each claim is a file of its own.
-    fn write_source(&self) -> Result<(), ClaimError> {
+    fn write_source(&self) -> anyhow::Result<()> {
         let Err(fault) = self.create(&self.source) else { return Ok(()) };
         match self.folder.read_once(&self.source) {
             Ok(ClaimRead::Of(claim)) if self.is_ours(&claim) => Ok(()),
@@ -149,8 +136,9 @@ impl Claimant {
     /// Tries to put a claim's name there, with six calls at most.
     ///
     /// # Errors
-    /// When the run was moved away, or nobody can tell who has the name.
-    pub fn try_claim(&self, name: ClaimName) -> Result<Claimed, ClaimError> {
+    /// [`RunMovedAway`], or an [`io::Error`] with what was tried as its context: nobody can tell then who has the name, and a
+    /// later look may find that it is this launch's.
+    pub fn try_claim(&self, name: ClaimName) -> anyhow::Result<Claimed> {
         let mut trial = Trial {
             path: self.folder.path_of(name),
             round: self.folder.path_of_round(name.block.round),
@@ -221,15 +209,15 @@ impl Claimant {
         trial.step = if is_missing { Step::LookForRun } else { Step::Put };
     }
 
-    fn look_for_run(&self, trial: &mut Trial) -> Result<(), ClaimError> {
+    fn look_for_run(&self, trial: &mut Trial) -> anyhow::Result<()> {
         trial.step = Step::Put;
         match self.folder.storage.exists(&self.folder.path) {
-            Ok(false) => Err(ClaimError::RunMovedAway(self.folder.path.clone())),
+            Ok(false) => Err(RunMovedAway(self.folder.path.clone()).into()),
             Ok(true) | Err(_) => Ok(()),
         }
     }
 
-    fn ask(&self, trial: &mut Trial) -> Result<Option<Claimed>, ClaimError> {
+    fn ask(&self, trial: &mut Trial) -> anyhow::Result<Option<Claimed>> {
         match self.folder.read_once(&trial.path) {
             Ok(ClaimRead::Of(claim)) if self.is_ours(&claim) => return Ok(Some(Claimed::Ours)),
             Ok(ClaimRead::Missing) if trial.may_pass() => trial.step = Step::Put,
@@ -250,7 +238,7 @@ impl Trial {
         self.fault.as_ref().is_some_and(|fault| may_pass(&fault.error))
     }
 
-    fn give_up(&mut self) -> ClaimError {
+    fn give_up(&mut self) -> anyhow::Error {
         match self.fault.take() {
             Some(PutFault { what, error, .. }) => failed(what, &self.path, error),
             None => failed("can't claim", &self.path, io::ErrorKind::TimedOut.into()),
@@ -258,8 +246,8 @@ impl Trial {
     }
 }
 
-fn failed(what: &'static str, path: &Path, source: io::Error) -> ClaimError {
-    ClaimError::Failed { what, path: path.to_owned(), source }
+fn failed(what: &str, path: &Path, error: io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("{what} {}", path.display()))
 }
 
 fn refuses_links(error: &io::Error) -> bool {
