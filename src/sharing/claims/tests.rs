@@ -205,7 +205,7 @@ fn whatever_fails_in_a_claim_nobody_has_what_the_file_does_not_say() {
                 assert!(run.servers[0].calls() <= 6 + 2, "{one:?} {other:?}");
                 let theirs = run.claimants[1].try_claim(claim);
                 let held = run.holder(claim);
-                let is_moved = mine.as_ref().is_err_and(|error| error.is::<RunMovedAway>());
+                let is_moved = mine.as_ref().is_err_and(anyhow::Error::is::<RunMovedAway>);
                 assert!(!is_moved, "{one:?} {other:?}");
                 if matches!(mine, Ok(Claimed::Ours)) {
                     assert_eq!(held, Some(1), "{one:?} {other:?}");

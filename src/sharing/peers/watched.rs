@@ -195,11 +195,10 @@ impl WatchedJournal {
         let is_quiet = self.quiet.passed() >= self.takeover_after();
         match self.seen {
             None if is_quiet => PeerState::Missing,
-            None => PeerState::Unknown,
             Some(_) if self.launch.stop.is_some() => PeerState::Stopped,
             Some(_) if is_quiet || self.lock == Liveness::Dead => PeerState::Dead,
             Some(_) if self.has_grown || self.lock == Liveness::Alive => PeerState::Alive,
-            Some(_) => PeerState::Unknown,
+            None | Some(_) => PeerState::Unknown,
         }
     }
 

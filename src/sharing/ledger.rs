@@ -1,0 +1,310 @@
+//! Who has what of a whole run: by the names of the claims, by who made them, and by the ends of those launches' journals.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use crate::host::storage::StorageTrouble;
+use crate::journal::event::BlockProgress;
+use crate::model::blocks::{BlockId, Blocks, ClaimName};
+use crate::model::launch_id::LaunchId;
+use crate::model::provenance::Process;
+use crate::sharing::claims::{ClaimEntry, ClaimsFolder, FileId};
+use crate::sharing::peers::{PeerLook, PeerState, PeerWatch};
+use crate::store::layout::Layout;
+
+/// How a block stands, by its highest claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockStanding {
+    /// Nobody has claimed it.
+    Free,
+    /// The launch that claimed it has not ended it, whether that lives or not.
+    Held {
+        /// The highest claim.
+        claim: ClaimName,
+        /// Who made it.
+        by: LaunchId,
+        /// How far that is; `None` where it has only announced the claim so far.
+        progress: Option<BlockProgress>,
+    },
+    /// The launch that claimed it has ended it.
+    Ended {
+        /// The highest claim.
+        claim: ClaimName,
+        /// Who made it.
+        by: LaunchId,
+    },
+    /// It is claimed, and the end of the claimant's journal does not account for all its claims: only reading that as a whole
+    /// tells.
+    Unclear {
+        /// The highest claim.
+        claim: ClaimName,
+        /// Who made it.
+        by: LaunchId,
+    },
+    /// It is claimed, and nobody can tell by whom.
+    Broken {
+        /// The highest claim.
+        claim: ClaimName,
+    },
+}
+
+/// Files by how their blocks stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlockTotals {
+    /// In blocks that nobody has claimed.
+    pub free: u64,
+    /// In blocks that somebody has and has not ended.
+    pub held: u64,
+    /// Of those in such blocks, the ones that their holder says it has still to run.
+    pub left: u64,
+    /// In blocks that were ended.
+    pub ended: u64,
+    /// In blocks of which nobody can tell.
+    pub unclear: u64,
+}
+
+/// Who has which block. It only reads; what is known is as of its last refresh.
+#[derive(Debug)]
+pub struct BlockLedger<'a> {
+    blocks: &'a Blocks,
+    claims: ClaimsFolder,
+    peers: PeerWatch,
+    /// Every claim that was seen, by block: the last one is the highest.
+    seen: BTreeMap<BlockId, BTreeMap<u32, SeenClaim>>,
+    /// Who made the claims that a file is.
+    makers: BTreeMap<FileId, LaunchId>,
+    /// What the ends of the claimants' journals told at the last refresh.
+    accounts: BTreeMap<LaunchId, ClaimantAccount>,
+}
+
+/// A claim that was seen.
+#[derive(Debug, Clone, Copy)]
+struct SeenClaim {
+    /// `None` where its name was not listed yet.
+    file: Option<FileId>,
+    /// `None` as long as nobody can tell.
+    by: Option<LaunchId>,
+}
+
+impl<'a> BlockLedger<'a> {
+    /// Of `run` in a results directory, as seen by the process `me`. Nothing is read yet.
+    pub fn new(layout: &Layout, run: &str, blocks: &'a Blocks, me: Process) -> Self {
+        let (claims, peers) = (ClaimsFolder::new(layout, run), PeerWatch::new(layout, run, me));
+        let (seen, makers, accounts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { blocks, claims, peers, seen, makers, accounts }
+    }
+
+    /// The claimants, as the ledger watches them.
+    pub fn peers(&mut self) -> &mut PeerWatch {
+        &mut self.peers
+    }
+
+    /// Learns which blocks of a round are claimed, by one listing; none where it is full, as far as is known.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn refresh_round(&mut self, round: u32) -> io::Result<()> {
+        if self.is_full(round) { Ok(()) } else { self.list(round) }
+    }
+
+    /// Learns of every claim and who made it. What was read is not read again; every round is listed.
+    ///
+    /// # Errors
+    /// When a folder can't be read, or storage is gone. A claim that can't be read for another reason is as a broken one.
+    pub fn refresh_claims(&mut self) -> io::Result<()> {
+        (0..self.blocks.depth()).try_for_each(|round| self.list(round))?;
+        let Self { seen, makers, claims, .. } = self;
+        for (block, generations) in seen {
+            for (generation, claim) in generations.iter_mut().filter(|(_, claim)| claim.by.is_none()) {
+                let name = ClaimName { block: *block, generation: *generation };
+                claim.by = maker(claims, name, claim.file, makers)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns all of that and how far the claimants are, by a look at the journal of each.
+    ///
+    /// # Errors
+    /// As for [`Self::refresh_claims`]. A claimant whose journal does not answer is as it was known before.
+    pub fn refresh(&mut self) -> io::Result<()> {
+        self.refresh_claims()?;
+        // Journals come second: who made a claim that was listed has announced it before.
+        for launch in self.claimants() {
+            let is_over = self.peers.known(launch).is_some_and(|known| known.state == PeerState::Stopped);
+            if !is_over {
+                self.peers.look(launch);
+            }
+        }
+        self.take_account();
+        Ok(())
+    }
+
+    /// Compares how many claims each claimant says it made with those that are there.
+    fn take_account(&mut self) {
+        self.accounts.clear();
+        for (block, generations) in &self.seen {
+            for (generation, by) in generations.iter().filter_map(|(at, claim)| Some((*at, claim.by?))) {
+                let account =
+                    self.accounts.entry(by).or_insert_with(|| ClaimantAccount::of(self.peers.known(by)));
+                account.take(ClaimName { block: *block, generation });
+            }
+        }
+    }
+
+    fn list(&mut self, round: u32) -> io::Result<()> {
+        let shares: BTreeSet<u32> = self.blocks.in_round(round).map(|block| block.share).collect();
+        for ClaimEntry { claim, file } in self.claims.list(round)? {
+            if shares.contains(&claim.block.share) {
+                self.see(claim).file = Some(file);
+            }
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, claim: ClaimName) -> &mut SeenClaim {
+        let generations = self.seen.entry(claim.block).or_default();
+        generations.entry(claim.generation).or_insert(SeenClaim { file: None, by: None })
+    }
+
+    /// Takes in that a claim's name is there.
+    pub fn note(&mut self, claim: ClaimName) {
+        self.see(claim);
+    }
+
+    /// The highest claim to a block; `None` where nobody has claimed it.
+    pub fn highest(&self, block: BlockId) -> Option<ClaimName> {
+        self.standing_claim(block).map(|(claim, _)| claim)
+    }
+
+    fn standing_claim(&self, block: BlockId) -> Option<(ClaimName, Option<LaunchId>)> {
+        let (generation, claim) = self.seen.get(&block)?.last_key_value()?;
+        Some((ClaimName { block, generation: *generation }, claim.by))
+    }
+
+    /// Whether nobody has claimed a block.
+    pub fn is_free(&self, block: BlockId) -> bool {
+        !self.seen.contains_key(&block)
+    }
+
+    /// The blocks of a round that nobody has claimed.
+    pub fn free_in(&self, round: u32) -> Vec<BlockId> {
+        self.blocks.in_round(round).filter(|block| self.is_free(*block)).collect()
+    }
+
+    /// Whether every block of a round is claimed.
+    pub fn is_full(&self, round: u32) -> bool {
+        self.blocks.in_round(round).all(|block| !self.is_free(block))
+    }
+
+    /// Whether there is a block that nobody has claimed.
+    pub fn has_free(&self) -> bool {
+        self.blocks.all().any(|block| self.is_free(block))
+    }
+
+    /// The launches that made a claim, standing or not.
+    pub fn claimants(&self) -> BTreeSet<LaunchId> {
+        self.seen.values().flat_map(BTreeMap::values).filter_map(|claim| claim.by).collect()
+    }
+
+    /// The standing claims of each launch.
+    pub fn by_launch(&self) -> BTreeMap<LaunchId, Vec<ClaimName>> {
+        let mut launches: BTreeMap<LaunchId, Vec<ClaimName>> = BTreeMap::new();
+        for (claim, by) in self.seen.keys().filter_map(|block| self.standing_claim(*block)) {
+            if let Some(by) = by {
+                launches.entry(by).or_default().push(claim);
+            }
+        }
+        launches
+    }
+
+    /// How a block stands, by what the last refresh found.
+    pub fn standing(&self, block: BlockId) -> BlockStanding {
+        let Some((claim, by)) = self.standing_claim(block) else { return BlockStanding::Free };
+        let Some(by) = by else { return BlockStanding::Broken { claim } };
+        match self.accounts.get(&by) {
+            None => BlockStanding::Unclear { claim, by },
+            Some(account) => match account.unended.get(&claim) {
+                Some(progress) => BlockStanding::Held { claim, by, progress: *progress },
+                None if account.is_whole() => BlockStanding::Ended { claim, by },
+                None => BlockStanding::Unclear { claim, by },
+            },
+        }
+    }
+
+    /// How every block stands, round by round.
+    pub fn standings(&self) -> impl Iterator<Item = (BlockId, BlockStanding)> {
+        self.blocks.all().map(|block| (block, self.standing(block)))
+    }
+
+    /// How the files of each share stand.
+    pub fn totals(&self) -> BTreeMap<u32, BlockTotals> {
+        let mut totals: BTreeMap<u32, BlockTotals> = BTreeMap::new();
+        for (block, standing) in self.standings() {
+            let files = self.blocks.indices(block).map_or(0, |indices| indices.len());
+            let of_share = totals.entry(block.share).or_default();
+            match standing {
+                BlockStanding::Free => of_share.free += files,
+                BlockStanding::Held { progress, .. } => {
+                    of_share.held += files;
+                    of_share.left += progress.map_or(files, |progress| progress.left.min(files));
+                }
+                BlockStanding::Ended { .. } => of_share.ended += files,
+                BlockStanding::Unclear { .. } | BlockStanding::Broken { .. } => of_share.unclear += files,
+            }
+        }
+        totals
+    }
+}
+
+/// What the end of a claimant's journal tells.
+#[derive(Debug, Default)]
+struct ClaimantAccount {
+    /// The claims whose blocks it has not ended; without progress those that it has only announced.
+    unended: BTreeMap<ClaimName, Option<BlockProgress>>,
+    /// How many it says that it made.
+    told: Option<u64>,
+    /// How many of its claims are there, but for those that it has only announced and not counted yet.
+    found: u64,
+}
+
+impl ClaimantAccount {
+    fn of(known: Option<PeerLook>) -> Self {
+        let Some(look) = known else { return Self::default() };
+        let unended = look.blocks.iter().map(|block| (block.claim, block.is_held().then_some(*block)));
+        Self { unended: unended.collect(), told: look.claims, found: 0 }
+    }
+
+    fn take(&mut self, claim: ClaimName) {
+        let is_counted = self.unended.get(&claim).is_none_or(Option::is_some);
+        self.found += u64::from(is_counted);
+    }
+
+    fn is_whole(&self) -> bool {
+        self.told == Some(self.found)
+    }
+}
+
+/// Who made a claim: of the claims that are one file, only one is read. Nobody is remembered for a broken one, which may be
+/// whole the next time.
+fn maker(
+    claims: &ClaimsFolder,
+    name: ClaimName,
+    file: Option<FileId>,
+    makers: &mut BTreeMap<FileId, LaunchId>,
+) -> io::Result<Option<LaunchId>> {
+    let known = file.and_then(|file| makers.get(&file).copied());
+    if known.is_some() {
+        return Ok(known);
+    }
+    let by = match claims.read(name) {
+        Ok(read) => read.by(),
+        Err(error) if StorageTrouble::of(&error) == StorageTrouble::Gone => return Err(error),
+        Err(_) => None,
+    };
+    makers.extend(file.zip(by));
+    Ok(by)
+}
