@@ -70,6 +70,8 @@ fn blocks_are_what_their_owners_came_to_one_after_the_other_and_nothing_else_is_
     let state = read(&layout, &[OTHER, FIRST], &|id| id == FIRST);
     assert_eq!(state.tasks.suspects[&12].deaths, 1);
     assert_eq!(state.launches[1].died_with, None);
+    let state = read(&layout, &[OTHER, FIRST, OTHER], &|_| false);
+    assert_eq!((state.tasks.suspects[&12].deaths, state.launches.len()), (2, 2));
 }
 
 #[test]
