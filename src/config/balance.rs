@@ -13,3 +13,23 @@ pub fn is_balanced(asked: Option<bool>, strategy: Strategy, replicas: u32) -> bo
     let is_of_python = matches!(strategy, Strategy::Chunk | Strategy::Stripe);
     asked.unwrap_or(is_balance_ready() && !is_of_python && replicas > 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{is_balance_ready, is_balanced};
+    use crate::model::shares::Strategy;
+
+    #[test]
+    fn what_is_asked_for_counts_and_else_the_strategy() {
+        for strategy in Strategy::ALL {
+            assert!(is_balanced(Some(true), strategy, 2) && !is_balanced(Some(false), strategy, 2));
+            assert!(!is_balanced(None, strategy, 1));
+        }
+        for strategy in [Strategy::Chunk, Strategy::Stripe] {
+            assert!(!is_balanced(None, strategy, 2));
+        }
+        for strategy in [Strategy::Even, Strategy::Size] {
+            assert_eq!(is_balanced(None, strategy, 2), is_balance_ready());
+        }
+    }
+}

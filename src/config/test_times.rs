@@ -77,7 +77,7 @@ fn duration_of(environment: &Environment, name: &str) -> anyhow::Result<Option<D
 mod tests {
     use std::time::Duration;
 
-    use super::{INTERVAL, TIMEOUT, heartbeat_times};
+    use super::{INTERVAL, TIMEOUT, heartbeat_times, launch_heartbeat_times};
     use crate::environment::Environment;
     use crate::liveness::heartbeat::HeartbeatTimes;
 
@@ -91,6 +91,16 @@ mod tests {
         assert_eq!(of(&[]).unwrap(), HeartbeatTimes::default());
         let short = of(&[(INTERVAL, "200ms"), (TIMEOUT, "1s")]).unwrap();
         assert_eq!((short.interval, short.timeout), (Duration::from_millis(200), Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn signs_of_life_come_four_times_within_what_takes_a_launch_for_dead() {
+        let interval = |seconds| {
+            let after = Duration::from_secs(seconds);
+            launch_heartbeat_times(&Environment::default(), after).unwrap().interval
+        };
+        assert_eq!(interval(1), Duration::from_millis(250));
+        assert_eq!((interval(20), interval(120)), (Duration::from_secs(5), Duration::from_secs(10)));
     }
 
     #[test]

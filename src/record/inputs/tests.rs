@@ -3,6 +3,7 @@
 use super::line::PIECE_ENTRIES;
 use super::{InputList, InputSpec, Origin, TaskCommand, prepare};
 use crate::exit_code::ExitCode;
+use crate::model::blocks::Blocks;
 use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
 use crate::model::replica::Replica;
@@ -44,6 +45,31 @@ fn every_share_is_read_whole_from_a_list_of_several_pieces() {
             assert_eq!(list.entries(&share).unwrap(), Entries::of(expected).unwrap());
         }
     }
+}
+
+#[test]
+fn blocks_are_cut_by_the_sizes_that_the_list_has() {
+    for strategy in Strategy::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, entries) = published(folder.path(), strategy, 500);
+        let list = InputList::open(&layout).unwrap().unwrap();
+        assert!(list.header().has_sizes() && !list.has_balance());
+        let sizes: Vec<u64> = entries.iter().map(|entry| entry.size.unwrap()).collect();
+        let expected = Blocks::new(strategy, 500, &sizes, list.replicas().unwrap());
+        let blocks = list.blocks().unwrap();
+        assert!(blocks.all().eq(expected.all()));
+        for block in blocks.all() {
+            assert_eq!(blocks.indices(block), expected.indices(block));
+        }
+        assert!((1..=3).map(|id| blocks.share(id)).eq(list.shares().unwrap()));
+    }
+}
+
+#[test]
+fn a_list_without_sizes_is_cut_by_the_number_of_entries() {
+    let list = opened(VERSION_1, str::to_owned).unwrap();
+    assert!(!list.header().has_sizes() && !list.has_balance());
+    assert_eq!(list.blocks().unwrap().count(), 2);
 }
 
 #[test]
