@@ -75,7 +75,8 @@ fn move_away(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyho
     Ok(Some(target))
 }
 
-/// Everything a run leaves, its list first; not the lock of who is listing, merging, or moving it away.
+/// Everything a run leaves, its list first, then its claims: a launch that was only frozen sees by them that the run is gone
+/// before it claims anything more. Not the lock of who is listing, merging, or moving it away.
 fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
     let cannot = || format!("can't read the results directory {}", layout.root().display());
     let mut files = Vec::new();
@@ -85,7 +86,7 @@ fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
             files.push(entry.path());
         }
     }
-    files.sort_by_key(|file| (*file != layout.inputs(), file.clone()));
+    files.sort_by_key(|file| (*file != layout.inputs(), *file != layout.claims(), file.clone()));
     Ok(files)
 }
 
@@ -170,4 +171,24 @@ fn make_target(layout: &Layout) -> anyhow::Result<PathBuf> {
         }
     }
     bail!("{} is full of runs of this very second", layout.previous().display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::files_of_the_run;
+    use crate::store::layout::Layout;
+
+    #[test]
+    fn the_list_is_moved_first_and_the_claims_before_all_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        for made in [layout.journals(), layout.claims_of("run"), layout.previous()] {
+            std::fs::create_dir_all(made).unwrap();
+        }
+        for written in [layout.inputs(), layout.listing(), layout.results(1), folder.path().join("a.fits")] {
+            std::fs::write(written, "").unwrap();
+        }
+        let in_order = [layout.inputs(), layout.claims(), layout.results(1), layout.journals()];
+        assert_eq!(files_of_the_run(&layout).unwrap(), in_order);
+    }
 }

@@ -8,6 +8,7 @@ mod storage;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -71,13 +72,23 @@ impl ClaimRead {
 pub struct ClaimEntry {
     /// Its name.
     pub claim: ClaimName,
-    /// Which file it is: the claims that a launch links are one.
+    /// Which file it seems to be: the claims that a launch links are one. Some file systems make numbers up where they list
+    /// names, so that this is to be believed only where opening one of them tells the same.
     pub file: FileId,
 }
 
 /// Tells files apart: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileId(u64, u64);
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
 
 /// The claims of a run.
 #[derive(Debug, Clone)]
@@ -140,25 +151,38 @@ impl ClaimsFolder {
     /// # Errors
     /// When it can't be read.
     pub fn read(&self, claim: ClaimName) -> io::Result<ClaimRead> {
-        patiently(|| self.read_once(&self.path_of(claim)))
+        self.read_file(claim).map(|(read, _)| read)
+    }
+
+    /// The same, and in which file it stands; `None` where nothing could be opened.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn read_file(&self, claim: ClaimName) -> io::Result<(ClaimRead, Option<FileId>)> {
+        patiently(|| self.read_file_once(&self.path_of(claim)))
     }
 
     /// By one look.
     fn read_once(&self, path: &Path) -> io::Result<ClaimRead> {
-        let text = match self.storage.read(path, LONGEST + 1) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ClaimRead::Missing),
+        self.read_file_once(path).map(|(read, _)| read)
+    }
+
+    fn read_file_once(&self, path: &Path) -> io::Result<(ClaimRead, Option<FileId>)> {
+        let (text, file) = match self.storage.read(path, LONGEST + 1) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((ClaimRead::Missing, None)),
             // A folder, or what has no content to read.
             Err(error) if error.kind() == io::ErrorKind::IsADirectory || error.raw_os_error().is_none() => {
-                return Ok(ClaimRead::Broken);
+                return Ok((ClaimRead::Broken, None));
             }
             Err(error) => return Err(error),
         };
         let claim = (text.len() as u64 <= LONGEST).then(|| serde_json::from_slice::<Claim>(&text));
-        Ok(match claim {
+        let read = match claim {
             Some(Ok(claim)) if claim.run == self.run => ClaimRead::Of(claim),
             _ => ClaimRead::Broken,
-        })
+        };
+        Ok((read, Some(file)))
     }
 
     /// Whether a claim's name is there.
@@ -186,7 +210,7 @@ fn list(folder: &Path, round: u32) -> io::Result<Vec<ClaimEntry>> {
         let name = entry.file_name();
         let claim = name.to_str().and_then(|name| format!("{round}/{name}").parse::<ClaimName>().ok());
         if let Some(claim) = claim {
-            entries.push(ClaimEntry { claim, file: FileId(device, entry.ino()) });
+            entries.push(ClaimEntry { claim, file: FileId { device, inode: entry.ino() } });
         }
     }
     Ok(entries)

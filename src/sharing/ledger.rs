@@ -288,8 +288,8 @@ impl ClaimantAccount {
     }
 }
 
-/// Who made a claim: of the claims that are one file, only one is read. Nobody is remembered for a broken one, which may be
-/// whole the next time.
+/// Who made a claim: of the claims that are one file, only one is read, if that is the file that the listing told. Nobody is
+/// remembered for a broken one, which may be whole the next time.
 fn maker(
     claims: &ClaimsFolder,
     name: ClaimName,
@@ -300,11 +300,11 @@ fn maker(
     if known.is_some() {
         return Ok(known);
     }
-    let by = match claims.read(name) {
-        Ok(read) => read.by(),
+    let (by, opened) = match claims.read_file(name) {
+        Ok((read, opened)) => (read.by(), opened),
         Err(error) if StorageTrouble::of(&error) == StorageTrouble::Gone => return Err(error),
-        Err(_) => None,
+        Err(_) => return Ok(None),
     };
-    makers.extend(file.zip(by));
+    makers.extend(file.filter(|file| opened == Some(*file)).zip(by));
     Ok(by)
 }

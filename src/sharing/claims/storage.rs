@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use crate::sharing::claims::FileId;
 use crate::store::regular;
 
 /// The calls.
@@ -15,8 +16,8 @@ pub(super) trait ClaimStorage: Debug + Send + Sync {
     fn create(&self, path: &Path) -> io::Result<File>;
     /// Writes and syncs it.
     fn write(&self, file: &mut File, text: &[u8]) -> io::Result<()>;
-    /// Up to so many bytes of the file that has the name now.
-    fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>>;
+    /// Up to so many bytes of the file that has the name now, and which file that is.
+    fn read(&self, path: &Path, most: u64) -> io::Result<(Vec<u8>, FileId)>;
     /// Makes one folder.
     fn make_folder(&self, path: &Path) -> io::Result<()>;
     /// Whether the name is taken.
@@ -41,10 +42,11 @@ impl ClaimStorage for FileServer {
         file.sync_all()
     }
 
-    fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        regular::open(path)?.take(most).read_to_end(&mut text)?;
-        Ok(text)
+    fn read(&self, path: &Path, most: u64) -> io::Result<(Vec<u8>, FileId)> {
+        let (file, mut text) = (regular::open(path)?, Vec::new());
+        let metadata = file.metadata()?;
+        file.take(most).read_to_end(&mut text)?;
+        Ok((text, FileId::of(&metadata)))
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use rustix::io::Errno;
 
 use super::storage::{ClaimStorage, FileServer};
-use super::{ClaimRead, Claimant, Claimed, ClaimsFolder, RunMovedAway};
+use super::{ClaimRead, Claimant, Claimed, ClaimsFolder, FileId, RunMovedAway};
 use crate::host::storage::StorageError;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::launch_id::LaunchId;
@@ -77,7 +77,7 @@ impl ClaimStorage for FaultyServer {
         self.call(|| FileServer.write(file, text))
     }
 
-    fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    fn read(&self, path: &Path, most: u64) -> io::Result<(Vec<u8>, FileId)> {
         self.call(|| FileServer.read(path, most))
     }
 

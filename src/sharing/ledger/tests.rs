@@ -10,7 +10,7 @@ use crate::model::shares::Strategy;
 use crate::sharing::claims::{Claimant, Claimed, ClaimsFolder};
 use crate::store::layout::Layout;
 
-use super::{BlockLedger, BlockStanding, BlockTotals};
+use super::{BlockLedger, BlockStanding, BlockTotals, maker};
 
 /// A results directory of a run with so many replicas.
 struct Run {
@@ -261,4 +261,20 @@ fn a_large_run_takes_few_readings() {
     let held = ledger.standings().filter(|(_, standing)| matches!(standing, BlockStanding::Held { .. }));
     assert_eq!(held.count(), 64);
     assert!(!ledger.has_free());
+}
+
+#[test]
+fn a_number_that_a_listing_made_up_for_a_file_is_not_believed() {
+    let run = Run::new(2, 32);
+    let claims = ClaimsFolder::new(&run.layout, "run");
+    for replica in [1, 2] {
+        run.launch(replica, 1).claim(first(0, replica));
+    }
+    let listed = claims.list(0).unwrap();
+    let file = listed.iter().find(|entry| entry.claim == first(0, 2)).map(|entry| entry.file);
+    let mut makers = BTreeMap::new();
+    for (replica, remembered) in [(1, 0), (2, 1)] {
+        let by = maker(&claims, first(0, replica), file, &mut makers).unwrap().unwrap();
+        assert_eq!((by.replica, makers.len()), (replica, remembered));
+    }
 }
