@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use anstyle::{AnsiColor, Style};
 
 use crate::terminal::printer::{Picture, Printer};
-use crate::terminal::screen::{Claim, Color, Screen};
+use crate::terminal::screen::{Color, Screen, ScreenClaim};
 use crate::threads::locked;
 
 /// How much is said.
@@ -52,7 +52,7 @@ pub struct Console {
     verbosity: Verbosity,
     printer: Printer,
     /// Held as long as a picture is shown.
-    claim: Mutex<Option<Claim>>,
+    claim: Mutex<Option<ScreenClaim>>,
     copy: Mutex<Copy>,
 }
 
@@ -115,7 +115,7 @@ impl Console {
     pub(crate) fn show(&self, picture: Arc<dyn Picture>) -> bool {
         let mut claim = locked(&self.claim);
         if claim.is_none() {
-            *claim = Claim::take();
+            *claim = ScreenClaim::take();
         }
         claim.is_some() && self.printer.show(picture)
     }

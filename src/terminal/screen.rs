@@ -23,9 +23,9 @@ pub enum Color {
 
 /// Where we are a terminal's only one to draw: held as long as we draw.
 #[derive(Debug)]
-pub(crate) struct Claim(#[expect(dead_code, reason = "the lock goes with it")] OwnedFd);
+pub(crate) struct ScreenClaim(#[expect(dead_code, reason = "the lock goes with it")] OwnedFd);
 
-impl Claim {
+impl ScreenClaim {
     /// Claims the terminal that standard error is; `None` where it is none, has no size, we are in the background, or
     /// another one draws there.
     pub(crate) fn take() -> Option<Self> {
