@@ -19,10 +19,11 @@ use crate::config::{Resumed, RunConfig, layered, refuse_fixed};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::journal::launches::{last_launches, launches_of};
-use crate::launch::{LaunchOutcome, Launcher, ShareStatus, changed_since, remarks, told};
+use crate::launch::{LaunchOutcome, Launcher, Reach, ShareStatus, Sharing, changed_since, remarks, told};
 use crate::liveness::probe::{ended_in_order, probe};
 use crate::liveness::takeover::{AlreadyRunning, TakeoverObserver};
 use crate::liveness::watch::{Liveness, quiet_ones};
+use crate::model::blocks::Blocks;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::replica::Replica;
@@ -55,6 +56,7 @@ pub fn run(
     let (config, console, out) = (&config.with_program()?, &console, invocation.out);
     let layout = Layout::new(&config.results_dir);
     let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;
+    let is_whole_run = args.shares.is_none();
     let chosen = choose(args.shares.as_ref(), count)?;
     let mut resume = Resume {
         config,
@@ -64,6 +66,7 @@ pub fn run(
         descendants,
         begun,
         shares: list.shares()?,
+        blocks: list.has_balance().then(|| list.blocks()).transpose()?,
         me: Process::current(config.session.clone()),
         command_files: config.command_files(),
         last_launches: last_launches(&layout)?,
@@ -84,9 +87,13 @@ pub fn run(
     resume.say_begin(own.len());
     resume.watched = resume.watch(own.iter().chain(&others));
     let mut tally = ResumeProgress::default();
-    own.iter().for_each(|share| resume.take(*share, &mut tally));
-    // From the end: containers that look after them begin at the front.
-    others.iter().rev().for_each(|share| resume.help(*share, &mut tally));
+    if resume.blocks.is_some() {
+        resume.share_work(&own, others, is_whole_run, &mut tally);
+    } else {
+        own.iter().for_each(|share| _ = resume.take(*share, Reach::Own, &mut tally));
+        // From the end: containers that look after them begin at the front.
+        others.iter().rev().for_each(|share| resume.help(*share, &mut tally));
+    }
     Ok(resume.close(tally, out))
 }
 
@@ -130,11 +137,24 @@ struct Resume<'a> {
     begun: Instant,
     /// Of all replicas, in order.
     shares: Vec<Share>,
+    /// How they are cut, where the run shares its work.
+    blocks: Option<Blocks>,
     me: Process,
     command_files: Vec<NamedFile>,
     /// The newest launch of each share when this began.
     last_launches: BTreeMap<u32, u32>,
     watched: WatchedJournals,
+}
+
+/// What came of an attempt to act as a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// This container did, or there was nothing to do.
+    Yes,
+    /// It is at work.
+    ByAnother,
+    /// Something is wrong.
+    No,
 }
 
 /// How the shares went.
@@ -228,22 +248,75 @@ impl Resume<'_> {
         WatchedJournals { at_work: at_work.map(|(_, share)| share).collect(), quiet }
     }
 
-    /// Takes a share that this container looks after.
-    fn take(&self, replica: Replica, tally: &mut ResumeProgress) {
-        if self.stop.external_signal().is_some() {
+    /// Acts as one replica after the other of those that are not at work and, as the last of them, takes whatever is free or
+    /// was left by the dead. Where this container has none of its own it acts as any that is not at work, or as one that is
+    /// added to the run.
+    fn share_work(
+        &self,
+        own: &[Replica],
+        mut others: Vec<Replica>,
+        is_whole_run: bool,
+        tally: &mut ResumeProgress,
+    ) {
+        let (at_work, free): (Vec<Replica>, Vec<Replica>) =
+            own.iter().copied().partition(|replica| self.is_at_work(*replica));
+        at_work.into_iter().for_each(|replica| _ = self.take(replica, Reach::Own, tally));
+        if let (true, Some((last, before))) = (is_whole_run, free.split_last()) {
+            before.iter().for_each(|replica| _ = self.take(*replica, Reach::Own, tally));
+            if self.take(*last, Reach::Leftovers, tally) == Taken::Yes {
+                return;
+            }
+        } else {
+            free.iter().for_each(|replica| _ = self.take(*replica, Reach::Own, tally));
+        }
+        if !is_whole_run {
             return;
         }
-        if let Some(who) = self.watched.at_work.get(&replica.id()) {
-            return self.skip(replica, who, tally);
+        // Containers that are added at one time are not to try the same one.
+        fastrand::shuffle(&mut others);
+        let count = self.list.header().replica_count;
+        let newest = last_launches(self.layout).unwrap_or_default();
+        let highest = newest.into_keys().max().unwrap_or(0).max(count);
+        let added = (highest.saturating_add(1)..).map(|id| Replica::of_run(id, count));
+        let idle = others.into_iter().filter(|replica| !self.is_at_work(*replica));
+        for replica in idle.chain(added) {
+            if tally.is_over() || self.stop.external_signal().is_some() || self.is_late() {
+                return;
+            }
+            if self.take(replica, Reach::Leftovers, tally) != Taken::ByAnother {
+                return;
+            }
         }
-        match self.take_if_due(replica, tally) {
-            Ok(()) => {}
-            Err(error) => match error.downcast_ref::<AlreadyRunning>() {
-                Some(running) => {
+    }
+
+    fn is_at_work(&self, replica: Replica) -> bool {
+        let last = || self.last_launches.get(&replica.id());
+        let lives = |launch: &u32| {
+            let probed = probe(&self.layout.journal(replica.id(), *launch), &self.me);
+            probed.is_ok_and(|probed| probed.liveness == Liveness::Alive)
+        };
+        self.watched.at_work.contains_key(&replica.id()) || last().is_some_and(lives)
+    }
+
+    /// Takes the share of a replica that this container looks after.
+    fn take(&self, replica: Replica, reach: Reach, tally: &mut ResumeProgress) -> Taken {
+        if self.stop.external_signal().is_some() {
+            return Taken::No;
+        }
+        if let Some(who) = self.watched.at_work.get(&replica.id()) {
+            self.skip(replica, who, tally);
+            return Taken::ByAnother;
+        }
+        match self.take_if_due(replica, reach, tally) {
+            Ok(()) => Taken::Yes,
+            Err(error) => {
+                if let Some(running) = error.downcast_ref::<AlreadyRunning>() {
                     self.skip(replica, &format!("launch {} on {}", running.launch, running.who), tally);
+                    return Taken::ByAnother;
                 }
-                None => self.note_error(replica, error, tally),
-            },
+                self.note_error(replica, error, tally);
+                Taken::No
+            }
         }
     }
 
@@ -270,7 +343,7 @@ impl Resume<'_> {
         }
         if self.is_abandoned(replica).unwrap_or(false) {
             // Whoever looks after it tells what is wrong with it.
-            let _ = self.take_if_due(replica, tally);
+            let _ = self.take_if_due(replica, Reach::Own, tally);
         }
     }
 
@@ -291,11 +364,12 @@ impl Resume<'_> {
         }
     }
 
-    fn take_if_due(&self, replica: Replica, tally: &mut ResumeProgress) -> anyhow::Result<()> {
-        let Some(share) = self.share_of(replica).filter(|share| !share.is_empty()) else {
+    fn take_if_due(&self, replica: Replica, reach: Reach, tally: &mut ResumeProgress) -> anyhow::Result<()> {
+        let share = self.share_of(replica).unwrap_or(Share::Range(0..0));
+        if share.is_empty() && self.blocks.is_none() {
             tally.done += 1;
             return Ok(());
-        };
+        }
         let config = self.config.on_behalf_of(replica, self.begun.elapsed());
         let launcher = Launcher {
             config: &config,
@@ -304,8 +378,9 @@ impl Resume<'_> {
             list: self.list,
             stop: self.stop,
             descendants: self.descendants,
+            sharing: self.blocks.as_ref().map(|blocks| Sharing { blocks, reach }),
         };
-        let before = launcher.look(&share)?;
+        let before = launcher.look(&share, &self.me)?;
         if let ShareStatus::Done(standing) = before {
             tally.done += 1;
             tally.standings.push((replica.id(), standing));

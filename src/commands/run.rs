@@ -13,7 +13,9 @@ use crate::commands::{Invocation, dry_run};
 use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
-use crate::launch::{Launcher, ShareStatus, agree, agree_on_balance, agree_on_command, print_json};
+use crate::launch::{
+    Launcher, Reach, ShareStatus, Sharing, agree, agree_on_balance, agree_on_command, print_json,
+};
 use crate::listing::{self, ListingObserver};
 use crate::liveness::run_lock::LockObserver;
 use crate::liveness::takeover::TakeoverObserver;
@@ -141,10 +143,13 @@ fn live(
     let config = at_home(config, &list, console)?;
     let command_files = config.command_files();
     say_other_files(&config, &list, &command_files, console);
-    let launcher = Launcher { config: &config, console, layout: &layout, list: &list, stop, descendants };
+    let blocks = list.has_balance().then(|| list.blocks()).transpose()?;
+    let sharing = blocks.as_ref().map(|blocks| Sharing { blocks, reach: Reach::All });
+    let launcher =
+        Launcher { config: &config, console, layout: &layout, list: &list, stop, descendants, sharing };
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
-    let mut ended = match launcher.look(&share)? {
+    let mut ended = match launcher.look(&share, &me)? {
         ShareStatus::Done(standing) => {
             launcher.say_nothing_to_do(&share, &standing, &command_files);
             launcher.close(standing, None, None, begun)

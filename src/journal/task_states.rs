@@ -197,6 +197,22 @@ impl TaskTable {
         Some(BlockTasks { tasks, suspects })
     }
 
+    /// Takes in what else became known of a block that is held: records that its tasks had none of.
+    pub fn learn(&mut self, block: BlockId, known: &BlockTasks) {
+        let TableScope::Blocks(held) = &mut self.scope else { return };
+        if held.get(block).is_none() {
+            return;
+        }
+        for (index, note) in known.tasks.iter().filter(|(_, note)| note.has_record()) {
+            let before = held.note(index).unwrap_or_default();
+            if note.weight() > before.weight() {
+                let attempts = before.attempts.max(note.attempts);
+                held.set(index, TaskNote { attempts, ..note });
+                self.suspects.remove(&index);
+            }
+        }
+    }
+
     /// How the tasks of the share stand, or of the blocks that are held.
     pub fn counts(&self) -> TaskCounts {
         match &self.scope {

@@ -4,8 +4,10 @@ use std::num::NonZeroU32;
 
 use crate::host::limits::JobsRule;
 use crate::journal::state::JournalState;
+use crate::launch::balance::Inheritance;
 use crate::launch::concurrency_cap::ConcurrencyCap;
 use crate::launch::{Launcher, Pending};
+use crate::model::counts::TaskCounts;
 use crate::model::provenance::NamedFile;
 use crate::model::shares::Share;
 use crate::record::command_files::RecordsByContent;
@@ -52,6 +54,54 @@ impl Launcher<'_> {
         }
     }
 
+    fn first_line(&self, launch: u32, share: &Share) -> String {
+        let header = self.list.header();
+        format!(
+            "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {}{} at a time ({}), results in {}",
+            env!("CARGO_PKG_VERSION"),
+            self.config.identity.replica,
+            header.run,
+            share.len(),
+            units::count(header.count, "file"),
+            if self.config.jobs_rule == JobsRule::Measured && self.config.jobs > 1 { "up to " } else { "" },
+            units::count(self.config.jobs as u64, "task"),
+            self.limits_in_words(),
+            self.layout.root().display()
+        )
+    }
+
+    /// The same for a launch of a run that shares its work, with what its replica has already.
+    pub(super) fn say_start_shared(
+        &self,
+        launch: u32,
+        share: &Share,
+        inheritance: &Inheritance<'_>,
+        before: TaskCounts,
+        caution: Option<&ConcurrencyCap>,
+    ) {
+        let mut text = self.first_line(launch, share);
+        text.push_str(&match share.len() {
+            0 => "\nruns what nobody has begun".to_owned(),
+            files => format!(
+                "\nstarts with its share of {}, then goes on with what nobody has begun; --balance=false keeps to the share",
+                units::count(files, "file")
+            ),
+        });
+        if launch > 1 {
+            text.push_str(&format!("\n{} done before, {} of what it has to run", before.ok, inheritance.due));
+        }
+        if inheritance.last > 0 {
+            text.push_str(&format!(
+                "\n{} running when the container died or ran out of memory; run last",
+                units::plural(inheritance.last, "task was", "tasks were")
+            ));
+        }
+        if let Some(ConcurrencyCap { jobs, why }) = caution {
+            text.push_str(&format!("\n{jobs} at a time: {why}"));
+        }
+        self.console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+
     /// What the container may use: `8 CPUs, 32 GiB`.
     fn limits_in_words(&self) -> String {
         let cpus = ((self.config.cpus * 100.0).round() / 100.0).to_string();
@@ -71,19 +121,7 @@ impl Launcher<'_> {
         caution: Option<&ConcurrencyCap>,
     ) {
         let tasks = due.len();
-        let header = self.list.header();
-        let mut text = format!(
-            "canfar-run {}: {}, run {}, launch {launch}: {} of {}, {}{} at a time ({}), results in {}",
-            env!("CARGO_PKG_VERSION"),
-            self.config.identity.replica,
-            header.run,
-            share.len(),
-            units::count(header.count, "file"),
-            if self.config.jobs_rule == JobsRule::Measured && self.config.jobs > 1 { "up to " } else { "" },
-            units::count(self.config.jobs as u64, "task"),
-            self.limits_in_words(),
-            self.layout.root().display()
-        );
+        let mut text = self.first_line(launch, share);
         if share.is_empty() {
             text.push_str(&format!("\n{}", self.no_share()));
         }

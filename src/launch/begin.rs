@@ -1,6 +1,7 @@
 //! The beginning of a launch: its journal, what its predecessors left, and room for its tasks.
 
 use std::cmp::Reverse;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,8 +13,9 @@ use crate::host::cgroup::MemoryGroup;
 use crate::journal::event::{Event, LaunchBegun, Limits, StopReason, Stopped};
 use crate::journal::state::JournalState;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
-use crate::launch::concurrency_cap::{after_deaths, died_before};
-use crate::launch::{Launcher, Pending, ShareStatus};
+use crate::launch::balance::Inheritance;
+use crate::launch::concurrency_cap::{ConcurrencyCap, after_deaths, died_before};
+use crate::launch::{Launcher, Pending, ShareStatus, Sharing};
 use crate::liveness::fence::{Fence, Fenced};
 use crate::liveness::heartbeat::Heartbeat;
 use crate::model::counts::TaskState;
@@ -35,12 +37,14 @@ use crate::threads::locked;
 use crate::units;
 
 /// A launch that can begin its first task.
-pub struct PreparedLaunch {
+pub struct PreparedLaunch<'a> {
     pub(super) recorder: Recorder,
     pub(super) heartbeat: Heartbeat<JournalWriter>,
     pub(super) fence: Arc<Fence>,
     pub(super) share: Share,
     pub(super) source: TaskQueue,
+    /// What it goes on with, where the run shares its work.
+    pub(super) inheritance: Option<Inheritance<'a>>,
     pub(super) tasks: u64,
     /// Tasks at a time, at most.
     pub(super) jobs: usize,
@@ -51,7 +55,7 @@ pub struct PreparedLaunch {
     pub(super) scratch: Option<Scratch>,
 }
 
-impl Launcher<'_> {
+impl<'l> Launcher<'l> {
     /// Writes the first lines of the journal and gets ready for the first task.
     ///
     /// # Errors
@@ -63,15 +67,10 @@ impl Launcher<'_> {
         share: Share,
         entries: Entries,
         before: ShareStatus,
-    ) -> anyhow::Result<PreparedLaunch> {
+    ) -> anyhow::Result<PreparedLaunch<'l>> {
         let launch = journal.launch();
         let (journal, fence, heartbeat) = self.begin_journal(journal, begun)?;
-        if launch > 1 {
-            remove_leftovers(&self.layout.results(self.id()), Duration::ZERO);
-            remove_leftovers(&self.layout.inputs(), ABANDONED);
-            remove_leftovers(&self.layout.listing(), ABANDONED);
-        }
-        self.console.keep_copy(&self.layout.own_log(self.id(), launch));
+        self.clear_up_before(launch);
         let ready =
             self.get_ready(&share, &entries, before.history_until(launch), &self.owner(begun, launch));
         let (history, due, scratch) = ready.map_err(|error| cannot_start(&journal, error))?;
@@ -87,7 +86,7 @@ impl Launcher<'_> {
         let recorder = self.recorder(&journal, &fence, history);
         recorder.expect(tasks);
         for (index, attempts) in losses {
-            self.write_loss(&recorder, &share, &entries, index, attempts)?;
+            self.write_loss(&recorder, index, attempts, 0)?;
         }
         let source = TaskQueue::new(jobs);
         source.add(Piece { block: None, indices: share.clone(), entries, at_most: None }, due.tasks);
@@ -100,6 +99,7 @@ impl Launcher<'_> {
             fence,
             share,
             source,
+            inheritance: None,
             tasks,
             jobs,
             registry,
@@ -109,8 +109,90 @@ impl Launcher<'_> {
         })
     }
 
+    /// The same where the run shares its work: the launch begins with what its replica has, and takes more later.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`], and when claims can't be read or made.
+    pub(super) fn prepare_shared(
+        &self,
+        journal: JournalWriter,
+        begun: &LaunchBegun,
+        share: Share,
+        sharing: Sharing<'l>,
+        me: &Process,
+    ) -> anyhow::Result<PreparedLaunch<'l>> {
+        let launch = journal.launch();
+        let (journal, fence, heartbeat) = self.begin_journal(journal, begun)?;
+        self.clear_up_before(launch);
+        let result = self.go_on(&journal, &fence, begun, sharing, me);
+        let (recorder, inheritance, scratch, caution, died_before) =
+            result.map_err(|error| cannot_start(&journal, error))?;
+        let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
+        self.say_start_shared(launch, &share, &inheritance, recorder.counts(), caution.as_ref());
+        let registry = ProcessRegistry::new(self.config.memory.clone(), recorder.seen());
+        let source = TaskQueue::new(jobs);
+        // Where it can't be written, the first task finds out.
+        let _ = recorder.give_sign();
+        Ok(PreparedLaunch {
+            recorder,
+            heartbeat,
+            fence,
+            tasks: self.tasks_of_a_share(&share),
+            share,
+            source,
+            inheritance: Some(inheritance),
+            jobs,
+            registry,
+            died_before,
+            settings: self.settings(launch),
+            scratch: Some(scratch),
+        })
+    }
+
+    /// What `--max-failures N%` is of: who has no share goes by what others have.
+    fn tasks_of_a_share(&self, share: &Share) -> u64 {
+        let header = self.list.header();
+        share.len().max(header.count / u64::from(header.replica_count.max(1)))
+    }
+
+    fn go_on(
+        &self,
+        journal: &SharedJournalWriter,
+        fence: &Arc<Fence>,
+        begun: &LaunchBegun,
+        Sharing { blocks, reach }: Sharing<'l>,
+        me: &Process,
+    ) -> anyhow::Result<(Recorder, Inheritance<'l>, Scratch, Option<ConcurrencyCap>, bool)> {
+        let launch = locked(journal).launch();
+        let run = self.list.header().run_ref();
+        let history = JournalState::of_replica_without_tasks(self.layout, &run, self.id(), false)?;
+        history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
+        self.say_changed_files(&history, &begun.command_files);
+        let caution = after_deaths(&history, launch, self.memory_limit(), self.config.jobs);
+        let has_died = died_before(&history, launch);
+        let owner = self.owner(begun, launch);
+        let scratch = Scratch::create(&self.config.scratch, &owner)?;
+        if let Some(folder) = scratch.home().or(self.config.scratch.first().map(PathBuf::as_path)) {
+            self.clear_leftovers(folder, &owner);
+        }
+        let recorder = self.recorder(journal, fence, history);
+        recorder.expect(0);
+        let inheritance = self.inherit(blocks, &recorder, me, reach)?;
+        Ok((recorder, inheritance, scratch, caution, has_died))
+    }
+
+    /// Removes what earlier launches left unfinished, and keeps what this one says.
+    fn clear_up_before(&self, launch: u32) {
+        if launch > 1 {
+            remove_leftovers(&self.layout.results(self.id()), Duration::ZERO);
+            remove_leftovers(&self.layout.inputs(), ABANDONED);
+            remove_leftovers(&self.layout.listing(), ABANDONED);
+        }
+        self.console.keep_copy(&self.layout.own_log(self.id(), launch));
+    }
+
     /// Shows others at once, and from here on, that this launch runs.
-    fn begin_journal(
+    pub(super) fn begin_journal(
         &self,
         mut journal: JournalWriter,
         begun: &LaunchBegun,
@@ -206,7 +288,7 @@ impl Launcher<'_> {
             jobs: self.config.jobs,
             command_files,
             share: share.len(),
-            takeover_after_s: None,
+            takeover_after_s: self.sharing.map(|_| self.config.takeover_after.as_secs_f64()),
         }
     }
 
@@ -221,7 +303,12 @@ impl Launcher<'_> {
         due
     }
 
-    fn recorder(&self, journal: &SharedJournalWriter, fence: &Arc<Fence>, history: JournalState) -> Recorder {
+    pub(super) fn recorder(
+        &self,
+        journal: &SharedJournalWriter,
+        fence: &Arc<Fence>,
+        history: JournalState,
+    ) -> Recorder {
         let log = PackedLog::new(self.layout, self.id(), locked(journal).launch());
         Recorder::new(
             Arc::clone(fence),
@@ -254,30 +341,32 @@ impl Launcher<'_> {
         }
     }
 
-    fn write_loss(
+    /// Writes the record of a task that died alone with its container, of which so many were to be run.
+    pub(super) fn write_loss(
         &self,
         recorder: &Recorder,
-        share: &Share,
-        entries: &Entries,
         index: u64,
         attempts: u32,
+        due: u64,
     ) -> anyhow::Result<()> {
-        let position = share.position_of(index).and_then(|position| usize::try_from(position).ok());
-        let Some(entry) = position.and_then(|position| entries.get(position)) else { return Ok(()) };
-        let name = units::path(entry.path);
-        self.console.say(Verbosity::Quiet, Tone::Bad, &format!("lost: {name}: the container died while it ran alone; it is not run again unless asked for (--rerun all)"));
-        let record = item::lost(
-            self.run_id(),
-            self.config.identity.replica,
-            recorder.launch(),
-            index,
-            entry.path,
-            attempts,
-        );
+        let mut record = None;
+        self.list.read(std::iter::once(index), |index, entry| {
+            self.say_loss(entry.path);
+            let replica = self.config.identity.replica;
+            let launch = recorder.launch();
+            record = Some(item::lost(self.run_id(), replica, launch, index, entry.path, attempts));
+            Ok(())
+        })?;
+        let Some(record) = record else { return Ok(()) };
         recorder
-            .write_record(index, Cause::Lost, &record)
+            .write_record(index, Cause::Lost, &record, due)
             .context("can't write the journal")
             .context(CannotWrite)
+    }
+
+    fn say_loss(&self, path: &OsStr) {
+        let name = units::path(path);
+        self.console.say(Verbosity::Quiet, Tone::Bad, &format!("lost: {name}: the container died while it ran alone; it is not run again unless asked for (--rerun all)"));
     }
 
     pub(super) fn memory_limit(&self) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! Carrying a launch out, and its end: results file, journal, summary, exit code.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -10,24 +11,28 @@ use crate::clock;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageError;
 use crate::journal::event::{Event, LaunchProgress, ResultsWritten, Standing, StopReason, Stopped};
+use crate::journal::state::JournalState;
 use crate::journal::writer::SharedJournalWriter;
+use crate::launch::balance::Balancer;
 use crate::launch::{Launcher, PreparedLaunch};
 use crate::liveness::fence::{Fence, Fenced};
+use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
 use crate::model::failures::FailureGroup;
 use crate::model::usage::UsageFigures;
 use crate::output::WhileRead;
 use crate::process::descendants::PATIENCE;
 use crate::process::spawn::Spawner;
-use crate::record::results;
+use crate::record::results::{self, PreparedResults};
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{ExecMode, Execute, ProcessSlot, SlotContext};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
-use crate::run::recorder::{Counters, Recorder};
-use crate::run::schedule::{self, Work};
+use crate::run::recorder::{Counters, Recorder, RecorderParts};
+use crate::run::schedule::{self, Feed, Work};
 use crate::run::worker::{SharedWorkerState, WorkerSlot};
+use crate::sharing::claims::ClaimsFolder;
 use crate::store::pulse;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::threads::locked;
@@ -85,15 +90,34 @@ pub struct LaunchFigures {
     failures: Vec<FailureGroup>,
     doubts: Vec<DoubtNote>,
     /// Tasks that were to run and did not end.
-    left: u64,
+    left: LeftTasks,
+}
+
+/// Tasks without a record that a launch leaves.
+#[derive(Debug, Clone, Copy, Default)]
+struct LeftTasks {
+    /// That it had to run.
+    here: u64,
+    /// That nobody living has, of a run that shares its work.
+    elsewhere: u64,
+}
+
+impl LeftTasks {
+    fn all(self) -> u64 {
+        self.here + self.elsewhere
+    }
 }
 
 impl Launcher<'_> {
     /// Runs all there is to run and ends the launch.
-    pub fn carry_out(&self, prepared: PreparedLaunch, begun: Instant) -> LaunchOutcome {
-        let PreparedLaunch { share, tasks, jobs, .. } = &prepared;
-        let report = LaunchReport::new(self.console, self.config.progress, share.len(), *tasks, *jobs);
-        if let Err(error) = self.work_off(&prepared, &report, begun) {
+    pub fn carry_out(&self, mut prepared: PreparedLaunch<'_>, begun: Instant) -> LaunchOutcome {
+        let inheritance = prepared.inheritance.take();
+        let PreparedLaunch { share, tasks, jobs, recorder, source, heartbeat, .. } = &prepared;
+        let tasks = inheritance.as_ref().map_or(*tasks, |inheritance| inheritance.due);
+        let report = LaunchReport::new(self.console, self.config.progress, share.len(), tasks, *jobs);
+        let balancer = inheritance
+            .map(|inheritance| Balancer::new(self, inheritance, recorder, source, &report, heartbeat));
+        if let Err(error) = self.work_off(&prepared, &report, balancer.as_ref(), begun) {
             prepared
                 .source
                 .stop_early(EarlyStop::CannotStart(format!("{error:#}"), ExitCode::of_error(&error)));
@@ -101,6 +125,7 @@ impl Launcher<'_> {
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
         report.over();
+        let left_behind = balancer.map(Balancer::finish);
         let PreparedLaunch { recorder, heartbeat, fence, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
             source.stop_early(EarlyStop::Signal(signal));
@@ -108,9 +133,12 @@ impl Launcher<'_> {
         if let Some(trouble) = heartbeat.trouble() {
             source.stop_early(EarlyStop::CannotWrite(trouble));
         }
-        let left = source.left();
+        let left = match left_behind {
+            Some(elsewhere) => LeftTasks { here: recorder.left(), elsewhere },
+            None => LeftTasks { here: source.left(), elsewhere: 0 },
+        };
         // What came when all had been started kept nothing from being run.
-        let early_stop = source.early_stop().filter(|stop| left > 0 || !stop.only_drains());
+        let early_stop = source.early_stop().filter(|stop| left.all() > 0 || !stop.only_drains());
         let ended = self.conclude(recorder, &fence, &report, early_stop, left, begun);
         drop(heartbeat);
         // To remove what is in it may take long.
@@ -120,8 +148,9 @@ impl Launcher<'_> {
 
     fn work_off(
         &self,
-        prepared: &PreparedLaunch,
+        prepared: &PreparedLaunch<'_>,
         report: &LaunchReport<'_>,
+        balancer: Option<&Balancer<'_>>,
         begun: Instant,
     ) -> anyhow::Result<()> {
         let PreparedLaunch { recorder, heartbeat, source, tasks, registry, settings, scratch, .. } = prepared;
@@ -133,7 +162,9 @@ impl Launcher<'_> {
         };
         let shared = SharedWorkerState::new(idle_after, report);
         let context = SlotContext { settings, spawner: &spawner, stop: self.stop, registry, scratch };
-        let slots = (1..=prepared.jobs.min(usize::try_from(*tasks)?))
+        let slots =
+            if balancer.is_some() { prepared.jobs } else { prepared.jobs.min(usize::try_from(*tasks)?) };
+        let slots = (1..=slots)
             .map(|slot| -> anyhow::Result<Box<dyn Execute + '_>> {
                 Ok(match &settings.mode {
                     ExecMode::Own => Box::new(ProcessSlot::new(context, slot)?),
@@ -146,7 +177,7 @@ impl Launcher<'_> {
         let monitor = self.monitor(prepared)?;
         let work = Work {
             queue: source,
-            feeder: None,
+            feeder: balancer.map(|balancer| balancer as &dyn Feed),
             tasks: *tasks,
             recorder,
             stop: self.stop,
@@ -168,7 +199,7 @@ impl Launcher<'_> {
     }
 
     /// Who watches memory; `None` where there is no limit to watch.
-    fn monitor<'p>(&'p self, prepared: &'p PreparedLaunch) -> anyhow::Result<Option<MemoryMonitor<'p>>> {
+    fn monitor<'p>(&'p self, prepared: &'p PreparedLaunch<'_>) -> anyhow::Result<Option<MemoryMonitor<'p>>> {
         let PreparedLaunch { source, registry, jobs, died_before, .. } = prepared;
         let Some(memory) = &self.config.memory else { return Ok(None) };
         let room = MemoryBudget { limit: memory.limit(), jobs: *jobs, rule: self.config.jobs_rule };
@@ -184,22 +215,22 @@ impl Launcher<'_> {
         fence: &Fence,
         report: &LaunchReport<'_>,
         early_stop: Option<EarlyStop>,
-        left: u64,
+        left: LeftTasks,
         begun: Instant,
     ) -> LaunchOutcome {
-        let (journal, state, tally, used) = recorder.into_parts();
-        let figures = self.figures(used, begun);
+        let RecorderParts { journal, mut state, claims, tally, figures } = recorder.into_parts();
+        let figures = self.figures(figures, begun);
         let is_superseded = || matches!(fence.look(), Err(Fenced::Superseded));
         if early_stop == Some(EarlyStop::Superseded) || is_superseded() {
             return self.leave_it();
         }
-        let prepared = results::prepare(self.layout, self.id(), &state);
+        let prepared = self.prepare_results(&mut state, &claims);
         // Looked for as late as can be: a launch that was frozen may wake up right here.
         let written = match fence.look_patiently() {
             Err(Fenced::Superseded) => return self.leave_it(),
             // The results that are there may be a newer launch's.
             Err(unknown) => Err(unknown.into()),
-            Ok(()) => prepared.and_then(results::PreparedResults::put),
+            Ok(()) => prepared.and_then(PreparedResults::put),
         };
         if is_superseded() {
             return self.leave_it();
@@ -209,8 +240,9 @@ impl Launcher<'_> {
             Err(error) => Some(EarlyStop::CannotWrite(error.into()).or_earlier(early_stop)),
         };
         let standing = state.counts();
-        let exit = exit_code(standing, left, early_stop.as_ref()).number();
-        let ended = end_journal(&journal, early_stop.as_ref(), exit, &figures, written.ok(), left, standing);
+        let exit = exit_code(standing, left.all(), early_stop.as_ref()).number();
+        let ended =
+            end_journal(&journal, early_stop.as_ref(), exit, &figures, written.ok(), left.here, standing);
         let early_stop = match ended {
             Err(error) => {
                 let error = StorageError::new("can't write the journal", &error);
@@ -226,6 +258,24 @@ impl Launcher<'_> {
             None => (standing, launch),
         };
         self.close(standing, Some(launch), early_stop.as_ref(), begun)
+    }
+
+    /// Prepares the results file of what is still this replica's.
+    pub(super) fn prepare_results(
+        &self,
+        state: &mut JournalState,
+        held: &BTreeMap<BlockId, ClaimName>,
+    ) -> anyhow::Result<PreparedResults> {
+        let folder = ClaimsFolder::new(self.layout, self.run_id());
+        loop {
+            let looked = Instant::now();
+            give_up_lost(&folder, state, held)?;
+            let prepared = results::prepare(self.layout, self.id(), state);
+            // After a look that is old another replica may have taken something over.
+            if prepared.is_err() || held.is_empty() || looked.elapsed() < self.config.takeover_after / 4 {
+                return prepared;
+            }
+        }
     }
 
     /// Ends where a newer launch goes on.
@@ -260,11 +310,11 @@ impl Launcher<'_> {
     ) -> LaunchOutcome {
         let number = launch.as_ref().map(|launch| launch.number);
         let LaunchFigures { tally, figures, failures, doubts, left, .. } = launch.unwrap_or_default();
-        let code = exit_code(standing, left, early_stop);
+        let code = exit_code(standing, left.all(), early_stop);
         let told = figures.told();
         let replica = self.config.identity.replica;
         // What failed before and was to run again counts as not run.
-        let failed = (standing.files - standing.ok).saturating_sub(left);
+        let failed = (standing.files - standing.ok).saturating_sub(left.here);
         let summary = LaunchSummary {
             run: Some(self.run_id().to_owned()),
             replica_id: replica.id(),
@@ -272,7 +322,7 @@ impl Launcher<'_> {
             launch: number,
             counts: TaskCounts { failed, ..standing },
             lost: standing.lost,
-            not_run: left,
+            not_run: left.all(),
             done_before: standing.ok - tally.ok.min(standing.ok),
             non_finite: tally.non_finite,
             wall_s: units::thousandths(begun.elapsed().as_secs_f64()),
@@ -291,7 +341,7 @@ impl Launcher<'_> {
 }
 
 /// Writes the last words of a journal, and makes them last.
-fn end_journal(
+pub(super) fn end_journal(
     journal: &SharedJournalWriter,
     early_stop: Option<&EarlyStop>,
     exit: i32,
@@ -330,7 +380,22 @@ fn as_reached(standing: TaskCounts, launch: LaunchFigures, reached: Standing) ->
     let lost_ok = standing.ok.saturating_sub(reached.counts.ok);
     let tally = Counters { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
     let counts = TaskCounts { files: standing.files, ..reached.counts };
-    (counts, LaunchFigures { tally, left: reached.left, ..launch })
+    (counts, LaunchFigures { tally, left: LeftTasks { here: reached.left, ..launch.left }, ..launch })
+}
+
+/// Gives up the blocks that another replica has by now.
+fn give_up_lost(
+    claims: &ClaimsFolder,
+    state: &mut JournalState,
+    held: &BTreeMap<BlockId, ClaimName>,
+) -> anyhow::Result<()> {
+    for claim in held.values() {
+        let cannot = || format!("can't look for {}", claims.path_of(claim.next()).display());
+        if !claims.is_highest(*claim).with_context(cannot)? {
+            state.tasks.release(claim.block);
+        }
+    }
+    Ok(())
 }
 
 fn exit_code(standing: TaskCounts, left: u64, early_stop: Option<&EarlyStop>) -> ExitCode {

@@ -1,6 +1,7 @@
 //! One launch of a replica, from its journal's first line to its last.
 
 mod announcement;
+mod balance;
 mod begin;
 mod concurrency_cap;
 mod end;
@@ -17,6 +18,7 @@ use crate::record::inputs::InputList;
 use crate::store::layout::Layout;
 use crate::terminal::console::Console;
 
+pub use balance::{Reach, Sharing};
 pub use begin::PreparedLaunch;
 pub use end::{LaunchOutcome, print_json, told};
 pub use nothing_to_do::{changed_since, remarks};
@@ -38,6 +40,8 @@ pub struct Launcher<'a> {
     pub stop: &'a Shutdown,
     /// What tasks may leave behind.
     pub descendants: &'a Descendants,
+    /// How the run shares its work while it goes on; `None` where every replica keeps to its share.
+    pub sharing: Option<Sharing<'a>>,
 }
 
 impl Launcher<'_> {

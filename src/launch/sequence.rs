@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use crate::exit_code::CannotWrite;
 use crate::launch::{LaunchOutcome, Launcher, ShareStatus};
 use crate::liveness::takeover::{TakeoverObserver, begin};
+use crate::model::entries::Entries;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::record::results;
@@ -27,7 +28,11 @@ impl Launcher<'_> {
     ) -> anyhow::Result<LaunchOutcome> {
         self.refuse_to_replace()?;
         // All that can be wrong is found before a launch begins.
-        let entries = self.list.entries(&share)?;
+        let entries = match self.sharing {
+            // They are read as they are needed.
+            Some(_) => self.list.read(share.iter(), |_, _| Ok(())).map(|()| Entries::default())?,
+            None => self.list.entries(&share)?,
+        };
         results::try_place(self.layout, self.id()).context(CannotWrite)?;
         let stop = self.stop.of_launch().context("can't make the pipes that tell of signals")?;
         let launcher = Launcher { stop: &stop, ..*self };
@@ -35,12 +40,15 @@ impl Launcher<'_> {
         let (journal, locked) =
             begin(self.layout, self.run_id(), replica, me, self.config.heartbeat, observer)?;
         let introduction = self.introduction(me, locked, command_files, &share);
-        let prepared = launcher.prepare(journal, &introduction, share, entries, before)?;
+        let prepared = match self.sharing {
+            Some(sharing) => launcher.prepare_shared(journal, &introduction, share, sharing, me)?,
+            None => launcher.prepare(journal, &introduction, share, entries, before)?,
+        };
         Ok(launcher.carry_out(prepared, begun))
     }
 
     /// Refuses to write over results that are not of this run.
-    fn refuse_to_replace(&self) -> anyhow::Result<()> {
+    pub(super) fn refuse_to_replace(&self) -> anyhow::Result<()> {
         let results = self.layout.results(self.id());
         let may_be_replaced = results::may_be_replaced(self.layout, self.id(), self.run_id())
             .with_context(|| format!("can't read {}", results.display()))?;

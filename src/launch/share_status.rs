@@ -6,9 +6,10 @@ use crate::journal::event::ResultsWritten;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
 use crate::journal::tail;
-use crate::launch::{Launcher, Pending};
+use crate::launch::{Launcher, Pending, Sharing};
 use crate::liveness::takeover::or_moved_away;
 use crate::model::counts::TaskCounts;
+use crate::model::provenance::Process;
 use crate::model::shares::Share;
 use crate::record::results;
 
@@ -38,8 +39,12 @@ impl Launcher<'_> {
     ///
     /// # Errors
     /// When journals or the results file can't be read.
-    pub fn look(&self, share: &Share) -> anyhow::Result<ShareStatus> {
-        self.read_share(share).map_err(|error| or_moved_away(self.layout, self.run_id(), error))
+    pub fn look(&self, share: &Share, me: &Process) -> anyhow::Result<ShareStatus> {
+        let looked = match self.sharing {
+            Some(Sharing { blocks, .. }) => self.look_at_run(blocks, me),
+            None => self.read_share(share),
+        };
+        looked.map_err(|error| or_moved_away(self.layout, self.run_id(), error))
     }
 
     fn read_share(&self, share: &Share) -> anyhow::Result<ShareStatus> {
@@ -68,7 +73,7 @@ impl Launcher<'_> {
         }
     }
 
-    fn is_current(&self, promised: &ResultsWritten) -> anyhow::Result<bool> {
+    pub(super) fn is_current(&self, promised: &ResultsWritten) -> anyhow::Result<bool> {
         results::matches_digest(self.layout, self.id(), promised)
             .with_context(|| format!("can't read {}", self.layout.results(self.id()).display()))
     }

@@ -53,7 +53,19 @@ impl Replica {
         Ok(Self { id: nonzero_id, count: nonzero_count })
     }
 
-    /// 1..=count.
+    /// One that has journals in a run of `count`: an id above the count is a container that was added to the run. Ids from 0
+    /// on that can't be are as the first.
+    pub fn of_run(id: u32, count: u32) -> Self {
+        let or_first = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self { id: or_first(id), count: or_first(count) }
+    }
+
+    /// Whether it was added to the run: it has no share.
+    pub fn is_added(self) -> bool {
+        self.id > self.count
+    }
+
+    /// From 1; above the count where it was added to the run.
     pub fn id(self) -> u32 {
         self.id.get()
     }
@@ -71,6 +83,9 @@ impl Replica {
 
 impl fmt::Display for Replica {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_added() {
+            return write!(out, "replica {} (added to {})", self.id, self.count);
+        }
         write!(out, "replica {} of {}", self.id, self.count)
     }
 }

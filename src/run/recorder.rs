@@ -1,5 +1,6 @@
 //! What is kept of attempts while they run: journal first, then the notes, then whoever watches.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,9 @@ use crate::journal::task_states::{BlockTasks, TaskTable};
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::liveness::fence::{Fence, Fenced};
 use crate::model::blocks::{BlockId, ClaimName};
+use crate::model::counts::TaskCounts;
 use crate::model::outcome::{Cause, LogSpan, Status};
+use crate::model::quarantine::SeenUsage;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
 use crate::model::usage::UsageFigures;
@@ -141,8 +144,25 @@ pub struct Recorder {
 #[derive(Debug)]
 struct RecorderState {
     state: JournalState,
+    /// By what the blocks are held.
+    claims: BTreeMap<BlockId, ClaimName>,
     tally: Counters,
     figures: UsageFigures,
+}
+
+/// What a recorder leaves.
+#[derive(Debug)]
+pub struct RecorderParts {
+    /// The journal.
+    pub journal: SharedJournalWriter,
+    /// How the tasks stand.
+    pub state: JournalState,
+    /// By what the blocks are held.
+    pub claims: BTreeMap<BlockId, ClaimName>,
+    /// What this launch did.
+    pub tally: Counters,
+    /// What that used.
+    pub figures: UsageFigures,
 }
 
 impl Recorder {
@@ -157,7 +177,12 @@ impl Recorder {
         replica: Replica,
     ) -> Self {
         let launch = locked(&journal).launch();
-        let kept = RecorderState { state, tally: Counters::default(), figures: UsageFigures::default() };
+        let kept = RecorderState {
+            state,
+            claims: BTreeMap::new(),
+            tally: Counters::default(),
+            figures: UsageFigures::default(),
+        };
         Self {
             kept: Mutex::new(kept),
             journal,
@@ -226,6 +251,7 @@ impl Recorder {
         };
         kept.state.seen.absorb(seen);
         kept.state.tasks.hold(claim.block, tasks);
+        kept.claims.insert(claim.block, claim);
         let tasks = &kept.state.tasks;
         journal.change_progress(|progress| {
             progress.counts = tasks.counts();
@@ -244,11 +270,53 @@ impl Recorder {
     pub fn lose(&self, block: BlockId) {
         let mut kept = self.kept();
         kept.state.tasks.release(block);
+        kept.claims.remove(&block);
         locked(&self.journal).change_progress(|progress| {
             progress.counts = kept.state.counts();
             let left = progress.drop_block(block).map_or(0, |block| block.left);
             progress.left = progress.left.saturating_sub(left);
         });
+    }
+
+    /// Whether a block is held.
+    pub fn has_block(&self, block: BlockId) -> bool {
+        self.kept().claims.contains_key(&block)
+    }
+
+    /// Whether a block is held by this claim.
+    pub fn has_claim(&self, claim: ClaimName) -> bool {
+        self.kept().claims.get(&claim.block) == Some(&claim)
+    }
+
+    /// Notes what journals tell by now of tasks of a block that is held, of which so many get no record here after all.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn learn(&self, block: BlockId, history: &mut JournalState, recorded: u64) -> io::Result<()> {
+        let (mut kept, mut journal) = self.writable()?;
+        if let Some(known) = history.tasks.release(block) {
+            kept.state.tasks.learn(block, &known);
+        }
+        let first = kept.state.tasks.block(block).and_then(|tasks| tasks.indices().index_at(0));
+        if let Some(index) = first {
+            tell_end(&mut journal, &kept.state.tasks, index, recorded);
+        }
+        Ok(())
+    }
+
+    /// How the tasks of all that is held stand.
+    pub fn counts(&self) -> TaskCounts {
+        self.kept().state.counts()
+    }
+
+    /// What tasks were seen to use.
+    pub fn seen(&self) -> SeenUsage {
+        self.kept().state.seen
+    }
+
+    /// Tasks that are still to be run here, those running included.
+    pub fn left(&self) -> u64 {
+        locked(&self.journal).progress().map_or(0, |progress| progress.left)
     }
 
     /// The blocks that are held and not ended, and those that were announced and may have been claimed.
@@ -462,11 +530,11 @@ impl Recorder {
         self.kept().tally.clone()
     }
 
-    /// Writes the record of a failure that no attempt of this launch led to.
+    /// Writes the record of a failure that no attempt of this launch led to, of which so many tasks were to be run here.
     ///
     /// # Errors
     /// When the journal can't be written.
-    pub fn write_record(&self, index: u64, cause: Cause, record: &[u8]) -> io::Result<()> {
+    pub fn write_record(&self, index: u64, cause: Cause, record: &[u8], due: u64) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
         let replaces = kept.has_failed(index);
         let (status, cause) = (Some(Status::Failed), Some(cause));
@@ -474,7 +542,7 @@ impl Recorder {
         let span = journal.add_end(ended, record);
         journal.commit()?;
         kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
-        tell_end(&mut journal, &kept.state.tasks, index, 0);
+        tell_end(&mut journal, &kept.state.tasks, index, due);
         Ok(())
     }
 
@@ -484,10 +552,10 @@ impl Recorder {
     }
 
     /// What is left when nothing runs any more.
-    pub fn into_parts(self) -> (SharedJournalWriter, JournalState, Counters, UsageFigures) {
-        let RecorderState { state, tally, figures, .. } =
+    pub fn into_parts(self) -> RecorderParts {
+        let RecorderState { state, claims, tally, figures, .. } =
             self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (self.journal, state, tally, figures)
+        RecorderParts { journal: self.journal, state, claims, tally, figures }
     }
 }
 

@@ -64,6 +64,18 @@ impl TasksByStage {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// All positions, stage by stage.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ordinary.iter().chain(&self.suspects).chain(&self.alone).copied()
+    }
+
+    /// The same tasks by other positions.
+    #[must_use]
+    pub fn map(self, other: impl Fn(u32) -> u32) -> Self {
+        let all = |positions: Vec<u32>| positions.into_iter().map(&other).collect();
+        Self { ordinary: all(self.ordinary), suspects: all(self.suspects), alone: all(self.alone) }
+    }
 }
 
 /// Waiting tasks of one piece in order.

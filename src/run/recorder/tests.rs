@@ -158,7 +158,7 @@ fn what_is_taken_over_goes_on_and_what_is_lost_counts_no_more_and_is_still_recor
     assert!(told(&layout).running().is_empty());
     let text = std::fs::read_to_string(layout.journal(1, 1)).unwrap();
     assert!(text.contains("\"3 here\""), "{text}");
-    let (_, state, ..) = recorder.into_parts();
+    let state = recorder.into_parts().state;
     let written = results::prepare(&layout, 1, &state).unwrap().put().unwrap();
     let results = std::fs::read_to_string(layout.results(1)).unwrap();
     assert_eq!(results, "[\n\"10 here\",\n\"11 there\"\n]\n");
@@ -179,7 +179,7 @@ fn results_of_blocks_that_lie_within_each_other_are_in_list_order_whoever_made_t
     for index in [9, 0, 3, 2] {
         run(&recorder, folder.path(), index, Status::Ok);
     }
-    let (_, state, ..) = recorder.into_parts();
+    let state = recorder.into_parts().state;
     results::prepare(&layout, 1, &state).unwrap().put().unwrap();
     let results = std::fs::read_to_string(layout.results(1)).unwrap();
     let indices: Vec<&str> = results.matches(|letter: char| letter.is_ascii_digit()).collect();

@@ -1,0 +1,322 @@
+//! The thread that feeds a launch's queue: the rest of the block at hand, then the next block.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::exit_code::{CannotWrite, ExitCode};
+use crate::host::storage::StorageError;
+use crate::journal::writer::JournalWriter;
+use crate::launch::Launcher;
+use crate::launch::balance::begin::Inheritance;
+use crate::launch::balance::block_feed::BlockFeed;
+use crate::launch::balance::idle::IdleTime;
+use crate::launch::balance::inheritance::Legacy;
+use crate::launch::balance::ownership::{Ownership, pause_between_looks};
+use crate::launch::balance::{Leaving, Reach};
+use crate::liveness::heartbeat::Heartbeat;
+use crate::model::blocks::{BlockId, Blocks, ClaimName};
+use crate::model::launch_id::LaunchId;
+use crate::model::provenance::Process;
+use crate::report::launch::LaunchReport;
+use crate::run::early_stop::EarlyStop;
+use crate::run::queue::{Demand, Supply, TaskQueue};
+use crate::run::recorder::{HeldBy, Recorder};
+use crate::run::schedule::Feed;
+use crate::sharing::claims::{Claimant, Claimed, RunMovedAway};
+use crate::sharing::ledger::BlockLedger;
+use crate::terminal::console::{Tone, Verbosity};
+use crate::threads::locked;
+
+/// After so many failures in a row a launch takes nothing more of other shares: a sick node must not eat the run.
+const SICK_AFTER: u64 = 10;
+
+/// Storage that gives errors is told of this often.
+const BETWEEN_TROUBLES: Duration = Duration::from_mins(1);
+
+/// What feeds a launch of a run that shares its work.
+pub(in crate::launch) struct Balancer<'a> {
+    ownership: Ownership<'a>,
+    feeder: Mutex<Feeder<'a>>,
+}
+
+impl<'a> Balancer<'a> {
+    /// For the launch of `launcher`, which begins with what it inherited.
+    pub(in crate::launch) fn new(
+        launcher: &'a Launcher<'a>,
+        inherited: Inheritance<'a>,
+        recorder: &'a Recorder,
+        queue: &'a TaskQueue,
+        report: &'a LaunchReport<'a>,
+        heartbeat: &'a Heartbeat<JournalWriter>,
+    ) -> Self {
+        let Inheritance { process, reach, blocks, claimant, ledger, feeds, legacies, .. } = inherited;
+        let looked_at = Mutex::new(Instant::now());
+        let claims = claimant.folder().clone();
+        let ownership = Ownership { launcher, claims, recorder, queue, report, heartbeat, looked_at };
+        let me = LaunchId { replica: launcher.id(), launch: recorder.launch() };
+        let feeder = Feeder {
+            launcher,
+            me,
+            process,
+            reach,
+            blocks,
+            recorder,
+            queue,
+            report,
+            claimant,
+            ledger,
+            feeds,
+            legacies,
+            begun: Instant::now(),
+            is_filled: false,
+            is_sick: false,
+            goes_on: false,
+            idle: None,
+            settled: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
+            broken_since: BTreeMap::new(),
+            heirs_of: BTreeSet::new(),
+            told_trouble: None,
+            leaving: None,
+        };
+        Self { ownership, feeder: Mutex::new(feeder) }
+    }
+
+    /// After the last task: gives up what another replica has by now, writes the results files of replicas that can't any
+    /// more, and tells how many tasks of the run nobody living has.
+    pub(in crate::launch) fn finish(self) -> u64 {
+        let mut feeder = self.feeder.into_inner().unwrap_or_else(PoisonError::into_inner);
+        feeder.see_to_the_dead();
+        feeder.left_behind()
+    }
+}
+
+impl Feed for Balancer<'_> {
+    fn run(&self) {
+        let mut feeder = locked(&self.feeder);
+        let pause = pause_between_looks(feeder.launcher.config.heartbeat.interval);
+        let mut next_look = Instant::now() + pause;
+        loop {
+            let demand = feeder.queue.wait_for_demand(next_look.saturating_duration_since(Instant::now()));
+            if next_look <= Instant::now() {
+                next_look = Instant::now() + pause;
+                // Where the storage does not tell, the next look may; nothing begins meanwhile if that takes long.
+                let _ = self.ownership.look();
+            }
+            match demand {
+                Demand::Over => return,
+                Demand::Enough => feeder.is_filled = true,
+                Demand::More => match feeder.supply() {
+                    Ok(Step::Fed) => {}
+                    Ok(Step::Wait(time)) => {
+                        let time = time.min(next_look.saturating_duration_since(Instant::now()));
+                        if feeder.queue.wait_until_over(time) {
+                            return;
+                        }
+                    }
+                    Ok(Step::Leave(leaving)) => return feeder.leave(leaving),
+                    Err(error) => return feeder.give_up(&error),
+                },
+            }
+        }
+    }
+
+    fn may_begin(&self, block: BlockId) -> bool {
+        self.ownership.may_begin(block)
+    }
+}
+
+/// What comes of a demand.
+pub(super) enum Step {
+    /// The queue has more.
+    Fed,
+    /// There is nothing now.
+    Wait(Duration),
+    /// There will be nothing.
+    Leave(Leaving),
+}
+
+/// The state of the feeding thread.
+pub(super) struct Feeder<'a> {
+    pub(super) launcher: &'a Launcher<'a>,
+    pub(super) me: LaunchId,
+    pub(super) process: Process,
+    pub(super) reach: Reach,
+    pub(super) blocks: &'a Blocks,
+    pub(super) recorder: &'a Recorder,
+    pub(super) queue: &'a TaskQueue,
+    pub(super) report: &'a LaunchReport<'a>,
+    pub(super) claimant: Claimant,
+    pub(super) ledger: BlockLedger<'a>,
+    /// What of blocks is to come into the queue.
+    pub(super) feeds: VecDeque<BlockFeed>,
+    /// Tasks that launches died with, for the very end.
+    pub(super) legacies: Vec<Legacy>,
+    pub(super) begun: Instant,
+    /// Whether the slots were filled once.
+    is_filled: bool,
+    pub(super) is_sick: bool,
+    /// Whether it was said that this goes on with other shares.
+    goes_on: bool,
+    pub(super) idle: Option<IdleTime>,
+    /// Claims of dead launches with nothing left to run.
+    pub(super) settled: BTreeSet<ClaimName>,
+    /// Blocks that five launches died with.
+    pub(super) abandoned: BTreeSet<BlockId>,
+    /// Since when claims that nobody can read are known.
+    pub(super) broken_since: BTreeMap<ClaimName, Instant>,
+    /// Replicas that this launch took blocks over from.
+    pub(super) heirs_of: BTreeSet<u32>,
+    told_trouble: Option<Instant>,
+    pub(super) leaving: Option<Leaving>,
+}
+
+impl Feeder<'_> {
+    /// Puts more into the queue.
+    fn supply(&mut self) -> anyhow::Result<Step> {
+        while let Some(feed) = self.feeds.front_mut() {
+            if let Some((piece, tasks)) = feed.next(self.launcher.list)? {
+                self.queue.set_supply(Supply::Expected);
+                self.queue.add(piece, tasks);
+                return Ok(Step::Fed);
+            }
+            self.feeds.pop_front();
+        }
+        if self.reach == Reach::Results || self.launcher.stop.drain_signal().is_some() {
+            return Ok(Step::Leave(Leaving::OutOfReach));
+        }
+        if self.take()? {
+            self.idle = None;
+            return Ok(Step::Fed);
+        }
+        self.queue.set_supply(Supply::Idle);
+        self.wait_or_leave()
+    }
+
+    /// Takes the next free block: of its own share, but what is free of earlier rounds first.
+    pub(super) fn take(&mut self) -> anyhow::Result<bool> {
+        let own: Vec<BlockId> = self.own_free();
+        let next = own.first().map_or_else(|| self.blocks.depth(), |block| block.round);
+        if self.may_take_of_others(own.is_empty()) {
+            for round in 0..next {
+                if self.take_in(round)? {
+                    return Ok(true);
+                }
+            }
+        }
+        for block in own {
+            if self.claim_first(block)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn own_free(&self) -> Vec<BlockId> {
+        let share = self.launcher.id();
+        self.blocks.of_share(share).filter(|block| self.ledger.is_free(*block)).collect()
+    }
+
+    /// Whether other shares are looked at now: not before its own share has filled its slots.
+    fn may_take_of_others(&mut self, has_no_own: bool) -> bool {
+        if !self.is_sick && self.recorder.tally().failed_in_a_row >= SICK_AFTER {
+            self.is_sick = true;
+            self.say(Tone::Warning, &format!("the last {SICK_AFTER} tasks all failed here: this replica keeps to its own share, lest what ails this node fails the whole run"));
+        }
+        self.reach.has_others() && !self.is_sick && (self.is_filled || has_no_own)
+    }
+
+    fn take_in(&mut self, round: u32) -> anyhow::Result<bool> {
+        if self.ledger.is_full(round) {
+            return Ok(false);
+        }
+        if let Err(error) = self.ledger.refresh_round(round) {
+            return Ok(self.note_trouble(&error.into()));
+        }
+        let mut free = self.ledger.free_in(round);
+        fastrand::shuffle(&mut free);
+        for block in free {
+            if self.claim_first(block)? {
+                self.say_that_it_goes_on();
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Claims a block that nobody has begun. `false` where somebody else has it by now.
+    fn claim_first(&mut self, block: BlockId) -> anyhow::Result<bool> {
+        let claim = ClaimName::first(block);
+        let Some(indices) = self.blocks.indices(block) else { return Ok(false) };
+        if !self.claim(claim)? {
+            return Ok(false);
+        }
+        let tasks = indices.len();
+        self.recorder.hold(claim, indices.clone(), None, tasks, HeldBy::NewClaim).context(CannotWrite)?;
+        self.report.add_tasks(tasks);
+        let all = u32::try_from(tasks).context("a block has more tasks than can be counted")?;
+        let tasks = crate::run::queue::TasksByStage { ordinary: (0..all).collect(), ..Default::default() };
+        self.feeds.push_back(BlockFeed::new(self.launcher.list, block, indices, tasks, None)?);
+        Ok(true)
+    }
+
+    /// Says in the journal what is about to be claimed, and claims it.
+    pub(super) fn claim(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
+        self.recorder.announce_claim(claim).context(CannotWrite)?;
+        match self.claimant.try_claim(claim) {
+            Ok(Claimed::Ours) => {
+                self.ledger.note(claim);
+                return Ok(true);
+            }
+            Ok(Claimed::Others(_)) => self.ledger.note(claim),
+            Err(error) if error.is::<RunMovedAway>() => return Err(error),
+            Err(error) => _ = self.note_trouble(&error),
+        }
+        self.recorder.not_claimed(claim);
+        Ok(false)
+    }
+
+    /// Storage that does not tell who has what may do so in a moment: nothing is taken now. Gives `false`.
+    pub(super) fn note_trouble(&mut self, error: &anyhow::Error) -> bool {
+        if self.told_trouble.is_none_or(|told| told.elapsed() >= BETWEEN_TROUBLES) {
+            self.told_trouble = Some(Instant::now());
+            self.say(Tone::Warning, &format!("nothing more can be taken for now: {error:#}"));
+        }
+        false
+    }
+
+    fn say_that_it_goes_on(&mut self) {
+        if !std::mem::replace(&mut self.goes_on, true) {
+            self.say(
+                Tone::Plain,
+                "goes on with files of other shares that nobody has begun (--balance=false keeps to its own)",
+            );
+        }
+    }
+
+    pub(super) fn say(&self, tone: Tone, text: &str) {
+        self.launcher.console.say(Verbosity::Normal, tone, text);
+    }
+
+    fn leave(&mut self, leaving: Leaving) {
+        self.leaving = Some(leaving);
+        self.queue.set_supply(Supply::Ended);
+    }
+
+    /// Nothing more can be taken: what is in the queue is still run.
+    fn give_up(&mut self, error: &anyhow::Error) {
+        let stop = if error.is::<RunMovedAway>() {
+            self.launcher.stop.yield_to_successor();
+            EarlyStop::Superseded
+        } else if let (true, Some(error)) = (error.is::<CannotWrite>(), error.downcast_ref::<io::Error>()) {
+            EarlyStop::CannotWrite(StorageError::new("can't write the journal", error))
+        } else {
+            EarlyStop::CannotStart(format!("{error:#}"), ExitCode::of_error(error))
+        };
+        self.queue.stop_early(stop);
+    }
+}

@@ -1,0 +1,286 @@
+//! What a launch does that has nothing left to take: it looks whether others live, takes over from the dead, and leaves when
+//! others see to the rest, or when there is none.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::journal::launches::last_launches;
+use crate::launch::balance::Leaving;
+use crate::launch::balance::feeder::{Feeder, Step};
+use crate::model::blocks::{BlockId, ClaimName};
+use crate::model::launch_id::LaunchId;
+use crate::sharing::ledger::BlockStanding;
+use crate::sharing::peers::{PeerLook, PeerState};
+
+/// So many journals are looked at side by side.
+const PEERS_AT_A_TIME: usize = 8;
+
+/// A launch leaves when it has seen so many others at work.
+const ENOUGH_AT_WORK: usize = 2;
+
+/// A launch waits for others at least so long, and as long as it worked.
+const LEAST_WAIT: Duration = Duration::from_mins(10);
+
+/// Pauses between looks: soon at first, for what ends in no time, then seldom.
+const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(5);
+
+/// A time without anything to take.
+#[derive(Debug)]
+pub(super) struct IdleTime {
+    since: Instant,
+    pause: Duration,
+    /// Launches that are still to be looked at.
+    pool: Vec<LaunchId>,
+    /// Those that are being watched.
+    group: Vec<LaunchId>,
+    /// Those seen to live since, with unfinished blocks.
+    at_work: BTreeSet<LaunchId>,
+    /// Those seen to live since, with none.
+    at_rest: BTreeSet<LaunchId>,
+}
+
+/// What a look at the whole run showed.
+struct Account {
+    /// Claims of launches that are dead, or that nobody can read, with tasks left as far as is known.
+    left: Vec<(Option<LaunchId>, ClaimName)>,
+    /// Claims of this launch that it did not know of: the storage gave an error, and made them all the same.
+    unknown: Vec<ClaimName>,
+    /// Whether every block is ended.
+    is_complete: bool,
+    /// Whether what is left is out of this launch's reach.
+    is_out_of_reach: bool,
+}
+
+impl Feeder<'_> {
+    /// Looks at others, once.
+    pub(super) fn wait_or_leave(&mut self) -> anyhow::Result<Step> {
+        let mut idle = match self.idle.take() {
+            Some(idle) => idle,
+            None => self.begin_idle_time(),
+        };
+        let step = self.look_around(&mut idle);
+        // What was taken ends the idle time.
+        if matches!(step, Ok(Step::Wait(_))) {
+            self.idle = Some(idle);
+        }
+        step
+    }
+
+    fn begin_idle_time(&mut self) -> IdleTime {
+        let mut idle = IdleTime {
+            since: Instant::now(),
+            pause: *PAUSES.start(),
+            pool: Vec::new(),
+            group: Vec::new(),
+            at_work: BTreeSet::new(),
+            at_rest: BTreeSet::new(),
+        };
+        self.fill_pool(&mut idle);
+        idle
+    }
+
+    /// The newest launches of all other replicas, in random order.
+    fn fill_pool(&mut self, idle: &mut IdleTime) {
+        let Ok(newest) = last_launches(self.launcher.layout) else { return };
+        let others = newest.into_iter().filter(|(replica, _)| *replica != self.me.replica);
+        idle.pool = others.map(|(replica, launch)| LaunchId { replica, launch }).collect();
+        fastrand::shuffle(&mut idle.pool);
+    }
+
+    fn look_around(&mut self, idle: &mut IdleTime) -> anyhow::Result<Step> {
+        if self.reach.has_others() && !self.is_sick && self.look_at_group(idle)? {
+            return Ok(Step::Fed);
+        }
+        if self.queue.left() > 0 {
+            return Ok(idle.pause(self.longest_pause()));
+        }
+        if self.see_to_legacies()? {
+            return Ok(Step::Fed);
+        }
+        if !self.legacies.is_empty() {
+            return Ok(idle.pause(self.longest_pause()));
+        }
+        if !self.reach.has_others() || self.is_sick {
+            return Ok(Step::Leave(Leaving::OutOfReach));
+        }
+        if self.enough_are_at_work(idle) {
+            return Ok(Step::Leave(Leaving::OthersWork(std::mem::take(&mut idle.at_work))));
+        }
+        if idle.pool.is_empty() && idle.group.len() < PEERS_AT_A_TIME {
+            return self.account_for_all(idle);
+        }
+        Ok(idle.pause(self.longest_pause()))
+    }
+
+    /// Whether enough others have unfinished blocks, by a look that is not old: who left by an old one might leave the rest
+    /// to somebody who leaves it to this launch.
+    fn enough_are_at_work(&mut self, idle: &mut IdleTime) -> bool {
+        if idle.at_work.len() >= ENOUGH_AT_WORK {
+            let peers = self.ledger.peers();
+            idle.at_work.retain(|peer| {
+                let look = peers.look(*peer);
+                look.state == PeerState::Alive && look.held().next().is_some()
+            });
+        }
+        idle.at_work.len() >= ENOUGH_AT_WORK
+    }
+
+    /// Looks at the launches at hand, and at others in place of those that are settled. Gives whether something was taken
+    /// over.
+    fn look_at_group(&mut self, idle: &mut IdleTime) -> anyhow::Result<bool> {
+        let mut looked_at = 0;
+        let mut watched = std::mem::take(&mut idle.group);
+        while looked_at < PEERS_AT_A_TIME {
+            let Some(peer) = watched.pop().or_else(|| idle.pool.pop()) else { break };
+            looked_at += 1;
+            let look = self.ledger.peers().look(peer);
+            match look.state {
+                PeerState::Stopped | PeerState::Dead => {
+                    if self.take_over(peer, &claims_of(&look))? {
+                        return Ok(true);
+                    }
+                }
+                PeerState::Missing => {}
+                PeerState::Unknown => idle.group.push(peer),
+                PeerState::Alive if !self.ledger.peers().grew_since(peer, idle.since) => {
+                    idle.group.push(peer);
+                }
+                PeerState::Alive if look.held().next().is_none() => _ = idle.at_rest.insert(peer),
+                PeerState::Alive => _ = idle.at_work.insert(peer),
+            }
+        }
+        idle.group.append(&mut watched);
+        Ok(false)
+    }
+
+    /// Accounts for every block by its name.
+    fn account_for_all(&mut self, idle: &mut IdleTime) -> anyhow::Result<Step> {
+        let account = match self.account() {
+            Ok(account) => account,
+            Err(error) => {
+                self.note_trouble(&error);
+                return Ok(idle.pause(self.longest_pause()));
+            }
+        };
+        if account.is_complete {
+            let stays = self.must_wait_for_others()? && !self.has_waited_long(idle);
+            return Ok(if stays { idle.pause_again() } else { Step::Leave(Leaving::AllRecorded) });
+        }
+        for claim in account.unknown {
+            if self.adopt(claim)? {
+                return Ok(Step::Fed);
+            }
+        }
+        for (by, claim) in account.left {
+            let taken = match by {
+                Some(by) => self.take_over(by, &[claim])?,
+                None => self.inherit(&[claim], None)?,
+            };
+            if taken {
+                return Ok(Step::Fed);
+            }
+        }
+        if self.ledger.has_free() && self.take()? {
+            return Ok(Step::Fed);
+        }
+        if account.is_out_of_reach {
+            return Ok(Step::Leave(Leaving::OutOfReach));
+        }
+        if self.has_waited_long(idle) {
+            return Ok(Step::Leave(Leaving::WaitedLong));
+        }
+        self.fill_pool(idle);
+        Ok(idle.pause(self.longest_pause()))
+    }
+
+    fn account(&mut self) -> anyhow::Result<Account> {
+        self.ledger.refresh()?;
+        let all: Vec<(BlockId, BlockStanding)> = self.ledger.standings().collect();
+        let mut account =
+            Account { left: Vec::new(), unknown: Vec::new(), is_complete: true, is_out_of_reach: true };
+        for (block, standing) in all {
+            let (claim, by) = match standing {
+                BlockStanding::Ended { .. } => continue,
+                BlockStanding::Free => {
+                    account.is_complete = false;
+                    account.is_out_of_reach = false;
+                    continue;
+                }
+                BlockStanding::Broken { claim } => (claim, None),
+                BlockStanding::Held { claim, by, .. } | BlockStanding::Unclear { claim, by } => {
+                    (claim, Some(by))
+                }
+            };
+            if self.settled.contains(&claim) {
+                continue;
+            }
+            account.is_complete = false;
+            if self.abandoned.contains(&block) {
+                continue;
+            }
+            account.is_out_of_reach = false;
+            if by == Some(self.me) && !self.recorder.has_claim(claim) {
+                account.unknown.push(claim);
+            } else if self.has_lost_its_owner(claim, by) {
+                account.left.push((by, claim));
+            }
+        }
+        Ok(account)
+    }
+
+    fn has_lost_its_owner(&mut self, claim: ClaimName, by: Option<LaunchId>) -> bool {
+        match by {
+            Some(by) if by == self.me => false,
+            Some(by) => matches!(
+                self.ledger.peers().look(by).state,
+                PeerState::Stopped | PeerState::Dead | PeerState::Missing
+            ),
+            None => {
+                let since = *self.broken_since.entry(claim).or_insert_with(Instant::now);
+                since.elapsed() >= self.launcher.config.takeover_after
+            }
+        }
+    }
+
+    /// Whether somebody has to stay until others have written their results: the two of the lowest ids do.
+    fn must_wait_for_others(&mut self) -> anyhow::Result<bool> {
+        let mut alive = Vec::new();
+        for (replica, launch) in last_launches(self.launcher.layout)? {
+            let peer = LaunchId { replica, launch };
+            if replica != self.me.replica
+                && matches!(self.ledger.peers().look(peer).state, PeerState::Alive | PeerState::Unknown)
+            {
+                alive.push(replica);
+            }
+        }
+        let lower = alive.iter().filter(|replica| **replica < self.me.replica).count();
+        Ok(lower <= 1 && alive.len() > lower)
+    }
+
+    fn has_waited_long(&self, idle: &IdleTime) -> bool {
+        let worked = idle.since.duration_since(self.begun);
+        idle.since.elapsed() >= worked.max(LEAST_WAIT)
+    }
+
+    fn longest_pause(&self) -> Duration {
+        (self.launcher.config.takeover_after / 8).min(*PAUSES.end())
+    }
+}
+
+impl IdleTime {
+    /// Waits longer and longer, so that many who wait cost the storage little.
+    fn pause(&mut self, longest: Duration) -> Step {
+        let pause = self.pause.min(longest);
+        self.pause = (self.pause * 2).min(longest);
+        Step::Wait(pause.mul_f64(1.0 - 0.25 * fastrand::f64()))
+    }
+
+    /// The same, for what is over soon.
+    fn pause_again(&mut self) -> Step {
+        self.pause(Duration::from_millis(500))
+    }
+}
+
+fn claims_of(look: &PeerLook) -> Vec<ClaimName> {
+    look.blocks.iter().map(|progress| progress.claim).collect()
+}

@@ -1,0 +1,126 @@
+//! What earlier claimants left of blocks: their records, what they died with, and what is still to be run.
+
+use std::collections::BTreeMap;
+
+use crate::journal::state::JournalState;
+use crate::journal::task_states::NotedTasks;
+use crate::launch::Launcher;
+use crate::launch::concurrency_cap::after_deaths;
+use crate::launch::pending::{Inherited, Pending};
+use crate::model::blocks::{BlockId, Blocks, ClaimName};
+use crate::model::counts::TaskState;
+use crate::model::launch_id::LaunchId;
+use crate::model::outcome::Rerun;
+use crate::model::shares::Share;
+use crate::run::queue::TasksByStage;
+use crate::sharing::claims::{ClaimRead, ClaimsFolder};
+
+/// After so many deaths in a row without a record a block is left to `resume`.
+const MOST_DEATHS: usize = 5;
+
+/// The launches that had a block, oldest claim first.
+pub(super) type Chain = Vec<LaunchId>;
+
+/// The launches that claimed a block up to a claim. Claims that nobody can read are passed over: whoever made them began
+/// nothing.
+///
+/// # Errors
+/// When the storage does not tell.
+pub(super) fn chain(claims: &ClaimsFolder, standing: ClaimName) -> anyhow::Result<Chain> {
+    let mut chain = Chain::new();
+    for generation in 0..=standing.generation {
+        if let ClaimRead::Of(claim) = claims.read(ClaimName { generation, ..standing })? {
+            chain.retain(|by| *by != claim.by);
+            chain.push(claim.by);
+        }
+    }
+    Ok(chain)
+}
+
+/// Claims whose blocks were in the same hands, so that one reading of journals tells of all of them.
+pub(super) fn by_chain(
+    claims: &ClaimsFolder,
+    standing: impl IntoIterator<Item = ClaimName>,
+) -> anyhow::Result<BTreeMap<Chain, Vec<ClaimName>>> {
+    let mut all: BTreeMap<Chain, Vec<ClaimName>> = BTreeMap::new();
+    for claim in standing {
+        all.entry(chain(claims, claim)?).or_default().push(claim);
+    }
+    Ok(all)
+}
+
+/// Reads what the launches of a chain, all of which have ended, left of blocks.
+///
+/// # Errors
+/// When journals can't be read.
+pub(super) fn history(
+    launcher: &Launcher<'_>,
+    blocks: &Blocks,
+    chain: &[LaunchId],
+    claims: &[ClaimName],
+) -> anyhow::Result<JournalState> {
+    let indices = |claim: &ClaimName| Some((claim.block, blocks.indices(claim.block)?));
+    let of: Vec<(BlockId, Share)> = claims.iter().filter_map(indices).collect();
+    JournalState::of_blocks(launcher.layout, &launcher.list.header().run_ref(), &of, chain, &|_| false)
+}
+
+/// Whether the last launches of a chain all died and made no record of a block.
+pub(super) fn is_deadly(history: &JournalState, chain: &[LaunchId], block: BlockId) -> bool {
+    let Some(last) = chain.len().checked_sub(MOST_DEATHS).map(|at| &chain[at..]) else { return false };
+    let has_died = |by: &LaunchId| {
+        let mut launches = history.launches.iter();
+        launches
+            .any(|launch| (launch.replica, launch.number) == (by.replica, by.launch) && launch.stop.is_none())
+    };
+    let is_theirs = |(replica, launch)| last.contains(&LaunchId { replica, launch });
+    let mut notes = history.tasks.block(block).into_iter().flat_map(NotedTasks::iter);
+    last.iter().all(has_died) && !notes.any(|(_, note)| note.has_record() && is_theirs(note.made_by()))
+}
+
+/// Tasks that launches of other replicas died with, for the very end, when nothing else is left.
+#[derive(Debug)]
+pub(super) struct Legacy {
+    /// What they are held by now.
+    pub(super) claim: ClaimName,
+    /// Who had the block before.
+    pub(super) chain: Chain,
+    /// In the block, tasks that were running when a container died: each runs alone.
+    pub(super) suspects: Vec<u32>,
+    /// Indices of tasks that died alone with their container, with the attempts that were begun.
+    pub(super) lost: Vec<(u64, u32)>,
+}
+
+/// What of a block is to be run by whoever takes it over, or goes on with it.
+#[derive(Debug)]
+pub(super) struct Remainder {
+    pub(super) tasks: TasksByStage,
+    /// As in [`Legacy`].
+    pub(super) lost: Vec<(u64, u32)>,
+    /// While any of it runs, at most so many tasks run at a time.
+    pub(super) at_most: Option<usize>,
+}
+
+impl Remainder {
+    /// By what journals tell.
+    pub(super) fn of(
+        launcher: &Launcher<'_>,
+        history: &JournalState,
+        block: BlockId,
+        rerun: Rerun,
+        inherited: Inherited,
+    ) -> Self {
+        let pending = Pending::of_block(history, block, rerun, inherited);
+        let is_unwritten = |state, has_record: bool| state == TaskState::Lost && !has_record;
+        let lost = history.tasks.block(block).into_iter().flat_map(NotedTasks::iter);
+        let lost = lost.filter(|(_, note)| is_unwritten(note.state, note.has_record()));
+        let lost = lost.map(|(index, note)| (index, u32::from(note.attempts))).collect();
+        let cap = || after_deaths(history, u32::MAX, launcher.memory_limit(), launcher.config.jobs);
+        let at_most = (inherited == Inherited::OtherReplica).then(cap).flatten().map(|cap| cap.jobs);
+        Self { tasks: pending.tasks, lost, at_most }
+    }
+
+    /// How many tasks get a record by it.
+    pub(super) fn len(&self) -> u64 {
+        self.tasks.len() + self.lost.len() as u64
+    }
+}

@@ -1,0 +1,62 @@
+//! Sharing the work of a run while it goes on: a launch takes blocks, its own share's first, then what nobody has begun, then
+//! what the dead left; and it leaves when others see to the rest.
+
+mod begin;
+mod block_feed;
+mod feeder;
+mod idle;
+mod inheritance;
+mod of_the_dead;
+mod ownership;
+mod standing;
+mod takeover;
+
+use std::collections::BTreeSet;
+
+use crate::model::blocks::Blocks;
+use crate::model::launch_id::LaunchId;
+
+pub(super) use self::begin::Inheritance;
+pub(super) use self::feeder::Balancer;
+
+/// How a run shares its work while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Sharing<'a> {
+    /// How its shares are cut.
+    pub blocks: &'a Blocks,
+    /// What this launch may take.
+    pub reach: Reach,
+}
+
+/// What a launch may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing: it only writes the results file of a replica.
+    Results,
+    /// What its replica has, and what nobody has begun of its share.
+    Own,
+    /// Then whatever is free, or was left by the dead.
+    All,
+    /// Also blocks that five launches died with.
+    Leftovers,
+}
+
+impl Reach {
+    /// Whether other shares are in reach.
+    pub(super) fn has_others(self) -> bool {
+        matches!(self, Self::All | Self::Leftovers)
+    }
+}
+
+/// Why a launch has nothing more to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// Every task of the run has a record.
+    AllRecorded,
+    /// These have unfinished blocks, and live.
+    OthersWork(BTreeSet<LaunchId>),
+    /// Others hold the rest; it has been waiting for them for long.
+    WaitedLong,
+    /// The rest is out of its reach.
+    OutOfReach,
+}

@@ -1,0 +1,97 @@
+//! Whether the blocks that a launch has are still its own: a claim of a higher generation takes one away.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::journal::writer::JournalWriter;
+use crate::launch::Launcher;
+use crate::liveness::heartbeat::Heartbeat;
+use crate::model::blocks::{BlockId, ClaimName};
+use crate::report::launch::LaunchReport;
+use crate::run::queue::TaskQueue;
+use crate::run::recorder::Recorder;
+use crate::sharing::claims::ClaimsFolder;
+use crate::terminal::console::{Tone, Verbosity};
+use crate::threads::locked;
+use crate::units;
+
+/// What a launch needs to know, and to let go of, what it lost.
+pub(super) struct Ownership<'a> {
+    pub(super) launcher: &'a Launcher<'a>,
+    pub(super) claims: ClaimsFolder,
+    pub(super) recorder: &'a Recorder,
+    pub(super) queue: &'a TaskQueue,
+    pub(super) report: &'a LaunchReport<'a>,
+    pub(super) heartbeat: &'a Heartbeat<JournalWriter>,
+    /// When the last look that was answered began.
+    pub(super) looked_at: Mutex<Instant>,
+}
+
+impl Ownership<'_> {
+    /// Looks at every block that has tasks left, and gives up those that another launch took over.
+    ///
+    /// # Errors
+    /// When the storage does not tell; the blocks stay.
+    pub(super) fn look(&self) -> anyhow::Result<()> {
+        let mut looked_at = locked(&self.looked_at);
+        self.look_since(&mut looked_at)
+    }
+
+    fn look_since(&self, looked_at: &mut Instant) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        for progress in self.recorder.unended().iter().filter(|progress| progress.is_held()) {
+            if !self.claims.is_highest(progress.claim)? {
+                self.give_up(progress.claim)?;
+            }
+        }
+        *looked_at = begun;
+        Ok(())
+    }
+
+    /// Whether a task of `block` may begin. Where no sign of life is known to have arrived lately, others may take this launch
+    /// for dead, so it looks first; it waits for storage that does not answer, as long as nothing ends the launch.
+    pub(super) fn may_begin(&self, block: BlockId) -> bool {
+        let lately = self.launcher.config.takeover_after / 4;
+        let is_fresh = |at: Instant| at.elapsed() < lately;
+        if !self.heartbeat.last_synced().is_some_and(is_fresh) {
+            let mut looked_at = locked(&self.looked_at);
+            while !is_fresh(*looked_at) && self.look_since(&mut looked_at).is_err() {
+                if self.queue.wait_until_over(lately / 10) {
+                    return false;
+                }
+            }
+        }
+        let is_ours = self.recorder.has_block(block);
+        if !is_ours {
+            self.report.take_away(1);
+        }
+        is_ours
+    }
+
+    fn give_up(&self, claim: ClaimName) -> anyhow::Result<()> {
+        let dropped = self.queue.drop_block(claim.block);
+        self.recorder.lose(claim.block);
+        self.report.take_away(dropped);
+        let quiet = units::duration(self.launcher.config.takeover_after);
+        let by = match self.claims.read(claim.next())?.by() {
+            Some(by) => format!("replica {}", by.replica),
+            None => "another replica".to_owned(),
+        };
+        self.launcher.console.say(
+            Verbosity::Normal,
+            Tone::Warning,
+            &format!(
+                "{by} took over the block {} of share {} ({} not begun): this replica gave no sign of life for {quiet}",
+                claim.block.round,
+                claim.block.share,
+                units::count(dropped, "file")
+            ),
+        );
+        Ok(())
+    }
+}
+
+/// How long a look may be put off while the launch works.
+pub(super) fn pause_between_looks(heartbeat: Duration) -> Duration {
+    heartbeat.min(Duration::from_secs(10))
+}
