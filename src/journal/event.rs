@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{IgnoredAny, MapAccess};
@@ -147,6 +148,14 @@ pub struct LaunchBegun {
     /// nobody else takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover_after_s: Option<f64>,
+}
+
+impl LaunchBegun {
+    /// For how long its journal must not have grown for others to take it for dead; `None` where it does not tell.
+    pub fn takeover_after(&self) -> Option<Duration> {
+        let told = Duration::try_from_secs_f64(self.takeover_after_s?).ok();
+        told.filter(|time| !time.is_zero())
+    }
 }
 
 /// What the container may use.
@@ -362,14 +371,22 @@ pub struct ResultsWritten {
 impl ResultsWritten {
     /// The tasks whose records it has, if all of `share` are among them, in a list of `count` entries.
     pub fn if_all_of(&self, share: &Share, count: u64) -> Option<IndexRanges> {
-        let Some(tasks) = &self.tasks else {
+        if self.tasks.is_none() {
             return (self.records == share.len()).then(|| IndexRanges::of(share.iter()));
-        };
+        }
+        let tasks = self.tasks_within(count)?;
         let mut rest = tasks.iter();
         let mut has_all = || share.iter().all(|index| rest.find(|other| *other >= index) == Some(index));
-        // Only an edited line has another number, or indices beyond the list.
-        let is_sound = tasks.count() == self.records && tasks.last().is_none_or(|last| last < count);
-        (is_sound && has_all()).then(|| tasks.clone())
+        has_all().then(|| tasks.clone())
+    }
+
+    /// The tasks whose records it has, of a list of `count` entries. Only an edited line has another number of them, or
+    /// indices beyond the list: that is not believed.
+    pub fn tasks_within(&self, count: u64) -> Option<&IndexRanges> {
+        let is_sound = |tasks: &&IndexRanges| {
+            tasks.count() == self.records && tasks.last().is_none_or(|last| last < count)
+        };
+        self.tasks.as_ref().filter(is_sound)
     }
 }
 

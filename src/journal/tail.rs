@@ -14,6 +14,7 @@ use crate::journal::event::{Event, EventKind, LaunchBegun, LaunchProgress, Resul
 use crate::journal::line::{JournalLine, LineReader, WrittenTime};
 use crate::journal::reader;
 use crate::journal::writer;
+use crate::model::counts::TaskCounts;
 use crate::store::regular;
 
 /// How much is read at first from the end: where tasks take seconds, several signs of life.
@@ -135,6 +136,21 @@ pub fn last_words(journal: &Path) -> anyhow::Result<Option<LastWords>> {
         _ => None,
     };
     Ok(Some(LastWords { run: run.into_owned(), stop: *stop, results }))
+}
+
+/// How the tasks of a launch of `run` stand by the last heartbeat in its journal; `None` where there is none.
+///
+/// # Errors
+/// When it can't be read.
+pub fn last_counts(journal: &Path, run: &str) -> anyhow::Result<Option<TaskCounts>> {
+    let read = || {
+        let file = regular::open(journal)?;
+        last_of(&file, file.metadata()?.len(), EventKind::Alive, run, 1)
+    };
+    Ok(match read().with_context(|| cannot_read(journal))? {
+        Some((_, Event::Alive(progress))) => Some(progress.counts),
+        _ => None,
+    })
 }
 
 /// The last line before `end` that is such an event of `run`, and where it begins; of up to `most` of them that the same

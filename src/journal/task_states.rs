@@ -335,6 +335,14 @@ impl TaskTable {
         }
     }
 
+    /// Takes back that a task died alone with a container, of which there is no record.
+    pub fn forget_unwritten_loss(&mut self, index: u64) {
+        let note = self.get(index);
+        if note.state == TaskState::Lost && !note.has_record() {
+            self.set(index, TaskNote { state: TaskState::Unfinished, ..note });
+        }
+    }
+
     /// The note of a task, to be changed in what is not counted; `None` for one that is not noted.
     fn note_mut(&mut self, index: u64) -> Option<&mut TaskNote> {
         match &mut self.scope {

@@ -105,14 +105,15 @@ impl Prober {
     }
 
     /// Whether the launch that a journal belongs to runs: by its lock on its own host, else by whether it was written lately.
+    /// Where others may take over from it, it is dead as soon as they may.
     pub fn is_running(&self, journal: &Path) -> bool {
-        match probe_any_version(journal, &self.me).map(|probed| probed.liveness) {
-            Ok(Liveness::Dead) | Err(_) => return false,
-            Ok(Liveness::Alive) => return true,
-            Ok(Liveness::Unknown) => {}
+        let Ok(Probed { liveness, begun }) = probe_any_version(journal, &self.me) else { return false };
+        if liveness != Liveness::Unknown {
+            return liveness == Liveness::Alive;
         }
+        let quiet = begun.and_then(|begun| begun.takeover_after()).unwrap_or(self.timeout);
         let written = std::fs::metadata(journal).and_then(|metadata| metadata.modified());
-        written.is_ok_and(|then| age(self.now, then) < self.timeout)
+        written.is_ok_and(|then| age(self.now, then) < quiet)
     }
 }
 

@@ -32,9 +32,30 @@ pub(super) struct TaskRanks {
 /// The best of several records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Winner {
-    /// Ok before failed, then the newest.
-    rank: (bool, (u32, Option<String>)),
+    rank: RecordRank,
     place: RecordPlace,
+}
+
+/// Of several records of a task counts the one of the highest rank: ok before failed; in a run that shares its work then by the
+/// highest claim to its block; then the newest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct RecordRank {
+    is_ok: bool,
+    generation: Option<u32>,
+    launch: u32,
+    started_at: Option<String>,
+}
+
+impl RecordRank {
+    fn of(status: Status, task: &RecordTask<'_>, directory: &MergeDirectory) -> Self {
+        let claimants = directory.claimants.as_ref().filter(|_| directory.run() == Some(&task.run));
+        Self {
+            is_ok: status == Status::Ok,
+            generation: claimants.and_then(|claimants| claimants.generation(task.index, task.by)),
+            launch: task.by.launch,
+            started_at: task.started_at.as_deref().map(str::to_owned),
+        }
+    }
 }
 
 /// Where a record stands: which part, and which record of it.
@@ -148,12 +169,13 @@ impl MergeIndex {
     fn read(&mut self, number: usize) -> anyhow::Result<()> {
         let checked =
             CpuPool::gather().map(self.directories[number].parts.iter().collect(), MergeInput::check);
+        let mut files = Vec::new();
         for (part_number, checked) in checked.into_iter().enumerate() {
             match checked {
                 Ok(checked) => {
                     self.take_known(number, part_number);
                     self.take_without_result(number, part_number)?;
-                    self.take_records(number, part_number, checked)?;
+                    files.push((part_number, checked));
                 }
                 Err(why) => {
                     let file = units::path(&self.directories[number].parts[part_number].name);
@@ -162,7 +184,18 @@ impl MergeIndex {
                 }
             }
         }
-        Ok(())
+        self.count_run_twice(number);
+        files
+            .into_iter()
+            .try_for_each(|(part_number, checked)| self.take_records(number, part_number, checked))
+    }
+
+    /// In a run that shares its work, journals of several replicas have a record of a task only if each of them ran it.
+    fn count_run_twice(&mut self, number: usize) {
+        let Some(claimants) = &self.directories[number].claimants else { return };
+        let twice = self.own_tasks(number).map_or(0, |tasks| tasks.contested.len() as u64);
+        self.proof.problems.extend(claimants.trouble.clone());
+        *self.proof.run_twice.get_or_insert(0) += twice;
     }
 
     /// What is known of a replica without reading its records.
@@ -251,14 +284,13 @@ impl MergeIndex {
                 let place = (part_number, record);
                 record += 1;
                 let Some(task) = &item.task else { return Ok(()) };
-                let (launch, started_at) = &task.age;
-                let age = (*launch, started_at.as_deref().map(str::to_owned));
-                let rank = (item.status == Status::Ok, age);
                 if let Some(best) =
                     tasks.get_mut(&*task.run).and_then(|tasks| tasks.contested.get_mut(&task.index))
-                    && best.as_ref().is_none_or(|best| best.rank <= rank)
                 {
-                    *best = Some(Winner { rank, place });
+                    let rank = RecordRank::of(item.status, task, directory);
+                    if best.as_ref().is_none_or(|best| best.rank <= rank) {
+                        *best = Some(Winner { rank, place });
+                    }
                 }
                 Ok(())
             })?;

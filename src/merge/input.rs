@@ -9,16 +9,19 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::exit_code::CannotGoOn;
 
+use crate::journal::event::ResultsWritten;
 use crate::journal::launches::{fingerprint, last_launches};
 use crate::journal::state::JournalState;
 use crate::journal::tail;
+use crate::journal::task_states::TaskNote;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
-use crate::model::counts::TaskState;
+use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::record::results;
+use crate::sharing::claimants::BlockClaimants;
 use crate::store::layout::{Layout, ResultsName};
 use crate::store::regular;
 use crate::threads::CpuPool;
@@ -33,6 +36,8 @@ pub struct MergeDirectory {
     pub(super) list: Option<InputList>,
     /// The shares of all replicas of the list.
     pub(super) shares: Vec<Share>,
+    /// Who had what, of a run that shares its work.
+    pub(super) claimants: Option<BlockClaimants>,
     pub(super) parts: Vec<MergeInput>,
     /// Replicas at work, as far as can be told at once.
     at_work: BTreeSet<u32>,
@@ -41,6 +46,8 @@ pub struct MergeDirectory {
     /// Whether there are journals, of whatever replica.
     pub(super) has_journals: bool,
 }
+
+static NOTHING: Share = Share::Range(0..0);
 
 /// Something to merge.
 #[derive(Debug)]
@@ -52,7 +59,7 @@ pub(super) struct MergeInput {
 
 #[derive(Debug)]
 pub(super) enum MergeInputKind {
-    /// A replica whose every task is ok, and whose results file is what its journal says.
+    /// A replica of whose tasks, as far as they were run, every one is ok, and whose results file is what its journal says.
     Verified { replica_id: u32, identity: FileIdentity, tasks: IndexRanges, without_result: u64 },
     /// A replica to be derived from its journals, as they were when they were read: it may be at work.
     Journals { replica_id: u32, state: Box<JournalState> },
@@ -98,13 +105,17 @@ impl MergeDirectory {
         let journals = fingerprint(&layout)?;
         let launches = last_launches(&layout)?;
         let at_work = at_work(&layout, &launches, times);
+        let claimants = list.as_ref().map(|list| BlockClaimants::read(&layout, list)).transpose()?.flatten();
         let has_journals = !launches.is_empty();
-        let mut directory = Self { layout, list, shares, parts: Vec::new(), at_work, journals, has_journals };
-        let begun = (1..).zip(&directory.shares);
-        let begun = begun.filter_map(|(number, share)| Some((number, *launches.get(&number)?, share)));
+        let parts = Vec::new();
+        let mut directory = Self { layout, list, shares, claimants, parts, at_work, journals, has_journals };
+        let begun = launches.iter().filter_map(|(id, last)| Some((*id, *last, directory.share(*id)?)));
         let mut parts = CpuPool::gather().map(begun.collect(), |(number, last, share)| {
             (ResultsName::Id(u64::from(number)), directory.part_of(number, last, share))
         });
+        if directory.claimants.is_some() {
+            forget_losses_known_elsewhere(&mut parts);
+        }
         // With journals, the file is either what they say or not to be believed.
         parts.iter().for_each(|(id, _)| _ = files.remove(id));
         parts.extend(
@@ -118,10 +129,8 @@ impl MergeDirectory {
     /// What a replica that has journals has to give.
     fn part_of(&self, replica_id: u32, last: u32, share: &Share) -> MergeInput {
         let layout = &self.layout;
-        let run = self.run().unwrap_or_default();
-        let count = self.list.as_ref().map_or(0, |list| list.header().count);
         let kind = || -> anyhow::Result<MergeInputKind> {
-            if let Some(verified) = verified(layout, run, replica_id, last, share, count)? {
+            if let Some(verified) = self.verified(replica_id, last, share)? {
                 return Ok(verified);
             }
             Ok(MergeInputKind::Journals { replica_id, state: Box::new(self.state(replica_id, share)?) })
@@ -142,14 +151,47 @@ impl MergeDirectory {
         JournalState::read(&self.layout, &list.header().run_ref(), replica_id, share.clone(), lives)
     }
 
+    /// The results file of a replica, if by its last words it holds all that its journals do, and it does.
+    fn verified(&self, replica_id: u32, last: u32, share: &Share) -> anyhow::Result<Option<MergeInputKind>> {
+        let layout = &self.layout;
+        let journal = layout.journal(replica_id, last);
+        let last_words = tail::last_words(&journal)?.filter(|words| self.run() == Some(&words.run));
+        let Some(promised) = last_words.and_then(|words| words.results) else { return Ok(None) };
+        let Some(tasks) = self.all_tasks(&promised, replica_id, share, &journal)? else { return Ok(None) };
+        let Ok(file) = regular::open(&layout.results(replica_id)) else { return Ok(None) };
+        let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
+        let is_current = results::matches_digest(layout, replica_id, &promised).unwrap_or(false);
+        let without_result = promised.without_result;
+        Ok(is_current.then_some(MergeInputKind::Verified { replica_id, identity, tasks, without_result }))
+    }
+
+    /// The tasks whose records a results file has, if the journals of its replica have no others: those of its share, or of
+    /// blocks that were never another one's.
+    fn all_tasks(
+        &self,
+        promised: &ResultsWritten,
+        replica_id: u32,
+        share: &Share,
+        journal: &Path,
+    ) -> anyhow::Result<Option<IndexRanges>> {
+        let count = self.list.as_ref().map_or(0, |list| list.header().count);
+        let Some(claimants) = &self.claimants else { return Ok(promised.if_all_of(share, count)) };
+        let is_all = |tasks: &&IndexRanges| claimants.are_only_of(replica_id, tasks);
+        let Some(tasks) = promised.tasks_within(count).filter(is_all) else { return Ok(None) };
+        let counts = tail::last_counts(journal, self.run().unwrap_or_default())?;
+        let are_all_ok = |counts: &TaskCounts| (counts.ok, counts.failed) == (tasks.count(), 0);
+        Ok(counts.filter(are_all_ok).map(|_| tasks.clone()))
+    }
+
     /// The run id, if it holds a run.
     pub(super) fn run(&self) -> Option<&str> {
         self.list.as_ref().map(|list| list.header().run.as_str())
     }
 
-    /// The part of the list of a replica.
+    /// The part of the list of a replica; nothing for one that was added to a run that shares its work.
     pub(super) fn share(&self, replica_id: u32) -> Option<&Share> {
-        self.shares.get(usize::try_from(replica_id).ok()?.checked_sub(1)?)
+        let own = self.shares.get(usize::try_from(replica_id).ok()?.checked_sub(1)?);
+        own.or_else(|| self.claimants.as_ref().map(|_| &NOTHING))
     }
 
     /// Ids below the largest one that have no results file.
@@ -164,6 +206,11 @@ impl MergeDirectory {
             .collect();
         let largest = ids.iter().copied().max().unwrap_or(0).min(MOST_REPLICAS);
         (1..largest).filter(|id| !ids.contains(id)).collect()
+    }
+
+    /// Whether any replica is at work, as far as can be told at once.
+    pub(super) fn has_any_at_work(&self) -> bool {
+        !self.at_work.is_empty()
     }
 
     /// Whether a replica is at work, as far as can be told at once.
@@ -198,26 +245,39 @@ fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBu
     Ok(files)
 }
 
-/// The results file of a replica, if its last word is that all its tasks are ok and that file holds them, and it does.
-fn verified(
-    layout: &Layout,
-    run: &str,
-    replica_id: u32,
-    last: u32,
-    share: &Share,
-    count: u64,
-) -> anyhow::Result<Option<MergeInputKind>> {
-    let last_words = tail::last_words(&layout.journal(replica_id, last))?.filter(|words| words.run == run);
-    let Some(promised) = last_words.and_then(|words| words.results) else { return Ok(None) };
-    let Some(tasks) = promised.if_all_of(share, count) else { return Ok(None) };
-    let Ok(file) = regular::open(&layout.results(replica_id)) else { return Ok(None) };
-    let Ok(identity) = FileIdentity::of(&file) else { return Ok(None) };
-    let is_current = results::matches_digest(layout, replica_id, &promised).unwrap_or(false);
-    let without_result = promised.without_result;
-    Ok(is_current.then_some(MergeInputKind::Verified { replica_id, identity, tasks, without_result }))
+/// A task may have died alone with launches of several replicas, or with one before another one recorded it: only the one that
+/// counts is left. Of several deaths it does not matter which.
+fn forget_losses_known_elsewhere(parts: &mut [(ResultsName, MergeInput)]) {
+    let is_unwritten = |note: TaskNote| note.state == TaskState::Lost && !note.has_record();
+    let states = || parts.iter().map(|(_, part)| part.state());
+    let lost = |state: &JournalState| -> Vec<u64> {
+        state.tasks.all().filter(|(_, note)| is_unwritten(*note)).map(|(index, _)| index).collect()
+    };
+    let lost: BTreeSet<u64> = states().flatten().flat_map(lost).collect();
+    let tells = |place: usize, index: u64| {
+        let note = states().nth(place).flatten().map(|state| state.tasks.get(index)).unwrap_or_default();
+        (note.has_record(), note.state == TaskState::Lost)
+    };
+    let best = |index: u64| (0..parts.len()).max_by_key(|place| tells(*place, index));
+    let best: BTreeMap<u64, Option<usize>> = lost.into_iter().map(|index| (index, best(index))).collect();
+    for (place, (_, part)) in parts.iter_mut().enumerate() {
+        let MergeInputKind::Journals { state, .. } = &mut part.kind else { continue };
+        let others = best.iter().filter(|(_, best)| **best != Some(place));
+        others.for_each(|(index, _)| state.tasks.forget_unwritten_loss(*index));
+    }
 }
 
 impl MergeInput {
+    /// What its journals tell, where those were read.
+    fn state(&self) -> Option<&JournalState> {
+        match &self.kind {
+            MergeInputKind::Journals { state, .. } => Some(state),
+            MergeInputKind::Verified { .. } | MergeInputKind::Unreadable { .. } | MergeInputKind::File => {
+                None
+            }
+        }
+    }
+
     /// The replica whose journals there are, with how many ok records it has.
     pub(super) fn ok(&self) -> Option<(u32, u64)> {
         match &self.kind {

@@ -1,7 +1,9 @@
 //! What is missing of the lists that were merged: files without a record, by replica, and replicas that left nothing.
 
+use std::collections::BTreeMap;
+
 use crate::merge::index::{MergeIndex, TaskRanks};
-use crate::merge::proof::{Heard, MissingReplica};
+use crate::merge::proof::{Heard, MissingPart, MissingReplica};
 use crate::units;
 
 /// So many missing files of a replica are named.
@@ -30,15 +32,45 @@ impl MergeIndex {
                     examples.push(units::path(entry.path));
                     Ok(())
                 })?;
-                let state = self.state_of(number, replica_id);
-                let results_dir = units::path(directory.layout.root());
-                found.push(MissingReplica { results_dir, replica_id, state, missing, examples });
+                found.push(MissingReplica {
+                    results_dir: units::path(directory.layout.root()),
+                    replica_id,
+                    state: self.state_of(number, replica_id),
+                    missing,
+                    examples,
+                    holders: self.holders(number, share.iter().filter(is_missing)),
+                    is_waited_for: self.is_waited_for(number, replica_id),
+                });
             }
             self.proof.counts.files += list.header().count - superseded;
             self.proof.missing += found.iter().map(|replica| replica.missing).sum::<u64>();
             self.proof.missing_replicas.extend(found);
         }
         Ok(())
+    }
+
+    /// Who has tasks without a record, in a run that shares its work.
+    fn holders(&self, number: usize, missing: impl Iterator<Item = u64>) -> Vec<MissingPart> {
+        let Some(claimants) = &self.directories[number].claimants else { return Vec::new() };
+        let mut parts: BTreeMap<Option<u32>, u64> = BTreeMap::new();
+        for index in missing {
+            *parts.entry(claimants.holder(index).map(|by| by.replica)).or_default() += 1;
+        }
+        let part = |(replica_id, missing): (Option<u32>, u64)| MissingPart {
+            replica_id,
+            state: replica_id.map(|id| self.state_of(number, id)),
+            missing,
+        };
+        parts.into_iter().map(part).collect()
+    }
+
+    /// Whether what is missing of a share will be run as things are: where work is shared, by whoever is at work.
+    fn is_waited_for(&self, number: usize, replica_id: u32) -> bool {
+        let directory = &self.directories[number];
+        match &directory.claimants {
+            Some(_) => directory.has_any_at_work(),
+            None => directory.is_at_work(replica_id),
+        }
     }
 
     fn state_of(&self, number: usize, replica_id: u32) -> Heard {

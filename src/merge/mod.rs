@@ -23,7 +23,7 @@ pub use earlier::{MergedDirectory, joined_before, left_out};
 pub use index::{MergeIndex, survey};
 pub use input::MergeDirectory;
 pub use output::{Format, partial_name};
-pub use proof::{Heard, MissingReplica, Proof};
+pub use proof::{MissingPart, MissingReplica, Proof};
 pub use resource_usage::ResourceUsage;
 pub use summary::MergeSummary;
 pub use targets::Targets;

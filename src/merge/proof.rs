@@ -22,6 +22,9 @@ pub struct Proof {
     pub foreign: u64,
     /// Records left out since another one of the same task is better or newer.
     pub repeated: u64,
+    /// Of runs that share their work, tasks that several replicas ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_twice: Option<u64>,
     /// Records left out since they are of another run than the list beside them.
     pub of_other_runs: u64,
     /// NaN and Infinity that became null in this merge.
@@ -56,6 +59,23 @@ pub struct MissingReplica {
     pub missing: u64,
     /// The first few of them.
     pub examples: Vec<String>,
+    /// In a run that shares its work, who has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<MissingPart>,
+    /// Whether somebody at work will run them.
+    #[serde(skip)]
+    pub is_waited_for: bool,
+}
+
+/// Files without a record that are in the same hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingPart {
+    /// The replica that claimed them last; `None` where nobody has, or nobody can tell who did.
+    pub replica_id: Option<u32>,
+    /// Whether anything is heard of it.
+    pub state: Option<Heard>,
+    /// How many.
+    pub missing: u64,
 }
 
 /// Whether anything is heard of a replica.

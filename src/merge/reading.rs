@@ -13,6 +13,7 @@ use crate::journal::task_states::TaskNote;
 use crate::json::{self, Element, Elements};
 use crate::merge::input::{FileIdentity, MergeDirectory, MergeInput, MergeInputKind};
 use crate::model::index_ranges::IndexRanges;
+use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Status;
 use crate::model::replica::Replica;
 use crate::record::item;
@@ -21,6 +22,9 @@ use crate::store::regular;
 
 /// Records of other programs may be nested deeper than ours.
 const FOREIGN_DEPTH: usize = 100_000;
+
+/// What is in a file that journals vouch for is newer than any copy of it.
+const NEWEST: LaunchId = LaunchId { replica: 0, launch: u32::MAX };
 
 /// Large reads for a file server, and few of them.
 const BUFFER: usize = 256 * 1024;
@@ -41,8 +45,10 @@ pub(super) struct MergeRecord<'a> {
 pub(super) struct RecordTask<'a> {
     pub(super) run: Cow<'a, str>,
     pub(super) index: u64,
-    /// Which launch made the record, and when: a later one is newer.
-    pub(super) age: (u32, Option<Cow<'a, str>>),
+    /// The launch that made the record.
+    pub(super) by: LaunchId,
+    /// When its last attempt began, where that may tell which of two records is newer.
+    pub(super) started_at: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +57,8 @@ struct TaskMeta<'a> {
     run: Cow<'a, str>,
     index: u64,
     status: Status,
+    #[serde(default)]
+    replica_id: u32,
     launch: u32,
     #[serde(borrow)]
     started_at: Option<Cow<'a, str>>,
@@ -184,7 +192,7 @@ impl MergeInput {
             take(&MergeRecord {
                 record,
                 status: Status::Ok,
-                task: Some(own_task(directory, index, u32::MAX)),
+                task: Some(own_task(directory, index, NEWEST)),
                 non_finite: 0,
             })?;
         }
@@ -247,7 +255,8 @@ impl MergeInput {
             let task = meta.map(|meta| RecordTask {
                 run: meta.run,
                 index: meta.index,
-                age: (meta.launch, meta.started_at),
+                by: LaunchId { replica: meta.replica_id, launch: meta.launch },
+                started_at: meta.started_at,
             });
             take(&MergeRecord { record: &record, status, task, non_finite: element.non_finite as u64 })?;
         }
@@ -264,8 +273,8 @@ fn one_line<'a>(element: &Element<'a>) -> Result<Cow<'a, [u8]>, json::JsonError>
 }
 
 /// The task of the one record that its replica gives of it, which a launch made.
-fn own_task(directory: &MergeDirectory, index: u64, launch: u32) -> RecordTask<'_> {
-    RecordTask { run: directory.run().unwrap_or_default().into(), index, age: (launch, None) }
+fn own_task(directory: &MergeDirectory, index: u64, by: LaunchId) -> RecordTask<'_> {
+    RecordTask { run: directory.run().unwrap_or_default().into(), index, by, started_at: None }
 }
 
 fn each_of_journals(
@@ -277,6 +286,7 @@ fn each_of_journals(
     let mut records = Records::new(directory.layout.clone());
     for (index, note) in state.tasks.all() {
         let Some(status) = note.state.status() else { continue };
+        let (replica, launch) = note.made_by();
         let record = match records.read(note)? {
             Some(record) => Cow::Borrowed(record),
             None => lost_record(directory, replica_id, index, u32::from(note.attempts), state)?.into(),
@@ -284,7 +294,7 @@ fn each_of_journals(
         take(&MergeRecord {
             record: &record,
             status,
-            task: Some(own_task(directory, index, note.made_by().1)),
+            task: Some(own_task(directory, index, LaunchId { replica, launch })),
             non_finite: 0,
         })?;
     }
@@ -305,7 +315,7 @@ fn lost_record(
         entry.path.clone_into(&mut path);
         Ok(())
     })?;
-    let replica = Replica::new(replica_id, list.header().replica_count)?;
+    let replica = Replica::of_run(replica_id, list.header().replica_count);
     let launch = state.launches.last().map_or(0, |launch| launch.number);
     Ok(item::lost(&list.header().run, replica, launch, index, &path, attempts))
 }

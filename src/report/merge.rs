@@ -1,6 +1,6 @@
 //! What `merge` says at its end.
 
-use crate::merge::{Heard, MissingReplica, Proof, ResourceUsage, Targets};
+use crate::merge::{MissingPart, MissingReplica, Proof, ResourceUsage, Targets};
 use crate::model::outcome::Cause;
 use crate::model::usage::UsageFigures;
 use crate::record::command_files::FileVersions;
@@ -133,11 +133,13 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
     let several =
         proof.missing_replicas.iter().any(|one| one.results_dir != proof.missing_replicas[0].results_dir);
     say_first(console, &proof.missing_replicas, "replicas", |replica| missing_line(replica, several));
-    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != Heard::Running).count();
-    let running = proof.missing_replicas.len() - idle;
+    let running = proof.missing_replicas.iter().filter(|replica| replica.is_waited_for).count();
+    let idle = proof.missing_replicas.len() - running;
     let mut advice = Vec::new();
     if running > 0 {
-        advice.push("Wait for those that are running.".to_owned());
+        let takes_over = proof.missing_replicas.iter().any(|replica| !replica.holders.is_empty());
+        let what_they_do = if takes_over { ": they run what is left" } else { "" };
+        advice.push(format!("Wait for those that are running{what_they_do}."));
     }
     if idle > 0 {
         advice.push(format!(
@@ -155,7 +157,7 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
 
 /// The directories of replicas that are not running, as a shell takes them.
 fn idle_in(proof: &Proof) -> Vec<String> {
-    let idle = proof.missing_replicas.iter().filter(|replica| replica.state != Heard::Running);
+    let idle = proof.missing_replicas.iter().filter(|replica| !replica.is_waited_for);
     let mut dirs: Vec<&str> = idle.map(|replica| replica.results_dir.as_str()).collect();
     dirs.dedup();
     dirs.into_iter().map(groups::quoted).collect()
@@ -171,13 +173,17 @@ fn say_without_result(console: &Console, proof: &Proof, dirs: &[String]) {
 }
 
 fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {
-    let mut line = format!(
-        "  replica {} {}: {} missing: {}",
-        replica.replica_id,
-        replica.state.words(),
-        units::count(replica.missing, "file"),
-        replica.examples.join(", ")
-    );
+    let missing = units::count(replica.missing, "file");
+    let mut line = if replica.holders.is_empty() {
+        format!("  replica {} {}: {missing} missing", replica.replica_id, replica.state.words())
+    } else {
+        let holders: Vec<String> = match replica.holders.as_slice() {
+            [only] => vec![holder(only)],
+            several => several.iter().map(|part| format!("{} {}", part.missing, holder(part))).collect(),
+        };
+        format!("  share of replica {}: {missing} missing ({})", replica.replica_id, holders.join(", "))
+    };
+    line.push_str(&format!(": {}", replica.examples.join(", ")));
     if replica.missing > replica.examples.len() as u64 {
         line.push_str(", ...");
     }
@@ -185,6 +191,13 @@ fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {
         line.push_str(&format!(" (in {})", replica.results_dir));
     }
     line
+}
+
+fn holder(part: &MissingPart) -> String {
+    match (part.replica_id, part.state) {
+        (Some(id), Some(state)) => format!("taken by replica {id}, which {}", state.words()),
+        _ => "not taken by any replica".to_owned(),
+    }
 }
 
 fn say_oddities(console: &Console, proof: &Proof) {
@@ -208,8 +221,15 @@ fn say_oddities(console: &Console, proof: &Proof) {
     }
     proof.command_files.iter().filter_map(FileVersions::change).for_each(|change| console.warn(&change));
     let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
-    if proof.repeated > 0 {
-        let records = units::count(proof.repeated, "record");
+    let run_twice = proof.run_twice.unwrap_or(0);
+    if run_twice > 0 {
+        note(&format!(
+            "{} run by two replicas, since the first one seemed dead; one record of each counts",
+            units::plural(run_twice, "file was", "files were")
+        ));
+    }
+    if proof.repeated > run_twice {
+        let records = units::count(proof.repeated - run_twice, "record");
         note(&format!("{records} left out: another record of the same file is ok or newer"));
     }
     if proof.proven && proof.foreign > 0 {

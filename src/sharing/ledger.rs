@@ -210,6 +210,15 @@ impl<'a> BlockLedger<'a> {
         self.seen.values().flat_map(BTreeMap::values).filter_map(|claim| claim.by).collect()
     }
 
+    /// Every claim that was seen, by block and generation, with who made it; `None` as long as nobody can tell.
+    pub fn claims(&self) -> impl Iterator<Item = (ClaimName, Option<LaunchId>)> {
+        let of_block = |(block, generations): (&'_ BlockId, &'_ BTreeMap<u32, SeenClaim>)| {
+            let name = |generation: u32| ClaimName { block: *block, generation };
+            generations.iter().map(|(generation, claim)| (name(*generation), claim.by)).collect::<Vec<_>>()
+        };
+        self.seen.iter().flat_map(of_block)
+    }
+
     /// The standing claims of each launch.
     pub fn by_launch(&self) -> BTreeMap<LaunchId, Vec<ClaimName>> {
         let mut launches: BTreeMap<LaunchId, Vec<ClaimName>> = BTreeMap::new();

@@ -154,9 +154,7 @@ impl WatchedJournal {
     }
 
     fn takeover_after(&self) -> Duration {
-        let told = self.begun.as_ref().and_then(|begun| begun.takeover_after_s);
-        let told = told.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        told.filter(|time| !time.is_zero()).unwrap_or(TAKEOVER_AFTER)
+        self.begun.as_ref().and_then(|begun| begun.takeover_after()).unwrap_or(TAKEOVER_AFTER)
     }
 
     /// A lock is held on as long as its process, or, where that was killed while it started a task, until the new process

@@ -1,0 +1,103 @@
+//! Who had which block, by the claims alone: where a record of a task can be, which of several counts, and which replicas have
+//! something to do with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::blocks::{BlockId, Blocks};
+use crate::model::index_ranges::IndexRanges;
+use crate::model::launch_id::LaunchId;
+use crate::model::provenance::Process;
+use crate::record::inputs::InputList;
+use crate::sharing::ledger::BlockLedger;
+use crate::store::layout::Layout;
+
+/// The claims of a run that shares its work, as they were when they were read.
+#[derive(Debug)]
+pub struct BlockClaimants {
+    blocks: Blocks,
+    /// For each block that is claimed, by whom, by generation; `None` where nobody can tell.
+    claims: BTreeMap<BlockId, BTreeMap<u32, Option<LaunchId>>>,
+    /// Replicas that had a block that another one had too.
+    entangled: BTreeSet<u32>,
+    /// Whether all claims could be read.
+    is_whole: bool,
+    /// Why they could not be listed.
+    pub trouble: Option<String>,
+}
+
+impl BlockClaimants {
+    /// Those of the run in a results directory; `None` where its replicas keep to their shares. Claims that can't be read leave
+    /// the journals, which have all that counts.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub fn read(layout: &Layout, list: &InputList) -> anyhow::Result<Option<Self>> {
+        if !list.has_balance() {
+            return Ok(None);
+        }
+        let run = &list.header().run;
+        let blocks = list.blocks()?;
+        let mut ledger = BlockLedger::new(layout, run, &blocks, Process::current(None));
+        let cannot = |error| format!("can't read the claims in {}: {error}", layout.claims_of(run).display());
+        let trouble = ledger.refresh_claims().err().map(cannot);
+        let mut claims: BTreeMap<BlockId, BTreeMap<u32, Option<LaunchId>>> = BTreeMap::new();
+        for (claim, by) in ledger.claims() {
+            claims.entry(claim.block).or_default().insert(claim.generation, by);
+        }
+        let is_whole = trouble.is_none() && claims.values().flat_map(BTreeMap::values).all(Option::is_some);
+        let entangled =
+            claims.values().map(replicas).filter(|of_block| of_block.len() > 1).flatten().collect();
+        Ok(Some(Self { blocks, claims, entangled, is_whole, trouble }))
+    }
+
+    /// How the shares are cut.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// Whether journals of no other replica than this one can have records of these tasks, and those of this one have no others
+    /// that another one has, too: it has their blocks, and never had one that another one had.
+    pub fn are_only_of(&self, replica: u32, tasks: &IndexRanges) -> bool {
+        let is_own = |index| self.holder(index).is_some_and(|by| by.replica == replica);
+        self.is_whole && !self.entangled.contains(&replica) && tasks.iter().all(is_own)
+    }
+
+    /// The launch that has the block that a task is in; `None` where nobody has, or nobody can tell.
+    pub fn holder(&self, index: u64) -> Option<LaunchId> {
+        *self.claims_to(index)?.last_key_value()?.1
+    }
+
+    /// By which of the claims to its task's block a launch had that; `None` where it made none.
+    pub fn generation(&self, index: u64, by: LaunchId) -> Option<u32> {
+        let claims = self.claims_to(index)?;
+        claims.iter().rev().find(|(_, other)| **other == Some(by)).map(|(generation, _)| *generation)
+    }
+
+    /// The replicas that had the block that a task is in, the first one first; `None` where claims are missing, so that any
+    /// replica may have had it.
+    pub fn replicas_of(&self, index: u64) -> Option<Vec<u32>> {
+        let mut in_order: Vec<u32> = Vec::new();
+        for by in self.claims_to(index).filter(|_| self.is_whole)?.values().flatten() {
+            if !in_order.contains(&by.replica) {
+                in_order.push(by.replica);
+            }
+        }
+        Some(in_order)
+    }
+
+    /// By whom the block that a task is in was taken over, and from whom, if `by` is not the first replica that had it.
+    pub fn taken_over_from(&self, index: u64, by: u32) -> Option<u32> {
+        let claims = self.claims_to(index)?.values().flatten();
+        let before = claims.map(|by| by.replica).take_while(|replica| *replica != by);
+        before.last()
+    }
+
+    fn claims_to(&self, index: u64) -> Option<&BTreeMap<u32, Option<LaunchId>>> {
+        self.claims.get(&self.blocks.block_of(index)?)
+    }
+}
+
+/// The replicas that claimed a block.
+fn replicas(claims: &BTreeMap<u32, Option<LaunchId>>) -> BTreeSet<u32> {
+    claims.values().flatten().map(|by| by.replica).collect()
+}
