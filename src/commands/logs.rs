@@ -18,11 +18,13 @@ use crate::journal::state::JournalState;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
 use crate::model::counts::TaskState;
+use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Status;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::record::logs::{KeptOutput, OutputStream};
 use crate::report::logs::{self as report, ShownAttempt};
+use crate::sharing::claimants::BlockClaimants;
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::terminal::console::{Console, Verbosity};
@@ -91,7 +93,33 @@ struct LoggedRun<'a> {
     list: InputList,
     /// Of all replicas.
     shares: Vec<Share>,
+    /// Who had what, where replicas share their work.
+    claimants: Option<BlockClaimants>,
     prober: Prober,
+}
+
+/// What all journals of a replica say.
+struct LoggedReplica {
+    id: u32,
+    state: JournalState,
+    /// Those that are wanted, oldest first.
+    attempts: Vec<PastAttempt>,
+}
+
+impl LoggedReplica {
+    fn standing(&self, index: u64) -> TaskState {
+        self.state.tasks.get(index).state
+    }
+
+    fn has_failed(&self, index: u64) -> bool {
+        self.standing(index).status() == Some(Status::Failed)
+    }
+
+    /// Whether a task died alone with a container of this replica, and nobody has written a record of that here.
+    fn has_lost(&self, index: u64) -> bool {
+        let note = self.state.tasks.get(index);
+        note.state == TaskState::Lost && !note.has_record()
+    }
 }
 
 impl<'a> LoggedRun<'a> {
@@ -103,36 +131,42 @@ impl<'a> LoggedRun<'a> {
             );
         };
         let shares = list.shares()?;
+        let claimants = BlockClaimants::read(layout, &list)?;
         let prober = Prober::new(layout, times);
-        Ok(Self { layout, list, shares, prober })
+        Ok(Self { layout, list, shares, claimants, prober })
     }
 
-    /// What all journals of a replica say, with those attempts, oldest first, that are `wanted`.
-    fn history(
-        &self,
-        replica: u32,
-        share: &Share,
-        wanted: impl Fn(&AttemptEnded) -> bool,
-    ) -> anyhow::Result<(JournalState, Vec<PastAttempt>)> {
-        let last = launches_of(self.layout, replica)?.pop();
-        let journal = last.map(|last| self.layout.journal(replica, last));
+    /// The share of a replica; nothing for one that was added to a run that shares its work.
+    fn share(&self, replica: u32) -> Option<Share> {
+        let own = (replica as usize).checked_sub(1).and_then(|at| self.shares.get(at)).cloned();
+        own.or_else(|| self.claimants.as_ref().map(|_| Share::Range(0..0)))
+    }
+
+    /// The replicas that may have run a task, in the order in which they had it.
+    fn replicas_of(&self, index: u64) -> anyhow::Result<Vec<u32>> {
+        let owner = (1..).zip(&self.shares).find(|(_, share)| share.position_of(index).is_some());
+        let (owner, _) = owner.with_context(|| format!("no replica has task {index}"))?;
+        let Some(claimants) = &self.claimants else { return Ok(vec![owner]) };
+        let all = || last_launches(self.layout).map(|launches| launches.into_keys().collect());
+        let replicas: Vec<u32> = claimants.replicas_of(index).map_or_else(all, Ok)?;
+        Ok(if replicas.is_empty() { vec![owner] } else { replicas })
+    }
+
+    /// What all journals of a replica say, with those attempts that are `wanted`.
+    fn history(&self, id: u32, wanted: impl Fn(&AttemptEnded) -> bool) -> anyhow::Result<LoggedReplica> {
+        let last = launches_of(self.layout, id)?.pop();
+        let journal = last.map(|last| self.layout.journal(id, last));
         let lives = journal.is_some_and(|journal| self.prober.is_running(&journal));
+        let share = self.share(id).with_context(|| format!("replica {id} has no share"))?;
         let mut attempts = Vec::new();
         let run = self.list.header().run_ref();
-        let state = JournalState::read_with(
-            self.layout,
-            &run,
-            replica,
-            share.clone(),
-            lives,
-            &mut |launch, _, over| {
-                // One with words of a later version is no attempt that can be shown.
-                let ended = over.ended.filter(|ended| ended.status.is_some() && wanted(ended));
-                attempts
-                    .extend(ended.map(|ended| PastAttempt { launch: launch.number, ended: ended.clone() }));
-            },
-        )?;
-        Ok((state, attempts))
+        let state = JournalState::read_with(self.layout, &run, id, share, lives, &mut |launch, _, over| {
+            // One with words of a later version is no attempt that can be shown.
+            let ended = over.ended.filter(|ended| ended.status.is_some() && wanted(ended));
+            let by = LaunchId { replica: id, launch: launch.number };
+            attempts.extend(ended.map(|ended| PastAttempt { by, ended: ended.clone() }));
+        })?;
+        Ok(LoggedReplica { id, state, attempts })
     }
 
     fn task(
@@ -143,22 +177,29 @@ impl<'a> LoggedRun<'a> {
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let (index, path) = self.find(task, environment)?;
-        let shares = (1..).zip(&self.shares);
-        let (replica, share) = shares
-            .into_iter()
-            .find(|(_, share)| share.position_of(index).is_some())
-            .with_context(|| format!("no replica has task {index}"))?;
-        let (state, attempts) = self.history(replica, share, |ended| ended.index == index)?;
+        let histories = self.replicas_of(index)?.into_iter();
+        let histories = histories.map(|replica| self.history(replica, |ended| ended.index == index));
+        let replicas = histories.collect::<anyhow::Result<Vec<_>>>()?;
         if let Some(stream) = only {
-            return self.newest(replica, &attempts, stream, &path, out);
+            let attempts: Vec<_> = replicas.into_iter().flat_map(|replica| replica.attempts).collect();
+            return self.newest(&attempts, stream, &path, out);
         }
-        let told = |attempt| ShownAttempt { index, path: &path, replica, attempt };
-        for attempt in &attempts {
-            self.show(&told(attempt), out)?;
+        // Who writes the record of a loss need not be the one that died.
+        let is_told = replicas.iter().any(|replica| replica.has_lost(index));
+        let is_lost = |replica: &LoggedReplica| {
+            replica.has_lost(index) || (!is_told && replica.standing(index) == TaskState::Lost)
+        };
+        for replica in &replicas {
+            for attempt in &replica.attempts {
+                self.show(&ShownAttempt { index, path: &path, attempt }, out)?;
+            }
+            if is_lost(replica) {
+                report::no_attempt(index, &path, replica.id, TaskState::Lost, out)?;
+            }
         }
-        let known = state.tasks.get(index).state;
-        if attempts.is_empty() || known == TaskState::Lost {
-            report::no_attempt(index, &path, replica, known, out)?;
+        let is_shown = |replica: &LoggedReplica| !replica.attempts.is_empty() || is_lost(replica);
+        if let Some(last) = replicas.last().filter(|_| !replicas.iter().any(is_shown)) {
+            report::no_attempt(index, &path, last.id, last.standing(index), out)?;
         }
         Ok(())
     }
@@ -199,48 +240,67 @@ impl<'a> LoggedRun<'a> {
     }
 
     fn failed(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        for replica in last_launches(self.layout)?.into_keys() {
-            let Some(share) = (replica as usize).checked_sub(1).and_then(|at| self.shares.get(at)) else {
-                continue;
+        let replicas = last_launches(self.layout)?.into_keys().filter(|id| self.share(*id).is_some());
+        let histories = replicas.map(|id| self.history(id, |ended| ended.status == Some(Status::Failed)));
+        if self.claimants.is_none() {
+            return histories
+                .into_iter()
+                .try_for_each(|replica| self.show_failures(&replica?, &|_| false, out));
+        }
+        let replicas = histories.collect::<anyhow::Result<Vec<_>>>()?;
+        let is_ok = |index| replicas.iter().any(|replica| replica.standing(index) == TaskState::Ok);
+        let is_lost = |index| replicas.iter().any(|replica| replica.has_lost(index));
+        for replica in &replicas {
+            // Who writes the record of a loss need not be the one that died.
+            let is_elsewhere = |index| {
+                let is_record = replica.standing(index) == TaskState::Lost && !replica.has_lost(index);
+                is_ok(index) || (is_record && is_lost(index))
             };
-            let (state, mut attempts) =
-                self.history(replica, share, |ended| ended.status == Some(Status::Failed))?;
-            let has_failed = |index: u64| state.tasks.get(index).state.status() == Some(Status::Failed);
-            attempts.retain(|attempt| has_failed(attempt.ended.index));
-            attempts.sort_by_key(|attempt| attempt.ended.index);
-            let failed = state.tasks.all().map(|(index, _)| index).filter(|index| has_failed(*index));
-            let mut rest = attempts.as_slice();
-            self.list.read(failed, |index, entry| {
-                let own = rest.iter().take_while(|attempt| attempt.ended.index == index).count();
-                let (own, others) = rest.split_at(own);
-                rest = others;
-                own.iter().try_for_each(|attempt| {
-                    self.show(&ShownAttempt { index, path: entry.path, replica, attempt }, out)
-                })?;
-                let is_lost = state.tasks.get(index).state == TaskState::Lost;
-                if own.is_empty() || is_lost {
-                    report::no_attempt(index, entry.path, replica, TaskState::Lost, out)?;
-                }
-                Ok(())
-            })?;
+            self.show_failures(replica, &is_elsewhere, out)?;
         }
         Ok(())
     }
 
-    fn output(&self, replica: u32, attempt: &PastAttempt) -> anyhow::Result<Option<KeptOutput>> {
+    /// Shows what failed in a replica, but for what is told of another one.
+    fn show_failures(
+        &self,
+        replica: &LoggedReplica,
+        is_elsewhere: &dyn Fn(u64) -> bool,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let LoggedReplica { id, state, attempts } = replica;
+        let is_shown = |index: u64| replica.has_failed(index) && !is_elsewhere(index);
+        let mut attempts: Vec<&PastAttempt> =
+            attempts.iter().filter(|attempt| is_shown(attempt.ended.index)).collect();
+        attempts.sort_by_key(|attempt| attempt.ended.index);
+        let failed = state.tasks.all().map(|(index, _)| index).filter(|index| is_shown(*index));
+        let mut rest = attempts.as_slice();
+        self.list.read(failed, |index, entry| {
+            let own = rest.iter().take_while(|attempt| attempt.ended.index == index).count();
+            let (own, others) = rest.split_at(own);
+            rest = others;
+            own.iter()
+                .try_for_each(|attempt| self.show(&ShownAttempt { index, path: entry.path, attempt }, out))?;
+            if own.is_empty() || replica.standing(index) == TaskState::Lost {
+                report::no_attempt(index, entry.path, *id, TaskState::Lost, out)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn output(&self, attempt: &PastAttempt) -> anyhow::Result<Option<KeptOutput>> {
         let Some(span) = &attempt.ended.log else { return Ok(None) };
         // By the name that we give, not by the one that the journal says: that may have been edited.
-        let path = self.layout.log(replica, attempt.launch);
+        let path = self.layout.log(attempt.by.replica, attempt.by.launch);
         KeptOutput::open(&path, span, attempt.ended.index, attempt.ended.attempt).map(Some)
     }
 
     fn show(&self, told: &ShownAttempt<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-        report::attempt(told, self.output(told.replica, told.attempt)?, out)
+        report::attempt(told, self.output(told.attempt)?, out)
     }
 
     fn newest(
         &self,
-        replica: u32,
         attempts: &[PastAttempt],
         stream: OutputStream,
         path: &OsStr,
@@ -248,7 +308,7 @@ impl<'a> LoggedRun<'a> {
     ) -> anyhow::Result<()> {
         let kept = attempts.iter().rposition(|attempt| attempt.ended.log.is_some());
         let newest = kept.map(|place| &attempts[place]);
-        let output = newest.map(|attempt| self.output(replica, attempt)).transpose()?.flatten();
+        let output = newest.map(|attempt| self.output(attempt)).transpose()?.flatten();
         let (Some(newest), Some(mut output)) = (newest, output) else {
             let why =
                 attempts.last().map_or("it has not ended yet", |last| report::not_kept(last.ended.status));

@@ -8,6 +8,7 @@ use crate::journal::event::{
 use crate::journal::line::{JournalLine, WrittenTime};
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
+use crate::model::launch_id::LaunchId;
 use crate::model::quarantine::share_of_memory;
 
 /// An attempt that has begun and not ended.
@@ -24,8 +25,8 @@ pub struct RunningAttempt {
 /// An attempt that ended, with the launch that made it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastAttempt {
-    /// From 1.
-    pub launch: u32,
+    /// Which launch.
+    pub by: LaunchId,
     /// How it ended.
     pub ended: AttemptEnded,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::journal::event::AttemptEnded;
 use crate::journal::launch_state::PastAttempt;
 use crate::model::counts::TaskState;
+use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Status;
 use crate::record::logs::{KeptOutput, OutputStream};
 use crate::units;
@@ -19,8 +20,6 @@ pub struct ShownAttempt<'a> {
     pub index: u64,
     /// Its entry.
     pub path: &'a OsStr,
-    /// The replica that made it.
-    pub replica: u32,
     /// It.
     pub attempt: &'a PastAttempt,
 }
@@ -34,14 +33,13 @@ pub fn attempt(
     output: Option<KeptOutput>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let PastAttempt { launch, ended } = told.attempt;
+    let PastAttempt { by: LaunchId { replica, launch }, ended } = told.attempt;
     writeln!(
         out,
-        "==> {} (index {}): attempt {}, replica {}, launch {launch}: {} after {}",
+        "==> {} (index {}): attempt {}, replica {replica}, launch {launch}: {} after {}",
         units::path(told.path),
         told.index,
         ended.attempt,
-        told.replica,
         how(ended),
         units::duration(Duration::try_from_secs_f64(ended.duration_s).unwrap_or_default())
     )?;
@@ -142,13 +140,20 @@ pub fn nobody(task: &OsStr, root: &Path, count: u64, begin_so: &[(u64, OsString)
 
 /// Says that the output shown is not of the last attempt.
 pub fn is_older(shown: &PastAttempt, last: &PastAttempt) -> String {
+    let which = |attempt: &PastAttempt| {
+        let PastAttempt { by: LaunchId { replica, launch }, ended } = attempt;
+        let of_replica = if shown.by.replica == last.by.replica {
+            String::new()
+        } else {
+            format!(" of replica {replica}")
+        };
+        format!("attempt {}, launch {launch}{of_replica}", ended.attempt)
+    };
     format!(
-        "this is of attempt {}, launch {} ({}); attempt {}, launch {} came later ({}), and no output of it is kept: {}",
-        shown.ended.attempt,
-        shown.launch,
+        "this is of {} ({}); {} came later ({}), and no output of it is kept: {}",
+        which(shown),
         how(&shown.ended),
-        last.ended.attempt,
-        last.launch,
+        which(last),
         how(&last.ended),
         not_kept(last.ended.status)
     )

@@ -73,8 +73,7 @@ impl BlockClaimants {
         claims.iter().rev().find(|(_, other)| **other == Some(by)).map(|(generation, _)| *generation)
     }
 
-    /// The replicas that had the block that a task is in, the first one first; `None` where claims are missing, so that any
-    /// replica may have had it.
+    /// The replicas that had the block that a task is in, the first one first; `None` where nobody is known to have had it.
     pub fn replicas_of(&self, index: u64) -> Option<Vec<u32>> {
         let mut in_order: Vec<u32> = Vec::new();
         for by in self.claims_to(index).filter(|_| self.is_whole)?.values().flatten() {
@@ -85,11 +84,11 @@ impl BlockClaimants {
         Some(in_order)
     }
 
-    /// By whom the block that a task is in was taken over, and from whom, if `by` is not the first replica that had it.
+    /// From whom a replica took over the block that a task is in; `None` where it was the first that had it, or never had it.
     pub fn taken_over_from(&self, index: u64, by: u32) -> Option<u32> {
-        let claims = self.claims_to(index)?.values().flatten();
-        let before = claims.map(|by| by.replica).take_while(|replica| *replica != by);
-        before.last()
+        let claims: Vec<u32> = self.claims_to(index)?.values().flatten().map(|by| by.replica).collect();
+        let place = claims.iter().position(|replica| *replica == by)?;
+        place.checked_sub(1).map(|before| claims[before])
     }
 
     fn claims_to(&self, index: u64) -> Option<&BTreeMap<u32, Option<LaunchId>>> {
