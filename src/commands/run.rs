@@ -18,7 +18,7 @@ use crate::launch::{
 };
 use crate::listing::{self, ListingObserver};
 use crate::liveness::run_lock::LockObserver;
-use crate::liveness::takeover::TakeoverObserver;
+use crate::liveness::takeover::{AlreadyRunning, TakeoverObserver};
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::Process;
 use crate::model::usage::UsageJson;
@@ -154,7 +154,16 @@ fn live(
             launcher.say_nothing_to_do(&share, &standing, &command_files);
             launcher.close(standing, None, None, begun)
         }
-        left => launcher.launch(share, left, &me, command_files, &listener, begun)?,
+        left => match launcher.launch(share, left, &me, command_files, &listener, begun) {
+            Err(error) => match error.downcast_ref::<AlreadyRunning>() {
+                Some(running) if running.by_another && sharing.is_some() => {
+                    launcher.say_finished_by_another(running);
+                    return Ok(ExitCode::Ok);
+                }
+                _ => return Err(error),
+            },
+            Ok(launched) => launched,
+        },
     };
     // What a newer launch took over is that one's to finish.
     if config.merge && ended.summary.is_some() {

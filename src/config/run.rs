@@ -58,6 +58,8 @@ pub struct RunConfig {
     pub results_dir: PathBuf,
     /// Who this is.
     pub identity: ReplicaIdentity,
+    /// Whether this container acts as another one, and finishes what that left.
+    pub acts_as_another: bool,
     /// How the list is shared out.
     pub strategy: Strategy,
     /// Whether replicas go on with what others have not begun, in a run that this launch begins.
@@ -158,6 +160,7 @@ impl RunConfig {
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
             balance: is_balanced(args.share.balance, args.share.strategy, identity.replica.count()),
             identity,
+            acts_as_another: false,
             asked_balance: args.share.balance,
             takeover_after: args.share.takeover_after,
             strategy: args.share.strategy,
@@ -248,6 +251,7 @@ impl RunConfig {
         let config = self.clone();
         Self {
             identity: ReplicaIdentity { replica, is_given: true },
+            acts_as_another: true,
             environment: config.environment.of_replica(replica, &config.settings.env),
             deadline: config.deadline.map(|deadline| deadline.saturating_sub(elapsed)),
             ..config

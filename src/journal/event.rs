@@ -144,6 +144,9 @@ pub struct LaunchBegun {
     pub command_files: Vec<NamedFile>,
     /// Entries of the share.
     pub share: u64,
+    /// Whether another container acts as this replica, and finishes what that left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_another: bool,
     /// For how long its journal must not have grown for others to take it for dead and its blocks over, seconds. `None` where
     /// nobody else takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]

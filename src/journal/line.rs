@@ -209,6 +209,7 @@ mod tests {
                 command_files: Vec::new(),
                 share: 10,
                 takeover_after_s: Some(1.5),
+                by_another: false,
             })),
             Event::Start(AttemptBegun { index: 1, attempt: 2, slot: 3, alone: true }),
             Event::NotStarted(TaskNamed { index: 1 }),

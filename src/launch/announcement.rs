@@ -7,6 +7,7 @@ use crate::journal::state::JournalState;
 use crate::launch::balance::Inheritance;
 use crate::launch::concurrency_cap::ConcurrencyCap;
 use crate::launch::{Launcher, Pending};
+use crate::liveness::takeover::AlreadyRunning;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::NamedFile;
 use crate::model::shares::Share;
@@ -52,6 +53,14 @@ impl Launcher<'_> {
                 }
             }
         }
+    }
+
+    /// Tells who finishes what this replica left.
+    pub fn say_finished_by_another(&self, running: &AlreadyRunning) {
+        let AlreadyRunning { launch, who, .. } = running;
+        let replica = self.config.identity.replica;
+        let text = format!("{replica}: another container is finishing it, as launch {launch}: {who}");
+        self.console.say(Verbosity::Normal, Tone::Plain, &text);
     }
 
     fn first_line(&self, launch: u32, share: &Share) -> String {

@@ -289,6 +289,7 @@ impl<'l> Launcher<'l> {
             command_files,
             share: share.len(),
             takeover_after_s: self.sharing.map(|_| self.config.takeover_after.as_secs_f64()),
+            by_another: self.config.acts_as_another,
         }
     }
 

@@ -105,6 +105,7 @@ mod tests {
             command_files: Vec::new(),
             share: 20,
             takeover_after_s: None,
+            by_another: false,
         }));
         launch.heartbeat =
             in_use.map(|in_use| LaunchProgress { memory_bytes: Some(in_use), ..LaunchProgress::default() });

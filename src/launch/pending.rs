@@ -127,6 +127,7 @@ mod tests {
             command_files: Vec::new(),
             share: 0,
             takeover_after_s: None,
+            by_another: false,
         })));
         journal.add(&Event::Alive(LaunchProgress { memory_bytes: Some(10), ..LaunchProgress::default() }));
         for (index, status) in [(10, Status::Ok), (20, Status::Failed)] {

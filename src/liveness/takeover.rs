@@ -28,6 +28,8 @@ pub struct AlreadyRunning {
     pub launch: u32,
     /// Where that runs.
     pub who: String,
+    /// Whether another container acts as the replica there.
+    pub by_another: bool,
 }
 
 /// The launch was given up because this process was told to stop.
@@ -110,7 +112,8 @@ fn make_sure_it_ended(
 ) -> anyhow::Result<()> {
     let path = layout.journal(replica.id(), launch);
     let alive = |who| {
-        let running = anyhow::Error::from(AlreadyRunning { launch, who });
+        let by_another = tail::begun(&path).ok().flatten().is_some_and(|begun| begun.by_another);
+        let running = anyhow::Error::from(AlreadyRunning { launch, who, by_another });
         Err(running.context(CannotGoOn(format!("{replica} is running already"))))
     };
     let mut probed = probe(&path, me)?;
@@ -231,6 +234,7 @@ mod tests {
             command_files: Vec::new(),
             share: 1,
             takeover_after_s: None,
+            by_another: false,
         }
     }
 

@@ -21,7 +21,6 @@ use crate::model::launch_id::LaunchId;
 use crate::sharing::claims::storage::{ClaimStorage, FileServer};
 use crate::store::layout::Layout;
 
-#[allow(unused_imports, reason = "nobody claims yet")]
 pub use crate::sharing::claims::claimant::{Claimant, Claimed, RunMovedAway};
 
 /// Far longer than any claim of ours.

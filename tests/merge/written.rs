@@ -98,6 +98,7 @@ impl WrittenRun {
             command_files: Vec::new(),
             share: self.share(replica_id).len(),
             takeover_after_s: None,
+            by_another: false,
         })));
         WrittenLaunch { run: self, journal, replica_id, launch }
     }

@@ -81,6 +81,7 @@ impl<'a> Balancer<'a> {
             broken_since: BTreeMap::new(),
             heirs_of: BTreeSet::new(),
             told_trouble: None,
+            doubtful: Vec::new(),
             leaving: None,
         };
         Self { ownership, feeder: Mutex::new(feeder) }
@@ -172,6 +173,8 @@ pub(super) struct Feeder<'a> {
     /// Replicas that this launch took blocks over from.
     pub(super) heirs_of: BTreeSet<u32>,
     told_trouble: Option<Instant>,
+    /// Claims of which the storage did not tell whether they are this launch's.
+    pub(super) doubtful: Vec<ClaimName>,
     pub(super) leaving: Option<Leaving>,
 }
 
@@ -189,7 +192,7 @@ impl Feeder<'_> {
         if self.reach == Reach::Results || self.launcher.stop.drain_signal().is_some() {
             return Ok(Step::Leave(Leaving::OutOfReach));
         }
-        if self.take()? {
+        if self.settle_doubts()? || self.take()? {
             self.idle = None;
             return Ok(Step::Fed);
         }
@@ -272,11 +275,17 @@ impl Feeder<'_> {
                 self.ledger.note(claim);
                 return Ok(true);
             }
-            Ok(Claimed::Others(_)) => self.ledger.note(claim),
+            Ok(Claimed::Others(_)) => {
+                self.ledger.note(claim);
+                self.recorder.not_claimed(claim);
+            }
             Err(error) if error.is::<RunMovedAway>() => return Err(error),
-            Err(error) => _ = self.note_trouble(&error),
+            // It stays announced until somebody can tell who has it.
+            Err(error) => {
+                self.doubtful.push(claim);
+                self.note_trouble(&error);
+            }
         }
-        self.recorder.not_claimed(claim);
         Ok(false)
     }
 

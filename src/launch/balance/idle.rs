@@ -43,8 +43,6 @@ pub(super) struct IdleTime {
 struct Account {
     /// Claims of launches that are dead, or that nobody can read, with tasks left as far as is known.
     left: Vec<(Option<LaunchId>, ClaimName)>,
-    /// Claims of this launch that it did not know of: the storage gave an error, and made them all the same.
-    unknown: Vec<ClaimName>,
     /// Whether every block is ended.
     is_complete: bool,
     /// Whether what is left is out of this launch's reach.
@@ -97,7 +95,7 @@ impl Feeder<'_> {
         if self.see_to_legacies()? {
             return Ok(Step::Fed);
         }
-        if !self.legacies.is_empty() {
+        if !self.legacies.is_empty() || !self.doubtful.is_empty() {
             return Ok(idle.pause(self.longest_pause()));
         }
         if !self.reach.has_others() || self.is_sick {
@@ -166,11 +164,6 @@ impl Feeder<'_> {
             let stays = self.must_wait_for_others()? && !self.has_waited_long(idle);
             return Ok(if stays { idle.pause_again() } else { Step::Leave(Leaving::AllRecorded) });
         }
-        for claim in account.unknown {
-            if self.adopt(claim)? {
-                return Ok(Step::Fed);
-            }
-        }
         for (by, claim) in account.left {
             let taken = match by {
                 Some(by) => self.take_over(by, &[claim])?,
@@ -196,8 +189,7 @@ impl Feeder<'_> {
     fn account(&mut self) -> anyhow::Result<Account> {
         self.ledger.refresh()?;
         let all: Vec<(BlockId, BlockStanding)> = self.ledger.standings().collect();
-        let mut account =
-            Account { left: Vec::new(), unknown: Vec::new(), is_complete: true, is_out_of_reach: true };
+        let mut account = Account { left: Vec::new(), is_complete: true, is_out_of_reach: true };
         for (block, standing) in all {
             let (claim, by) = match standing {
                 BlockStanding::Ended { .. } => continue,
@@ -219,9 +211,7 @@ impl Feeder<'_> {
                 continue;
             }
             account.is_out_of_reach = false;
-            if by == Some(self.me) && !self.recorder.has_claim(claim) {
-                account.unknown.push(claim);
-            } else if self.has_lost_its_owner(claim, by) {
+            if self.has_lost_its_owner(claim, by) {
                 account.left.push((by, claim));
             }
         }

@@ -16,6 +16,7 @@ use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Rerun;
 use crate::run::queue::TasksByStage;
 use crate::run::recorder::HeldBy;
+use crate::sharing::claims::ClaimRead;
 use crate::sharing::peers::PeerState;
 use crate::terminal::console::Tone;
 use crate::units;
@@ -135,8 +136,29 @@ impl Feeder<'_> {
         Ok(due)
     }
 
+    /// Finds out who has what this launch may have claimed. Gives whether there is something to run.
+    pub(super) fn settle_doubts(&mut self) -> anyhow::Result<bool> {
+        let mut has_more = false;
+        for claim in std::mem::take(&mut self.doubtful) {
+            match self.claimant.folder().read(claim) {
+                Ok(ClaimRead::Of(found)) if self.claimant.is_ours(&found) => {
+                    self.ledger.note(claim);
+                    has_more |= self.adopt(claim)?;
+                }
+                Ok(found) => {
+                    if found != ClaimRead::Missing {
+                        self.ledger.note(claim);
+                    }
+                    self.recorder.not_claimed(claim);
+                }
+                Err(_) => self.doubtful.push(claim),
+            }
+        }
+        Ok(has_more)
+    }
+
     /// Goes on with a block that this launch turns out to have claimed. Gives whether there is something to run.
-    pub(super) fn adopt(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
+    fn adopt(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
         let mut chain = match chain(self.claimant.folder(), claim) {
             Ok(chain) => chain,
             Err(error) => return Ok(self.note_trouble(&error)),
