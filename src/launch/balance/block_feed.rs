@@ -77,3 +77,6 @@ fn largest_first(list: &InputList, indices: &Share, positions: &mut [u32]) -> an
     positions.sort_by_key(|position| Reverse(sizes.get(*position as usize).copied().flatten()));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,9 +211,21 @@ impl Feeder<'_> {
                 }
             }
         }
+        self.take_own(own)
+    }
+
+    fn take_own(&mut self, own: Vec<BlockId>) -> anyhow::Result<bool> {
         for block in own {
-            if self.claim_first(block)? {
-                return Ok(true);
+            if self.ledger.is_free(block) {
+                let is_ours = self.claim_first(block)?;
+                // Either it is this launch's, or the storage does not tell.
+                if is_ours || self.ledger.is_free(block) {
+                    return Ok(is_ours);
+                }
+            }
+            // Who took this one may have taken others: to try each would cost more than to look.
+            if let Err(error) = self.ledger.refresh_round(block.round + 1) {
+                return Ok(self.note_trouble(&error.into()));
             }
         }
         Ok(false)
@@ -228,24 +240,24 @@ impl Feeder<'_> {
     fn may_take_of_others(&mut self, has_no_own: bool) -> bool {
         if !self.is_sick && self.recorder.tally().failed_in_a_row >= SICK_AFTER {
             self.is_sick = true;
-            self.say(Tone::Warning, &format!("the last {SICK_AFTER} tasks all failed here: this replica keeps to its own share, lest what ails this node fails the whole run"));
+            self.say(Tone::Warning, &format!("the last {SICK_AFTER} tasks all failed: this replica takes nothing more of other shares, in case something is wrong with this node"));
         }
         self.reach.has_others() && !self.is_sick && (self.is_filled || has_no_own)
     }
 
     fn take_in(&mut self, round: u32) -> anyhow::Result<bool> {
-        if self.ledger.is_full(round) {
-            return Ok(false);
-        }
-        if let Err(error) = self.ledger.refresh_round(round) {
-            return Ok(self.note_trouble(&error.into()));
-        }
-        let mut free = self.ledger.free_in(round);
-        fastrand::shuffle(&mut free);
-        for block in free {
+        while !self.ledger.is_full(round) {
+            if let Err(error) = self.ledger.refresh_round(round) {
+                return Ok(self.note_trouble(&error.into()));
+            }
+            let Some(block) = fastrand::choice(self.ledger.free_in(round)) else { return Ok(false) };
             if self.claim_first(block)? {
                 self.say_that_it_goes_on();
                 return Ok(true);
+            }
+            // Either somebody was faster, or the storage does not tell.
+            if self.ledger.is_free(block) {
+                return Ok(false);
             }
         }
         Ok(false)
