@@ -33,7 +33,7 @@ pub use crate::record::inputs::{
 };
 pub use crate::record::item::{RecordMeta, TaskResult, build as build_item};
 pub use crate::record::results::prepare as prepare_results;
-pub use crate::status::{ReplicaState, RunMonitor};
+pub use crate::status::{MonitoredRun, ReplicaState};
 pub use crate::store::layout::Layout;
 pub use crate::template::{TaskPlace, Template, shell_quote};
 pub use crate::text::{OsText, PathText};

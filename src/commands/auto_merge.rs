@@ -19,7 +19,7 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockObserver, with_run_lock};
 use crate::model::provenance::Process;
 use crate::process::shutdown::Shutdown;
-use crate::status::{ReplicaState, RunMonitor};
+use crate::status::{MonitoredRun, ReplicaState};
 use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
@@ -57,7 +57,7 @@ fn merge_if_complete(
     times: HeartbeatTimes,
     waiting: &Waiting<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let figures = RunMonitor::open(layout.root(), times)?.look()?;
+    let figures = MonitoredRun::open(layout.root())?.monitor(times).look()?;
     if let Some(unreadable) =
         figures.replicas.iter().find(|replica| replica.state == ReplicaState::Unreadable)
     {

@@ -14,7 +14,7 @@ use crate::output::WhileRead;
 use crate::process::shutdown::Shutdown;
 use crate::process::signals::shutdown_on_requests;
 use crate::report::status::{StatusForm, text};
-use crate::status::{ReplicaState, RunMonitor, RunStatus};
+use crate::status::{MonitoredRun, ReplicaState, RunMonitor, RunStatus};
 use crate::terminal::fullscreen::Fullscreen;
 use crate::terminal::screen::Color;
 use crate::terminal::size::TerminalSize;
@@ -44,12 +44,13 @@ pub fn run(args: &StatusArgs, invocation: Invocation<'_>) -> anyhow::Result<Exit
     let times = heartbeat_times(environment)?;
     let shown = ShownStatus { args, root: &root };
     if !args.watch && !args.wait {
-        shown.print(&RunMonitor::open(&root, times)?.look()?, out)?;
+        shown.print(&MonitoredRun::open(&root)?.monitor(times).look()?, out)?;
         return Ok(ExitCode::Ok);
     }
     // Before the watcher has threads, which would have the signals as they were.
     let stop = shutdown_on_requests().context("can't take over signals")?;
-    let mut watcher = RunMonitor::open(&root, times)?;
+    let run = MonitoredRun::open(&root)?;
+    let mut watcher = run.monitor(times);
     let watched = if args.watch && !args.json && TerminalSize::of_stdout().is_some() {
         let mut screen = Fullscreen::begin(out).context(CANNOT)?;
         watch(args, &mut watcher, &stop, &mut |figures, _| {
@@ -84,7 +85,7 @@ type Show<'s> = &'s mut dyn FnMut(&RunStatus, bool) -> anyhow::Result<()>;
 /// Looks until it is over or a signal comes; gives the last look.
 fn watch(
     args: &StatusArgs,
-    watcher: &mut RunMonitor,
+    watcher: &mut RunMonitor<'_>,
     stop: &Shutdown,
     show: Show<'_>,
 ) -> anyhow::Result<RunStatus> {

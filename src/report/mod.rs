@@ -11,5 +11,6 @@ pub mod logs;
 pub mod merge;
 pub mod plan;
 pub mod resume;
+mod shared_status;
 pub mod status;
 mod stop_reason;

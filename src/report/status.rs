@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
 use crate::report::resume::ids_in_words;
+use crate::report::shared_status;
 use crate::report::stop_reason;
 use crate::status::{ReplicaState, ReplicaStatus, RunStatus};
 use crate::template::quoted;
@@ -59,6 +60,11 @@ pub fn text(figures: &RunStatus, root: &Path, form: StatusForm) -> String {
     if !reasons.is_empty() {
         lines.extend(reasons);
         lines.push(String::new());
+    }
+    if let Some(sharing) = &figures.sharing {
+        let before = lines.len();
+        lines.extend(shared_status::holdings(figures, sharing, most_lines(form)));
+        lines.extend((lines.len() > before).then(String::new));
     }
     lines.extend(advice(figures, root));
     while lines.last().is_some_and(String::is_empty) {
@@ -117,22 +123,35 @@ fn time_left(row: &ReplicaStatus) -> f64 {
     row.eta_s.unwrap_or(f64::INFINITY)
 }
 
-/// The columns but for the first two and the last: right-aligned.
-const COLUMNS: [&str; 6] = ["ok", "failed", "left", "now", "rate", "time left"];
+/// The columns but for the first two and the last: right-aligned. Where replicas go on with what others left, the time that each
+/// has left says nothing; what is left of its share does.
+fn columns(figures: &RunStatus) -> [&'static str; 6] {
+    let last = if figures.sharing.is_some() { "share left" } else { "time left" };
+    ["ok", "failed", "left", "now", "rate", last]
+}
 
 fn table(figures: &RunStatus, shown: &[&ReplicaStatus], form: StatusForm) -> Vec<String> {
     let total = (figures.replicas.len() > 1).then(|| {
         let totals = &figures.totals;
         let numbers = [totals.counts.ok, totals.counts.failed, totals.left, totals.running];
-        (String::from("all"), None, cells(numbers, totals.rate_per_s, totals.eta_s), String::new())
+        let last = match &figures.sharing {
+            Some(_) => Some(format!("{} of {}", totals.left, figures.files)),
+            None => totals.eta_s.map(about),
+        };
+        (String::from("all"), None, cells(numbers, totals.rate_per_s, last), String::new())
     });
     let row = |row: &&ReplicaStatus| {
         let numbers = [row.counts.ok, row.counts.failed, row.left, row.running];
-        let cells = cells(numbers, row.rate_per_s, row.eta_s);
+        let last = match &figures.sharing {
+            Some(sharing) => shared_status::share_left(sharing, row),
+            None => row.eta_s.map(about),
+        };
+        let cells = cells(numbers, row.rate_per_s, last);
         (row.replica_id.to_string(), Some(row.state), cells, place(row))
     };
     let rows: Vec<_> = shown.iter().map(row).chain(total).collect();
-    let mut widths = COLUMNS.map(str::len);
+    let columns = columns(figures);
+    let mut widths = columns.map(str::len);
     for (_, _, cells, _) in &rows {
         for (width, cell) in widths.iter_mut().zip(cells) {
             *width = (*width).max(cell.len());
@@ -146,7 +165,7 @@ fn table(figures: &RunStatus, shown: &[&ReplicaStatus], form: StatusForm) -> Vec
         line.push_str(&format!("  {last}"));
         cut(line.trim_end(), form.width)
     };
-    let mut lines = vec![line("replica", "state", COLUMNS, "session, host")];
+    let mut lines = vec![line("replica", "state", columns, "session, host")];
     for (first, state, cells, last) in &rows {
         let name = state.map(|state| state.to_string()).unwrap_or_default();
         let text = line(first, &name, std::array::from_fn(|column| cells[column].as_str()), last);
@@ -158,10 +177,10 @@ fn table(figures: &RunStatus, shown: &[&ReplicaStatus], form: StatusForm) -> Vec
     lines
 }
 
-fn cells(numbers: [u64; 4], rate: Option<f64>, eta: Option<f64>) -> [String; 6] {
+fn cells(numbers: [u64; 4], rate: Option<f64>, last: Option<String>) -> [String; 6] {
     let [ok, failed, left, now] = numbers.map(|number| number.to_string());
     let unknown = || "-".to_owned();
-    [ok, failed, left, now, rate.map_or_else(unknown, units::rate), eta.map_or_else(unknown, about)]
+    [ok, failed, left, now, rate.map_or_else(unknown, units::rate), last.unwrap_or_else(unknown)]
 }
 
 /// Session before host: it is what other commands take.
@@ -192,21 +211,18 @@ fn cut(line: &str, width: usize) -> String {
 }
 
 /// An estimate, in seconds.
-fn about(seconds: f64) -> String {
+pub(super) fn about(seconds: f64) -> String {
     units::rough(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// Why replicas are not at work that have files left, or can't be told of.
 fn reasons(figures: &RunStatus, form: StatusForm) -> Vec<String> {
-    let most = form.most.unwrap_or(usize::MAX).min(if form.all { usize::MAX } else { FEW });
+    let most = most_lines(form);
     let mut lines: Vec<String> = Vec::new();
-    let waiting: Vec<u32> = ids(figures, ReplicaState::Waiting);
-    if !waiting.is_empty() {
-        lines.push(format!(
-            "{} never started, or ended before anything could be written: ask the platform",
-            named(&waiting)
-        ));
-    }
+    lines.extend(match &figures.sharing {
+        Some(sharing) => shared_status::not_started(figures, sharing),
+        None => never_started(&ids(figures, ReplicaState::Waiting)),
+    });
     let told =
         figures.replicas.iter().filter_map(|row| Some(format!("replica {}: {}", row.replica_id, why(row)?)));
     let told: Vec<String> = told.collect();
@@ -218,12 +234,27 @@ fn reasons(figures: &RunStatus, form: StatusForm) -> Vec<String> {
     lines
 }
 
+/// How many lines of one kind there are, at most.
+fn most_lines(form: StatusForm) -> usize {
+    form.most.unwrap_or(usize::MAX).min(if form.all { usize::MAX } else { FEW })
+}
+
+fn never_started(waiting: &[u32]) -> Option<String> {
+    let told = || {
+        format!(
+            "{} never started, or ended before anything could be written: ask the platform",
+            named(waiting)
+        )
+    };
+    (!waiting.is_empty()).then(told)
+}
+
 fn ids(figures: &RunStatus, state: ReplicaState) -> Vec<u32> {
     let replicas = figures.replicas.iter().filter(|row| row.state == state);
     replicas.map(|row| row.replica_id).collect()
 }
 
-fn named(ids: &[u32]) -> String {
+pub(super) fn named(ids: &[u32]) -> String {
     format!("{} {}", if ids.len() == 1 { "replica" } else { "replicas" }, ids_in_words(ids))
 }
 
@@ -270,7 +301,10 @@ fn died(row: &ReplicaStatus, launch: u32) -> String {
 /// What to type next. Failures run again with what is missing, so that is said where nothing else is.
 fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
     let dir = quoted(&[root.into()]);
-    let mut lines = unowned(figures, &dir);
+    let mut lines = match &figures.sharing {
+        Some(sharing) => shared_status::advice(figures, sharing, &dir),
+        None => unowned(figures, &dir),
+    };
     if figures.complete {
         lines.push(format!("complete; one file of all results: canfar-run merge {dir}"));
     }
@@ -301,20 +335,26 @@ fn unowned(figures: &RunStatus, dir: &str) -> Vec<String> {
     }
     let files: u64 =
         figures.replicas.iter().filter(|row| row.state != ReplicaState::Running).map(|row| row.left).sum();
-    let containers = unowned.len().min(MOST_CONTAINERS);
     let shares = ids_in_words(unowned);
     // Where others are at work, a launch that looks after these alone has nothing to wait for.
     let is_worth_it = figures.is_at_work() && shares.len() <= SHORT_LIST;
     let shares = if is_worth_it { format!(" --shares {shares}") } else { String::new() };
+    let mut lines = vec![format!(
+        "nobody is at {} with {} left; to finish {}, elsewhere or here:",
+        units::count(unowned.len() as u64, "share"),
+        units::count(files, "file"),
+        if unowned.len() == 1 { "it" } else { "them" }
+    )];
+    lines.extend(resuming(unowned.len(), &shares, dir));
+    lines
+}
+
+/// What to type to finish a run: in so many new containers, or here.
+pub(super) fn resuming(containers: usize, options: &str, dir: &str) -> [String; 2] {
+    let containers = containers.min(MOST_CONTAINERS);
     let replicas = if containers > 1 { format!("--replicas {containers} ") } else { String::new() };
-    vec![
-        format!(
-            "nobody is at {} with {} left; to finish {}, elsewhere or here:",
-            units::count(unowned.len() as u64, "share"),
-            units::count(files, "file"),
-            if unowned.len() == 1 { "it" } else { "them" }
-        ),
-        format!("  canfar create --name rest {replicas}headless IMAGE -- canfar-run resume{shares} {dir}"),
-        format!("  canfar-run resume{shares} {dir}"),
+    [
+        format!("  canfar create --name rest {replicas}headless IMAGE -- canfar-run resume{options} {dir}"),
+        format!("  canfar-run resume{options} {dir}"),
     ]
 }

@@ -219,6 +219,16 @@ impl<'a> BlockLedger<'a> {
         self.seen.iter().flat_map(of_block)
     }
 
+    /// The launches that claimed a block, oldest claim first, each once. Claims of which nobody can tell are passed over.
+    pub fn chain(&self, block: BlockId) -> Vec<LaunchId> {
+        let mut chain: Vec<LaunchId> = Vec::new();
+        for by in self.seen.get(&block).into_iter().flat_map(BTreeMap::values).filter_map(|claim| claim.by) {
+            chain.retain(|before| *before != by);
+            chain.push(by);
+        }
+        chain
+    }
+
     /// The standing claims of each launch.
     pub fn by_launch(&self) -> BTreeMap<LaunchId, Vec<ClaimName>> {
         let mut launches: BTreeMap<LaunchId, Vec<ClaimName>> = BTreeMap::new();

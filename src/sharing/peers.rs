@@ -15,6 +15,9 @@ use crate::model::provenance::Process;
 use crate::sharing::peers::watched::WatchedJournal;
 use crate::store::layout::Layout;
 
+/// The `--takeover-after` of a launch that does not tell it.
+pub const TAKEOVER_AFTER: Duration = Duration::from_mins(2);
+
 /// What is known of a launch's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {

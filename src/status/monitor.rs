@@ -9,37 +9,53 @@ use anyhow::{Context, bail};
 use crate::exit_code::CannotGoOn;
 use crate::journal::launches::all_launches;
 use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::model::blocks::Blocks;
 use crate::model::provenance::Process;
+use crate::model::shares::Share;
 use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Header, InputList};
+use crate::sharing::ledger::BlockLedger;
+use crate::sharing::peers::TAKEOVER_AFTER;
 use crate::status::replica::{ReplicaMonitor, StatusLook};
 use crate::status::run_status::{ReplicaState, ReplicaStatus, RunStatus, StatusTotals};
+use crate::status::shared_work::{SharedFigures, SharedWork};
 use crate::store::layout::Layout;
 use crate::store::server_clock::now_as_good_as_known;
 use crate::threads::CpuPool;
 use crate::units;
 
-/// A run that is looked at.
+/// A run that is there to be looked at.
 #[derive(Debug)]
-pub struct RunMonitor {
+pub struct MonitoredRun {
     layout: Layout,
     /// Without its pieces, which may be many.
     header: Header,
     /// The list's inode and when it was written: another one is another run.
     list: (u64, i64, i64),
+    shares: Vec<Share>,
+    /// How these are cut, where the run shares its work.
+    blocks: Option<Blocks>,
+}
+
+/// Looks at a run again and again.
+#[derive(Debug)]
+pub struct RunMonitor<'a> {
+    run: &'a MonitoredRun,
+    /// By their ids.
     replicas: Vec<ReplicaMonitor>,
+    shared: Option<SharedWork<'a>>,
     me: Process,
     timeout: Duration,
     crew: CpuPool,
     has_looked: bool,
 }
 
-impl RunMonitor {
-    /// Of the run in a results directory.
+impl MonitoredRun {
+    /// The run in a results directory.
     ///
     /// # Errors
     /// When there is none, or its list can't be read.
-    pub fn open(root: &Path, times: HeartbeatTimes) -> anyhow::Result<Self> {
+    pub fn open(root: &Path) -> anyhow::Result<Self> {
         let layout = Layout::new(root);
         let Some(list) = InputList::open(&layout)? else {
             let hint = if layout.listing().exists() {
@@ -49,67 +65,127 @@ impl RunMonitor {
             };
             bail!("{} holds no run (no inputs.jsonl){hint}", root.display());
         };
-        let shares = list.shares()?;
-        let header = Header { pieces: Vec::new(), ..list.header().clone() };
         Ok(Self {
+            shares: list.shares()?,
+            blocks: list.has_balance().then(|| list.blocks()).transpose()?,
+            header: Header { pieces: Vec::new(), ..list.header().clone() },
             list: identity(&layout)?,
             layout,
-            header,
-            replicas: (1..).zip(shares).map(|(id, share)| ReplicaMonitor::new(id, share)).collect(),
-            me: Process::current(None),
-            timeout: times.timeout,
-            crew: CpuPool::gather(),
-            has_looked: false,
         })
     }
 
+    /// What looks at it. A launch that does not say when it is to be taken for dead is so after the timeout of `times`, or
+    /// after that of a run that shares its work.
+    pub fn monitor(&self, times: HeartbeatTimes) -> RunMonitor<'_> {
+        let me = Process::current(None);
+        let ledger = |blocks| BlockLedger::new(&self.layout, &self.header.run, blocks, me.clone());
+        RunMonitor {
+            run: self,
+            replicas: (1..)
+                .zip(self.shares.clone())
+                .map(|(id, share)| ReplicaMonitor::new(id, share))
+                .collect(),
+            shared: self.blocks.as_ref().map(|blocks| SharedWork::new(blocks, ledger(blocks))),
+            timeout: if self.blocks.is_some() { TAKEOVER_AFTER } else { times.timeout },
+            me,
+            crew: CpuPool::gather(),
+            has_looked: false,
+        }
+    }
+}
+
+impl RunMonitor<'_> {
     /// How far the run is now.
     ///
     /// # Errors
     /// When the folder of journals can't be read, or another run took this one's place.
     pub fn look(&mut self) -> anyhow::Result<RunStatus> {
-        if self.has_looked && identity(&self.layout)? != self.list {
-            let root = self.layout.root().display();
-            bail!(CannotGoOn(format!("the run {} in {root} was moved away meanwhile", self.header.run)));
+        let MonitoredRun { layout, header, list, blocks, .. } = self.run;
+        if self.has_looked && identity(layout)? != *list {
+            let root = layout.root().display();
+            bail!(CannotGoOn(format!("the run {} in {root} was moved away meanwhile", header.run)));
         }
-        let launches = all_launches(&self.layout)?;
+        let accounts = self.shared.as_mut().map(SharedWork::look).transpose()?;
+        let launches = all_launches(layout)?;
+        let me = self.me.clone();
         let look = StatusLook {
-            layout: &self.layout,
-            header: &self.header,
-            me: &self.me,
+            layout,
+            header,
+            me: &me,
+            blocks: blocks.as_ref(),
             timeout: self.timeout,
             // Later on this host's own clock tells what has not grown since.
-            server_now: now_as_good_as_known(self.layout.root()),
+            server_now: now_as_good_as_known(layout.root()),
             now: Instant::now(),
         };
+        if self.shared.is_some() {
+            self.meet(launches.keys().copied());
+        }
         let of = |id| launches.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let replicas = (1..).zip(&mut self.replicas).map(|(id, replica)| (of(id), replica));
-        let looked = self.crew.map(replicas.collect(), |(launches, replica)| {
-            let figures = replica.look(launches, &look);
-            let records = replica.records_by_content(figures.counts.ok);
-            (figures, records)
+        self.crew.map(self.replicas.iter_mut().collect(), |replica: &mut ReplicaMonitor| {
+            replica.look(of(replica.id()), &look);
         });
         self.has_looked = true;
-        let (replicas, records): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
-        Ok(self.figures(replicas, records))
+        match (&mut self.shared, accounts) {
+            (Some(shared), Some(accounts)) => {
+                let figures = shared.figures(accounts, &mut self.replicas, &look, &self.crew)?;
+                Ok(self.of_shared_work(figures))
+            }
+            _ => Ok(self.of_shares(&look)),
+        }
     }
 
-    fn figures(&self, replicas: Vec<ReplicaStatus>, records: Vec<RecordsByContent>) -> RunStatus {
-        let mut command_files = RecordsByContent::default();
-        records.into_iter().for_each(|records| command_files.join(records));
+    /// Takes in replicas that were added to the run.
+    fn meet(&mut self, ids: impl Iterator<Item = u32>) {
+        for id in ids {
+            if let Err(place) = self.replicas.binary_search_by_key(&id, ReplicaMonitor::id) {
+                self.replicas.insert(place, ReplicaMonitor::new(id, Share::Range(0..0)));
+            }
+        }
+    }
+
+    fn of_shares(&self, look: &StatusLook<'_>) -> RunStatus {
+        let replicas: Vec<_> = self.replicas.iter().map(|replica| replica.of_share(look)).collect();
         let totals = StatusTotals::of(&replicas);
         let is_unowned =
             |replica: &&ReplicaStatus| replica.left > 0 && replica.state != ReplicaState::Running;
         RunStatus {
+            complete: totals.left == 0 && !totals.states.contains_key(&ReplicaState::Unreadable),
+            without_owner: replicas.iter().filter(is_unowned).map(|replica| replica.replica_id).collect(),
+            ..self.status(totals, replicas)
+        }
+    }
+
+    fn of_shared_work(&self, figures: SharedFigures) -> RunStatus {
+        let SharedFigures { replicas, sharing, unreadable, is_recorded } = figures;
+        let totals = StatusTotals::of_shared_work(&replicas, self.run.header.count, unreadable);
+        let is_at_work = totals.states.contains_key(&ReplicaState::Running);
+        let unfinished = sharing.shares.iter().filter(|share| share.left > 0 && !is_at_work);
+        RunStatus {
+            complete: is_recorded && !totals.states.contains_key(&ReplicaState::Unreadable),
+            without_owner: unfinished.map(|share| share.share).collect(),
+            sharing: Some(sharing),
+            ..self.status(totals, replicas)
+        }
+    }
+
+    fn status(&self, totals: StatusTotals, replicas: Vec<ReplicaStatus>) -> RunStatus {
+        let mut command_files = RecordsByContent::default();
+        for (replica, row) in self.replicas.iter().zip(&replicas) {
+            command_files.join(replica.records_by_content(row.counts.ok));
+        }
+        let header = &self.run.header;
+        RunStatus {
             format: "canfar-run status",
             v: 1,
-            run: self.header.run.clone(),
-            dir: units::path(self.layout.root()),
-            created_at: self.header.created_at.clone(),
-            files: self.header.count,
-            complete: totals.left == 0 && !totals.states.contains_key(&ReplicaState::Unreadable),
+            run: header.run.clone(),
+            dir: units::path(self.run.layout.root()),
+            created_at: header.created_at.clone(),
+            files: header.count,
+            complete: false,
             totals,
-            without_owner: replicas.iter().filter(is_unowned).map(|replica| replica.replica_id).collect(),
+            without_owner: Vec::new(),
+            sharing: None,
             command_files: command_files.told(),
             replicas,
         }

@@ -8,21 +8,27 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 
 use crate::clock;
-use crate::journal::event::{Event, EventKind, StopReason, Stopped};
+use crate::journal::event::{
+    BlockProgress, Event, EventKind, LaunchBegun, ResultsWritten, StopReason, Stopped,
+};
 use crate::journal::launch_state::LaunchEnd;
 use crate::journal::line::JournalLine;
 use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::liveness::probe::liveness_without_end;
 use crate::liveness::watch::Liveness;
+use crate::model::blocks::Blocks;
 use crate::model::counts::TaskCounts;
+use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
 use crate::model::rate::time_left;
 use crate::model::shares::Share;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::inputs::Header;
+use crate::status::block_accounts::{BlockAccounts, ClaimedBlock};
+use crate::status::block_counts::{BlockCounts, NewestLaunch, WholeCounts};
 use crate::status::run_status::{ReplicaState, ReplicaStatus};
-use crate::status::tail_state::TailState;
+use crate::status::tail_state::{TailScope, TailState};
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::store::server_clock::age;
@@ -32,12 +38,14 @@ use crate::units;
 const HEARTBEATS: usize = 7;
 
 /// What all replicas have in common at one look.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct StatusLook<'a> {
     pub(super) layout: &'a Layout,
     pub(super) header: &'a Header,
     pub(super) me: &'a Process,
-    /// A launch that gave no sign of life for this long is dead.
+    /// How the shares are cut, where the run shares its work.
+    pub(super) blocks: Option<&'a Blocks>,
+    /// A launch that gave no sign of life for this long is dead, unless it says itself after how long.
     pub(super) timeout: Duration,
     /// The file server's clock, for journals that were never seen before.
     pub(super) server_now: SystemTime,
@@ -52,6 +60,8 @@ pub(super) struct ReplicaMonitor {
     launch: Option<LaunchMonitor>,
     /// How the launches before it began.
     earlier: LaunchHeads,
+    /// How blocks stand where the end of the newest journal does not tell.
+    whole: WholeCounts,
 }
 
 /// A replica's newest launch.
@@ -78,24 +88,63 @@ struct LaunchMonitor {
 
 impl ReplicaMonitor {
     pub(super) fn new(id: u32, share: Share) -> Self {
-        Self { id, share, launch: None, earlier: LaunchHeads::default() }
+        Self { id, share, launch: None, earlier: LaunchHeads::default(), whole: WholeCounts::default() }
+    }
+
+    /// Which, from 1.
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether there is a launch of it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.launch.is_some()
     }
 
     /// Looks at the newest of all its launches.
-    pub(super) fn look(&mut self, launches: &[u32], at: &StatusLook<'_>) -> ReplicaStatus {
+    pub(super) fn look(&mut self, launches: &[u32], at: &StatusLook<'_>) {
         let (last, earlier) =
             launches.split_last().map_or((None, launches), |(last, earlier)| (Some(*last), earlier));
         if self.launch.as_ref().map(|launch| launch.number) != last {
             self.launch = last.map(|number| LaunchMonitor::unread(self.id, number, at));
             self.earlier = LaunchHeads::read(at.layout, self.id, earlier);
         }
-        if let Some(launch) = &mut self.launch {
-            let looked =
-                launch.look(at, &self.share).and_then(|()| launch.complete(self.id, at, &self.share));
-            launch.trouble = looked.err().map(|error| units::printable(&format!("{error:#}")));
-            launch.hear(self.id, at.layout);
-        }
-        self.figures(at.now)
+        let Some(launch) = &mut self.launch else { return };
+        let looked = launch.look(at, scope(&self.share, at));
+        let looked = looked.and_then(|()| match at.blocks {
+            Some(_) => Ok(()),
+            None => launch.complete(self.id, at, &self.share),
+        });
+        launch.trouble = looked.err().map(in_one_line);
+        launch.hear(self.id, at.layout);
+    }
+
+    /// The blocks that its newest launch says it has, and those that it may have claimed.
+    pub(super) fn named_blocks(&self) -> impl Iterator<Item = (LaunchId, &BlockProgress)> {
+        self.launch.iter().flat_map(|launch| {
+            let blocks = launch.tail.launch.blocks.values();
+            blocks.map(|block| (launch.id(), block))
+        })
+    }
+
+    /// How the blocks stand that it has, in a run that shares its work.
+    pub(super) fn count_blocks(
+        &mut self,
+        own: &[&ClaimedBlock],
+        accounts: &BlockAccounts,
+        at: &StatusLook<'_>,
+    ) -> BlockCounts {
+        let newest = self
+            .launch
+            .as_ref()
+            .map(|launch| NewestLaunch { tail: &launch.tail, is_running: launch.end == LaunchEnd::Running });
+        let counted = self.whole.count(own, newest, accounts, at);
+        counted.unwrap_or_else(|error| {
+            if let Some(launch) = &mut self.launch {
+                launch.trouble.get_or_insert_with(|| in_one_line(error));
+            }
+            BlockCounts::default()
+        })
     }
 
     /// Which contents of the command's files made its `ok` records.
@@ -105,10 +154,22 @@ impl ReplicaMonitor {
         heads.records(ok)
     }
 
-    fn figures(&self, now: Instant) -> ReplicaStatus {
-        let files = self.share.len();
+    /// How its share stands.
+    pub(super) fn of_share(&self, at: &StatusLook<'_>) -> ReplicaStatus {
+        let counts = self.launch.as_ref().map(LaunchMonitor::counts).unwrap_or_default();
+        let counts = TaskCounts { files: self.share.len(), ..counts };
+        self.figures(counts, 0, at)
+    }
+
+    /// How the blocks stand that it has, in a run that shares its work; of its own share so many files are left that nobody
+    /// has, or, where it never began, that have no record.
+    pub(super) fn of_blocks(&self, counts: TaskCounts, open: u64, at: &StatusLook<'_>) -> ReplicaStatus {
+        ReplicaStatus { eta_s: None, ..self.figures(counts, open, at) }
+    }
+
+    fn figures(&self, counts: TaskCounts, open: u64, at: &StatusLook<'_>) -> ReplicaStatus {
+        let files = counts.files;
         let launch = self.launch.as_ref();
-        let counts = launch.map(LaunchMonitor::counts).unwrap_or_default();
         let counts = TaskCounts {
             files,
             ok: counts.ok.min(files),
@@ -117,17 +178,17 @@ impl ReplicaMonitor {
             ..TaskCounts::default()
         };
         let left = counts.unfinished();
-        let state = launch
-            .map_or(if left == 0 { ReplicaState::Done } else { ReplicaState::Waiting }, |launch| {
-                launch.state(left)
-            });
+        let is_done = left + open == 0;
+        let never_began = if is_done { ReplicaState::Done } else { ReplicaState::Waiting };
+        let state = launch.map_or(never_began, |launch| launch.state(is_done, at));
         let process = launch.and_then(|launch| launch.tail.head.as_ref()).map(|head| &head.begun.process);
         let stop = launch.and_then(|launch| match &launch.end {
             LaunchEnd::Stopped(stop) => Some(stop),
             LaunchEnd::Running | LaunchEnd::Died => None,
         });
         let alive = launch.filter(|_| state == ReplicaState::Running);
-        let rate = alive.and_then(|launch| launch.tail.per_second(launch.quiet_for(now)));
+        let rate =
+            alive.and_then(|launch| launch.tail.per_second(launch.quiet_for(at.now), scope(&self.share, at)));
         let left_to_run = alive.and_then(|launch| launch.tail.launch.left);
         ReplicaStatus {
             replica_id: self.id,
@@ -140,7 +201,7 @@ impl ReplicaMonitor {
             started_at: launch
                 .and_then(|launch| Some(clock::format(launch.tail.head.as_ref()?.at?.instant()?))),
             last_sign_age_s: launch
-                .and_then(|launch| launch.age(now))
+                .and_then(|launch| launch.age(at.now))
                 .map(|age| units::thousandths(age.as_secs_f64())),
             left,
             running: alive.map_or(0, |launch| launch.tail.launch.running_count()),
@@ -152,6 +213,21 @@ impl ReplicaMonitor {
             said: launch.and_then(LaunchMonitor::said),
         }
     }
+
+    /// The results file that the last words of its newest launch vouch for.
+    pub(super) fn results(&self) -> Option<&ResultsWritten> {
+        let launch = &self.launch.as_ref()?.tail.launch;
+        launch.stop.as_ref().and(launch.results.as_ref())
+    }
+}
+
+/// Which tasks the launches of a replica have that begins with `share`.
+fn scope<'s>(share: &'s Share, at: &StatusLook<'s>) -> TailScope<'s> {
+    at.blocks.map_or(TailScope::Share(share), TailScope::Blocks)
+}
+
+fn in_one_line(error: anyhow::Error) -> String {
+    units::printable(&format!("{error:#}"))
 }
 
 impl LaunchMonitor {
@@ -171,8 +247,13 @@ impl LaunchMonitor {
         }
     }
 
+    fn id(&self) -> LaunchId {
+        let launch = &self.tail.launch;
+        LaunchId { replica: launch.replica, launch: launch.number }
+    }
+
     /// Reads what is new, and finds out whether it goes on.
-    fn look(&mut self, at: &StatusLook<'_>, share: &Share) -> anyhow::Result<()> {
+    fn look(&mut self, at: &StatusLook<'_>, scope: TailScope<'_>) -> anyhow::Result<()> {
         let path = self.path.clone();
         let cannot = || format!("can't read the journal {}", path.display());
         let metadata = std::fs::metadata(&path).with_context(cannot)?;
@@ -191,7 +272,7 @@ impl LaunchMonitor {
                 self.tail.head = tail::head(&file).with_context(cannot)?;
             }
             let tail = &mut self.tail;
-            let mut take = |line: Option<&JournalLine<'_>>| tail.take(line, &at.header.run, share);
+            let mut take = |line: Option<&JournalLine<'_>>| tail.take(line, &at.header.run, scope);
             self.offset = tail::read_on(&file, &path, self.offset, &mut take)?;
             (self.inode, self.length) = (metadata.ino(), metadata.len());
         }
@@ -210,10 +291,12 @@ impl LaunchMonitor {
 
     fn how_it_ended(&self, at: &StatusLook<'_>) -> LaunchEnd {
         let begun = self.tail.head.as_ref().map(|head| &*head.begun);
+        let timeout = begun.and_then(LaunchBegun::takeover_after).unwrap_or(at.timeout);
         self.tail.launch.end(|| match liveness_without_end(&self.path, begun, at.me) {
-            Liveness::Alive => true,
+            // One that is frozen holds its lock, and others take its blocks over.
+            Liveness::Alive => at.blocks.is_none() || self.quiet_for(at.now) < timeout,
             // Where nobody can tell how old it is, it is watched first.
-            Liveness::Unknown => self.quiet_for(at.now) < at.timeout,
+            Liveness::Unknown => self.quiet_for(at.now) < timeout,
             Liveness::Dead => false,
         })
     }
@@ -256,26 +339,28 @@ impl LaunchMonitor {
         self.exact.map_or(self.tail.launch.counts, |(_, counts)| counts)
     }
 
-    fn state(&self, left: u64) -> ReplicaState {
+    fn state(&self, is_done: bool, at: &StatusLook<'_>) -> ReplicaState {
         match &self.end {
             _ if self.trouble.is_some() => ReplicaState::Unreadable,
             LaunchEnd::Running => ReplicaState::Running,
-            _ if left == 0 => ReplicaState::Done,
+            _ if is_done => ReplicaState::Done,
             LaunchEnd::Died => ReplicaState::Silent,
-            LaunchEnd::Stopped(stop) if self.was_refused(stop) => ReplicaState::Refused,
+            LaunchEnd::Stopped(stop) if self.was_refused(stop, at) => ReplicaState::Refused,
             LaunchEnd::Stopped(_) => ReplicaState::Stopped,
         }
     }
 
     /// Whether it ended before any task of it did, for what no task could do anything about.
-    fn was_refused(&self, stop: &Stopped) -> bool {
+    fn was_refused(&self, stop: &Stopped, at: &StatusLook<'_>) -> bool {
         let launch = &self.tail.launch;
-        let is_at_once =
-            match (self.tail.head.as_ref().and_then(|head| head.first_heartbeat.as_ref()), launch.left) {
-                (Some((_, first)), Some(left)) => first.left == left,
-                // It did not even get as far as its first heartbeat.
-                _ => launch.ended == 0,
-            };
+        let is_at_once = at.blocks.is_some() && self.tail.ended_of_blocks() == 0
+            || at.blocks.is_none()
+                && match (self.tail.head.as_ref().and_then(|head| head.first_heartbeat.as_ref()), launch.left)
+                {
+                    (Some((_, first)), Some(left)) => first.left == left,
+                    // It did not even get as far as its first heartbeat.
+                    _ => launch.ended == 0,
+                };
         is_at_once && matches!(stop.reason, StopReason::CannotStart | StopReason::CannotWrite)
     }
 

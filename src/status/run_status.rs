@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::journal::event::StopReason;
 use crate::model::counts::TaskCounts;
+use crate::model::rate::time_left;
 use crate::record::command_files::FileVersions;
 
 /// How far a run is: the object that `status --json` prints. Members are added in later versions and never change their
@@ -28,12 +29,62 @@ pub struct RunStatus {
     pub complete: bool,
     /// All replicas together.
     pub totals: StatusTotals,
-    /// Replicas that have files without a record and are not at work.
+    /// Replicas that have files without a record and are not at work. In a run that shares its work, while nobody is: those
+    /// whose shares have such files.
     pub without_owner: Vec<u32>,
+    /// Who has what, in a run that shares its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingStatus>,
     /// Ok records by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
-    /// One for each replica, in the order of their ids.
+    /// One for each replica, in the order of their ids. Those above the count of shares were added to the run.
     pub replicas: Vec<ReplicaStatus>,
+}
+
+/// Who has what, in a run that shares its work.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SharingStatus {
+    /// Files that no replica has claimed yet.
+    pub unclaimed: u64,
+    /// Files that another replica has than the one that was to begin with them.
+    pub moved: u64,
+    /// Files in blocks that were taken over from a launch that had ended or died.
+    pub taken_over: u64,
+    /// Replicas whose results file lacks records, or has some of another replica, while no replica is at work that would
+    /// write it anew.
+    pub results_to_write: Vec<u32>,
+    /// Each share.
+    pub shares: Vec<ShareHoldings>,
+}
+
+/// A share: what of it is left, and who has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ShareHoldings {
+    /// Which, from 1.
+    pub share: u32,
+    /// Its files.
+    pub files: u64,
+    /// Files without a record.
+    pub left: u64,
+    /// Files that no replica has claimed yet.
+    pub unclaimed: u64,
+    /// Files in blocks that are ended.
+    pub ended: u64,
+    /// Files in blocks that were taken over.
+    pub taken_over: u64,
+    /// The replicas that have blocks of it.
+    pub held_by: Vec<HeldPart>,
+}
+
+/// What a replica has of a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HeldPart {
+    /// Which; `None` where a claim can't be read.
+    pub replica_id: Option<u32>,
+    /// Files that it has.
+    pub files: u64,
+    /// Files of these without a record.
+    pub left: u64,
 }
 
 /// All replicas together.
@@ -48,8 +99,8 @@ pub struct StatusTotals {
     pub running: u64,
     /// Tasks that end per second, of all replicas at work whose rate is known.
     pub rate_per_s: Option<f64>,
-    /// Seconds until the slowest replica at work is through; null while that is not known of each of them, and where files
-    /// are left that nobody is at.
+    /// Seconds until the slowest replica at work is through, or, where they share the work, until all are; null while that is
+    /// not known of each of them, and where files are left that nobody is at.
     pub eta_s: Option<f64>,
     /// How many replicas are in which state; those that none is in are left out.
     pub states: BTreeMap<ReplicaState, u64>,
@@ -95,7 +146,7 @@ impl std::fmt::Display for ReplicaState {
     }
 }
 
-/// One replica: its newest launch, and how its share stands over all of them.
+/// One replica: its newest launch, and how its share, or what it has, stands over all of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReplicaStatus {
     /// Which, from 1.
@@ -114,7 +165,7 @@ pub struct ReplicaStatus {
     pub started_at: Option<String>,
     /// Seconds since its journal grew, by the file server's clock, or by that of this host as long as it watches.
     pub last_sign_age_s: Option<f64>,
-    /// How its files stand.
+    /// How its files stand: those of its share, or of the blocks that it has.
     #[serde(flatten)]
     pub counts: TaskCounts,
     /// Files without a record.
@@ -123,7 +174,8 @@ pub struct ReplicaStatus {
     pub running: u64,
     /// Tasks that end per second: over the last minute where at least ten did, else over the launch.
     pub rate_per_s: Option<f64>,
-    /// Seconds until it has run all that this launch is to run, failed tasks that are run again included.
+    /// Seconds until it has run all that this launch is to run, failed tasks that are run again included; null in a run that
+    /// shares its work, where it goes on with what others have left.
     pub eta_s: Option<f64>,
     /// Why the launch ended, if it ended in order.
     pub reason: Option<StopReason>,
@@ -159,21 +211,39 @@ impl RunStatus {
 
 impl StatusTotals {
     pub(super) fn of(replicas: &[ReplicaStatus]) -> Self {
+        let is_owned =
+            replicas.iter().all(|replica| replica.left == 0 || replica.state == ReplicaState::Running);
+        let at_work = replicas.iter().filter(|replica| replica.state == ReplicaState::Running);
+        let slowest =
+            at_work.map(|replica| replica.eta_s).try_fold(0.0, |slowest: f64, eta| Some(slowest.max(eta?)));
+        let totals = Self::sum(replicas);
+        let is_running = totals.states.contains_key(&ReplicaState::Running);
+        Self { eta_s: slowest.filter(|_| is_owned && is_running), ..totals }
+    }
+
+    /// Those of a run of so many files that shares its work: all are left that no replica has a record of. `unreadable`: how
+    /// those stand of which nobody can tell who has them.
+    pub(super) fn of_shared_work(replicas: &[ReplicaStatus], files: u64, unreadable: TaskCounts) -> Self {
+        let totals = Self::sum(replicas);
+        let counts = TaskCounts { files, ..[totals.counts, unreadable].into_iter().sum() };
+        let left = counts.unfinished();
+        let is_running = totals.states.contains_key(&ReplicaState::Running);
+        let time = time_left(left, totals.rate_per_s).filter(|_| is_running);
+        Self { counts, left, eta_s: time.map(|time| time.as_secs_f64().round()), ..totals }
+    }
+
+    fn sum(replicas: &[ReplicaStatus]) -> Self {
         let sum = |of: fn(&ReplicaStatus) -> u64| replicas.iter().map(of).sum();
         let mut states = BTreeMap::new();
         replicas.iter().for_each(|replica| *states.entry(replica.state).or_default() += 1);
-        let at_work = || replicas.iter().filter(|replica| replica.state == ReplicaState::Running);
-        let rates: Vec<f64> = at_work().filter_map(|replica| replica.rate_per_s).collect();
-        let is_owned =
-            replicas.iter().all(|replica| replica.left == 0 || replica.state == ReplicaState::Running);
-        let slowest =
-            at_work().map(|replica| replica.eta_s).try_fold(0.0, |slowest: f64, eta| Some(slowest.max(eta?)));
+        let at_work = replicas.iter().filter(|replica| replica.state == ReplicaState::Running);
+        let rates: Vec<f64> = at_work.filter_map(|replica| replica.rate_per_s).collect();
         Self {
             counts: replicas.iter().map(|replica| replica.counts).sum(),
             left: sum(|replica| replica.left),
             running: sum(|replica| replica.running),
             rate_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),
-            eta_s: slowest.filter(|_| is_owned && states.contains_key(&ReplicaState::Running)),
+            eta_s: None,
             states,
         }
     }

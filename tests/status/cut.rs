@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use canfar_run::testing::{
     AttemptBegun, AttemptEnded, Cause, Event, HeartbeatTimes, JournalState, JournalWriter, LaunchBegun,
-    LaunchProgress, Limits, Process, ReplicaState, ResultsWritten, RunMonitor, Status, StopReason, Stopped,
+    LaunchProgress, Limits, MonitoredRun, Process, ReplicaState, ResultsWritten, Status, StopReason, Stopped,
     TaskCounts, TaskEnded,
 };
 use proptest::collection::vec;
@@ -152,7 +152,8 @@ fn check((launches, cut): Case) -> Result<(), TestCaseError> {
     let length = cut.index(whole.len() + 1);
     std::fs::write(&path, &whole[..length]).unwrap();
 
-    let mut watcher = RunMonitor::open(dir.path(), HeartbeatTimes::default()).unwrap();
+    let looked_at = MonitoredRun::open(dir.path()).unwrap();
+    let mut watcher = looked_at.monitor(HeartbeatTimes::default());
     let figures = watcher.look().unwrap();
     let standing = history(&run).counts();
     let replica = &figures.replicas[0];

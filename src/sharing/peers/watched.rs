@@ -16,11 +16,8 @@ use crate::liveness::probe::{is_in_sight, liveness_without_end};
 use crate::liveness::watch::Liveness;
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
-use crate::sharing::peers::{PeerLook, PeerState};
+use crate::sharing::peers::{PeerLook, PeerState, TAKEOVER_AFTER};
 use crate::store::regular;
-
-/// The `--takeover-after` of a launch that does not tell it.
-const TAKEOVER_AFTER: Duration = Duration::from_mins(2);
 
 /// Inode and length.
 type Seen = (u64, u64);

@@ -1,0 +1,204 @@
+//! How the tasks of a replica's blocks stand: by the end of its newest journal, and where that does not tell all, by reading
+//! the journals of all that had a block as a whole.
+
+use std::collections::BTreeMap;
+
+use crate::journal::event::BlockProgress;
+use crate::journal::state::JournalState;
+use crate::model::blocks::{BlockId, ClaimName};
+use crate::model::counts::TaskCounts;
+use crate::model::launch_id::LaunchId;
+use crate::model::shares::Share;
+use crate::sharing::peers::TAKEOVER_AFTER;
+use crate::status::block_accounts::{BlockAccounts, ClaimedBlock};
+use crate::status::replica::StatusLook;
+use crate::status::tail_state::TailState;
+use crate::store::server_clock::age;
+
+/// How a replica's blocks stand.
+#[derive(Debug, Default)]
+pub(super) struct BlockCounts {
+    /// The tasks of all of them.
+    pub(super) counts: TaskCounts,
+    /// Of each block, how many tasks have no record.
+    pub(super) left: BTreeMap<BlockId, u64>,
+    /// Whether it is certain that each task has a record.
+    pub(super) is_recorded: bool,
+}
+
+impl BlockCounts {
+    /// By reading whole journals.
+    pub(super) fn of_whole(read: &BTreeMap<BlockId, TaskCounts>) -> Self {
+        let left: BTreeMap<BlockId, u64> =
+            read.iter().map(|(block, counts)| (*block, counts.unfinished())).collect();
+        let is_recorded = left.values().all(|left| *left == 0);
+        Self { counts: read.values().copied().sum(), left, is_recorded }
+    }
+}
+
+/// A replica's newest launch, as a look found it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewestLaunch<'a> {
+    pub(super) tail: &'a TailState,
+    pub(super) is_running: bool,
+}
+
+impl NewestLaunch<'_> {
+    fn id(self) -> LaunchId {
+        LaunchId { replica: self.tail.launch.replica, launch: self.tail.launch.number }
+    }
+
+    /// What it says of a block that it claimed and has not ended.
+    fn progress(self, claim: ClaimName) -> Option<BlockProgress> {
+        let progress = self.tail.launch.blocks.get(&claim.block)?;
+        (progress.claim == claim && progress.is_held()).then_some(*progress)
+    }
+
+    /// How the tasks of all blocks stand that it says it has and nobody took over; and whether any was.
+    fn counts(self, accounts: &BlockAccounts) -> (TaskCounts, bool) {
+        let (mut counts, mut has_lost) = (self.tail.in_blocks, false);
+        let held = self.tail.launch.blocks.values().filter(|block| block.is_held());
+        for lost in held.filter(|block| accounts.is_lost(block.claim)) {
+            counts.files = counts.files.saturating_sub(lost.files);
+            counts.ok = counts.ok.saturating_sub(lost.ok);
+            counts.failed = counts.failed.saturating_sub(lost.failed);
+            has_lost = true;
+        }
+        (counts, has_lost)
+    }
+}
+
+/// What whole journals told of blocks, as long as nobody claims these anew and the journals are so long.
+#[derive(Debug, Default)]
+pub(super) struct WholeCounts(BTreeMap<BlockId, WholeCount>);
+
+#[derive(Debug)]
+struct WholeCount {
+    claim: ClaimName,
+    /// Of the journals of all that had the block.
+    seen: Vec<SeenJournal>,
+    counts: TaskCounts,
+}
+
+/// A journal's length, if it is there, and whether its launch may live.
+type SeenJournal = (Option<u64>, bool);
+
+impl WholeCounts {
+    /// Counts the tasks of blocks that one replica has, whose newest launch is `newest`.
+    ///
+    /// # Errors
+    /// When a journal can't be read.
+    pub(super) fn count(
+        &mut self,
+        own: &[&ClaimedBlock],
+        newest: Option<NewestLaunch<'_>>,
+        accounts: &BlockAccounts,
+        at: &StatusLook<'_>,
+    ) -> anyhow::Result<BlockCounts> {
+        let lives = |launch: LaunchId| match newest {
+            Some(newest) if newest.id() == launch => newest.is_running,
+            _ => !accounts.has_ended(launch) && is_fresh(launch, at),
+        };
+        let mut read = |of: &[&ClaimedBlock]| self.read(of, at, &lives);
+        let Some(newest) = newest else { return Ok(BlockCounts::of_whole(&read(own)?)) };
+        let (counts, has_lost) = newest.counts(accounts);
+        let is_by_earlier = |block: &&ClaimedBlock| !block.is_ended && block.by != Some(newest.id());
+        if newest.is_running {
+            let earlier: Vec<&ClaimedBlock> = own.iter().copied().filter(is_by_earlier).collect();
+            // It has not yet read what earlier ones left.
+            let inherited = own.iter().filter(|block| block.by != Some(newest.id())).map(|block| block.files);
+            if counts.files < inherited.sum() {
+                return Ok(BlockCounts::of_whole(&read(own)?));
+            }
+            let mut told = by_its_end(own, newest);
+            for (block, counts) in read(&earlier)? {
+                told.left.insert(block, counts.unfinished());
+            }
+            let is_sure = |block: &&ClaimedBlock| block.is_ended || is_by_earlier(block);
+            let is_recorded = own.iter().all(is_sure) && told.left.values().all(|left| *left == 0);
+            return Ok(BlockCounts { counts, is_recorded, ..told });
+        }
+        let files: u64 = own.iter().map(|block| block.files).sum();
+        let tells_all = |block: &&ClaimedBlock| block.is_ended || tells_all_of(newest, block);
+        if own.iter().all(tells_all) && counts.files == files && !(has_lost && counts.without_result > 0) {
+            return Ok(BlockCounts { counts, ..by_its_end(own, newest) });
+        }
+        Ok(BlockCounts::of_whole(&read(own)?))
+    }
+
+    /// Counts the tasks of blocks by the journals of all that had them.
+    pub(super) fn read(
+        &mut self,
+        of: &[&ClaimedBlock],
+        at: &StatusLook<'_>,
+        lives: &dyn Fn(LaunchId) -> bool,
+    ) -> anyhow::Result<BTreeMap<BlockId, TaskCounts>> {
+        let mut unread: BTreeMap<&[LaunchId], Vec<ClaimName>> = BTreeMap::new();
+        let mut journals: BTreeMap<LaunchId, SeenJournal> = BTreeMap::new();
+        for block in of {
+            for by in &block.chain {
+                journals.entry(*by).or_insert_with(|| (length_of(*by, at), lives(*by)));
+            }
+            let known = self.0.get(&block.claim.block);
+            let is_same = |known: &WholeCount| {
+                known.claim == block.claim && known.seen.iter().eq(block.chain.iter().map(|by| &journals[by]))
+            };
+            if !known.is_some_and(is_same) {
+                unread.entry(&block.chain).or_default().push(block.claim);
+            }
+        }
+        for (chain, claims) in unread {
+            let with_indices = |claim: &ClaimName| Some((claim.block, at.blocks?.indices(claim.block)?));
+            let with_indices: Vec<(BlockId, Share)> = claims.iter().filter_map(with_indices).collect();
+            let run = at.header.run_ref();
+            let may_live = |launch: LaunchId| journals[&launch].1;
+            let state = JournalState::of_blocks(at.layout, &run, &with_indices, chain, &may_live)?;
+            for claim in claims {
+                let counts = state.tasks.block(claim.block).map(|tasks| tasks.counts()).unwrap_or_default();
+                let seen = chain.iter().map(|by| journals[by]).collect();
+                self.0.insert(claim.block, WholeCount { claim, seen, counts });
+            }
+        }
+        let counts =
+            |block: &&ClaimedBlock| Some((block.claim.block, self.0.get(&block.claim.block)?.counts));
+        Ok(of.iter().filter_map(counts).collect())
+    }
+}
+
+/// Whether the end of a launch's journal tells all there is to know of a block that has tasks without a record.
+fn tells_all_of(newest: NewestLaunch<'_>, block: &ClaimedBlock) -> bool {
+    // Who had it before may have recorded more since.
+    block.chain.len() == 1 && newest.progress(block.claim).is_some_and(|progress| unrecorded(progress) > 0)
+}
+
+fn unrecorded(progress: BlockProgress) -> u64 {
+    progress.files.saturating_sub(progress.ok).saturating_sub(progress.failed)
+}
+
+/// What is left of blocks as the newest launch of their replica tells.
+fn by_its_end(own: &[&ClaimedBlock], newest: NewestLaunch<'_>) -> BlockCounts {
+    let left = |block: &&ClaimedBlock| {
+        let named = newest.tail.launch.blocks.get(&block.claim.block);
+        let left = match named.filter(|named| named.claim == block.claim && !block.is_ended) {
+            Some(progress) if progress.is_held() => unrecorded(*progress),
+            // It has only said that it is about to claim it.
+            Some(_) => block.files,
+            None => 0,
+        };
+        (block.claim.block, left)
+    };
+    let is_recorded = own.iter().all(|block| block.is_ended);
+    BlockCounts { left: own.iter().map(left).collect(), is_recorded, ..BlockCounts::default() }
+}
+
+fn length_of(launch: LaunchId, at: &StatusLook<'_>) -> Option<u64> {
+    let metadata = std::fs::metadata(at.layout.journal(launch.replica, launch.launch));
+    metadata.map(|metadata| metadata.len()).ok()
+}
+
+/// Whether a launch that is not known to have ended wrote so lately that it may live.
+pub(super) fn is_fresh(launch: LaunchId, at: &StatusLook<'_>) -> bool {
+    let metadata = std::fs::metadata(at.layout.journal(launch.replica, launch.launch));
+    let written = metadata.and_then(|metadata| metadata.modified());
+    written.is_ok_and(|then| age(at.server_now, then) < TAKEOVER_AFTER)
+}
