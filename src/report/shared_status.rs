@@ -27,7 +27,11 @@ pub(super) fn not_started(figures: &RunStatus, sharing: &SharingStatus) -> Optio
         0 => format!("other replicas have run {whose} ({})", units::count(taken, "file")),
         left => {
             let taken = units::plural(taken, "was taken by another replica", "were taken by other replicas");
-            format!("{} of {whose} left, {taken}", units::plural(left, "file", "files"))
+            format!(
+                "{} of {whose} {} left, {taken}",
+                units::count(left, "file"),
+                if left == 1 { "is" } else { "are" }
+            )
         }
     };
     (!ids.is_empty()).then(|| format!("{} not started: {left}", named(&ids)))

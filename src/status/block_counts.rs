@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::journal::event::BlockProgress;
 use crate::journal::state::JournalState;
+use crate::journal::task_states::NotedTasks;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
 use crate::model::launch_id::LaunchId;
@@ -66,6 +67,37 @@ impl NewestLaunch<'_> {
         }
         (counts, has_lost)
     }
+
+    /// Whether the end of its journal tells all there is to know of its replica's blocks.
+    fn tells_all(self, own: &[&ClaimedBlock], accounts: &BlockAccounts) -> bool {
+        let tells_all_of = |block: &&ClaimedBlock| {
+            let has_tasks_left =
+                || self.progress(block.claim).is_some_and(|progress| unrecorded(progress) > 0);
+            // Who had it before may have recorded more since.
+            block.is_ended || block.chain.len() == 1 && has_tasks_left()
+        };
+        let (counts, has_lost) = self.counts(accounts);
+        let files: u64 = own.iter().map(|block| block.files).sum();
+        // How many of those that it lost have no result it does not tell.
+        let is_exact = counts.files == files && !(has_lost && counts.without_result > 0);
+        is_exact && own.iter().all(tells_all_of)
+    }
+
+    /// What is left of blocks, as it tells.
+    fn told(self, own: &[&ClaimedBlock]) -> BlockCounts {
+        let left = |block: &&ClaimedBlock| {
+            let named = self.tail.launch.blocks.get(&block.claim.block);
+            let left = match named.filter(|named| named.claim == block.claim && !block.is_ended) {
+                Some(progress) if progress.is_held() => unrecorded(*progress),
+                // It has only said that it is about to claim it.
+                Some(_) => block.files,
+                None => 0,
+            };
+            (block.claim.block, left)
+        };
+        let is_recorded = own.iter().all(|block| block.is_ended);
+        BlockCounts { left: own.iter().map(left).collect(), is_recorded, ..BlockCounts::default() }
+    }
 }
 
 /// What whole journals told of blocks, as long as nobody claims these anew and the journals are so long.
@@ -99,31 +131,39 @@ impl WholeCounts {
             Some(newest) if newest.id() == launch => newest.is_running,
             _ => !accounts.has_ended(launch) && is_fresh(launch, at),
         };
-        let mut read = |of: &[&ClaimedBlock]| self.read(of, at, &lives);
-        let Some(newest) = newest else { return Ok(BlockCounts::of_whole(&read(own)?)) };
-        let (counts, has_lost) = newest.counts(accounts);
-        let is_by_earlier = |block: &&ClaimedBlock| !block.is_ended && block.by != Some(newest.id());
-        if newest.is_running {
-            let earlier: Vec<&ClaimedBlock> = own.iter().copied().filter(is_by_earlier).collect();
-            // It has not yet read what earlier ones left.
-            let inherited = own.iter().filter(|block| block.by != Some(newest.id())).map(|block| block.files);
-            if counts.files < inherited.sum() {
-                return Ok(BlockCounts::of_whole(&read(own)?));
+        match newest {
+            Some(newest) if newest.is_running => self.count_of_running(own, newest, accounts, at, &lives),
+            Some(newest) if newest.tells_all(own, accounts) => {
+                Ok(BlockCounts { counts: newest.counts(accounts).0, ..newest.told(own) })
             }
-            let mut told = by_its_end(own, newest);
-            for (block, counts) in read(&earlier)? {
-                told.left.insert(block, counts.unfinished());
-            }
-            let is_sure = |block: &&ClaimedBlock| block.is_ended || is_by_earlier(block);
-            let is_recorded = own.iter().all(is_sure) && told.left.values().all(|left| *left == 0);
-            return Ok(BlockCounts { counts, is_recorded, ..told });
+            _ => Ok(BlockCounts::of_whole(&self.read(own, at, &lives)?)),
         }
-        let files: u64 = own.iter().map(|block| block.files).sum();
-        let tells_all = |block: &&ClaimedBlock| block.is_ended || tells_all_of(newest, block);
-        if own.iter().all(tells_all) && counts.files == files && !(has_lost && counts.without_result > 0) {
-            return Ok(BlockCounts { counts, ..by_its_end(own, newest) });
+    }
+
+    /// Journals that grow are not read as a whole again and again: it soon says itself how its blocks stand.
+    fn count_of_running(
+        &mut self,
+        own: &[&ClaimedBlock],
+        newest: NewestLaunch<'_>,
+        accounts: &BlockAccounts,
+        at: &StatusLook<'_>,
+        lives: &dyn Fn(LaunchId) -> bool,
+    ) -> anyhow::Result<BlockCounts> {
+        let counts = newest.counts(accounts).0;
+        let is_of_earlier = |block: &&ClaimedBlock| block.by != Some(newest.id());
+        let earlier: Vec<&ClaimedBlock> = own.iter().copied().filter(is_of_earlier).collect();
+        if counts.files < earlier.iter().map(|block| block.files).sum() {
+            // It has not taken in yet what earlier launches left.
+            return Ok(BlockCounts::of_whole(&self.read(own, at, lives)?));
         }
-        Ok(BlockCounts::of_whole(&read(own)?))
+        let mut told = newest.told(own);
+        let unended: Vec<&ClaimedBlock> = earlier.into_iter().filter(|block| !block.is_ended).collect();
+        for (block, counts) in self.read(&unended, at, lives)? {
+            told.left.insert(block, counts.unfinished());
+        }
+        let is_sure = |block: &&ClaimedBlock| block.is_ended || is_of_earlier(block);
+        let is_recorded = own.iter().all(is_sure) && told.left.values().all(|left| *left == 0);
+        Ok(BlockCounts { counts, is_recorded, ..told })
     }
 
     /// Counts the tasks of blocks by the journals of all that had them.
@@ -154,7 +194,7 @@ impl WholeCounts {
             let may_live = |launch: LaunchId| journals[&launch].1;
             let state = JournalState::of_blocks(at.layout, &run, &with_indices, chain, &may_live)?;
             for claim in claims {
-                let counts = state.tasks.block(claim.block).map(|tasks| tasks.counts()).unwrap_or_default();
+                let counts = state.tasks.block(claim.block).map(NotedTasks::counts).unwrap_or_default();
                 let seen = chain.iter().map(|by| journals[by]).collect();
                 self.0.insert(claim.block, WholeCount { claim, seen, counts });
             }
@@ -165,30 +205,8 @@ impl WholeCounts {
     }
 }
 
-/// Whether the end of a launch's journal tells all there is to know of a block that has tasks without a record.
-fn tells_all_of(newest: NewestLaunch<'_>, block: &ClaimedBlock) -> bool {
-    // Who had it before may have recorded more since.
-    block.chain.len() == 1 && newest.progress(block.claim).is_some_and(|progress| unrecorded(progress) > 0)
-}
-
 fn unrecorded(progress: BlockProgress) -> u64 {
     progress.files.saturating_sub(progress.ok).saturating_sub(progress.failed)
-}
-
-/// What is left of blocks as the newest launch of their replica tells.
-fn by_its_end(own: &[&ClaimedBlock], newest: NewestLaunch<'_>) -> BlockCounts {
-    let left = |block: &&ClaimedBlock| {
-        let named = newest.tail.launch.blocks.get(&block.claim.block);
-        let left = match named.filter(|named| named.claim == block.claim && !block.is_ended) {
-            Some(progress) if progress.is_held() => unrecorded(*progress),
-            // It has only said that it is about to claim it.
-            Some(_) => block.files,
-            None => 0,
-        };
-        (block.claim.block, left)
-    };
-    let is_recorded = own.iter().all(|block| block.is_ended);
-    BlockCounts { left: own.iter().map(left).collect(), is_recorded, ..BlockCounts::default() }
 }
 
 fn length_of(launch: LaunchId, at: &StatusLook<'_>) -> Option<u64> {

@@ -115,7 +115,7 @@ impl ReplicaMonitor {
             Some(_) => Ok(()),
             None => launch.complete(self.id, at, &self.share),
         });
-        launch.trouble = looked.err().map(in_one_line);
+        launch.trouble = looked.err().as_ref().map(in_one_line);
         launch.hear(self.id, at.layout);
     }
 
@@ -141,7 +141,7 @@ impl ReplicaMonitor {
         let counted = self.whole.count(own, newest, accounts, at);
         counted.unwrap_or_else(|error| {
             if let Some(launch) = &mut self.launch {
-                launch.trouble.get_or_insert_with(|| in_one_line(error));
+                launch.trouble.get_or_insert_with(|| in_one_line(&error));
             }
             BlockCounts::default()
         })
@@ -226,7 +226,7 @@ fn scope<'s>(share: &'s Share, at: &StatusLook<'s>) -> TailScope<'s> {
     at.blocks.map_or(TailScope::Share(share), TailScope::Blocks)
 }
 
-fn in_one_line(error: anyhow::Error) -> String {
+fn in_one_line(error: &anyhow::Error) -> String {
     units::printable(&format!("{error:#}"))
 }
 

@@ -62,8 +62,8 @@ impl<'a> SharedWork<'a> {
             accounts.note(by, block);
         }
         let mut by_replica = accounts.by_replica();
-        let unreadable =
-            self.count_unreadable(by_replica.remove(&None).unwrap_or_default(), &accounts, at)?;
+        let unreadable = by_replica.remove(&None).unwrap_or_default();
+        let unreadable = self.count_unreadable(&unreadable, &accounts, at)?;
         let own = |id: u32| by_replica.get(&Some(id)).map(Vec::as_slice).unwrap_or_default();
         let counted: Vec<BlockCounts> = crew.map(replicas.iter_mut().collect(), |replica| {
             replica.count_blocks(own(replica.id()), &accounts, at)
@@ -91,12 +91,12 @@ impl<'a> SharedWork<'a> {
 
     fn count_unreadable(
         &mut self,
-        blocks: Vec<&ClaimedBlock>,
+        blocks: &[&ClaimedBlock],
         accounts: &BlockAccounts,
         at: &StatusLook<'_>,
     ) -> anyhow::Result<BlockCounts> {
         let lives = |launch| !accounts.has_ended(launch) && is_fresh(launch, at);
-        let read = self.unreadable.read(&blocks, at, &lives);
+        let read = self.unreadable.read(blocks, at, &lives);
         Ok(BlockCounts::of_whole(&read.context("can't tell who has some files of the run")?))
     }
 

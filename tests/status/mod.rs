@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::support::{DEADLINE, Dir, Ended, Run, Running, wait_until};
 
 mod cut;
+mod shared;
 mod states;
 mod terminal;
 mod watching;
