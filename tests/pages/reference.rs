@@ -78,11 +78,22 @@ fn members(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
+/// What a replica says of itself in its claims.
+fn claim_of_shared_run(dir: &Dir, task: &[&str]) -> Value {
+    let options = ["-i", "data/*.fits", "-o", "shared", "--balance"];
+    dir.canfar_run().replica(1, 2).args(options).args(task).run().exits(1);
+    let header: Value = serde_json::from_str(&dir.lines("shared/inputs.jsonl")[0]).unwrap();
+    dir.json(format!("shared/claims/{}/1.1.json", header["run"].as_str().unwrap()))
+}
+
 #[test]
 fn the_reference_has_every_member_of_what_programs_read() {
     let dir = Dir::with_inputs(3);
     dir.write("task.sh", "[ \"${1##*/}\" != 000.fits ] && echo '{}'");
-    dir.launch().replica(1, 2).args(["-j", "1", "--", "sh", "task.sh", "{}"]).run().exits(1);
+    let task = ["-j", "1", "--", "sh", "task.sh", "{}"];
+    // With shares that stay as they are, files are missing in the end.
+    dir.launch().replica(1, 2).arg("--balance=false").args(task).run().exits(1);
+    let claim = claim_of_shared_run(&dir, &task);
     let merged = dir.canfar_run().args(["merge", "--json", "out"]).run().exits(3).json();
     let status = dir.canfar_run().args(["status", "--json", "out"]).run().exits(0).json();
     let record: Value = dir.results(1).swap_remove(0);
@@ -90,7 +101,7 @@ fn the_reference_has_every_member_of_what_programs_read() {
     for (page, values) in [
         ("docs/reference/status.md", vec![status]),
         ("docs/reference/merge.md", vec![merged, dir.json("out/final_summary.json")]),
-        ("docs/reference/results-directory.md", vec![record, failure]),
+        ("docs/reference/results-directory.md", vec![record, failure, claim]),
     ] {
         let text = Page::read(page).text;
         let mut names = BTreeSet::new();
