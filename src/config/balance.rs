@@ -2,21 +2,16 @@
 
 use crate::model::shares::Strategy;
 
-/// Whether that is so unless it is asked for.
-const fn is_balance_ready() -> bool {
-    false
-}
-
 /// What a new list's header says of a run that was `asked` for.
 pub fn is_balanced(asked: Option<bool>, strategy: Strategy, replicas: u32) -> bool {
     // These are for those who want exactly what Python's helper gives each replica.
     let is_of_python = matches!(strategy, Strategy::Chunk | Strategy::Stripe);
-    asked.unwrap_or(is_balance_ready() && !is_of_python && replicas > 1)
+    asked.unwrap_or(!is_of_python && replicas > 1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_balance_ready, is_balanced};
+    use super::is_balanced;
     use crate::model::shares::Strategy;
 
     #[test]
@@ -29,7 +24,7 @@ mod tests {
             assert!(!is_balanced(None, strategy, 2));
         }
         for strategy in [Strategy::Even, Strategy::Size] {
-            assert_eq!(is_balanced(None, strategy, 2), is_balance_ready());
+            assert!(is_balanced(None, strategy, 2));
         }
     }
 }
