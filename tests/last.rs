@@ -9,12 +9,16 @@ const REPLICAS: usize = 6;
 /// Gives the number in its file; fails if `bad/NAME` is there.
 const TASK: &str = "[ ! -e bad/\"${1##*/}\" ] && echo \"{\\\"n\\\": $(cat \"$1\")}\"";
 
-fn replica(run: Run<'_>, id: usize, count: usize) -> Run<'_> {
-    run.args(["-i", "data/*.fits", "-o", "out", "--merge"]).replica(id, count).sh(TASK)
+fn merging(run: Run<'_>) -> Run<'_> {
+    run.args(["-i", "data/*.fits", "-o", "out", "--merge"])
 }
 
-fn merging<'d>(id: usize) -> impl FnOnce(Run<'d>) -> Run<'d> {
-    move |run| replica(run, id, REPLICAS)
+fn replica(run: Run<'_>, id: usize, count: usize) -> Run<'_> {
+    merging(run).replica(id, count).sh(TASK)
+}
+
+fn sharing_replica(run: Run<'_>, id: usize, count: usize) -> Run<'_> {
+    merging(run).sharing_replica(id, count).sh(TASK)
 }
 
 /// Whether the merged results are those of all files, and what a merge by hand makes of it is the same.
@@ -34,9 +38,10 @@ fn is_merged(dir: &Dir, files: u64) {
 
 #[test]
 fn of_replicas_that_end_at_the_same_time_at_least_one_merges() {
-    for _ in 0..50 {
+    for round in 0..50 {
+        let launch = if round % 2 == 0 { replica } else { sharing_replica };
         let dir = Dir::with_inputs(REPLICAS);
-        let all = at_once(&dir, (1..=REPLICAS).map(merging));
+        let all = at_once(&dir, (1..=REPLICAS).map(|id| move |run| launch(run, id, REPLICAS)));
         all.into_iter().for_each(|running| _ = running.wait().exits(0));
         is_merged(&dir, REPLICAS as u64);
     }

@@ -35,10 +35,15 @@ fn four_replicas_started_together_run_every_file_once_whatever_the_strategy() {
         for (name, size) in names(23).iter().zip(&sizes) {
             dir.write(format!("data/{name}"), "x".repeat(usize::try_from(*size).unwrap()));
         }
-        let start =
-            |id| dir.launch().args(["--strategy", &strategy.to_string()]).replica(id, 4).sh(NOTE).start();
-        all_end((1..=4).map(start).collect(), 0);
+        let launch = |id| dir.launch().args(["--strategy", &strategy.to_string()]).sharing_replica(id, 4);
+        all_end((1..=4).map(|id| launch(id).sh(NOTE).start()).collect(), 0);
         assert_eq!(dir.sorted_lines("ran"), names(23), "{strategy:?}");
+        let mut recorded: Vec<String> = (1..=4).flat_map(|id| files_of(&dir, id)).collect();
+        recorded.sort();
+        assert_eq!(recorded, names(23), "{strategy:?}");
+        if matches!(strategy, Strategy::Even | Strategy::Size) {
+            continue;
+        }
         for (id, share) in (1..).zip(shares(strategy, 23, &sizes, NonZeroU32::new(4).unwrap())) {
             let expected: Vec<String> = share.iter().map(|index| format!("{index:03}.fits")).collect();
             assert_eq!(files_of(&dir, id), expected, "{strategy:?}, replica {id}");
@@ -48,7 +53,7 @@ fn four_replicas_started_together_run_every_file_once_whatever_the_strategy() {
 
 /// Starts `count` replicas in the same instant.
 fn in_the_same_instant<'d>(dir: &'d Dir, count: usize, args: &[&str]) -> Vec<Running<'d>> {
-    at_once(dir, (1..=count).map(|id| move |run: Run<'d>| run.args(args).replica(id, count)))
+    at_once(dir, (1..=count).map(|id| move |run: Run<'d>| run.args(args).sharing_replica(id, count)))
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn replicas_beyond_the_number_of_files_have_nothing_to_do_and_say_so() {
 fn the_loop_of_the_documentation_reads_every_record_of_ours_once() {
     let dir = Dir::with_inputs(11);
     for id in 1..=5 {
-        dir.launch().replica(id, 5).sh("echo \"{\\\"stars\\\": $(cat \"$1\")}\"").run().exits(0);
+        dir.launch().sharing_replica(id, 5).sh("echo \"{\\\"stars\\\": $(cat \"$1\")}\"").run().exits(0);
     }
     if !require(Component::Python("json")) {
         return;

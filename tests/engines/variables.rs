@@ -106,7 +106,7 @@ fn the_members_of_every_engine_are_the_replicas_in_order() {
 fn what_one_engine_left_undone_another_of_as_many_goes_on_with() {
     let dir = Dir::with_inputs(FILES);
     let launch = |variables: &[_], args: &[&str]| {
-        with(dir.launch(), variables)
+        with(dir.launch().arg("--balance=false"), variables)
             .args(args)
             .sh("echo \"${1##*/} $REPLICA_ID of $REPLICA_COUNT\" >> ran")
             .run()

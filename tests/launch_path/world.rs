@@ -94,7 +94,7 @@ impl World {
         let argv = ["canfar-run", "-i", input.to_str().unwrap(), "-o", results];
         let command = ["--", "python3", "/opt/analysis/analyze.py", "{}"].map(|word| self.here(word));
         let argv = argv.into_iter().map(str::to_owned).chain(command).collect();
-        let env = [("REPLICA_ID", "1"), ("REPLICA_COUNT", "6")];
+        let env = [("REPLICA_ID", "1"), ("REPLICA_COUNT", "6"), ("CANFAR_RUN_BALANCE", "false")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         self.start(&Container { argv, env }).run().exits(0);
     }

@@ -14,7 +14,7 @@ while [ -e hold/$name ]; do sleep 0.01; done
 echo \"{\\\"n\\\": $(cat \"$1\")}\"";
 
 fn replica(dir: &Dir, id: usize) -> Run<'_> {
-    dir.launch().replica(id, 2).args(["--balance", "-j", "1"]).sh(HELD)
+    dir.launch().sharing_replica(id, 2).args(["-j", "1"]).sh(HELD)
 }
 
 /// Replica 2, which stays with the second task of its share.

@@ -80,8 +80,8 @@ fn members(value: &Value, names: &mut BTreeSet<String>) {
 
 /// What a replica says of itself in its claims.
 fn claim_of_shared_run(dir: &Dir, task: &[&str]) -> Value {
-    let options = ["-i", "data/*.fits", "-o", "shared", "--balance"];
-    dir.canfar_run().replica(1, 2).args(options).args(task).run().exits(1);
+    let options = ["-i", "data/*.fits", "-o", "shared"];
+    dir.canfar_run().sharing_replica(1, 2).args(options).args(task).run().exits(1);
     let header: Value = serde_json::from_str(&dir.lines("shared/inputs.jsonl")[0]).unwrap();
     dir.json(format!("shared/claims/{}/1.1.json", header["run"].as_str().unwrap()))
 }
@@ -92,7 +92,7 @@ fn the_reference_has_every_member_of_what_programs_read() {
     dir.write("task.sh", "[ \"${1##*/}\" != 000.fits ] && echo '{}'");
     let task = ["-j", "1", "--", "sh", "task.sh", "{}"];
     // With shares that stay as they are, files are missing in the end.
-    dir.launch().replica(1, 2).arg("--balance=false").args(task).run().exits(1);
+    dir.launch().replica(1, 2).args(task).run().exits(1);
     let claim = claim_of_shared_run(&dir, &task);
     let merged = dir.canfar_run().args(["merge", "--json", "out"]).run().exits(3).json();
     let status = dir.canfar_run().args(["status", "--json", "out"]).run().exits(0).json();

@@ -3,6 +3,9 @@
 use super::{assert_complete, assert_ended, example, hold, let_go, names, survey, wait_for_lines};
 use crate::support::{Component, Dir, Slurm, require};
 
+/// For jobs whose replicas keep to their shares, so that it is known who is at what when they are ended.
+const KEEPING_TO_SHARES: &str = "--export=ALL,CANFAR_RUN_BALANCE=false";
+
 /// Checks that of a stopped first launch what finished is in the results and nothing counts as failed; gives how many.
 #[track_caller]
 fn assert_kept(dir: &Dir, replicas: usize) -> usize {
@@ -39,7 +42,7 @@ fn an_array_that_is_cancelled_half_way_and_submitted_again_does_the_rest() {
     // Of its four files, each element gets to do the first one and stays with the next two.
     let held: Vec<usize> = (0..8).flat_map(|replica| [replica * 4 + 1, replica * 4 + 2]).collect();
     hold(&dir, held.clone());
-    let array = slurm.submit(&dir, &[&example("array.sh")]);
+    let array = slurm.submit(&dir, &[KEEPING_TO_SHARES, &example("array.sh")]);
     wait_for_lines(&dir, "ran", 24);
     slurm.tell("scancel", &[&array]);
     let jobs = slurm.wait(&array);
@@ -47,7 +50,7 @@ fn an_array_that_is_cancelled_half_way_and_submitted_again_does_the_rest() {
     assert_eq!(assert_kept(&dir, 8), 8);
 
     let_go(&dir);
-    let again = slurm.submit(&dir, &[&example("array.sh")]);
+    let again = slurm.submit(&dir, &[KEEPING_TO_SHARES, &example("array.sh")]);
     assert_ended(&dir, &slurm.wait(&again), 8, 0);
     assert_only_held_ran_twice(&dir, 32, &held);
     assert_complete(&dir, 32, 8);
@@ -62,7 +65,7 @@ fn a_step_that_is_cancelled_half_way_and_submitted_again_does_the_rest() {
     let dir = survey(16);
     let held: Vec<usize> = (0..4).flat_map(|replica| [replica * 4 + 1, replica * 4 + 2]).collect();
     hold(&dir, held.clone());
-    let job = slurm.submit(&dir, &[&example("steps.sh")]);
+    let job = slurm.submit(&dir, &[KEEPING_TO_SHARES, &example("steps.sh")]);
     wait_for_lines(&dir, "ran", 12);
     slurm.tell("scancel", &[&job]);
     let jobs = slurm.wait(&job);
@@ -70,7 +73,7 @@ fn a_step_that_is_cancelled_half_way_and_submitted_again_does_the_rest() {
     assert_eq!(assert_kept(&dir, 4), 4);
 
     let_go(&dir);
-    let again = slurm.submit(&dir, &[&example("steps.sh")]);
+    let again = slurm.submit(&dir, &[KEEPING_TO_SHARES, &example("steps.sh")]);
     assert_ended(&dir, &slurm.wait(&again), 1, 0);
     assert_only_held_ran_twice(&dir, 16, &held);
     assert_complete(&dir, 16, 4);
@@ -84,7 +87,7 @@ fn a_requeued_element_goes_on_by_itself() {
     let slurm = Slurm::start();
     let dir = survey(8);
     hold(&dir, [5, 6]);
-    let array = slurm.submit(&dir, &["--array=0-1", &example("array.sh")]);
+    let array = slurm.submit(&dir, &["--array=0-1", KEEPING_TO_SHARES, &example("array.sh")]);
     wait_for_lines(&dir, "finished", 5);
     wait_for_lines(&dir, "ran", 7);
     let element = format!("{array}_1");

@@ -10,8 +10,8 @@ use crate::support::{DEADLINE, Dir, Run, Running, stop_process, wait_until};
 
 /// One task at a time. Four files a share make four blocks of one file.
 fn sharing(dir: &Dir, id: usize, count: usize) -> Run<'_> {
-    let run = dir.launch().args(["-j", "1", "--balance", "--takeover-after", "1s"]);
-    run.replica(id, count).sh(TASK)
+    let run = dir.launch().args(["-j", "1", "--takeover-after", "1s"]);
+    run.sharing_replica(id, count).sh(TASK)
 }
 
 /// Starts it and waits until so many tasks have begun in all.
@@ -262,7 +262,7 @@ fn a_replica_that_stays_until_all_is_done_merges() {
     (0..8).for_each(|number| hold(&dir, number));
     let killed = begin(&dir, sharing(&dir, 1, 2), 1);
     let stays =
-        begin(&dir, dir.launch().args(["--merge"]).args(["-j", "1", "--balance"]).replica(2, 2).sh(TASK), 2);
+        begin(&dir, dir.launch().args(["--merge"]).args(["-j", "1"]).sharing_replica(2, 2).sh(TASK), 2);
     killed.kill();
     let_go(&dir);
     stays.wait().exits(0);

@@ -54,7 +54,14 @@ impl<'d> Run<'d> {
         self
     }
 
+    /// A replica that keeps to its share: most tests start one after the other and are about what a replica of a known share
+    /// does, while of those that share their work the first to start would run everything.
     pub(crate) fn replica(self, id: usize, count: usize) -> Self {
+        self.sharing_replica(id, count).env("CANFAR_RUN_BALANCE", "false")
+    }
+
+    /// A replica as users start it: the run shares its work unless the options say otherwise.
+    pub(crate) fn sharing_replica(self, id: usize, count: usize) -> Self {
         self.env("REPLICA_ID", id.to_string()).env("REPLICA_COUNT", count.to_string())
     }
 
