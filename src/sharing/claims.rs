@@ -192,6 +192,14 @@ impl ClaimsFolder {
         patiently(|| self.storage.exists(&self.path_of(claim)))
     }
 
+    /// Whether the run's claims are still in their place.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub fn is_there(&self) -> io::Result<bool> {
+        patiently(|| self.storage.exists(&self.path))
+    }
+
     /// Whether no claim takes over from this one, by a look for the next one's name.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::launch::Launcher;
 use crate::liveness::heartbeat::Heartbeat;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::report::launch::LaunchReport;
+use crate::run::early_stop::EarlyStop;
 use crate::run::queue::TaskQueue;
 use crate::run::recorder::Recorder;
 use crate::sharing::claims::ClaimsFolder;
@@ -44,6 +45,11 @@ impl Ownership<'_> {
                 self.give_up(progress.claim)?;
             }
         }
+        // Where they are gone, no name says that something was taken over.
+        if !self.claims.is_there()? {
+            self.launcher.stop.yield_to_successor();
+            self.queue.stop_early(EarlyStop::Superseded);
+        }
         *looked_at = begun;
         Ok(())
     }
@@ -60,6 +66,9 @@ impl Ownership<'_> {
                     return false;
                 }
             }
+        }
+        if self.queue.early_stop() == Some(EarlyStop::Superseded) {
+            return false;
         }
         let is_ours = self.recorder.has_block(block);
         if !is_ours {
