@@ -37,6 +37,8 @@ pub(super) struct IdleTime {
     at_work: BTreeSet<LaunchId>,
     /// Those seen to live since, with none.
     at_rest: BTreeSet<LaunchId>,
+    /// Since when the launch that stays to the last is the only other one.
+    alone_with_first: Option<Instant>,
 }
 
 /// What a look at the whole run showed.
@@ -72,6 +74,7 @@ impl Feeder<'_> {
             group: Vec::new(),
             at_work: BTreeSet::new(),
             at_rest: BTreeSet::new(),
+            alone_with_first: None,
         };
         self.fill_pool(&mut idle);
         idle
@@ -161,7 +164,7 @@ impl Feeder<'_> {
             }
         };
         if account.is_complete {
-            let stays = self.must_wait_for_others()? && !self.has_waited_long(idle);
+            let stays = self.must_wait_for_others(idle)? && !self.has_waited_long(idle);
             return Ok(if stays { idle.pause_again() } else { Step::Leave(Leaving::AllRecorded) });
         }
         for (by, claim) in account.left {
@@ -232,19 +235,32 @@ impl Feeder<'_> {
         }
     }
 
-    /// Whether somebody has to stay until others have written their results: the two of the lowest ids do.
-    fn must_wait_for_others(&mut self) -> anyhow::Result<bool> {
-        let mut alive = Vec::new();
+    /// Whether this launch has to stay until others have written their results: the two of the lowest ids do, of those that
+    /// have given a sign of life since. One that has not may be dead, and then nobody would stay for what it leaves. Of the
+    /// two, the first one stays for the second, too, which leaves when it knows that the first one is still there.
+    fn must_wait_for_others(&mut self, idle: &mut IdleTime) -> anyhow::Result<bool> {
+        let peers = self.ledger.peers();
+        let (mut unended, mut lower) = (0, Vec::new());
         for (replica, launch) in last_launches(self.launcher.layout)? {
             let peer = LaunchId { replica, launch };
             if replica != self.me.replica
-                && matches!(self.ledger.peers().look(peer).state, PeerState::Alive | PeerState::Unknown)
+                && matches!(peers.look(peer).state, PeerState::Alive | PeerState::Unknown)
             {
-                alive.push(replica);
+                unended += 1;
+                if replica < self.me.replica && peers.grew_since(peer, idle.since) {
+                    lower.push(peer);
+                }
             }
         }
-        let lower = alive.iter().filter(|replica| **replica < self.me.replica).count();
-        Ok(lower <= 1 && alive.len() > lower)
+        Ok(match lower[..] {
+            [] => unended > 0,
+            [first] if unended == 1 => {
+                let since = *idle.alone_with_first.get_or_insert_with(Instant::now);
+                !peers.grew_since(first, since)
+            }
+            [_] => true,
+            _ => false,
+        })
     }
 
     fn has_waited_long(&self, idle: &IdleTime) -> bool {
