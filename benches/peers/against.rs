@@ -29,14 +29,16 @@ pub(crate) fn row(row: &Row, [after, before]: &[Bench; 2], out: &mut dyn Write) 
             let figures = race_after.run_beside(&race(before)?, after)?;
             Ok(figures.iter().map(|pair| timed(row.name, pair)).collect::<Vec<_>>())
         }),
-        Work::Counted(count) => count(after).and_then(|calls| Ok(counted(row.name, &calls, &count(before)?))),
+        Work::Counted(count, of) => {
+            count(after).and_then(|calls| Ok(counted(row.name, of, &calls, &count(before)?)))
+        }
     };
     let mut compared = compared.with_context(|| format!("row {}", row.name))?;
     for Compared { what, after, before, ratio, memory, .. } in &compared {
         writeln!(out, "  {what:<28}{after:>12} after{before:>15} before{ratio:>10}  memory {memory}")?;
     }
     out.flush()?;
-    if let Work::Counted(_) = row.work {
+    if let Work::Counted(..) = row.work {
         // The table has no room for each kind of call.
         compared.truncate(1);
     }
@@ -58,7 +60,7 @@ fn timed(row: &'static str, [after, before]: &[Figures; 2]) -> Compared {
 }
 
 /// What one of them never does counts as 0.
-fn counted(row: &'static str, after: &PerTask, before: &PerTask) -> Vec<Compared> {
+fn counted(row: &'static str, of_what: &str, after: &PerTask, before: &PerTask) -> Vec<Compared> {
     let of = |counts: &PerTask, name: &str| {
         counts.iter().find(|(other, _)| other == name).map_or(0.0, |(_, count)| *count)
     };
@@ -66,7 +68,7 @@ fn counted(row: &'static str, after: &PerTask, before: &PerTask) -> Vec<Compared
     let names: Vec<String> = after.iter().chain(gone).map(|(name, _)| name.clone()).collect();
     let compare = |what: String| {
         let (after, before) = (of(after, &what), of(before, &what));
-        let [shown, earlier] = [after, before].map(|count| format!("{count:.2} a task"));
+        let [shown, earlier] = [after, before].map(|count| format!("{count:.2} {of_what}"));
         Compared {
             row,
             what,

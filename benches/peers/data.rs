@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -64,6 +65,36 @@ pub(crate) fn tree(bench: &Bench, folders: u64, entries: u64, matching: u64) -> 
                 file.set_len(2880 * (entry % 100))?;
             }
         }
+        Ok(())
+    })
+}
+
+/// Files for `nap`, by name, and how many seconds each takes: most are short, some are long, in no order.
+pub(crate) fn naps(bench: &Bench, files: u64) -> Result<(PathBuf, Vec<f64>)> {
+    const MEDIAN: f64 = 350.0;
+    const SPREAD: f64 = 0.9;
+    let mut chance = fastrand::Rng::with_seed(files);
+    let mut seconds = || {
+        let normal = (-2.0 * (1.0 - chance.f64()).ln()).sqrt() * (std::f64::consts::TAU * chance.f64()).cos();
+        (MEDIAN * (SPREAD * normal).exp()).clamp(50.0, 3000.0) / 1000.0
+    };
+    let naps: Vec<Duration> = (0..files).map(|_| Duration::from_secs_f64(seconds())).collect();
+    let folder = shared(bench, &format!("naps-{files}"), |path| {
+        std::fs::create_dir_all(path)?;
+        for (number, nap) in naps.iter().enumerate() {
+            File::create(path.join(format!("{number:05}")))?.set_len(nap.as_millis().try_into()?)?;
+        }
+        Ok(())
+    })?;
+    Ok((folder, naps.iter().map(Duration::as_secs_f64).collect()))
+}
+
+/// Files for `nap` that all take the same time.
+pub(crate) fn equal_naps(bench: &Bench, files: u64, milliseconds: u64) -> Result<PathBuf> {
+    shared(bench, &format!("naps-{files}-{milliseconds}"), |path| {
+        std::fs::create_dir_all(path)?;
+        let make = |number| File::create(path.join(format!("{number:05}")))?.set_len(milliseconds);
+        (0..files).try_for_each(make)?;
         Ok(())
     })
 }

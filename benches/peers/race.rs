@@ -53,6 +53,8 @@ type Check<'b> = Box<dyn Fn() -> Result<()> + 'b>;
 enum Rounds {
     /// Once to warm up, then as often as medians need.
     Several,
+    /// What takes its time because it waits, and hardly varies.
+    Few,
     /// What takes minutes and does not vary.
     One,
 }
@@ -109,6 +111,11 @@ impl<'b> Race<'b> {
         self
     }
 
+    pub(crate) fn few(mut self) -> Self {
+        self.rounds = Rounds::Few;
+        self
+    }
+
     /// All take turns.
     pub(crate) fn run(&self, bench: &Bench) -> Result<Vec<Figures>> {
         let all = || self.ours.iter().chain(&self.peers);
@@ -117,7 +124,7 @@ impl<'b> Race<'b> {
             for (contestant, figures) in all().zip(&mut figures) {
                 self.turn(contestant, round, figures)?;
             }
-            if let Some(check) = self.check.as_ref().filter(|_| round == 0) {
+            if let Some(check) = self.check.as_ref().filter(|_| round == *self.rounds(bench).start()) {
                 check()?;
             }
         }
@@ -139,7 +146,11 @@ impl<'b> Race<'b> {
     }
 
     fn rounds(&self, bench: &Bench) -> RangeInclusive<usize> {
-        if self.rounds == Rounds::One { 0..=0 } else { 0..=bench.rounds() }
+        match self.rounds {
+            Rounds::Several => 0..=bench.rounds(),
+            Rounds::Few => 1..=bench.rounds().min(3),
+            Rounds::One => 0..=0,
+        }
     }
 
     fn turn(&self, contestant: &Contestant<'_>, round: usize, figures: &mut Figures) -> Result<()> {

@@ -37,9 +37,9 @@ pub(crate) fn row(row: &Row, bench: &Bench, out: &mut dyn Write) -> Result<Vec<V
             }
             Ok(race.goals.iter().map(|goal| verdict(row.name, *goal, &figures)).collect())
         }
-        Work::Counted(count) => {
+        Work::Counted(count, of) => {
             for (name, count) in count(bench)? {
-                writeln!(out, "  {name:<28}{count:>9.2} a task")?;
+                writeln!(out, "  {name:<28}{count:>9.2} {of}")?;
             }
             Ok(Vec::new())
         }

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use wait4::Wait4;
@@ -49,6 +49,47 @@ pub(crate) fn run(
         bail!("{command:?}: {}: {}", ended.status, std::fs::read_to_string(&said).unwrap_or_default());
     }
     Ok(Sample { began, seconds, peak: ended.rusage.maxrss })
+}
+
+/// One of several processes that do something together.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) command: Command,
+    /// How long after the first one it is started.
+    pub(crate) start: Duration,
+    /// When it is killed.
+    pub(crate) kill: Option<Duration>,
+}
+
+/// Runs them side by side until the last one has ended.
+///
+/// # Errors
+/// When one can't be started, or one that is not killed fails.
+pub(crate) fn together(bench: &Bench, mut members: Vec<Member>) -> Result<Sample> {
+    let said = bench.fresh("said-together")?;
+    let log = || File::options().create(true).append(true).open(&said);
+    rustix::fs::sync();
+    let (began, begun) = (SystemTime::now(), Instant::now());
+    members.sort_by_key(|member| member.start);
+    let mut running = Vec::new();
+    for member in &mut members {
+        std::thread::sleep(member.start.saturating_sub(begun.elapsed()));
+        let command = member.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log()?);
+        let child = command.spawn().with_context(|| format!("running {command:?}"))?;
+        running.push((child, member.kill));
+    }
+    running.sort_by_key(|(_, kill)| kill.unwrap_or(Duration::MAX));
+    for (mut child, kill) in running {
+        if let Some(kill) = kill {
+            std::thread::sleep(kill.saturating_sub(begun.elapsed()));
+            child.kill()?;
+        }
+        let ended = child.wait()?;
+        if kill.is_none() && !ended.success() {
+            bail!("one of several: {ended}: {}", std::fs::read_to_string(&said).unwrap_or_default());
+        }
+    }
+    Ok(Sample { began, seconds: begun.elapsed().as_secs_f64(), peak: 0 })
 }
 
 /// [`run`] without input, output thrown away, and nothing but success.

@@ -3,4 +3,4 @@
 import platform
 from importlib.metadata import version
 
-print(platform.python_version(), *(f"{name} {version(name)}" for name in ("canfar", "astropy", "sep", "numpy")), sep=", ")
+print(platform.python_version(), *(f"{name} {version(name)}" for name in ("canfar", "astropy", "sep", "numpy", "jug")), sep=", ")

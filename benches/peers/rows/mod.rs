@@ -13,6 +13,7 @@ pub(crate) mod memory;
 pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod resume;
+pub(crate) mod sharing;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod workers;
@@ -33,8 +34,8 @@ pub(crate) struct Row {
 pub(crate) enum Work {
     /// Contestants take turns.
     Race(for<'b> fn(&'b Bench) -> Result<Race<'b>>),
-    /// Calls are counted once.
-    Counted(fn(&Bench) -> Result<PerTask>),
+    /// Calls are counted once, for each of what is named.
+    Counted(fn(&Bench) -> Result<PerTask>, &'static str),
 }
 
 const fn race(
@@ -66,6 +67,18 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "calls",
         title: "system calls of the runner for each task",
-        work: Work::Counted(calls::per_task),
+        work: Work::Counted(calls::per_task, "a task"),
+    },
+    race("sharing", "16 replicas, 240 sleeping tasks, all start at once", sharing::together),
+    race("sharing", "the same, a quarter starts at once, the others one by one", sharing::staggered),
+    race("sharing", "the same, 3 never start", sharing::absent),
+    race("sharing", "the same, 2 are killed half way", sharing::killed),
+    race("sharing", "the same, a quarter is three times as slow", sharing::slow),
+    race("sharing", "100 replicas with 10 equal tasks each, all start at once", sharing::equal),
+    race("sharing", "4 replicas, 20,000 tasks of a static true", sharing::quick),
+    Row {
+        name: "sharing",
+        title: "claims and metadata calls of each of 16 replicas, the tasks' own among them",
+        work: Work::Counted(sharing::calls, "a replica"),
     },
 ];
