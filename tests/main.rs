@@ -42,6 +42,7 @@ mod resume;
 mod resuming;
 mod screen;
 mod shares;
+mod sharing;
 mod shell_injection;
 mod signals;
 mod single;

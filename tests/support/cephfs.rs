@@ -115,19 +115,29 @@ impl Nodes {
 
     /// canfar-run on the node of the first client.
     pub(crate) fn on_first(&self) -> Run<'_> {
-        self.on("first", &self.first)
+        self.on_first_after(&[])
     }
 
     /// canfar-run on the node of the second one.
     pub(crate) fn on_second(&self) -> Run<'_> {
-        self.on("second", &self.second)
+        self.on_second_after(&[])
     }
 
-    fn on(&self, host: &str, client: &Client) -> Run<'_> {
+    /// On the first one's, after what arranges something before it executes canfar-run.
+    pub(crate) fn on_first_after(&self, before: &[PathBuf]) -> Run<'_> {
+        self.on("first", &self.first, before)
+    }
+
+    /// On the second one's, likewise.
+    pub(crate) fn on_second_after(&self, before: &[PathBuf]) -> Run<'_> {
+        self.on("second", &self.second, before)
+    }
+
+    fn on(&self, host: &str, client: &Client, before: &[PathBuf]) -> Run<'_> {
         let become_it = "hostname \"$0\"; mount --bind \"$1\" \"$2\"; cd \"$2\"; shift 2; exec \"$@\"";
         let run = Run::of(&self.dir, "unshare").args(["--mount", "--uts", "/bin/sh", "-ec", become_it, host]);
         let run = run.arg(&client.place).arg(&self.second.place).cwd("/".into());
-        run.arg(env!("CARGO_BIN_EXE_canfar-run"))
+        run.args(before).arg(env!("CARGO_BIN_EXE_canfar-run"))
     }
 }
 

@@ -1,5 +1,7 @@
 #!/bin/sh
 # A CephFS on 127.0.0.1 that keeps its data in memory, for tests: `cephfs.sh FOLDER PORT`. All of it is below FOLDER.
+# CANFAR_RUN_TEST_CEPHFS_CONF has more lines for its configuration, such as `mds_tick_interval = 0.1`: where two clients
+# contend for a name, calls wait for the server's tick, which is 5 s.
 #
 # Says `ready` when it is up. Then each line `SPACE CLIENT` of standard input asks for a client of its own, with a cache of
 # its own, that mounts the folder SPACE of the file system at FOLDER/SPACE/CLIENT; its number is in FOLDER/SPACE/CLIENT.pid.
@@ -82,6 +84,7 @@ mon_data_avail_crit = 1
 paxos_min_wait = 0.01
 paxos_propose_interval = 0.05
 mds_beacon_interval = 0.5
+${CANFAR_RUN_TEST_CEPHFS_CONF:-}
 END
 
 {

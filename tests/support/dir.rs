@@ -45,7 +45,8 @@ impl Dir {
         (0..count).for_each(|number| _ = self.write(format!("data/{number:03}.fits"), number.to_string()));
     }
 
-    pub(super) fn scratch(&self) -> &Path {
+    /// A folder on this machine, where the test's own may be on a file server.
+    pub(crate) fn scratch(&self) -> &Path {
         self.scratch.path()
     }
 
