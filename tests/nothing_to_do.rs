@@ -144,3 +144,28 @@ fn what_can_not_be_looked_at_costs_the_remark_alone() {
     dir.write("data", "no folder");
     launch(&dir, 1, 1).run().exits(0).says("nothing to do: all 4 files").says_not("match now");
 }
+
+#[test]
+fn where_replicas_share_the_work_nothing_to_do_is_about_the_run() {
+    let dir = Dir::with_inputs(6);
+    dir.write("analyze.sh", "[ -e well ] || case $1 in *003*) exit 1;; esac\necho '{}'");
+    let shared = |id: usize| {
+        let run = dir.canfar_run().replica(id, 3).args(["-i", "data/*.fits", "-o", "out", "--balance"]);
+        run.args(["--", "sh", "analyze.sh", "{}"]).run()
+    };
+    shared(1).exits(1).says("5 of 6 files ok, 1 failed");
+    let root = dir.path("out").display().to_string();
+    let of_run = format!(
+        "nothing to do: of the 6 files of this run 5 are ok, 1 failed; to run those again: `canfar-run resume {root}`"
+    );
+    shared(3).exits(0).says(&of_run).says("frozen since");
+    assert_eq!(dir.names("out/journal"), ["1.1.jsonl"], "others have finished it");
+    dir.write("well", "");
+    let ended =
+        resume(&dir).exits(0).says("acted as replica 1: 6 of 6 files ok; all 6 files of the run are ok");
+    ended.says_not("share (");
+    shared(2).exits(0).says("nothing to do: all 6 files of this run are done");
+    resume(&dir).exits(0).says("nothing to do: all 6 files of the run are ok").says("frozen since");
+    let told = dir.canfar_run().args(["resume", "out", "--json"]).run().exits(0).json();
+    assert_eq!((&told["whole_run"]["ok"], &told["done"]), (&6.into(), &3.into()), "{told}");
+}

@@ -65,9 +65,12 @@ fn merge_if_complete(
         anyhow::bail!("whether the run is complete can't be told: replica {}: {why}", unreadable.replica_id);
     }
     if !figures.complete {
-        let left = units::count(figures.totals.left, "file");
-        let text =
-            format!("not merged: {left} of the run are left, and whoever finishes last merges (--merge)");
+        let left = match figures.totals.left {
+            // Whoever ran the last ones has not said so yet.
+            0 => "other replicas are not through".to_owned(),
+            left => format!("{} of the run are left", units::count(left, "file")),
+        };
+        let text = format!("not merged: {left}, and whoever finishes last merges (--merge)");
         waiting.console.say(Verbosity::Normal, Tone::Plain, &text);
         return Ok(ExitCode::Ok);
     }

@@ -19,7 +19,9 @@ use crate::config::{Resumed, RunConfig, layered, refuse_fixed};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::journal::launches::{last_launches, launches_of};
-use crate::launch::{LaunchOutcome, Launcher, Reach, ShareStatus, Sharing, changed_since, remarks, told};
+use crate::launch::{
+    LaunchOutcome, Launcher, Reach, ShareStatus, Sharing, changed_since, how_run_stands, remarks, told,
+};
 use crate::liveness::probe::{ended_in_order, probe};
 use crate::liveness::takeover::{AlreadyRunning, TakeoverObserver};
 use crate::liveness::watch::{Liveness, quiet_ones};
@@ -416,6 +418,7 @@ impl Resume<'_> {
         let summary = ResumeSummary {
             run: self.list.header().run.clone(),
             results_dir: units::path(self.layout.root()),
+            whole_run: self.whole_run(),
             container_id: container.id(),
             container_count: container.count(),
             shares: tally.ended.into_iter().filter_map(|ended| ended.summary).collect(),
@@ -436,6 +439,12 @@ impl Resume<'_> {
             self.say(&remarks.join("\n"));
         }
         told(&summary, code, self.config.json, self.console, out)
+    }
+
+    /// How the run stands, where others have a part in that.
+    fn whole_run(&self) -> Option<TaskCounts> {
+        let is_asked = self.blocks.is_some() && self.stop.external_signal().is_none();
+        is_asked.then(|| how_run_stands(self.layout, self.config.heartbeat)).flatten()
     }
 
     fn code(&self, tally: &ResumeProgress) -> ExitCode {

@@ -21,7 +21,7 @@ use crate::terminal::console::Console;
 pub use balance::{Reach, Sharing};
 pub use begin::PreparedLaunch;
 pub use end::{LaunchOutcome, print_json, told};
-pub use nothing_to_do::{changed_since, remarks};
+pub use nothing_to_do::{changed_since, how_run_stands, remarks};
 pub use pending::Pending;
 pub use run_mismatch::{agree, agree_on_balance, agree_on_command};
 pub use share_status::ShareStatus;

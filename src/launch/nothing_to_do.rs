@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use crate::journal::launches::launches_of;
 use crate::launch::Launcher;
 use crate::listing::{self, Rules};
+use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::NamedFile;
 use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::record::inputs::{InputList, InputSpec};
+use crate::status::MonitoredRun;
 use crate::store::layout::Layout;
 use crate::template;
 use crate::terminal::console::{Tone, Verbosity};
@@ -30,20 +32,48 @@ impl Launcher<'_> {
             return;
         }
         let replica = self.config.identity.replica;
-        let text = if share.is_empty() {
-            self.no_share()
-        } else {
-            let owner = if replica.count() == 1 { "this run".to_owned() } else { replica.to_string() };
-            let changed = changed_since(self.layout, now, [(self.id(), standing.ok)]);
-            let remarks = remarks(self.list, self.layout, self.stop, &changed);
-            format!("nothing to do: {}\n{}", done(standing, &owner), remarks.join("\n"))
+        let done = match self.sharing {
+            Some(_) => how_run_stands(self.layout, self.config.heartbeat).map_or_else(
+                || "all files of this run are done".to_owned(),
+                |run| run_done(&run, self.layout.root()),
+            ),
+            None if share.is_empty() => {
+                return self.console.say(Verbosity::Normal, Tone::Plain, &self.no_share());
+            }
+            None if replica.count() == 1 => done(standing, "this run"),
+            None => done(standing, &replica.to_string()),
         };
+        let changed = changed_since(self.layout, now, [(self.id(), standing.ok)]);
+        let remarks = remarks(self.list, self.layout, self.stop, &changed);
+        let text = format!("nothing to do: {done}\n{}", remarks.join("\n"));
         self.console.say(Verbosity::Normal, Tone::Plain, &text);
     }
 }
 
-/// How all is done.
+/// How the tasks of a whole run stand; `None` where that can't be told.
+pub fn how_run_stands(layout: &Layout, times: HeartbeatTimes) -> Option<TaskCounts> {
+    let run = MonitoredRun::open(layout.root()).ok()?;
+    Some(run.monitor(times).look().ok()?.totals.counts)
+}
+
+/// How a run is done whose replicas share its work. What failed runs again in a launch of the replica that recorded it.
+fn run_done(run: &TaskCounts, root: &Path) -> String {
+    let again = || format!("; to run those again: `canfar-run resume {}`", quoted(root.as_os_str()));
+    how_done(run, "this run") + &(if run.failed > 0 { again() } else { String::new() })
+}
+
+/// How all is done, and what to give for what failed.
 fn done(standing: &TaskCounts, owner: &str) -> String {
+    let again = match standing {
+        TaskCounts { failed: 0, .. } => return how_done(standing, owner),
+        TaskCounts { lost: 0, .. } => "failed",
+        _ => "all",
+    };
+    how_done(standing, owner) + &format!("; to run those again give --rerun {again}")
+}
+
+/// How all is done.
+fn how_done(standing: &TaskCounts, owner: &str) -> String {
     let TaskCounts { files, ok, failed, lost, .. } = *standing;
     if failed == 0 {
         return match files {
@@ -51,14 +81,13 @@ fn done(standing: &TaskCounts, owner: &str) -> String {
             _ => format!("all {files} files of {owner} are done"),
         };
     }
-    let again = if lost > 0 { "all" } else { "failed" };
     let mut text = format!("of the {} of {owner} {ok} are ok", units::count(files, "file"));
     for (count, what) in [(failed - lost, "failed"), (lost, "lost with their container")] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }
     }
-    text + &format!("; to run those again give --rerun {again}")
+    text
 }
 
 /// The files of the command that have other contents now than when replicas, which have so many results, made these; with

@@ -8,10 +8,12 @@ use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::launch::{Launcher, Pending, Sharing};
 use crate::liveness::takeover::or_moved_away;
+use crate::model::blocks::Blocks;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::Process;
 use crate::model::shares::Share;
 use crate::record::results;
+use crate::sharing::ledger::{BlockLedger, BlockStanding};
 
 /// What a look at a share showed before a launch begins.
 #[derive(Debug)]
@@ -41,10 +43,30 @@ impl Launcher<'_> {
     /// When journals or the results file can't be read.
     pub fn look(&self, share: &Share, me: &Process) -> anyhow::Result<ShareStatus> {
         let looked = match self.sharing {
+            Some(Sharing { blocks, .. }) if self.was_finished_by_others(blocks, me)? => {
+                Ok(ShareStatus::Done(TaskCounts::default()))
+            }
             Some(Sharing { blocks, .. }) => self.look_at_run(blocks, me),
             None => self.read_share(share),
         };
         looked.map_err(|error| or_moved_away(self.layout, self.run_id(), error))
+    }
+
+    /// Whether others have ended every block of the run, and this replica never began.
+    fn was_finished_by_others(&self, blocks: &Blocks, me: &Process) -> anyhow::Result<bool> {
+        if !launches_of(self.layout, self.id())?.is_empty() {
+            return Ok(false);
+        }
+        let mut ledger = BlockLedger::new(self.layout, self.run_id(), blocks, me.clone());
+        // Most replicas find at once that the last blocks are free.
+        let last = blocks.depth().saturating_sub(1);
+        ledger.refresh_round(last).context("can't read the claims of the run")?;
+        if !ledger.is_full(last) {
+            return Ok(false);
+        }
+        ledger.refresh().context("can't read the claims of the run")?;
+        let is_ended = |(_, standing)| matches!(standing, BlockStanding::Ended { .. });
+        Ok(ledger.standings().all(is_ended))
     }
 
     fn read_share(&self, share: &Share) -> anyhow::Result<ShareStatus> {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::model::counts::TaskCounts;
 use crate::report::launch::LaunchSummary;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
@@ -17,7 +18,11 @@ pub struct ResumeSummary {
     pub container_id: u32,
     /// Of how many.
     pub container_count: u32,
-    /// The launches, one for each share that was unfinished, with the ids of the shares' own replicas.
+    /// How the whole run stands, where its replicas share its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole_run: Option<TaskCounts>,
+    /// The launches, one for each share that was unfinished, with the ids of the shares' own replicas; where replicas share the
+    /// work, one for each replica that was acted as.
     pub shares: Vec<LaunchSummary>,
     /// Shares looked after that had nothing left to do.
     pub done: u64,
@@ -43,6 +48,11 @@ pub struct ShareError {
 }
 
 impl ResumeSummary {
+    /// So many of what is resumed: shares, or replicas where these share the work.
+    fn count(&self, number: u64) -> String {
+        units::count(number, if self.whole_run.is_some() { "replica" } else { "share" })
+    }
+
     /// Whether all that was looked at was done before.
     pub fn has_nothing_to_do(&self) -> bool {
         let Self { shares, at_work, not_begun, errors, .. } = self;
@@ -53,40 +63,58 @@ impl ResumeSummary {
 /// Says it.
 pub fn say(console: &Console, summary: &ResumeSummary) {
     let mut parts = vec![what_ran(summary)];
-    for (ids, what) in [(&summary.at_work, "at work elsewhere"), (&summary.not_begun, "not begun")] {
+    let errors: Vec<u32> = summary.errors.iter().map(|error| error.replica_id).collect();
+    for (ids, what) in [
+        (&summary.at_work, "at work elsewhere"),
+        (&summary.not_begun, "not begun"),
+        (&errors, "could not be resumed"),
+    ] {
         if !ids.is_empty() {
-            parts.push(format!("{} {what} ({})", units::count(ids.len() as u64, "share"), ids_in_words(ids)));
+            parts.push(format!("{} {what} ({})", summary.count(ids.len() as u64), ids_in_words(ids)));
         }
     }
-    if !summary.errors.is_empty() {
-        let ids: Vec<u32> = summary.errors.iter().map(|error| error.replica_id).collect();
-        parts.push(format!(
-            "{} could not be resumed ({})",
-            units::count(ids.len() as u64, "share"),
-            ids_in_words(&ids)
-        ));
-    }
+    parts.extend(summary.whole_run.filter(|_| !summary.has_nothing_to_do()).map(of_run));
     let (level, tone) =
         if summary.exit == 0 { (Verbosity::Normal, Tone::Good) } else { (Verbosity::Quiet, Tone::Bad) };
     console.say(level, tone, &parts.join("; "));
 }
 
+/// How the whole run stands.
+fn of_run(run: TaskCounts) -> String {
+    let files = units::count(run.files, "file");
+    if run.ok == run.files {
+        return format!("all {files} of the run are ok");
+    }
+    let mut text = format!("of the {files} of the run {} are ok", run.ok);
+    for (number, what) in [(run.failed, "failed"), (run.unfinished(), "left")] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
+    text
+}
+
 fn what_ran(summary: &ResumeSummary) -> String {
     let shares = &summary.shares;
     if shares.is_empty() {
-        let done = units::count(summary.done, "share");
-        return if summary.has_nothing_to_do() {
-            format!("nothing to do: {done} looked at, none of them unfinished")
-        } else {
-            format!("nothing was resumed: {done} done")
+        let done = summary.count(summary.done);
+        return match summary.whole_run {
+            Some(run) if summary.has_nothing_to_do() => format!("nothing to do: {}", of_run(run)),
+            None if summary.has_nothing_to_do() => {
+                format!("nothing to do: {done} looked at, none of them unfinished")
+            }
+            _ => format!("nothing was resumed: {done} done"),
         };
     }
     let sum = |of: fn(&LaunchSummary) -> u64| shares.iter().map(of).sum::<u64>();
     let ids: Vec<u32> = shares.iter().map(|share| share.replica_id).collect();
+    let (number, ids) = (ids.len() as u64, ids_in_words(&ids));
+    let who = match summary.whole_run {
+        Some(_) => format!("acted as {} {ids}", if number == 1 { "replica" } else { "replicas" }),
+        None => format!("resumed {} ({ids})", units::count(number, "share")),
+    };
     let mut text = format!(
-        "resumed {} ({}): {} of {} ok",
-        units::count(ids.len() as u64, "share"),
-        ids_in_words(&ids),
+        "{who}: {} of {} ok",
         sum(|share| share.counts.ok),
         units::count(sum(|share| share.counts.files), "file")
     );

@@ -76,11 +76,11 @@ fn abandoned(figures: &RunStatus, sharing: &SharingStatus) -> Option<String> {
 
 fn moved(sharing: &SharingStatus) -> Option<String> {
     let moved = (sharing.moved > 0).then(|| {
-        format!("{} run by another replica than planned", units::plural(sharing.moved, "file", "files"))
+        format!("{} went to a different replica than planned", units::plural(sharing.moved, "file", "files"))
     });
     let taken_over = (sharing.taken_over > 0).then(|| {
         let files = units::plural(sharing.taken_over, "file", "files");
-        format!("{files} taken over from a launch that ended or died")
+        format!("{files} taken over from a launch that had ended or died")
     });
     let parts: Vec<String> = moved.into_iter().chain(taken_over).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
@@ -154,7 +154,7 @@ mod tests {
         let sharing = SharingStatus { moved: 12, taken_over: 1, ..SharingStatus::default() };
         assert_eq!(
             moved(&sharing).unwrap(),
-            "12 files run by another replica than planned; 1 file taken over from a launch that ended or died"
+            "12 files went to a different replica than planned; 1 file taken over from a launch that had ended or died"
         );
     }
 }
