@@ -1,5 +1,6 @@
 //! `logs`: every attempt of a task, its streams apart, by index, path or base name.
 
+use crate::merge::shared;
 use crate::support::{Dir, Ended};
 
 /// Three tasks of two replicas: the first always fails, the second succeeds at its second attempt, the third at once.
@@ -165,4 +166,22 @@ fn a_log_that_was_cut_or_edited_is_named_and_never_shown_as_another_tasks() {
     let edited = String::from_utf8(whole).unwrap().replace("\"index\":1", "\"index\":2");
     dir.write("out/logs/1.1.log", edited);
     assert!(logs(&dir, &["out", "1"]).exits(3).stderr.contains("does not hold attempt 1 of task 1"));
+}
+
+#[test]
+fn a_task_that_another_replica_went_on_with_is_shown_by_whoever_ran_it() {
+    let dir = shared::begun();
+    assert!(logs(&dir, &["out", "009.fits"]).exits(0).printed().contains("no attempt has ended"));
+    dir.write("bad/009.fits", "");
+    dir.write("bad/012.fits", "");
+    shared::replica(&dir, 1).run().exits(1);
+    let shown = logs(&dir, &["out", "009.fits"]).exits(0).printed();
+    assert!(shown.contains("(index 9): attempt 2, replica 1, launch 1: failed"), "{shown}");
+    assert!(!shown.contains("replica 2"), "{shown}");
+    let stderr = logs(&dir, &["out", "12", "--only", "stderr"]).exits(0);
+    assert_eq!(stderr.printed(), "012.fits is bad\n");
+    let failed = logs(&dir, &["out", "--failed"]).exits(0).printed();
+    let headings: Vec<&str> = failed.lines().filter(|line| line.starts_with("==>")).collect();
+    assert_eq!(headings.len(), 2, "{failed}");
+    assert!(headings[0].contains("(index 9)") && headings[1].contains("(index 12)"), "{failed}");
 }

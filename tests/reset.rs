@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 
+use crate::merge::shared;
 use crate::support::{Component, DEADLINE, Dir, Ended, require, wait_until};
 
 /// A task that can be held by a file.
@@ -216,4 +217,19 @@ fn a_lock_that_may_not_be_read_is_waited_for_and_named() {
     assert_ne!(ended.code, Some(0), "{ended}");
     ended.says("waiting for another process").says("inputs.listing was left by another user's process");
     assert!(dir.exists("out/inputs.jsonl") && dir.exists("out/inputs.listing"));
+}
+
+#[test]
+fn claims_are_moved_with_the_run_and_not_while_a_replica_of_it_works() {
+    let dir = shared::begun();
+    dir.write("hold/000.fits", "");
+    let running = shared::replica(&dir, 1).start();
+    wait_until(DEADLINE, "the task begins", || dir.exists("began-000.fits"));
+    dir.canfar_run().args(["reset", "out"]).run().exits(3).says("replica 1");
+    running.kill();
+    fs::remove_dir_all(dir.path("hold")).unwrap();
+    dir.canfar_run().args(["reset", "out"]).run().exits(0);
+    assert!(!dir.exists("out/claims") && !dir.exists("out/inputs.jsonl"));
+    let earlier = dir.names("out/previous").remove(0);
+    assert!(dir.exists(format!("out/previous/{earlier}/claims")), "{}", dir.tree());
 }

@@ -40,13 +40,6 @@ impl TaskNote {
         (self.state == TaskState::Ok, self.state != TaskState::Unfinished)
     }
 
-    /// Of the records that several replicas count for a task, the one with the highest rank is shown: ok before failed, then the
-    /// newest.
-    pub fn rank(&self) -> (bool, bool, u32, u32) {
-        let (is_ok, is_known) = self.weight();
-        (is_ok, is_known, self.launch, self.replica)
-    }
-
     /// Counts this note in the place of one before.
     pub(super) fn count_for(&self, before: Self, counts: &mut TaskCounts) {
         counts.change(before.state, self.state);

@@ -86,9 +86,14 @@ impl BlockClaimants {
 
     /// From whom a replica took over the block that a task is in; `None` where it was the first that had it, or never had it.
     pub fn taken_over_from(&self, index: u64, by: u32) -> Option<u32> {
-        let claims: Vec<u32> = self.claims_to(index)?.values().flatten().map(|by| by.replica).collect();
-        let place = claims.iter().position(|replica| *replica == by)?;
-        place.checked_sub(1).map(|before| claims[before])
+        let mut before = None;
+        for claim in self.claims_to(index)?.values().flatten() {
+            if claim.replica == by {
+                return before;
+            }
+            before = Some(claim.replica);
+        }
+        None
     }
 
     fn claims_to(&self, index: u64) -> Option<&BTreeMap<u32, Option<LaunchId>>> {

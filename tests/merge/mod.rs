@@ -18,7 +18,7 @@ mod model;
 mod others;
 mod outputs;
 mod recipe;
-mod shared;
+pub(crate) mod shared;
 pub(crate) mod written;
 
 /// A user who owns nothing here.

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use super::{counts, merge, numbers, summary};
 use crate::support::{DEADLINE, Dir, Run, Running, wait_until};
 
-/// Stays as long as `hold/NAME` is there.
+/// Stays as long as `hold/NAME` is there; fails if `bad/NAME` is there.
 const HELD: &str = "name=${1##*/}; : > began-$name
 while [ -e hold/$name ]; do sleep 0.01; done
+[ ! -e bad/$name ] || { echo $name is bad >&2; exit 1; }
 echo \"{\\\"n\\\": $(cat \"$1\")}\"";
 
-fn replica(dir: &Dir, id: usize) -> Run<'_> {
+/// One of two replicas.
+pub(crate) fn replica(dir: &Dir, id: usize) -> Run<'_> {
     dir.launch().sharing_replica(id, 2).args(["-j", "1"]).sh(HELD)
 }
 
@@ -25,8 +27,8 @@ fn held(dir: &Dir) -> Running<'_> {
     running
 }
 
-/// Replica 2 died with that task; nobody has taken over yet.
-fn begun() -> Dir {
+/// A run of 16 files in which replica 2 died with the second task of its share; nobody has taken over yet.
+pub(crate) fn begun() -> Dir {
     let dir = Dir::with_inputs(16);
     let running = held(&dir);
     running.signal(Signal::KILL);
@@ -35,8 +37,8 @@ fn begun() -> Dir {
     dir
 }
 
-/// Replica 1 has run the rest.
-fn taken_over() -> Dir {
+/// The same, and replica 1 has run the rest.
+pub(crate) fn taken_over() -> Dir {
     let dir = begun();
     replica(&dir, 1).run().exits(0).says("took over");
     dir

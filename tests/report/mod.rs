@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::merge::shared;
 use crate::support::{Component, DEADLINE, Dir, InTime, python, require, wait_until};
 
 mod large;
@@ -235,4 +236,34 @@ fn without_a_run_there_is_no_page_and_the_error_says_what_is_needed() {
         .says("--results-dir");
     dir.canfar_run().args(["report", "nowhere"]).run().exits(2).says("is no directory");
     assert!(!dir.exists("out/report.html"));
+}
+
+#[test]
+fn who_ran_what_of_whose_share_and_who_took_over_is_told_where_replicas_share_their_work() {
+    let dir = shared::taken_over();
+    let page = report(&dir);
+    assert!(page.contains(": complete</title>"), "{page}");
+    assert!(page.contains("7 files were run by another replica than the one in whose share they are."));
+    assert!(page.contains("taken over and run: by replica 1 from replica 2 ("));
+    assert!(page.contains("<th scope=\"col\">Taken over</th>"));
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+    let sources: Vec<i64> =
+        data["spans"]["source"].as_array().unwrap().iter().flat_map(Value::as_i64).collect();
+    let ran = |source: i64| sources.iter().filter(|other| **other == source).count();
+    // Replica 1 its own share, and replica 2 two of its own, of which it died with one.
+    assert_eq!((ran(0), ran(-2) + ran(2)), (10, 7), "{sources:?}");
+    assert!(ran(-2) > 0, "{sources:?}");
+    if require(Component::Browser) {
+        let seen = seen(&dir.path("out/report.html"), "012");
+        assert_eq!((counts(&seen), &seen["searched"]), ([16, 16, 0, 0], &"1 of 16 tasks".into()));
+    }
+}
+
+#[test]
+fn what_is_left_of_a_share_is_told_with_who_has_it() {
+    let dir = shared::begun();
+    let page = report(&dir);
+    assert!(page.contains("incomplete, 15 missing"), "{page}");
+    assert!(page.contains("1 replica never started; others ran 0 of the 8 files in their shares."));
 }

@@ -41,6 +41,7 @@ function readData() {
             slot: spans.slot,
             duration: spans.duration,
             end: digits(spans.end),
+            source: spans.source,
         },
         path: (task) => data.folders[data.folder[task]] + data.name[task],
         reason: (task) => (data.kind[task] < 0 ? "" : data.kinds[data.kind[task]].join(": ")),

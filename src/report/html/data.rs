@@ -6,7 +6,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::report::html::model::{AttemptSpan, AttemptSpanEnd, RunHistory, TaskHistory, TaskStanding};
+use crate::report::html::model::{
+    AttemptSpan, AttemptSpanEnd, RunHistory, TaskHistory, TaskSource, TaskStanding,
+};
 use crate::units;
 
 #[derive(Serialize)]
@@ -49,6 +51,10 @@ struct SpanColumns {
     duration: Vec<i64>,
     /// One digit each: 0 ok, 1 failed, 2 running, 3 cut.
     end: String,
+    /// Where replicas share their work: 0 for a task of the replica's own share, else the replica whose share it is of, or with
+    /// a minus the one that had it before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Vec<i64>>,
 }
 
 /// Writes it so that it can stand in a script element, whatever names hold.
@@ -100,7 +106,7 @@ impl<'a> Data<'a> {
             memory: tasks.iter().map(|task| Some(task.usage?.max_rss_bytes? / 1024)).collect(),
             size: tasks.iter().map(|task| task.size).collect(),
             launches: launches(history, begun),
-            spans: SpanColumns::of(&history.spans, begun),
+            spans: SpanColumns::of(history, begun),
         }
     }
 }
@@ -146,7 +152,8 @@ fn names(history: &RunHistory) -> (Vec<String>, Vec<u32>, Vec<String>) {
 }
 
 impl SpanColumns {
-    fn of(spans: &[AttemptSpan], begun: i64) -> Self {
+    fn of(history: &RunHistory, begun: i64) -> Self {
+        let spans = &history.spans;
         let index = |one: &AttemptSpan| i64::try_from(one.index).unwrap_or(i64::MAX);
         Self {
             task: differences(spans.iter().map(index)),
@@ -155,7 +162,16 @@ impl SpanColumns {
             slot: spans.iter().map(|one| one.slot).collect(),
             duration: spans.iter().map(|one| one.ms).collect(),
             end: spans.iter().map(|one| end_digit(one.end)).collect(),
+            source: history.shared.as_ref().map(|_| spans.iter().map(|one| source(one.source)).collect()),
         }
+    }
+}
+
+fn source(source: TaskSource) -> i64 {
+    match source {
+        TaskSource::OwnShare => 0,
+        TaskSource::OtherShare(share) => share.into(),
+        TaskSource::TakenOver(from) => -i64::from(from),
     }
 }
 

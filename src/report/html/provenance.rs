@@ -27,7 +27,7 @@ pub(super) fn section(history: &RunHistory, root: &Path) -> Markup {
                 (fact("Command", &html! { code.command { bdi { (command(&header.command)) } } }))
                 @if let Some(cwd) = &header.settings.cwd { (fact("Working directory", &code(cwd))) }
                 (source(&header.source))
-                (fact("Strategy", &html! { (header.strategy) ", " (units::count(u64::from(header.replica_count), "replica")) }))
+                (fact("Strategy", &html! { (header.strategy) ", " (units::count(u64::from(header.replica_count), "replica")) @if history.shared.is_some() { "; they share their work (--balance)" } }))
                 (fact("Files", &html! { (grouped(header.count)) ", list BLAKE3 " code.hash { (header.blake3) } }))
                 @if !header.unreadable.is_empty() { (fact("Unreadable directories", &list(&header.unreadable))) }
                 (fact("List made", &html! { (header.created_at) " by " (units::printable(&header.created_by.to_string())) ", canfar-run " (units::printable(&header.created_by.version)) }))

@@ -1,16 +1,23 @@
 //! Where time went: the timeline's frame, what it shows in words, and the same as a table of replicas.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use super::numbers::{Times, duration, grouped, percent, seconds, time};
 use crate::journal::event::{StopReason, Stopped};
 use crate::journal::launch_state::LaunchEnd;
-use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
+use crate::report::html::model::{
+    RunHistory, SharedWork, Takeover, TaskHistory, TaskSource, TaskStanding, TimelineLaunch,
+};
 use crate::report::stop_reason;
 use crate::units;
 
 /// So many replicas that ended last are named.
 const LAST: usize = 3;
+
+/// So many of those that took over from another one.
+const TAKEOVERS: usize = 5;
 
 /// One replica, all its launches together.
 #[derive(Default)]
@@ -20,6 +27,21 @@ struct ReplicaRow<'a> {
     ok: u64,
     failed: u64,
     missing: u64,
+    /// Where replicas share their work.
+    shared: SharedCounts,
+}
+
+/// How many files a replica had from where.
+#[derive(Default)]
+struct SharedCounts {
+    /// Of its share.
+    share: u64,
+    /// Of its share, those without a record, whoever has them.
+    left: u64,
+    /// Recorded by it, of other shares.
+    of_others: u64,
+    /// Recorded by it, of blocks that another replica had before.
+    taken_over: u64,
 }
 
 impl ReplicaRow<'_> {
@@ -42,17 +64,17 @@ pub(super) fn section(history: &RunHistory, times: &Times) -> Markup {
         section aria-labelledby="timeline-title" {
             h2 #timeline-title { "Where time went" }
             @for sentence in in_words(history, &rows, times) { p { (sentence) } }
-            (timeline())
+            (timeline(history.shared.is_some()))
             details {
                 summary { "The timeline as a table: " (grouped(rows.len() as u64)) " replicas" }
-                (table(&rows))
+                (table(&rows, history.shared.is_some()))
             }
         }
     }
 }
 
 /// Filled by the page's script.
-fn timeline() -> Markup {
+fn timeline(is_shared: bool) -> Markup {
     let button = |action: &str, sign: &str, name: &str| {
         html! { button type="button" data-view=(action) aria-label=(name) title=(name) { (sign) } }
     };
@@ -66,6 +88,7 @@ fn timeline() -> Markup {
                 p.legend {
                     span.swatch.ok {} " ok " span.swatch.failed {} " failed " span.swatch.cut {} " cut short "
                     span.swatch.running {} " running " span.swatch.idle {} " idle"
+                    @if is_shared { " " span.swatch.taken {} " taken over from another replica" }
                 }
             }
             canvas #timeline tabindex="0" role="img" aria-label="Timeline: a row for each replica and slot, from left to right in time. The table below has the same as text." {}
@@ -75,24 +98,43 @@ fn timeline() -> Markup {
 }
 
 fn rows(history: &RunHistory) -> Vec<ReplicaRow<'_>> {
-    let count = history.header.replica_count;
-    let mut rows: Vec<ReplicaRow<'_>> =
-        (1..=count).map(|id| ReplicaRow { id, ..ReplicaRow::default() }).collect();
-    let at = |replica: u32| (replica as usize).wrapping_sub(1);
-    for task in &history.tasks {
-        let Some(row) = rows.get_mut(at(task.replica)) else { continue };
-        match task.state {
-            TaskStanding::Ok => row.ok += 1,
-            TaskStanding::Failed => row.failed += 1,
-            TaskStanding::Running | TaskStanding::Missing => row.missing += 1,
-        }
-    }
+    let row = |id| (id, ReplicaRow { id, ..ReplicaRow::default() });
+    let mut rows: BTreeMap<u32, ReplicaRow<'_>> = (1..=history.header.replica_count).map(row).collect();
     for launch in &history.launches {
-        if let Some(row) = rows.get_mut(at(launch.replica)) {
-            row.launches.push(launch);
+        rows.entry(launch.replica).or_insert_with(|| row(launch.replica).1).launches.push(launch);
+    }
+    for (index, task) in (0..).zip(&history.tasks) {
+        if let Some(row) = rows.get_mut(&task.replica) {
+            match task.state {
+                TaskStanding::Ok => row.ok += 1,
+                TaskStanding::Failed => row.failed += 1,
+                TaskStanding::Running | TaskStanding::Missing => row.missing += 1,
+            }
+        }
+        if let Some(shared) = &history.shared {
+            count_shared(&mut rows, shared, index, task);
         }
     }
-    rows
+    rows.into_values().collect()
+}
+
+fn count_shared(
+    rows: &mut BTreeMap<u32, ReplicaRow<'_>>,
+    shared: &SharedWork,
+    index: u64,
+    task: &TaskHistory,
+) {
+    let share = shared.share_of(index);
+    let is_recorded = matches!(task.state, TaskStanding::Ok | TaskStanding::Failed);
+    if let Some(owner) = rows.get_mut(&share) {
+        owner.shared.share += 1;
+        owner.shared.left += u64::from(!is_recorded);
+    }
+    if let Some(by) = rows.get_mut(&task.replica).filter(|_| is_recorded) {
+        let is_taken_over = matches!(shared.source(index, by.id), TaskSource::TakenOver(_));
+        by.shared.taken_over += u64::from(is_taken_over);
+        by.shared.of_others += u64::from(share != by.id);
+    }
 }
 
 fn in_words(history: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> Vec<String> {
@@ -118,9 +160,56 @@ fn in_words(history: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> Vec
             units::plural(died, "launch", "launches")
         ));
     }
-    let never = rows.iter().filter(|row| row.launches.is_empty() && row.missing > 0).count() as u64;
-    if never > 0 {
-        sentences.push(format!("{} never started.", units::count(never, "replica")));
+    match &history.shared {
+        None => {
+            let never = rows.iter().filter(|row| row.launches.is_empty() && row.missing > 0).count() as u64;
+            if never > 0 {
+                sentences.push(format!("{} never started.", units::count(never, "replica")));
+            }
+        }
+        Some(shared) => sentences.extend(sharing_in_words(history, shared, rows)),
+    }
+    sentences
+}
+
+/// Who ran what in the place of others.
+fn sharing_in_words(history: &RunHistory, shared: &SharedWork, rows: &[ReplicaRow<'_>]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let of_others = rows.iter().map(|row| row.shared.of_others).sum::<u64>();
+    if of_others > 0 {
+        sentences.push(format!(
+            "{} run by another replica than the one in whose share they are.",
+            units::plural(of_others, "file was", "files were")
+        ));
+    }
+    let never = rows.iter().filter(|row| row.launches.is_empty() && row.shared.share > 0);
+    let (count, files, left) = never.fold((0, 0, 0), |(count, files, left), row| {
+        (count + 1, files + row.shared.share, left + row.shared.left)
+    });
+    if count > 0 {
+        sentences.push(format!(
+            "{} never started; others ran {} of the {} in their shares.",
+            units::count(count, "replica"),
+            grouped(files - left),
+            units::count(files, "file"),
+        ));
+    }
+    let takeovers = shared.takeovers(&history.tasks);
+    let files: u64 = takeovers.iter().map(|takeover| takeover.files).sum();
+    if files > 0 {
+        let name = |takeover: &Takeover| {
+            let Takeover { from, to, files } = takeover;
+            format!("replica {to} from replica {from} ({files})")
+        };
+        let mut named: Vec<String> = takeovers.iter().take(TAKEOVERS).map(name).collect();
+        if takeovers.len() > TAKEOVERS {
+            named.push(format!("and {} more", takeovers.len() - TAKEOVERS));
+        }
+        sentences.push(format!(
+            "{} taken over and run: by {}.",
+            units::plural(files, "file was", "files were"),
+            named.join(", ")
+        ));
     }
     sentences
 }
@@ -143,22 +232,28 @@ fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
     (!last.is_empty()).then(|| format!("Last to end, after half of the replicas had: {}.", last.join(", ")))
 }
 
-fn table(rows: &[ReplicaRow<'_>]) -> Markup {
+/// Columns of runs whose replicas share their work.
+const SHARED_COLUMNS: [&str; 4] = ["Share", "Left of share", "Of other shares", "Taken over"];
+
+fn table(rows: &[ReplicaRow<'_>], is_shared: bool) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Replicas" {
             table {
                 thead { tr {
-                    @for name in ["Replica", "Launches", "OK", "Failed", "Missing", "Began", "Last sign", "Lasted", "Busy", "CPU time", "Ended", "Host"] {
+                    @for name in ["Replica", "Launches", "OK", "Failed", "Missing"] { th scope="col" { (name) } }
+                    @if is_shared { @for name in SHARED_COLUMNS { th scope="col" { (name) } } }
+                    @for name in ["Began", "Last sign", "Lasted", "Busy", "CPU time", "Ended", "Host"] {
                         th scope="col" { (name) }
                     }
                 } }
-                tbody { @for row in rows { (row_of(row)) } }
+                tbody { @for row in rows { (row_of(row, is_shared)) } }
             }
         }
     }
 }
 
-fn row_of(row: &ReplicaRow<'_>) -> Markup {
+fn row_of(row: &ReplicaRow<'_>, is_shared: bool) -> Markup {
+    let SharedCounts { share, left, of_others, taken_over } = row.shared;
     let last = row.launches.last();
     let begun = last.and_then(|launch| launch.begun.as_ref());
     html! {
@@ -166,6 +261,7 @@ fn row_of(row: &ReplicaRow<'_>) -> Markup {
             th scope="row" { (row.id) }
             td { (row.launches.len()) }
             td { (grouped(row.ok)) } td { (grouped(row.failed)) } td { (grouped(row.missing)) }
+            @if is_shared { @for count in [share, left, of_others, taken_over] { td { (grouped(count)) } } }
             td { @if let Some(ms) = row.begun() { (time(ms)) } }
             td { @if let Some(ms) = row.last() { (time(ms)) } }
             td { @if last.is_some() { (duration(row.sum(TimelineLaunch::span_ms))) } }

@@ -100,6 +100,7 @@ class Timeline {
         const height = Math.round(this.plot.height * scale);
         context.putImageData(this.image(context, width, height), Math.round(LEFT * scale), 0);
         context.scale(scale, scale);
+        this.drawTakenOver(context);
         this.drawAxes(context);
         if (this.drag) this.drawDrag(context);
     }
@@ -111,7 +112,7 @@ class Timeline {
             return text.match(/[\d.]+/g).slice(0, 3).map(Number);
         };
         const page = getComputedStyle(document.documentElement).backgroundColor.match(/[\d.]+/g).map(Number);
-        return { page, idle: color("idle"), ends: ["ok", "failed", "running", "cut"].map(color) };
+        return { page, idle: color("idle"), taken: legend.querySelector(".taken"), ends: ["ok", "failed", "running", "cut"].map(color) };
     }
 
     image(context, width, height) {
@@ -142,6 +143,27 @@ class Timeline {
             add(end[at], begin[at] + wide, over, row, 1, end[at] === 0 ? 0 : 1);
         }
         return this.mix(context.createImageData(width, height), layers);
+    }
+
+    // A line below what another replica had before.
+    drawTakenOver(context) {
+        const { begin, duration, source } = this.data.spans;
+        if (!source) return;
+        const { from, to, top, bottom } = this.view;
+        const [perMs, perRow] = [this.plot.width / (to - from), this.plot.height / (bottom - top)];
+        const thick = Math.min(3, Math.max(1, perRow / 4));
+        context.fillStyle = getComputedStyle(this.colors.taken).backgroundColor;
+        const last = this.begins[Math.min(this.rows, Math.ceil(bottom))];
+        let row = Math.floor(top);
+        for (let at = this.begins[row]; at < last; at += 1) {
+            while (at >= this.begins[row + 1]) row += 1;
+            const over = begin[at] + duration[at];
+            if (source[at] >= 0 || over < from || begin[at] > to) continue;
+            const x0 = Math.max(0, (begin[at] - from) * perMs);
+            const x1 = Math.min(this.plot.width, Math.max((over - from) * perMs, x0 + 1));
+            const y = Math.min(this.plot.height, (row + 1 - top) * perRow) - thick;
+            context.fillRect(LEFT + x0, y, x1 - x0, thick);
+        }
     }
 
     mix(image, layers) {
@@ -232,6 +254,9 @@ class Timeline {
             const task = spans.task[found];
             words.push(`task ${task}, ${this.data.path(task)},`);
             words.push(`${ENDS[spans.end[found]]} after ${durationText(spans.duration[found])}`);
+            const source = spans.source?.[found] ?? 0;
+            if (source < 0) words.push(`(taken over from replica ${-source})`);
+            if (source > 0) words.push(`(of the share of replica ${source})`);
         } else {
             words.push("nothing ran");
         }

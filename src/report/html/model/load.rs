@@ -11,14 +11,17 @@ use crate::journal::launches::last_launches;
 use crate::journal::task_states::TaskNote;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
-use crate::model::counts::TaskCounts;
+use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::entries::Entries;
+use crate::model::launch_id::LaunchId;
 use crate::model::shares::Share;
 use crate::record::inputs::{Header, InputList};
 use crate::report::html::model::failures::{FailureKind, FailuresWithExamples};
 use crate::report::html::model::replica::{ReplicaHistory, ReplicaReader};
+use crate::report::html::model::sharing::SharedWork;
 use crate::report::html::model::task::{TaskHistory, TaskStanding};
 use crate::report::html::model::timeline::{AttemptSpan, TimelineLaunch};
+use crate::sharing::claimants::BlockClaimants;
 use crate::store::layout::{Layout, ResultsName};
 use crate::text::seen_from;
 use crate::threads::CpuPool;
@@ -42,6 +45,8 @@ pub struct RunHistory {
     pub launches: Vec<TimelineLaunch>,
     /// All attempts, by replica, slot and time.
     pub spans: Vec<AttemptSpan>,
+    /// Who had what, where replicas share their work.
+    pub shared: Option<SharedWork>,
     /// What was odd about the files of the run.
     pub problems: Vec<String>,
 }
@@ -56,17 +61,23 @@ pub fn load(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<RunHistory
     let shares = list.shares()?;
     let entries = list.entries(&Share::Range(0..header.count))?;
     let last = last_launches(layout)?;
+    let claimants = BlockClaimants::read(layout, &list)?;
     let prober = Prober::new(layout, times);
-    let replicas = (1..).zip(&shares).map(|(id, share)| ReplicaReader {
-        layout,
-        header: &header,
-        id,
-        share,
-        entries: &entries,
-        lives: last.get(&id).is_some_and(|last| prober.is_running(&layout.journal(id, *last))),
-    });
+    let nothing = Share::Range(0..0);
+    // Where work is shared, containers may have been added.
+    let added = last.keys().filter(|id| claimants.is_some() && **id > header.replica_count);
+    let replicas =
+        (1..).zip(&shares).chain(added.map(|id| (*id, &nothing))).map(|(id, share)| ReplicaReader {
+            layout,
+            header: &header,
+            id,
+            share,
+            entries: &entries,
+            lives: last.get(&id).is_some_and(|last| prober.is_running(&layout.journal(id, *last))),
+        });
     let told = CpuPool::gather().map(replicas.collect(), |replica| replica.read_or_problem());
     let tasks = vec![TaskHistory::default(); entries.len()];
+    let shared = claimants.map(|claimants| SharedWork { claimants });
     let mut history = RunHistory {
         header,
         entries,
@@ -74,9 +85,11 @@ pub fn load(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<RunHistory
         kinds: Vec::new(),
         launches: Vec::new(),
         spans: Vec::new(),
+        shared,
         problems: results_without_journals(layout, |id| last.contains_key(&id)),
     };
     history.take(told, layout);
+    history.tell_sources();
     history.ask_for_sizes();
     Ok(history)
 }
@@ -111,20 +124,47 @@ fn results_without_journals(layout: &Layout, has_journal: impl Fn(u32) -> bool) 
         .collect()
 }
 
+/// Of what several replicas tell of a task, that of the highest rank is shown: ok before failed, then that something runs; where
+/// replicas share their work then by the highest claim to its block, else the newest.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct TaskRank {
+    is_ok: bool,
+    is_known: bool,
+    is_running: bool,
+    generation: Option<u32>,
+    launch: u32,
+    replica: u32,
+}
+
+impl TaskRank {
+    fn of(index: u64, note: &TaskNote, task: &TaskHistory, shared: Option<&SharedWork>) -> Self {
+        let (replica, launch) = note.made_by();
+        let generation =
+            |shared: &SharedWork| shared.claimants.generation(index, LaunchId { replica, launch });
+        Self {
+            is_ok: note.state == TaskState::Ok,
+            is_known: note.state != TaskState::Unfinished,
+            is_running: task.state == TaskStanding::Running,
+            generation: shared.and_then(generation),
+            launch,
+            replica,
+        }
+    }
+}
+
 impl RunHistory {
     fn take(&mut self, told: Vec<ReplicaHistory>, layout: &Layout) {
-        // Which replica's record of a task is shown, where several have one.
-        let mut shown = vec![TaskNote::default(); self.tasks.len()];
+        // Which replica's word on a task is shown, where several have one.
+        let mut shown = vec![TaskRank::default(); self.tasks.len()];
         let mut failures = FailuresWithExamples::default();
         for of_one in told {
             let kinds = failures.absorb(of_one.failures);
             for (index, note, mut task) in of_one.tasks {
                 let place = usize::try_from(index).unwrap_or(usize::MAX);
-                let Some(best) = shown.get_mut(place).filter(|best| note.rank() >= best.rank()) else {
-                    continue;
-                };
+                let rank = TaskRank::of(index, &note, &task, self.shared.as_ref());
+                let Some(best) = shown.get_mut(place).filter(|best| rank >= **best) else { continue };
                 task.kind = task.kind.and_then(|kind| kinds.get(kind as usize).copied());
-                (*best, self.tasks[place]) = (note, task);
+                (*best, self.tasks[place]) = (rank, task);
             }
             self.launches.extend(of_one.launches);
             self.spans.extend(of_one.spans);
@@ -132,6 +172,18 @@ impl RunHistory {
         }
         self.kinds = failures.into_kinds(&mut self.tasks, layout);
         self.spans.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
+    }
+
+    /// Where replicas share their work, tells of tasks whose they are.
+    fn tell_sources(&mut self) {
+        let Some(shared) = &self.shared else { return };
+        self.problems.extend(shared.claimants.trouble.clone());
+        for (index, task) in (0..).zip(&mut self.tasks) {
+            if task.state == TaskStanding::Missing {
+                task.replica = shared.holder(index);
+            }
+        }
+        self.spans.iter_mut().for_each(|span| span.source = shared.source(span.index, span.replica));
     }
 
     /// Storage that is slow, or gone, costs a chart and no more.

@@ -87,7 +87,8 @@ impl ReplicaReader<'_> {
                 no_result: note.no_result,
                 replica: self.id,
                 launch: meta.as_ref().map_or(0, |meta| meta.launch),
-                attempts: u32::from(note.attempts),
+                // Where replicas share their work, others may have tried it before.
+                attempts: meta.as_ref().map_or(0, |meta| meta.attempts).max(u32::from(note.attempts)),
                 begun_ms: meta.as_ref().and_then(|meta| millis(meta.started_at.as_deref()?)),
                 ..TaskHistory::default()
             };

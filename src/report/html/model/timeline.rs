@@ -7,6 +7,7 @@ use crate::journal::launch_state::{AttemptOver, LaunchEnd, LaunchState, RunningA
 use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::state::JournalState;
 use crate::model::outcome::Status;
+use crate::report::html::model::sharing::TaskSource;
 use crate::units;
 
 /// One launch of a replica.
@@ -67,6 +68,8 @@ pub struct AttemptSpan {
     pub ms: i64,
     /// How it ended.
     pub end: AttemptSpanEnd,
+    /// From where the replica had the task.
+    pub source: TaskSource,
 }
 
 /// The launches and attempts of a replica, gathered as its journals are read.
@@ -113,7 +116,8 @@ impl Timeline {
         let ms = took.unwrap_or(ended_ms - begun_ms).max(0);
         let used = self.used.entry(launch.number).or_default();
         (used.slots, used.busy_ms) = (used.slots.max(slot), used.busy_ms + ms);
-        self.spans.push(AttemptSpan { index, replica: launch.replica, slot, begun_ms, ms, end });
+        let (replica, source) = (launch.replica, TaskSource::OwnShare);
+        self.spans.push(AttemptSpan { index, replica, slot, begun_ms, ms, end, source });
     }
 
     /// The launches, oldest first, and all attempts, those that run or were cut with their launch included; `lives` tells
