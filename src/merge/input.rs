@@ -278,18 +278,6 @@ impl MergeInput {
         }
     }
 
-    /// The replica whose journals there are, with how many ok records it has.
-    pub(super) fn ok(&self) -> Option<(u32, u64)> {
-        match &self.kind {
-            MergeInputKind::Verified { replica_id, tasks, .. } => Some((*replica_id, tasks.count())),
-            MergeInputKind::Journals { replica_id, state } => {
-                let ok = state.tasks.all().filter(|(_, note)| note.state == TaskState::Ok);
-                Some((*replica_id, ok.count() as u64))
-            }
-            MergeInputKind::Unreadable { .. } | MergeInputKind::File => None,
-        }
-    }
-
     /// The replica whose journals there are.
     pub(super) fn replica(&self) -> Option<u32> {
         match self.kind {

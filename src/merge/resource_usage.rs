@@ -1,10 +1,14 @@
 //! What the launches of the merged runs used, by their own last words: no record is read for it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::journal::launches::all_launches;
+use crate::journal::state::JournalState;
 use crate::journal::tail;
-use crate::merge::input::{MergeDirectory, MergeInput};
+use crate::merge::input::{MergeDirectory, MergeInputKind};
+use crate::model::counts::TaskState;
 use crate::model::usage::{UsageFigures, UsageJson};
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::threads::CpuPool;
@@ -53,14 +57,31 @@ pub(super) fn records_by_content(directories: &[MergeDirectory]) -> RecordsByCon
     let mut all = RecordsByContent::default();
     for directory in directories {
         let launches = all_launches(&directory.layout).unwrap_or_default();
-        let ok = directory.parts.iter().filter_map(MergeInput::ok).collect();
-        let records = CpuPool::gather().map(ok, |(id, ok)| {
-            let launches = launches.get(&id).map(Vec::as_slice).unwrap_or_default();
-            LaunchHeads::read(&directory.layout, id, launches).records(ok)
+        let records = CpuPool::gather().map(directory.parts.iter().collect(), |part| match &part.kind {
+            MergeInputKind::Verified { replica_id, tasks, .. } => {
+                let launches = launches.get(replica_id).map(Vec::as_slice).unwrap_or_default();
+                LaunchHeads::read(&directory.layout, *replica_id, launches).records(tasks.count())
+            }
+            MergeInputKind::Journals { state, .. } => by_launch(state),
+            MergeInputKind::Unreadable { .. } | MergeInputKind::File => RecordsByContent::default(),
         });
         records.into_iter().for_each(|records| all.join(records));
     }
     all
+}
+
+/// The same of the launches whose journals were read.
+fn by_launch(state: &JournalState) -> RecordsByContent {
+    let mut ok: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for (_, note) in state.tasks.all().filter(|(_, note)| note.state == TaskState::Ok) {
+        *ok.entry(note.made_by()).or_default() += 1;
+    }
+    let mut records = RecordsByContent::default();
+    for launch in &state.launches {
+        let made = ok.get(&(launch.replica, launch.number)).copied().unwrap_or(0);
+        launch.begun.iter().for_each(|begun| records.add(&begun.command_files, made));
+    }
+    records
 }
 
 impl ResourceUsage {
