@@ -38,7 +38,7 @@ impl MergeIndex {
                     state: self.state_of(number, replica_id),
                     missing,
                     examples,
-                    holders: self.holders(number, share.iter().filter(is_missing)),
+                    held_by: self.held_by(number, share.iter().filter(is_missing)),
                     is_waited_for: self.is_waited_for(number, replica_id),
                 });
             }
@@ -50,7 +50,7 @@ impl MergeIndex {
     }
 
     /// Who has tasks without a record, in a run that shares its work.
-    fn holders(&self, number: usize, missing: impl Iterator<Item = u64>) -> Vec<MissingPart> {
+    fn held_by(&self, number: usize, missing: impl Iterator<Item = u64>) -> Vec<MissingPart> {
         let Some(claimants) = &self.directories[number].claimants else { return Vec::new() };
         let mut parts: BTreeMap<Option<u32>, u64> = BTreeMap::new();
         for index in missing {

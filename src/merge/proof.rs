@@ -61,7 +61,7 @@ pub struct MissingReplica {
     pub examples: Vec<String>,
     /// In a run that shares its work, who has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub holders: Vec<MissingPart>,
+    pub held_by: Vec<MissingPart>,
     /// Whether somebody at work will run them.
     #[serde(skip)]
     pub is_waited_for: bool,

@@ -137,7 +137,7 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
     let idle = proof.missing_replicas.len() - running;
     let mut advice = Vec::new();
     if running > 0 {
-        let takes_over = proof.missing_replicas.iter().any(|replica| !replica.holders.is_empty());
+        let takes_over = proof.missing_replicas.iter().any(|replica| !replica.held_by.is_empty());
         let what_they_do = if takes_over { ": they run what is left" } else { "" };
         advice.push(format!("Wait for those that are running{what_they_do}."));
     }
@@ -174,14 +174,14 @@ fn say_without_result(console: &Console, proof: &Proof, dirs: &[String]) {
 
 fn missing_line(replica: &MissingReplica, with_directory: bool) -> String {
     let missing = units::count(replica.missing, "file");
-    let mut line = if replica.holders.is_empty() {
+    let mut line = if replica.held_by.is_empty() {
         format!("  replica {} {}: {missing} missing", replica.replica_id, replica.state.words())
     } else {
-        let holders: Vec<String> = match replica.holders.as_slice() {
+        let held_by: Vec<String> = match replica.held_by.as_slice() {
             [only] => vec![holder(only)],
             several => several.iter().map(|part| format!("{} {}", part.missing, holder(part))).collect(),
         };
-        format!("  share of replica {}: {missing} missing ({})", replica.replica_id, holders.join(", "))
+        format!("  share of replica {}: {missing} missing ({})", replica.replica_id, held_by.join(", "))
     };
     line.push_str(&format!(": {}", replica.examples.join(", ")));
     if replica.missing > replica.examples.len() as u64 {

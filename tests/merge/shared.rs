@@ -80,11 +80,11 @@ fn what_is_missing_is_told_by_share_with_who_has_it() {
         .says("canfar-run resume");
     let missing = &summary(&dir)["missing_replicas"];
     let free = |missing: u64| json!({"replica_id": null, "state": null, "missing": missing});
-    assert_eq!(missing[0]["holders"], json!([free(8)]));
+    assert_eq!(missing[0]["held_by"], json!([free(8)]));
     // It may have claimed more by then.
-    let of_dead = missing[1]["holders"][1]["missing"].as_u64().unwrap();
+    let of_dead = missing[1]["held_by"][1]["missing"].as_u64().unwrap();
     let stopped = json!({"replica_id": 2, "state": "stopped", "missing": of_dead});
-    assert_eq!(missing[1]["holders"], json!([free(7 - of_dead), stopped]));
+    assert_eq!(missing[1]["held_by"], json!([free(7 - of_dead), stopped]));
     assert_eq!((&missing[0]["state"], &missing[1]["state"]), (&json!("never_started"), &json!("stopped")));
 }
 

@@ -249,7 +249,7 @@ fn who_ran_what_of_whose_share_and_who_took_over_is_told_where_replicas_share_th
     let (_, data) = page.split_once("id=\"data\">").unwrap();
     let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
     let sources: Vec<i64> =
-        data["spans"]["source"].as_array().unwrap().iter().flat_map(Value::as_i64).collect();
+        data["spans"]["source"].as_array().unwrap().iter().filter_map(Value::as_i64).collect();
     let ran = |source: i64| sources.iter().filter(|other| **other == source).count();
     // Replica 1 its own share, and replica 2 two of its own, of which it died with one.
     assert_eq!((ran(0), ran(-2) + ran(2)), (10, 7), "{sources:?}");
