@@ -324,6 +324,9 @@ impl Feeder<'_> {
     }
 
     fn leave(&mut self, leaving: Leaving) {
+        if let Some(text) = leaving.in_words() {
+            self.say(Tone::Plain, &text);
+        }
         self.leaving = Some(leaving);
         self.queue.set_supply(Supply::Ended);
     }

@@ -21,14 +21,19 @@ const ENOUGH_AT_WORK: usize = 2;
 /// A launch waits for others at least so long, and as long as it worked.
 const LEAST_WAIT: Duration = Duration::from_mins(10);
 
-/// Pauses between looks: soon at first, for what ends in no time, then seldom.
+/// Pauses between looks.
 const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(5);
+
+/// Pauses between looks for the ends of others, once every task has a record.
+const PAUSES_FOR_ENDS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(20)..=Duration::from_millis(500);
 
 /// A time without anything to take.
 #[derive(Debug)]
 pub(super) struct IdleTime {
     since: Instant,
-    pause: Duration,
+    /// Since when every task is known to have a record.
+    complete_since: Option<Instant>,
     /// Launches that are still to be looked at.
     pool: Vec<LaunchId>,
     /// Those that are being watched.
@@ -37,8 +42,6 @@ pub(super) struct IdleTime {
     at_work: BTreeSet<LaunchId>,
     /// Those seen to live since, with none.
     at_rest: BTreeSet<LaunchId>,
-    /// Since when the launch that stays to the last is the only other one.
-    alone_with_first: Option<Instant>,
 }
 
 /// What a look at the whole run showed.
@@ -69,12 +72,11 @@ impl Feeder<'_> {
     fn begin_idle_time(&mut self) -> IdleTime {
         let mut idle = IdleTime {
             since: Instant::now(),
-            pause: *PAUSES.start(),
+            complete_since: None,
             pool: Vec::new(),
             group: Vec::new(),
             at_work: BTreeSet::new(),
             at_rest: BTreeSet::new(),
-            alone_with_first: None,
         };
         self.fill_pool(&mut idle);
         idle
@@ -164,8 +166,8 @@ impl Feeder<'_> {
             }
         };
         if account.is_complete {
-            let stays = self.must_wait_for_others(idle)? && !self.has_waited_long(idle);
-            return Ok(if stays { idle.pause_again() } else { Step::Leave(Leaving::AllRecorded) });
+            let stays = self.must_wait_for_others()? && !self.has_waited_long(idle);
+            return Ok(if stays { idle.pause_for_ends() } else { Step::Leave(Leaving::AllRecorded) });
         }
         for (by, claim) in account.left {
             let taken = match by {
@@ -235,32 +237,19 @@ impl Feeder<'_> {
         }
     }
 
-    /// Whether this launch has to stay until others have written their results: the two of the lowest ids do, of those that
-    /// have given a sign of life since. One that has not may be dead, and then nobody would stay for what it leaves. Of the
-    /// two, the first one stays for the second, too, which leaves when it knows that the first one is still there.
-    fn must_wait_for_others(&mut self, idle: &mut IdleTime) -> anyhow::Result<bool> {
-        let peers = self.ledger.peers();
-        let (mut unended, mut lower) = (0, Vec::new());
+    /// Whether somebody has to stay until others have written their results: the two of the lowest ids do.
+    fn must_wait_for_others(&mut self) -> anyhow::Result<bool> {
+        let mut alive = Vec::new();
         for (replica, launch) in last_launches(self.launcher.layout)? {
             let peer = LaunchId { replica, launch };
             if replica != self.me.replica
-                && matches!(peers.look(peer).state, PeerState::Alive | PeerState::Unknown)
+                && matches!(self.ledger.peers().look(peer).state, PeerState::Alive | PeerState::Unknown)
             {
-                unended += 1;
-                if replica < self.me.replica && peers.grew_since(peer, idle.since) {
-                    lower.push(peer);
-                }
+                alive.push(replica);
             }
         }
-        Ok(match lower[..] {
-            [] => unended > 0,
-            [first] if unended == 1 => {
-                let since = *idle.alone_with_first.get_or_insert_with(Instant::now);
-                !peers.grew_since(first, since)
-            }
-            [_] => true,
-            _ => false,
-        })
+        let lower = alive.iter().filter(|replica| **replica < self.me.replica).count();
+        Ok(lower <= 1 && alive.len() > lower)
     }
 
     fn has_waited_long(&self, idle: &IdleTime) -> bool {
@@ -269,22 +258,26 @@ impl Feeder<'_> {
     }
 
     fn longest_pause(&self) -> Duration {
-        (self.launcher.config.takeover_after / 8).min(*PAUSES.end())
+        (self.launcher.config.takeover_after / 8).clamp(*PAUSES.start(), *PAUSES.end())
     }
 }
 
 impl IdleTime {
-    /// Waits longer and longer, so that many who wait cost the storage little.
-    fn pause(&mut self, longest: Duration) -> Step {
-        let pause = self.pause.min(longest);
-        self.pause = (self.pause * 2).min(longest);
-        Step::Wait(pause.mul_f64(1.0 - 0.25 * fastrand::f64()))
+    /// Looks less often the longer nothing is to be had, so that many who wait cost the storage little.
+    fn pause(&self, longest: Duration) -> Step {
+        pause_after(self.since, *PAUSES.start()..=longest)
     }
 
-    /// The same, for what is over soon.
-    fn pause_again(&mut self) -> Step {
-        self.pause(Duration::from_millis(500))
+    /// The same for others to write their results, which most do in no time.
+    fn pause_for_ends(&mut self) -> Step {
+        pause_after(*self.complete_since.get_or_insert_with(Instant::now), PAUSES_FOR_ENDS)
     }
+}
+
+/// A tenth of the time so far, with jitter.
+fn pause_after(since: Instant, pauses: std::ops::RangeInclusive<Duration>) -> Step {
+    let pause = (since.elapsed() / 10).clamp(*pauses.start(), *pauses.end());
+    Step::Wait(pause.mul_f64(1.0 - 0.25 * fastrand::f64()))
 }
 
 fn claims_of(look: &PeerLook) -> Vec<ClaimName> {

@@ -60,3 +60,17 @@ pub(super) enum Leaving {
     /// The rest is out of its reach.
     OutOfReach,
 }
+
+impl Leaving {
+    /// For people, where others go on.
+    fn in_words(&self) -> Option<String> {
+        match self {
+            Self::OthersWork(others) => {
+                let others: Vec<String> = others.iter().map(|launch| launch.replica.to_string()).collect();
+                Some(format!("nothing is left to take: replicas {} work on the rest", others.join(" and ")))
+            }
+            Self::WaitedLong => Some("nothing was left to take for long: others work on the rest".to_owned()),
+            Self::AllRecorded | Self::OutOfReach => None,
+        }
+    }
+}
