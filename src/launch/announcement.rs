@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use crate::host::limits::JobsRule;
 use crate::journal::state::JournalState;
-use crate::launch::balance::Inheritance;
+use crate::launch::balance::ResumedBlocks;
 use crate::launch::concurrency_cap::ConcurrencyCap;
 use crate::launch::{Launcher, Pending};
 use crate::liveness::takeover::AlreadyRunning;
@@ -84,7 +84,7 @@ impl Launcher<'_> {
         &self,
         launch: u32,
         share: &Share,
-        inheritance: &Inheritance<'_>,
+        resumed: &ResumedBlocks<'_>,
         before: TaskCounts,
         caution: Option<&ConcurrencyCap>,
     ) {
@@ -97,12 +97,12 @@ impl Launcher<'_> {
             ),
         });
         if launch > 1 {
-            text.push_str(&format!("\n{} done before, {} of what it has to run", before.ok, inheritance.due));
+            text.push_str(&format!("\n{} done before, {} of what it has to run", before.ok, resumed.due));
         }
-        if inheritance.last > 0 {
+        if resumed.last > 0 {
             text.push_str(&format!(
                 "\n{} running when the container died or ran out of memory; run last",
-                units::plural(inheritance.last, "task was", "tasks were")
+                units::plural(resumed.last, "task was", "tasks were")
             ));
         }
         if let Some(ConcurrencyCap { jobs, why }) = caution {

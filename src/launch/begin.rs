@@ -13,7 +13,7 @@ use crate::host::cgroup::MemoryGroup;
 use crate::journal::event::{Event, LaunchBegun, Limits, StopReason, Stopped};
 use crate::journal::state::JournalState;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
-use crate::launch::balance::Inheritance;
+use crate::launch::balance::ResumedBlocks;
 use crate::launch::concurrency_cap::{ConcurrencyCap, after_deaths, died_before};
 use crate::launch::{Launcher, Pending, ShareStatus, Sharing};
 use crate::liveness::fence::{Fence, Fenced};
@@ -44,7 +44,7 @@ pub struct PreparedLaunch<'a> {
     pub(super) share: Share,
     pub(super) source: TaskQueue,
     /// What it goes on with, where the run shares its work.
-    pub(super) inheritance: Option<Inheritance<'a>>,
+    pub(super) resumed: Option<ResumedBlocks<'a>>,
     pub(super) tasks: u64,
     /// Tasks at a time, at most.
     pub(super) jobs: usize,
@@ -99,7 +99,7 @@ impl<'l> Launcher<'l> {
             fence,
             share,
             source,
-            inheritance: None,
+            resumed: None,
             tasks,
             jobs,
             registry,
@@ -125,10 +125,10 @@ impl<'l> Launcher<'l> {
         let (journal, fence, heartbeat) = self.begin_journal(journal, begun)?;
         self.clear_up_before(launch);
         let result = self.go_on(&journal, &fence, begun, sharing, me);
-        let (recorder, inheritance, scratch, caution, died_before) =
+        let (recorder, resumed, scratch, caution, died_before) =
             result.map_err(|error| cannot_start(&journal, error))?;
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
-        self.say_start_shared(launch, &share, &inheritance, recorder.counts(), caution.as_ref());
+        self.say_start_shared(launch, &share, &resumed, recorder.counts(), caution.as_ref());
         let registry = ProcessRegistry::new(self.config.memory.clone(), recorder.seen());
         let source = TaskQueue::new(jobs);
         // Where it can't be written, the first task finds out.
@@ -140,7 +140,7 @@ impl<'l> Launcher<'l> {
             tasks: self.tasks_of_a_share(&share),
             share,
             source,
-            inheritance: Some(inheritance),
+            resumed: Some(resumed),
             jobs,
             registry,
             died_before,
@@ -162,7 +162,7 @@ impl<'l> Launcher<'l> {
         begun: &LaunchBegun,
         Sharing { blocks, reach }: Sharing<'l>,
         me: &Process,
-    ) -> anyhow::Result<(Recorder, Inheritance<'l>, Scratch, Option<ConcurrencyCap>, bool)> {
+    ) -> anyhow::Result<(Recorder, ResumedBlocks<'l>, Scratch, Option<ConcurrencyCap>, bool)> {
         let launch = locked(journal).launch();
         let run = self.list.header().run_ref();
         let history = JournalState::of_replica_without_tasks(self.layout, &run, self.id(), false)?;
@@ -177,8 +177,8 @@ impl<'l> Launcher<'l> {
         }
         let recorder = self.recorder(journal, fence, history);
         recorder.expect(0);
-        let inheritance = self.inherit(blocks, &recorder, me, reach)?;
-        Ok((recorder, inheritance, scratch, caution, has_died))
+        let resumed = self.resume_blocks(blocks, &recorder, me, reach)?;
+        Ok((recorder, resumed, scratch, caution, has_died))
     }
 
     /// Removes what earlier launches left unfinished, and keeps what this one says.
@@ -376,7 +376,7 @@ impl<'l> Launcher<'l> {
 }
 
 /// Ends a journal whose launch can't begin a task after all, for an error that is given back.
-fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::Error {
+pub(super) fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::Error {
     let exit = ExitCode::of_error(&error).number();
     let mut journal = locked(journal);
     let blocks = journal.unended();

@@ -12,9 +12,10 @@ use crate::exit_code::ExitCode;
 use crate::host::storage::StorageError;
 use crate::journal::event::{Event, LaunchProgress, ResultsWritten, Standing, StopReason, Stopped};
 use crate::journal::state::JournalState;
+use crate::journal::tail;
 use crate::journal::writer::SharedJournalWriter;
 use crate::launch::balance::Balancer;
-use crate::launch::{Launcher, PreparedLaunch};
+use crate::launch::{Launcher, PreparedLaunch, Sharing};
 use crate::liveness::fence::{Fence, Fenced};
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
@@ -111,12 +112,12 @@ impl LeftTasks {
 impl Launcher<'_> {
     /// Runs all there is to run and ends the launch.
     pub fn carry_out(&self, mut prepared: PreparedLaunch<'_>, begun: Instant) -> LaunchOutcome {
-        let inheritance = prepared.inheritance.take();
+        let resumed = prepared.resumed.take();
         let PreparedLaunch { share, tasks, jobs, recorder, source, heartbeat, .. } = &prepared;
-        let tasks = inheritance.as_ref().map_or(*tasks, |inheritance| inheritance.due);
+        let tasks = resumed.as_ref().map_or(*tasks, |resumed| resumed.due);
         let report = LaunchReport::new(self.console, self.config.progress, share.len(), tasks, *jobs);
-        let balancer = inheritance
-            .map(|inheritance| Balancer::new(self, inheritance, recorder, source, &report, heartbeat));
+        let balancer =
+            resumed.map(|resumed| Balancer::new(self, resumed, recorder, source, &report, heartbeat));
         if let Err(error) = self.work_off(&prepared, &report, balancer.as_ref(), begun) {
             prepared
                 .source
@@ -125,7 +126,7 @@ impl Launcher<'_> {
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
         report.over();
-        let left_behind = balancer.map(Balancer::finish);
+        let aftermath = balancer.map(Balancer::finish);
         let PreparedLaunch { recorder, heartbeat, fence, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
             source.stop_early(EarlyStop::Signal(signal));
@@ -133,14 +134,18 @@ impl Launcher<'_> {
         if let Some(trouble) = heartbeat.trouble() {
             source.stop_early(EarlyStop::CannotWrite(trouble));
         }
-        let left = match left_behind {
-            Some(elsewhere) => LeftTasks { here: recorder.left(), elsewhere },
+        let left = match &aftermath {
+            Some(aftermath) => LeftTasks { here: recorder.left(), elsewhere: aftermath.left_behind },
             None => LeftTasks { here: source.left(), elsewhere: 0 },
         };
         // What came when all had been started kept nothing from being run.
         let early_stop = source.early_stop().filter(|stop| left.all() > 0 || !stop.only_drains());
         let ended = self.conclude(recorder, &fence, &report, early_stop, left, begun);
         drop(heartbeat);
+        // Those of others come after this launch's own.
+        if let (Some(aftermath), Some(Sharing { blocks, .. })) = (aftermath, self.sharing) {
+            aftermath.write_missing_results(self, blocks);
+        }
         // To remove what is in it may take long.
         drop(scratch);
         ended
@@ -218,22 +223,23 @@ impl Launcher<'_> {
         left: LeftTasks,
         begun: Instant,
     ) -> LaunchOutcome {
+        let launch = recorder.launch();
         let RecorderParts { journal, mut state, claims, tally, figures } = recorder.into_parts();
         let figures = self.figures(figures, begun);
         let is_superseded = || matches!(fence.look(), Err(Fenced::Superseded));
         if early_stop == Some(EarlyStop::Superseded) || is_superseded() {
-            return self.leave_it();
+            return self.leave_it(launch);
         }
         let prepared = self.prepare_results(&mut state, &claims);
         // Looked for as late as can be: a launch that was frozen may wake up right here.
         let written = match fence.look_patiently() {
-            Err(Fenced::Superseded) => return self.leave_it(),
+            Err(Fenced::Superseded) => return self.leave_it(launch),
             // The results that are there may be a newer launch's.
             Err(unknown) => Err(unknown.into()),
             Ok(()) => prepared.and_then(PreparedResults::put),
         };
         if is_superseded() {
-            return self.leave_it();
+            return self.leave_it(launch);
         }
         let early_stop = match &written {
             Ok(_) => early_stop,
@@ -267,22 +273,28 @@ impl Launcher<'_> {
         held: &BTreeMap<BlockId, ClaimName>,
     ) -> anyhow::Result<PreparedResults> {
         let folder = ClaimsFolder::new(self.layout, self.run_id());
+        give_up_lost(&folder, state, held)?;
         loop {
-            let looked = Instant::now();
-            give_up_lost(&folder, state, held)?;
             let prepared = results::prepare(self.layout, self.id(), state);
-            // After a look that is old another replica may have taken something over.
-            if prepared.is_err() || held.is_empty() || looked.elapsed() < self.config.takeover_after / 4 {
+            // Meanwhile, which may have been long, another replica may have taken something over.
+            if prepared.is_err() || give_up_lost(&folder, state, held)? == 0 {
                 return prepared;
             }
         }
     }
 
     /// Ends where a newer launch goes on.
-    fn leave_it(&self) -> LaunchOutcome {
+    fn leave_it(&self, launch: u32) -> LaunchOutcome {
         self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
         let by_signal = self.stop.external_signal().map_or(ExitCode::Ok, ExitCode::Signal);
-        LaunchOutcome { code: by_signal.or(ExitCode::Incomplete), summary: None }
+        // Whoever acts as this replica sees to what it left.
+        let by_rest = if self.is_finished_by_another(launch) { ExitCode::Ok } else { ExitCode::Incomplete };
+        LaunchOutcome { code: by_signal.or(by_rest), summary: None }
+    }
+
+    fn is_finished_by_another(&self, launch: u32) -> bool {
+        let successor = self.layout.successor(self.id(), launch);
+        self.sharing.is_some() && tail::begun(&successor).ok().flatten().is_some_and(|begun| begun.by_another)
     }
 
     /// What the attempts of this launch used, with what there was for them.
@@ -383,19 +395,23 @@ fn as_reached(standing: TaskCounts, launch: LaunchFigures, reached: Standing) ->
     (counts, LaunchFigures { tally, left: LeftTasks { here: reached.left, ..launch.left }, ..launch })
 }
 
-/// Gives up the blocks that another replica has by now.
+/// Gives up the blocks that another replica has by now; gives how many these are.
 fn give_up_lost(
     claims: &ClaimsFolder,
     state: &mut JournalState,
     held: &BTreeMap<BlockId, ClaimName>,
-) -> anyhow::Result<()> {
-    for claim in held.values() {
+) -> anyhow::Result<usize> {
+    let mut lost = 0;
+    for claim in
+        held.values().filter(|claim| state.tasks.block(claim.block).is_some()).copied().collect::<Vec<_>>()
+    {
         let cannot = || format!("can't look for {}", claims.path_of(claim.next()).display());
-        if !claims.is_highest(*claim).with_context(cannot)? {
+        if !claims.is_highest(claim).with_context(cannot)? {
             state.tasks.release(claim.block);
+            lost += 1;
         }
     }
-    Ok(())
+    Ok(lost)
 }
 
 fn exit_code(standing: TaskCounts, left: u64, early_stop: Option<&EarlyStop>) -> ExitCode {

@@ -21,7 +21,7 @@ pub struct Pending {
 
 /// Whose launches left what is to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inherited {
+pub enum PreviousHolder {
     /// This replica's own.
     OwnReplica,
     /// Others had it last. They may be alive after all, so that what ran there never has company here; and what has the record
@@ -34,17 +34,23 @@ impl Pending {
     pub fn of(state: &JournalState, rerun: Rerun) -> Self {
         let mut due = Self::default();
         for (position, (index, note)) in (0..).zip(state.tasks.of_share()) {
-            due.take(position, note.state, state.tasks.suspects.get(&index), rerun, Inherited::OwnReplica);
+            due.take(
+                position,
+                note.state,
+                state.tasks.suspects.get(&index),
+                rerun,
+                PreviousHolder::OwnReplica,
+            );
         }
         due
     }
 
     /// Of what the journals tell of a block that `state` holds; positions are those within the block.
-    pub fn of_block(state: &JournalState, block: BlockId, rerun: Rerun, inherited: Inherited) -> Self {
+    pub fn of_block(state: &JournalState, block: BlockId, rerun: Rerun, holder: PreviousHolder) -> Self {
         let mut due = Self::default();
         let tasks = state.tasks.block(block).into_iter().flat_map(NotedTasks::iter);
         for (position, (index, note)) in (0..).zip(tasks) {
-            due.take(position, note.state, state.tasks.suspects.get(&index), rerun, inherited);
+            due.take(position, note.state, state.tasks.suspects.get(&index), rerun, holder);
         }
         due
     }
@@ -55,9 +61,9 @@ impl Pending {
         state: TaskState,
         suspect: Option<&Suspect>,
         rerun: Rerun,
-        inherited: Inherited,
+        holder: PreviousHolder,
     ) {
-        let is_own = inherited == Inherited::OwnReplica;
+        let is_own = holder == PreviousHolder::OwnReplica;
         let died_around = suspect.is_some_and(|suspect| suspect.deaths > 0);
         let is_due = match state {
             TaskState::Unfinished => true,
@@ -98,7 +104,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inherited, Pending};
+    use super::{Pending, PreviousHolder};
     use crate::journal::event::{AttemptBegun, Event, LaunchBegun, LaunchProgress, Limits, TaskEnded};
     use crate::journal::state::{JournalState, RunRef};
     use crate::journal::writer::JournalWriter;
@@ -147,15 +153,15 @@ mod tests {
     fn what_another_replica_had_running_runs_alone_and_its_failures_are_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let state = left_by_the_dead(&Layout::new(folder.path()));
-        let due = |rerun, inherited| Pending::of_block(&state, BLOCK, rerun, inherited).tasks;
+        let due = |rerun, holder| Pending::of_block(&state, BLOCK, rerun, holder).tasks;
         let tasks = |ordinary: &[u32], suspects: &[u32], alone: &[u32]| {
             let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
             TasksByStage { ordinary, suspects, alone }
         };
-        assert_eq!(due(Rerun::Failed, Inherited::OwnReplica), tasks(&[1, 3], &[2], &[]));
-        assert_eq!(due(Rerun::Never, Inherited::OwnReplica), tasks(&[3], &[2], &[]));
-        assert_eq!(due(Rerun::All, Inherited::OtherReplica), tasks(&[3], &[], &[2]));
+        assert_eq!(due(Rerun::Failed, PreviousHolder::OwnReplica), tasks(&[1, 3], &[2], &[]));
+        assert_eq!(due(Rerun::Never, PreviousHolder::OwnReplica), tasks(&[3], &[2], &[]));
+        assert_eq!(due(Rerun::All, PreviousHolder::OtherReplica), tasks(&[3], &[], &[2]));
         let other = BlockId { round: 1, ..BLOCK };
-        assert!(Pending::of_block(&state, other, Rerun::All, Inherited::OwnReplica).is_empty());
+        assert!(Pending::of_block(&state, other, Rerun::All, PreviousHolder::OwnReplica).is_empty());
     }
 }

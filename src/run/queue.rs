@@ -162,6 +162,11 @@ impl TaskQueue {
         }
     }
 
+    /// Whether tasks of a block wait or run.
+    pub fn has_block(&self, block: BlockId) -> bool {
+        self.state().pieces.has_block(block)
+    }
+
     /// Takes away what has not begun of a block, retries included; gives how many tasks that were. A task of it that runs
     /// does not come back: it ends with its attempt.
     pub fn drop_block(&self, block: BlockId) -> u64 {

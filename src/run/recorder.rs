@@ -283,6 +283,11 @@ impl Recorder {
         self.kept().claims.contains_key(&block)
     }
 
+    /// Whether a block is held by this claim.
+    pub fn has_claim(&self, claim: ClaimName) -> bool {
+        self.kept().claims.get(&claim.block) == Some(&claim)
+    }
+
     /// Notes what journals tell by now of tasks of a block that is held, of which so many get no record here after all.
     ///
     /// # Errors

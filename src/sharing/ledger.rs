@@ -97,6 +97,11 @@ impl<'a> BlockLedger<'a> {
         Self { blocks, claims, peers, seen, makers, accounts }
     }
 
+    /// What is known of the claimants' lives.
+    pub fn into_peers(self) -> PeerWatch {
+        self.peers
+    }
+
     /// The claimants, as the ledger watches them.
     pub fn peers(&mut self) -> &mut PeerWatch {
         &mut self.peers

@@ -1,6 +1,6 @@
 //! The beginning of a launch of a run that shares its work: what its replica has from earlier launches.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use anyhow::Context;
 
@@ -9,24 +9,28 @@ use crate::journal::state::JournalState;
 use crate::launch::Launcher;
 use crate::launch::balance::Reach;
 use crate::launch::balance::block_feed::BlockFeed;
-use crate::launch::balance::inheritance::{Legacy, Remainder, by_chain, history};
-use crate::launch::pending::Inherited;
+use crate::launch::balance::block_history::{QuarantinedTasks, RemainingTasks, by_chain, history};
+use crate::launch::pending::PreviousHolder;
 use crate::model::blocks::{Blocks, ClaimName};
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
 use crate::run::recorder::{HeldBy, Recorder};
-use crate::sharing::claims::{Claimant, Claimed, ClaimsFolder};
+use crate::sharing::claims::{Claimant, Claimed, ClaimsFolder, RunMovedAway};
 use crate::sharing::ledger::BlockLedger;
 
 /// What a launch begins with.
-pub(in crate::launch) struct Inheritance<'a> {
+pub(in crate::launch) struct ResumedBlocks<'a> {
     pub(super) process: Process,
     pub(super) reach: Reach,
     pub(super) blocks: &'a Blocks,
     pub(super) claimant: Claimant,
     pub(super) ledger: BlockLedger<'a>,
     pub(super) feeds: VecDeque<BlockFeed>,
-    pub(super) legacies: Vec<Legacy>,
+    pub(super) quarantined: Vec<QuarantinedTasks>,
+    /// The claims that were made.
+    pub(super) made: BTreeSet<ClaimName>,
+    /// Those of which the storage did not tell whether they were.
+    pub(super) doubtful: Vec<ClaimName>,
     /// Tasks of the blocks at hand that are to be run.
     pub(in crate::launch) due: u64,
     /// Of these, those that were running when a container died, or ran out of memory: they run last.
@@ -37,14 +41,15 @@ impl Launcher<'_> {
     /// Goes on with what the replica has: claims anew what has tasks to run, and holds the rest as it is.
     ///
     /// # Errors
-    /// When journals or claims can't be read, or can't be written.
-    pub(in crate::launch) fn inherit<'b>(
+    /// When the claims can't be listed or this launch's own file can't be written, and, where only results are to be written,
+    /// when journals can't be read. Otherwise a block that can't be read is left to others.
+    pub(in crate::launch) fn resume_blocks<'b>(
         &self,
         blocks: &'b Blocks,
         recorder: &Recorder,
         me: &Process,
         reach: Reach,
-    ) -> anyhow::Result<Inheritance<'b>> {
+    ) -> anyhow::Result<ResumedBlocks<'b>> {
         let folder = ClaimsFolder::new(self.layout, self.run_id());
         let by = LaunchId { replica: self.id(), launch: recorder.launch() };
         let claimant = Claimant::new(folder.clone(), by, me).context(CannotWrite)?;
@@ -53,60 +58,83 @@ impl Launcher<'_> {
             ledger.refresh_claims()?;
         }
         let standing = self.own_claims(&ledger);
-        let mut inherited = Inheritance {
+        let mut resumed = ResumedBlocks {
             process: me.clone(),
             reach,
             blocks,
             claimant,
             ledger,
             feeds: VecDeque::new(),
-            legacies: Vec::new(),
+            quarantined: Vec::new(),
+            made: BTreeSet::new(),
+            doubtful: Vec::new(),
             due: 0,
             last: 0,
         };
         for (chain, claims) in by_chain(&folder, standing)? {
-            let mut history = history(self, blocks, &chain, &claims)?;
+            let mut history = match history(self, blocks, &chain, &claims) {
+                Err(error) if reach != Reach::Results => {
+                    self.console.warn(&format!("what this replica had can't be read: {error:#}"));
+                    continue;
+                }
+                read => read?,
+            };
             history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
             for claim in claims {
-                self.go_on_with(claim, &chain, &mut history, recorder, &mut inherited)?;
+                self.resume_block(claim, &chain, &mut history, recorder, &mut resumed)?;
             }
         }
-        Ok(inherited)
+        Ok(resumed)
     }
 
-    fn go_on_with(
+    fn resume_block(
         &self,
         claim: ClaimName,
         chain: &[LaunchId],
         history: &mut JournalState,
         recorder: &Recorder,
-        inherited: &mut Inheritance<'_>,
+        resumed: &mut ResumedBlocks<'_>,
     ) -> anyhow::Result<()> {
-        let Some(indices) = inherited.blocks.indices(claim.block) else { return Ok(()) };
+        let Some(indices) = resumed.blocks.indices(claim.block) else { return Ok(()) };
         let rerun = self.config.rerun;
-        let rest = Remainder::of(self, history, claim.block, rerun, Inherited::OwnReplica);
+        let rest = RemainingTasks::of(self, history, claim.block, rerun, PreviousHolder::OwnReplica);
         let due = rest.len();
-        if due == 0 || inherited.reach == Reach::Results {
+        if due == 0 || resumed.reach == Reach::Results {
             return recorder.hold(claim, indices, Some(history), 0, HeldBy::OldClaim).context(CannotWrite);
         }
-        recorder.announce_claim(claim.next()).context(CannotWrite)?;
-        let claimed = inherited.claimant.try_claim(claim.next())?;
-        inherited.ledger.note(claim.next());
-        if matches!(claimed, Claimed::Others(_)) {
-            recorder.not_claimed(claim.next());
+        let claim = claim.next();
+        if !resumed.claim(claim, recorder)? {
             return Ok(());
         }
-        recorder
-            .hold(claim.next(), indices.clone(), Some(history), due, HeldBy::NewClaim)
-            .context(CannotWrite)?;
-        inherited.due += due;
-        inherited.last += (rest.tasks.suspects.len() + rest.tasks.alone.len()) as u64;
+        recorder.hold(claim, indices.clone(), Some(history), due, HeldBy::NewClaim).context(CannotWrite)?;
+        resumed.due += due;
+        resumed.last += (rest.tasks.suspects.len() + rest.tasks.alone.len()) as u64;
         if !rest.lost.is_empty() {
-            let legacy =
-                Legacy { claim: claim.next(), chain: chain.to_vec(), suspects: Vec::new(), lost: rest.lost };
-            inherited.legacies.push(legacy);
+            let (chain, suspects) = (chain.to_vec(), Vec::new());
+            resumed.quarantined.push(QuarantinedTasks { claim, chain, suspects, lost: rest.lost });
         }
-        inherited.feeds.push_back(BlockFeed::new(self.list, claim.block, indices, rest.tasks, None)?);
+        resumed.feeds.push_back(BlockFeed::new(self.list, claim, indices, rest.tasks, None)?);
         Ok(())
+    }
+}
+
+impl ResumedBlocks<'_> {
+    /// Claims a block anew. Where the storage does not tell whether that was done, the launch finds out later.
+    fn claim(&mut self, claim: ClaimName, recorder: &Recorder) -> anyhow::Result<bool> {
+        recorder.announce_claim(claim).context(CannotWrite)?;
+        match self.claimant.try_claim(claim) {
+            Ok(Claimed::Ours) => {
+                self.ledger.note(claim);
+                self.made.insert(claim);
+                return Ok(true);
+            }
+            Ok(Claimed::Others(_)) => {
+                self.ledger.note(claim);
+                recorder.not_claimed(claim);
+            }
+            Err(error) if error.is::<RunMovedAway>() => return Err(error),
+            Err(_) => self.doubtful.push(claim),
+        }
+        Ok(false)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::model::blocks::BlockId;
+use crate::model::blocks::ClaimName;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::run::queue::{Piece, TasksByStage};
@@ -13,7 +13,7 @@ const TASKS_AT_A_TIME: usize = 1024;
 /// The tasks of a block that are still to come into the queue.
 #[derive(Debug)]
 pub(super) struct BlockFeed {
-    block: BlockId,
+    claim: ClaimName,
     indices: Share,
     ordinary: std::vec::IntoIter<u32>,
     suspects: Vec<u32>,
@@ -29,7 +29,7 @@ impl BlockFeed {
     /// When the list can't be read.
     pub(super) fn new(
         list: &InputList,
-        block: BlockId,
+        claim: ClaimName,
         indices: Share,
         tasks: TasksByStage,
         at_most: Option<usize>,
@@ -38,7 +38,12 @@ impl BlockFeed {
         if list.header().strategy.needs_sizes() {
             largest_first(list, &indices, &mut ordinary)?;
         }
-        Ok(Self { block, indices, ordinary: ordinary.into_iter(), suspects, alone, at_most })
+        Ok(Self { claim, indices, ordinary: ordinary.into_iter(), suspects, alone, at_most })
+    }
+
+    /// By what the block is held.
+    pub(super) fn claim(&self) -> ClaimName {
+        self.claim
     }
 
     /// The next piece, with the tasks of it by their positions in it; `None` where nothing is left.
@@ -62,7 +67,7 @@ impl BlockFeed {
         let in_piece =
             |place: u32| places.binary_search(&place).map_or(0, |at| u32::try_from(at).unwrap_or_default());
         let tasks = tasks.map(in_piece);
-        let piece = Piece { block: Some(self.block), indices, entries, at_most: self.at_most };
+        let piece = Piece { block: Some(self.claim.block), indices, entries, at_most: self.at_most };
         Ok(Some((piece, tasks)))
     }
 }

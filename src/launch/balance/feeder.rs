@@ -11,12 +11,14 @@ use crate::exit_code::{CannotWrite, ExitCode};
 use crate::host::storage::StorageError;
 use crate::journal::writer::JournalWriter;
 use crate::launch::Launcher;
-use crate::launch::balance::begin::Inheritance;
+use crate::launch::balance::begin::ResumedBlocks;
 use crate::launch::balance::block_feed::BlockFeed;
+use crate::launch::balance::block_history::QuarantinedTasks;
 use crate::launch::balance::idle::IdleTime;
-use crate::launch::balance::inheritance::Legacy;
+use crate::launch::balance::missing_results::Aftermath;
 use crate::launch::balance::ownership::{Ownership, pause_between_looks};
 use crate::launch::balance::{Leaving, Reach};
+use crate::liveness::answered_time::AnsweredTime;
 use crate::liveness::heartbeat::Heartbeat;
 use crate::model::blocks::{BlockId, Blocks, ClaimName};
 use crate::model::launch_id::LaunchId;
@@ -47,13 +49,24 @@ impl<'a> Balancer<'a> {
     /// For the launch of `launcher`, which begins with what it inherited.
     pub(in crate::launch) fn new(
         launcher: &'a Launcher<'a>,
-        inherited: Inheritance<'a>,
+        resumed: ResumedBlocks<'a>,
         recorder: &'a Recorder,
         queue: &'a TaskQueue,
         report: &'a LaunchReport<'a>,
         heartbeat: &'a Heartbeat<JournalWriter>,
     ) -> Self {
-        let Inheritance { process, reach, blocks, claimant, ledger, feeds, legacies, .. } = inherited;
+        let ResumedBlocks {
+            process,
+            reach,
+            blocks,
+            claimant,
+            ledger,
+            feeds,
+            quarantined,
+            made,
+            doubtful,
+            ..
+        } = resumed;
         let looked_at = Mutex::new(Instant::now());
         let claims = claimant.folder().clone();
         let ownership = Ownership { launcher, claims, recorder, queue, report, heartbeat, looked_at };
@@ -70,29 +83,31 @@ impl<'a> Balancer<'a> {
             claimant,
             ledger,
             feeds,
-            legacies,
+            quarantined,
             begun: Instant::now(),
             is_filled: false,
-            is_sick: false,
+            is_sickness_told: false,
             goes_on: false,
             idle: None,
             settled: BTreeSet::new(),
             abandoned: BTreeSet::new(),
             broken_since: BTreeMap::new(),
-            heirs_of: BTreeSet::new(),
+            taken_over_from: BTreeSet::new(),
             told_trouble: None,
-            doubtful: Vec::new(),
+            doubtful,
+            made,
             leaving: None,
         };
         Self { ownership, feeder: Mutex::new(feeder) }
     }
 
-    /// After the last task: gives up what another replica has by now, writes the results files of replicas that can't any
-    /// more, and tells how many tasks of the run nobody living has.
-    pub(in crate::launch) fn finish(self) -> u64 {
+    /// After the last task: what is left to do for the run.
+    pub(in crate::launch) fn finish(self) -> Aftermath {
         let mut feeder = self.feeder.into_inner().unwrap_or_else(PoisonError::into_inner);
-        feeder.see_to_the_dead();
-        feeder.left_behind()
+        let left_behind = feeder.left_behind();
+        let Feeder { me, process, ledger, taken_over_from, leaving, .. } = feeder;
+        let is_complete = leaving == Some(Leaving::AllRecorded);
+        Aftermath { me, process, peers: ledger.into_peers(), taken_over_from, is_complete, left_behind }
     }
 }
 
@@ -156,11 +171,11 @@ pub(super) struct Feeder<'a> {
     /// What of blocks is to come into the queue.
     pub(super) feeds: VecDeque<BlockFeed>,
     /// Tasks that launches died with, for the very end.
-    pub(super) legacies: Vec<Legacy>,
+    pub(super) quarantined: Vec<QuarantinedTasks>,
     pub(super) begun: Instant,
     /// Whether the slots were filled once.
     is_filled: bool,
-    pub(super) is_sick: bool,
+    is_sickness_told: bool,
     /// Whether it was said that this goes on with other shares.
     goes_on: bool,
     pub(super) idle: Option<IdleTime>,
@@ -168,19 +183,23 @@ pub(super) struct Feeder<'a> {
     pub(super) settled: BTreeSet<ClaimName>,
     /// Blocks that five launches died with.
     pub(super) abandoned: BTreeSet<BlockId>,
-    /// Since when claims that nobody can read are known.
-    pub(super) broken_since: BTreeMap<ClaimName, Instant>,
+    /// How long claims that nobody can read are known.
+    pub(super) broken_since: BTreeMap<ClaimName, AnsweredTime>,
     /// Replicas that this launch took blocks over from.
-    pub(super) heirs_of: BTreeSet<u32>,
+    pub(super) taken_over_from: BTreeSet<u32>,
     told_trouble: Option<Instant>,
     /// Claims of which the storage did not tell whether they are this launch's.
     pub(super) doubtful: Vec<ClaimName>,
+    /// The claims that this launch made.
+    pub(super) made: BTreeSet<ClaimName>,
     pub(super) leaving: Option<Leaving>,
 }
 
 impl Feeder<'_> {
     /// Puts more into the queue.
     fn supply(&mut self) -> anyhow::Result<Step> {
+        // What was lost to another launch is that one's to run.
+        self.feeds.retain(|feed| self.recorder.has_claim(feed.claim()));
         while let Some(feed) = self.feeds.front_mut() {
             if let Some((piece, tasks)) = feed.next(self.launcher.list)? {
                 self.queue.set_supply(Supply::Expected);
@@ -238,11 +257,16 @@ impl Feeder<'_> {
 
     /// Whether other shares are looked at now: not before its own share has filled its slots.
     fn may_take_of_others(&mut self, has_no_own: bool) -> bool {
-        if !self.is_sick && self.recorder.tally().failed_in_a_row >= SICK_AFTER {
-            self.is_sick = true;
+        let is_sick = self.is_sick();
+        if is_sick && !std::mem::replace(&mut self.is_sickness_told, true) {
             self.say(Tone::Warning, &format!("the last {SICK_AFTER} tasks all failed: this replica takes nothing more of other shares, in case something is wrong with this node"));
         }
-        self.reach.has_others() && !self.is_sick && (self.is_filled || has_no_own)
+        self.reach.has_others() && !is_sick && (self.is_filled || has_no_own)
+    }
+
+    /// Whether something seems to be wrong with this node.
+    pub(super) fn is_sick(&self) -> bool {
+        self.recorder.tally().failed_in_a_row >= SICK_AFTER
     }
 
     fn take_in(&mut self, round: u32) -> anyhow::Result<bool> {
@@ -275,7 +299,7 @@ impl Feeder<'_> {
         self.report.add_tasks(tasks);
         let all = u32::try_from(tasks).context("a block has more tasks than can be counted")?;
         let tasks = crate::run::queue::TasksByStage { ordinary: (0..all).collect(), ..Default::default() };
-        self.feeds.push_back(BlockFeed::new(self.launcher.list, block, indices, tasks, None)?);
+        self.feeds.push_back(BlockFeed::new(self.launcher.list, claim, indices, tasks, None)?);
         Ok(true)
     }
 
@@ -285,6 +309,7 @@ impl Feeder<'_> {
         match self.claimant.try_claim(claim) {
             Ok(Claimed::Ours) => {
                 self.ledger.note(claim);
+                self.made.insert(claim);
                 return Ok(true);
             }
             Ok(Claimed::Others(_)) => {

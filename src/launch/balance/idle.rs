@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::journal::launches::last_launches;
 use crate::launch::balance::Leaving;
 use crate::launch::balance::feeder::{Feeder, Step};
+use crate::liveness::answered_time::AnsweredTime;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::launch_id::LaunchId;
 use crate::sharing::ledger::BlockStanding;
@@ -36,6 +37,8 @@ pub(super) struct IdleTime {
     complete_since: Option<Instant>,
     /// Launches that are still to be looked at.
     pool: Vec<LaunchId>,
+    /// When they were looked for.
+    pool_filled: Instant,
     /// Those that are being watched.
     group: Vec<LaunchId>,
     /// Those seen to live since, with unfinished blocks.
@@ -48,6 +51,10 @@ pub(super) struct IdleTime {
 struct Account {
     /// Claims of launches that are dead, or that nobody can read, with tasks left as far as is known.
     left: Vec<(Option<LaunchId>, ClaimName)>,
+    /// Claims of this launch that it does not know of: the storage gave an error, and made them all the same.
+    unknown: Vec<ClaimName>,
+    /// Launches that hold something, of which it is not known yet whether they live.
+    uncertain: BTreeSet<LaunchId>,
     /// Whether every block is ended.
     is_complete: bool,
     /// Whether what is left is out of this launch's reach.
@@ -74,6 +81,7 @@ impl Feeder<'_> {
             since: Instant::now(),
             complete_since: None,
             pool: Vec::new(),
+            pool_filled: Instant::now(),
             group: Vec::new(),
             at_work: BTreeSet::new(),
             at_rest: BTreeSet::new(),
@@ -87,23 +95,29 @@ impl Feeder<'_> {
         let Ok(newest) = last_launches(self.launcher.layout) else { return };
         let others = newest.into_iter().filter(|(replica, _)| *replica != self.me.replica);
         idle.pool = others.map(|(replica, launch)| LaunchId { replica, launch }).collect();
+        idle.pool_filled = Instant::now();
         fastrand::shuffle(&mut idle.pool);
     }
 
     fn look_around(&mut self, idle: &mut IdleTime) -> anyhow::Result<Step> {
-        if self.reach.has_others() && !self.is_sick && self.look_at_group(idle)? {
+        let sees_to_others = self.reach.has_others() && !self.is_sick();
+        if sees_to_others && self.look_at_group(idle)? {
             return Ok(Step::Fed);
         }
         if self.queue.left() > 0 {
+            // Others may die as long as something runs here.
+            if idle.has_looked_at_all() && idle.pool_filled.elapsed() >= self.longest_pause() {
+                self.fill_pool(idle);
+            }
             return Ok(idle.pause(self.longest_pause()));
         }
-        if self.see_to_legacies()? {
+        if self.see_to_quarantined()? {
             return Ok(Step::Fed);
         }
-        if !self.legacies.is_empty() || !self.doubtful.is_empty() {
+        if (!self.quarantined.is_empty() || !self.doubtful.is_empty()) && !self.has_waited_long(idle) {
             return Ok(idle.pause(self.longest_pause()));
         }
-        if !self.reach.has_others() || self.is_sick {
+        if !sees_to_others {
             return Ok(Step::Leave(Leaving::OutOfReach));
         }
         if self.enough_are_at_work(idle) {
@@ -158,6 +172,9 @@ impl Feeder<'_> {
 
     /// Accounts for every block by its name.
     fn account_for_all(&mut self, idle: &mut IdleTime) -> anyhow::Result<Step> {
+        if idle.complete_since.is_some() {
+            return Ok(self.wait_for_ends(idle));
+        }
         let account = match self.account() {
             Ok(account) => account,
             Err(error) => {
@@ -166,13 +183,18 @@ impl Feeder<'_> {
             }
         };
         if account.is_complete {
-            let stays = self.must_wait_for_others()? && !self.has_waited_long(idle);
-            return Ok(if stays { idle.pause_for_ends() } else { Step::Leave(Leaving::AllRecorded) });
+            idle.complete_since = Some(Instant::now());
+            return Ok(self.wait_for_ends(idle));
+        }
+        for claim in account.unknown {
+            if self.adopt(claim)? {
+                return Ok(Step::Fed);
+            }
         }
         for (by, claim) in account.left {
             let taken = match by {
                 Some(by) => self.take_over(by, &[claim])?,
-                None => self.inherit(&[claim], None)?,
+                None => self.take_over_broken(claim)?,
             };
             if taken {
                 return Ok(Step::Fed);
@@ -188,13 +210,22 @@ impl Feeder<'_> {
             return Ok(Step::Leave(Leaving::WaitedLong));
         }
         self.fill_pool(idle);
+        // Also those that are not the newest of their replica.
+        let known: BTreeSet<LaunchId> = idle.pool.iter().chain(&idle.group).copied().collect();
+        idle.group.extend(account.uncertain.difference(&known));
         Ok(idle.pause(self.longest_pause()))
     }
 
     fn account(&mut self) -> anyhow::Result<Account> {
         self.ledger.refresh()?;
         let all: Vec<(BlockId, BlockStanding)> = self.ledger.standings().collect();
-        let mut account = Account { left: Vec::new(), is_complete: true, is_out_of_reach: true };
+        let mut account = Account {
+            left: Vec::new(),
+            unknown: Vec::new(),
+            uncertain: BTreeSet::new(),
+            is_complete: true,
+            is_out_of_reach: true,
+        };
         for (block, standing) in all {
             let (claim, by) = match standing {
                 BlockStanding::Ended { .. } => continue,
@@ -216,40 +247,66 @@ impl Feeder<'_> {
                 continue;
             }
             account.is_out_of_reach = false;
-            if self.has_lost_its_owner(claim, by) {
-                account.left.push((by, claim));
-            }
+            self.account_for(claim, by, &mut account);
         }
         Ok(account)
     }
 
-    fn has_lost_its_owner(&mut self, claim: ClaimName, by: Option<LaunchId>) -> bool {
+    /// Accounts for a claim whose block is not known to be ended.
+    fn account_for(&mut self, claim: ClaimName, by: Option<LaunchId>, account: &mut Account) {
         match by {
-            Some(by) if by == self.me => false,
-            Some(by) => matches!(
-                self.ledger.peers().look(by).state,
-                PeerState::Stopped | PeerState::Dead | PeerState::Missing
-            ),
-            None => {
-                let since = *self.broken_since.entry(claim).or_insert_with(Instant::now);
-                since.elapsed() >= self.launcher.config.takeover_after
+            None if self.is_broken_for_long(claim) => account.left.push((None, claim)),
+            None => {}
+            Some(by) if by == self.me => {
+                account.unknown.extend((!self.made.contains(&claim)).then_some(claim));
+            }
+            Some(by) if self.has_ended(by) => account.left.push((Some(by), claim)),
+            Some(by) => {
+                let state = self.ledger.peers().look(by).state;
+                account.uncertain.extend((state == PeerState::Unknown).then_some(by));
             }
         }
     }
 
-    /// Whether somebody has to stay until others have written their results: the two of the lowest ids do.
-    fn must_wait_for_others(&mut self) -> anyhow::Result<bool> {
-        let mut alive = Vec::new();
-        for (replica, launch) in last_launches(self.launcher.layout)? {
-            let peer = LaunchId { replica, launch };
-            if replica != self.me.replica
-                && matches!(self.ledger.peers().look(peer).state, PeerState::Alive | PeerState::Unknown)
-            {
-                alive.push(replica);
+    /// Whether a claim could not be read for so long that whoever was writing it is dead.
+    fn is_broken_for_long(&mut self, claim: ClaimName) -> bool {
+        let (patience, now) = (self.launcher.config.takeover_after, Instant::now());
+        let known = self.broken_since.entry(claim).or_insert_with(|| AnsweredTime::new(patience, now));
+        known.note_answer(now);
+        known.passed() >= patience
+    }
+
+    /// Stays until others have written their results, if that is for this launch to do.
+    fn wait_for_ends(&mut self, idle: &mut IdleTime) -> Step {
+        match self.must_wait_for_others(idle) {
+            Ok(true) if !self.has_waited_long(idle) => idle.pause_for_ends(),
+            Ok(_) => Step::Leave(Leaving::AllRecorded),
+            Err(error) => {
+                self.note_trouble(&error);
+                idle.pause_for_ends()
             }
         }
-        let lower = alive.iter().filter(|replica| **replica < self.me.replica).count();
-        Ok(lower <= 1 && alive.len() > lower)
+    }
+
+    /// Whether this launch has to stay until others have written their results: the two of the lowest ids do, of those that
+    /// have given a sign of life since. One that has not may be dead, and then nobody would stay for what it leaves. Of the
+    /// two, the second one stays for the first.
+    fn must_wait_for_others(&mut self, idle: &IdleTime) -> anyhow::Result<bool> {
+        let (mut unended, mut certain, mut lower) = (0, 0, 0);
+        for (replica, launch) in last_launches(self.launcher.layout)? {
+            let peer = LaunchId { replica, launch };
+            if replica != self.me.replica && !self.has_ended(peer) {
+                let lives = self.ledger.peers().grew_since(peer, idle.since);
+                unended += 1;
+                certain += usize::from(lives);
+                lower += usize::from(lives && replica < self.me.replica);
+            }
+        }
+        Ok(match lower {
+            0 => unended > 1 || unended > certain,
+            1 => unended > 0,
+            _ => false,
+        })
     }
 
     fn has_waited_long(&self, idle: &IdleTime) -> bool {
@@ -263,14 +320,18 @@ impl Feeder<'_> {
 }
 
 impl IdleTime {
+    fn has_looked_at_all(&self) -> bool {
+        self.pool.is_empty() && self.group.is_empty()
+    }
+
     /// Looks less often the longer nothing is to be had, so that many who wait cost the storage little.
     fn pause(&self, longest: Duration) -> Step {
         pause_after(self.since, *PAUSES.start()..=longest)
     }
 
     /// The same for others to write their results, which most do in no time.
-    fn pause_for_ends(&mut self) -> Step {
-        pause_after(*self.complete_since.get_or_insert_with(Instant::now), PAUSES_FOR_ENDS)
+    fn pause_for_ends(&self) -> Step {
+        pause_after(self.complete_since.unwrap_or(self.since), PAUSES_FOR_ENDS)
     }
 }
 

@@ -3,10 +3,10 @@
 
 mod begin;
 mod block_feed;
+mod block_history;
 mod feeder;
 mod idle;
-mod inheritance;
-mod of_the_dead;
+mod missing_results;
 mod ownership;
 mod standing;
 mod takeover;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use crate::model::blocks::Blocks;
 use crate::model::launch_id::LaunchId;
 
-pub(super) use self::begin::Inheritance;
+pub(super) use self::begin::ResumedBlocks;
 pub(super) use self::feeder::Balancer;
 
 /// How a run shares its work while it goes on.

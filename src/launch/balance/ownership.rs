@@ -29,40 +29,38 @@ pub(super) struct Ownership<'a> {
 }
 
 impl Ownership<'_> {
-    /// Looks at every block that has tasks left, and gives up those that another launch took over.
+    /// Looks at every block that has tasks left, and gives up those that another launch took over, all of them where the
+    /// claims of the run are gone.
     ///
     /// # Errors
-    /// When the storage does not tell; the blocks stay.
+    /// When the storage does not tell; the blocks of which it does not stay.
     pub(super) fn look(&self) -> anyhow::Result<()> {
-        let mut looked_at = locked(&self.looked_at);
-        self.look_since(&mut looked_at)
-    }
-
-    fn look_since(&self, looked_at: &mut Instant) -> anyhow::Result<()> {
         let begun = Instant::now();
-        for progress in self.recorder.unended().iter().filter(|progress| progress.is_held()) {
-            if !self.claims.is_highest(progress.claim)? {
-                self.give_up(progress.claim)?;
-            }
-        }
         // Where they are gone, no name says that something was taken over.
         if !self.claims.is_there()? {
             self.launcher.stop.yield_to_successor();
             self.queue.stop_early(EarlyStop::Superseded);
         }
-        *looked_at = begun;
+        for progress in self.recorder.unended().iter().filter(|progress| progress.is_held()) {
+            if !self.claims.is_highest(progress.claim)? {
+                self.give_up(progress.claim);
+            }
+        }
+        let mut looked_at = locked(&self.looked_at);
+        *looked_at = begun.max(*looked_at);
         Ok(())
     }
 
-    /// Whether a task of `block` may begin. Where no sign of life is known to have arrived lately, others may take this launch
-    /// for dead, so it looks first; it waits for storage that does not answer, as long as nothing ends the launch.
+    /// Whether a task of `block` may begin. Where no sign of life is known to have arrived lately, or the last look is old,
+    /// others may take this launch for dead, so it looks first; it waits for storage that does not answer, as long as nothing
+    /// ends the launch.
     pub(super) fn may_begin(&self, block: BlockId) -> bool {
         let lately = self.launcher.config.takeover_after / 4;
-        let is_fresh = |at: Instant| at.elapsed() < lately;
-        if !self.heartbeat.last_synced().is_some_and(is_fresh) {
-            let mut looked_at = locked(&self.looked_at);
-            while !is_fresh(*looked_at) && self.look_since(&mut looked_at).is_err() {
-                if self.queue.wait_until_over(lately / 10) {
+        let is_late = |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= lately);
+        if is_late(self.heartbeat.last_synced()) || is_late(Some(*locked(&self.looked_at))) {
+            while self.look().is_err() {
+                let is_over = self.launcher.stop.begins_within(lately / 10);
+                if is_over || self.queue.early_stop().is_some() {
                     return false;
                 }
             }
@@ -77,12 +75,12 @@ impl Ownership<'_> {
         is_ours
     }
 
-    fn give_up(&self, claim: ClaimName) -> anyhow::Result<()> {
+    fn give_up(&self, claim: ClaimName) {
         let dropped = self.queue.drop_block(claim.block);
         self.recorder.lose(claim.block);
         self.report.take_away(dropped);
         let quiet = units::duration(self.launcher.config.takeover_after);
-        let by = match self.claims.read(claim.next())?.by() {
+        let by = match self.claims.read(claim.next()).ok().and_then(|read| read.by()) {
             Some(by) => format!("replica {}", by.replica),
             None => "another replica".to_owned(),
         };
@@ -90,13 +88,12 @@ impl Ownership<'_> {
             Verbosity::Normal,
             Tone::Warning,
             &format!(
-                "{by} took over the block {} of share {} ({} not begun): this replica gave no sign of life for {quiet}",
+                "{by} took over block {} of share {} ({} not started), because this replica sent no heartbeat for {quiet}",
                 claim.block.round,
                 claim.block.share,
                 units::count(dropped, "file")
             ),
         );
-        Ok(())
     }
 }
 

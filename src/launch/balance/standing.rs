@@ -2,8 +2,8 @@
 
 use crate::journal::launches::launches_of;
 use crate::journal::tail;
-use crate::launch::balance::inheritance::{by_chain, history};
-use crate::launch::pending::{Inherited, Pending};
+use crate::launch::balance::block_history::{by_chain, history};
+use crate::launch::pending::{Pending, PreviousHolder};
 use crate::launch::{Launcher, ShareStatus};
 use crate::model::blocks::{Blocks, ClaimName};
 use crate::model::counts::TaskCounts;
@@ -54,7 +54,7 @@ impl Launcher<'_> {
         for (chain, claims) in by_chain(&folder, claims)? {
             let history = history(self, blocks, &chain, &claims)?;
             for claim in claims {
-                if !Pending::of_block(&history, claim.block, self.config.rerun, Inherited::OwnReplica)
+                if !Pending::of_block(&history, claim.block, self.config.rerun, PreviousHolder::OwnReplica)
                     .is_empty()
                 {
                     return Ok(None);

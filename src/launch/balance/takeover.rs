@@ -8,9 +8,11 @@ use crate::exit_code::CannotWrite;
 use crate::journal::state::JournalState;
 use crate::launch::balance::Reach;
 use crate::launch::balance::block_feed::BlockFeed;
+use crate::launch::balance::block_history::{
+    Chain, LostTask, QuarantinedTasks, RemainingTasks, by_chain, chain, history_beside, is_deadly,
+};
 use crate::launch::balance::feeder::Feeder;
-use crate::launch::balance::inheritance::{Legacy, Remainder, by_chain, chain, history, is_deadly};
-use crate::launch::pending::Inherited;
+use crate::launch::pending::PreviousHolder;
 use crate::model::blocks::ClaimName;
 use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Rerun;
@@ -39,35 +41,70 @@ impl Feeder<'_> {
         if standing.is_empty() || !self.is_still_dead(by) {
             return Ok(false);
         }
-        self.inherit(&standing, Some(by))
+        let taken = self.take_standing(&standing)?;
+        if taken > 0 {
+            self.taken_over_from.insert(by.replica);
+            let files = units::count(taken, "file");
+            let LaunchId { replica, launch } = by;
+            let text = format!("took over {files} from replica {replica}, whose launch {launch} has ended");
+            self.say(Tone::Plain, &text);
+        }
+        Ok(taken > 0)
     }
 
     /// Whether a claim is the highest of its block, made by `by`, and has tasks left as far as is known.
     fn stands(&self, claim: ClaimName, by: LaunchId) -> anyhow::Result<bool> {
-        let is_out = self.settled.contains(&claim) || self.abandoned.contains(&claim.block);
-        if is_out || !self.claimant.folder().is_highest(claim)? {
+        if self.is_set_aside(claim) || !self.claimant.folder().is_highest(claim)? {
             return Ok(false);
         }
         Ok(self.claimant.folder().read(claim)?.by() == Some(by))
+    }
+
+    /// Whether a block is not to be taken over: there is nothing to run of it, it is left to others, or this launch has lost
+    /// it and still runs some of it, whose end would count twice.
+    fn is_set_aside(&self, claim: ClaimName) -> bool {
+        let ClaimName { block, .. } = claim;
+        self.settled.contains(&claim)
+            || self.abandoned.contains(&block)
+            || self.queue.has_block(block)
+            || self.recorder.has_block(block)
     }
 
     /// One more look at a launch that seems dead, after a pause at random.
     fn is_still_dead(&mut self, by: LaunchId) -> bool {
         let longest = (self.launcher.config.takeover_after / 60).min(LONGEST_PAUSE);
         let is_over = self.queue.wait_until_over(longest.mul_f64(fastrand::f64()));
-        !is_over && matches!(self.ledger.peers().look(by).state, PeerState::Stopped | PeerState::Dead)
+        !is_over && self.has_ended(by)
     }
 
-    /// Reads what was left of blocks and claims those with tasks to run. `from`: whose they were, if one launch's.
-    pub(super) fn inherit(&mut self, standing: &[ClaimName], from: Option<LaunchId>) -> anyhow::Result<bool> {
+    /// Whether a launch writes nothing more: it has stopped, died, was superseded by this one, or is not there.
+    pub(super) fn has_ended(&mut self, by: LaunchId) -> bool {
+        let is_superseded = by.replica == self.me.replica && by.launch < self.me.launch;
+        let state = self.ledger.peers().look(by).state;
+        is_superseded || matches!(state, PeerState::Stopped | PeerState::Dead | PeerState::Missing)
+    }
+
+    /// Takes over a block of which nobody can tell who claimed it.
+    pub(super) fn take_over_broken(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
+        let is_highest = match self.claimant.folder().is_highest(claim) {
+            Ok(is_highest) => is_highest && !self.is_set_aside(claim),
+            Err(error) => return Ok(self.note_trouble(&error.into())),
+        };
+        Ok(is_highest && self.take_standing(&[claim])? > 0)
+    }
+
+    /// Reads what was left of blocks and claims those with tasks to run; gives how many these are.
+    fn take_standing(&mut self, standing: &[ClaimName]) -> anyhow::Result<u64> {
         let chains = match by_chain(self.claimant.folder(), standing.iter().copied()) {
             Ok(chains) => chains,
-            Err(error) => return Ok(self.note_trouble(&error)),
+            Err(error) => {
+                self.note_trouble(&error);
+                return Ok(0);
+            }
         };
         let mut taken = 0;
         for (chain, claims) in chains {
-            let mut history = history(self.launcher, self.blocks, &chain, &claims)?;
-            history.problems.iter().for_each(|problem| self.launcher.console.warn(&problem.to_string()));
+            let Some(mut history) = self.read(&chain, &claims) else { continue };
             for claim in claims {
                 if self.reach != Reach::Leftovers && is_deadly(&history, &chain, claim.block) {
                     self.abandon(claim);
@@ -76,18 +113,24 @@ impl Feeder<'_> {
                 }
             }
         }
-        if let (Some(from), true) = (from, taken > 0) {
-            self.heirs_of.insert(from.replica);
-            let files = units::count(taken, "file");
-            self.say(
-                Tone::Plain,
-                &format!(
-                    "took over {files} of replica {}, launch {} of which is no longer running",
-                    from.replica, from.launch
-                ),
-            );
+        Ok(taken)
+    }
+
+    /// What journals tell of blocks. Blocks whose journals can't be read are left to others, who may be able to: one journal
+    /// must not end every launch that comes to it.
+    fn read(&mut self, chain: &[LaunchId], claims: &[ClaimName]) -> Option<JournalState> {
+        match history_beside(self.launcher, self.blocks, chain, claims, Some(self.me)) {
+            Ok(history) => {
+                history.problems.iter().for_each(|problem| self.launcher.console.warn(&problem.to_string()));
+                Some(history)
+            }
+            Err(error) => {
+                self.abandoned.extend(claims.iter().map(|claim| claim.block));
+                let blocks = units::count(claims.len() as u64, "block");
+                self.say(Tone::Warning, &format!("{blocks} can't be taken over: {error:#}"));
+                None
+            }
         }
-        Ok(taken > 0)
     }
 
     /// Claims a block where it has tasks without a record; gives how many are to be run.
@@ -97,7 +140,7 @@ impl Feeder<'_> {
         chain: &[LaunchId],
         history: &mut JournalState,
     ) -> anyhow::Result<u64> {
-        let rest = self.remainder(claim, history);
+        let rest = self.remaining(claim, history);
         if rest.len() == 0 {
             self.settled.insert(claim);
             return Ok(0);
@@ -108,8 +151,8 @@ impl Feeder<'_> {
         self.hold(claim.next(), chain, history, rest)
     }
 
-    fn remainder(&self, claim: ClaimName, history: &JournalState) -> Remainder {
-        Remainder::of(self.launcher, history, claim.block, Rerun::Never, Inherited::OtherReplica)
+    fn remaining(&self, claim: ClaimName, history: &JournalState) -> RemainingTasks {
+        RemainingTasks::of(self.launcher, history, claim.block, Rerun::Never, PreviousHolder::OtherReplica)
     }
 
     /// Takes in a block that was claimed, with what is left of it; gives how many tasks these are.
@@ -118,7 +161,7 @@ impl Feeder<'_> {
         claim: ClaimName,
         chain: &[LaunchId],
         history: &mut JournalState,
-        rest: Remainder,
+        rest: RemainingTasks,
     ) -> anyhow::Result<u64> {
         let Some(indices) = self.blocks.indices(claim.block) else { return Ok(0) };
         let due = rest.len();
@@ -126,12 +169,12 @@ impl Feeder<'_> {
             .hold(claim, indices.clone(), Some(history), due, HeldBy::NewClaim)
             .context(CannotWrite)?;
         self.report.add_tasks(due);
-        let Remainder { tasks: TasksByStage { ordinary, suspects, alone }, lost, at_most } = rest;
+        let RemainingTasks { tasks: TasksByStage { ordinary, suspects, alone }, lost, at_most } = rest;
         let ordinary = TasksByStage { ordinary, ..TasksByStage::default() };
-        self.feeds.push_back(BlockFeed::new(self.launcher.list, claim.block, indices, ordinary, at_most)?);
+        self.feeds.push_back(BlockFeed::new(self.launcher.list, claim, indices, ordinary, at_most)?);
         let suspects = [suspects, alone].concat();
         if !suspects.is_empty() || !lost.is_empty() {
-            self.legacies.push(Legacy { claim, chain: chain.to_vec(), suspects, lost });
+            self.quarantined.push(QuarantinedTasks { claim, chain: chain.to_vec(), suspects, lost });
         }
         Ok(due)
     }
@@ -141,10 +184,7 @@ impl Feeder<'_> {
         let mut has_more = false;
         for claim in std::mem::take(&mut self.doubtful) {
             match self.claimant.folder().read(claim) {
-                Ok(ClaimRead::Of(found)) if self.claimant.is_ours(&found) => {
-                    self.ledger.note(claim);
-                    has_more |= self.adopt(claim)?;
-                }
+                Ok(ClaimRead::Of(found)) if self.claimant.is_ours(&found) => has_more |= self.adopt(claim)?,
                 Ok(found) => {
                     if found != ClaimRead::Missing {
                         self.ledger.note(claim);
@@ -158,79 +198,93 @@ impl Feeder<'_> {
     }
 
     /// Goes on with a block that this launch turns out to have claimed. Gives whether there is something to run.
-    fn adopt(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
-        let mut chain = match chain(self.claimant.folder(), claim) {
-            Ok(chain) => chain,
-            Err(error) => return Ok(self.note_trouble(&error)),
+    pub(super) fn adopt(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
+        self.ledger.note(claim);
+        let chain: Chain = match chain(self.claimant.folder(), claim) {
+            Ok(chain) => chain.into_iter().filter(|by| *by != self.me).collect(),
+            Err(error) => {
+                self.doubtful.push(claim);
+                return Ok(self.note_trouble(&error));
+            }
         };
-        chain.retain(|by| *by != self.me);
-        let mut history = history(self.launcher, self.blocks, &chain, &[claim])?;
-        let rest = self.remainder(claim, &history);
+        self.made.insert(claim);
+        let Some(mut history) = self.read(&chain, &[claim]) else { return Ok(false) };
+        let rest = self.remaining(claim, &history);
         Ok(self.hold(claim, &chain, &mut history, rest)? > 0)
     }
 
     fn abandon(&mut self, claim: ClaimName) {
         self.abandoned.insert(claim.block);
         let files = self.blocks.indices(claim.block).map_or(0, |indices| indices.len());
-        self.say(Tone::Warning, &format!(
-            "five launches died with the block {} of share {} ({}) and none left a record of it: it is left to `canfar-run resume {}`",
-            claim.block.round,
-            claim.block.share,
-            units::count(files, "file"),
-            self.launcher.layout.root().display()
-        ));
+        self.say(
+            Tone::Warning,
+            &format!(
+                "five launches died with block {} of share {} ({}) and none left a record of it: it is left to `canfar-run resume {}`",
+                claim.block.round,
+                claim.block.share,
+                units::count(files, "file"),
+                self.launcher.layout.root().display()
+            ),
+        );
     }
 
     /// Sees to what launches died with, once nothing else is left here: what has a record by now needs no other, what died
     /// among others runs alone, and what died alone is lost. Gives whether there is something to run.
-    pub(super) fn see_to_legacies(&mut self) -> anyhow::Result<bool> {
+    pub(super) fn see_to_quarantined(&mut self) -> anyhow::Result<bool> {
         let mut has_more = false;
-        for mut legacy in std::mem::take(&mut self.legacies) {
-            if !self.recorder.has_block(legacy.claim.block) {
+        for mut tasks in std::mem::take(&mut self.quarantined) {
+            if !self.recorder.has_block(tasks.claim.block) {
                 continue;
             }
-            self.forget_what_was_recorded(&mut legacy)?;
-            has_more |= self.run_suspects(&mut legacy)?;
-            // One that was only frozen may end it yet.
-            if legacy.chain.iter().all(|by| self.ledger.peers().look(*by).state != PeerState::Alive) {
-                for (index, attempts) in std::mem::take(&mut legacy.lost) {
-                    self.launcher.write_loss(self.recorder, index, attempts, 1)?;
-                    self.report.take_away(1);
+            // Whoever ran it alone may have been frozen only, and may end it yet.
+            let (over, open): (Vec<LostTask>, Vec<LostTask>) =
+                tasks.lost.iter().copied().partition(|lost| self.has_ended(lost.by));
+            if !tasks.suspects.is_empty() || !over.is_empty() {
+                self.forget_what_was_recorded(&mut tasks)?;
+                has_more |= self.run_suspects(&mut tasks)?;
+                for LostTask { index, attempts, .. } in over {
+                    if tasks.lost.iter().any(|lost| lost.index == index) {
+                        self.launcher.write_loss(self.recorder, index, attempts, 1)?;
+                        self.report.take_away(1);
+                    }
                 }
+                tasks.lost.retain(|lost| open.iter().any(|other| other.index == lost.index));
             }
-            if !legacy.lost.is_empty() {
-                self.legacies.push(legacy);
+            if !tasks.lost.is_empty() {
+                self.quarantined.push(tasks);
             }
         }
         Ok(has_more)
     }
 
     /// Whoever had the block may have recorded more before its end.
-    fn forget_what_was_recorded(&mut self, legacy: &mut Legacy) -> anyhow::Result<()> {
-        let Some(indices) = self.blocks.indices(legacy.claim.block) else { return Ok(()) };
-        let mut history = history(self.launcher, self.blocks, &legacy.chain, &[legacy.claim])?;
+    fn forget_what_was_recorded(&mut self, tasks: &mut QuarantinedTasks) -> anyhow::Result<()> {
+        let others: Chain = tasks.chain.iter().copied().filter(|by| *by != self.me).collect();
+        let (Some(indices), Some(mut history)) =
+            (self.blocks.indices(tasks.claim.block), self.read(&others, &[tasks.claim]))
+        else {
+            return Ok(());
+        };
         let has_record = |index: u64| history.tasks.get(index).has_record();
-        let before = legacy.suspects.len() + legacy.lost.len();
+        let before = tasks.suspects.len() + tasks.lost.len();
         let is_open = |position: &u32| !indices.index_at(u64::from(*position)).is_some_and(has_record);
-        legacy.suspects.retain(is_open);
-        legacy.lost.retain(|(index, _)| !has_record(*index));
-        let recorded = before - legacy.suspects.len() - legacy.lost.len();
+        tasks.suspects.retain(is_open);
+        tasks.lost.retain(|lost| !has_record(lost.index));
+        let recorded = before - tasks.suspects.len() - tasks.lost.len();
         if recorded > 0 {
             let recorded = recorded as u64;
-            self.recorder.learn(legacy.claim.block, &mut history, recorded).context(CannotWrite)?;
+            self.recorder.learn(tasks.claim.block, &mut history, recorded).context(CannotWrite)?;
             self.report.take_away(recorded);
         }
         Ok(())
     }
 
-    fn run_suspects(&mut self, legacy: &mut Legacy) -> anyhow::Result<bool> {
-        let block = legacy.claim.block;
-        let alone = std::mem::take(&mut legacy.suspects);
-        let Some(indices) = self.blocks.indices(block).filter(|_| !alone.is_empty()) else {
-            return Ok(false);
-        };
-        let tasks = TasksByStage { alone, ..TasksByStage::default() };
-        self.feeds.push_back(BlockFeed::new(self.launcher.list, block, indices, tasks, None)?);
+    fn run_suspects(&mut self, tasks: &mut QuarantinedTasks) -> anyhow::Result<bool> {
+        let alone = std::mem::take(&mut tasks.suspects);
+        let indices = self.blocks.indices(tasks.claim.block).filter(|_| !alone.is_empty());
+        let Some(indices) = indices else { return Ok(false) };
+        let alone = TasksByStage { alone, ..TasksByStage::default() };
+        self.feeds.push_back(BlockFeed::new(self.launcher.list, tasks.claim, indices, alone, None)?);
         Ok(true)
     }
 }

@@ -70,6 +70,10 @@ impl OpenPieces {
         self.open.values().map(|piece| piece.left).sum()
     }
 
+    pub(super) fn has_block(&self, block: BlockId) -> bool {
+        self.open.values().any(|open| open.piece.block == Some(block))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }

@@ -1,7 +1,7 @@
 //! What a block has to run comes in pieces, in order, each task once.
 
 use super::{BlockFeed, TASKS_AT_A_TIME};
-use crate::model::blocks::BlockId;
+use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
 use crate::model::shares::{Share, Strategy};
@@ -33,7 +33,7 @@ fn list(folder: &std::path::Path, strategy: Strategy, count: u64) -> InputList {
 
 /// By stage, the list indices of all tasks in the order in which they come, and how many pieces there were.
 fn fed(list: &InputList, indices: &Share, tasks: TasksByStage) -> ([Vec<u64>; 3], usize) {
-    let mut feed = BlockFeed::new(list, BLOCK, indices.clone(), tasks, Some(2)).unwrap();
+    let mut feed = BlockFeed::new(list, ClaimName::first(BLOCK), indices.clone(), tasks, Some(2)).unwrap();
     let (mut all, mut pieces) = ([Vec::new(), Vec::new(), Vec::new()], 0);
     while let Some((piece, tasks)) = feed.next(list).unwrap() {
         pieces += 1;

@@ -6,7 +6,7 @@ use crate::journal::state::JournalState;
 use crate::journal::task_states::NotedTasks;
 use crate::launch::Launcher;
 use crate::launch::concurrency_cap::after_deaths;
-use crate::launch::pending::{Inherited, Pending};
+use crate::launch::pending::{Pending, PreviousHolder};
 use crate::model::blocks::{BlockId, Blocks, ClaimName};
 use crate::model::counts::TaskState;
 use crate::model::launch_id::LaunchId;
@@ -59,9 +59,25 @@ pub(super) fn history(
     chain: &[LaunchId],
     claims: &[ClaimName],
 ) -> anyhow::Result<JournalState> {
+    history_beside(launcher, blocks, chain, claims, None)
+}
+
+/// The same where `me`, which has had them before, goes on.
+///
+/// # Errors
+/// As [`history`].
+pub(super) fn history_beside(
+    launcher: &Launcher<'_>,
+    blocks: &Blocks,
+    chain: &[LaunchId],
+    claims: &[ClaimName],
+    me: Option<LaunchId>,
+) -> anyhow::Result<JournalState> {
     let indices = |claim: &ClaimName| Some((claim.block, blocks.indices(claim.block)?));
     let of: Vec<(BlockId, Share)> = claims.iter().filter_map(indices).collect();
-    JournalState::of_blocks(launcher.layout, &launcher.list.header().run_ref(), &of, chain, &|_| false)
+    JournalState::of_blocks(launcher.layout, &launcher.list.header().run_ref(), &of, chain, &|id| {
+        Some(id) == me
+    })
 }
 
 /// Whether the last launches of a chain all died and made no record of a block.
@@ -79,43 +95,57 @@ pub(super) fn is_deadly(history: &JournalState, chain: &[LaunchId], block: Block
 
 /// Tasks that launches of other replicas died with, for the very end, when nothing else is left.
 #[derive(Debug)]
-pub(super) struct Legacy {
+pub(super) struct QuarantinedTasks {
     /// What they are held by now.
     pub(super) claim: ClaimName,
     /// Who had the block before.
     pub(super) chain: Chain,
     /// In the block, tasks that were running when a container died: each runs alone.
     pub(super) suspects: Vec<u32>,
-    /// Indices of tasks that died alone with their container, with the attempts that were begun.
-    pub(super) lost: Vec<(u64, u32)>,
+    /// Those that died alone with their container.
+    pub(super) lost: Vec<LostTask>,
+}
+
+/// A task that died alone with its container, and has no record of that yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LostTask {
+    pub(super) index: u64,
+    /// That were begun.
+    pub(super) attempts: u32,
+    /// The launch that ran it alone last.
+    pub(super) by: LaunchId,
 }
 
 /// What of a block is to be run by whoever takes it over, or goes on with it.
 #[derive(Debug)]
-pub(super) struct Remainder {
+pub(super) struct RemainingTasks {
     pub(super) tasks: TasksByStage,
-    /// As in [`Legacy`].
-    pub(super) lost: Vec<(u64, u32)>,
+    /// As in [`QuarantinedTasks`].
+    pub(super) lost: Vec<LostTask>,
     /// While any of it runs, at most so many tasks run at a time.
     pub(super) at_most: Option<usize>,
 }
 
-impl Remainder {
+impl RemainingTasks {
     /// By what journals tell.
     pub(super) fn of(
         launcher: &Launcher<'_>,
         history: &JournalState,
         block: BlockId,
         rerun: Rerun,
-        inherited: Inherited,
+        holder: PreviousHolder,
     ) -> Self {
-        let pending = Pending::of_block(history, block, rerun, inherited);
+        let pending = Pending::of_block(history, block, rerun, holder);
         let is_unwritten = |state, has_record: bool| state == TaskState::Lost && !has_record;
         let lost = history.tasks.block(block).into_iter().flat_map(NotedTasks::iter);
         let lost = lost.filter(|(_, note)| is_unwritten(note.state, note.has_record()));
-        let lost = lost.map(|(index, note)| (index, u32::from(note.attempts))).collect();
+        let lost = lost.filter_map(|(index, note)| {
+            let by = ran_alone(history, index)?;
+            Some(LostTask { index, attempts: u32::from(note.attempts), by })
+        });
+        let lost = lost.collect();
         let cap = || after_deaths(history, u32::MAX, launcher.memory_limit(), launcher.config.jobs);
-        let at_most = (inherited == Inherited::OtherReplica).then(cap).flatten().map(|cap| cap.jobs);
+        let at_most = (holder == PreviousHolder::OtherReplica).then(cap).flatten().map(|cap| cap.jobs);
         Self { tasks: pending.tasks, lost, at_most }
     }
 
@@ -123,4 +153,12 @@ impl Remainder {
     pub(super) fn len(&self) -> u64 {
         self.tasks.len() + self.lost.len() as u64
     }
+}
+
+/// The launch that ran a task alone last, and died with it.
+fn ran_alone(history: &JournalState, index: u64) -> Option<LaunchId> {
+    let mut latest_first = history.launches.iter().rev();
+    let launch =
+        latest_first.find(|launch| launch.running().get(&index).is_some_and(|attempt| attempt.alone))?;
+    Some(LaunchId { replica: launch.replica, launch: launch.number })
 }
