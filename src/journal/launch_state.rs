@@ -70,6 +70,8 @@ pub struct LaunchState {
     pub counts: TaskCounts,
     /// Tasks that it has still to run; not known before a heartbeat.
     pub left: Option<u64>,
+    /// Attempts that were seen to begin.
+    pub attempts: u64,
     /// Tasks that were seen to end.
     pub ended: u64,
     /// Of these, the ok ones.
@@ -111,6 +113,7 @@ impl LaunchState {
             Event::Run(begun) => self.begun = Some(begun.clone()),
             Event::Start(begun) => {
                 self.results = None;
+                self.attempts += 1;
                 let attempt = RunningAttempt { slot: begun.slot, alone: begun.alone, at: line.written };
                 self.running.insert(begun.index, attempt);
             }

@@ -21,8 +21,8 @@ pub(super) fn died_before(history: &JournalState, launch: u32) -> bool {
 }
 
 /// What deaths before a launch advise, where that is fewer than `jobs`: as many as fit by what tasks were seen to use,
-/// and half as many as were running at each of the deaths since the last launch that ended in order. A first one that
-/// showed room in memory was not likely about that.
+/// and half as many as were running at each of the deaths since the last launch that ran tasks and ended in order: one that
+/// only wrote results says nothing of that. A first death that showed room in memory was not likely about it.
 pub(super) fn after_deaths(
     history: &JournalState,
     launch: u32,
@@ -37,6 +37,7 @@ pub(super) fn after_deaths(
     });
     let in_a_row: Vec<(&LaunchState, usize)> = earlier(history, launch)
         .rev()
+        .filter(|launch| launch.died_with.is_some() || launch.attempts > 0)
         .take_while(|launch| launch.died_with.is_some())
         .filter_map(|launch| Some((launch, launch.died_with.filter(|running| *running > 0)?)))
         .collect();
@@ -83,14 +84,16 @@ mod tests {
     #[derive(Debug, Clone, Copy)]
     enum SimulatedEnd {
         InOrder,
+        /// The same, without having run anything.
+        Idle,
         /// With so many running, and so much in use by its last sign of life.
         Died(usize, u64),
     }
-    use SimulatedEnd::{Died, InOrder};
+    use SimulatedEnd::{Died, Idle, InOrder};
 
     fn launch(number: u32, end: SimulatedEnd) -> LaunchState {
         let (died_with, in_use) = match end {
-            InOrder => (None, None),
+            InOrder | Idle => (None, None),
             Died(running, in_use) => (Some(running), Some(in_use)),
         };
         let mut launch = LaunchState::new(1, number);
@@ -110,6 +113,7 @@ mod tests {
         launch.heartbeat =
             in_use.map(|in_use| LaunchProgress { memory_bytes: Some(in_use), ..LaunchProgress::default() });
         launch.died_with = died_with;
+        launch.attempts = u64::from(!matches!(end, Idle));
         launch
     }
 
@@ -141,6 +145,9 @@ mod tests {
             (&[Died(8, 900), Died(4, 900), Died(0, 900)], Some(2)),
             (&[Died(1, 900)], Some(1)),
             (&[Died(8, 900), InOrder], None),
+            // Who wrote the results of the dead ran nothing.
+            (&[Died(8, 900), Idle], Some(4)),
+            (&[Died(8, 900), InOrder, Idle], None),
             // A first death with room in memory was not about that; a second may well be.
             (&[Died(8, 799)], None),
             (&[Died(8, 799), Died(8, 799)], Some(4)),
