@@ -118,8 +118,13 @@ fn refuse_if_at_work(
         return Ok(());
     }
     // Times of files are those of somebody's clock.
-    let text =
-        format!("{} did not say how it ended: watching its journal for {:?}", named(&silent), times.timeout);
+    let (whose, they) =
+        if silent.len() == 1 { ("its journal", "it is") } else { ("their journals", "they are") };
+    let text = format!(
+        "{} left no stop record; watching {whose} for {} to see whether {they} still running",
+        named(&silent),
+        crate::units::duration(times.timeout)
+    );
     console.say(Verbosity::Normal, Tone::Plain, &text);
     let begun = Instant::now();
     while begun.elapsed() < times.timeout {

@@ -186,7 +186,7 @@ impl TakeoverObserver for ResumeObserver<'_> {
 
     fn waiting_for(&self, launch: u32, who: &str) {
         self.resume.say(&format!(
-            "{}: launch {launch} ({who}) did not say how it ended: watching its journal for up to {}",
+            "{}: launch {launch} ({who}) left no stop record; watching its journal for up to {} to see whether it is still running",
             self.share,
             units::duration(self.resume.config.heartbeat.timeout)
         ));
@@ -239,7 +239,7 @@ impl Resume<'_> {
         }
         let launches = units::plural(unclear.len() as u64, "launch", "launches");
         self.say(&format!(
-            "{launches} on other hosts did not say how they ended: watching their journals for {}",
+            "{launches} on other hosts left no stop record; watching their journals for {} to see whether they are still running",
             units::duration(self.config.heartbeat.timeout)
         ));
         let keep_going = || self.stop.external_signal().is_none();

@@ -96,7 +96,7 @@ impl TakeoverObserver for Hearing<'_> {
         self.console.say(
             Verbosity::Normal,
             Tone::Plain,
-            &format!("launch {launch} of this replica ({who}) did not say how it ended: watching its journal for up to {}", units::duration(self.timeout)),
+            &format!("launch {launch} of this replica ({who}) left no stop record; watching its journal for up to {} to see whether it is still running", units::duration(self.timeout)),
         );
     }
 }

@@ -22,7 +22,7 @@ pub enum ShareStatus {
     Done(TaskCounts),
     /// Something is, after launches that all ended.
     Left(Box<JournalState>),
-    /// There was none, or the last one did not say how it ended.
+    /// There was none, or the last one left no stop record.
     Unread,
 }
 

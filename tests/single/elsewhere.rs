@@ -97,7 +97,7 @@ fn a_run_whose_replica_lives_elsewhere_is_not_moved_away_though_its_journal_seem
     };
     // A heartbeat in between makes it look young again.
     let watched = (0..5).map(|_| reset()).find(|ended| ended.stderr.contains(WATCHES));
-    watched.unwrap().says("replica 1 did not say how it ended: watching");
+    watched.unwrap().says("replica 1 left no stop record; watching");
     let_go(&dir, 1, 2);
     running.wait().exits(0);
     assert_eq!(Witness { dir: &dir, replicas: 1 }.merge(), Some(0));
