@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use crate::journal::line::{JournalLine, LineReader, WrittenTime};
 use crate::journal::reader;
 use crate::journal::writer;
 use crate::model::counts::TaskCounts;
+use crate::model::provenance::Process;
 use crate::store::regular;
 
 /// How much is read at first from the end: where tasks take seconds, several signs of life.
@@ -23,8 +25,8 @@ const FIRST: u64 = 64 * 1024;
 /// At most so much is read at a time, unless a line is longer.
 const MOST: u64 = 4 * 1024 * 1024;
 
-/// Lines that are looked for are shorter than this: there is nothing in them but numbers, and up to some hundreds of blocks.
-const SHORT_LINE: u64 = 32 * 1024;
+/// Lines that are looked for are shorter than this: there is nothing in them but numbers, and up to some ten thousand blocks.
+const SHORT_LINE: u64 = 1024 * 1024;
 
 /// Far longer than any first line of ours, which holds the options; what else may lie there is not taken into memory.
 const LONGEST_FIRST_LINE: u64 = 16 * 1024 * 1024;
@@ -94,13 +96,25 @@ pub fn begun(path: &Path) -> anyhow::Result<Option<Box<LaunchBegun>>> {
     Ok(if let Event::Run(begun) = line.event { Some(begun) } else { None })
 }
 
+/// Whether the journal at a path is that of a launch of `run` that a process began.
+///
+/// # Errors
+/// When it can't be read.
+pub fn is_begun_by(path: &Path, run: &str, process: &Process) -> io::Result<bool> {
+    let line = read_first_line(path)?;
+    let line = LineReader::new().read(&line, 0);
+    let Ok(JournalLine { run: of, event: Event::Run(begun), .. }) = line else { return Ok(false) };
+    Ok(of == run && begun.process == *process)
+}
+
 fn first_line(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
-        Ok(line)
-    };
-    read().with_context(|| cannot_read(path))
+    read_first_line(path).with_context(|| cannot_read(path))
+}
+
+fn read_first_line(path: &Path) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    BufReader::new(regular::open(path)?).take(LONGEST_FIRST_LINE).read_until(b'\n', &mut line)?;
+    Ok(line)
 }
 
 fn cannot_read(journal: &Path) -> CannotGoOn {
@@ -168,34 +182,48 @@ pub fn last_of(
     let marker = format!("\"event\":{}", serde_json::to_string(&kind)?);
     let (finder, parser) = (FinderRev::new(&marker), LineReader::new());
     let (mut until, mut size, mut chunk) = (end, FIRST, Vec::new());
+    // Whether the line that goes on behind `until` is a long one.
+    let mut is_long = false;
     while until > 0 {
         let begin = until.saturating_sub(size);
-        // A line that begins before `until` may end behind it.
-        read_at(journal, begin, end.min(until + SHORT_LINE), &mut chunk)?;
-        let (mut rest, mut found, mut seen) = (&chunk[..], None, 0);
+        read_at(journal, begin, until, &mut chunk)?;
+        let Some(lines) = lines_that_begin_in(&chunk, begin == 0, is_long) else {
+            is_long |= chunk.len() as u64 >= SHORT_LINE;
+            (until, size) = if is_long { (begin, size) } else { (until, size * 2) };
+            continue;
+        };
+        let (mut rest, mut found, mut seen) = (&chunk[lines.clone()], None, 0);
         while seen < most
             && let Some(at) = finder.rfind(rest)
         {
-            rest = &chunk[..at];
-            // One that began before this chunk is whole in the next.
-            let line = memchr::memrchr(b'\n', rest).map(|end| end + 1).or((begin == 0).then_some(0));
-            let length = memchr::memchr(b'\n', &chunk[at..]).unwrap_or(chunk.len() - at);
-            if let Some(line) = line
-                // A long line is a record, in which there may be thousands of what looks like an event.
-                && (at + length - line) as u64 <= SHORT_LINE
-                && let Ok(read) = parser.read(&chunk[line..at + length], 0)
+            let line = memchr::memrchr(b'\n', &rest[..at]).map_or(0, |end| end + 1);
+            let end = memchr::memchr(b'\n', &rest[at..]).map_or(rest.len(), |length| at + length);
+            // A long line is a record.
+            if (end - line) as u64 <= SHORT_LINE
+                && let Ok(read) = parser.read(&rest[line..end], 0)
                 && (read.event.kind(), &*read.run) == (kind, run)
             {
-                found = Some((begin + line as u64, read.event));
+                found = Some((begin + (lines.start + line) as u64, read.event));
                 seen += 1;
             }
+            // Whatever else in this line looks like an event is none.
+            rest = &rest[..line];
         }
         if found.is_some() {
             return Ok(found);
         }
-        (until, size) = (begin, (size * 2).min(MOST));
+        (until, size, is_long) = (begin + lines.start as u64, (size * 2).min(MOST), false);
     }
     Ok(None)
+}
+
+/// Where in a chunk the lines are that begin in it, but for a last one that `goes_on` behind it; `None` where none begins.
+fn lines_that_begin_in(chunk: &[u8], is_from_the_beginning: bool, goes_on: bool) -> Option<Range<usize>> {
+    // Behind the last end no line begins, unless one goes on there.
+    let ends = if goes_on { chunk } else { &chunk[..chunk.len().saturating_sub(1)] };
+    let first = if is_from_the_beginning { 0 } else { memchr::memchr(b'\n', ends)? + 1 };
+    let last = memchr::memrchr(b'\n', chunk).map_or(first, |end| end + 1);
+    Some(first..if goes_on { last } else { chunk.len() })
 }
 
 /// The last two lines that are not blank, the last one second; empty where there are none. However long they are: as much is
@@ -301,9 +329,10 @@ impl Read for Placed<'_> {
 mod tests {
     use std::fs::File;
 
-    use super::{FIRST, JournalLine, head, last_lines, last_of, read_on};
-    use crate::journal::event::{AttemptBegun, Event, EventKind, LaunchProgress, TaskEnded};
+    use super::{FIRST, JournalLine, SHORT_LINE, head, last_lines, last_of, read_on};
+    use crate::journal::event::{AttemptBegun, BlockProgress, Event, EventKind, LaunchProgress, TaskEnded};
     use crate::journal::writer::{self, JournalWriter};
+    use crate::model::blocks::{BlockId, ClaimName};
     use crate::model::outcome::Status;
 
     fn ended(index: u64) -> TaskEnded {
@@ -313,7 +342,8 @@ mod tests {
     #[test]
     fn the_last_line_of_a_kind_is_found_behind_any_length_and_never_within_a_record() {
         let folder = tempfile::tempdir().unwrap();
-        for filler in [0, 1, FIRST - 300, FIRST - 1, FIRST, FIRST + 77, 5 * FIRST] {
+        for filler in [0, 1, FIRST - 300, FIRST - 1, FIRST, FIRST + 77, 5 * FIRST, SHORT_LINE, 6 * SHORT_LINE]
+        {
             let path = folder.path().join(format!("{filler}.1.jsonl"));
             let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
             journal.add(&Event::Start(AttemptBegun { index: 0, attempt: 1, slot: 1, alone: true }));
@@ -340,6 +370,31 @@ mod tests {
             };
             assert_eq!(read_on(&file, &path, at, &mut take).unwrap(), length);
             assert_eq!(events, [EventKind::Alive, EventKind::End], "{filler}");
+        }
+    }
+
+    #[test]
+    fn a_sign_of_life_that_names_many_blocks_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for (count, filler) in [(1, 0), (600, 0), (600, 3 * SHORT_LINE), (5_000, 100), (9_000, SHORT_LINE)] {
+            let path = folder.path().join(format!("{count}{filler}.1.jsonl"));
+            let mut journal = JournalWriter::create(&path, "run", 1).unwrap();
+            let record = format!("{{\"s\":\"{}\"}}", "x".repeat(usize::try_from(filler).unwrap()));
+            journal.add_end(ended(0), record.as_bytes());
+            let block = |share| BlockProgress {
+                files: 1234,
+                left: 1234,
+                ..BlockProgress::announced(ClaimName::first(BlockId { round: 12, share }))
+            };
+            let blocks: Vec<BlockProgress> = (1..=count).map(block).collect();
+            let sign = Event::Alive(LaunchProgress { blocks, ..LaunchProgress::default() });
+            journal.add(&sign);
+            journal.add_end(ended(1), record.as_bytes());
+            journal.commit().unwrap();
+            let file = File::open(&path).unwrap();
+            let length = file.metadata().unwrap().len();
+            let found = last_of(&file, length, EventKind::Alive, "run", 1).unwrap();
+            assert_eq!(found.map(|(_, event)| event), Some(sign), "{count} {filler}");
         }
     }
 

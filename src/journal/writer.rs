@@ -109,6 +109,11 @@ impl JournalWriter {
         &self.path
     }
 
+    /// The run that it is of.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// Which launch of its replica it is.
     pub fn launch(&self) -> u32 {
         self.launch

@@ -16,7 +16,7 @@ use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::launch::balance::ResumedBlocks;
 use crate::launch::concurrency_cap::{ConcurrencyCap, after_deaths, died_before};
 use crate::launch::{Launcher, Pending, ShareStatus, Sharing};
-use crate::liveness::fence::{Fence, Fenced};
+use crate::liveness::fence::Fence;
 use crate::liveness::heartbeat::Heartbeat;
 use crate::model::counts::TaskState;
 use crate::model::entries::Entries;
@@ -205,7 +205,8 @@ impl<'l> Launcher<'l> {
             return Err(error).with_context(cannot_write).context(CannotWrite);
         }
         let successor = self.layout.successor(self.id(), journal.launch());
-        let fence = Arc::new(Fence::new(successor, self.config.heartbeat));
+        let fence = Fence::new(&journal, &begun.process, successor, self.config.heartbeat);
+        let fence = Arc::new(fence.with_context(cannot_write).context(CannotWrite)?);
         let journal = Arc::new(Mutex::new(journal));
         let heartbeat =
             self.start_heartbeat(&journal, &fence).map_err(|error| cannot_start(&journal, error))?;
@@ -224,7 +225,7 @@ impl<'l> Launcher<'l> {
         fence: &Arc<Fence>,
     ) -> anyhow::Result<Heartbeat<JournalWriter>> {
         let fence = Arc::clone(fence);
-        let goes_on = Box::new(move || !matches!(fence.look(), Err(Fenced::Superseded)));
+        let goes_on = Box::new(move || !fence.is_closed());
         Heartbeat::start(Arc::clone(journal), self.config.heartbeat, goes_on).context(
             "can't start the threads that show other hosts that this launch runs; the limit on processes (ulimit -u, pids.max) must leave room for at least ten",
         )

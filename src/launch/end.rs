@@ -190,7 +190,6 @@ impl Launcher<'_> {
             retries: self.config.retries,
             max_failures: self.config.max_failures,
             deadline: self.config.deadline.and_then(|deadline| begun.checked_add(deadline)),
-            journal: self.layout.journal(self.id(), recorder.launch()),
             heartbeat,
             watch: report,
             progress: &|running| report.progress(running),
@@ -226,20 +225,19 @@ impl Launcher<'_> {
         let launch = recorder.launch();
         let RecorderParts { journal, mut state, claims, tally, figures } = recorder.into_parts();
         let figures = self.figures(figures, begun);
-        let is_superseded = || matches!(fence.look(), Err(Fenced::Superseded));
-        if early_stop == Some(EarlyStop::Superseded) || is_superseded() {
-            return self.leave_it(launch);
+        if early_stop == Some(EarlyStop::Superseded) || fence.is_closed() {
+            return self.leave_it(launch, fence);
         }
         let prepared = self.prepare_results(&mut state, &claims);
         // Looked for as late as can be: a launch that was frozen may wake up right here.
         let written = match fence.look_patiently() {
-            Err(Fenced::Superseded) => return self.leave_it(launch),
+            Err(Fenced::Superseded | Fenced::MovedAway { .. }) => return self.leave_it(launch, fence),
             // The results that are there may be a newer launch's.
             Err(unknown) => Err(unknown.into()),
             Ok(()) => prepared.and_then(PreparedResults::put),
         };
-        if is_superseded() {
-            return self.leave_it(launch);
+        if fence.is_closed() {
+            return self.leave_it(launch, fence);
         }
         let early_stop = match &written {
             Ok(_) => early_stop,
@@ -283,9 +281,20 @@ impl Launcher<'_> {
         }
     }
 
-    /// Ends where a newer launch goes on.
-    fn leave_it(&self, launch: u32) -> LaunchOutcome {
-        self.console.say(Verbosity::Quiet, Tone::Bad, "canfar-run: error: a newer launch of this replica took over; this one stopped and leaves the results to it");
+    /// Ends where a newer launch goes on, or where the run is no more.
+    fn leave_it(&self, launch: u32, fence: &Fence) -> LaunchOutcome {
+        let why = match fence.look() {
+            Err(Fenced::Superseded) => {
+                "a newer launch of this replica took over; this one stopped and leaves the results to it"
+                    .to_owned()
+            }
+            _ => format!(
+                "the run {} was moved away from {}, or removed, while this launch was running; it stopped and wrote no results. Its finished files are in its journal, wherever that is now",
+                self.run_id(),
+                self.layout.root().display()
+            ),
+        };
+        self.console.say(Verbosity::Quiet, Tone::Bad, &format!("canfar-run: error: {why}"));
         let by_signal = self.stop.external_signal().map_or(ExitCode::Ok, ExitCode::Signal);
         // Whoever acts as this replica sees to what it left.
         let by_rest = if self.is_finished_by_another(launch) { ExitCode::Ok } else { ExitCode::Incomplete };
@@ -326,7 +335,7 @@ impl Launcher<'_> {
         let told = figures.told();
         let replica = self.config.identity.replica;
         // What failed before and was to run again counts as not run.
-        let failed = (standing.files - standing.ok).saturating_sub(left.here);
+        let failed = standing.files.saturating_sub(standing.ok).saturating_sub(left.here);
         let summary = LaunchSummary {
             run: Some(self.run_id().to_owned()),
             replica_id: replica.id(),
@@ -391,8 +400,8 @@ pub(super) fn end_journal(
 fn as_reached(standing: TaskCounts, launch: LaunchFigures, reached: Standing) -> (TaskCounts, LaunchFigures) {
     let lost_ok = standing.ok.saturating_sub(reached.counts.ok);
     let tally = Counters { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };
-    let counts = TaskCounts { files: standing.files, ..reached.counts };
-    (counts, LaunchFigures { tally, left: LeftTasks { here: reached.left, ..launch.left }, ..launch })
+    // Also its files, which are fewer by now where another replica took blocks over.
+    (reached.counts, LaunchFigures { tally, left: LeftTasks { here: reached.left, ..launch.left }, ..launch })
 }
 
 /// Gives up the blocks that another replica has by now; gives how many these are.
@@ -436,8 +445,9 @@ pub fn print_json(is_asked_for: bool, summary: &impl Serialize, out: &mut dyn Wr
 
 #[cfg(test)]
 mod tests {
-    use super::exit_code;
+    use super::{LaunchFigures, as_reached, exit_code};
     use crate::exit_code::ExitCode;
+    use crate::journal::event::Standing;
     use crate::model::counts::TaskCounts;
     use crate::run::early_stop::EarlyStop;
 
@@ -453,5 +463,14 @@ mod tests {
         ] {
             assert_eq!(exit_code(counts, 2, Some(&stop)), code, "{stop:?}");
         }
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_counted_as_it_stood_where_it_did_also_of_blocks_that_were_lost_since() {
+        let before = TaskCounts { files: 10, ok: 7, failed: 1, ..TaskCounts::default() };
+        let now = TaskCounts { files: 4, ok: 4, ..TaskCounts::default() };
+        let reached = Standing { counts: before, left: 2 };
+        let (counts, launch) = as_reached(now, LaunchFigures::default(), reached);
+        assert_eq!((counts, launch.left.here), (before, 2));
     }
 }

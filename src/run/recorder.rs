@@ -12,7 +12,7 @@ use crate::journal::event::{
 use crate::journal::state::JournalState;
 use crate::journal::task_states::{BlockTasks, TaskTable};
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
-use crate::liveness::fence::{Fence, Fenced};
+use crate::liveness::fence::Fence;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
 use crate::model::outcome::{Cause, LogSpan, Status};
@@ -328,12 +328,12 @@ impl Recorder {
         locked(&self.kept)
     }
 
-    /// Whether a look shows a newer launch of the replica. From when there is one, nothing more is written.
+    /// Whether a look shows a newer launch of the replica, or that the run was moved away. From then on nothing is written.
     pub fn is_superseded(&self) -> bool {
-        matches!(self.fence.look(), Err(Fenced::Superseded))
+        self.fence.is_closed()
     }
 
-    /// What is to be written to, unless a newer launch took over. Both are changed together, so that a sign of life
+    /// What is to be written to, unless the launch was replaced. Both are changed together, so that a sign of life
     /// tells how the tasks stand at its very place in the journal: readers count from there.
     fn writable(&self) -> io::Result<(MutexGuard<'_, RecorderState>, MutexGuard<'_, JournalWriter>)> {
         self.fence.check()?;

@@ -1,9 +1,8 @@
 //! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one queue, and the timekeeper
 //! meanwhile (deadline, signals, newer launches, memory, progress), beside whoever brings more tasks.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, Scope};
@@ -128,8 +127,6 @@ pub struct Work<'a> {
     pub max_failures: MaxFailures,
     /// No new task after this.
     pub deadline: Option<Instant>,
-    /// This launch's own journal.
-    pub journal: PathBuf,
     /// Gives signs of life meanwhile.
     pub heartbeat: &'a Heartbeat<JournalWriter>,
     /// Told of attempts that ended.
@@ -305,7 +302,7 @@ impl Work<'_> {
     }
 
     fn interrupted(&self, ticket: Ticket, index: u64) {
-        // A newer launch has read this one's journal already.
+        // A newer launch has read this one's journal already, or nobody here will.
         let is_superseded = self.queue.early_stop() == Some(EarlyStop::Superseded);
         let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
         match noted {
@@ -325,12 +322,12 @@ impl Work<'_> {
 
     fn cannot_write(&self, ticket: Ticket, error: &io::Error) {
         self.check_successor();
-        self.halt_without_journal("write", error);
+        self.halt_without_journal(error);
         self.queue.release(ticket);
     }
 
-    fn halt_without_journal(&self, what: &str, error: &io::Error) {
-        self.cannot_store(StorageError::new(&format!("can't {what} the journal"), error));
+    fn halt_without_journal(&self, error: &io::Error) {
+        self.cannot_store(StorageError::new("can't write the journal", error));
     }
 
     fn cannot_store(&self, error: StorageError) {
@@ -386,12 +383,6 @@ impl Work<'_> {
         if let Some(trouble) = self.heartbeat.trouble() {
             self.cannot_store(trouble);
         }
-        // What is written to a file that was removed is lost without an error.
-        if let Err(error) = self.journal.symlink_metadata()
-            && error.kind() == ErrorKind::NotFound
-        {
-            self.halt_without_journal("find", &error);
-        }
         self.check_successor();
     }
 
@@ -408,7 +399,7 @@ impl Work<'_> {
         let Some(monitor) = self.monitor else { return };
         self.recorder.note_memory(monitor.peak());
         if is_news && let Err(error) = self.recorder.give_sign() {
-            self.halt_without_journal("write", &error);
+            self.halt_without_journal(&error);
         }
     }
 }

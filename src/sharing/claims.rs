@@ -8,7 +8,6 @@ mod storage;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::blocks::ClaimName;
 use crate::model::launch_id::LaunchId;
 use crate::sharing::claims::storage::{ClaimStorage, FileServer};
+use crate::store::file_id::FileId;
 use crate::store::layout::Layout;
 
 pub use crate::sharing::claims::claimant::{Claimant, Claimed, RunMovedAway};
@@ -74,19 +74,6 @@ pub struct ClaimEntry {
     /// Which file it seems to be: the claims that a launch links are one. Some file systems make numbers up where they list
     /// names, so that this is to be believed only where opening one of them tells the same.
     pub file: FileId,
-}
-
-/// Tells files apart: device and inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
-    }
 }
 
 /// The claims of a run.

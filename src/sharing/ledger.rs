@@ -11,8 +11,9 @@ use crate::journal::event::BlockProgress;
 use crate::model::blocks::{BlockId, Blocks, ClaimName};
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
-use crate::sharing::claims::{ClaimEntry, ClaimsFolder, FileId};
+use crate::sharing::claims::{ClaimEntry, ClaimsFolder};
 use crate::sharing::peers::{PeerLook, PeerState, PeerWatch};
+use crate::store::file_id::FileId;
 use crate::store::layout::Layout;
 
 /// How a block stands, by its highest claim.

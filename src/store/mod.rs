@@ -1,6 +1,7 @@
 //! The files of a results directory: their names, and ways to read and write them that lose nothing.
 
 pub mod atomic_file;
+pub mod file_id;
 pub mod layout;
 pub mod pulse;
 pub mod regular;

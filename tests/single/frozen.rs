@@ -1,6 +1,6 @@
 //! Launches that were frozen and wake up behind a newer one.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{hold, let_go, on, signal, signal_replica, wait_for_attempts, work};
 use crate::crash::{Witness, assert_all_right};
@@ -50,6 +50,35 @@ fn a_frozen_launch_that_wakes_up_behind_a_newer_one_ends_its_tasks_and_writes_no
     assert_eq!(dir.results(1).len(), 6);
     assert_eq!(witness.merge(), Some(0));
     assert_all_right(&dir, 6);
+}
+
+#[test]
+fn a_frozen_launch_that_wakes_up_when_its_run_was_moved_away_leaves_the_new_run_alone() {
+    let dir = Dir::with_inputs(3);
+    let task = "mkdir begun 2>/dev/null && while [ -e hold/1.0 ]; do sleep 0.01; done
+echo \"{\\\"twice\\\": $((2 * $(cat \"$1\")))}\"";
+    let launch = || dir.launch().sh(task);
+    hold(&dir, 1, &[0]);
+    let first = launch().start();
+    wait_until(DEADLINE, "the first one works", || dir.exists("begun"));
+    signal(&dir, 1, Signal::STOP);
+    std::fs::rename(dir.path("out"), dir.path("moved")).unwrap();
+    let old = dir.text("moved/journal/1.1.jsonl");
+    launch().run().exits(0);
+    let before = written(&dir);
+    let_go(&dir, 1, 0);
+    signal_pid(&old, Signal::CONT);
+    first.wait().exits(3).says("was moved away from").says(&dir.path("out").to_string_lossy());
+    assert_eq!(written(&dir), before);
+    assert!(!dir.exists("moved/container_1_results.json"));
+    assert_eq!(dir.results(1).len(), 3);
+}
+
+/// Signals who wrote a journal.
+fn signal_pid(journal: &str, signal: Signal) {
+    let begun: serde_json::Value = serde_json::from_str(journal.lines().next().unwrap()).unwrap();
+    let pid = i32::try_from(begun["pid"].as_i64().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 const RENAMES: &str = "trace=rename,renameat,renameat2";

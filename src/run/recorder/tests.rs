@@ -16,6 +16,7 @@ use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
 use crate::model::launch_id::LaunchId;
 use crate::model::outcome::{Cause, Failure, ProcessEnd, Status, Usage};
+use crate::model::provenance::Process;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
 use crate::process::capture::Capture;
@@ -37,8 +38,9 @@ fn recorder(layout: &Layout) -> Recorder {
     std::fs::create_dir_all(layout.journals()).unwrap();
     let journal = JournalWriter::create(&layout.journal(1, 1), RUN.id, 1).unwrap();
     let state = JournalState::of_replica_without_tasks(layout, &RUN, 1, true).unwrap();
+    let (successor, me) = (layout.successor(1, 1), Process::current(None));
     let recorder = Recorder::new(
-        Arc::new(Fence::new(layout.successor(1, 1), HeartbeatTimes::default())),
+        Arc::new(Fence::new(&journal, &me, successor, HeartbeatTimes::default()).unwrap()),
         Arc::new(Mutex::new(journal)),
         state,
         PackedLog::new(layout, 1, 1),

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use crate::sharing::claims::FileId;
+use crate::store::file_id::FileId;
 use crate::store::regular;
 
 /// The calls.

@@ -8,11 +8,12 @@ use std::sync::{Arc, Barrier, Mutex};
 use rustix::io::Errno;
 
 use super::storage::{ClaimStorage, FileServer};
-use super::{ClaimRead, Claimant, Claimed, ClaimsFolder, FileId, RunMovedAway};
+use super::{ClaimRead, Claimant, Claimed, ClaimsFolder, RunMovedAway};
 use crate::host::storage::StorageError;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
+use crate::store::file_id::FileId;
 use crate::store::layout::Layout;
 use crate::threads::locked;
 
