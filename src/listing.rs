@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::discover::{self, DiscoverError, InterruptibleReader, Search};
+use crate::discover::{self, DiscoverError, EntryType, InterruptibleReader, Search};
 use crate::exit_code::CannotWrite;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
@@ -27,13 +28,36 @@ pub struct ListedInputs {
     pub notes: Vec<String>,
 }
 
+/// Which entries' sizes are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SizeLookup {
+    /// None's.
+    None,
+    /// Every entry's.
+    Needed,
+    /// Every entry's or none's: they are of use where the shares of so many replicas are cut into blocks, if that is cheap.
+    ForBlocks {
+        /// How many.
+        replicas: u32,
+    },
+}
+
+/// A share of so few files is cut into blocks of one anyway.
+const UNCUT: usize = 4;
+
+/// Of more files sizes are not looked up for blocks. At 1 ms a call these take about 8 s.
+const MOST_FOR_BLOCKS: usize = 100_000;
+
+/// Nor for longer than this.
+const LONGEST_FOR_BLOCKS: Duration = Duration::from_secs(15);
+
 /// How to list.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
-    /// Whether every entry's size is needed.
-    pub with_sizes: bool,
+    /// Whose sizes are looked up.
+    pub sizes: SizeLookup,
     /// Never entered.
     pub results_dir: &'a Path,
 }
@@ -64,12 +88,45 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
             (entries, Vec::new(), notes)
         }
     };
-    if rules.with_sizes {
-        let paths: Vec<&OsStr> = entries.iter().map(|entry| entry.path).collect();
-        let sizes = discover::sizes(&paths, keep_going).map_err(DiscoverError::with_exit_code)?;
+    if let Some(sizes) = sizes(&entries, source, rules.sizes, keep_going)? {
         entries.set_sizes(sizes);
     }
     Ok(ListedInputs { entries, unreadable, notes })
+}
+
+/// The sizes of all entries, if they are to be looked up.
+fn sizes(
+    entries: &Entries,
+    source: &InputSpec,
+    lookup: SizeLookup,
+    keep_going: KeepGoing<'_>,
+) -> anyhow::Result<Option<Vec<u64>>> {
+    let paths = || entries.iter().map(|entry| entry.path).collect::<Vec<&OsStr>>();
+    match lookup {
+        SizeLookup::Needed => {
+            discover::sizes(&paths(), keep_going).map(Some).map_err(DiscoverError::with_exit_code)
+        }
+        SizeLookup::ForBlocks { replicas } if are_of_use(entries.len(), source, replicas) => {
+            sizes_for_blocks(&paths(), keep_going)
+        }
+        SizeLookup::None | SizeLookup::ForBlocks { .. } => Ok(None),
+    }
+}
+
+/// Whether sizes help to cut shares, and each takes one call. What lies below a directory takes many.
+fn are_of_use(files: usize, source: &InputSpec, replicas: u32) -> bool {
+    let are_files = matches!(source, InputSpec::Patterns { entry_type: EntryType::File, .. });
+    are_files && files > UNCUT.saturating_mul(replicas as usize) && files <= MOST_FOR_BLOCKS
+}
+
+/// Sizes that one can do without: a file that is gone by now, or slow storage, is no reason to fail or to wait.
+fn sizes_for_blocks(paths: &[&OsStr], keep_going: KeepGoing<'_>) -> anyhow::Result<Option<Vec<u64>>> {
+    let begun = Instant::now();
+    let sizes = discover::sizes(paths, &|| keep_going() && begun.elapsed() < LONGEST_FOR_BLOCKS);
+    match sizes {
+        Err(stopped @ DiscoverError::Stopped) if !keep_going() => Err(stopped.with_exit_code()),
+        sizes => Ok(sizes.ok()),
+    }
 }
 
 fn read_list(
@@ -285,4 +342,44 @@ fn make_with_parents(folder: &Path, made: &mut MadeFolders) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lists ten files for so many replicas; the sizes of the entries.
+    fn listed(replicas: u32, entry_type: EntryType) -> Vec<Option<u64>> {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..10 {
+            std::fs::write(dir.path().join(number.to_string()), vec![0; number]).unwrap();
+            std::fs::create_dir(dir.path().join(format!("{number}.ms"))).unwrap();
+        }
+        let pattern = if entry_type == EntryType::File { "?" } else { "*.ms" };
+        let source = InputSpec::Patterns {
+            patterns: vec![dir.path().join(pattern).into_os_string().into()],
+            cwd: None,
+            exclude: Vec::new(),
+            entry_type,
+        };
+        let lookup = SizeLookup::ForBlocks { replicas };
+        let rules = Rules { allow_empty: false, sizes: lookup, results_dir: Path::new("/none") };
+        let listed = list(&source, rules, &|| true).unwrap();
+        listed.entries.iter().map(|entry| entry.size).collect()
+    }
+
+    #[test]
+    fn sizes_are_looked_up_for_blocks_where_they_help_to_cut() {
+        assert_eq!(listed(2, EntryType::File), (0..10).map(Some).collect::<Vec<_>>());
+        assert_eq!(listed(3, EntryType::File), [None; 10]);
+        assert_eq!(listed(2, EntryType::Dir), [None; 10]);
+    }
+
+    #[test]
+    fn sizes_for_blocks_are_no_reason_to_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = [dir.path().as_os_str(), OsStr::new("/no/such/file")];
+        assert_eq!(sizes_for_blocks(&paths, &|| true).unwrap(), None);
+        assert!(sizes_for_blocks(&paths, &|| false).is_err());
+    }
 }

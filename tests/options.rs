@@ -229,6 +229,43 @@ fn words_that_look_like_placeholders_and_are_none_are_told() {
     }
 }
 
+/// The header of the list that a launch of the first of two replicas has made.
+fn header(args: &[&str], files: usize) -> Value {
+    let dir = Dir::with_inputs(files);
+    dir.launch().replica(1, 2).args(args).sh("true").run().exits(0);
+    serde_json::from_str(&dir.lines("out/inputs.jsonl")[0]).unwrap()
+}
+
+#[test]
+fn a_list_says_whether_its_replicas_share_their_work_and_whether_it_has_sizes() {
+    for (args, files, balance, sizes) in [
+        (&["--balance"][..], 9, true, true),
+        // Of so few files each is a block, whatever its size.
+        (&["--balance"], 8, true, false),
+        (&["--balance=false"], 9, false, false),
+        (&["--strategy", "stripe"], 9, false, false),
+        (&["--strategy", "stripe", "--balance=1"], 9, true, true),
+    ] {
+        let header = header(args, files);
+        let has_sizes = header.get("sizes").is_some();
+        assert_eq!((&header["balance"], has_sizes), (&balance.into(), sizes), "{args:?} {files}");
+    }
+}
+
+#[test]
+fn a_launch_that_says_nothing_of_balance_does_as_the_run_does() {
+    let dir = Dir::with_inputs(2);
+    let launch = |id| {
+        let identity = ["--replica-id", id, "--replica-count", "2"];
+        dir.launch().args(identity).args(["--takeover-after", "90s"])
+    };
+    launch("1").args(["--balance", "--deadline", "1ms"]).sh("true").run().exits(3);
+    launch("2").sh("true").run().exits(0);
+    launch("2").arg("--balance=false").sh("true").run().exits(2).says("the run:     --balance=true");
+    let options = &dir.events_of(2, 1, "run")[0]["options"];
+    assert_eq!((&options["takeover-after"], options.get("balance")), (&json!("90s"), None));
+}
+
 #[test]
 fn a_dry_run_of_another_command_than_the_runs_says_so() {
     let dir = Dir::with_inputs(2);

@@ -75,7 +75,7 @@ fn every_row_is_what_that_replica_would_run_whatever_the_strategy() {
 #[test]
 fn the_table_says_the_same_in_words() {
     let dir = Dir::with_inputs(5);
-    let ended = plan(&dir, &["-i", "data/*.fits", "--replica-count", "7"]).exits(0);
+    let ended = plan(&dir, &["-i", "data/*.fits", "--replica-count", "7", "--balance=false"]).exits(0);
     let below =
         format!("5 files, 5 B, 7 replicas, strategy even; names are below {}/\n", dir.path("data").display());
     let table = below
@@ -120,6 +120,39 @@ fn a_far_too_large_share_and_a_better_strategy_are_named() {
     }
     advised("chunk")
         .says("the largest share is 50.3 times the mean; with --strategy even it would be 1.0 times");
+}
+
+#[test]
+fn what_shares_mean_for_absent_replicas_is_said() {
+    let dir = Dir::with_inputs(5);
+    let of =
+        |args: &[&str]| plan(&dir, &[&["-i", "data/*.fits", "--replica-count", "2"], args].concat()).exits(0);
+    let (shared, kept) = ("go on with what others have not begun", "an absent one leaves is for");
+    for (args, balance, is_shared, is_kept) in [
+        (&["--balance"][..], true, true, false),
+        (&["--balance=false"], false, false, false),
+        (&["--strategy", "chunk"], false, false, true),
+        (&["--strategy", "stripe", "--balance"], true, true, false),
+    ] {
+        let table = of(args).printed();
+        assert_eq!(
+            (table.contains(shared), table.contains(kept)),
+            (is_shared, is_kept),
+            "{args:?}:\n{table}"
+        );
+        assert_eq!(of(&[args, &["--json"]].concat()).json()["balance"], balance, "{args:?}");
+    }
+    let one = plan(&dir, &["-i", "data/*.fits", "--replica-count", "1", "--balance", "--json"]);
+    assert_eq!(one.exits(0).json()["balance"], false);
+    let run = |args: &[&str]| {
+        let identity = ["--replica-id", "1", "--replica-count", "2"];
+        dir.launch().args(identity).args(args).args(["--", "true"]).run().exits(0)
+    };
+    run(&["-n", "--balance"]).says(shared);
+    run(&["-n", "--balance=false"]).says_not(shared);
+    run(&["--balance"]);
+    run(&["-n"]).says(shared);
+    assert_eq!(plan(&dir, &["-o", "out", "--json"]).exits(0).json()["balance"], true);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(super) fn own_share(
 ) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&config.results_dir);
     let replica = config.identity.replica;
-    let printed = match (InputList::open(&layout)?, config.input_spec.as_ref()) {
+    let (printed, is_balanced) = match (InputList::open(&layout)?, config.input_spec.as_ref()) {
         (Some(list), source) => {
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
             agree_on_balance(&list, &layout, config.asked_balance)?;
@@ -57,7 +57,7 @@ pub(super) fn own_share(
                 check_shutdown(stop)?;
                 printer.print(index, 1, entry)
             })?;
-            printer.end()?
+            (printer.end()?, list.has_balance())
         }
         (None, Some(source)) => {
             let config = &config.clone().with_program()?;
@@ -73,7 +73,7 @@ pub(super) fn own_share(
                 check_shutdown(stop)?;
                 entry.map_or(Ok(()), |entry| printer.print(index, 1, entry))?;
             }
-            printer.end()?
+            (printer.end()?, config.balance && replica.count() > 1)
         }
         (None, None) => bail!(
             "no input: {} has no list yet, so say which files with --input or --files-from",
@@ -81,6 +81,10 @@ pub(super) fn own_share(
         ),
     };
     say(config, replica, printed, console);
+    if is_balanced {
+        let text = "it would start with these and go on with what others have not begun";
+        console.say(Verbosity::Normal, Tone::Plain, text);
+    }
     Ok(ExitCode::Ok)
 }
 

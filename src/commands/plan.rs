@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 
 use crate::cli::{PlanArgs, Typed};
 use crate::commands::Invocation;
-use crate::config::{input_spec_of, layered, replica_count};
+use crate::config::{input_spec_of, is_balanced, layered, replica_count};
 use crate::discover::{self, DiscoverError};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::listing::{self, Rules};
+use crate::listing::{self, Rules, SizeLookup};
 use crate::model::entries::Entries;
 use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, InputSpec};
@@ -28,6 +28,7 @@ struct PlannedList {
     sizes: Vec<u64>,
     strategy: Strategy,
     replicas: NonZeroU32,
+    balance: bool,
     unreadable: Vec<String>,
 }
 
@@ -46,6 +47,7 @@ pub fn run(typed: Typed<PlanArgs>, invocation: Invocation<'_>) -> anyhow::Result
         None => from_run(args, environment, replicas)?,
     };
     let plan = Plan::new(&listed.entries, &listed.sizes, listed.strategy, listed.replicas, listed.unreadable);
+    let plan = Plan { balance: listed.balance && plan.replica_count > 1, ..plan };
     let text = if args.json.unwrap_or(false) {
         serde_json::to_string(&plan)? + "\n"
     } else {
@@ -73,7 +75,7 @@ fn from_source(
 ) -> anyhow::Result<PlannedList> {
     let rules = Rules {
         allow_empty: args.inputs.allow_empty.unwrap_or(false),
-        with_sizes: args.strategy.needs_sizes(),
+        sizes: if args.strategy.needs_sizes() { SizeLookup::Needed } else { SizeLookup::None },
         results_dir: &environment.absolute(&args.results_dir),
     };
     let listed = listing::list(source, rules, &|| true)?;
@@ -84,7 +86,8 @@ fn from_source(
     let sizes = sizes_of(&listed.entries, &environment.cwd)?;
     let unreadable = listed.unreadable.iter().map(units::path).collect();
     let replicas = replicas.unwrap_or(NonZeroU32::MIN);
-    Ok(PlannedList { entries: listed.entries, sizes, strategy: args.strategy, replicas, unreadable })
+    let balance = is_balanced(args.balance, args.strategy, replicas.get());
+    Ok(PlannedList { entries: listed.entries, sizes, strategy: args.strategy, replicas, balance, unreadable })
 }
 
 /// The plan of a run that has begun is what its list says.
@@ -105,7 +108,8 @@ fn from_run(
     let entries = list.entries(&crate::model::shares::Share::Range(0..header.count))?;
     let sizes = sizes_of(&entries, header.begun_in().unwrap_or(&environment.cwd))?;
     let unreadable = header.unreadable.iter().map(|folder| units::path(&folder.0)).collect();
-    Ok(PlannedList { sizes, entries, strategy: header.strategy, replicas, unreadable })
+    let (strategy, balance) = (header.strategy, header.balance);
+    Ok(PlannedList { entries, sizes, strategy, replicas, balance, unreadable })
 }
 
 /// The sizes of all entries, of which relative ones are so to `folder`; none where they are not all files, as in a list of

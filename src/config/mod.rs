@@ -19,6 +19,7 @@ use std::ffi::OsString;
 
 use crate::cli::Request;
 
+pub use balance::is_balanced;
 pub use identity::{SharedIdentity, identify, replica_count};
 pub use layers::{Layers, layered};
 pub use resumed::{Resumed, refuse_fixed};

@@ -20,7 +20,7 @@ use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
 use crate::host::cgroup::{Cgroup, MemoryGroup};
 use crate::host::limits::JobsRule;
-use crate::listing::Rules;
+use crate::listing::{Rules, SizeLookup};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::call_target::CallTarget;
 use crate::model::outcome::Rerun;
@@ -260,11 +260,13 @@ impl RunConfig {
 
     /// How its list is made.
     pub fn listing_rules(&self) -> Rules<'_> {
-        Rules {
-            allow_empty: self.allow_empty,
-            with_sizes: self.strategy.needs_sizes(),
-            results_dir: &self.results_dir,
-        }
+        let replicas = self.identity.replica.count();
+        let sizes = match self.strategy {
+            Strategy::Size => SizeLookup::Needed,
+            _ if self.balance && replicas > 1 && !self.is_dry => SizeLookup::ForBlocks { replicas },
+            _ => SizeLookup::None,
+        };
+        Rules { allow_empty: self.allow_empty, sizes, results_dir: &self.results_dir }
     }
 
     /// The function that is called.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::launches::launches_of;
 use crate::launch::Launcher;
-use crate::listing::{self, Rules};
+use crate::listing::{self, Rules, SizeLookup};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::NamedFile;
@@ -145,7 +145,7 @@ impl NewInputs {
         }
         let begun = Instant::now();
         let keep_going = || stop.signal().is_none() && begun.elapsed() < PATIENCE;
-        let rules = Rules { allow_empty: true, with_sizes: false, results_dir: root };
+        let rules = Rules { allow_empty: true, sizes: SizeLookup::None, results_dir: root };
         let now = listing::list(source, rules, &keep_going).ok()?.entries;
         let mut new: HashSet<&OsStr> = now.iter().map(|entry| entry.path).collect();
         let all = 0..list.header().count;

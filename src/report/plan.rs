@@ -19,6 +19,8 @@ pub struct Plan {
     pub strategy: Strategy,
     /// Among how many.
     pub replica_count: u32,
+    /// Whether replicas go on with what others have not begun.
+    pub balance: bool,
     /// Entries of the list.
     pub files: u64,
     /// Bytes of all, where sizes are known.
@@ -64,7 +66,7 @@ pub struct Comparison {
 }
 
 impl Plan {
-    /// Works out who gets what. `sizes` is empty where they are not known; then `size` can't be compared.
+    /// Works out who gets what, without balance. `sizes` is empty where they are not known; then `size` can't be compared.
     pub fn new(
         entries: &Entries,
         sizes: &[u64],
@@ -85,6 +87,7 @@ impl Plan {
         Self {
             strategy,
             replica_count: replicas.get(),
+            balance: false,
             files: count,
             bytes: (!sizes.is_empty()).then(|| sizes.iter().sum()),
             empty: of_all.iter().filter(|share| share.is_empty()).count() as u64,
@@ -186,6 +189,9 @@ fn write_table(text: &mut String, plan: &Plan, common: &str) -> std::fmt::Result
             }
         )?;
     }
+    if let Some(note) = after_shares(plan) {
+        writeln!(text, "\n{note}")?;
+    }
     writeln!(
         text,
         "\n{:<8}  {:>13}  {:>12}  {:>12}  {:>6}",
@@ -204,6 +210,19 @@ fn write_table(text: &mut String, plan: &Plan, common: &str) -> std::fmt::Result
         )?;
     }
     Ok(())
+}
+
+/// What the shares mean for replicas that end early or never start.
+fn after_shares(plan: &Plan) -> Option<&'static str> {
+    match plan.strategy {
+        _ if plan.balance => {
+            Some("Replicas start with these shares and go on with what others have not begun.")
+        }
+        Strategy::Chunk | Strategy::Stripe if plan.replica_count > 1 => {
+            Some("Replicas keep to these shares: what an absent one leaves is for `canfar-run resume`.")
+        }
+        _ => None,
+    }
 }
 
 /// The line that names a better strategy, when the largest share is far over the mean.

@@ -48,6 +48,11 @@ canfar-run: error: invalid value '0' for '--timeout <DURATION>': 0 would stop ev
 
 For more information, try '--help'.
 "),
+        case(&["--takeover-after", "900ms", "-i", "data/*.fits", "--", "true"], "
+canfar-run: error: invalid value '900ms' for '--takeover-after <DURATION>': at least 1s: replicas that are alive may be silent for shorter times
+
+For more information, try '--help'.
+"),
         case(&["--timeout", "2 fortnights", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: invalid value '2 fortnights' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 

@@ -11,9 +11,15 @@ fn mode(dir: &Dir, name: &str, mode: u32) {
     std::fs::set_permissions(dir.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A run of [`LINE`] with two replicas, of which the first is done.
+/// A run of [`LINE`] with two replicas that keep to their shares, of which the first is done.
 fn a_run(dir: &Dir) {
-    dir.canfar_run().args(LINE).env("PATH", "/usr/bin:/bin").replica(1, 2).run().exits(0);
+    dir.canfar_run()
+        .arg("--balance=false")
+        .args(LINE)
+        .env("PATH", "/usr/bin:/bin")
+        .replica(1, 2)
+        .run()
+        .exits(0);
 }
 
 /// Changes the text of a file.
@@ -99,6 +105,12 @@ Use the same as the run, another --results-dir, or begin anew after `canfar-run 
 canfar-run: error: the strategy of this launch differs from that of the run in [DIR]/out:
   this launch: chunk
   the run:     even
+Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+").replica("2", "2"),
+        second(&["-i", "data/*.fits", "--balance", "-o", "out", "--", "true", "{}"], "
+canfar-run: error: --balance of this launch differs from that of the run in [DIR]/out:
+  this launch: --balance=true
+  the run:     --balance=false
 Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
         second(LINE, "

@@ -33,6 +33,7 @@ fn what_says_which_run_it_is_has_no_place_after_resume() {
         &["--exclude", "x"],
         &["--type", "dir"],
         &["--strategy", "size"],
+        &["--balance"],
         &["--shell", "true"],
         &["-o", "elsewhere"],
         &["--accept-changed-command"],
