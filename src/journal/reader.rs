@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::exit_code::CannotGoOn;
 use crate::journal::line::{JournalLine, LineReader};
@@ -32,11 +32,21 @@ pub struct BadLine {
     pub why: String,
 }
 
-/// Reads a journal line by line. Lines that do not parse are skipped and returned; a torn last one is among them.
+/// Journals may be long: reading one ended early because this process was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped while reading journals")]
+pub struct ReadingStopped;
+
+/// Reads a journal line by line, as long as `keep_going` says so, which is asked for each block. Lines that do not parse are
+/// skipped and returned; a torn last one is among them.
 ///
 /// # Errors
-/// When the file can't be read, or a line is of another major version.
-pub fn read(path: &Path, mut take: impl FnMut(&JournalLine<'_>)) -> anyhow::Result<Vec<BadLine>> {
+/// [`ReadingStopped`], or when the file can't be read or a line is of another major version.
+pub fn read(
+    path: &Path,
+    keep_going: &dyn Fn() -> bool,
+    mut take: impl FnMut(&JournalLine<'_>),
+) -> anyhow::Result<Vec<BadLine>> {
     let file = regular::open(path)
         .with_context(|| CannotGoOn(format!("can't open the journal {}", path.display())))?;
     let mut blocks = Blocks { file, buffer: Vec::new(), filled: 0, given: 0, before: 0 };
@@ -45,6 +55,7 @@ pub fn read(path: &Path, mut take: impl FnMut(&JournalLine<'_>)) -> anyhow::Resu
     while let Some((block, offset)) =
         blocks.next().with_context(|| CannotGoOn(format!("can't read the journal {}", path.display())))?
     {
+        ensure!(keep_going(), ReadingStopped);
         // A journal of half a block is not worth a thread.
         let lines = match &crew {
             None if block.len() < BLOCK / 2 => vec![parse_part((block, offset))],
@@ -151,7 +162,9 @@ pub(super) fn parse_part((part, mut offset): (&[u8], u64)) -> Vec<Parsed<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, BadLine, read};
+    use std::cell::Cell;
+
+    use super::{BLOCK, BadLine, ReadingStopped, read};
     use crate::journal::event::{AttemptBegun, AttemptEnded, Event, LaunchProgress, TaskEnded};
     use crate::journal::line::LineReader;
     use crate::journal::writer::JournalWriter;
@@ -209,7 +222,19 @@ mod tests {
         }
         assert!(lines.len() > 10_000 && bad.len() > 100);
         let mut read_lines = Vec::new();
-        assert!(read(&path, |line| read_lines.push(format!("{line:?}"))).unwrap() == bad);
+        assert!(read(&path, &|| true, |line| read_lines.push(format!("{line:?}"))).unwrap() == bad);
         assert!(read_lines == lines);
+    }
+
+    #[test]
+    fn reading_ends_between_blocks_when_it_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.1.jsonl");
+        let all = written(&path).split_inclusive(|byte| *byte == b'\n').count();
+        let (blocks, lines) = (Cell::new(0), Cell::new(0));
+        let keep_going = || blocks.replace(blocks.get() + 1) < 2;
+        let error = read(&path, &keep_going, |_| lines.set(lines.get() + 1)).unwrap_err();
+        assert!(error.is::<ReadingStopped>(), "{error:#}");
+        assert!(blocks.get() == 3 && (1..all).contains(&lines.get()), "{} of {all}", lines.get());
     }
 }

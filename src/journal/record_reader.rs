@@ -150,7 +150,8 @@ mod tests {
         }
         let run = RunRef { id: "run", indices: 0..2 * journals };
         let block = (BlockId { round: 0, share: 1 }, Share::Range(0..2 * journals));
-        let state = JournalState::of_blocks(&layout, &run, &[block], &launches, &|_| false).unwrap();
+        let state =
+            JournalState::of_blocks(&layout, &run, &[block], &launches, &|_| false, &|| true).unwrap();
         let mut records = Records::new(layout);
         for (index, note) in state.tasks.all() {
             assert_eq!(records.read(note).unwrap(), Some(index.to_string().as_bytes()));

@@ -115,23 +115,25 @@ impl JournalState {
         let launches = launches_of_replica(layout, replica)?;
         let last = launches.last().copied();
         for launch in launches {
-            state.read_launch(layout, launch, run, &|id| lives && Some(id) == last, take)?;
+            state.read_launch(layout, launch, run, &|id| lives && Some(id) == last, &|| true, take)?;
         }
         Ok(state)
     }
 
     /// What these launches tell of some blocks, which they had one after the other in this order; a
     /// launch that is named again counts where it is first. What they tell of other
-    /// tasks is passed over, and so is a journal that is gone. `may_live` is asked about those without a stop record.
+    /// tasks is passed over, and so is a journal that is gone. `may_live` is asked about those without a stop record, and
+    /// `keep_going`, now and then, whether to read on.
     ///
     /// # Errors
-    /// When a journal that is there can't be read or is of another version.
+    /// [`ReadingStopped`](reader::ReadingStopped), or when a journal that is there can't be read or is of another version.
     pub fn of_blocks(
         layout: &Layout,
         run: &RunRef<'_>,
         blocks: &[(BlockId, Share)],
         launches: &[LaunchId],
         may_live: &dyn Fn(LaunchId) -> bool,
+        keep_going: &dyn Fn() -> bool,
     ) -> anyhow::Result<Self> {
         let mut state = Self::of_tasks(TaskTable::of_blocks());
         for (block, indices) in blocks {
@@ -142,7 +144,7 @@ impl JournalState {
             if launches[..at].contains(&launch) {
                 continue;
             }
-            match state.read_launch(layout, launch, run, may_live, &mut |_, _, _| {}) {
+            match state.read_launch(layout, launch, run, may_live, keep_going, &mut |_, _, _| {}) {
                 Err(error) if is_not_found(&error) => {
                     let path = layout.journal(launch.replica, launch.launch);
                     state.problems.push(Problem::Gone(path));
@@ -154,19 +156,21 @@ impl JournalState {
     }
 
     /// What a replica's launches were and claimed, and what tasks used, for one that begins without tasks: blocks are held
-    /// afterwards. `lives` tells whether its last launch can still be running, where that has no stop record.
+    /// afterwards. `lives` tells whether its last launch can still be running, where that has no stop record; `keep_going` as
+    /// for [`Self::of_blocks`].
     ///
     /// # Errors
-    /// When a journal can't be read or is of another version.
+    /// As for [`Self::of_blocks`].
     pub fn of_replica_without_tasks(
         layout: &Layout,
         run: &RunRef<'_>,
         replica: u32,
         lives: bool,
+        keep_going: &dyn Fn() -> bool,
     ) -> anyhow::Result<Self> {
         let launches = launches_of_replica(layout, replica)?;
         let last = launches.last().copied();
-        Self::of_blocks(layout, run, &[], &launches, &|id| lives && Some(id) == last)
+        Self::of_blocks(layout, run, &[], &launches, &|id| lives && Some(id) == last, keep_going)
     }
 
     fn of_tasks(tasks: TaskTable) -> Self {
@@ -179,12 +183,13 @@ impl JournalState {
         id: LaunchId,
         run: &RunRef<'_>,
         may_live: &dyn Fn(LaunchId) -> bool,
+        keep_going: &dyn Fn() -> bool,
         take: &mut TakeAttempt<'_>,
     ) -> anyhow::Result<()> {
         let path = &layout.journal(id.replica, id.launch);
         let mut launch = LaunchState::new(id.replica, id.launch);
         let (mut other_run, mut unknown) = (None, 0);
-        let bad = reader::read(path, |line| {
+        let bad = reader::read(path, keep_going, |line| {
             if line.run != run.id {
                 other_run.get_or_insert_with(|| line.run.clone().into_owned());
             } else if line.event.index().is_some_and(|index| !run.indices.contains(&index)) {

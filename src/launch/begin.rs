@@ -165,7 +165,9 @@ impl<'l> Launcher<'l> {
     ) -> anyhow::Result<(Recorder, ResumedBlocks<'l>, Scratch, Option<ConcurrencyCap>, bool)> {
         let launch = locked(journal).launch();
         let run = self.list.header().run_ref();
-        let history = JournalState::of_replica_without_tasks(self.layout, &run, self.id(), false)?;
+        let keep_going = || self.stop.signal().is_none();
+        let history =
+            JournalState::of_replica_without_tasks(self.layout, &run, self.id(), false, &keep_going)?;
         history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         self.say_changed_files(&history, &begun.command_files);
         let caution = after_deaths(&history, launch, self.memory_limit(), self.config.jobs);

@@ -146,7 +146,7 @@ mod tests {
         let run = RunRef { id: "run", indices: 0..50 };
         let blocks = [(BLOCK, Share::Listed(vec![10, 20, 30, 40]))];
         let launches = [LaunchId { replica: 2, launch: 1 }];
-        JournalState::of_blocks(layout, &run, &blocks, &launches, &|_| false).unwrap()
+        JournalState::of_blocks(layout, &run, &blocks, &launches, &|_| false, &|| true).unwrap()
     }
 
     #[test]

@@ -192,7 +192,7 @@ impl WholeCounts {
             let with_indices: Vec<(BlockId, Share)> = claims.iter().filter_map(with_indices).collect();
             let run = at.header.run_ref();
             let may_live = |launch: LaunchId| journals[&launch].1;
-            let state = JournalState::of_blocks(at.layout, &run, &with_indices, chain, &may_live)?;
+            let state = JournalState::of_blocks(at.layout, &run, &with_indices, chain, &may_live, &|| true)?;
             for claim in claims {
                 let counts = state.tasks.block(claim.block).map(NotedTasks::counts).unwrap_or_default();
                 let seen = chain.iter().map(|by| journals[by]).collect();

@@ -23,7 +23,7 @@ fn blocks() -> Vec<(BlockId, Share)> {
 }
 
 fn read(layout: &Layout, launches: &[LaunchId], may_live: &dyn Fn(LaunchId) -> bool) -> JournalState {
-    JournalState::of_blocks(layout, &RUN, &blocks(), launches, may_live).unwrap()
+    JournalState::of_blocks(layout, &RUN, &blocks(), launches, may_live, &|| true).unwrap()
 }
 
 /// A replica that died, and one that took over from it and died, too.
@@ -80,7 +80,7 @@ fn a_block_leaves_with_all_that_is_known_of_its_tasks() {
     let layout = Layout::new(folder.path());
     write_two(&layout);
     let mut before = read(&layout, &[OTHER, FIRST], &|_| false);
-    let mut now = JournalState::of_blocks(&layout, &RUN, &[], &[], &|_| false).unwrap();
+    let mut now = JournalState::of_blocks(&layout, &RUN, &[], &[], &|_| false, &|| true).unwrap();
     now.tasks.hold(NEAR, before.tasks.release(NEAR).unwrap());
     assert!(before.tasks.release(NEAR).is_none() && before.tasks.suspects.is_empty());
     assert_eq!((before.counts().files, before.counts().ok, before.counts().failed), (3, 1, 1));
@@ -133,7 +133,7 @@ fn a_launch_without_tasks_knows_what_its_replica_claimed_used_and_died_of() {
         blocks: Vec::new(),
     })));
     second.commit().unwrap();
-    let state = JournalState::of_replica_without_tasks(&layout, &RUN, 1, false).unwrap();
+    let state = JournalState::of_replica_without_tasks(&layout, &RUN, 1, false, &|| true).unwrap();
     let told: Vec<_> = state.launches.iter().map(|one| (one.died_with, &*one.claims_announced)).collect();
     assert_eq!(told, [(Some(1), &claims[..1]), (None, &claims[1..])]);
     assert_eq!(state.seen, SeenUsage { attempts: 1, largest: 7 });

@@ -75,9 +75,8 @@ pub(super) fn history_beside(
 ) -> anyhow::Result<JournalState> {
     let indices = |claim: &ClaimName| Some((claim.block, blocks.indices(claim.block)?));
     let of: Vec<(BlockId, Share)> = claims.iter().filter_map(indices).collect();
-    JournalState::of_blocks(launcher.layout, &launcher.list.header().run_ref(), &of, chain, &|id| {
-        Some(id) == me
-    })
+    let run = launcher.list.header().run_ref();
+    JournalState::of_blocks(launcher.layout, &run, &of, chain, &|id| Some(id) == me, &|| true)
 }
 
 /// Whether the last launches of a chain all died and made no record of a block.

@@ -37,7 +37,7 @@ fn claim(name: &str) -> ClaimName {
 fn recorder(layout: &Layout) -> Recorder {
     std::fs::create_dir_all(layout.journals()).unwrap();
     let journal = JournalWriter::create(&layout.journal(1, 1), RUN.id, 1).unwrap();
-    let state = JournalState::of_replica_without_tasks(layout, &RUN, 1, true).unwrap();
+    let state = JournalState::of_replica_without_tasks(layout, &RUN, 1, true, &|| true).unwrap();
     let (successor, me) = (layout.successor(1, 1), Process::current(None));
     let recorder = Recorder::new(
         Arc::new(Fence::new(&journal, &me, successor, HeartbeatTimes::default()).unwrap()),
@@ -62,7 +62,7 @@ fn history(layout: &Layout, block: BlockId, indices: Share, ended: &[(u64, &str)
         journal.add_end(ended, record.as_bytes());
     }
     journal.commit().unwrap();
-    JournalState::of_blocks(layout, &RUN, &[(block, indices)], &[OTHER], &|_| false).unwrap()
+    JournalState::of_blocks(layout, &RUN, &[(block, indices)], &[OTHER], &|_| false, &|| true).unwrap()
 }
 
 /// An attempt is made, and its task ends with a record.
@@ -93,7 +93,7 @@ fn finish(recorder: &Recorder, folder: &Path, index: u64, number: u32, status: S
 /// What others read of the launch.
 fn told(layout: &Layout) -> LaunchState {
     let mut launch = LaunchState::new(1, 1);
-    let bad = reader::read(&layout.journal(1, 1), |line| _ = launch.take(line)).unwrap();
+    let bad = reader::read(&layout.journal(1, 1), &|| true, |line| _ = launch.take(line)).unwrap();
     assert_eq!(bad, []);
     launch
 }
