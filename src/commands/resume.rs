@@ -4,6 +4,7 @@
 //! container comes to look. Who is through with its own goes on with those of others that nobody is at: never begun, or
 //! their container died. That no share is run twice at a time is the rule of one launch at a time, as for any launch.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -19,6 +20,7 @@ use crate::config::{Resumed, RunConfig, layered, refuse_fixed};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::journal::launches::{last_launches, launches_of};
+use crate::journal::tail;
 use crate::launch::{
     LaunchOutcome, Launcher, Reach, ShareStatus, Sharing, changed_since, how_run_stands, remarks, told,
 };
@@ -34,6 +36,7 @@ use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
 use crate::record::inputs::InputList;
 use crate::report::resume::{ResumeSummary, ShareError, say};
+use crate::sharing::ledger::BlockLedger;
 use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
@@ -60,6 +63,9 @@ pub fn run(
     let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;
     let is_whole_run = args.shares.is_none();
     let chosen = choose(args.shares.as_ref(), count)?;
+    let blocks = list.has_balance().then(|| list.blocks()).transpose()?;
+    let me = Process::current(config.session.clone());
+    let ledger_of = |blocks| BlockLedger::new(&layout, &list.header().run, blocks, me.clone());
     let mut resume = Resume {
         config,
         console,
@@ -68,8 +74,9 @@ pub fn run(
         descendants,
         begun,
         shares: list.shares()?,
-        blocks: list.has_balance().then(|| list.blocks()).transpose()?,
-        me: Process::current(config.session.clone()),
+        ledger: blocks.as_ref().map(ledger_of).map(RefCell::new),
+        blocks: blocks.as_ref(),
+        me: me.clone(),
         command_files: config.command_files(),
         last_launches: last_launches(&layout)?,
         watched: WatchedJournals::default(),
@@ -140,7 +147,9 @@ struct Resume<'a> {
     /// Of all replicas, in order.
     shares: Vec<Share>,
     /// How they are cut, where the run shares its work.
-    blocks: Option<Blocks>,
+    blocks: Option<&'a Blocks>,
+    /// Who has which of them, as far as is known.
+    ledger: Option<RefCell<BlockLedger<'a>>>,
     me: Process,
     command_files: Vec<NamedFile>,
     /// The newest launch of each share when this began.
@@ -153,6 +162,8 @@ struct Resume<'a> {
 enum Taken {
     /// This container did, or there was nothing to do.
     Yes,
+    /// Another process brought it to an end meanwhile.
+    Settled,
     /// It is at work.
     ByAnother,
     /// Something is wrong.
@@ -174,12 +185,12 @@ struct ResumeProgress {
 }
 
 /// Hears whether an earlier launch of a share lives.
-struct ResumeObserver<'a> {
-    resume: &'a Resume<'a>,
+struct ResumeObserver<'r, 'a> {
+    resume: &'r Resume<'a>,
     share: Replica,
 }
 
-impl TakeoverObserver for ResumeObserver<'_> {
+impl TakeoverObserver for ResumeObserver<'_, '_> {
     fn keep_going(&self) -> bool {
         self.resume.stop.external_signal().is_none()
     }
@@ -285,7 +296,7 @@ impl Resume<'_> {
             if tally.is_over() || self.stop.external_signal().is_some() || self.is_late() {
                 return;
             }
-            if self.take(replica, Reach::Leftovers, tally) != Taken::ByAnother {
+            if matches!(self.take(replica, Reach::Leftovers, tally), Taken::Yes | Taken::No) {
                 return;
             }
         }
@@ -310,7 +321,7 @@ impl Resume<'_> {
             return Taken::ByAnother;
         }
         match self.take_if_due(replica, reach, tally) {
-            Ok(()) => Taken::Yes,
+            Ok(taken) => taken,
             Err(error) => {
                 if let Some(running) = error.downcast_ref::<AlreadyRunning>() {
                     self.skip(replica, &format!("launch {} on {}", running.launch, running.who), tally);
@@ -357,21 +368,29 @@ impl Resume<'_> {
         })
     }
 
-    /// Whether another process brought it to an end since this one began: failures are not for each to try again.
+    /// Whether another process brought it to an end since this one began: failures are not for each to try again. Who only
+    /// wrote its results tried nothing.
     fn is_settled(&self, replica: Replica) -> anyhow::Result<bool> {
         let last = launches_of(self.layout, replica.id())?.pop();
-        match last.filter(|_| last.as_ref() != self.last_launches.get(&replica.id())) {
-            Some(last) => ended_in_order(&self.layout.journal(replica.id(), last)),
-            None => Ok(false),
-        }
+        let Some(last) = last.filter(|_| last.as_ref() != self.last_launches.get(&replica.id())) else {
+            return Ok(false);
+        };
+        let last_words = tail::last_words(&self.layout.journal(replica.id(), last))?;
+        Ok(last_words.is_some_and(|words| words.stop.figures.is_none_or(|figures| figures.launches > 0)))
     }
 
-    fn take_if_due(&self, replica: Replica, reach: Reach, tally: &mut ResumeProgress) -> anyhow::Result<()> {
+    fn take_if_due(
+        &self,
+        replica: Replica,
+        reach: Reach,
+        tally: &mut ResumeProgress,
+    ) -> anyhow::Result<Taken> {
         let share = self.share_of(replica).unwrap_or(Share::Range(0..0));
         if share.is_empty() && self.blocks.is_none() {
             tally.done += 1;
-            return Ok(());
+            return Ok(Taken::Yes);
         }
+        let sharing = self.blocks.map(|blocks| Sharing { blocks, reach });
         let config = self.config.on_behalf_of(replica, self.begun.elapsed());
         let launcher = Launcher {
             config: &config,
@@ -380,14 +399,18 @@ impl Resume<'_> {
             list: self.list,
             stop: self.stop,
             descendants: self.descendants,
-            sharing: self.blocks.as_ref().map(|blocks| Sharing { blocks, reach }),
+            sharing,
         };
-        let before = launcher.look(&share, &self.me)?;
+        let before = match (&self.ledger, sharing) {
+            (Some(ledger), Some(sharing)) => launcher.look_by(&mut ledger.borrow_mut(), sharing)?,
+            _ => launcher.look(&share, &self.me)?,
+        };
         if let ShareStatus::Done(standing) = before {
             tally.done += 1;
             tally.standings.push((replica.id(), standing));
         } else if self.is_settled(replica)? {
             tally.done += 1;
+            return Ok(Taken::Settled);
         } else if tally.is_over() || self.is_late() {
             tally.not_begun.push(replica.id());
         } else {
@@ -396,7 +419,7 @@ impl Resume<'_> {
             let files = self.command_files.clone();
             tally.ended.push(launcher.launch(share, before, &self.me, files, &listener, Instant::now())?);
         }
-        Ok(())
+        Ok(Taken::Yes)
     }
 
     fn is_late(&self) -> bool {

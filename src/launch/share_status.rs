@@ -8,12 +8,11 @@ use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::launch::{Launcher, Pending, Sharing};
 use crate::liveness::takeover::or_moved_away;
-use crate::model::blocks::Blocks;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::Process;
 use crate::model::shares::Share;
 use crate::record::results;
-use crate::sharing::ledger::{BlockLedger, BlockStanding};
+use crate::sharing::ledger::BlockLedger;
 
 /// What a look at a share showed before a launch begins.
 #[derive(Debug)]
@@ -42,31 +41,20 @@ impl Launcher<'_> {
     /// # Errors
     /// When journals or the results file can't be read.
     pub fn look(&self, share: &Share, me: &Process) -> anyhow::Result<ShareStatus> {
-        let looked = match self.sharing {
-            Some(Sharing { blocks, .. }) if self.was_finished_by_others(blocks, me)? => {
-                Ok(ShareStatus::Done(TaskCounts::default()))
-            }
-            Some(Sharing { blocks, .. }) => self.look_at_run(blocks, me),
-            None => self.read_share(share),
+        let Some(sharing) = self.sharing else {
+            return self.read_share(share).map_err(|error| or_moved_away(self.layout, self.run_id(), error));
         };
-        looked.map_err(|error| or_moved_away(self.layout, self.run_id(), error))
+        let mut ledger = BlockLedger::new(self.layout, self.run_id(), sharing.blocks, me.clone());
+        self.look_by(&mut ledger, sharing)
     }
 
-    /// Whether others have ended every block of the run, and this replica never began.
-    fn was_finished_by_others(&self, blocks: &Blocks, me: &Process) -> anyhow::Result<bool> {
-        if !launches_of(self.layout, self.id())?.is_empty() {
-            return Ok(false);
-        }
-        let mut ledger = BlockLedger::new(self.layout, self.run_id(), blocks, me.clone());
-        // Most replicas find at once that the last blocks are free.
-        let last = blocks.depth().saturating_sub(1);
-        ledger.refresh_round(last).context("can't read the claims of the run")?;
-        if !ledger.is_full(last) {
-            return Ok(false);
-        }
-        ledger.refresh().context("can't read the claims of the run")?;
-        let is_ended = |(_, standing)| matches!(standing, BlockStanding::Ended { .. });
-        Ok(ledger.standings().all(is_ended))
+    /// The same of a replica of a run that shares its work, by a ledger that is kept for several of them.
+    ///
+    /// # Errors
+    /// As for [`Self::look`], and when claims can't be read.
+    pub fn look_by(&self, ledger: &mut BlockLedger<'_>, sharing: Sharing<'_>) -> anyhow::Result<ShareStatus> {
+        let looked = self.look_at_run(sharing, ledger);
+        looked.map_err(|error| or_moved_away(self.layout, self.run_id(), error))
     }
 
     fn read_share(&self, share: &Share) -> anyhow::Result<ShareStatus> {

@@ -5,6 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::{Duration, Instant};
 
 use crate::host::storage::StorageTrouble;
 use crate::journal::event::BlockProgress;
@@ -79,6 +80,8 @@ pub struct BlockLedger<'a> {
     makers: BTreeMap<FileId, LaunchId>,
     /// What the ends of the claimants' journals told at the last refresh.
     accounts: BTreeMap<LaunchId, ClaimantAccount>,
+    /// When the last listing of all rounds began.
+    listed: Option<Instant>,
 }
 
 /// A claim that was seen.
@@ -95,7 +98,7 @@ impl<'a> BlockLedger<'a> {
     pub fn new(layout: &Layout, run: &str, blocks: &'a Blocks, me: Process) -> Self {
         let (claims, peers) = (ClaimsFolder::new(layout, run), PeerWatch::new(layout, run, me));
         let (seen, makers, accounts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { blocks, claims, peers, seen, makers, accounts }
+        Self { blocks, claims, peers, seen, makers, accounts, listed: None }
     }
 
     /// What is known of the claimants' lives.
@@ -121,6 +124,7 @@ impl<'a> BlockLedger<'a> {
     /// # Errors
     /// When a folder can't be read, or storage is gone. A claim that can't be read for another reason is as a broken one.
     pub fn refresh_claims(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
         (0..self.blocks.depth()).try_for_each(|round| self.list(round))?;
         let Self { seen, makers, claims, .. } = self;
         for (block, generations) in seen {
@@ -129,7 +133,16 @@ impl<'a> BlockLedger<'a> {
                 claim.by = maker(claims, name, claim.file, makers)?;
             }
         }
+        self.listed = Some(begun);
         Ok(())
+    }
+
+    /// The same, unless what is known is younger than `age`.
+    ///
+    /// # Errors
+    /// As for [`Self::refresh_claims`].
+    pub fn refresh_claims_older_than(&mut self, age: Duration) -> io::Result<()> {
+        if self.listed.is_some_and(|listed| listed.elapsed() < age) { Ok(()) } else { self.refresh_claims() }
     }
 
     /// Learns all of that and how far the claimants are, by a look at the journal of each.
@@ -209,6 +222,11 @@ impl<'a> BlockLedger<'a> {
     /// Whether there is a block that nobody has claimed.
     pub fn has_free(&self) -> bool {
         self.blocks.all().any(|block| self.is_free(block))
+    }
+
+    /// Whether every block was ended, by what the last refresh found.
+    pub fn is_all_ended(&self) -> bool {
+        self.standings().all(|(_, standing)| matches!(standing, BlockStanding::Ended { .. }))
     }
 
     /// The launches that made a claim, standing or not.

@@ -10,6 +10,7 @@ mod as_begun;
 mod dry;
 mod many;
 mod refused;
+mod shared;
 mod side_by_side;
 mod stopping;
 

@@ -1,43 +1,94 @@
 //! How a replica of a run that shares its work stands before a launch begins.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::journal::event::ResultsWritten;
 use crate::journal::launches::launches_of;
 use crate::journal::tail;
 use crate::launch::balance::block_history::{by_chain, history};
+use crate::launch::balance::{Reach, Sharing};
 use crate::launch::pending::{Pending, PreviousHolder};
 use crate::launch::{Launcher, ShareStatus};
-use crate::model::blocks::{Blocks, ClaimName};
+use crate::model::blocks::{BlockId, Blocks, ClaimName};
 use crate::model::counts::TaskCounts;
-use crate::model::provenance::Process;
 use crate::sharing::claims::ClaimsFolder;
-use crate::sharing::ledger::{BlockLedger, BlockStanding};
+use crate::sharing::ledger::BlockLedger;
+
+/// For a replica that takes nothing of others, what is known of claims may be so old: who made some since is at work, or has
+/// just ended.
+const LISTED_LATELY: Duration = Duration::from_secs(10);
 
 impl Launcher<'_> {
-    /// Whether a launch would find nothing to do in the whole run.
+    /// Whether a launch would find nothing to do in what is in its reach. What is known of claims is kept in `ledger`.
     ///
     /// # Errors
     /// When journals, claims or the results file can't be read.
     pub(in crate::launch) fn look_at_run(
         &self,
-        blocks: &Blocks,
-        me: &Process,
+        Sharing { blocks, reach }: Sharing<'_>,
+        ledger: &mut BlockLedger<'_>,
     ) -> anyhow::Result<ShareStatus> {
-        let Some(last) = launches_of(self.layout, self.id())?.pop() else { return Ok(ShareStatus::Unread) };
-        let Some(last_words) = tail::last_words(&self.layout.journal(self.id(), last))? else {
-            return Ok(ShareStatus::Unread);
+        let Some(last) = launches_of(self.layout, self.id())?.pop() else {
+            // Others may have run all of it.
+            let is_done = self.is_reach_ended(blocks, reach, ledger)? && self.own_claims(ledger).is_empty();
+            return Ok(if is_done { ShareStatus::Done(TaskCounts::default()) } else { ShareStatus::Unread });
         };
-        let Some(written) = last_words.results.filter(|_| last_words.run == self.run_id()) else {
-            return Ok(ShareStatus::Unread);
-        };
-        let mut ledger = BlockLedger::new(self.layout, self.run_id(), blocks, me.clone());
-        ledger.refresh()?;
-        let is_ended = |block| matches!(ledger.standing(block), BlockStanding::Ended { .. });
-        if !blocks.all().all(is_ended) {
+        let last_words = tail::last_words(&self.layout.journal(self.id(), last))?;
+        let written = last_words.filter(|words| words.run == self.run_id()).and_then(|words| words.results);
+        let Some(written) = written else { return Ok(ShareStatus::Unread) };
+        if !self.is_reach_ended(blocks, reach, ledger)? {
             return Ok(ShareStatus::Unread);
         }
-        let own = self.own_claims(&ledger);
-        let Some(counts) = self.counts_if_done(blocks, own)? else { return Ok(ShareStatus::Unread) };
+        let own = self.own_claims(ledger);
+        let counts = match self.counts_if_all_in(blocks, &own, &written) {
+            Some(counts) => Some(counts),
+            None => self.counts_if_done(blocks, own)?,
+        };
+        let Some(counts) = counts else { return Ok(ShareStatus::Unread) };
         let is_right = counts.ok == written.records && self.is_current(&written)?;
         Ok(if is_right { ShareStatus::Done(counts) } else { ShareStatus::Unread })
+    }
+
+    /// Whether nothing is left to take in its reach.
+    fn is_reach_ended(
+        &self,
+        blocks: &Blocks,
+        reach: Reach,
+        ledger: &mut BlockLedger<'_>,
+    ) -> anyhow::Result<bool> {
+        let cannot = "can't read the claims of the run";
+        if !reach.has_others() {
+            ledger.refresh_claims_older_than(LISTED_LATELY).context(cannot)?;
+            return Ok(!blocks.of_share(self.id()).any(|block| ledger.is_free(block)));
+        }
+        // Most replicas find at once that the last blocks are free.
+        let last = blocks.depth().saturating_sub(1);
+        ledger.refresh_round(last).context(cannot)?;
+        if !ledger.is_full(last) {
+            return Ok(false);
+        }
+        ledger.refresh().context(cannot)?;
+        Ok(ledger.is_all_ended())
+    }
+
+    /// How the tasks of these blocks stand, if the records of all of them are in the results file and no others: then there is
+    /// nothing that only the journals can tell.
+    fn counts_if_all_in(
+        &self,
+        blocks: &Blocks,
+        claims: &[ClaimName],
+        written: &ResultsWritten,
+    ) -> Option<TaskCounts> {
+        let own: BTreeSet<BlockId> = claims.iter().map(|claim| claim.block).collect();
+        let files: u64 = own.iter().filter_map(|block| blocks.indices(*block)).map(|share| share.len()).sum();
+        let tasks = written.tasks_within(self.list.header().count).filter(|_| files == written.records)?;
+        let are_own =
+            tasks.iter().all(|index| blocks.block_of(index).is_some_and(|block| own.contains(&block)));
+        let without_result = written.without_result;
+        are_own.then(|| TaskCounts { files, ok: files, without_result, ..TaskCounts::default() })
     }
 
     /// The standing claims that launches of this replica made.
