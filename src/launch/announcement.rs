@@ -89,14 +89,16 @@ impl Launcher<'_> {
         caution: Option<&ConcurrencyCap>,
     ) {
         let mut text = self.first_line(launch, share);
+        let has_others = self.sharing.is_some_and(|sharing| sharing.reach.has_others());
         text.push_str(&match share.len() {
             0 => "\nruns what nobody has begun".to_owned(),
+            files if !has_others => format!("\nruns its share of {}", units::count(files, "file")),
             files => format!(
                 "\nstarts with its share of {}, then goes on with what nobody has begun; --balance=false keeps to the share",
                 units::count(files, "file")
             ),
         });
-        if launch > 1 {
+        if before.ok > 0 || resumed.due > 0 {
             text.push_str(&format!("\n{} done before, {} of what it has to run", before.ok, resumed.due));
         }
         if resumed.last > 0 {

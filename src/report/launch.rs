@@ -9,6 +9,7 @@ use crate::journal::event::StopReason;
 use crate::model::counts::TaskCounts;
 use crate::model::failures::{self, FailureGroup, FailureGroups};
 use crate::model::outcome::{Cause, reason};
+use crate::model::replica::Replica;
 use crate::model::usage::{UsageFigures, UsageJson};
 use crate::report::doubts::{DoubtNote, Doubts, without_result};
 use crate::report::figures::{self, seconds};
@@ -254,12 +255,8 @@ pub fn say_summary(
 ) {
     let LaunchSummary { counts: TaskCounts { files, ok, failed, .. }, not_run, .. } = summary;
     let tone = if *failed == 0 && *not_run == 0 { Tone::Good } else { Tone::Bad };
-    let mut text = format!(
-        "replica {} of {}: {ok} of {} ok",
-        summary.replica_id,
-        summary.replica_count,
-        units::count(*files, "file")
-    );
+    let replica = Replica::of_run(summary.replica_id, summary.replica_count);
+    let mut text = format!("{replica}: {ok} of {} ok", units::count(*files, "file"));
     if *failed > 0 {
         text.push_str(&format!(", {failed} failed"));
     }

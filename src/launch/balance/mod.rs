@@ -43,7 +43,7 @@ pub enum Reach {
 
 impl Reach {
     /// Whether other shares are in reach.
-    pub(super) fn has_others(self) -> bool {
+    pub(in crate::launch) fn has_others(self) -> bool {
         matches!(self, Self::All | Self::Leftovers)
     }
 }
