@@ -104,16 +104,16 @@ impl<'d> Truth<'d> {
         events.map(|event| event["claim"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Executions that were followed by another one of the same task.
-    pub(crate) fn repeated(self) -> Vec<Execution> {
+    /// Executions that were followed by another one of the same task, and that one.
+    pub(crate) fn repeated(self) -> Vec<[Execution; 2]> {
         let executions = self.executions();
         let followed = executions.windows(2).filter(|pair| pair[0].index == pair[1].index);
-        followed.map(|pair| pair[0].clone()).collect()
+        followed.map(|pair| [pair[0].clone(), pair[1].clone()]).collect()
     }
 
-    /// Those of them for which nothing that was done to their replica is a reason: it is unhurt, or was killed when the
-    /// task had its record.
-    pub(crate) fn unexplained(self, cluster: &Cluster<'_>) -> Vec<Execution> {
+    /// Those of them for which nothing that was done to the first one's replica is a reason: it is unhurt, or was killed when
+    /// the task had its record.
+    pub(crate) fn unexplained(self, cluster: &Cluster<'_>) -> Vec<[Execution; 2]> {
         let has_record = |one: &Execution| {
             let ends = self.dir.events_of(one.replica, one.launch, "end").into_iter();
             ends.filter(|end| end["status"] == "ok").any(|end| end["index"] == one.index)
@@ -123,7 +123,7 @@ impl<'d> Truth<'d> {
             Some(Fate::Killed) => !has_record(one),
             Some(Fate::Unhurt) | None => false,
         };
-        self.repeated().into_iter().filter(|one| !is_explained(one)).collect()
+        self.repeated().into_iter().filter(|[first, _]| !is_explained(first)).collect()
     }
 
     /// Merges: each of `count` tasks has its record, the right one, and so says the documented loop over the results files.
@@ -140,7 +140,7 @@ impl<'d> Truth<'d> {
     }
 
     /// Who ran what is not there once, and what the replicas said.
-    fn story(self, looped: &[u64]) -> String {
+    pub(crate) fn story(self, looped: &[u64]) -> String {
         let is_once = |one: &Execution| looped.iter().filter(|index| **index == one.index).count() == 1;
         let others: Vec<_> = self.executions().into_iter().filter(|one| !is_once(one)).collect();
         let journals = self.dir.names("out/journal").into_iter();
