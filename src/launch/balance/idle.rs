@@ -314,8 +314,10 @@ impl Feeder<'_> {
         idle.since.elapsed() >= worked.max(LEAST_WAIT)
     }
 
+    /// A small part of the time so far: the end of a short run is to be seen soon.
     fn longest_pause(&self) -> Duration {
-        (self.launcher.config.takeover_after / 8).clamp(*PAUSES.start(), *PAUSES.end())
+        let longest = (self.launcher.config.takeover_after / 8).min(*PAUSES.end());
+        longest.min(self.begun.elapsed() / 20).max(*PAUSES.start())
     }
 }
 
