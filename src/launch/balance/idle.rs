@@ -45,6 +45,8 @@ pub(super) struct IdleTime {
     at_work: BTreeSet<LaunchId>,
     /// Those seen to live since, with none.
     at_rest: BTreeSet<LaunchId>,
+    /// Since when the launch that stays to the last is the only other one.
+    alone_with_first: Option<Instant>,
 }
 
 /// What a look at the whole run showed.
@@ -83,6 +85,7 @@ impl Feeder<'_> {
             pool: Vec::new(),
             pool_filled: Instant::now(),
             group: Vec::new(),
+            alone_with_first: None,
             at_work: BTreeSet::new(),
             at_rest: BTreeSet::new(),
         };
@@ -290,21 +293,25 @@ impl Feeder<'_> {
 
     /// Whether this launch has to stay until others have written their results: the two of the lowest ids do, of those that
     /// have given a sign of life since. One that has not may be dead, and then nobody would stay for what it leaves. Of the
-    /// two, the second one stays for the first.
-    fn must_wait_for_others(&mut self, idle: &IdleTime) -> anyhow::Result<bool> {
-        let (mut unended, mut certain, mut lower) = (0, 0, 0);
+    /// two, the first one stays for the second, too, which leaves when it knows that the first one is still there.
+    fn must_wait_for_others(&mut self, idle: &mut IdleTime) -> anyhow::Result<bool> {
+        let (mut unended, mut lower) = (0, Vec::new());
         for (replica, launch) in last_launches(self.launcher.layout)? {
             let peer = LaunchId { replica, launch };
             if replica != self.me.replica && !self.has_ended(peer) {
-                let lives = self.ledger.peers().grew_since(peer, idle.since);
                 unended += 1;
-                certain += usize::from(lives);
-                lower += usize::from(lives && replica < self.me.replica);
+                if replica < self.me.replica && self.ledger.peers().grew_since(peer, idle.since) {
+                    lower.push(peer);
+                }
             }
         }
-        Ok(match lower {
-            0 => unended > 1 || unended > certain,
-            1 => unended > 0,
+        Ok(match lower[..] {
+            [] => unended > 0,
+            [first] if unended == 1 => {
+                let since = *idle.alone_with_first.get_or_insert_with(Instant::now);
+                !self.ledger.peers().grew_since(first, since)
+            }
+            [_] => true,
             _ => false,
         })
     }
