@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use anyhow::Context;
 
 use crate::exit_code::CannotWrite;
+use crate::journal::reader::ReadingStopped;
 use crate::journal::state::JournalState;
 use crate::launch::Launcher;
 use crate::launch::balance::Reach;
@@ -73,7 +74,7 @@ impl Launcher<'_> {
         };
         for (chain, claims) in by_chain(&folder, standing)? {
             let mut history = match history(self, blocks, &chain, &claims) {
-                Err(error) if reach != Reach::Results => {
+                Err(error) if reach != Reach::Results && !error.is::<ReadingStopped>() => {
                     self.console.warn(&format!("what this replica had can't be read: {error:#}"));
                     continue;
                 }

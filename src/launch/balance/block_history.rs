@@ -76,7 +76,9 @@ pub(super) fn history_beside(
     let indices = |claim: &ClaimName| Some((claim.block, blocks.indices(claim.block)?));
     let of: Vec<(BlockId, Share)> = claims.iter().filter_map(indices).collect();
     let run = launcher.list.header().run_ref();
-    JournalState::of_blocks(launcher.layout, &run, &of, chain, &|id| Some(id) == me, &|| true)
+    JournalState::of_blocks(launcher.layout, &run, &of, chain, &|id| Some(id) == me, &|| {
+        launcher.stop.signal().is_none()
+    })
 }
 
 /// Whether the last launches of a chain all died and made no record of a block.

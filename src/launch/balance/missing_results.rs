@@ -179,7 +179,9 @@ impl Launcher<'_> {
         me: &Process,
     ) -> anyhow::Result<(ResultsWritten, TaskCounts)> {
         let run = self.list.header().run_ref();
-        let history = JournalState::of_replica_without_tasks(self.layout, &run, self.id(), false, &|| true)?;
+        let history = JournalState::of_replica_without_tasks(self.layout, &run, self.id(), false, &|| {
+            self.stop.signal().is_none()
+        })?;
         let recorder = self.recorder(journal, fence, history);
         recorder.expect(0);
         self.resume_blocks(blocks, &recorder, me, Reach::Results)?;

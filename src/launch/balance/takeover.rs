@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::exit_code::CannotWrite;
+use crate::journal::reader::ReadingStopped;
 use crate::journal::state::JournalState;
 use crate::launch::balance::Reach;
 use crate::launch::balance::block_feed::BlockFeed;
@@ -124,6 +125,8 @@ impl Feeder<'_> {
                 history.problems.iter().for_each(|problem| self.launcher.console.warn(&problem.to_string()));
                 Some(history)
             }
+            // The launch ends.
+            Err(error) if error.is::<ReadingStopped>() => None,
             Err(error) => {
                 self.abandoned.extend(claims.iter().map(|claim| claim.block));
                 let blocks = units::count(claims.len() as u64, "block");
