@@ -7,6 +7,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
@@ -95,7 +96,8 @@ impl ClaimsFolder {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    #[cfg(test)]
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -123,7 +125,8 @@ impl ClaimsFolder {
     ///
     /// # Errors
     /// When the folder can't be read.
-    pub fn round(&self, round: u32) -> io::Result<BTreeMap<u32, u32>> {
+    #[cfg(test)]
+    fn round(&self, round: u32) -> io::Result<BTreeMap<u32, u32>> {
         let mut highest = BTreeMap::new();
         for ClaimEntry { claim, .. } in self.list(round)? {
             let generation: &mut u32 = highest.entry(claim.block.share).or_default();

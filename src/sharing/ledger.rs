@@ -53,21 +53,6 @@ pub enum BlockStanding {
     },
 }
 
-/// Files by how their blocks stand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BlockTotals {
-    /// In blocks that nobody has claimed.
-    pub free: u64,
-    /// In blocks that somebody has and has not ended.
-    pub held: u64,
-    /// Of those in such blocks, the ones that their holder says it has still to run.
-    pub left: u64,
-    /// In blocks that were ended.
-    pub ended: u64,
-    /// In blocks of which nobody can tell.
-    pub unclear: u64,
-}
-
 /// Who has which block. It only reads; what is known is as of its last refresh.
 #[derive(Debug)]
 pub struct BlockLedger<'a> {
@@ -195,7 +180,8 @@ impl<'a> BlockLedger<'a> {
     }
 
     /// The highest claim to a block; `None` where nobody has claimed it.
-    pub fn highest(&self, block: BlockId) -> Option<ClaimName> {
+    #[cfg(test)]
+    fn highest(&self, block: BlockId) -> Option<ClaimName> {
         self.standing_claim(block).map(|(claim, _)| claim)
     }
 
@@ -281,25 +267,6 @@ impl<'a> BlockLedger<'a> {
     /// How every block stands, round by round.
     pub fn standings(&self) -> impl Iterator<Item = (BlockId, BlockStanding)> {
         self.blocks.all().map(|block| (block, self.standing(block)))
-    }
-
-    /// How the files of each share stand.
-    pub fn totals(&self) -> BTreeMap<u32, BlockTotals> {
-        let mut totals: BTreeMap<u32, BlockTotals> = BTreeMap::new();
-        for (block, standing) in self.standings() {
-            let files = self.blocks.indices(block).map_or(0, |indices| indices.len());
-            let of_share = totals.entry(block.share).or_default();
-            match standing {
-                BlockStanding::Free => of_share.free += files,
-                BlockStanding::Held { progress, .. } => {
-                    of_share.held += files;
-                    of_share.left += progress.map_or(files, |progress| progress.left.min(files));
-                }
-                BlockStanding::Ended { .. } => of_share.ended += files,
-                BlockStanding::Unclear { .. } | BlockStanding::Broken { .. } => of_share.unclear += files,
-            }
-        }
-        totals
     }
 }
 

@@ -44,10 +44,6 @@ pub struct PeerLook {
     pub blocks: Vec<BlockProgress>,
     /// How many claims it had made by its last sign of life; `None` before its first.
     pub claims: Option<u64>,
-    /// Attempts that it runs, if it lives.
-    pub running: u64,
-    /// How long it gave no sign of life, as far as looks were answered.
-    pub quiet: Duration,
     /// Why this look was not answered; the rest is what was known before.
     pub trouble: Option<StorageError>,
 }

@@ -244,7 +244,7 @@ impl Feeder<'_> {
             }
             // Who took this one may have taken others: to try each would cost more than to look.
             if let Err(error) = self.ledger.refresh_round(block.round + 1) {
-                return Ok(self.note_trouble(&error.into()));
+                return Ok(self.note_trouble(&error));
             }
         }
         Ok(false)
@@ -272,7 +272,7 @@ impl Feeder<'_> {
     fn take_in(&mut self, round: u32) -> anyhow::Result<bool> {
         while !self.ledger.is_full(round) {
             if let Err(error) = self.ledger.refresh_round(round) {
-                return Ok(self.note_trouble(&error.into()));
+                return Ok(self.note_trouble(&error));
             }
             let Some(block) = fastrand::choice(self.ledger.free_in(round)) else { return Ok(false) };
             if self.claim_first(block)? {
@@ -327,7 +327,7 @@ impl Feeder<'_> {
     }
 
     /// Storage that does not tell who has what may do so in a moment: nothing is taken now. Gives `false`.
-    pub(super) fn note_trouble(&mut self, error: &anyhow::Error) -> bool {
+    pub(super) fn note_trouble(&mut self, error: &dyn std::fmt::Display) -> bool {
         if self.told_trouble.is_none_or(|told| told.elapsed() >= BETWEEN_TROUBLES) {
             self.told_trouble = Some(Instant::now());
             self.say(Tone::Warning, &format!("nothing more can be taken for now: {error:#}"));

@@ -154,6 +154,9 @@ impl Feeder<'_> {
             let Some(peer) = watched.pop().or_else(|| idle.pool.pop()) else { break };
             looked_at += 1;
             let look = self.ledger.peers().look(peer);
+            if let Some(trouble) = &look.trouble {
+                self.note_trouble(trouble);
+            }
             match look.state {
                 PeerState::Stopped | PeerState::Dead => {
                     if self.take_over(peer, &claims_of(&look))? {

@@ -89,7 +89,7 @@ impl Feeder<'_> {
     pub(super) fn take_over_broken(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
         let is_highest = match self.claimant.folder().is_highest(claim) {
             Ok(is_highest) => is_highest && !self.is_set_aside(claim),
-            Err(error) => return Ok(self.note_trouble(&error.into())),
+            Err(error) => return Ok(self.note_trouble(&error)),
         };
         Ok(is_highest && self.take_standing(&[claim])? > 0)
     }

@@ -10,7 +10,7 @@ use crate::model::shares::Strategy;
 use crate::sharing::claims::{Claimant, Claimed, ClaimsFolder};
 use crate::store::layout::Layout;
 
-use super::{BlockLedger, BlockStanding, BlockTotals, maker};
+use super::{BlockLedger, BlockStanding, maker};
 
 /// A results directory of a run with so many replicas.
 struct Run {
@@ -215,25 +215,6 @@ fn what_is_free_is_known_by_names_alone_and_a_full_round_is_not_listed_again() {
     assert!(!ledger.has_free());
     // Rounds that there are not are full.
     assert!(ledger.is_full(999) && ledger.free_in(999).is_empty());
-}
-
-#[test]
-fn files_are_counted_by_how_their_blocks_stand() {
-    let run = Run::new(2, 32);
-    let files = |block| run.blocks.indices(block).unwrap().len();
-    let mut launch = run.launch(1, 1);
-    (0..3).for_each(|round| launch.claim(first(round, 1)));
-    let progress = half_done(first(1, 1), files(block(1, 1)));
-    launch.alive(&[progress, half_done(first(2, 1), files(block(2, 1)))]);
-    let path = ClaimsFolder::new(&run.layout, "run").path_of(first(0, 2));
-    std::fs::write(path, "").unwrap();
-    let totals = run.refreshed().totals();
-    let (ended, held) = (files(block(0, 1)), files(block(1, 1)) + files(block(2, 1)));
-    let left = progress.left + half_done(first(2, 1), files(block(2, 1))).left;
-    let one = BlockTotals { free: 16 - ended - held, held, left, ended, unclear: 0 };
-    let unclear = files(block(0, 2));
-    let other = BlockTotals { free: 16 - unclear, unclear, ..BlockTotals::default() };
-    assert_eq!(totals, BTreeMap::from([(1, one), (2, other)]));
 }
 
 #[test]

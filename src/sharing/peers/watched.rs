@@ -180,8 +180,6 @@ impl WatchedJournal {
             state: self.state(),
             blocks: self.launch.blocks.values().copied().collect(),
             claims: self.launch.heartbeat.as_ref().map(|_| self.launch.claims),
-            running: self.launch.running_count(),
-            quiet: self.quiet.passed(),
             trouble: None,
         }
     }
