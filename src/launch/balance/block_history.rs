@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
+
 use crate::journal::state::JournalState;
 use crate::journal::task_states::NotedTasks;
 use crate::launch::Launcher;
@@ -29,9 +31,17 @@ pub(super) type Chain = Vec<LaunchId>;
 pub(super) fn chain(claims: &ClaimsFolder, standing: ClaimName) -> anyhow::Result<Chain> {
     let mut chain = Chain::new();
     for generation in 0..=standing.generation {
-        if let ClaimRead::Of(claim) = claims.read(ClaimName { generation, ..standing })? {
-            chain.retain(|by| *by != claim.by);
-            chain.push(claim.by);
+        let name = ClaimName { generation, ..standing };
+        match claims.read(name)? {
+            ClaimRead::Of(claim) => {
+                chain.retain(|by| *by != claim.by);
+                chain.push(claim.by);
+            }
+            ClaimRead::Broken => {}
+            // Names never vanish: without this one nobody knows what was begun.
+            ClaimRead::Missing => {
+                bail!("{} can't be found, although a later claim is there", claims.path_of(name).display())
+            }
         }
     }
     Ok(chain)

@@ -1,14 +1,13 @@
 //! The thread that feeds a launch's queue: the rest of the block at hand, then the next block.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use crate::exit_code::{CannotWrite, ExitCode};
-use crate::host::storage::StorageError;
+use crate::host::storage::{StorageError, StorageTrouble};
 use crate::journal::writer::JournalWriter;
 use crate::launch::Launcher;
 use crate::launch::balance::begin::ResumedBlocks;
@@ -38,6 +37,9 @@ const SICK_AFTER: u64 = 10;
 
 /// Storage that gives errors is told of this often.
 const BETWEEN_TROUBLES: Duration = Duration::from_mins(1);
+
+/// Where a claim gave an error, the next one is made after a pause, at least and at most so long.
+const PAUSES_OF_CLAIMS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// What feeds a launch of a run that shares its work.
 pub(in crate::launch) struct Balancer<'a> {
@@ -94,6 +96,8 @@ impl<'a> Balancer<'a> {
             broken_since: BTreeMap::new(),
             taken_over_from: BTreeSet::new(),
             told_trouble: None,
+            no_claim_before: None,
+            claims_pause: Duration::ZERO,
             doubtful,
             made,
             leaving: None,
@@ -188,6 +192,10 @@ pub(super) struct Feeder<'a> {
     /// Replicas that this launch took blocks over from.
     pub(super) taken_over_from: BTreeSet<u32>,
     told_trouble: Option<Instant>,
+    /// Storage that gives errors is left alone until then.
+    no_claim_before: Option<Instant>,
+    /// The last pause for that.
+    claims_pause: Duration,
     /// Claims of which the storage did not tell whether they are this launch's.
     pub(super) doubtful: Vec<ClaimName>,
     /// The claims that this launch made.
@@ -221,6 +229,9 @@ impl Feeder<'_> {
 
     /// Takes the next free block: of its own share, but what is free of earlier rounds first.
     pub(super) fn take(&mut self) -> anyhow::Result<bool> {
+        if self.no_claim_before.is_some_and(|until| Instant::now() < until) {
+            return Ok(false);
+        }
         let own: Vec<BlockId> = self.own_free();
         let next = own.first().map_or_else(|| self.blocks.depth(), |block| block.round);
         if self.may_take_of_others(own.is_empty()) {
@@ -310,6 +321,7 @@ impl Feeder<'_> {
             Ok(Claimed::Ours) => {
                 self.ledger.note(claim);
                 self.made.insert(claim);
+                self.claims_pause = Duration::ZERO;
                 return Ok(true);
             }
             Ok(Claimed::Others(_)) => {
@@ -320,6 +332,11 @@ impl Feeder<'_> {
             // It stays announced until somebody can tell who has it.
             Err(error) => {
                 self.doubtful.push(claim);
+                if is_lasting(&error) {
+                    return Err(error.context(CannotWrite));
+                }
+                self.claims_pause = (self.claims_pause * 2).clamp(PAUSES_OF_CLAIMS.0, PAUSES_OF_CLAIMS.1);
+                self.no_claim_before = Some(Instant::now() + self.claims_pause);
                 self.note_trouble(&error);
             }
         }
@@ -361,11 +378,17 @@ impl Feeder<'_> {
         let stop = if error.is::<RunMovedAway>() {
             self.launcher.stop.yield_to_successor();
             EarlyStop::Superseded
-        } else if let (true, Some(error)) = (error.is::<CannotWrite>(), error.downcast_ref::<io::Error>()) {
-            EarlyStop::CannotWrite(StorageError::new("can't write the journal", error))
+        } else if error.is::<CannotWrite>() {
+            EarlyStop::CannotWrite(StorageError::from(error))
         } else {
             EarlyStop::CannotStart(format!("{error:#}"), ExitCode::of_error(error))
         };
         self.queue.stop_early(stop);
     }
+}
+
+/// Whether a claim can't be made until somebody does something about the storage.
+fn is_lasting(error: &anyhow::Error) -> bool {
+    use StorageTrouble::{Denied, FileTooLarge, Full, Quota, ReadOnly};
+    matches!(StorageTrouble::in_error(error), Denied | FileTooLarge | Full | Quota | ReadOnly)
 }
