@@ -5,15 +5,18 @@ use rustix::process::Signal;
 use super::names;
 use crate::support::{DEADLINE, Dir, Running, wait_until};
 
-/// The first task leaves the runner without descriptors as long as `short` is there; the others end at once.
+/// The first task leaves the runner without descriptors as long as `short` is there, once the second one runs; the others end
+/// at once.
 const TASK: &str = "echo \"${1##*/}\" >> ran
 case $CANFAR_TASK_INDEX in
 0) if [ -e short ]; then
+     while [ ! -e second ]; do sleep 0.01; done
      prlimit --pid $PPID --nofile=8: && : > limited
      while [ -e short ]; do sleep 0.01; done
      prlimit --pid $PPID --nofile=1024:
    fi;;
-1) while [ -e short ] && [ ! -e limited ]; do sleep 0.01; done;;
+1) : > second
+   while [ -e short ] && [ ! -e limited ]; do sleep 0.01; done;;
 esac";
 
 fn with_a_start_taken_back(dir: &Dir) -> Running<'_> {
