@@ -226,10 +226,18 @@ impl Work<'_> {
         if !self.may_begin(&piece) {
             return self.queue.abandon(ticket);
         }
+        let asked = Instant::now();
         let number = match self.recorder.begin(index, slot, ticket.is_alone()) {
             Ok(number) => number,
             Err(error) => return self.cannot_write(ticket, &error),
         };
+        // While the storage stood still others may have taken the task over.
+        if asked.elapsed() >= TICK && !self.may_begin(&piece) {
+            return match self.recorder.take_back(index) {
+                Ok(()) => self.queue.abandon(ticket),
+                Err(error) => self.cannot_write(ticket, &error),
+            };
+        }
         let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone: ticket.is_alone() };
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);

@@ -145,9 +145,13 @@ impl<'d> Truth<'d> {
         let others: Vec<_> = self.executions().into_iter().filter(|one| !is_once(one)).collect();
         let journals = self.dir.names("out/journal").into_iter();
         let logs = journals.filter_map(|name| Some(name.strip_suffix(".jsonl")?.to_owned()));
-        let said =
-            logs.map(|launch| format!("{launch}: {}\n", self.dir.text(format!("out/logs/{launch}.err"))));
+        let said = logs.map(|launch| format!("{launch}: {}\n", self.said_by(&launch)));
         format!("not there once: {others:?}\n{}\n", said.collect::<String>())
+    }
+
+    /// What a launch said; one that only wrote a results file for a dead replica says nothing.
+    fn said_by(self, launch: &str) -> String {
+        std::fs::read_to_string(self.dir.path(format!("out/logs/{launch}.err"))).unwrap_or_default()
     }
 
     /// Indices in all results files, sorted, as often as they are there.

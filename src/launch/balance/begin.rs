@@ -1,11 +1,11 @@
 //! The beginning of a launch of a run that shares its work: what its replica has from earlier launches.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::exit_code::CannotWrite;
-use crate::journal::reader::ReadingStopped;
 use crate::journal::state::JournalState;
 use crate::launch::Launcher;
 use crate::launch::balance::Reach;
@@ -19,6 +19,9 @@ use crate::run::recorder::{HeldBy, Recorder};
 use crate::sharing::claims::{Claimant, Claimed, ClaimsFolder, RunMovedAway};
 use crate::sharing::ledger::BlockLedger;
 
+/// Between attempts to read or claim what a replica has.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(5)];
+
 /// What a launch begins with.
 pub(in crate::launch) struct ResumedBlocks<'a> {
     pub(super) process: Process,
@@ -30,8 +33,6 @@ pub(in crate::launch) struct ResumedBlocks<'a> {
     pub(super) quarantined: Vec<QuarantinedTasks>,
     /// The claims that were made.
     pub(super) made: BTreeSet<ClaimName>,
-    /// Those of which the storage did not tell whether they were.
-    pub(super) doubtful: Vec<ClaimName>,
     /// Tasks of the blocks at hand that are to be run.
     pub(in crate::launch) due: u64,
     /// Of these, those that were running when a container died, or ran out of memory: they run last.
@@ -42,8 +43,7 @@ impl Launcher<'_> {
     /// Goes on with what the replica has: claims anew what has tasks to run, and holds the rest as it is.
     ///
     /// # Errors
-    /// When the claims can't be listed or this launch's own file can't be written, and, where only results are to be written,
-    /// when journals can't be read. Otherwise a block that can't be read is left to others.
+    /// When journals or claims can't be read, or can't be written, also after some attempts.
     pub(in crate::launch) fn resume_blocks<'b>(
         &self,
         blocks: &'b Blocks,
@@ -68,18 +68,13 @@ impl Launcher<'_> {
             feeds: VecDeque::new(),
             quarantined: Vec::new(),
             made: BTreeSet::new(),
-            doubtful: Vec::new(),
             due: 0,
             last: 0,
         };
-        for (chain, claims) in by_chain(&folder, standing)? {
-            let mut history = match history(self, blocks, &chain, &claims) {
-                Err(error) if reach != Reach::Results && !error.is::<ReadingStopped>() => {
-                    self.console.warn(&format!("what this replica had can't be read: {error:#}"));
-                    continue;
-                }
-                read => read?,
-            };
+        // Without what it had, this launch would write a results file that lacks it.
+        let chains = self.patiently(|| by_chain(&folder, standing.iter().copied()))?;
+        for (chain, claims) in chains {
+            let mut history = self.patiently(|| history(self, blocks, &chain, &claims))?;
             history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
             for claim in claims {
                 self.resume_block(claim, &chain, &mut history, recorder, &mut resumed)?;
@@ -104,7 +99,7 @@ impl Launcher<'_> {
             return recorder.hold(claim, indices, Some(history), 0, HeldBy::OldClaim).context(CannotWrite);
         }
         let claim = claim.next();
-        if !resumed.claim(claim, recorder)? {
+        if !self.patiently(|| resumed.claim(claim, recorder))? {
             return Ok(());
         }
         recorder.hold(claim, indices.clone(), Some(history), due, HeldBy::NewClaim).context(CannotWrite)?;
@@ -119,8 +114,21 @@ impl Launcher<'_> {
     }
 }
 
+impl Launcher<'_> {
+    /// Tries several times, since storage that gives an error may be right in a moment.
+    fn patiently<T>(&self, mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        for pause in PAUSES {
+            match attempt() {
+                Err(error) if !error.is::<RunMovedAway>() && !self.stop.begins_within(pause) => {}
+                tried => return tried,
+            }
+        }
+        attempt()
+    }
+}
+
 impl ResumedBlocks<'_> {
-    /// Claims a block anew. Where the storage does not tell whether that was done, the launch finds out later.
+    /// Claims a block anew.
     fn claim(&mut self, claim: ClaimName, recorder: &Recorder) -> anyhow::Result<bool> {
         recorder.announce_claim(claim).context(CannotWrite)?;
         match self.claimant.try_claim(claim) {
@@ -133,8 +141,8 @@ impl ResumedBlocks<'_> {
                 self.ledger.note(claim);
                 recorder.not_claimed(claim);
             }
-            Err(error) if error.is::<RunMovedAway>() => return Err(error),
-            Err(_) => self.doubtful.push(claim),
+            // It stays announced until somebody can tell who has it.
+            Err(error) => return Err(error.context(CannotWrite)),
         }
         Ok(false)
     }

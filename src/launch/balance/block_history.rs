@@ -96,8 +96,9 @@ pub(super) fn is_deadly(history: &JournalState, chain: &[LaunchId], block: Block
     let Some(last) = chain.len().checked_sub(MOST_DEATHS).map(|at| &chain[at..]) else { return false };
     let has_died = |by: &LaunchId| {
         let mut launches = history.launches.iter();
-        launches
-            .any(|launch| (launch.replica, launch.number) == (by.replica, by.launch) && launch.stop.is_none())
+        launches.any(|launch| {
+            (launch.replica, launch.number) == (by.replica, by.launch) && launch.died_with.is_some()
+        })
     };
     let is_theirs = |(replica, launch)| last.contains(&LaunchId { replica, launch });
     let mut notes = history.tasks.block(block).into_iter().flat_map(NotedTasks::iter);
@@ -154,7 +155,9 @@ impl RemainingTasks {
             let by = ran_alone(history, index)?;
             Some(LostTask { index, attempts: u32::from(note.attempts), by })
         });
-        let lost = lost.collect();
+        // Those run again.
+        let is_due_again = holder == PreviousHolder::OwnReplica && rerun == Rerun::All;
+        let lost = lost.filter(|_| !is_due_again).collect();
         let cap = || after_deaths(history, u32::MAX, launcher.memory_limit(), launcher.config.jobs);
         let at_most = (holder == PreviousHolder::OtherReplica).then(cap).flatten().map(|cap| cap.jobs);
         Self { tasks: pending.tasks, lost, at_most }

@@ -57,18 +57,8 @@ impl<'a> Balancer<'a> {
         report: &'a LaunchReport<'a>,
         heartbeat: &'a Heartbeat<JournalWriter>,
     ) -> Self {
-        let ResumedBlocks {
-            process,
-            reach,
-            blocks,
-            claimant,
-            ledger,
-            feeds,
-            quarantined,
-            made,
-            doubtful,
-            ..
-        } = resumed;
+        let ResumedBlocks { process, reach, blocks, claimant, ledger, feeds, quarantined, made, .. } =
+            resumed;
         let looked_at = Mutex::new(Instant::now());
         let claims = claimant.folder().clone();
         let ownership = Ownership { launcher, claims, recorder, queue, report, heartbeat, looked_at };
@@ -98,7 +88,7 @@ impl<'a> Balancer<'a> {
             told_trouble: None,
             no_claim_before: None,
             claims_pause: Duration::ZERO,
-            doubtful,
+            doubtful: Vec::new(),
             made,
             leaving: None,
         };
@@ -229,7 +219,7 @@ impl Feeder<'_> {
 
     /// Takes the next free block: of its own share, but what is free of earlier rounds first.
     pub(super) fn take(&mut self) -> anyhow::Result<bool> {
-        if self.no_claim_before.is_some_and(|until| Instant::now() < until) {
+        if self.waits_for_storage() {
             return Ok(false);
         }
         let own: Vec<BlockId> = self.own_free();
@@ -238,6 +228,9 @@ impl Feeder<'_> {
             for round in 0..next {
                 if self.take_in(round)? {
                     return Ok(true);
+                }
+                if self.waits_for_storage() {
+                    return Ok(false);
                 }
             }
         }
@@ -316,6 +309,10 @@ impl Feeder<'_> {
 
     /// Says in the journal what is about to be claimed, and claims it.
     pub(super) fn claim(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
+        if self.waits_for_storage() {
+            return Ok(false);
+        }
+        self.doubtful.retain(|doubtful| *doubtful != claim);
         self.recorder.announce_claim(claim).context(CannotWrite)?;
         match self.claimant.try_claim(claim) {
             Ok(Claimed::Ours) => {
@@ -335,16 +332,21 @@ impl Feeder<'_> {
                 if is_lasting(&error) {
                     return Err(error.context(CannotWrite));
                 }
-                self.claims_pause = (self.claims_pause * 2).clamp(PAUSES_OF_CLAIMS.0, PAUSES_OF_CLAIMS.1);
-                self.no_claim_before = Some(Instant::now() + self.claims_pause);
                 self.note_trouble(&error);
             }
         }
         Ok(false)
     }
 
+    /// Whether storage that gave an error is left alone for now.
+    pub(super) fn waits_for_storage(&self) -> bool {
+        self.no_claim_before.is_some_and(|until| Instant::now() < until)
+    }
+
     /// Storage that does not tell who has what may do so in a moment: nothing is taken now. Gives `false`.
     pub(super) fn note_trouble(&mut self, error: &dyn std::fmt::Display) -> bool {
+        self.claims_pause = (self.claims_pause * 2).clamp(PAUSES_OF_CLAIMS.0, PAUSES_OF_CLAIMS.1);
+        self.no_claim_before = Some(Instant::now() + self.claims_pause);
         if self.told_trouble.is_none_or(|told| told.elapsed() >= BETWEEN_TROUBLES) {
             self.told_trouble = Some(Instant::now());
             self.say(Tone::Warning, &format!("nothing more can be taken for now: {error:#}"));
@@ -373,7 +375,7 @@ impl Feeder<'_> {
         self.queue.set_supply(Supply::Ended);
     }
 
-    /// Nothing more can be taken: what is in the queue is still run.
+    /// Ends the launch: nothing more can be taken.
     fn give_up(&mut self, error: &anyhow::Error) {
         let stop = if error.is::<RunMovedAway>() {
             self.launcher.stop.yield_to_successor();
@@ -387,8 +389,8 @@ impl Feeder<'_> {
     }
 }
 
-/// Whether a claim can't be made until somebody does something about the storage.
-fn is_lasting(error: &anyhow::Error) -> bool {
+/// Whether an error of the storage stays until somebody does something about it.
+pub(super) fn is_lasting(error: &anyhow::Error) -> bool {
     use StorageTrouble::{Denied, FileTooLarge, Full, Quota, ReadOnly};
     matches!(StorageTrouble::in_error(error), Denied | FileTooLarge | Full | Quota | ReadOnly)
 }

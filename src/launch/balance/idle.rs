@@ -117,7 +117,9 @@ impl Feeder<'_> {
         if self.see_to_quarantined()? {
             return Ok(Step::Fed);
         }
-        if (!self.quarantined.is_empty() || !self.doubtful.is_empty()) && !self.has_waited_long(idle) {
+        let is_unsettled =
+            !self.quarantined.is_empty() || !self.doubtful.is_empty() || self.waits_for_storage();
+        if is_unsettled && !self.has_waited_long(idle) {
             return Ok(idle.pause(self.longest_pause()));
         }
         if !sees_to_others {
@@ -135,13 +137,16 @@ impl Feeder<'_> {
     /// Whether enough others have unfinished blocks, by a look that is not old: who left by an old one might leave the rest
     /// to somebody who leaves it to this launch.
     fn enough_are_at_work(&mut self, idle: &mut IdleTime) -> bool {
-        if idle.at_work.len() >= ENOUGH_AT_WORK {
-            let peers = self.ledger.peers();
-            idle.at_work.retain(|peer| {
-                let look = peers.look(*peer);
-                look.state == PeerState::Alive && look.held().next().is_some()
-            });
-        }
+        let peers = self.ledger.peers();
+        idle.at_work.retain(|peer| {
+            let look = peers.look(*peer);
+            let is_at_work = look.state == PeerState::Alive && look.held().next().is_some();
+            // It may have died.
+            if !is_at_work {
+                idle.group.push(*peer);
+            }
+            is_at_work
+        });
         idle.at_work.len() >= ENOUGH_AT_WORK
     }
 
@@ -158,6 +163,7 @@ impl Feeder<'_> {
                 self.note_trouble(trouble);
             }
             match look.state {
+                PeerState::Stopped if look.blocks.is_empty() => looked_at -= 1,
                 PeerState::Stopped | PeerState::Dead => {
                     if self.take_over(peer, &claims_of(&look))? {
                         return Ok(true);
@@ -185,7 +191,9 @@ impl Feeder<'_> {
             Ok(account) => account,
             Err(error) => {
                 self.note_trouble(&error);
-                return Ok(idle.pause(self.longest_pause()));
+                let is_enough = self.has_waited_long(idle);
+                let pause = idle.pause(self.longest_pause());
+                return Ok(if is_enough { Step::Leave(Leaving::WaitedLong) } else { pause });
             }
         };
         if account.is_complete {
@@ -286,11 +294,11 @@ impl Feeder<'_> {
     fn wait_for_ends(&mut self, idle: &mut IdleTime) -> Step {
         match self.must_wait_for_others(idle) {
             Ok(true) if !self.has_waited_long(idle) => idle.pause_for_ends(),
-            Ok(_) => Step::Leave(Leaving::AllRecorded),
-            Err(error) => {
+            Err(error) if !self.has_waited_long(idle) => {
                 self.note_trouble(&error);
                 idle.pause_for_ends()
             }
+            Ok(_) | Err(_) => Step::Leave(Leaving::AllRecorded),
         }
     }
 

@@ -112,10 +112,13 @@ fn has_right_results(
 impl Feeder<'_> {
     /// Tasks without a record that no living launch has, or will take.
     pub(super) fn left_behind(&mut self) -> u64 {
-        let is_left_to_others =
-            matches!(self.leaving, Some(Leaving::AllRecorded | Leaving::OthersWork(_) | Leaving::WaitedLong));
-        if !self.reach.has_others() || (is_left_to_others && self.abandoned.is_empty()) {
+        let is_left_to_others = matches!(self.leaving, Some(Leaving::AllRecorded | Leaving::OthersWork(_)));
+        let is_stopped = self.launcher.stop.signal().is_some();
+        if is_stopped || (is_left_to_others && self.abandoned.is_empty()) {
             return 0;
+        }
+        if !self.reach.has_others() {
+            return self.left_of_own();
         }
         let others_take_it = is_left_to_others || self.others_live();
         if self.ledger.refresh().is_err() {
@@ -123,6 +126,13 @@ impl Feeder<'_> {
         }
         let all: Vec<(BlockId, BlockStanding)> = self.ledger.standings().collect();
         all.into_iter().map(|(block, standing)| self.left_of(block, &standing, others_take_it)).sum()
+    }
+
+    /// Tasks of its own share that this launch has not even begun.
+    fn left_of_own(&self) -> u64 {
+        let own = self.blocks.of_share(self.me.replica).filter(|block| self.ledger.is_free(*block));
+        let own = own.filter(|_| self.reach == Reach::Own);
+        own.filter_map(|block| self.blocks.indices(block)).map(|indices| indices.len()).sum()
     }
 
     /// How many tasks of a block nobody living has or will take.

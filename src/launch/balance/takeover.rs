@@ -1,5 +1,7 @@
 //! Taking over what the dead have left of blocks.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,9 +14,10 @@ use crate::launch::balance::block_feed::BlockFeed;
 use crate::launch::balance::block_history::{
     Chain, LostTask, QuarantinedTasks, RemainingTasks, by_chain, chain, history_beside, is_deadly,
 };
-use crate::launch::balance::feeder::Feeder;
+use crate::launch::balance::feeder::{Feeder, is_lasting};
 use crate::launch::pending::PreviousHolder;
 use crate::model::blocks::ClaimName;
+use crate::model::counts::TaskState;
 use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Rerun;
 use crate::run::queue::TasksByStage;
@@ -44,7 +47,6 @@ impl Feeder<'_> {
         }
         let taken = self.take_standing(&standing)?;
         if taken > 0 {
-            self.taken_over_from.insert(by.replica);
             let files = units::count(taken, "file");
             let LaunchId { replica, launch } = by;
             let text = format!("took over {files} from replica {replica}, whose launch {launch} has ended");
@@ -127,6 +129,11 @@ impl Feeder<'_> {
             }
             // The launch ends.
             Err(error) if error.is::<ReadingStopped>() => None,
+            // The storage may tell later.
+            Err(error) if is_passing(&error) => {
+                self.note_trouble(&error);
+                None
+            }
             Err(error) => {
                 self.abandoned.extend(claims.iter().map(|claim| claim.block));
                 let blocks = units::count(claims.len() as u64, "block");
@@ -168,6 +175,8 @@ impl Feeder<'_> {
     ) -> anyhow::Result<u64> {
         let Some(indices) = self.blocks.indices(claim.block) else { return Ok(0) };
         let due = rest.len();
+        self.taken_over_from
+            .extend(chain.iter().map(|by| by.replica).filter(|replica| *replica != self.me.replica));
         self.recorder
             .hold(claim, indices.clone(), Some(history), due, HeldBy::NewClaim)
             .context(CannotWrite)?;
@@ -203,15 +212,23 @@ impl Feeder<'_> {
     /// Goes on with a block that this launch turns out to have claimed. Gives whether there is something to run.
     pub(super) fn adopt(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
         self.ledger.note(claim);
-        let chain: Chain = match chain(self.claimant.folder(), claim) {
-            Ok(chain) => chain.into_iter().filter(|by| *by != self.me).collect(),
+        if self.made.contains(&claim) {
+            return Ok(false);
+        }
+        let before = claim.generation.checked_sub(1).map(|generation| ClaimName { generation, ..claim });
+        let chain = before.map_or(Ok(Chain::new()), |before| chain(self.claimant.folder(), before));
+        let chain = match chain {
+            Ok(chain) => chain,
             Err(error) => {
                 self.doubtful.push(claim);
                 return Ok(self.note_trouble(&error));
             }
         };
+        let Some(mut history) = self.read(&chain, &[claim]) else {
+            self.doubtful.push(claim);
+            return Ok(false);
+        };
         self.made.insert(claim);
-        let Some(mut history) = self.read(&chain, &[claim]) else { return Ok(false) };
         let rest = self.remaining(claim, &history);
         Ok(self.hold(claim, &chain, &mut history, rest)? > 0)
     }
@@ -236,14 +253,17 @@ impl Feeder<'_> {
     pub(super) fn see_to_quarantined(&mut self) -> anyhow::Result<bool> {
         let mut has_more = false;
         for mut tasks in std::mem::take(&mut self.quarantined) {
-            if !self.recorder.has_block(tasks.claim.block) {
+            if !self.recorder.has_claim(tasks.claim) {
                 continue;
             }
             // Whoever ran it alone may have been frozen only, and may end it yet.
             let (over, open): (Vec<LostTask>, Vec<LostTask>) =
                 tasks.lost.iter().copied().partition(|lost| self.has_ended(lost.by));
             if !tasks.suspects.is_empty() || !over.is_empty() {
-                self.forget_what_was_recorded(&mut tasks)?;
+                if !self.look_again(&mut tasks)? {
+                    self.quarantined.push(tasks);
+                    continue;
+                }
                 has_more |= self.run_suspects(&mut tasks)?;
                 for LostTask { index, attempts, .. } in over {
                     if tasks.lost.iter().any(|lost| lost.index == index) {
@@ -260,26 +280,33 @@ impl Feeder<'_> {
         Ok(has_more)
     }
 
-    /// Whoever had the block may have recorded more before its end.
-    fn forget_what_was_recorded(&mut self, tasks: &mut QuarantinedTasks) -> anyhow::Result<()> {
+    /// Whoever had the block may have recorded more before its end, or have been stopped in order, so that a task died with
+    /// nobody. Gives whether that could be read.
+    fn look_again(&mut self, tasks: &mut QuarantinedTasks) -> anyhow::Result<bool> {
         let others: Chain = tasks.chain.iter().copied().filter(|by| *by != self.me).collect();
         let (Some(indices), Some(mut history)) =
             (self.blocks.indices(tasks.claim.block), self.read(&others, &[tasks.claim]))
         else {
-            return Ok(());
+            // What is left to others for good is seen to here as far as it is known.
+            return Ok(self.abandoned.contains(&tasks.claim.block));
         };
         let has_record = |index: u64| history.tasks.get(index).has_record();
         let before = tasks.suspects.len() + tasks.lost.len();
         let is_open = |position: &u32| !indices.index_at(u64::from(*position)).is_some_and(has_record);
         tasks.suspects.retain(is_open);
         tasks.lost.retain(|lost| !has_record(lost.index));
-        let recorded = before - tasks.suspects.len() - tasks.lost.len();
+        let recorded = (before - tasks.suspects.len() - tasks.lost.len()) as u64;
+        let died_alone = |lost: &LostTask| history.tasks.get(lost.index).state == TaskState::Lost;
+        let (lost, stopped): (Vec<LostTask>, Vec<LostTask>) =
+            tasks.lost.iter().copied().partition(died_alone);
+        let position = |lost: LostTask| u32::try_from(indices.position_of(lost.index)?).ok();
+        tasks.suspects.extend(stopped.into_iter().filter_map(position));
+        tasks.lost = lost;
         if recorded > 0 {
-            let recorded = recorded as u64;
             self.recorder.learn(tasks.claim.block, &mut history, recorded).context(CannotWrite)?;
             self.report.take_away(recorded);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn run_suspects(&mut self, tasks: &mut QuarantinedTasks) -> anyhow::Result<bool> {
@@ -290,4 +317,9 @@ impl Feeder<'_> {
         self.feeds.push_back(BlockFeed::new(self.launcher.list, tasks.claim, indices, alone, None)?);
         Ok(true)
     }
+}
+
+/// Whether reading may succeed later: storage gave an error that is none of the file's.
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.chain().any(<dyn Error>::is::<io::Error>) && !is_lasting(error)
 }
