@@ -31,8 +31,8 @@ use crate::units;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Feeder<'_> {
-    /// Takes over what has tasks left of the blocks whose claims `by`, which is dead, is said to have. Gives whether there
-    /// was any.
+    /// Takes over one block with tasks left of those whose claims `by`, which is dead, is said to have: the others are for
+    /// whoever is idle, too. Gives whether there was any.
     pub(super) fn take_over(&mut self, by: LaunchId, claims: &[ClaimName]) -> anyhow::Result<bool> {
         let mut standing = Vec::new();
         for claim in claims {
@@ -45,7 +45,15 @@ impl Feeder<'_> {
         if standing.is_empty() || !self.is_still_dead(by) {
             return Ok(false);
         }
-        let taken = self.take_standing(&standing)?;
+        // Observers of one death are not to claim the same block.
+        fastrand::shuffle(&mut standing);
+        let mut taken = 0;
+        for claim in standing {
+            taken = self.take_standing(&[claim])?;
+            if taken > 0 {
+                break;
+            }
+        }
         if taken > 0 {
             let files = units::count(taken, "file");
             let LaunchId { replica, launch } = by;
