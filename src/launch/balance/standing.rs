@@ -1,9 +1,8 @@
 //! How a replica of a run that shares its work stands before a launch begins.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::time::Duration;
-
-use anyhow::Context;
 
 use crate::journal::event::ResultsWritten;
 use crate::journal::launches::launches_of;
@@ -33,13 +32,13 @@ impl Launcher<'_> {
     ) -> anyhow::Result<ShareStatus> {
         let Some(last) = launches_of(self.layout, self.id())?.pop() else {
             // Others may have run all of it.
-            let is_done = self.is_reach_ended(blocks, reach, ledger)? && self.own_claims(ledger).is_empty();
+            let is_done = self.is_reach_ended(blocks, reach, ledger) && self.own_claims(ledger).is_empty();
             return Ok(if is_done { ShareStatus::Done(TaskCounts::default()) } else { ShareStatus::Unread });
         };
         let last_words = tail::last_words(&self.layout.journal(self.id(), last))?;
         let written = last_words.filter(|words| words.run == self.run_id()).and_then(|words| words.results);
         let Some(written) = written else { return Ok(ShareStatus::Unread) };
-        if !self.is_reach_ended(blocks, reach, ledger)? {
+        if !self.is_reach_ended(blocks, reach, ledger) {
             return Ok(ShareStatus::Unread);
         }
         let own = self.own_claims(ledger);
@@ -52,25 +51,27 @@ impl Launcher<'_> {
         Ok(if is_right { ShareStatus::Done(counts) } else { ShareStatus::Unread })
     }
 
-    /// Whether nothing is left to take in its reach.
-    fn is_reach_ended(
-        &self,
-        blocks: &Blocks,
-        reach: Reach,
-        ledger: &mut BlockLedger<'_>,
-    ) -> anyhow::Result<bool> {
-        let cannot = "can't read the claims of the run";
+    /// Whether nothing is left to take in its reach. Where the storage does not tell, a launch finds out: an error that passes
+    /// is not to keep a container from its work.
+    fn is_reach_ended(&self, blocks: &Blocks, reach: Reach, ledger: &mut BlockLedger<'_>) -> bool {
+        self.ask_reach(blocks, reach, ledger).unwrap_or_else(|error| {
+            self.console.warn(&format!("can't read the claims of the run: {error}"));
+            false
+        })
+    }
+
+    fn ask_reach(&self, blocks: &Blocks, reach: Reach, ledger: &mut BlockLedger<'_>) -> io::Result<bool> {
         if !reach.has_others() {
-            ledger.refresh_claims_older_than(LISTED_LATELY).context(cannot)?;
+            ledger.refresh_claims_older_than(LISTED_LATELY)?;
             return Ok(!blocks.of_share(self.id()).any(|block| ledger.is_free(block)));
         }
         // Most replicas find at once that the last blocks are free.
         let last = blocks.depth().saturating_sub(1);
-        ledger.refresh_round(last).context(cannot)?;
+        ledger.refresh_round(last)?;
         if !ledger.is_full(last) {
             return Ok(false);
         }
-        ledger.refresh().context(cannot)?;
+        ledger.refresh()?;
         Ok(ledger.is_all_ended())
     }
 
