@@ -112,9 +112,7 @@ impl Launcher<'_> {
         resumed.feeds.push_back(BlockFeed::new(self.list, claim, indices, rest.tasks, None)?);
         Ok(())
     }
-}
 
-impl Launcher<'_> {
     /// Tries several times, since storage that gives an error may be right in a moment.
     fn patiently<T>(&self, mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
         for pause in PAUSES {

@@ -15,7 +15,7 @@ use crate::launch::balance::block_feed::BlockFeed;
 use crate::launch::balance::block_history::QuarantinedTasks;
 use crate::launch::balance::idle::IdleTime;
 use crate::launch::balance::missing_results::Aftermath;
-use crate::launch::balance::ownership::{Ownership, pause_between_looks};
+use crate::launch::balance::ownership::Ownership;
 use crate::launch::balance::{Leaving, Reach};
 use crate::liveness::answered_time::AnsweredTime;
 use crate::liveness::heartbeat::Heartbeat;
@@ -108,7 +108,8 @@ impl<'a> Balancer<'a> {
 impl Feed for Balancer<'_> {
     fn run(&self) {
         let mut feeder = locked(&self.feeder);
-        let pause = pause_between_looks(feeder.launcher.config.heartbeat.interval);
+        // With each sign of life.
+        let pause = feeder.launcher.config.heartbeat.interval;
         let mut next_look = Instant::now() + pause;
         loop {
             let demand = feeder.queue.wait_for_demand(next_look.saturating_duration_since(Instant::now()));

@@ -1,7 +1,7 @@
 //! Whether the blocks that a launch has are still its own: a claim of a higher generation takes one away.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::journal::writer::JournalWriter;
 use crate::launch::Launcher;
@@ -95,9 +95,4 @@ impl Ownership<'_> {
             ),
         );
     }
-}
-
-/// How long a look may be put off while the launch works.
-pub(super) fn pause_between_looks(heartbeat: Duration) -> Duration {
-    heartbeat.min(Duration::from_secs(10))
 }
