@@ -41,6 +41,8 @@ pub enum Demand {
     Enough,
     /// Fewer wait than there are slots.
     More,
+    /// None waits or runs.
+    All,
     /// Nothing is given out any more: the queue stopped early, or its supply has ended and nothing is left.
     Over,
 }
@@ -146,9 +148,19 @@ impl TaskQueue {
         self.wait_for(Demand::Over, time) == Demand::Over
     }
 
+    /// The same, but also no longer than tasks run or wait, where some do now.
+    pub fn wait_until_empty_or_over(&self, time: Duration) -> bool {
+        let state = self.state();
+        let least = if state.pieces.is_empty() { Demand::Over } else { Demand::All };
+        self.wait_in(state, least, time) == Demand::Over
+    }
+
     fn wait_for(&self, least: Demand, time: Duration) -> Demand {
+        self.wait_in(self.state(), least, time)
+    }
+
+    fn wait_in(&self, mut state: MutexGuard<'_, QueueState>, least: Demand, time: Duration) -> Demand {
         let begun = Instant::now();
-        let mut state = self.state();
         loop {
             let now = Instant::now();
             let demand = state.demand(self.jobs, now);
@@ -413,6 +425,8 @@ impl QueueState {
     fn demand(&self, slots: usize, now: Instant) -> Demand {
         if self.early_stop.is_some() || (self.supply == Supply::Ended && self.pieces.is_empty()) {
             Demand::Over
+        } else if self.pieces.is_empty() {
+            Demand::All
         } else if self.stages[Stage::Ordinary as usize].is_low(slots, now) {
             Demand::More
         } else {
@@ -730,7 +744,7 @@ mod tests {
     fn there_is_demand_where_fewer_ordinary_tasks_wait_than_there_are_slots() {
         let queue = TaskQueue::new(2);
         let demand = || queue.wait_for_demand(Duration::ZERO);
-        assert_eq!(demand(), Demand::More);
+        assert_eq!(demand(), Demand::All);
         add(&queue, &[1, 2, 3], &[7, 8, 9], &[]);
         let first = next_now(&queue).unwrap();
         assert_eq!(demand(), Demand::Enough);
@@ -751,6 +765,15 @@ mod tests {
             let ticket = queue.next().unwrap();
             assert_eq!(feeder.join().unwrap(), Demand::More);
             assert!(!queue.wait_until_over(Duration::ZERO));
+            let feeder = scope.spawn(|| queue.wait_until_empty_or_over(DEADLINE));
+            while queue.state().awaited != Some(Demand::All) {
+                std::thread::yield_now();
+            }
+            queue.complete(ticket);
+            assert!(!feeder.join().unwrap());
+            assert_eq!(queue.wait_for_demand(DEADLINE), Demand::All);
+            add(&queue, &[2], &[], &[]);
+            let ticket = queue.next().unwrap();
             queue.set_supply(Supply::Ended);
             let feeder = scope.spawn(|| queue.wait_until_over(DEADLINE));
             queue.complete(ticket);
@@ -799,7 +822,7 @@ mod tests {
     /// Adds pieces of one to six tasks wherever there is demand, and drops a block now and then.
     fn feed(queue: &TaskQueue, random: &mut fastrand::Rng) {
         for share in 1..40 {
-            assert_eq!(queue.wait_for_demand(DEADLINE), Demand::More);
+            assert!(queue.wait_for_demand(DEADLINE) >= Demand::More);
             let block = BlockId { round: 0, share };
             let mut tasks = TasksByStage::default();
             for position in 0..random.u32(1..=6) {

@@ -121,11 +121,11 @@ impl Feed for Balancer<'_> {
             match demand {
                 Demand::Over => return,
                 Demand::Enough => feeder.is_filled = true,
-                Demand::More => match feeder.supply() {
+                Demand::More | Demand::All => match feeder.supply() {
                     Ok(Step::Fed) => {}
                     Ok(Step::Wait(time)) => {
                         let time = time.min(next_look.saturating_duration_since(Instant::now()));
-                        if feeder.queue.wait_until_over(time) {
+                        if feeder.queue.wait_until_empty_or_over(time) {
                             return;
                         }
                     }

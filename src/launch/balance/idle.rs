@@ -16,8 +16,9 @@ use crate::sharing::peers::{PeerLook, PeerState};
 /// So many journals are looked at side by side.
 const PEERS_AT_A_TIME: usize = 8;
 
-/// A launch leaves when it has seen so many others at work.
-const ENOUGH_AT_WORK: usize = 2;
+/// A launch leaves when it has seen so many others at work, or so many that stay: those of lower ids, which have nothing to
+/// do either, leave only when others are at work, or last.
+const ENOUGH: usize = 2;
 
 /// A launch waits for others at least so long, and as long as it worked.
 const LEAST_WAIT: Duration = Duration::from_mins(10);
@@ -112,7 +113,11 @@ impl Feeder<'_> {
             if idle.has_looked_at_all() && idle.pool_filled.elapsed() >= self.longest_pause() {
                 self.fill_pool(idle);
             }
-            return Ok(idle.pause(self.longest_pause()));
+            // Where enough are at work, no more has to be known until this launch is through with its own.
+            let is_urgent = idle.at_work.len() < ENOUGH;
+            let pause =
+                if is_urgent { idle.pause(self.longest_pause()) } else { Step::Wait(self.longest_pause()) };
+            return Ok(pause);
         }
         if self.see_to_quarantined()? {
             return Ok(Step::Fed);
@@ -125,29 +130,51 @@ impl Feeder<'_> {
         if !sees_to_others {
             return Ok(Step::Leave(Leaving::OutOfReach));
         }
-        if self.enough_are_at_work(idle) {
-            return Ok(Step::Leave(Leaving::OthersWork(std::mem::take(&mut idle.at_work))));
+        if let Some(others) = self.enough_of(&mut idle.at_work, &mut idle.group, |held| held > 0) {
+            return Ok(Step::Leave(Leaving::OthersWork(others)));
         }
-        if idle.pool.is_empty() && idle.group.len() < PEERS_AT_A_TIME {
-            return self.account_for_all(idle);
+        let (me, mut lower) = (self.me, std::mem::take(&mut idle.at_rest));
+        lower.retain(|peer| *peer < me);
+        if let Some(others) = self.enough_of(&mut lower, &mut idle.group, |held| held == 0) {
+            return Ok(Step::Leave(Leaving::OthersStay(others)));
+        }
+        idle.at_rest = lower;
+        if idle.group.len() < PEERS_AT_A_TIME {
+            if idle.pool.is_empty() {
+                return self.account_for_all(idle);
+            }
+            // Nothing is waited for as long as there are others to look at for the first time.
+            return Ok(Step::Wait(Duration::ZERO));
         }
         Ok(idle.pause(self.longest_pause()))
     }
 
-    /// Whether enough others have unfinished blocks, by a look that is not old: who left by an old one might leave the rest
-    /// to somebody who leaves it to this launch.
-    fn enough_are_at_work(&mut self, idle: &mut IdleTime) -> bool {
+    /// So many others as are enough, of those that were seen to live with so many blocks that they have not ended, by a look
+    /// that is not old: who left by an old one might leave the rest to somebody who leaves it to this launch. `None` where
+    /// there are not enough; those of which that is not so any more may have died, and join the `group`.
+    fn enough_of(
+        &mut self,
+        seen: &mut BTreeSet<LaunchId>,
+        group: &mut Vec<LaunchId>,
+        has_so_many: impl Fn(usize) -> bool,
+    ) -> Option<BTreeSet<LaunchId>> {
         let peers = self.ledger.peers();
-        idle.at_work.retain(|peer| {
-            let look = peers.look(*peer);
-            let is_at_work = look.state == PeerState::Alive && look.held().next().is_some();
-            // It may have died.
-            if !is_at_work {
-                idle.group.push(*peer);
+        let mut still = BTreeSet::new();
+        while still.len() < ENOUGH
+            && let Some(peer) = seen.pop_first()
+        {
+            let look = peers.look(peer);
+            if look.state == PeerState::Alive && has_so_many(look.held().count()) {
+                still.insert(peer);
+            } else {
+                group.push(peer);
             }
-            is_at_work
-        });
-        idle.at_work.len() >= ENOUGH_AT_WORK
+        }
+        if still.len() == ENOUGH {
+            return Some(still);
+        }
+        seen.append(&mut still);
+        None
     }
 
     /// Looks at the launches at hand, and at others in place of those that are settled. Gives whether something was taken

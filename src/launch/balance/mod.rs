@@ -55,10 +55,17 @@ pub(super) enum Leaving {
     AllRecorded,
     /// These have unfinished blocks, and live.
     OthersWork(BTreeSet<LaunchId>),
+    /// These have nothing to do either, live, and stay until all is recorded.
+    OthersStay(BTreeSet<LaunchId>),
     /// Others hold the rest; it has been waiting for them for long.
     WaitedLong,
     /// The rest is out of its reach.
     OutOfReach,
+}
+
+fn replicas(launches: &BTreeSet<LaunchId>) -> String {
+    let replicas: Vec<String> = launches.iter().map(|launch| launch.replica.to_string()).collect();
+    format!("replicas {}", replicas.join(" and "))
 }
 
 impl Leaving {
@@ -66,8 +73,10 @@ impl Leaving {
     fn in_words(&self) -> Option<String> {
         match self {
             Self::OthersWork(others) => {
-                let others: Vec<String> = others.iter().map(|launch| launch.replica.to_string()).collect();
-                Some(format!("nothing is left to take: replicas {} work on the rest", others.join(" and ")))
+                Some(format!("nothing is left to take: {} work on the rest", replicas(others)))
+            }
+            Self::OthersStay(others) => {
+                Some(format!("nothing is left to take: {} stay until all is done", replicas(others)))
             }
             Self::WaitedLong => Some("nothing was left to take for long: others work on the rest".to_owned()),
             Self::AllRecorded | Self::OutOfReach => None,
