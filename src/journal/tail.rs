@@ -307,6 +307,8 @@ fn give(
 /// Reads what there is from `begin` to `end`.
 fn read_at(file: &File, begin: u64, end: u64, into: &mut Vec<u8>) -> io::Result<()> {
     into.clear();
+    // Else it would begin with reads of a few bytes.
+    into.reserve(usize::try_from(end.saturating_sub(begin).min(FIRST)).unwrap_or_default());
     Placed { file, at: begin }.take(end.saturating_sub(begin)).read_to_end(into)?;
     Ok(())
 }
