@@ -88,6 +88,12 @@ impl PeerWatch {
         self.watched.get(&peer).map(WatchedJournal::known)
     }
 
+    /// Whether the last look showed that a launch has stopped in order, or that its lock on this host is free: it does not
+    /// wake up.
+    pub fn is_certainly_over(&self, peer: LaunchId) -> bool {
+        self.watched.get(&peer).is_some_and(WatchedJournal::is_certainly_over)
+    }
+
     /// Whether a launch certainly gave a sign of life after a moment: its journal grew between two looks after it, or a look
     /// after it found its process and lock on this host.
     pub fn grew_since(&self, peer: LaunchId, since: Instant) -> bool {

@@ -15,6 +15,7 @@ use crate::launch::balance::block_feed::BlockFeed;
 use crate::launch::balance::block_history::QuarantinedTasks;
 use crate::launch::balance::idle::IdleTime;
 use crate::launch::balance::missing_results::Aftermath;
+use crate::launch::balance::neighbour::Neighbour;
 use crate::launch::balance::ownership::Ownership;
 use crate::launch::balance::{Leaving, Reach};
 use crate::liveness::answered_time::AnsweredTime;
@@ -81,6 +82,7 @@ impl<'a> Balancer<'a> {
             is_sickness_told: false,
             goes_on: false,
             idle: None,
+            neighbour: Neighbour::default(),
             settled: BTreeSet::new(),
             abandoned: BTreeSet::new(),
             broken_since: BTreeMap::new(),
@@ -117,6 +119,7 @@ impl Feed for Balancer<'_> {
                 next_look = Instant::now() + pause;
                 // Where the storage does not tell, the next look may; nothing begins meanwhile if that takes long.
                 let _ = self.ownership.look();
+                feeder.look_at_neighbour();
             }
             match demand {
                 Demand::Over => return,
@@ -174,6 +177,7 @@ pub(super) struct Feeder<'a> {
     /// Whether it was said that this goes on with other shares.
     goes_on: bool,
     pub(super) idle: Option<IdleTime>,
+    pub(super) neighbour: Neighbour,
     /// Claims of dead launches with nothing left to run.
     pub(super) settled: BTreeSet<ClaimName>,
     /// Blocks that five launches died with.
@@ -210,7 +214,7 @@ impl Feeder<'_> {
         if self.reach == Reach::Results || self.launcher.stop.drain_signal().is_some() {
             return Ok(Step::Leave(Leaving::OutOfReach));
         }
-        if self.settle_doubts()? || self.take()? {
+        if self.settle_doubts()? || self.take_from_neighbour()? || self.take()? {
             self.idle = None;
             return Ok(Step::Fed);
         }
@@ -261,7 +265,7 @@ impl Feeder<'_> {
     }
 
     /// Whether other shares are looked at now: not before its own share has filled its slots.
-    fn may_take_of_others(&mut self, has_no_own: bool) -> bool {
+    pub(super) fn may_take_of_others(&mut self, has_no_own: bool) -> bool {
         let is_sick = self.is_sick();
         if is_sick && !std::mem::replace(&mut self.is_sickness_told, true) {
             self.say(Tone::Warning, &format!("the last {SICK_AFTER} tasks all failed: this replica takes nothing more of other shares, in case something is wrong with this node"));

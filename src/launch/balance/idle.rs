@@ -388,6 +388,6 @@ fn pause_after(since: Instant, pauses: std::ops::RangeInclusive<Duration>) -> St
     Step::Wait(pause.mul_f64(1.0 - 0.25 * fastrand::f64()))
 }
 
-fn claims_of(look: &PeerLook) -> Vec<ClaimName> {
+pub(super) fn claims_of(look: &PeerLook) -> Vec<ClaimName> {
     look.blocks.iter().map(|progress| progress.claim).collect()
 }

@@ -7,6 +7,7 @@ mod block_history;
 mod feeder;
 mod idle;
 mod missing_results;
+mod neighbour;
 mod ownership;
 mod standing;
 mod takeover;

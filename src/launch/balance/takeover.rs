@@ -30,6 +30,9 @@ use crate::units;
 /// Observers of one death are not to claim in the same moment.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// The same for a launch that has certainly ended.
+const SHORT_PAUSE: Duration = Duration::from_millis(100);
+
 impl Feeder<'_> {
     /// Takes over one block with tasks left of those whose claims `by`, which is dead, is said to have: the others are for
     /// whoever is idle, too. Gives whether there was any.
@@ -83,7 +86,10 @@ impl Feeder<'_> {
 
     /// One more look at a launch that seems dead, after a pause at random.
     fn is_still_dead(&mut self, by: LaunchId) -> bool {
-        let longest = (self.launcher.config.takeover_after / 60).min(LONGEST_PAUSE);
+        // What has stopped in order, or died on this host, does not wake up: there is nothing to wait for.
+        let is_certain = self.ledger.peers().is_certainly_over(by);
+        let longest = if is_certain { SHORT_PAUSE } else { self.launcher.config.takeover_after / 60 };
+        let longest = longest.min(LONGEST_PAUSE);
         let is_over = self.queue.wait_until_over(longest.mul_f64(fastrand::f64()));
         !is_over && self.has_ended(by)
     }

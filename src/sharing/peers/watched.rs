@@ -195,6 +195,10 @@ impl WatchedJournal {
         }
     }
 
+    pub(super) fn is_certainly_over(&self) -> bool {
+        self.launch.stop.is_some() || self.lock == Liveness::Dead
+    }
+
     pub(super) fn has_lived_since(&self, since: Instant) -> bool {
         self.lived_after.is_some_and(|moment| moment >= since)
     }

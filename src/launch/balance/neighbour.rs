@@ -1,0 +1,56 @@
+//! One other replica that a launch looks at while it still has enough to do: what that one leaves when it dies is not to
+//! wait until all else is done, for a block of it may be a large part of a share.
+
+use crate::journal::launches::last_launches;
+use crate::launch::balance::feeder::Feeder;
+use crate::launch::balance::idle::claims_of;
+use crate::model::launch_id::LaunchId;
+use crate::sharing::peers::PeerState;
+
+/// The replicas as a ring: each has the next one as its neighbour, so that all are looked at, and few by two.
+#[derive(Debug, Default)]
+pub(super) struct Neighbour {
+    /// The launch that is looked at.
+    peer: Option<LaunchId>,
+    /// The last replica that was looked at and has nothing left.
+    done: Option<u32>,
+}
+
+impl Feeder<'_> {
+    /// Takes over a block of the neighbour if that has ended. Gives whether it did.
+    pub(super) fn take_from_neighbour(&mut self) -> anyhow::Result<bool> {
+        if self.waits_for_storage() || !self.may_take_of_others(false) {
+            return Ok(false);
+        }
+        let Some(peer) = self.find_neighbour() else { return Ok(false) };
+        let look = self.ledger.peers().look(peer);
+        match look.state {
+            PeerState::Alive | PeerState::Unknown => return Ok(false),
+            PeerState::Stopped | PeerState::Dead if self.take_over(peer, &claims_of(&look))? => {
+                return Ok(true);
+            }
+            PeerState::Stopped | PeerState::Dead | PeerState::Missing => {}
+        }
+        self.neighbour = Neighbour { peer: None, done: Some(peer.replica) };
+        Ok(false)
+    }
+
+    /// Looks at the neighbour, so that the time is known for which it gave no sign of life.
+    pub(super) fn look_at_neighbour(&mut self) {
+        if let Some(peer) = self.neighbour.peer {
+            self.ledger.peers().look(peer);
+        }
+    }
+
+    fn find_neighbour(&mut self) -> Option<LaunchId> {
+        if self.neighbour.peer.is_none() {
+            let after = self.neighbour.done.unwrap_or(self.me.replica);
+            let mut newest = last_launches(self.launcher.layout).ok()?;
+            newest.remove(&self.me.replica);
+            let next = newest.range(after + 1..).next().or_else(|| newest.iter().next());
+            self.neighbour.peer =
+                next.map(|(replica, launch)| LaunchId { replica: *replica, launch: *launch });
+        }
+        self.neighbour.peer
+    }
+}
