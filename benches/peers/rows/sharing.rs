@@ -219,7 +219,7 @@ pub(crate) fn slow(bench: &Bench) -> Result<Race<'_>> {
 
 /// Where nothing is to gain: all tasks are equal, and all start at once.
 pub(crate) fn equal(bench: &Bench) -> Result<Race<'_>> {
-    const MILLISECONDS: u64 = 1000;
+    const MILLISECONDS: u64 = 2000;
     let replicas = usize::try_from(bench.size(100))?;
     let files = 10 * replicas as u64;
     let folder = data::equal_naps(bench, files, MILLISECONDS)?;

@@ -16,9 +16,9 @@ use crate::sharing::peers::{PeerLook, PeerState};
 /// So many journals are looked at side by side.
 const PEERS_AT_A_TIME: usize = 8;
 
-/// A launch leaves when it has seen so many others at work, or so many that stay: those of lower ids, which have nothing to
-/// do either, leave only when others are at work, or last.
-const ENOUGH: usize = 2;
+/// A launch leaves when it has seen so many others at work. Those that have nothing to do either do not count: they may be
+/// about to leave because this one was at work.
+const ENOUGH_AT_WORK: usize = 2;
 
 /// A launch waits for others at least so long, and as long as it worked.
 const LEAST_WAIT: Duration = Duration::from_mins(10);
@@ -44,8 +44,6 @@ pub(super) struct IdleTime {
     group: Vec<LaunchId>,
     /// Those seen to live since, with unfinished blocks.
     at_work: BTreeSet<LaunchId>,
-    /// Those seen to live since, with none.
-    at_rest: BTreeSet<LaunchId>,
     /// Since when the launch that stays to the last is the only other one.
     alone_with_first: Option<Instant>,
 }
@@ -88,7 +86,6 @@ impl Feeder<'_> {
             group: Vec::new(),
             alone_with_first: None,
             at_work: BTreeSet::new(),
-            at_rest: BTreeSet::new(),
         };
         self.fill_pool(&mut idle);
         idle
@@ -114,7 +111,7 @@ impl Feeder<'_> {
                 self.fill_pool(idle);
             }
             // Where enough are at work, no more has to be known until this launch is through with its own.
-            let is_urgent = idle.at_work.len() < ENOUGH;
+            let is_urgent = idle.at_work.len() < ENOUGH_AT_WORK;
             let pause =
                 if is_urgent { idle.pause(self.longest_pause()) } else { Step::Wait(self.longest_pause()) };
             return Ok(pause);
@@ -130,15 +127,9 @@ impl Feeder<'_> {
         if !sees_to_others {
             return Ok(Step::Leave(Leaving::OutOfReach));
         }
-        if let Some(others) = self.enough_of(&mut idle.at_work, &mut idle.group, |held| held > 0) {
+        if let Some(others) = self.enough_at_work(idle) {
             return Ok(Step::Leave(Leaving::OthersWork(others)));
         }
-        let (me, mut lower) = (self.me, std::mem::take(&mut idle.at_rest));
-        lower.retain(|peer| *peer < me);
-        if let Some(others) = self.enough_of(&mut lower, &mut idle.group, |held| held == 0) {
-            return Ok(Step::Leave(Leaving::OthersStay(others)));
-        }
-        idle.at_rest = lower;
         if idle.group.len() < PEERS_AT_A_TIME {
             if idle.pool.is_empty() {
                 return self.account_for_all(idle);
@@ -149,31 +140,26 @@ impl Feeder<'_> {
         Ok(idle.pause(self.longest_pause()))
     }
 
-    /// So many others as are enough, of those that were seen to live with so many blocks that they have not ended, by a look
-    /// that is not old: who left by an old one might leave the rest to somebody who leaves it to this launch. `None` where
-    /// there are not enough; those of which that is not so any more may have died, and join the `group`.
-    fn enough_of(
-        &mut self,
-        seen: &mut BTreeSet<LaunchId>,
-        group: &mut Vec<LaunchId>,
-        has_so_many: impl Fn(usize) -> bool,
-    ) -> Option<BTreeSet<LaunchId>> {
+    /// As many others as are enough of those that have unfinished blocks, by a look that is not old: who left by an old one
+    /// might leave the rest to somebody who leaves it to this launch.
+    fn enough_at_work(&mut self, idle: &mut IdleTime) -> Option<BTreeSet<LaunchId>> {
         let peers = self.ledger.peers();
         let mut still = BTreeSet::new();
-        while still.len() < ENOUGH
-            && let Some(peer) = seen.pop_first()
+        while still.len() < ENOUGH_AT_WORK
+            && let Some(peer) = idle.at_work.pop_first()
         {
             let look = peers.look(peer);
-            if look.state == PeerState::Alive && has_so_many(look.held().count()) {
+            if look.state == PeerState::Alive && look.held().next().is_some() {
                 still.insert(peer);
             } else {
-                group.push(peer);
+                // It may have died.
+                idle.group.push(peer);
             }
         }
-        if still.len() == ENOUGH {
+        if still.len() == ENOUGH_AT_WORK {
             return Some(still);
         }
-        seen.append(&mut still);
+        idle.at_work.append(&mut still);
         None
     }
 
@@ -201,7 +187,7 @@ impl Feeder<'_> {
                 PeerState::Alive if !self.ledger.peers().grew_since(peer, idle.since) => {
                     idle.group.push(peer);
                 }
-                PeerState::Alive if look.held().next().is_none() => _ = idle.at_rest.insert(peer),
+                PeerState::Alive if look.held().next().is_none() => {}
                 PeerState::Alive => _ = idle.at_work.insert(peer),
             }
         }

@@ -112,10 +112,7 @@ fn has_right_results(
 impl Feeder<'_> {
     /// Tasks without a record that no living launch has, or will take.
     pub(super) fn left_behind(&mut self) -> u64 {
-        let is_left_to_others = matches!(
-            self.leaving,
-            Some(Leaving::AllRecorded | Leaving::OthersWork(_) | Leaving::OthersStay(_))
-        );
+        let is_left_to_others = matches!(self.leaving, Some(Leaving::AllRecorded | Leaving::OthersWork(_)));
         let is_stopped = self.launcher.stop.signal().is_some();
         if is_stopped || (is_left_to_others && self.abandoned.is_empty()) {
             return 0;

@@ -56,8 +56,6 @@ pub(super) enum Leaving {
     AllRecorded,
     /// These have unfinished blocks, and live.
     OthersWork(BTreeSet<LaunchId>),
-    /// These have nothing to do either, live, and stay until all is recorded.
-    OthersStay(BTreeSet<LaunchId>),
     /// Others hold the rest; it has been waiting for them for long.
     WaitedLong,
     /// The rest is out of its reach.
@@ -75,9 +73,6 @@ impl Leaving {
         match self {
             Self::OthersWork(others) => {
                 Some(format!("nothing is left to take: {} work on the rest", replicas(others)))
-            }
-            Self::OthersStay(others) => {
-                Some(format!("nothing is left to take: {} stay until all is done", replicas(others)))
             }
             Self::WaitedLong => Some("nothing was left to take for long: others work on the rest".to_owned()),
             Self::AllRecorded | Self::OutOfReach => None,
