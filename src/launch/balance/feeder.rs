@@ -13,7 +13,7 @@ use crate::launch::Launcher;
 use crate::launch::balance::begin::ResumedBlocks;
 use crate::launch::balance::block_feed::BlockFeed;
 use crate::launch::balance::block_history::QuarantinedTasks;
-use crate::launch::balance::idle::IdleTime;
+use crate::launch::balance::idle::{IdleTime, LEAST_WAIT};
 use crate::launch::balance::missing_results::Aftermath;
 use crate::launch::balance::neighbour::Neighbour;
 use crate::launch::balance::ownership::Ownership;
@@ -102,8 +102,16 @@ impl<'a> Balancer<'a> {
         let mut feeder = self.feeder.into_inner().unwrap_or_else(PoisonError::into_inner);
         let left_behind = feeder.left_behind();
         let Feeder { me, process, ledger, taken_over_from, leaving, .. } = feeder;
-        let is_complete = leaving == Some(Leaving::AllRecorded);
-        Aftermath { me, process, peers: ledger.into_peers(), taken_over_from, is_complete, left_behind }
+        Aftermath {
+            me,
+            process,
+            peers: ledger.into_peers(),
+            taken_over_from,
+            is_complete: leaving == Some(Leaving::AllRecorded),
+            left_behind,
+            since: Instant::now(),
+            patience: feeder.begun.elapsed().max(LEAST_WAIT),
+        }
     }
 }
 

@@ -21,21 +21,15 @@ const PEERS_AT_A_TIME: usize = 8;
 const ENOUGH_AT_WORK: usize = 2;
 
 /// A launch waits for others at least so long, and as long as it worked.
-const LEAST_WAIT: Duration = Duration::from_mins(10);
+pub(super) const LEAST_WAIT: Duration = Duration::from_mins(10);
 
 /// Pauses between looks.
 const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(5);
-
-/// Pauses between looks for the ends of others, once every task has a record.
-const PAUSES_FOR_ENDS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(20)..=Duration::from_millis(500);
 
 /// A time without anything to take.
 #[derive(Debug)]
 pub(super) struct IdleTime {
     since: Instant,
-    /// Since when every task is known to have a record.
-    complete_since: Option<Instant>,
     /// Launches that are still to be looked at.
     pool: Vec<LaunchId>,
     /// When they were looked for.
@@ -44,8 +38,6 @@ pub(super) struct IdleTime {
     group: Vec<LaunchId>,
     /// Those seen to live since, with unfinished blocks.
     at_work: BTreeSet<LaunchId>,
-    /// Since when the launch that stays to the last is the only other one.
-    alone_with_first: Option<Instant>,
 }
 
 /// What a look at the whole run showed.
@@ -80,11 +72,9 @@ impl Feeder<'_> {
     fn begin_idle_time(&mut self) -> IdleTime {
         let mut idle = IdleTime {
             since: Instant::now(),
-            complete_since: None,
             pool: Vec::new(),
             pool_filled: Instant::now(),
             group: Vec::new(),
-            alone_with_first: None,
             at_work: BTreeSet::new(),
         };
         self.fill_pool(&mut idle);
@@ -197,9 +187,6 @@ impl Feeder<'_> {
 
     /// Accounts for every block by its name.
     fn account_for_all(&mut self, idle: &mut IdleTime) -> anyhow::Result<Step> {
-        if idle.complete_since.is_some() {
-            return Ok(self.wait_for_ends(idle));
-        }
         let account = match self.account() {
             Ok(account) => account,
             Err(error) => {
@@ -210,8 +197,7 @@ impl Feeder<'_> {
             }
         };
         if account.is_complete {
-            idle.complete_since = Some(Instant::now());
-            return Ok(self.wait_for_ends(idle));
+            return Ok(Step::Leave(Leaving::AllRecorded));
         }
         for claim in account.unknown {
             if self.adopt(claim)? {
@@ -303,43 +289,6 @@ impl Feeder<'_> {
         known.passed() >= patience
     }
 
-    /// Stays until others have written their results, if that is for this launch to do.
-    fn wait_for_ends(&mut self, idle: &mut IdleTime) -> Step {
-        match self.must_wait_for_others(idle) {
-            Ok(true) if !self.has_waited_long(idle) => idle.pause_for_ends(),
-            Err(error) if !self.has_waited_long(idle) => {
-                self.note_trouble(&error);
-                idle.pause_for_ends()
-            }
-            Ok(_) | Err(_) => Step::Leave(Leaving::AllRecorded),
-        }
-    }
-
-    /// Whether this launch has to stay until others have written their results: the two of the lowest ids do, of those that
-    /// have given a sign of life since. One that has not may be dead, and then nobody would stay for what it leaves. Of the
-    /// two, the first one stays for the second, too, which leaves when it knows that the first one is still there.
-    fn must_wait_for_others(&mut self, idle: &mut IdleTime) -> anyhow::Result<bool> {
-        let (mut unended, mut lower) = (0, Vec::new());
-        for (replica, launch) in last_launches(self.launcher.layout)? {
-            let peer = LaunchId { replica, launch };
-            if replica != self.me.replica && !self.has_ended(peer) {
-                unended += 1;
-                if replica < self.me.replica && self.ledger.peers().grew_since(peer, idle.since) {
-                    lower.push(peer);
-                }
-            }
-        }
-        Ok(match lower[..] {
-            [] => unended > 0,
-            [first] if unended == 1 => {
-                let since = *idle.alone_with_first.get_or_insert_with(Instant::now);
-                !self.ledger.peers().grew_since(first, since)
-            }
-            [_] => true,
-            _ => false,
-        })
-    }
-
     fn has_waited_long(&self, idle: &IdleTime) -> bool {
         let worked = idle.since.duration_since(self.begun);
         idle.since.elapsed() >= worked.max(LEAST_WAIT)
@@ -359,19 +308,14 @@ impl IdleTime {
 
     /// Looks less often the longer nothing is to be had, so that many who wait cost the storage little.
     fn pause(&self, longest: Duration) -> Step {
-        pause_after(self.since, *PAUSES.start()..=longest)
-    }
-
-    /// The same for others to write their results, which most do in no time.
-    fn pause_for_ends(&self) -> Step {
-        pause_after(self.complete_since.unwrap_or(self.since), PAUSES_FOR_ENDS)
+        Step::Wait(pause_after(self.since, *PAUSES.start()..=longest))
     }
 }
 
 /// A tenth of the time so far, with jitter.
-fn pause_after(since: Instant, pauses: std::ops::RangeInclusive<Duration>) -> Step {
+pub(super) fn pause_after(since: Instant, pauses: std::ops::RangeInclusive<Duration>) -> Duration {
     let pause = (since.elapsed() / 10).clamp(*pauses.start(), *pauses.end());
-    Step::Wait(pause.mul_f64(1.0 - 0.25 * fastrand::f64()))
+    pause.mul_f64(1.0 - 0.25 * fastrand::f64())
 }
 
 pub(super) fn claims_of(look: &PeerLook) -> Vec<ClaimName> {

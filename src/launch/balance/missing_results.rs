@@ -1,8 +1,10 @@
 //! Results files of replicas that can't write them any more, and what nobody living has.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::journal::event::ResultsWritten;
 use crate::journal::launches::last_launches;
@@ -11,6 +13,7 @@ use crate::journal::tail;
 use crate::journal::writer::SharedJournalWriter;
 use crate::launch::Launcher;
 use crate::launch::balance::feeder::Feeder;
+use crate::launch::balance::idle::pause_after;
 use crate::launch::balance::{Leaving, Reach};
 use crate::launch::begin::cannot_start;
 use crate::launch::end::end_journal;
@@ -28,6 +31,12 @@ use crate::sharing::ledger::{BlockLedger, BlockStanding};
 use crate::sharing::peers::{PeerState, PeerWatch};
 use crate::terminal::console::{Tone, Verbosity};
 
+/// So many stay until all others have ended.
+const ENOUGH_THAT_STAY: u32 = 2;
+
+/// Pauses between looks for the ends of others, which have only their results to write.
+const PAUSES: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(500);
+
 /// What is left to do for a run when a launch has ended.
 pub(in crate::launch) struct Aftermath {
     pub(super) me: LaunchId,
@@ -39,12 +48,19 @@ pub(in crate::launch) struct Aftermath {
     pub(super) is_complete: bool,
     /// Tasks without a record that no living launch has, or will take.
     pub(in crate::launch) left_behind: u64,
+    /// When the launch had nothing more to take.
+    pub(super) since: Instant,
+    /// Others are waited for so long at most.
+    pub(super) patience: Duration,
 }
 
 impl Aftermath {
     /// Writes the results files of replicas that can't any more and whose files are not as they should be: of all of them
     /// where the run is complete, else of those that this launch took over from.
     pub(in crate::launch) fn write_missing_results(mut self, launcher: &Launcher<'_>, blocks: &Blocks) {
+        if self.is_complete {
+            self.wait_for_others(launcher);
+        }
         let Ok(newest) = last_launches(launcher.layout) else { return };
         let is_concerned = |replica: &u32| self.is_complete || self.taken_over_from.contains(replica);
         let concerned = newest.into_iter().filter(|(replica, _)| *replica != self.me.replica);
@@ -67,6 +83,34 @@ impl Aftermath {
         }
     }
 
+    /// Stays until others have ended, if that is for this launch to do, which has written its own results by now: so whoever
+    /// dies while it writes its own leaves somebody who writes them for it.
+    fn wait_for_others(&mut self, launcher: &Launcher<'_>) {
+        let begun = Instant::now();
+        // Storage that gives an error may tell in a moment.
+        while begun.elapsed() < self.patience && self.must_wait_for_others(launcher).unwrap_or(true) {
+            if launcher.stop.begins_within(pause_after(begun, PAUSES)) {
+                return;
+            }
+        }
+    }
+
+    /// The two of the lowest ids stay, of those that have not ended and have given a sign of life since: one that has not may
+    /// be dead.
+    fn must_wait_for_others(&mut self, launcher: &Launcher<'_>) -> anyhow::Result<bool> {
+        let (mut unended, mut lower) = (0, 0);
+        for (replica, launch) in last_launches(launcher.layout)? {
+            let peer = LaunchId { replica, launch };
+            let is_me = replica == self.me.replica;
+            if is_me || matches!(self.peers.look(peer).state, PeerState::Stopped | PeerState::Dead) {
+                continue;
+            }
+            unended += 1;
+            lower += u32::from(replica < self.me.replica && self.peers.grew_since(peer, self.since));
+        }
+        Ok(unended > 0 && lower < ENOUGH_THAT_STAY)
+    }
+
     fn write_if_missing(
         &mut self,
         launcher: &Launcher<'_>,
@@ -80,7 +124,7 @@ impl Aftermath {
         }
         let config = launcher.config;
         let replica = Replica::of_run(last.replica, config.identity.replica.count());
-        let config = config.on_behalf_of(replica, std::time::Duration::ZERO);
+        let config = config.on_behalf_of(replica, Duration::ZERO);
         let launcher = Launcher { config: &config, ..*launcher };
         match launcher.write_results_only(blocks, &self.process, last) {
             // Another launch sees to it, or the replica has begun anew.
