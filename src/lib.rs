@@ -21,6 +21,7 @@ mod merge;
 mod model;
 mod output;
 mod process;
+mod products;
 mod record;
 mod report;
 mod run;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::values::{
+    CHECKSUMS, parse_ok_codes,
     Auto, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES, Shares,
     Threads, call_target, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result,
     parse_max_timeout, parse_memory, parse_shares, parse_switch, parse_takeover_after, parse_threads,
@@ -15,7 +16,8 @@ use crate::cli::values::{
 };
 use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;
-use crate::model::outcome::Rerun;
+use crate::model::outcome::{OkCodes, Rerun};
+use crate::model::product::Checksum;
 use crate::model::shares::Strategy;
 use crate::run::recorder::KeepLogs;
 use crate::run::result::ResultKind;
@@ -24,7 +26,7 @@ use crate::terminal::screen::Color;
 use crate::units::parse_duration;
 
 /// Options that say what a run is, so that `resume` has none of them.
-pub const DEFINES_RUN: [&str; 13] = [
+pub const DEFINES_RUN: [&str; 14] = [
     "input",
     "files-from",
     "null",
@@ -33,6 +35,7 @@ pub const DEFINES_RUN: [&str; 13] = [
     "allow-empty",
     "strategy",
     "balance",
+    "product",
     "shell",
     "call",
     "python",
@@ -182,6 +185,19 @@ pub struct ResultArgs {
     /// The run's directory, created if need be
     #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub results_dir: PathBuf,
+    /// What each task makes; {out} in COMMAND is where to write it
+    ///
+    /// A path with placeholders, a file or a directory. {out} is a temporary name beside it; when the task is ok, what is there
+    /// is renamed into place whole. Several are told apart by names: --product cat={/:}.cat img={/:}.fits, which are {out:cat}
+    /// and {out:img} in COMMAND. [default: none]
+    #[arg(long, value_name = "[NAME=]PATH", num_args = 1.., action = ArgAction::Append)]
+    pub product: Vec<OsString>,
+    /// Whether products are hashed
+    #[arg(long, value_name = "KIND", default_value = "none", value_parser = one_of(CHECKSUMS), hide_short_help = true)]
+    pub checksum: Checksum,
+    /// Further exit codes that are no failure, such as 1,3 [default: none]
+    #[arg(long, value_name = "CODES", value_parser = parse_ok_codes, allow_negative_numbers = true, hide_short_help = true)]
+    pub ok_codes: Option<OkCodes>,
     /// What of a command's output is its result [auto: `$CANFAR_TASK_RESULT`, else stdout or its last line if JSON]
     #[arg(long, value_name = "KIND", default_value = "auto", value_parser = one_of(RESULT_KINDS), hide_short_help = true)]
     pub result: ResultKind,

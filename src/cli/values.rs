@@ -8,7 +8,8 @@ use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, Ty
 
 use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;
-use crate::model::outcome::Rerun;
+use crate::model::outcome::{OkCodes, Rerun};
+use crate::model::product::Checksum;
 use crate::model::shares::Strategy;
 use crate::record::logs::OutputStream;
 use crate::run::recorder::KeepLogs;
@@ -60,6 +61,21 @@ pub(super) const RERUNS: Choices<Rerun> = &[
     ("all", Rerun::All, "Failed and lost ones"),
     ("never", Rerun::Never, "None"),
 ];
+
+/// `--checksum`.
+pub(super) const CHECKSUMS: Choices<Checksum> = &[
+    ("none", Checksum::None, "They are not hashed"),
+    ("sha256", Checksum::Sha256, "Each has its SHA-256 in its record"),
+];
+
+/// `--ok-codes`.
+pub(super) fn parse_ok_codes(typed: &str) -> Result<OkCodes, String> {
+    let code = |word: &str| {
+        let word = word.trim();
+        word.parse::<u8>().map_err(|_| format!("{word:?} is no exit code: give numbers from 0 to 255, as in 1,3"))
+    };
+    typed.split(',').map(code).collect::<Result<_, _>>().map(OkCodes)
+}
 
 /// `--result`.
 pub(super) const RESULT_KINDS: Choices<ResultKind> = &[

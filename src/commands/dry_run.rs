@@ -224,6 +224,7 @@ impl<'a> CommandPrinter<'a> {
             index,
             slot: usize::try_from(self.printed % self.config.jobs as u64).unwrap_or(0) + 1,
             replica: self.config.identity.replica.id(),
+            outs: &[],
         };
         self.line = shell_quote(&self.config.template.render(&place));
         self.line.push(b'\n');

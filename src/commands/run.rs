@@ -110,6 +110,7 @@ fn origin(config: &RunConfig) -> Option<Origin> {
         balance: config.balance,
         command: config.command.clone(),
         command_files: config.command_files(),
+        products: config.products.clone(),
         settings: config.settings.clone(),
     })
 }

@@ -7,6 +7,7 @@ mod item;
 mod job_file;
 mod layers;
 mod mangled_argv;
+mod products;
 mod progress;
 mod resources;
 mod resumed;

@@ -12,7 +12,7 @@ use crate::text::OsText;
 
 /// Options about tasks and their results that stay as they were unless something else is said. What is about a container
 /// (how many tasks at a time, its disks, its time) is its own.
-pub(super) const LASTING: [&str; 13] = [
+pub(super) const LASTING: [&str; 15] = [
     "timeout",
     "grace",
     "retries",
@@ -22,6 +22,8 @@ pub(super) const LASTING: [&str; 13] = [
     "worker",
     "worker-tasks",
     "chdir",
+    "checksum",
+    "ok-codes",
     "result",
     "max-result",
     "logs",
@@ -89,6 +91,7 @@ impl Resumed<'_> {
                 command.extend(words.iter().map(|word| word.0.clone()));
             }
         }
+        options.extend(self.header.products.iter().map(|product| token("product", &product.as_text())));
         [options, command]
     }
 

@@ -23,14 +23,16 @@ use crate::host::limits::JobsRule;
 use crate::listing::{Rules, SizeLookup};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::call_target::CallTarget;
-use crate::model::outcome::Rerun;
+use crate::config::products::declared_products;
+use crate::model::outcome::{OkCodes, Rerun};
+use crate::model::product::Checksum;
 use crate::model::provenance::NamedFile;
 use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
 use crate::process::program::{self, ProgramError};
 use crate::process::supervisor::AttemptLimits;
 use crate::record::command_files;
-use crate::record::inputs::{CallCommand, InputSpec, Settings, TaskCommand};
+use crate::record::inputs::{CallCommand, DeclaredProduct, InputSpec, Settings, TaskCommand};
 use crate::run::call::PythonCall;
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
@@ -104,6 +106,12 @@ pub struct RunConfig {
     pub result: ResultRule,
     /// Whose output is kept.
     pub keep_logs: KeepLogs,
+    /// What each task makes.
+    pub products: Vec<DeclaredProduct>,
+    /// Whether products are hashed.
+    pub checksum: Checksum,
+    /// Exit codes that are no failure.
+    pub ok_codes: OkCodes,
     /// Whether another command than the run's is accepted.
     pub accept_changed_command: bool,
     /// Whether a run that is complete at the end is merged.
@@ -179,6 +187,9 @@ impl RunConfig {
             scratch,
             result: ResultRule { kind: args.results.result, max_bytes: args.results.max_result },
             keep_logs: args.results.logs,
+            products: declared_products(&args.results.product)?,
+            checksum: args.results.checksum,
+            ok_codes: args.results.ok_codes.clone().unwrap_or_default(),
             merge: args.results.merge.unwrap_or(false),
             accept_changed_command: args.results.accept_changed_command.unwrap_or(false),
             is_dry: args.dry_run.unwrap_or(false),

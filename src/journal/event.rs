@@ -13,6 +13,7 @@ use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::{Cause, LogSpan, Status};
+use crate::model::product::ProductStamp;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::model::usage::UsageFigures;
@@ -242,6 +243,9 @@ pub struct TaskEnded {
     /// Whether it is ok and has no result, although one was expected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_result: bool,
+    /// What looks at its products come to, if it has any and is ok.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub products: Option<ProductStamp>,
 }
 
 impl TaskEnded {

@@ -23,6 +23,7 @@ use crate::model::entries::Entries;
 use crate::model::outcome::Cause;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
+use crate::products::declared::DeclaredProducts;
 use crate::process::registry::ProcessRegistry;
 use crate::record::item;
 use crate::record::logs::PackedLog;
@@ -79,7 +80,7 @@ impl<'l> Launcher<'l> {
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
         self.say_start(launch, &share, &due, history.counts().ok, caution.as_ref());
         let losses = unwritten_losses(&history);
-        let settings = self.settings(launch);
+        let settings = self.settings(launch)?;
         let registry = ProcessRegistry::new(self.config.memory.clone(), history.seen);
         let died_before = died_before(&history, launch);
         let tasks = due.len();
@@ -144,7 +145,7 @@ impl<'l> Launcher<'l> {
             jobs,
             registry,
             died_before,
-            settings: self.settings(launch),
+            settings: self.settings(launch)?,
             scratch: Some(scratch),
         })
     }
@@ -325,14 +326,15 @@ impl<'l> Launcher<'l> {
         )
     }
 
-    fn settings(&self, launch: u32) -> ProcessSettings {
-        let config = self.config;
-        ProcessSettings {
+    fn settings(&self, launch: u32) -> anyhow::Result<ProcessSettings> {
+        let (config, header) = (self.config, self.list.header());
+        let folder = header.begun_in().unwrap_or(&config.cwd);
+        Ok(ProcessSettings {
+            products: DeclaredProducts::new(&header.products, &header.source, folder)?,
+            checksum: config.checksum,
+            ok_codes: config.ok_codes.clone(),
             template: config.template.clone(),
-            names: config.entry_names(
-                &self.list.header().source,
-                self.list.header().begun_in().unwrap_or(&config.cwd),
-            ),
+            names: config.entry_names(&header.source, folder),
             mode: config.manner.clone(),
             program: config.program.clone(),
             environment: config.environment.clone(),
@@ -342,7 +344,7 @@ impl<'l> Launcher<'l> {
             work_folder: config.work_folder.clone(),
             limits: config.limits,
             result: config.result,
-        }
+        })
     }
 
     /// Writes the record of a task that died alone with its container, of which so many were to be run.

@@ -9,6 +9,7 @@ pub mod histogram;
 pub mod index_ranges;
 pub mod launch_id;
 pub mod outcome;
+pub mod product;
 pub mod provenance;
 pub mod quarantine;
 pub mod rate;

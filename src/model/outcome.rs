@@ -1,5 +1,7 @@
 //! How an attempt ended and what it used: plain data, for records, journals and people.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// How a task ended.
@@ -23,6 +25,17 @@ pub enum Rerun {
     Never,
 }
 
+/// Exit codes that are no failure, beside 0 (`--ok-codes`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OkCodes(pub BTreeSet<u8>);
+
+impl OkCodes {
+    /// Whether a command that exits so has succeeded.
+    pub fn has(&self, code: i32) -> bool {
+        code == 0 || u8::try_from(code).is_ok_and(|code| self.0.contains(&code))
+    }
+}
+
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +52,8 @@ pub enum Cause {
     Spawn,
     /// It succeeded, but its result is invalid, too large or missing.
     Result,
+    /// It succeeded, but a product of it is missing, empty or of the wrong kind, or could not be published.
+    Product,
     /// The container died while it ran in it alone.
     Lost,
     /// One that a later version tells apart; never written.

@@ -45,7 +45,7 @@
 //! | `size` | bytes, where the header says so |
 //! | `row` | the row of a table, an object; its text is kept as it is written |
 //!
-//! What this version can't do yet is read and refused, with what it is: another kind of source, `products`, and a
+//! What this version can't do yet is read and refused, with what it is: another kind of source, and a
 //! `first_index` that is not 0.
 //!
 //! # Version 1
@@ -64,7 +64,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-pub use self::header::{CallCommand, Header, InputSpec, Origin, Settings, TaskCommand};
+pub use self::header::{CallCommand, DeclaredProduct, Header, InputSpec, Origin, Settings, TaskCommand};
 pub use self::publish::prepare;
 
 use self::header::{damaged, is_sealed};

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
+use crate::model::product::Product;
 use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
 use crate::text::{PathText, base_name};
 
@@ -55,6 +56,9 @@ pub struct RecordMeta {
     /// NaN and Infinity in the result that became null.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub non_finite: u64,
+    /// What it made, of the products that were declared; of a failure none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub products: Vec<Product>,
     /// Of a failure: one line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -122,6 +126,7 @@ pub fn lost(
         replica_count: replica.count(),
         launch,
         non_finite: 0,
+        products: Vec::new(),
         message: Some(
             "the container died while this task ran in it alone (killed for its memory, or with its node)"
                 .into(),

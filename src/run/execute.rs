@@ -6,7 +6,8 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use crate::exit_code::ExitCode;
-use crate::model::outcome::{Cause, Failure, ProcessEnd, Usage};
+use crate::model::outcome::{Cause, Failure, OkCodes, ProcessEnd, Usage};
+use crate::model::product::{Checksum, Product};
 use crate::model::replica::Replica;
 use crate::process::capture::Capture;
 use crate::process::child::{self, Finished, Spec};
@@ -15,6 +16,7 @@ use crate::process::registry::{ProcessRegistry, Registration};
 use crate::process::shutdown::Shutdown;
 use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
 use crate::process::supervisor::{AttemptLimits, EndedBy};
+use crate::products::declared::DeclaredProducts;
 use crate::record::item::TaskResult;
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
@@ -49,6 +51,8 @@ pub struct Attempt<'a> {
     pub number: u32,
     /// Whether nothing else runs meanwhile.
     pub alone: bool,
+    /// Where it is to write its products, in the order of their declaration: temporary names.
+    pub outs: &'a [PathBuf],
 }
 
 /// What an attempt came to.
@@ -64,6 +68,8 @@ pub struct Executed {
     pub tree_bytes: Option<u64>,
     /// Its result.
     pub result: Option<TaskResult>,
+    /// What it made, of the products that were declared; published. Of a failed one none.
+    pub products: Vec<Product>,
     /// What may be wrong although it is ok.
     pub doubt: Option<ResultDoubt>,
     /// What it printed.
@@ -166,6 +172,12 @@ pub struct ProcessSettings {
     pub limits: AttemptLimits,
     /// What of its output is the result.
     pub result: ResultRule,
+    /// What each task makes.
+    pub products: DeclaredProducts,
+    /// Whether that is hashed.
+    pub checksum: Checksum,
+    /// Exit codes that are no failure.
+    pub ok_codes: OkCodes,
 }
 
 /// What all slots of a launch share.
@@ -281,6 +293,7 @@ impl<'a> ProcessSlot<'a> {
             usage: Usage::default(),
             tree_bytes: None,
             result: None,
+            products: Vec::new(),
             doubt: None,
             stdout,
             stderr,
@@ -303,6 +316,7 @@ impl Execute for ProcessSlot<'_> {
             index: attempt.index,
             slot: self.slot,
             replica,
+            outs: attempt.outs,
         };
         let argv = settings.template.render(&place);
         let result_file = self.scratch.result_file(attempt.index, attempt.number);
@@ -361,6 +375,7 @@ impl Execute for ProcessSlot<'_> {
             usage: finished.usage,
             tree_bytes: finished.held.tree_bytes,
             result,
+            products: Vec::new(),
             doubt,
             stdout,
             stderr,

@@ -16,6 +16,7 @@ use crate::liveness::fence::Fence;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
 use crate::model::outcome::{Cause, LogSpan, Status};
+use crate::model::product::{Product, ProductStamp};
 use crate::model::quarantine::SeenUsage;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
@@ -440,6 +441,7 @@ impl Recorder {
             cause: executed.failure.as_ref().map(|failure| failure.cause),
             replaces: kept.has_failed(index),
             no_result: executed.has_no_result(),
+            products: executed.product_stamp(),
         };
         let span = record.map(|record| journal.add_end(ended, &record));
         journal.commit()?;
@@ -475,6 +477,7 @@ impl Recorder {
             replica_count: self.replica.count(),
             launch: self.launch,
             non_finite: executed.result.as_ref().map_or(0, |result| result.non_finite),
+            products: executed.products.clone(),
             message: failure.map(|failure| failure.message.clone()),
             stderr_tail,
             log,
@@ -538,7 +541,7 @@ impl Recorder {
         let (mut kept, mut journal) = self.writable()?;
         let replaces = kept.has_failed(index);
         let (status, cause) = (Some(Status::Failed), Some(cause));
-        let ended = TaskEnded { index, status, cause, replaces, no_result: false };
+        let ended = TaskEnded { index, status, cause, replaces, no_result: false, products: None };
         let span = journal.add_end(ended, record);
         journal.commit()?;
         kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
@@ -606,6 +609,11 @@ impl Executed {
     /// Ok or failed.
     pub fn status(&self) -> Status {
         if self.failure.is_none() { Status::Ok } else { Status::Failed }
+    }
+
+    /// What looks at what it made come to.
+    fn product_stamp(&self) -> Option<ProductStamp> {
+        (!self.products.is_empty()).then(|| ProductStamp::of(self.products.iter().map(Product::look)))
     }
 
     /// Whether it is ok and has no result, although one was expected.

@@ -238,7 +238,8 @@ impl Work<'_> {
                 Err(error) => self.cannot_write(ticket, &error),
             };
         }
-        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone: ticket.is_alone() };
+        let alone = ticket.is_alone();
+        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
         let execution = executor.execute(&attempt);

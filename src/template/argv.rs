@@ -72,7 +72,7 @@ impl Template {
     /// The argument list of a worker, the program first.
     pub fn render_for_worker(&self, slot: usize, replica: u32) -> Vec<OsString> {
         let nothing = OsStr::new("");
-        self.render(&TaskPlace { path: nothing, rel: nothing, index: 0, slot, replica })
+        self.render(&TaskPlace { path: nothing, rel: nothing, index: 0, slot, replica, outs: &[] })
     }
 
     /// The program, unless a placeholder is part of it: then it can be looked for before the first task starts.
@@ -102,6 +102,30 @@ impl Template {
     /// (`analyze.py`). For `--shell` the words of the script, as far as they say by themselves what they are.
     pub fn words(&self) -> &[OsString] {
         &self.literal
+    }
+}
+
+/// The path of a product: one word, rendered for each task.
+#[derive(Debug, Clone)]
+pub struct PathTemplate(ArgvWord);
+
+impl PathTemplate {
+    /// Reads a path with placeholders.
+    ///
+    /// # Errors
+    /// When it is empty or has a NUL byte, or a placeholder that is not of the task alone.
+    pub fn parse(path: &OsStr) -> Result<PathTemplate, TemplateError> {
+        Ok(PathTemplate(ArgvWord::parse(path.as_bytes())))
+    }
+
+    /// Whether a placeholder is in it.
+    pub fn uses(&self, token: Token) -> bool {
+        self.0.tokens().any(|used| used == token)
+    }
+
+    /// The path for one task.
+    pub fn render(&self, place: &TaskPlace) -> OsString {
+        self.0.render(place)
     }
 }
 
@@ -201,7 +225,7 @@ mod tests {
 
     fn place() -> TaskPlace<'static> {
         let path = OsStr::new("/data/n1/a b.fits.fz");
-        TaskPlace { path, rel: OsStr::new("n1/a b.fits.fz"), index: 7, slot: 2, replica: 12 }
+        TaskPlace { path, rel: OsStr::new("n1/a b.fits.fz"), index: 7, slot: 2, replica: 12, outs: &[] }
     }
 
     fn os(words: &[&str]) -> Vec<OsString> {

@@ -11,7 +11,8 @@ mod quote;
 mod shell;
 mod word;
 
-pub use argv::Template;
+pub use argv::{PathTemplate, Template};
+pub use error::TemplateError;
 pub use hazard::is_shell;
 pub use placeholder::{TaskPlace, Token};
 pub use quote::{quoted, shell_quote};

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::parts;
 
@@ -19,6 +20,8 @@ pub struct TaskPlace<'a> {
     pub slot: usize,
     /// The replica, from 1.
     pub replica: u32,
+    /// Where the task is to write its products, in the order of their declaration.
+    pub outs: &'a [PathBuf],
 }
 
 /// A placeholder. What counts as directory, base name and extension: the slashes at the end of an entry belong to no

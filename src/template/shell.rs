@@ -75,7 +75,7 @@ mod tests {
     use crate::template::error::{At, TokenPlace};
 
     fn script(source: &str) -> String {
-        let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1 };
+        let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1, outs: &[] };
         let argv = Template::from_shell(OsStr::new(source))
             .unwrap_or_else(|e| panic!("{source:?}: {e}"))
             .render(&place);
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_workers_script_gets_no_path_and_what_is_of_a_file_is_refused() {
         let of_worker = |script: &str| Template::of_worker_in_shell(OsStr::new(script));
-        let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 3, replica: 1 };
+        let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 3, replica: 1, outs: &[] };
         let argv = of_worker("exec w {slot}").unwrap().render(&place);
         assert_eq!(argv[2..], ["exec w \"${2}\"", "sh", "", "3"]);
         for script in ["w {}", "w {/}", "w {index}"] {
@@ -176,7 +176,7 @@ mod tests {
             rel: OsStr::new("a.fits"),
             index: 4,
             slot: 1,
-            replica: 2,
+            replica: 2, outs: &[],
         };
         let template = Template::from_shell(OsStr::new("f {/.} {index} {/.}")).unwrap();
         let argv = template.render(&place);
@@ -387,7 +387,7 @@ mod tests {
         #[test]
         fn any_text_is_read_to_its_end(source in r#"[ \n{}/'"`\\$()<>#;&=\-Ea1]{0,80}"#) {
             if let Ok(template) = Template::from_shell(OsStr::new(&source)) {
-                let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1 };
+                let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1, outs: &[] };
                 let argv = template.render(&place);
                 let parameters = (1..argv.len() - 3).filter(|n| argv[2].to_string_lossy().contains(&format!("\"${{{n}}}\"")));
                 let unused_path = usize::from(!argv[2].to_string_lossy().contains("\"${1}\""));

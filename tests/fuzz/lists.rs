@@ -34,6 +34,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
         balance: false,
         command: TaskCommand::Shell("true".into()),
         command_files: Vec::new(),
+        products: Vec::new(),
         settings: Settings::default(),
     };
     prepare_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap().publish().unwrap();

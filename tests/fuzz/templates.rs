@@ -77,7 +77,7 @@ fn script() -> impl Strategy<Value = String> {
 }
 
 fn place(path: &str) -> TaskPlace<'_> {
-    TaskPlace { path: OsStr::new(path), rel: OsStr::new(path), index: 41, slot: 3, replica: 7 }
+    TaskPlace { path: OsStr::new(path), rel: OsStr::new(path), index: 41, slot: 3, replica: 7, outs: &[] }
 }
 
 /// Whether the shell reads it to its end without finding it wrong.

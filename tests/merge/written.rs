@@ -33,6 +33,7 @@ impl WrittenRun {
             balance: false,
             command: TaskCommand::Argv(Vec::new()),
             command_files: Vec::new(),
+            products: Vec::new(),
             settings: Settings::default(),
         };
         prepare_list(&layout, origin, &entries, &[], &Process::current(None)).unwrap().publish().unwrap();
@@ -74,6 +75,7 @@ impl WrittenRun {
             replica_count: self.list.header().replica_count,
             launch: made.launch,
             non_finite: 0,
+            products: Vec::new(),
             message: None,
             stderr_tail: None,
             log: None,
@@ -131,7 +133,7 @@ impl WrittenLaunch<'_> {
         let record = self.run.record(self.run.id(), made, status, result);
         let cause = (status == Status::Failed).then_some(Cause::Exit);
         self.journal.add_end(
-            TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false },
+            TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false, products: None },
             &record,
         );
     }

@@ -60,6 +60,7 @@ fn publish(layout: &Layout) -> InputList {
         balance: false,
         command: TaskCommand::Argv(["python3", "/opt/analysis/analyze.py", "{}"].map(OsText::from).to_vec()),
         command_files: Vec::new(),
+        products: Vec::new(),
         settings: Settings::default(),
     };
     let mut entries = Entries::default();

@@ -33,7 +33,7 @@ pub(super) fn start(journal: &mut JournalWriter, index: u64, alone: bool) {
 pub(super) fn end(journal: &mut JournalWriter, index: u64, status: Status, record: &str) {
     let cause = (status == Status::Failed).then_some(Cause::Exit);
     journal.add_end(
-        TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false },
+        TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false, products: None },
         record.as_bytes(),
     );
 }

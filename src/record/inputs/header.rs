@@ -1,6 +1,7 @@
 //! The first line of a list: what the run is, and how damage of the list is noticed.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
@@ -123,6 +124,15 @@ pub struct DeclaredProduct {
     pub path: OsText,
 }
 
+impl DeclaredProduct {
+    /// As `--product` takes it.
+    pub fn as_text(&self) -> OsString {
+        let mut text = self.name.as_ref().map_or_else(OsString::new, |name| format!("{name}=").into());
+        text.push(&self.path.0);
+        text
+    }
+}
+
 /// A piece of the list: neighbouring entries with one checksum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
@@ -204,6 +214,8 @@ pub struct Origin {
     pub command: TaskCommand,
     /// Small files that the command names.
     pub command_files: Vec<NamedFile>,
+    /// What each task makes.
+    pub products: Vec<DeclaredProduct>,
     /// How its tasks are run.
     pub settings: Settings,
 }
@@ -232,7 +244,6 @@ impl Header {
     /// Names what it needs.
     pub(super) fn check_features(&self) -> anyhow::Result<()> {
         let asked = [
-            (!self.products.is_empty(), "its tasks have declared products (`products`)"),
             (self.first_index > 0, "its indices go on after those of another run (`first_index`)"),
         ];
         asked.iter().find(|(is_asked, _)| *is_asked).map_or(Ok(()), |(_, what)| Err(is_for_later(what)))

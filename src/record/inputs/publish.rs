@@ -56,7 +56,7 @@ pub fn prepare(
         replica_count: origin.replica_count,
         balance: origin.balance,
         sizes: !origin.strategy.needs_sizes() && entries.iter().all(|entry| entry.size.is_some()),
-        products: Vec::new(),
+        products: origin.products,
         command: origin.command,
         command_files: origin.command_files,
         settings: origin.settings,

@@ -26,6 +26,7 @@ fn published(folder: &std::path::Path, strategy: Strategy, count: u64) -> (Layou
         balance: false,
         command: TaskCommand::Argv(vec![OsText("true".into())]),
         command_files: Vec::new(),
+        products: Vec::new(),
         settings: super::Settings::default(),
     };
     let list = prepare(&layout, origin, &entries, &[], &Process::current(None)).unwrap();

@@ -58,7 +58,7 @@ fn history(layout: &Layout, block: BlockId, indices: Share, ended: &[(u64, &str)
     let mut journal = JournalWriter::create(&layout.journal(2, 1), RUN.id, 1).unwrap();
     for (index, record) in ended {
         let status = Some(Status::Ok);
-        let ended = TaskEnded { index: *index, status, cause: None, replaces: false, no_result: false };
+        let ended = TaskEnded { index: *index, status, cause: None, replaces: false, no_result: false, products: None };
         journal.add_end(ended, record.as_bytes());
     }
     journal.commit().unwrap();
@@ -80,12 +80,13 @@ fn finish(recorder: &Recorder, folder: &Path, index: u64, number: u32, status: S
         usage: Usage::default(),
         tree_bytes: None,
         result: None,
+        products: Vec::new(),
         doubt: None,
         stdout: Capture::new(folder),
         stderr: Capture::new(folder),
         left_processes: 0,
     };
-    let attempt = Attempt { path: OsStr::new("f"), rel: None, index, number, alone: false };
+    let attempt = Attempt { path: OsStr::new("f"), rel: None, index, number, alone: false, outs: &[] };
     let record = format!("\"{index} here\"").into_bytes();
     recorder.write_end(&attempt, &executed, None, Some(record)).unwrap();
 }

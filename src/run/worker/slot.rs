@@ -354,6 +354,7 @@ impl<'a> WorkerSlot<'a> {
             usage: usage.rounded(),
             tree_bytes,
             result: None,
+            products: Vec::new(),
             doubt: None,
             stdout: said.stdout,
             stderr: said.stderr,

@@ -25,6 +25,7 @@ fn list(folder: &std::path::Path, strategy: Strategy, count: u64) -> InputList {
         balance: true,
         command: TaskCommand::Argv(vec![OsText("true".into())]),
         command_files: Vec::new(),
+        products: Vec::new(),
         settings: Settings::default(),
     };
     prepare(&layout, origin, &entries, &[], &Process::current(None)).unwrap().publish().unwrap();

@@ -1,0 +1,136 @@
+//! A product as records have it: a file or directory that a task made.
+
+use std::fmt;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::text::PathText;
+
+/// What a product is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProductKind {
+    /// A regular file.
+    File,
+    /// A directory with all that is in it, such as a Measurement Set.
+    Dir,
+}
+
+/// Whether products are hashed (`--checksum`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Checksum {
+    /// They are not.
+    #[default]
+    None,
+    /// With SHA-256.
+    Sha256,
+}
+
+/// One product of a task that is ok.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// Its name, where it was declared with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it is, absolute.
+    #[serde(flatten)]
+    pub path: PathText,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: ProductKind,
+    /// Its length; of a directory, that of all files in it.
+    pub bytes: u64,
+    /// When it was last changed, by the file server's clock.
+    pub modified: Timestamp,
+    /// Its SHA-256, hexadecimal. Of a directory: that of the lines that `sha256sum` prints for the files in it, named from
+    /// within it, sorted by their names' bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// What can be seen of a product with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProductLook {
+    /// A file of this length, changed at this time.
+    File { bytes: u64, modified: Timestamp },
+    /// A directory: what is in it is not looked at.
+    Dir,
+    /// Something else, such as a socket.
+    Other,
+}
+
+impl ProductLook {
+    /// Of a file or directory that is there, links not followed.
+    pub fn of(metadata: &Metadata) -> Self {
+        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        if metadata.is_dir() {
+            Self::Dir
+        } else if metadata.is_file() {
+            let modified = i32::try_from(nanoseconds).ok().and_then(|ns| Timestamp::new(seconds, ns).ok());
+            Self::File { bytes: metadata.len(), modified: modified.unwrap_or_default() }
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl Product {
+    /// What a look at it shows as long as nobody changed it.
+    pub fn look(&self) -> ProductLook {
+        match self.kind {
+            ProductKind::File => ProductLook::File { bytes: self.bytes, modified: self.modified },
+            ProductKind::Dir => ProductLook::Dir,
+        }
+    }
+}
+
+/// What looks at all products of a task come to, in the order of their declaration. Equal stamps: none of them was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProductStamp(#[serde(with = "hexadecimal")] pub u64);
+
+impl ProductStamp {
+    /// Of a task's products.
+    pub fn of(looks: impl IntoIterator<Item = ProductLook>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for look in looks {
+            match look {
+                ProductLook::File { bytes, modified } => {
+                    hasher.update(b"f");
+                    hasher.update(&bytes.to_le_bytes());
+                    hasher.update(&modified.as_nanosecond().to_le_bytes())
+                }
+                ProductLook::Dir => hasher.update(b"d"),
+                ProductLook::Other => hasher.update(b"o"),
+            };
+        }
+        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+        Self(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+impl fmt::Display for ProductStamp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:016x}", self.0)
+    }
+}
+
+/// A number as 16 hexadecimal digits: JSON numbers of 64 bits are not everywhere read exactly.
+mod hexadecimal {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{number:016x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,59 @@
+//! What each task is to make, by the declarations of the run (`--product`), and where it goes.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::record::inputs::{DeclaredProduct, InputSpec};
+use crate::record::rel::RelPaths;
+use crate::template::{PathTemplate, TaskPlace, TemplateError, Token};
+
+/// The products of a run's tasks.
+#[derive(Debug, Clone)]
+pub struct DeclaredProducts {
+    products: Vec<(Option<String>, PathTemplate)>,
+    /// Unless no path asks for it.
+    rel: Option<RelPaths>,
+    /// What relative paths are relative to.
+    folder: PathBuf,
+}
+
+impl DeclaredProducts {
+    /// Of a run with entries from `source` that was begun in `folder`.
+    ///
+    /// # Errors
+    /// When a path can't be used.
+    pub fn new(
+        declared: &[DeclaredProduct],
+        source: &InputSpec,
+        folder: &Path,
+    ) -> Result<Self, TemplateError> {
+        let parse = |product: &DeclaredProduct| {
+            Ok((product.name.clone(), PathTemplate::parse(&product.path.0)?))
+        };
+        let products: Vec<_> = declared.iter().map(parse).collect::<Result<_, TemplateError>>()?;
+        let asks = products.iter().any(|(_, template)| template.uses(Token::Rel));
+        Ok(Self { products, rel: asks.then(|| RelPaths::of(source)), folder: folder.to_owned() })
+    }
+
+    /// Whether none was declared.
+    pub fn is_empty(&self) -> bool {
+        self.products.is_empty()
+    }
+
+    /// Their names, `None` for one without, in the order of their declaration.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
+        self.products.iter().map(|(name, _)| name.as_deref())
+    }
+
+    /// Where those of one task go: absolute, in the order of their declaration. `path` is its entry as the list has it,
+    /// `rel` what the list itself says of `{rel}`.
+    pub fn paths(&self, path: &OsStr, rel: Option<&OsStr>, index: u64) -> Vec<PathBuf> {
+        let rel = rel.unwrap_or_else(|| self.rel.as_ref().map_or(path, |rel| rel.of_entry(path)));
+        let place = TaskPlace { path, rel, index, slot: 0, replica: 0, outs: &[] };
+        let absolute = |(_, template): &(Option<String>, PathTemplate)| {
+            // Without double slashes and dots, so that one place has one name; `..` may lead through a link.
+            self.folder.join(template.render(&place)).components().collect()
+        };
+        self.products.iter().map(absolute).collect()
+    }
+}

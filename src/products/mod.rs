@@ -1,0 +1,4 @@
+//! Files and directories that tasks make and that were declared: what they are called, how they are published whole, and
+//! whether they are still as they were recorded.
+
+pub mod declared;
