@@ -142,7 +142,14 @@ fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 fn place<'a>(path: &'a [u8], rel: &'a [u8]) -> TaskPlace<'a> {
-    TaskPlace { path: OsStr::from_bytes(path), rel: OsStr::from_bytes(rel), index: 41, slot: 3, replica: 7 }
+    TaskPlace {
+        path: OsStr::from_bytes(path),
+        rel: OsStr::from_bytes(rel),
+        index: 41,
+        slot: 3,
+        replica: 7,
+        outs: &[],
+    }
 }
 
 /// Runs a rendered `/bin/sh -c ...` with this shell in its place.

@@ -8,11 +8,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::values::{
-    CHECKSUMS, parse_ok_codes,
-    Auto, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES, Shares,
-    Threads, call_target, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result,
-    parse_max_timeout, parse_memory, parse_shares, parse_switch, parse_takeover_after, parse_threads,
-    parse_worker_tasks,
+    Auto, CHECKSUMS, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES,
+    Shares, Threads, call_target, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result,
+    parse_max_timeout, parse_memory, parse_ok_codes, parse_shares, parse_switch, parse_takeover_after,
+    parse_threads, parse_worker_tasks,
 };
 use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;

@@ -72,7 +72,8 @@ pub(super) const CHECKSUMS: Choices<Checksum> = &[
 pub(super) fn parse_ok_codes(typed: &str) -> Result<OkCodes, String> {
     let code = |word: &str| {
         let word = word.trim();
-        word.parse::<u8>().map_err(|_| format!("{word:?} is no exit code: give numbers from 0 to 255, as in 1,3"))
+        word.parse::<u8>()
+            .map_err(|_| format!("{word:?} is no exit code: give numbers from 0 to 255, as in 1,3"))
     };
     typed.split(',').map(code).collect::<Result<_, _>>().map(OkCodes)
 }

@@ -24,7 +24,9 @@ pub(super) fn declared_products(given: &[OsString]) -> anyhow::Result<Vec<Declar
                 units::path(&product.path.0),
                 units::path(&product.path.0)
             ),
-            Some(name) if is_repeated => bail!("--product has two products called {name}: give each its own name"),
+            Some(name) if is_repeated => {
+                bail!("--product has two products called {name}: give each its own name")
+            }
             None | Some(_) => {}
         }
     }

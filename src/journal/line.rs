@@ -263,8 +263,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = JournalWriter::create(&folder.path().join("1.1.jsonl"), "run", 1).unwrap();
         events().iter().for_each(|event| journal.add(event));
-        let ended =
-            TaskEnded { index: 7, status: Some(Status::Ok), cause: None, replaces: true, no_result: true };
+        let ended = TaskEnded {
+            index: 7,
+            status: Some(Status::Ok),
+            cause: None,
+            replaces: true,
+            no_result: true,
+            products: None,
+        };
         let span = journal.add_end(ended, b"{\"s\":\",\\\"check\\\":\"}");
         journal.commit().unwrap();
         let text = std::fs::read(journal.path()).unwrap();

@@ -338,7 +338,14 @@ mod tests {
     use crate::model::outcome::Status;
 
     fn ended(index: u64) -> TaskEnded {
-        TaskEnded { index, status: Some(Status::Ok), cause: None, replaces: false, no_result: false, products: None }
+        TaskEnded {
+            index,
+            status: Some(Status::Ok),
+            cause: None,
+            replaces: false,
+            no_result: false,
+            products: None,
+        }
     }
 
     #[test]

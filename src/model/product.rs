@@ -107,8 +107,9 @@ impl ProductStamp {
                 ProductLook::Other => hasher.update(b"o"),
             };
         }
-        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
-        Self(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+        let mut first = [0; 8];
+        hasher.finalize_xof().fill(&mut first);
+        Self(u64::from_le_bytes(first))
     }
 }
 

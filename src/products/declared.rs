@@ -27,9 +27,8 @@ impl DeclaredProducts {
         source: &InputSpec,
         folder: &Path,
     ) -> Result<Self, TemplateError> {
-        let parse = |product: &DeclaredProduct| {
-            Ok((product.name.clone(), PathTemplate::parse(&product.path.0)?))
-        };
+        let parse =
+            |product: &DeclaredProduct| Ok((product.name.clone(), PathTemplate::parse(&product.path.0)?));
         let products: Vec<_> = declared.iter().map(parse).collect::<Result<_, TemplateError>>()?;
         let asks = products.iter().any(|(_, template)| template.uses(Token::Rel));
         Ok(Self { products, rel: asks.then(|| RelPaths::of(source)), folder: folder.to_owned() })

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use serde::{Deserialize, Serialize};
 
 use crate::json;
-use crate::model::product::Product;
 use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
+use crate::model::product::Product;
 use crate::text::{PathText, base_name};
 
 /// The key that is canfar-run's own in a record; a result must not have it.

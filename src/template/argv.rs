@@ -115,6 +115,9 @@ impl PathTemplate {
     /// # Errors
     /// When it is empty or has a NUL byte, or a placeholder that is not of the task alone.
     pub fn parse(path: &OsStr) -> Result<PathTemplate, TemplateError> {
+        if path.as_bytes().contains(&0) {
+            return Err(TemplateError::NulInWord { place: 1 });
+        }
         Ok(PathTemplate(ArgvWord::parse(path.as_bytes())))
     }
 

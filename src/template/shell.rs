@@ -75,7 +75,14 @@ mod tests {
     use crate::template::error::{At, TokenPlace};
 
     fn script(source: &str) -> String {
-        let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1, outs: &[] };
+        let place = TaskPlace {
+            path: OsStr::new("p"),
+            rel: OsStr::new("r"),
+            index: 0,
+            slot: 1,
+            replica: 1,
+            outs: &[],
+        };
         let argv = Template::from_shell(OsStr::new(source))
             .unwrap_or_else(|e| panic!("{source:?}: {e}"))
             .render(&place);
@@ -89,7 +96,14 @@ mod tests {
     #[test]
     fn a_workers_script_gets_no_path_and_what_is_of_a_file_is_refused() {
         let of_worker = |script: &str| Template::of_worker_in_shell(OsStr::new(script));
-        let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 3, replica: 1, outs: &[] };
+        let place = TaskPlace {
+            path: OsStr::new("p"),
+            rel: OsStr::new("r"),
+            index: 0,
+            slot: 3,
+            replica: 1,
+            outs: &[],
+        };
         let argv = of_worker("exec w {slot}").unwrap().render(&place);
         assert_eq!(argv[2..], ["exec w \"${2}\"", "sh", "", "3"]);
         for script in ["w {}", "w {/}", "w {index}"] {
@@ -176,7 +190,8 @@ mod tests {
             rel: OsStr::new("a.fits"),
             index: 4,
             slot: 1,
-            replica: 2, outs: &[],
+            replica: 2,
+            outs: &[],
         };
         let template = Template::from_shell(OsStr::new("f {/.} {index} {/.}")).unwrap();
         let argv = template.render(&place);

@@ -133,7 +133,14 @@ impl WrittenLaunch<'_> {
         let record = self.run.record(self.run.id(), made, status, result);
         let cause = (status == Status::Failed).then_some(Cause::Exit);
         self.journal.add_end(
-            TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false, products: None },
+            TaskEnded {
+                index,
+                status: Some(status),
+                cause,
+                replaces: false,
+                no_result: false,
+                products: None,
+            },
             &record,
         );
     }

@@ -64,7 +64,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
                 cause: Some(Cause::Lost),
                 replaces: true,
                 no_result: false,
- products: None,
+                products: None,
             };
             journal.add_end(ended, b"{}");
         }
@@ -111,7 +111,14 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
                 }));
                 let replaces = known.insert(index, status) == Some(Status::Failed);
                 journal.add_end(
-                    TaskEnded { index, status: Some(status), cause, replaces, no_result: false, products: None },
+                    TaskEnded {
+                        index,
+                        status: Some(status),
+                        cause,
+                        replaces,
+                        no_result: false,
+                        products: None,
+                    },
                     b"{\"event\":\"alive\"}",
                 );
             }

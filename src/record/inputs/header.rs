@@ -243,9 +243,7 @@ impl Header {
     /// # Errors
     /// Names what it needs.
     pub(super) fn check_features(&self) -> anyhow::Result<()> {
-        let asked = [
-            (self.first_index > 0, "its indices go on after those of another run (`first_index`)"),
-        ];
+        let asked = [(self.first_index > 0, "its indices go on after those of another run (`first_index`)")];
         asked.iter().find(|(is_asked, _)| *is_asked).map_or(Ok(()), |(_, what)| Err(is_for_later(what)))
     }
 

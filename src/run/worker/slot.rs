@@ -256,6 +256,7 @@ impl<'a> WorkerSlot<'a> {
             usage: usage.rounded(),
             tree_bytes: held.tree_bytes,
             result,
+            products: Vec::new(),
             doubt: again.or(doubt),
             stdout: said.stdout,
             stderr: said.stderr,
