@@ -110,17 +110,9 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
                     ..AttemptEnded::default()
                 }));
                 let replaces = known.insert(index, status) == Some(Status::Failed);
-                journal.add_end(
-                    TaskEnded {
-                        index,
-                        status: Some(status),
-                        cause,
-                        replaces,
-                        no_result: false,
-                        products: None,
-                    },
-                    b"{\"event\":\"alive\"}",
-                );
+                let status = Some(status);
+                let ended = TaskEnded { index, status, cause, replaces, no_result: false, products: None };
+                journal.add_end(ended, b"{\"event\":\"alive\"}");
             }
         }
     }
