@@ -1,5 +1,7 @@
 //! The run's list: an existing one, or a new one that one replica makes while the others wait for it.
 
+mod products;
+
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use crate::store::layout::Layout;
 pub struct ListedInputs {
     /// The entries.
     pub entries: Entries,
+    /// Where they come from, with what was learned about it.
+    pub source: InputSpec,
     /// Directories that could not be read.
     pub unreadable: Vec<PathBuf>,
     /// What the user should know about how it was listed.
@@ -56,10 +60,14 @@ const LONGEST_FOR_BLOCKS: Duration = Duration::from_secs(15);
 pub struct Rules<'a> {
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
+    /// Whether runs whose products are listed may be incomplete.
+    pub allow_missing: bool,
     /// Whose sizes are looked up.
     pub sizes: SizeLookup,
     /// Never entered.
     pub results_dir: &'a Path,
+    /// By which it is told whether those runs are at work.
+    pub heartbeat: HeartbeatTimes,
 }
 
 /// Returns whether to go on.
@@ -68,9 +76,13 @@ pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
 /// Lists the entries of a source.
 ///
 /// # Errors
-/// When a pattern matches nothing, a directory can't be listed (except for lack of permission), or a list can't be read.
+/// When a pattern matches nothing, a directory can't be listed (except for lack of permission), a list can't be read, or a
+/// run whose products are listed is not complete.
 pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
     let (mut entries, unreadable, notes) = match source {
+        InputSpec::Products { runs, name } => {
+            return products::list(runs, name.as_deref(), rules, keep_going);
+        }
         InputSpec::Patterns { patterns, cwd, exclude, entry_type } => {
             let search = Search {
                 patterns,
@@ -91,7 +103,7 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
     if let Some(sizes) = sizes(&entries, source, rules.sizes, keep_going)? {
         entries.set_sizes(sizes);
     }
-    Ok(ListedInputs { entries, unreadable, notes })
+    Ok(ListedInputs { entries, source: source.clone(), unreadable, notes })
 }
 
 /// The sizes of all entries, if they are to be looked up.
@@ -180,7 +192,7 @@ pub fn adopt_or_publish(
         }
         let Some(origin) = origin else {
             bail!(
-                "no input: {} has no list yet, so say which files with --input or --files-from",
+                "no input: {} has no list yet, so say which files with --input, --files-from or --input-from",
                 layout.root().display()
             );
         };
@@ -266,8 +278,9 @@ impl Listing {
         if listed.entries.is_empty() {
             return Ok(ListingOutcome::NothingFound);
         }
-        let list = inputs::prepare(layout, origin.clone(), &listed.entries, &listed.unreadable, me)
-            .context(CannotWrite)?;
+        let origin = Origin { source: listed.source, ..origin.clone() };
+        let list =
+            inputs::prepare(layout, origin, &listed.entries, &listed.unreadable, me).context(CannotWrite)?;
         if !self.lock.is_held()? {
             return Ok(ListingOutcome::LockLost);
         }
@@ -363,7 +376,13 @@ mod tests {
             entry_type,
         };
         let lookup = SizeLookup::ForBlocks { replicas };
-        let rules = Rules { allow_empty: false, sizes: lookup, results_dir: Path::new("/none") };
+        let rules = Rules {
+            allow_empty: false,
+            allow_missing: false,
+            sizes: lookup,
+            results_dir: Path::new("/none"),
+            heartbeat: HeartbeatTimes::default(),
+        };
         let listed = list(&source, rules, &|| true).unwrap();
         listed.entries.iter().map(|entry| entry.size).collect()
     }

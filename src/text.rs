@@ -69,6 +69,18 @@ impl PathText {
     pub fn readable(path: &OsStr) -> Self {
         Self { path: Some(path.to_string_lossy().into_owned()), ..Self::exact(path) }
     }
+
+    /// The path with all its bytes.
+    ///
+    /// # Errors
+    /// When it is not base64, or there is no path.
+    pub fn bytes(&self) -> Result<OsString, String> {
+        match (&self.path_base64, &self.path) {
+            (Some(base64), _) => decode(base64),
+            (None, Some(path)) => Ok(path.into()),
+            (None, None) => Err("neither `path` nor `path_base64`".to_owned()),
+        }
+    }
 }
 
 /// The base64 of a byte string.
@@ -114,6 +126,10 @@ mod tests {
         assert!(PathText::readable(&odd).path.unwrap().starts_with("/data/"));
         assert_eq!(decode(&PathText::readable(&odd).path_base64.unwrap()).unwrap(), odd);
         assert_eq!(PathText::exact(OsStr::new("/a")).path_base64, None);
+        for path in [OsString::from("/a"), odd] {
+            assert_eq!(PathText::exact(&path).bytes().unwrap(), path);
+            assert_eq!(PathText::readable(&path).bytes().unwrap(), path);
+        }
     }
 
     #[test]

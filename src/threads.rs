@@ -50,6 +50,9 @@ pub fn pool_of_up_to(
 /// More of them would wait for memory and storage.
 const MOST_THREADS: usize = 8;
 
+/// On shared storage a call may take a millisecond.
+const STORAGE_THREADS: usize = 16;
+
 /// Enough for work that does not recurse, bytes: with many CPUs, stacks count.
 const STACK: usize = 512 * 1024;
 
@@ -69,6 +72,16 @@ impl CpuPool {
             builder.thread_name(|index| format!("cpu-{index}")).build()
         };
         Self(pool_of_up_to(cpus, build).ok())
+    }
+
+    /// For work that mostly waits for storage: more threads than there are CPUs.
+    pub fn for_storage() -> Self {
+        let build = |threads| {
+            let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
+            builder.thread_name(|index| format!("storage-{index}")).build()
+        };
+        let is_alone = rayon::current_thread_index().is_some();
+        Self(if is_alone { None } else { pool_of_up_to(STORAGE_THREADS, build).ok() })
     }
 
     /// How many work at a time.

@@ -25,10 +25,13 @@ use crate::terminal::screen::Color;
 use crate::units::parse_duration;
 
 /// Options that say what a run is, so that `resume` has none of them.
-pub const DEFINES_RUN: [&str; 14] = [
+pub const DEFINES_RUN: [&str; 17] = [
     "input",
     "files-from",
     "null",
+    "input-from",
+    "name",
+    "allow-missing",
     "exclude",
     "type",
     "allow-empty",
@@ -62,6 +65,18 @@ pub struct InputArgs {
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub null: Option<bool>,
+    /// What the tasks of other runs made (--product): their results directories
+    ///
+    /// The products of the tasks that are ok, with the `{rel}` of the file that each was made of. Several directories are joined
+    /// as `merge` joins them. They must be complete: every file has a record, of whichever outcome. [default: none]
+    #[arg(long, value_name = "DIR", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::DirPath)]
+    pub input_from: Vec<PathBuf>,
+    /// Which product of --input-from, where tasks have several; `out` is one without a name [default: the only one]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub name: Option<String>,
+    /// Take what the runs of --input-from have made so far, although files are missing [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
+    pub allow_missing: Option<bool>,
     /// Leave out what these globs match (base names, unless with a `/`)
     ///
     /// Without a `/` a glob is about base names, with one about whole paths. A directory that matches is left out with all

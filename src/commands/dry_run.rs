@@ -76,7 +76,7 @@ pub(super) fn own_share(
             (printer.end()?, config.balance && replica.count() > 1)
         }
         (None, None) => bail!(
-            "no input: {} has no list yet, so say which files with --input or --files-from",
+            "no input: {} has no list yet, so say which files with --input, --files-from or --input-from",
             layout.root().display()
         ),
     };

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::cli::{PlanArgs, Typed};
 use crate::commands::Invocation;
-use crate::config::{input_spec_of, is_balanced, layered, replica_count};
+use crate::config::{heartbeat_times, input_spec_of, is_balanced, layered, replica_count};
 use crate::discover::{self, DiscoverError};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
@@ -75,8 +75,10 @@ fn from_source(
 ) -> anyhow::Result<PlannedList> {
     let rules = Rules {
         allow_empty: args.inputs.allow_empty.unwrap_or(false),
+        allow_missing: args.inputs.allow_missing.unwrap_or(false),
         sizes: if args.strategy.needs_sizes() { SizeLookup::Needed } else { SizeLookup::None },
         results_dir: &environment.absolute(&args.results_dir),
+        heartbeat: heartbeat_times(environment)?,
     };
     let listed = listing::list(source, rules, &|| true)?;
     listed.notes.iter().for_each(|note| console.warn(note));
@@ -99,7 +101,7 @@ fn from_run(
     let layout = Layout::new(environment.absolute(&args.results_dir));
     let Some(list) = InputList::open(&layout)? else {
         bail!(
-            "no input: say which files with --input or --files-from, or give the --results-dir of a run ({} holds none)",
+            "no input: say which files with --input, --files-from or --input-from, or give the --results-dir of a run ({} holds none)",
             layout.root().display()
         );
     };

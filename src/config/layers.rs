@@ -25,9 +25,10 @@ use crate::text::OsText;
 const DEFAULT_JOB_FILE: &str = "/etc/canfar-run.toml";
 
 /// An option, and what it makes weaker layers' options pointless: its alternatives and what belongs to those.
-const REPLACES: [(&str, &[&str]); 5] = [
-    ("files-from", &["input", "exclude", "type", "allow-empty"]),
-    ("input", &["files-from", "null"]),
+const REPLACES: [(&str, &[&str]); 6] = [
+    ("files-from", &["input", "exclude", "type", "allow-empty", "input-from", "name", "allow-missing"]),
+    ("input", &["files-from", "null", "input-from", "name", "allow-missing"]),
+    ("input-from", &["input", "exclude", "type", "allow-empty", "files-from", "null"]),
     ("shell", &[COMMAND, "call", "python"]),
     ("call", &[COMMAND, "shell", "worker"]),
     (COMMAND, &["shell", "call", "python"]),
@@ -311,7 +312,10 @@ mod tests {
         let patterns = "input = 'a'\nexclude = 'b'\ntype = 'dir'\nallow-empty = true\njobs = 2";
         assert_eq!(names(&["--files-from=l"], &[], patterns), ["files-from", "jobs"]);
         assert_eq!(names(&[], &[("CANFAR_RUN_FILES_FROM", "l")], patterns), ["files-from", "jobs"]);
+        assert_eq!(names(&["--input-from=r"], &[], patterns), ["input-from", "jobs"]);
         assert_eq!(names(&["--input=a"], &[], "files-from = 'l'\nnull = true"), ["input"]);
+        let products = "input-from = 'r'\nname = 'cat'\nallow-missing = true";
+        assert_eq!(names(&["--input=a"], &[], products), ["input"]);
         assert_eq!(names(&["--input=a"], &[], "input = 'b'\nexclude = 'c'"), ["exclude", "input"]);
     }
 

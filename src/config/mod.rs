@@ -3,6 +3,7 @@
 mod balance;
 mod engines;
 mod identity;
+mod input_spec;
 mod item;
 mod job_file;
 mod layers;
@@ -22,9 +23,10 @@ use crate::cli::Request;
 
 pub use balance::is_balanced;
 pub use identity::{SharedIdentity, identify, replica_count};
+pub use input_spec::input_spec_of;
 pub use layers::{Layers, layered};
 pub use resumed::{Resumed, refuse_fixed};
-pub use run::{RunConfig, input_spec_of, verbosity_of};
+pub use run::{RunConfig, verbosity_of};
 pub use test_times::heartbeat_times;
 
 /// What a command line (the program's name first) asks for.

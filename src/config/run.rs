@@ -12,6 +12,7 @@ use rustix::fs::{Access, access};
 use crate::cli::{InputArgs, MessageArgs, RunArgs, TaskArgs};
 use crate::config::balance::is_balanced;
 use crate::config::identity::{ReplicaIdentity, identify};
+use crate::config::input_spec::input_spec_of;
 use crate::config::layers::Layers;
 use crate::config::products::declared_products;
 use crate::config::progress::progress_of;
@@ -56,6 +57,8 @@ pub struct RunConfig {
     pub input_spec: Option<InputSpec>,
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
+    /// Whether the runs whose products are the input may be incomplete.
+    pub allow_missing: bool,
     /// The run's directory, absolute.
     pub results_dir: PathBuf,
     /// Who this is.
@@ -166,6 +169,7 @@ impl RunConfig {
         Ok(Self {
             input_spec,
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
+            allow_missing: args.inputs.allow_missing.unwrap_or(false),
             balance: is_balanced(args.share.balance, args.share.strategy, identity.replica.count()),
             identity,
             acts_as_another: false,
@@ -252,7 +256,7 @@ impl RunConfig {
         let is_read_there = !self.is_dry || self.started_in == folder;
         match source {
             InputSpec::List { .. } if !(runs_there && is_read_there) => names.seen_from_elsewhere(folder),
-            InputSpec::List { .. } | InputSpec::Patterns { .. } => names,
+            InputSpec::List { .. } | InputSpec::Patterns { .. } | InputSpec::Products { .. } => names,
         }
     }
 
@@ -277,7 +281,13 @@ impl RunConfig {
             _ if self.balance && replicas > 1 && !self.is_dry => SizeLookup::ForBlocks { replicas },
             _ => SizeLookup::None,
         };
-        Rules { allow_empty: self.allow_empty, sizes, results_dir: &self.results_dir }
+        Rules {
+            allow_empty: self.allow_empty,
+            allow_missing: self.allow_missing,
+            sizes,
+            results_dir: &self.results_dir,
+            heartbeat: self.heartbeat,
+        }
     }
 
     /// The function that is called.
@@ -324,55 +334,6 @@ pub fn verbosity_of(messages: &MessageArgs) -> anyhow::Result<Verbosity> {
         (false, true) => Ok(Verbosity::Quiet),
         (false, false) => Ok(Verbosity::Normal),
     }
-}
-
-/// Where files come from, with relative patterns and lists as seen from the working directory; `None` for the run's own list.
-///
-/// # Errors
-/// When options contradict each other.
-pub fn input_spec_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<Option<InputSpec>> {
-    let null = inputs.null.unwrap_or(false);
-    match (&inputs.files_from, inputs.input.is_empty()) {
-        (Some(_), false) => bail!("--input and --files-from are two ways to say the same: give one of them"),
-        (Some(_), true) if !inputs.exclude.is_empty() => {
-            bail!("--exclude is about patterns; with --files-from, leave the entries out of the list")
-        }
-        (Some(file), true) => {
-            let file = if file.as_os_str() == "-" {
-                file.clone()
-            } else {
-                place("--files-from", file, environment)?
-            };
-            Ok(Some(InputSpec::List { file: OsText(file.into_os_string()), null }))
-        }
-        (None, _) if null => bail!("--null is about the list of --files-from, and there is none"),
-        (None, true) if !inputs.exclude.is_empty() => {
-            bail!("--exclude needs --input: it says what to leave out of what that finds")
-        }
-        (None, true) => Ok(None),
-        (None, false) => {
-            if let Some(place) = inputs.input.iter().position(|pattern| pattern.is_empty()) {
-                bail!(
-                    "--input has an empty value (the {}. one): take it out, or set the variable it came from",
-                    place + 1
-                );
-            }
-            let as_given = |texts: &[OsString]| texts.iter().cloned().map(OsText).collect();
-            Ok(Some(InputSpec::Patterns {
-                patterns: as_given(&inputs.input),
-                cwd: has_relative(inputs).then(|| OsText(environment.cwd.clone().into_os_string())),
-                exclude: as_given(&inputs.exclude),
-                entry_type: inputs.entry_type,
-            }))
-        }
-    }
-}
-
-/// Whether what is found depends on the working directory. A glob without a slash is about names anywhere.
-fn has_relative(inputs: &InputArgs) -> bool {
-    let is_relative = |pattern: &OsString| !pattern.as_bytes().starts_with(b"/");
-    let excludes = inputs.exclude.iter().filter(|glob| glob.as_bytes().contains(&b'/'));
-    inputs.input.iter().chain(excludes).any(is_relative)
 }
 
 /// In what processes tasks are done. A function that is called lies in `home`, if it is not said where.
@@ -534,7 +495,7 @@ fn no_command(inputs: &InputArgs, environment: &Environment) -> String {
 
 /// A path as seen from the working directory. What only a shell expands would become a folder of that name, which nobody
 /// looks for.
-fn place(option: &str, path: &Path, environment: &Environment) -> anyhow::Result<PathBuf> {
+pub(super) fn place(option: &str, path: &Path, environment: &Environment) -> anyhow::Result<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     let is_name = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'(' | b'{');
     let is_home = bytes == b"~" || bytes.starts_with(b"~/");

@@ -145,7 +145,13 @@ impl NewInputs {
         }
         let begun = Instant::now();
         let keep_going = || stop.signal().is_none() && begun.elapsed() < PATIENCE;
-        let rules = Rules { allow_empty: true, sizes: SizeLookup::None, results_dir: root };
+        let rules = Rules {
+            allow_empty: true,
+            allow_missing: true,
+            sizes: SizeLookup::None,
+            results_dir: root,
+            heartbeat: HeartbeatTimes::default(),
+        };
         let now = listing::list(source, rules, &keep_going).ok()?.entries;
         let mut new: HashSet<&OsStr> = now.iter().map(|entry| entry.path).collect();
         let all = 0..list.header().count;
@@ -168,6 +174,11 @@ impl NewInputs {
                     were(count)
                 )
             }
+            InputSpec::Products { .. } => format!(
+                "{} now that {} not there",
+                units::plural(count, "product is", "products are"),
+                were(count)
+            ),
             InputSpec::List { file, .. } => format!(
                 "{} in {} now that {} not there",
                 units::plural(count, "entry is", "entries are"),

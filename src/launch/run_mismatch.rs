@@ -63,16 +63,25 @@ fn differs(what: &str, here: &str, there: &str, layout: &Layout) -> String {
     )
 }
 
-/// Whether two sources are one. A list counts as the same one on whatever way it is reached.
+/// Whether two sources are one. A list or run counts as the same one on whatever way it is reached.
 fn are_same(one: &InputSpec, other: &InputSpec) -> bool {
-    let (InputSpec::List { file, null }, InputSpec::List { file: other_file, null: other_null }) =
-        (one, other)
-    else {
-        return one == other;
-    };
     let leads_to = |file: &OsText| Path::new(&file.0).canonicalize().ok();
-    null == other_null
-        && (file == other_file || leads_to(file).is_some_and(|file| leads_to(other_file) == Some(file)))
+    let is_one = |file: &OsText, other| {
+        file == other || leads_to(file).is_some_and(|file| leads_to(other) == Some(file))
+    };
+    match (one, other) {
+        (InputSpec::List { file, null }, InputSpec::List { file: other_file, null: other_null }) => {
+            null == other_null && is_one(file, other_file)
+        }
+        // Whatever was found in them when the list was made.
+        (InputSpec::Products { runs, name }, InputSpec::Products { runs: others, name: other_name }) => {
+            let mut pairs = runs.iter().zip(others);
+            name == other_name
+                && runs.len() == others.len()
+                && pairs.all(|(run, other)| is_one(&run.results_dir, &other.results_dir))
+        }
+        _ => one == other,
+    }
 }
 
 /// So many values are shown, of many only the ends and what the other launch has not.
@@ -114,11 +123,16 @@ fn quoted(texts: &[OsText], others: &[OsText]) -> String {
 fn show(source: &InputSpec, other: &InputSpec) -> String {
     let (other_patterns, other_exclude): (&[OsText], &[OsText]) = match other {
         InputSpec::Patterns { patterns, exclude, .. } => (patterns, exclude),
-        InputSpec::List { .. } => (&[], &[]),
+        InputSpec::List { .. } | InputSpec::Products { .. } => (&[], &[]),
     };
     match source {
         InputSpec::List { file, null } => {
             format!("--files-from {}{}", units::path(&file.0), if *null { " --null" } else { "" })
+        }
+        InputSpec::Products { runs, name } => {
+            let dirs: Vec<_> = runs.iter().map(|run| units::path(&run.results_dir.0)).collect();
+            let name = name.as_ref().map_or_else(String::new, |name| format!(" --name {name}"));
+            format!("--input-from {}{name}", dirs.join(" "))
         }
         InputSpec::Patterns { patterns, cwd, exclude, entry_type } => {
             let mut shown = format!("--input {}", quoted(patterns, other_patterns));

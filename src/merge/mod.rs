@@ -9,6 +9,7 @@ mod index;
 mod input;
 mod missing;
 mod output;
+mod products;
 mod proof;
 mod reading;
 mod resource_usage;

@@ -2,3 +2,4 @@
 //! whether they are still as they were recorded.
 
 pub mod declared;
+pub mod look;

@@ -34,7 +34,8 @@
 //! | --- | --- |
 //! | `patterns` | `patterns` and `exclude`, each a list of texts; `cwd`, the folder that relative ones mean; `type`, `file` or `dir` |
 //! | `list` | `file`, the list's absolute path or `-`, a text; `null`, whether its entries were NUL-separated |
-//! | `table`, `numbers`, `products` | reserved: the rows of a table, a number of tasks, the products of other runs |
+//! | `products` | `runs`, the runs whose products the entries are, each with its `results_dir`, a text, and `found`: its `run` id, how many `products` were taken, how many of its tasks had `failed`, how many were `missing`; `name`, which product |
+//! | `table`, `numbers` | reserved: the rows of a table, a number of tasks |
 //!
 //! **Entry.**
 //!
@@ -64,7 +65,9 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-pub use self::header::{CallCommand, DeclaredProduct, Header, InputSpec, Origin, Settings, TaskCommand};
+pub use self::header::{
+    CallCommand, DeclaredProduct, FoundRun, Header, InputSpec, Origin, Settings, SourceRun, TaskCommand,
+};
 pub use self::publish::prepare;
 
 use self::header::{damaged, is_sealed};

@@ -12,7 +12,8 @@ use crate::text::base_name;
 /// What `{rel}` is relative to, for all entries of a run.
 #[derive(Debug, Clone)]
 pub enum RelPaths {
-    /// Nothing, as entries of a given list have no pattern: `{rel}` is the whole entry without leading slashes.
+    /// Nothing, as entries of a given list have no pattern: `{rel}` is the whole entry without leading slashes. Products of
+    /// other runs each have a `rel` of their own.
     Whole,
     /// The fixed parts of the run's patterns.
     Below(HashSet<Vec<u8>>),

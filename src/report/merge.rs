@@ -129,10 +129,37 @@ fn headline(proof: &Proof) -> String {
     text
 }
 
+/// What is missing, replica by replica, which files are broken, and how to finish the run.
+pub fn missing_lines(proof: &Proof) -> Vec<String> {
+    let several = has_several_directories(proof);
+    let replicas = proof.missing_replicas.iter().take(NAMED).map(|replica| missing_line(replica, several));
+    let mut lines: Vec<String> = replicas.collect();
+    let more_replicas = proof.missing_replicas.len().saturating_sub(NAMED);
+    lines.extend((more_replicas > 0).then(|| format!("  and {more_replicas} more replicas")));
+    lines.extend(proof.broken.iter().take(NAMED).map(|broken| format!("  {}: {}", broken.file, broken.why)));
+    lines.extend(how_to_finish(proof));
+    lines
+}
+
+fn has_several_directories(proof: &Proof) -> bool {
+    proof.missing_replicas.iter().any(|one| one.results_dir != proof.missing_replicas[0].results_dir)
+}
+
 fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
-    let several =
-        proof.missing_replicas.iter().any(|one| one.results_dir != proof.missing_replicas[0].results_dir);
+    let several = has_several_directories(proof);
     say_first(console, &proof.missing_replicas, "replicas", |replica| missing_line(replica, several));
+    let mut advice = how_to_finish(proof);
+    let is_idle = proof.missing_replicas.iter().all(|replica| !replica.is_waited_for);
+    if !is_final && is_idle && !advice.is_empty() {
+        advice.push("--allow-missing calls the results final as they are.".to_owned());
+    }
+    if !advice.is_empty() {
+        console.say(Verbosity::Quiet, Tone::Plain, &advice.join(" "));
+    }
+}
+
+/// Sentences about how what is missing is run.
+fn how_to_finish(proof: &Proof) -> Vec<String> {
     let running = proof.missing_replicas.iter().filter(|replica| replica.is_waited_for).count();
     let idle = proof.missing_replicas.len() - running;
     let mut advice = Vec::new();
@@ -147,12 +174,7 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
             idle_in(proof).join("`, `canfar-run resume ")
         ));
     }
-    if !is_final && running == 0 && idle > 0 {
-        advice.push("--allow-missing calls the results final as they are.".to_owned());
-    }
-    if !advice.is_empty() {
-        console.say(Verbosity::Quiet, Tone::Plain, &advice.join(" "));
-    }
+    advice
 }
 
 /// The directories of replicas that are not running, as a shell takes them.

@@ -143,7 +143,7 @@ Every pattern must match something, or files would be missed silently; --allow-e
 fn no_input_at_all_or_twice() {
     all_are_refused(&[
         case(&["-o", "out", "--", "true"], "
-canfar-run: error: no input: [DIR]/out has no list yet, so say which files with --input or --files-from
+canfar-run: error: no input: [DIR]/out has no list yet, so say which files with --input, --files-from or --input-from
 "),
         case(&["-i", "data/*.fits", "--files-from", "list.txt", "-o", "out", "--", "true"], "
 canfar-run: error: --input and --files-from are two ways to say the same: give one of them

@@ -52,6 +52,37 @@ pub enum InputSpec {
         /// `--null`.
         null: bool,
     },
+    /// What the ok tasks of other runs made (`--input-from`).
+    Products {
+        /// Those runs, in the order given.
+        runs: Vec<SourceRun>,
+        /// `--name`: which product, where tasks have several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+}
+
+/// A run whose products are the entries of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRun {
+    /// Its results directory, absolute.
+    pub results_dir: OsText,
+    /// What it was when the list was made; `None` before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<FoundRun>,
+}
+
+/// A run as it was when its products were listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundRun {
+    /// Its run id.
+    pub run: String,
+    /// How many products were taken.
+    pub products: u64,
+    /// How many of its tasks had failed.
+    pub failed: u64,
+    /// How many had no record (`--allow-missing`).
+    pub missing: u64,
 }
 
 /// The command of a run.
@@ -330,7 +361,7 @@ fn unknown_kind(first: &[u8]) -> Option<String> {
         kind: String,
     }
     let kind = serde_json::from_slice::<Sourced>(first).ok()?.source.kind;
-    let is_known = ["patterns", "list", "files_from"].contains(&kind.as_str());
+    let is_known = ["patterns", "list", "files_from", "products"].contains(&kind.as_str());
     (!is_known && is_sealed(first)).then_some(kind)
 }
 
@@ -339,7 +370,6 @@ fn name_of(kind: &str) -> String {
     match kind {
         "table" => "the rows of a table".to_owned(),
         "numbers" => "a number of tasks, not from files".to_owned(),
-        "products" => "the products of other runs".to_owned(),
         _ => format!("a source of the kind {kind:?}"),
     }
 }

@@ -146,11 +146,6 @@ fn what_a_later_version_asks_for_is_named_and_what_it_merely_says_is_passed_over
     for (from, to, what) in [
         ("\"kind\":\"list\"", "\"kind\":\"table\"", "its tasks come from the rows of a table"),
         ("\"kind\":\"list\"", "\"kind\":\"sky\"", "its tasks come from a source of the kind \"sky\""),
-        (
-            ",\"count\"",
-            ",\"products\":[{\"name\":\"cat\",\"path\":\"{/:}.cat\"}],\"count\"",
-            "declared products",
-        ),
         (",\"count\"", ",\"first_index\":7,\"count\"", "go on after those of another run"),
     ] {
         let error = with(from, to).unwrap_err();

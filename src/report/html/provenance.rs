@@ -10,7 +10,7 @@ use super::numbers::{grouped, time};
 use super::replicas;
 use crate::discover::EntryType;
 use crate::record::command_files::RecordsByContent;
-use crate::record::inputs::{Header, InputSpec, TaskCommand};
+use crate::record::inputs::{Header, InputSpec, SourceRun, TaskCommand};
 use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
 use crate::template::quoted;
 use crate::text::OsText;
@@ -85,6 +85,22 @@ fn source(source: &InputSpec) -> Markup {
         },
         InputSpec::List { file, null } => {
             fact("List given", &html! { (code(file)) @if *null { " (NUL-separated)" } })
+        }
+        InputSpec::Products { runs, name } => html! {
+            @for run in runs { (fact("Products of", &source_run(run, name.as_deref()))) }
+        },
+    }
+}
+
+/// A run whose products are the files of this one.
+fn source_run(run: &SourceRun, name: Option<&str>) -> Markup {
+    html! {
+        (code(&run.results_dir))
+        @if let Some(name) = name { ", those called " code { bdi { (units::printable(name)) } } }
+        @if let Some(found) = &run.found {
+            ": run " code { (found.run) } ", " (units::count(found.products, "product"))
+            @if found.failed > 0 { "; " (units::plural(found.failed, "file", "files")) " failed there" }
+            @if found.missing > 0 { "; " (units::plural(found.missing, "file", "files")) " had no record (--allow-missing)" }
         }
     }
 }

@@ -1,0 +1,104 @@
+//! What the tasks made whose records count, learned from these records.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::merge::index::{MergeIndex, TaskRanks};
+use crate::merge::input::MergeDirectory;
+use crate::model::outcome::Status;
+use crate::model::product::Product;
+use crate::record::inputs::InputList;
+use crate::record::item;
+
+/// A task whose record counts, and which is ok.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeByTask {
+    /// Its index in the list, where it is known.
+    pub index: Option<u64>,
+    /// What it made.
+    pub products: Vec<Product>,
+}
+
+/// How the entries of one directory's list stand, those left out of which another directory has the record that counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListStanding {
+    /// Those that are ok.
+    pub ok: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those without a record.
+    pub missing: u64,
+}
+
+#[derive(Deserialize)]
+struct MadeMeta {
+    #[serde(default)]
+    products: Vec<Product>,
+}
+
+impl MergeDirectory {
+    /// Its run's list, if it has one.
+    pub fn list(&self) -> Option<&InputList> {
+        self.list.as_ref()
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Whether its tasks may have made products: of records without a list nobody can tell.
+    pub(super) fn may_have_products(&self) -> bool {
+        self.list.as_ref().is_none_or(|list| !list.header().products.is_empty())
+    }
+}
+
+impl MergeIndex {
+    /// The directories, in the order given.
+    pub fn directories(&self) -> &[MergeDirectory] {
+        &self.directories
+    }
+
+    /// Gives what the tasks of a directory made to `take`, by replica, in list order; nothing of tasks that failed.
+    ///
+    /// # Errors
+    /// When a record can't be read, and those of `take`.
+    pub fn each_made(
+        &self,
+        number: usize,
+        take: &mut dyn FnMut(MadeByTask) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let directory = &self.directories[number];
+        let parts = if directory.may_have_products() { directory.parts.len() } else { 0 };
+        for part_number in (0..parts).filter(|part| !self.left_out[number].contains(part)) {
+            self.winners(number, part_number, &mut |record| {
+                if record.status != Status::Ok {
+                    return Ok(());
+                }
+                let products = products_in(record.record);
+                if products.is_empty() {
+                    return Ok(());
+                }
+                take(MadeByTask { index: record.task.as_ref().map(|task| task.index), products })
+            })?;
+        }
+        Ok(())
+    }
+
+    /// How the entries of a directory's list stand.
+    pub fn standing_of(&self, number: usize) -> ListStanding {
+        let none = TaskRanks::default();
+        let tasks = self.own_tasks(number).unwrap_or(&none);
+        let (ok, failed) = tasks.counts();
+        let known = ok + failed + tasks.superseded.count();
+        let count = self.directories[number].list().map_or(0, |list| list.header().count);
+        ListStanding { ok, failed, missing: count.saturating_sub(known) }
+    }
+}
+
+/// The products that a record names; none where it is not one of ours.
+fn products_in(record: &[u8]) -> Vec<Product> {
+    let meta = item::raw_meta(record).and_then(|meta| serde_json::from_slice::<MadeMeta>(meta).ok());
+    meta.map(|meta| meta.products).unwrap_or_default()
+}
