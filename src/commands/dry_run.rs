@@ -11,7 +11,7 @@ use crate::config::RunConfig;
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
-use crate::launch::{Pending, agree, agree_on_balance, agree_on_command};
+use crate::launch::{Pending, agree, agree_on_balance, agree_on_command, agree_on_products};
 use crate::listing;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::{Prober, probe};
@@ -21,10 +21,11 @@ use crate::model::provenance::Process;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
-use crate::record::inputs::InputList;
+use crate::products::declared::DeclaredProducts;
+use crate::record::inputs::{InputList, InputSpec};
 use crate::run::entry_names::EntryNames;
 use crate::run::execute::ExecMode;
-use crate::run::worker::{WorkerKind, write_request};
+use crate::run::worker::{TaskRequest, WorkerKind};
 use crate::store::layout::Layout;
 use crate::template::{TaskPlace, shell_quote};
 use crate::terminal::console::{Console, Tone, Verbosity};
@@ -49,10 +50,11 @@ pub(super) fn own_share(
         (Some(list), source) => {
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
             agree_on_balance(&list, &layout, config.asked_balance)?;
+            agree_on_products(&list, &layout, &config.products)?;
             let RunConfig { command, manner, accept_changed_command, .. } = config;
             agree_on_command(&list, &layout, command, manner, *accept_changed_command)?;
             let config = at_home(config, &list, console)?;
-            let mut printer = CommandPrinter::begin(&config, names_in(&config, &list), out)?;
+            let mut printer = CommandPrinter::begin(&config, names_in(&config, &list)?, out)?;
             list.read(list.share_of(replica)?.iter(), |index, entry| {
                 check_shutdown(stop)?;
                 printer.print(index, 1, entry)
@@ -67,7 +69,7 @@ pub(super) fn own_share(
             let share =
                 crate::model::shares::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
             let mut printer =
-                CommandPrinter::begin(config, config.entry_names(source, &config.started_in), out)?;
+                CommandPrinter::begin(config, TaskNames::of(config, source, &config.started_in)?, out)?;
             for index in share.iter() {
                 let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));
                 check_shutdown(stop)?;
@@ -116,7 +118,7 @@ pub(super) fn rest_of(
         }
         places.sort_unstable();
         let config = config.on_behalf_of(replica, std::time::Duration::ZERO);
-        let mut printer = CommandPrinter::begin(&config, names_in(&config, list), &mut *out)?;
+        let mut printer = CommandPrinter::begin(&config, names_in(&config, list)?, &mut *out)?;
         let indices = places.into_iter().filter_map(|place| share.index_at(place.into()));
         list.read(indices, |index, entry| {
             check_shutdown(stop)?;
@@ -128,9 +130,23 @@ pub(super) fn rest_of(
     Ok(ExitCode::Ok)
 }
 
-fn names_in(config: &RunConfig, list: &InputList) -> EntryNames {
+/// What is called how in the commands.
+struct TaskNames {
+    entries: EntryNames,
+    products: DeclaredProducts,
+}
+
+impl TaskNames {
+    /// Of a run with entries from `source` that was begun in `folder`.
+    fn of(config: &RunConfig, source: &InputSpec, folder: &Path) -> anyhow::Result<Self> {
+        let products = config.declared_products(source, folder)?;
+        Ok(Self { entries: config.entry_names(source, folder), products })
+    }
+}
+
+fn names_in(config: &RunConfig, list: &InputList) -> anyhow::Result<TaskNames> {
     let header = list.header();
-    config.entry_names(&header.source, header.begun_in().unwrap_or(&config.cwd))
+    TaskNames::of(config, &header.source, header.begun_in().unwrap_or(&config.cwd))
 }
 
 /// Who is at a share, as far as can be told at once.
@@ -173,7 +189,7 @@ fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
 /// them.
 struct CommandPrinter<'a> {
     config: &'a RunConfig,
-    names: EntryNames,
+    names: TaskNames,
     /// What a worker is told of its temporary folder.
     folder: &'a OsStr,
     out: BufWriter<&'a mut dyn Write>,
@@ -182,7 +198,7 @@ struct CommandPrinter<'a> {
 }
 
 impl<'a> CommandPrinter<'a> {
-    fn begin(config: &'a RunConfig, names: EntryNames, out: &'a mut dyn Write) -> anyhow::Result<Self> {
+    fn begin(config: &'a RunConfig, names: TaskNames, out: &'a mut dyn Write) -> anyhow::Result<Self> {
         let out = BufWriter::with_capacity(PRINTED_AT_ONCE, out);
         let folder = config.scratch.iter().find(|folder| folder.is_dir());
         let folder = folder.map_or(Path::new("/tmp"), PathBuf::as_path).as_os_str();
@@ -203,31 +219,33 @@ impl<'a> CommandPrinter<'a> {
 
     /// Prints a task, for an attempt of this number.
     fn print(&mut self, index: u64, attempt: u32, entry: Entry<'_>) -> anyhow::Result<()> {
+        let path = self.names.entries.path(entry.path);
+        let outs = self.names.products.paths(entry.path, entry.rel, index);
         match &self.config.manner {
-            ExecMode::Own => self.command(index, entry),
+            ExecMode::Own => {
+                let place = TaskPlace {
+                    path: &path,
+                    rel: self.names.entries.rel(entry.path, entry.rel),
+                    index,
+                    slot: usize::try_from(self.printed % self.config.jobs as u64).unwrap_or(0) + 1,
+                    replica: self.config.identity.replica.id(),
+                    outs: &outs,
+                };
+                self.line = shell_quote(&self.config.template.render(&place));
+                self.line.push(b'\n');
+            }
             ExecMode::Workers { kind: WorkerKind::Function(call), .. } => {
-                self.line = (call.written(&self.names.path(entry.path)) + "\n").into_bytes();
+                self.line = (call.written(&path) + "\n").into_bytes();
             }
             ExecMode::Workers { kind: WorkerKind::Command, .. } => {
-                write_request(&mut self.line, &self.names.path(entry.path), index, attempt, self.folder);
+                let products = &self.names.products;
+                let request =
+                    TaskRequest { path: &path, index, attempt, tmpdir: self.folder, products, outs: &outs };
+                request.write(&mut self.line);
             }
         }
         self.printed += 1;
         self.write_line().context(CANNOT)
-    }
-
-    fn command(&mut self, index: u64, entry: Entry<'_>) {
-        let path = self.names.path(entry.path);
-        let place = TaskPlace {
-            path: &path,
-            rel: self.names.rel(entry.path, entry.rel),
-            index,
-            slot: usize::try_from(self.printed % self.config.jobs as u64).unwrap_or(0) + 1,
-            replica: self.config.identity.replica.id(),
-            outs: &[],
-        };
-        self.line = shell_quote(&self.config.template.render(&place));
-        self.line.push(b'\n');
     }
 
     fn write_line(&mut self) -> io::Result<()> {

@@ -14,7 +14,8 @@ use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::launch::{
-    Launcher, Reach, ShareStatus, Sharing, agree, agree_on_balance, agree_on_command, print_json,
+    Launcher, Reach, ShareStatus, Sharing, agree, agree_on_balance, agree_on_command, agree_on_products,
+    print_json,
 };
 use crate::listing::{self, ListingObserver};
 use crate::liveness::run_lock::LockObserver;
@@ -228,6 +229,7 @@ fn check_agreement(
     // Without an input the run's own list is used, and its strategy with it.
     agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
     agree_on_balance(list, layout, config.asked_balance)?;
+    agree_on_products(list, layout, &config.products)?;
     let RunConfig { command, manner, accept_changed_command, .. } = config;
     if let Some(before) = agree_on_command(list, layout, command, manner, *accept_changed_command)? {
         console.warn(&format!("the command differs from the run's, which was: {before}"));

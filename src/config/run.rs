@@ -32,6 +32,7 @@ use crate::model::replica::Replica;
 use crate::model::shares::Strategy;
 use crate::process::program::{self, ProgramError};
 use crate::process::supervisor::AttemptLimits;
+use crate::products::declared::DeclaredProducts;
 use crate::record::command_files;
 use crate::record::inputs::{CallCommand, DeclaredProduct, InputSpec, Settings, TaskCommand};
 use crate::run::call::PythonCall;
@@ -43,7 +44,7 @@ use crate::run::result::{ResultKind, ResultRule};
 use crate::run::schedule::{MaxFailures, Retries};
 use crate::run::scratch;
 use crate::run::worker::WorkerKind;
-use crate::template::Template;
+use crate::template::{OutNames, Template, first_out};
 use crate::terminal::console::Verbosity;
 use crate::terminal::progress::ProgressMode;
 use crate::text::OsText;
@@ -154,7 +155,9 @@ impl RunConfig {
         let input_spec = input_spec_of(&args.inputs, environment)?;
         let (id, count) = (args.share.replica_id.as_deref(), args.share.replica_count.as_deref());
         let identity = identify(id, count, &layers.identity, environment)?;
-        let (command, template) = command_of(&args.tasks, &args.inputs, environment)?;
+        let products = declared_products(&args.results.product)?;
+        let outs = OutNames::new(products.iter().map(|product| product.name.clone()));
+        let (command, template) = command_of(&args.tasks, &args.inputs, &outs, environment)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
         let env = &layers.settings.env;
@@ -191,7 +194,6 @@ impl RunConfig {
             scratch,
             result: ResultRule { kind: args.results.result, max_bytes: args.results.max_result },
             keep_logs: args.results.logs,
-            products: declared_products(&args.results.product)?,
             checksum: args.results.checksum,
             ok_codes: args.results.ok_codes.clone().unwrap_or_default(),
             merge: args.results.merge.unwrap_or(false),
@@ -202,7 +204,12 @@ impl RunConfig {
             worker_idle: worker_idle(environment)?,
             progress,
             json: messages.json.unwrap_or(false),
-            warnings: warnings_of(&command, &template, resources.notes.into_iter().chain(note)),
+            warnings: warnings_of(
+                &command,
+                &template,
+                out_unreplaced(&command, &products).into_iter().chain(resources.notes).chain(note),
+            ),
+            products,
             options: layers.options,
             settings: layers.settings,
             session: environment.get(SESSION).map(|session| session.to_string_lossy().into_owned()),
@@ -243,6 +250,14 @@ impl RunConfig {
     #[must_use]
     pub fn at_home_in(&self, folder: &Path) -> Self {
         Self { cwd: folder.to_owned(), work_folder: WorkFolder::Fixed(folder.to_owned()), ..self.clone() }
+    }
+
+    /// What tasks of a run with entries from `source` make that was begun in `folder`.
+    ///
+    /// # Errors
+    /// When a path can't be used.
+    pub fn declared_products(&self, source: &InputSpec, folder: &Path) -> anyhow::Result<DeclaredProducts> {
+        Ok(DeclaredProducts::new(&self.products, source, folder)?)
     }
 
     /// What entries of a run that was begun in `folder` are called in tasks, or in commands that are printed here.
@@ -341,7 +356,12 @@ fn manner_of(args: &RunArgs, command: &TaskCommand, home: &Path) -> anyhow::Resu
     let tasks = args.tasks.worker_tasks;
     let kind = match command {
         TaskCommand::Call(call) => {
-            WorkerKind::Function(PythonCall { target: call.target.clone(), home: home.to_owned() })
+            let has_products = !args.results.product.is_empty();
+            WorkerKind::Function(PythonCall {
+                target: call.target.clone(),
+                home: home.to_owned(),
+                has_products,
+            })
         }
         _ if is_worker(&args.tasks) => WorkerKind::Command,
         _ if tasks.is_some() => {
@@ -349,6 +369,19 @@ fn manner_of(args: &RunArgs, command: &TaskCommand, home: &Path) -> anyhow::Resu
         }
         _ => return Ok(ExecMode::Own),
     };
+    if args.results.ok_codes.is_some() {
+        bail!(
+            "--ok-codes has no meaning with {}: {} fails or not by what it says of each task, not by an exit code. Leave it out",
+            match kind {
+                WorkerKind::Command => "--worker",
+                WorkerKind::Function(_) => "--call",
+            },
+            match kind {
+                WorkerKind::Command => "a task of a worker",
+                WorkerKind::Function(_) => "a function",
+            }
+        );
+    }
     let in_its_folder = args.tasks.chdir.as_deref().is_some_and(|folder| folder.as_os_str() == "task");
     match (&kind, args.results.result) {
         (WorkerKind::Command, ResultKind::Text) => bail!(
@@ -375,6 +408,7 @@ fn is_worker(tasks: &TaskArgs) -> bool {
 fn command_of(
     tasks: &TaskArgs,
     inputs: &InputArgs,
+    outs: &OutNames,
     environment: &Environment,
 ) -> anyhow::Result<(TaskCommand, Template)> {
     if let Some(target) = &tasks.call {
@@ -386,9 +420,9 @@ fn command_of(
     match (&tasks.shell, tasks.command.as_slice()) {
         (Some(script), []) => {
             let template = if is_worker(tasks) {
-                Template::of_worker_in_shell(script)
+                Template::of_worker_in_shell(script, outs)
             } else {
-                Template::from_shell(script)
+                Template::from_shell(script, outs)
             };
             let template = template.context("in --shell")?;
             Ok((TaskCommand::Shell(OsText(script.clone())), template))
@@ -396,8 +430,11 @@ fn command_of(
         (Some(script), words) => bail!("{}", lost_quotes(script, words)),
         (None, []) => bail!("{}", no_command(inputs, environment)),
         (None, words) => {
-            let template =
-                if is_worker(tasks) { Template::of_worker(words)? } else { Template::from_argv(words)? };
+            let template = if is_worker(tasks) {
+                Template::of_worker(words, outs)?
+            } else {
+                Template::from_argv(words, outs)?
+            };
             Ok((TaskCommand::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
         }
     }
@@ -414,7 +451,8 @@ fn call_of(target: &CallTarget, tasks: &TaskArgs) -> anyhow::Result<(TaskCommand
         bail!("--call {target} can't be combined with {other}: give one of them");
     }
     let python = tasks.python.clone().unwrap_or(CallCommand::PYTHON.into());
-    let template = Template::of_worker(std::slice::from_ref(&python)).context("in --python")?;
+    let template =
+        Template::of_worker(std::slice::from_ref(&python), &OutNames::default()).context("in --python")?;
     if template.program().is_none() {
         bail!("--python takes one program; {} has a placeholder in it", units::path(&python));
     }
@@ -457,6 +495,19 @@ fn warnings_of(
     }
     warnings.extend(notes);
     warnings
+}
+
+/// What to say of `{out}` in a command whose products are not declared.
+fn out_unreplaced(command: &TaskCommand, products: &[DeclaredProduct]) -> Option<String> {
+    let token = match command {
+        _ if !products.is_empty() => None,
+        TaskCommand::Argv(words) => words.iter().find_map(|word| first_out(&word.0)),
+        TaskCommand::Shell(script) => first_out(&script.0),
+        TaskCommand::Call(_) => None,
+    }?;
+    Some(format!(
+        "{token} is passed to the command as it is: no product is declared. --product PATH says what each task makes, and {token} is then where to write it"
+    ))
 }
 
 /// What people take for placeholders, in braces. Others may well be code, such as awk's.

@@ -23,7 +23,7 @@ pub use begin::PreparedLaunch;
 pub use end::{LaunchOutcome, print_json, told};
 pub use nothing_to_do::{changed_since, how_run_stands, remarks};
 pub use pending::Pending;
-pub use run_mismatch::{agree, agree_on_balance, agree_on_command};
+pub use run_mismatch::{agree, agree_on_balance, agree_on_command, agree_on_products};
 pub use share_status::ShareStatus;
 
 /// The steps of one launch, with what they all need.

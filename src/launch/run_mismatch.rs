@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use crate::discover::EntryType;
 use crate::model::shares::Strategy;
-use crate::record::inputs::{InputList, InputSpec, TaskCommand};
+use crate::record::inputs::{DeclaredProduct, InputList, InputSpec, TaskCommand};
 use crate::run::execute::ExecMode;
 use crate::run::worker::WorkerKind;
 use crate::store::layout::Layout;
@@ -54,6 +54,27 @@ pub fn agree_on_balance(list: &InputList, layout: &Layout, asked: Option<bool>) 
         Some(asked) => bail!(differs("--balance", &shown(asked), &shown(of_run), layout)),
         None => Ok(()),
     }
+}
+
+/// Why a launch must not go on with a list if it declares other products than the run.
+///
+/// # Errors
+/// Shows both and what to do.
+pub fn agree_on_products(
+    list: &InputList,
+    layout: &Layout,
+    products: &[DeclaredProduct],
+) -> anyhow::Result<()> {
+    let of_run = &list.header().products;
+    if products == of_run.as_slice() {
+        return Ok(());
+    }
+    bail!(differs("what tasks make (--product)", &show_products(products), &show_products(of_run), layout))
+}
+
+fn show_products(products: &[DeclaredProduct]) -> String {
+    let texts: Vec<_> = products.iter().map(DeclaredProduct::as_text).collect();
+    if texts.is_empty() { "none".to_owned() } else { units::printable(&template::quoted(&texts)) }
 }
 
 fn differs(what: &str, here: &str, there: &str, layout: &Layout) -> String {

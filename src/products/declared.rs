@@ -7,6 +7,9 @@ use crate::record::inputs::{DeclaredProduct, InputSpec};
 use crate::record::rel::RelPaths;
 use crate::template::{PathTemplate, TaskPlace, TemplateError, Token};
 
+/// The variable by which a task is told where to write its first product; others end with `_` and a name.
+pub const TASK_OUT: &str = "CANFAR_TASK_OUT";
+
 /// The products of a run's tasks.
 #[derive(Debug, Clone)]
 pub struct DeclaredProducts {
@@ -42,6 +45,18 @@ impl DeclaredProducts {
     /// Their names, `None` for one without, in the order of their declaration.
     pub fn names(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
         self.products.iter().map(|(name, _)| name.as_deref())
+    }
+
+    /// The variables by which a task is told where to write them, each with the place of its product in the declaration.
+    pub fn variables(&self) -> Vec<(String, usize)> {
+        let first = (!self.is_empty()).then(|| (TASK_OUT.to_owned(), 0));
+        let named = self.names().enumerate().filter_map(|(place, name)| Some((name?, place)));
+        first.into_iter().chain(named.map(|(name, place)| (format!("{TASK_OUT}_{name}"), place))).collect()
+    }
+
+    /// Whether there is only one, and without a name.
+    pub fn is_one_without_name(&self) -> bool {
+        matches!(self.products.as_slice(), [(None, _)])
     }
 
     /// Where those of one task go: absolute, in the order of their declaration. `path` is its entry as the list has it,

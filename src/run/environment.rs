@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::model::replica::Replica;
 use crate::process::descendants::TASK_ID;
+use crate::products::declared::TASK_OUT;
 
 /// The variables by which numeric libraries and runtimes learn how many threads to use, or how many CPUs there are for
 /// their pools of processes. Without them most count the host's cores, or take the whole quota for each task.
@@ -41,6 +42,12 @@ pub const THREAD_VARIABLES: [&str; 23] = [
     "GOMAXPROCS",
 ];
 
+/// Whether a variable is about this process alone: options of ours, and products where this runs as a task itself.
+fn is_not_passed_on(name: &[u8]) -> bool {
+    let of_products = name.strip_prefix(TASK_OUT.as_bytes());
+    name.starts_with(b"CANFAR_RUN_") || of_products.is_some_and(|rest| rest.is_empty() || rest[0] == b'_')
+}
+
 /// What all tasks of a launch have in common.
 #[derive(Debug, Clone)]
 pub struct TaskEnvironment {
@@ -58,7 +65,7 @@ impl TaskEnvironment {
     ) -> Self {
         let mut variables: BTreeMap<OsString, OsString> = inherited
             .iter()
-            .filter(|(name, _)| !name.as_bytes().starts_with(b"CANFAR_RUN_"))
+            .filter(|(name, _)| !is_not_passed_on(name.as_bytes()))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let mut set = |name: &str, value: String| variables.insert(name.into(), value.into());
@@ -124,15 +131,19 @@ mod tests {
 
     #[test]
     fn tasks_get_identity_and_threads_but_not_our_options() {
-        let inherited: BTreeMap<OsString, OsString> =
-            [("CANFAR_RUN_JOBS", "9"), ("OMP_NUM_THREADS", "1"), ("HOME", "/h")]
-                .map(|(name, value)| (name.into(), value.into()))
-                .into();
+        let inherited: BTreeMap<OsString, OsString> = [
+            ("CANFAR_RUN_JOBS", "9"),
+            ("CANFAR_TASK_OUT_cat", "x"),
+            ("OMP_NUM_THREADS", "1"),
+            ("HOME", "/h"),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
         let replica = Replica::new(3, 7).unwrap();
         let extra = [("JULIA_NUM_THREADS".to_owned(), "8".to_owned())].into();
         let environment = TaskEnvironment::new(&inherited, replica, Some(4), &extra);
         let get = |name| environment.get(name).and_then(OsStr::to_str);
-        assert_eq!(get("CANFAR_RUN_JOBS"), None);
+        assert_eq!((get("CANFAR_RUN_JOBS"), get("CANFAR_TASK_OUT_cat")), (None, None));
         assert_eq!(
             (get("REPLICA_ID"), get("REPLICA_COUNT"), get("HOME")),
             (Some("3"), Some("7"), Some("/h"))

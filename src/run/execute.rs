@@ -204,6 +204,8 @@ pub struct ProcessSlot<'a> {
     scratch: SlotScratch,
     /// What all its tasks have in their environment.
     common: Vec<CString>,
+    /// The variables that tell of products, each with the place of its product.
+    out_variables: Vec<(String, usize)>,
     /// Whether the temporary folder is empty again. What is wrong with it is no fault of the attempt before.
     ready: anyhow::Result<()>,
 }
@@ -214,12 +216,16 @@ impl<'a> ProcessSlot<'a> {
     /// # Errors
     /// When its temporary folder can't be made.
     pub fn new(context: SlotContext<'a>, slot: usize) -> anyhow::Result<Self> {
+        let out_variables = context.settings.products.variables();
+        let of_products = out_variables.iter().map(|(name, _)| name.as_str());
+        let own: Vec<&str> = OWN_VARIABLES.into_iter().chain(of_products).collect();
         Ok(Self {
             context,
             slot,
             registration: context.registry.register(slot),
             scratch: context.scratch.slot()?,
-            common: context.settings.environment.lines(&OWN_VARIABLES),
+            common: context.settings.environment.lines(&own),
+            out_variables,
             ready: Ok(()),
         })
     }
@@ -233,7 +239,7 @@ impl<'a> ProcessSlot<'a> {
             .task_id(&format!("{run}.{index}.{}.{launch}.{number}", replica.id()))
     }
 
-    /// The values of [`OWN_VARIABLES`].
+    /// The values of [`OWN_VARIABLES`], and where to write products.
     fn variables(
         &self,
         attempt: &Attempt<'_>,
@@ -246,7 +252,11 @@ impl<'a> ProcessSlot<'a> {
             [attempt.index.to_string(), self.slot.to_string(), attempt.number.to_string()]
                 .map(OsString::from);
         let values = [task_id, path, &index, &slot, &number, result_file.as_os_str(), tmp, tmp];
-        OWN_VARIABLES.into_iter().zip(values).map(|(name, value)| variable(name, value)).collect()
+        let outs = self
+            .out_variables
+            .iter()
+            .filter_map(|(name, place)| Some((name.as_str(), attempt.outs.get(*place)?.as_os_str())));
+        OWN_VARIABLES.into_iter().zip(values).chain(outs).map(|(name, value)| variable(name, value)).collect()
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -263,11 +273,11 @@ impl<'a> ProcessSlot<'a> {
         result_file: &Path,
         stdout: &mut Capture,
     ) -> Result<Extracted, Failure> {
-        if let Some(failure) = verdict::failure(finished, self.context.settings.limits) {
+        let settings = self.context.settings;
+        if let Some(failure) = verdict::failure(finished, settings) {
             return Err(failure);
         }
-        self.context
-            .settings
+        settings
             .result
             .extract(result_file, stdout)
             .map_err(|bad| Failure { cause: Cause::Result, message: bad.0 })

@@ -10,6 +10,7 @@ use crate::process::registry::{ProcessRegistry, Shortage};
 use crate::process::shutdown::Shutdown;
 use crate::process::signals::{REQUESTS, WARNING};
 use crate::process::supervisor::{AttemptLimits, EndedBy};
+use crate::run::execute::ProcessSettings;
 
 /// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
@@ -17,18 +18,32 @@ const SAME_MOMENT: Duration = Duration::from_secs(1);
 /// A shell whose command was ended by a signal exits with its number and this.
 const SHELLS_SIGNAL: i32 = 128;
 
-/// Why the task failed; `None` after exit code 0.
-pub(super) fn failure(finished: &Finished, limits: AttemptLimits) -> Option<Failure> {
+/// Why the task failed; `None` after exit code 0 or another one that is no failure.
+pub(super) fn failure(finished: &Finished, settings: &ProcessSettings) -> Option<Failure> {
     if finished.ended_by == Some(EndedBy::Timeout) {
-        return Some(timeout(limits));
+        return Some(timeout(settings.limits));
     }
     let (cause, message) = match (finished.end.exit_code, finished.end.signal) {
-        (Some(0), _) => return None,
-        (Some(code), _) => (Cause::Exit, format!("exit code {code}")),
+        (Some(code), _) if settings.ok_codes.has(code) => return None,
+        (Some(code), _) => (Cause::Exit, format!("exit code {code}{}", meaning(code))),
         (None, Some(signal)) => (Cause::Signal, format!("killed by {}", crate::units::signal(signal))),
         (None, None) => (Cause::Signal, "its end was not seen".into()),
     };
     Some(Failure { cause, message })
+}
+
+/// What an exit code says where it is a shell's, of a command that a signal ended.
+fn meaning(code: i32) -> String {
+    let signal = code.checked_sub(SHELLS_SIGNAL).and_then(|number| Signal::try_from(number).ok());
+    match signal {
+        Some(Signal::SIGKILL) => {
+            " (from a shell: its command was killed by SIGKILL (9), as when memory runs out)".to_owned()
+        }
+        Some(signal) => {
+            format!(" (from a shell: its command was killed by {})", crate::units::signal(signal as i32))
+        }
+        None => String::new(),
+    }
 }
 
 fn timeout(limits: AttemptLimits) -> Failure {

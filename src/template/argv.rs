@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::error::{TemplateError, readable};
 use super::hazard::is_shell;
-use super::placeholder::{self, FoundPlaceholder, TaskPlace, Token};
+use super::placeholder::{self, FoundPlaceholder, OutNames, TaskPlace, Token, outs_in};
 
 /// A command, parsed once and rendered for every task.
 #[derive(Debug, Clone)]
@@ -28,19 +28,20 @@ pub(super) enum ArgvPiece {
 }
 
 impl Template {
-    /// Reads an argument list, the program first. Only the exact tokens of [`Token`] are placeholders, anywhere in a
-    /// word and several per word; a doubled one (`{{}}`) is that token as text. Without any placeholder the path is
-    /// appended as the last argument. Empty arguments are legal but for the program.
+    /// Reads an argument list, the program first. Only the exact tokens of [`Token`] are placeholders, those of products as
+    /// far as `outs` names them, anywhere in a word and several per word; a doubled one (`{{}}`) is that token as text. Unless
+    /// one of them is about the file that is to be read, the path is appended as the last argument. Empty arguments are legal
+    /// but for the program.
     ///
     /// A placeholder inside a script for another program (`sh -c 'wc {}'`, `python -c ...`) is replaced like any
     /// other, and the name then becomes part of that script: `--shell` and `sh -c 'wc "$1"' sh {}` don't do that.
     ///
     /// # Errors
     /// No words; a NUL byte; a program that is empty or begins or ends with a quote, which quoting leaves behind that
-    /// a launch took apart.
-    pub fn from_argv(words: &[OsString]) -> Result<Template, TemplateError> {
-        let mut argv = parse(words)?;
-        if argv.iter().all(|word| matches!(word, ArgvWord::Literal(_))) {
+    /// a launch took apart; a product that is not declared.
+    pub fn from_argv(words: &[OsString], outs: &OutNames) -> Result<Template, TemplateError> {
+        let mut argv = parse(words, outs)?;
+        if !argv.iter().flat_map(ArgvWord::tokens).any(Token::is_of_input) {
             argv.push(ArgvWord::from(Token::Path));
         }
         Ok(Template::from_words(argv))
@@ -50,8 +51,8 @@ impl Template {
     ///
     /// # Errors
     /// Those of [`Template::from_argv`]; a placeholder that stands for something of a file.
-    pub fn of_worker(words: &[OsString]) -> Result<Template, TemplateError> {
-        let argv = parse(words)?;
+    pub fn of_worker(words: &[OsString], outs: &OutNames) -> Result<Template, TemplateError> {
+        let argv = parse(words, outs)?;
         let of_a_file = argv.iter().flat_map(ArgvWord::tokens).find(|token| token.is_of_a_file());
         match of_a_file {
             Some(token) => Err(TemplateError::FileOfWorker { token }),
@@ -113,12 +114,36 @@ impl PathTemplate {
     /// Reads a path with placeholders.
     ///
     /// # Errors
-    /// When it is empty or has a NUL byte, or a placeholder that is not of the task alone.
+    /// When it can't be the name of a file, or has a placeholder that is not of the task alone.
     pub fn parse(path: &OsStr) -> Result<PathTemplate, TemplateError> {
-        if path.as_bytes().contains(&0) {
-            return Err(TemplateError::NulInWord { place: 1 });
+        let bytes = path.as_bytes();
+        let refuse = |what| Err(TemplateError::Product { path: readable(bytes), what });
+        if bytes.is_empty() {
+            return Err(TemplateError::EmptyProduct);
         }
-        Ok(PathTemplate(ArgvWord::parse(path.as_bytes())))
+        if bytes.contains(&0) {
+            return refuse("has a NUL byte in it, which no path can have: take it out");
+        }
+        if matches!(bytes.rsplit(|byte| *byte == b'/').next(), Some(b"" | b"." | b"..")) {
+            return refuse(
+                "does not end with a name: write the file or directory itself, as in cat/{/:}.cat",
+            );
+        }
+        if outs_in(bytes).next().is_some() {
+            return refuse("has {out} in it, which is made of this path: take it out");
+        }
+        let word = ArgvWord::parse(bytes, &OutNames::default());
+        if !word.tokens().all(Token::is_of_a_file) {
+            return refuse(
+                "has {slot} or {replica} in it: a task may run in any slot and replica, and its product has one place",
+            );
+        }
+        Ok(PathTemplate(word))
+    }
+
+    /// Whether it is the same for all tasks.
+    pub fn is_constant(&self) -> bool {
+        self.0.literal().is_some()
     }
 
     /// Whether a placeholder is in it.
@@ -132,13 +157,14 @@ impl PathTemplate {
     }
 }
 
-fn parse(words: &[OsString]) -> Result<Vec<ArgvWord>, TemplateError> {
+fn parse(words: &[OsString], outs: &OutNames) -> Result<Vec<ArgvWord>, TemplateError> {
     let program = words.first().ok_or(TemplateError::NoCommand)?;
     if let Some(place) = words.iter().position(|word| word.as_bytes().contains(&0)) {
         return Err(TemplateError::NulInWord { place: place + 1 });
     }
     check_program(program)?;
-    Ok(words.iter().map(|word| ArgvWord::parse(word.as_bytes())).collect())
+    words.iter().try_for_each(|word| outs.check(word.as_bytes()))?;
+    Ok(words.iter().map(|word| ArgvWord::parse(word.as_bytes(), outs)).collect())
 }
 
 fn check_program(program: &OsStr) -> Result<(), TemplateError> {
@@ -152,19 +178,19 @@ fn check_program(program: &OsStr) -> Result<(), TemplateError> {
 }
 
 impl ArgvWord {
-    fn parse(word: &[u8]) -> ArgvWord {
+    fn parse(word: &[u8], outs: &OutNames) -> ArgvWord {
         let mut pieces = Vec::new();
         let mut text = Vec::new();
         let mut rest = word;
         while let [first, tail @ ..] = rest {
-            let Some(found) = placeholder::beginning(rest) else {
+            let Some(found) = placeholder::beginning(rest, outs) else {
                 text.push(*first);
                 rest = tail;
                 continue;
             };
             match found {
-                FoundPlaceholder::Text(token) => text.extend_from_slice(token.as_str().as_bytes()),
-                FoundPlaceholder::Token(token) => {
+                FoundPlaceholder::Text(written) => text.extend_from_slice(written),
+                FoundPlaceholder::Token(token, _) => {
                     if !text.is_empty() {
                         pieces.push(ArgvPiece::Text(std::mem::take(&mut text)));
                     }
@@ -224,6 +250,8 @@ impl From<Token> for ArgvWord {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn place() -> TaskPlace<'static> {
@@ -236,7 +264,7 @@ mod tests {
     }
 
     fn render(words: &[&str]) -> Vec<String> {
-        let argv = Template::from_argv(&os(words)).unwrap().render(&place());
+        let argv = Template::from_argv(&os(words), &OutNames::default()).unwrap().render(&place());
         argv.into_iter().map(|word| word.into_string().unwrap()).collect()
     }
 
@@ -250,7 +278,7 @@ mod tests {
             (&["python", "-c", "{}"], false),
         ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-            let template = Template::from_argv(&words).unwrap();
+            let template = Template::from_argv(&words, &OutNames::default()).unwrap();
             assert_eq!(template.puts_names_into_shell_code(), noticed, "{words:?}");
         }
     }
@@ -272,11 +300,8 @@ mod tests {
         ];
         assert_eq!(table.map(|(token, _)| token), Token::ALL.map(Token::as_str));
         for (token, value) in table {
-            assert_eq!(render(&["x", token]), ["x", value]);
-            assert_eq!(
-                render(&["x", &format!("-o={token}.{token}/")]),
-                ["x", &format!("-o={value}.{value}/")]
-            );
+            assert_eq!(render(&["x", token, "{}"])[1], value);
+            assert_eq!(render(&["x", &format!("-o={token}.{token}/")])[1], format!("-o={value}.{value}/"));
             assert_eq!(render(&["x", "{}", &format!("a{{{token}}}b")])[2], format!("a{token}b"));
         }
     }
@@ -286,12 +311,51 @@ mod tests {
         assert_eq!(render(&["x"]), ["x", "/data/n1/a b.fits.fz"]);
         assert_eq!(render(&["x", "{{}}", "{a}"]), ["x", "{}", "{a}", "/data/n1/a b.fits.fz"]);
         assert_eq!(render(&["x", "{index}"]), ["x", "7"]);
+        assert_eq!(render(&["x", "-s{slot}", "{replica}"]), ["x", "-s2", "12", "/data/n1/a b.fits.fz"]);
+    }
+
+    #[test]
+    fn products_are_placeholders_where_they_are_declared() {
+        let outs = OutNames::new([None, Some("img".to_owned())]);
+        let names = [PathBuf::from("/o/.x/a.cat"), PathBuf::from("/o/.x/a.fits")];
+        let place = TaskPlace { outs: &names, ..place() };
+        let render = |words: &[&str]| Template::from_argv(&os(words), &outs).unwrap().render(&place);
+        let words = ["x", "-o={out}", "{out:img}", "{{out}}{{out:img}}", "{}"];
+        let rendered = ["x", "-o=/o/.x/a.cat", "/o/.x/a.fits", "{out}{out:img}", "/data/n1/a b.fits.fz"];
+        assert_eq!(render(&words), os(&rendered));
+        assert_eq!(render(&["x", "{out}"]), os(&["x", "/o/.x/a.cat", "/data/n1/a b.fits.fz"]));
+        assert!(Template::from_argv(&os(&["x", "{out:no}"]), &outs).is_err());
+        assert!(Template::of_worker(&os(&["x", "{out}"]), &outs).is_err());
+        let plain = Template::from_argv(&os(&["x", "{out}", "{{out}}", "{}"]), &OutNames::default()).unwrap();
+        assert_eq!(plain.render(&place)[1..3], os(&["{out}", "{{out}}"]));
+    }
+
+    #[test]
+    fn the_path_of_a_product_is_the_tasks_alone() {
+        let rendered = PathTemplate::parse(OsStr::new("cat/{/:}.{index}{{out}}")).unwrap().render(&place());
+        assert_eq!(rendered, "cat/a b.7{{out}}");
+        assert!(PathTemplate::parse(OsStr::new("all.cat")).unwrap().is_constant());
+        for (path, part) in [
+            ("", "empty"),
+            ("a\0", "NUL"),
+            ("cat/", "a name"),
+            ("{//}/..", "a name"),
+            ("cat/{/:}.{slot}", "{slot}"),
+            ("{replica}/{/:}", "{replica}"),
+            ("{out}.cat", "{out}"),
+            ("{out:cat}", "{out}"),
+        ] {
+            let error = PathTemplate::parse(OsStr::new(path)).unwrap_err().to_string();
+            assert!(error.contains(part), "{path:?}: {error}");
+        }
     }
 
     #[test]
     fn a_worker_gets_no_path_and_what_is_of_a_file_is_refused() {
         let place = place();
-        let render = |words: &[&str]| Template::of_worker(&os(words)).map(|template| template.render(&place));
+        let render = |words: &[&str]| {
+            Template::of_worker(&os(words), &OutNames::default()).map(|template| template.render(&place))
+        };
         assert_eq!(render(&["x", "-s{slot}", "{replica}", "{{}}"]).unwrap(), os(&["x", "-s2", "12", "{}"]));
         assert_eq!(render(&["x"]).unwrap(), os(&["x"]));
         for token in Token::ALL {
@@ -313,21 +377,28 @@ mod tests {
     fn arguments_are_bytes_and_may_be_empty() {
         let words = [OsString::from("x"), OsString::new(), OsString::from_vec(b"\xff{/}\xfe".to_vec())];
         let path = OsStr::from_bytes(b"/d/\x80\n");
-        let argv = Template::from_argv(&words).unwrap().render(&TaskPlace { path, ..place() });
+        let argv =
+            Template::from_argv(&words, &OutNames::default()).unwrap().render(&TaskPlace { path, ..place() });
         assert_eq!(argv[1], "");
         assert_eq!(argv[2].as_bytes(), b"\xff\x80\n\xfe");
     }
 
     #[test]
     fn the_program_is_known_unless_it_has_a_placeholder() {
-        assert_eq!(Template::from_argv(&os(&["x{{}}"])).unwrap().program(), Some(OsStr::new("x{}")));
-        assert_eq!(Template::from_argv(&os(&["{}", "x"])).unwrap().program(), None);
+        assert_eq!(
+            Template::from_argv(&os(&["x{{}}"]), &OutNames::default()).unwrap().program(),
+            Some(OsStr::new("x{}"))
+        );
+        assert_eq!(Template::from_argv(&os(&["{}", "x"]), &OutNames::default()).unwrap().program(), None);
     }
 
     #[test]
     fn words_without_placeholders_are_listed() {
-        let template =
-            Template::from_argv(&os(&["python3", "analyze.py", "--out={/.}", "{}", "-q"])).unwrap();
+        let template = Template::from_argv(
+            &os(&["python3", "analyze.py", "--out={/.}", "{}", "-q"]),
+            &OutNames::default(),
+        )
+        .unwrap();
         assert_eq!(template.words(), ["python3", "analyze.py", "-q"]);
     }
 
@@ -341,7 +412,7 @@ mod tests {
             (vec!["x\"\"", "y"], "without quotes"),
             (vec!["x", "a\0b"], "word 2"),
         ] {
-            let error = Template::from_argv(&os(&words)).unwrap_err().to_string();
+            let error = Template::from_argv(&os(&words), &OutNames::default()).unwrap_err().to_string();
             assert!(error.contains(part), "{words:?}: {error}");
         }
     }

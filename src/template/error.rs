@@ -48,6 +48,29 @@ pub enum TemplateError {
         /// The placeholder.
         token: Token,
     },
+    /// A product that is not declared.
+    #[error(
+        "{token} is no product of this run: {declared} can be used, as declared with --product. The text {token} is written {{{token}}}"
+    )]
+    UnknownOut {
+        /// The placeholder as it is written.
+        token: String,
+        /// Those that are.
+        declared: String,
+    },
+    /// The path of a product is empty.
+    #[error(
+        "--product has an empty path: give the file or directory that each task makes, as in --product cat/{{/:}}.cat"
+    )]
+    EmptyProduct,
+    /// A path that can't be that of a product.
+    #[error("--product {path} {what}")]
+    Product {
+        /// The path, made readable.
+        path: String,
+        /// What is wrong with it, and what to do.
+        what: &'static str,
+    },
     /// The script has a NUL byte in it.
     #[error("the shell command has a NUL byte in it, which can't be handed to a shell: take it out")]
     NulInScript,
@@ -57,10 +80,10 @@ pub enum TemplateError {
     )]
     EmptyScript,
     /// A placeholder stands where the quoted parameter it becomes would mean something else, or would be read as code.
-    #[error("{token} can't stand {place} ({at}). {}. The text {token} is written {{{token}}}", place.advice(*token))]
+    #[error("{token} can't stand {place} ({at}). {}. The text {token} is written {{{token}}}", place.advice(token))]
     Misplaced {
-        /// The placeholder.
-        token: Token,
+        /// The placeholder as it is written.
+        token: String,
         /// What it stands in, or after.
         place: TokenPlace,
         /// Where it is.
@@ -173,9 +196,9 @@ impl fmt::Display for TokenPlace {
 
 impl TokenPlace {
     /// What to write instead of the token.
-    fn advice(self, token: Token) -> String {
+    fn advice(self, token: &str) -> String {
         let (write, name) = match token {
-            Token::Path => ("Write \"$1\" there".to_owned(), "$1"),
+            "{}" => ("Write \"$1\" there".to_owned(), "$1"),
             _ => (format!("Write b={token} at the beginning and \"$b\" there"), "$b"),
         };
         match self {

@@ -8,9 +8,9 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use super::error::{At, TemplateError, TokenPlace};
+use super::error::{At, TemplateError, TokenPlace, readable};
 use super::hazard;
-use super::placeholder::{self, FoundPlaceholder, Token};
+use super::placeholder::{self, FoundPlaceholder, OutNames, Token};
 use super::word::{ShellCommand, ShellWord, WordRole};
 
 type Result<T = ()> = std::result::Result<T, TemplateError>;
@@ -39,6 +39,7 @@ struct Opened {
 #[derive(Debug, Default)]
 struct Lexer<'a> {
     source: &'a [u8],
+    outs: OutNames,
     at: usize,
     copied: usize,
     /// What is open, the innermost last.
@@ -47,7 +48,8 @@ struct Lexer<'a> {
     /// Whether the rest is known to be without placeholders, and may not be understood.
     rest_has_none: bool,
     in_loop: bool,
-    last_in_loop: Option<(Token, usize)>,
+    /// The last placeholder in a loop, as it is written, and where.
+    last_in_loop: Option<(&'a [u8], usize)>,
     lexed: Lexed,
 }
 
@@ -55,8 +57,8 @@ struct Lexer<'a> {
 ///
 /// # Errors
 /// A placeholder in a place where it can't stand; in a script with placeholders, something that is never closed.
-pub(super) fn lex(source: &[u8]) -> Result<Lexed> {
-    let mut lexer = Lexer { source, ..Lexer::default() };
+pub(super) fn lex(source: &[u8], outs: &OutNames) -> Result<Lexed> {
+    let mut lexer = Lexer { source, outs: outs.clone(), ..Lexer::default() };
     while let Some(byte) = lexer.rest().first() {
         if !lexer.placeholder()? {
             lexer.step(*byte)?;
@@ -174,9 +176,9 @@ impl<'a> Lexer<'a> {
     /// Reads a dollar sign and opens the expansion that it begins, if it does.
     fn dollar(&mut self) -> Result {
         self.word().expands = true;
-        let follows = placeholder::beginning(&self.rest()[1..]);
-        if let Some(FoundPlaceholder::Token(token)) = follows {
-            return Err(self.misplaced(token, self.at + 1, TokenPlace::Dollar));
+        let follows = placeholder::beginning(&self.rest()[1..], &self.outs);
+        if let Some(FoundPlaceholder::Token(_, text)) = follows {
+            return Err(self.misplaced(text, self.at + 1, TokenPlace::Dollar));
         }
         let mut length = 1;
         match self.rest() {
@@ -310,7 +312,7 @@ impl<'a> Lexer<'a> {
         let command = std::mem::take(&mut self.command);
         match (hazard::changes_parameters(&command.words), self.last_in_loop) {
             (None, _) => Ok(()),
-            (Some(place), Some((token, at))) => Err(self.misplaced(token, at, place)),
+            (Some(place), Some((text, at))) => Err(self.misplaced(text, at, place)),
             (Some(place), None) => self.refuse_rest(place),
         }
     }
@@ -324,10 +326,10 @@ impl<'a> Lexer<'a> {
     fn refuse_rest(&mut self, place: TokenPlace) -> Result {
         let mut at = self.at;
         while let Some(rest) = self.source.get(at..).filter(|rest| !rest.is_empty() && !self.rest_has_none) {
-            match placeholder::beginning(rest) {
-                Some(FoundPlaceholder::Token(token)) => {
+            match placeholder::beginning(rest, &self.outs) {
+                Some(FoundPlaceholder::Token(_, text)) => {
                     let shown = if place == TokenPlace::Unclear { self.at } else { at };
-                    return Err(self.misplaced(token, shown, place));
+                    return Err(self.misplaced(text, shown, place));
                 }
                 Some(found @ FoundPlaceholder::Text(_)) => at += found.len(),
                 None => at += 1,
@@ -337,36 +339,36 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    fn misplaced(&self, token: Token, at: usize, place: TokenPlace) -> TemplateError {
-        let at = At::new(self.source, at, at + token.as_str().len());
-        TemplateError::Misplaced { token, place, at }
+    /// `text` is the placeholder as it is written.
+    fn misplaced(&self, text: &[u8], at: usize, place: TokenPlace) -> TemplateError {
+        let at = At::new(self.source, at, at + text.len());
+        TemplateError::Misplaced { token: readable(text), place, at }
     }
 
     /// Replaces the placeholder or doubled placeholder that begins here, if one does.
     fn placeholder(&mut self) -> Result<bool> {
-        let token = match placeholder::beginning(self.rest()) {
+        let (token, text) = match placeholder::beginning(self.rest(), &self.outs) {
             None => return Ok(false),
-            Some(FoundPlaceholder::Token(token)) => token,
-            Some(found @ FoundPlaceholder::Text(token)) => {
+            Some(FoundPlaceholder::Token(token, text)) => (token, text),
+            Some(found @ FoundPlaceholder::Text(text)) => {
                 if self.inside() == Some(TokenPlace::Parameter) {
                     self.unclear()?;
                 }
-                let text = token.as_str().as_bytes();
                 self.word().text.extend_from_slice(text);
                 self.replace(text, found.len());
                 return Ok(true);
             }
         };
         if let Some(place) = self.inside().or_else(|| hazard::reads_next(&self.command)) {
-            return Err(self.misplaced(token, self.at, place));
+            return Err(self.misplaced(text, self.at, place));
         }
         if self.in_loop {
-            self.last_in_loop = Some((token, self.at));
+            self.last_in_loop = Some((text, self.at));
         }
         let word = self.word();
         (word.quoted, word.expands, word.subscript) = (true, true, false);
         let number = self.number(token);
-        self.replace(format!("\"${{{number}}}\"").as_bytes(), token.as_str().len());
+        self.replace(format!("\"${{{number}}}\"").as_bytes(), text.len());
         Ok(true)
     }
 

@@ -14,5 +14,5 @@ mod word;
 pub use argv::{PathTemplate, Template};
 pub use error::TemplateError;
 pub use hazard::is_shell;
-pub use placeholder::{TaskPlace, Token};
+pub use placeholder::{OutNames, TaskPlace, Token, first_out};
 pub use quote::{quoted, shell_quote};

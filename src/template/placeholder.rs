@@ -5,6 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::error::{TemplateError, readable};
 use super::parts;
 
 /// What the placeholders stand for: one task's place in the run.
@@ -52,10 +53,13 @@ pub enum Token {
     Slot,
     /// `{replica}`: this replica's number, from 1.
     Replica,
+    /// `{out}` or `{out:NAME}`: where to write the product of this place in the declaration, from 0. It is one only where
+    /// products are declared.
+    Out(usize),
 }
 
 impl Token {
-    /// All of them, in the order of the documentation.
+    /// Those of every run, in the order of the documentation.
     pub const ALL: [Token; 11] = [
         Token::Path,
         Token::BaseName,
@@ -70,7 +74,7 @@ impl Token {
         Token::Replica,
     ];
 
-    /// The token as it is written.
+    /// The token as it is written; of a product the shortest that is one.
     pub const fn as_str(self) -> &'static str {
         match self {
             Token::Path => "{}",
@@ -84,12 +88,18 @@ impl Token {
             Token::Index => "{index}",
             Token::Slot => "{slot}",
             Token::Replica => "{replica}",
+            Token::Out(_) => "{out}",
         }
     }
 
     /// Whether it stands for something of one file, and not only of where tasks run.
     pub(super) const fn is_of_a_file(self) -> bool {
         !matches!(self, Token::Slot | Token::Replica)
+    }
+
+    /// Whether it tells the command which file it is to read.
+    pub(super) const fn is_of_input(self) -> bool {
+        self.is_of_a_file() && !matches!(self, Token::Out(_))
     }
 
     /// Appends what the token stands for.
@@ -109,11 +119,10 @@ impl Token {
             Token::Index => out.extend_from_slice(place.index.to_string().as_bytes()),
             Token::Slot => out.extend_from_slice(place.slot.to_string().as_bytes()),
             Token::Replica => out.extend_from_slice(place.replica.to_string().as_bytes()),
+            Token::Out(product) => {
+                out.extend_from_slice(place.outs.get(product).map_or(b"", |out| out.as_os_str().as_bytes()));
+            }
         }
-    }
-
-    fn beginning(bytes: &[u8]) -> Option<Token> {
-        Token::ALL.into_iter().find(|token| bytes.starts_with(token.as_str().as_bytes()))
     }
 }
 
@@ -123,33 +132,108 @@ impl fmt::Display for Token {
     }
 }
 
-/// What a brace begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FoundPlaceholder {
-    /// A placeholder.
-    Token(Token),
-    /// A doubled one such as `{{}}`, which means the text of the token, `{}`.
-    Text(Token),
+/// The products that a command can name: `{out}` is the first, `{out:NAME}` the one of this name. Where there are none, both
+/// are plain text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutNames(Vec<Option<String>>);
+
+impl OutNames {
+    /// Of products with these names, in the order of their declaration.
+    pub fn new(names: impl IntoIterator<Item = Option<String>>) -> Self {
+        Self(names.into_iter().collect())
+    }
+
+    /// The place of a product in the declaration.
+    fn place(&self, name: Option<&[u8]>) -> Option<usize> {
+        let is_it = |known: &Option<String>| known.as_ref().map(String::as_bytes) == name;
+        match name {
+            None => (!self.0.is_empty()).then_some(0),
+            Some(_) => self.0.iter().position(is_it),
+        }
+    }
+
+    /// Refuses a product that is not declared, where some are.
+    pub(super) fn check(&self, text: &[u8]) -> Result<(), TemplateError> {
+        let unknown = outs_in(text).find(|(_, name)| self.place(*name).is_none());
+        match unknown.filter(|_| !self.0.is_empty()) {
+            Some((token, _)) => {
+                Err(TemplateError::UnknownOut { token: readable(token), declared: self.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
-impl FoundPlaceholder {
+impl fmt::Display for OutNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Token::Out(0).as_str())?;
+        self.0.iter().flatten().try_for_each(|name| write!(f, ", {{out:{name}}}"))
+    }
+}
+
+/// `{out}` or `{out:NAME}` at the beginning of a text, as it is written and with the name.
+fn out_beginning(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let after = bytes.strip_prefix(b"{out")?;
+    if after.first() == Some(&b'}') {
+        return Some((&bytes[..b"{out}".len()], None));
+    }
+    let name = after.strip_prefix(b":")?;
+    let end = memchr::memchr(b'}', name)?;
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let name = Some(&name[..end]).filter(|name| !name.is_empty() && name.iter().all(is_name))?;
+    Some((&bytes[..b"{out:}".len() + end], Some(name)))
+}
+
+/// Each `{out}` and `{out:NAME}` in a text that is not doubled, as it is written and with the name.
+pub(super) fn outs_in(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    let is_doubled = |at: usize, end: usize| at > 0 && text[at - 1] == b'{' && text.get(end) == Some(&b'}');
+    memchr::memmem::find_iter(text, b"{out").filter_map(move |at| {
+        let found = out_beginning(&text[at..])?;
+        (!is_doubled(at, at + found.0.len())).then_some(found)
+    })
+}
+
+/// The first `{out}` or `{out:NAME}` in a text, which is a placeholder only where products are declared.
+pub fn first_out(text: &OsStr) -> Option<String> {
+    outs_in(text.as_bytes()).next().map(|(token, _)| readable(token))
+}
+
+/// What a brace begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FoundPlaceholder<'s> {
+    /// A placeholder, and how it is written.
+    Token(Token, &'s [u8]),
+    /// A doubled one such as `{{}}`, which means the text of the token, `{}`.
+    Text(&'s [u8]),
+}
+
+impl FoundPlaceholder<'_> {
     /// How many bytes of the source it takes.
-    pub(super) const fn len(self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         match self {
-            FoundPlaceholder::Token(token) => token.as_str().len(),
-            FoundPlaceholder::Text(token) => token.as_str().len() + 2,
+            FoundPlaceholder::Token(_, text) => text.len(),
+            FoundPlaceholder::Text(text) => text.len() + 2,
         }
     }
 }
 
 /// The placeholder or doubled placeholder that `bytes` begin with.
-pub(super) fn beginning(bytes: &[u8]) -> Option<FoundPlaceholder> {
+pub(super) fn beginning<'s>(bytes: &'s [u8], outs: &OutNames) -> Option<FoundPlaceholder<'s>> {
     let inner = bytes.strip_prefix(b"{")?;
-    if let Some(token) = Token::beginning(bytes) {
-        return Some(FoundPlaceholder::Token(token));
+    if let Some((text, token)) = written(bytes, outs) {
+        return token.map(|token| FoundPlaceholder::Token(token, text));
     }
-    let token = Token::beginning(inner)?;
-    (inner.get(token.as_str().len()) == Some(&b'}')).then_some(FoundPlaceholder::Text(token))
+    let (text, _) = written(inner, outs)?;
+    (inner.get(text.len()) == Some(&b'}')).then_some(FoundPlaceholder::Text(text))
+}
+
+/// How the placeholder is written that `bytes` begin with, and which it is; none is one for a product that is not declared.
+fn written<'s>(bytes: &'s [u8], outs: &OutNames) -> Option<(&'s [u8], Option<Token>)> {
+    if let Some(token) = Token::ALL.into_iter().find(|token| bytes.starts_with(token.as_str().as_bytes())) {
+        return Some((&bytes[..token.as_str().len()], Some(token)));
+    }
+    let (text, name) = out_beginning(bytes).filter(|_| !outs.0.is_empty())?;
+    Some((text, outs.place(name).map(Token::Out)))
 }
 
 #[cfg(test)]
@@ -158,16 +242,39 @@ mod tests {
 
     #[test]
     fn every_token_is_found_alone_and_doubled() {
-        for token in Token::ALL {
-            assert_eq!(beginning(format!("{token}x").as_bytes()), Some(FoundPlaceholder::Token(token)));
-            assert_eq!(beginning(format!("{{{token}}}x").as_bytes()), Some(FoundPlaceholder::Text(token)));
+        let outs = OutNames::new([None, Some("cat".to_owned())]);
+        let all = Token::ALL.map(|token| (token, token.as_str()));
+        let of_products = [(Token::Out(0), "{out}"), (Token::Out(1), "{out:cat}")];
+        for (token, text) in all.into_iter().chain(of_products) {
+            let (bytes, doubled) = (format!("{text}x"), format!("{{{text}}}x"));
+            let found = beginning(bytes.as_bytes(), &outs);
+            assert_eq!(found, Some(FoundPlaceholder::Token(token, text.as_bytes())));
+            let found = beginning(doubled.as_bytes(), &outs);
+            assert_eq!(found, Some(FoundPlaceholder::Text(text.as_bytes())));
         }
     }
 
     #[test]
     fn other_braces_are_no_placeholders() {
-        for text in ["", "{", "}", "{{", "{ }", "{a}", "{///}", "{Index}", "{{}", "{{ }}", "{0}", "x{}"] {
-            assert_eq!(beginning(text.as_bytes()), None, "{text:?}");
+        for text in [
+            "", "{", "}", "{{", "{ }", "{a}", "{///}", "{Index}", "{{}", "{{ }}", "{0}", "x{}", "{out}",
+            "{{out}}", "{out:a}",
+        ] {
+            assert_eq!(beginning(text.as_bytes(), &OutNames::default()), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn products_that_are_not_declared_are_refused_where_some_are() {
+        let outs = OutNames::new([Some("cat".to_owned()), Some("img".to_owned())]);
+        for fine in ["{out}", "{out:cat} {out:img}", "{{out:x}}", "{out:}", "{out: 3}", "{outer}", "x"] {
+            assert_eq!(outs.check(fine.as_bytes()), Ok(()), "{fine}");
+        }
+        for wrong in ["a{out:x}b", "{out} {out:im-g}", "{{out:x} }"] {
+            let error = outs.check(wrong.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("{out}, {out:cat}, {out:img}"), "{wrong}: {error}");
+        }
+        assert_eq!(OutNames::default().check(b"{out:x}"), Ok(()));
+        assert_eq!(first_out(OsStr::new("{{out}} {out:x}")).as_deref(), Some("{out:x}"));
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::argv::{ArgvWord, Template};
 use super::error::TemplateError;
 use super::lexer::{self, Lexed};
-use super::placeholder::Token;
+use super::placeholder::{OutNames, Token};
 
 impl Template {
     /// Reads a shell command line; the template is `/bin/sh -c SCRIPT sh PATH [OTHERS...]`.
@@ -25,9 +25,10 @@ impl Template {
     /// - A script without placeholders is passed on, whatever it is.
     ///
     /// # Errors
-    /// The above; a script that is blank, has a NUL byte, or placeholders and something that is never closed.
-    pub fn from_shell(script: &OsStr) -> Result<Template, TemplateError> {
-        let lexed = read(script)?;
+    /// The above; a script that is blank, has a NUL byte, or placeholders and something that is never closed; a product that
+    /// is not declared.
+    pub fn from_shell(script: &OsStr, outs: &OutNames) -> Result<Template, TemplateError> {
+        let lexed = read(script, outs)?;
         Ok(of(lexed, ArgvWord::from(Token::Path)))
     }
 
@@ -35,8 +36,8 @@ impl Template {
     ///
     /// # Errors
     /// Those of [`Template::from_shell`]; a placeholder that stands for something of a file.
-    pub fn of_worker_in_shell(script: &OsStr) -> Result<Template, TemplateError> {
-        let lexed = read(script)?;
+    pub fn of_worker_in_shell(script: &OsStr, outs: &OutNames) -> Result<Template, TemplateError> {
+        let lexed = read(script, outs)?;
         match lexed.tokens.iter().copied().find(|token| token.is_of_a_file()) {
             Some(token) => Err(TemplateError::FileOfWorker { token }),
             None => Ok(of(lexed, ArgvWord::Literal(OsString::new()))),
@@ -44,7 +45,7 @@ impl Template {
     }
 }
 
-fn read(script: &OsStr) -> Result<Lexed, TemplateError> {
+fn read(script: &OsStr, outs: &OutNames) -> Result<Lexed, TemplateError> {
     let source = script.as_bytes();
     if source.contains(&0) {
         return Err(TemplateError::NulInScript);
@@ -52,7 +53,8 @@ fn read(script: &OsStr) -> Result<Lexed, TemplateError> {
     if source.iter().all(u8::is_ascii_whitespace) {
         return Err(TemplateError::EmptyScript);
     }
-    lexer::lex(source)
+    outs.check(source)?;
+    lexer::lex(source, outs)
 }
 
 fn of(lexed: Lexed, path: ArgvWord) -> Template {
@@ -83,19 +85,19 @@ mod tests {
             replica: 1,
             outs: &[],
         };
-        let argv = Template::from_shell(OsStr::new(source))
+        let argv = Template::from_shell(OsStr::new(source), &OutNames::default())
             .unwrap_or_else(|e| panic!("{source:?}: {e}"))
             .render(&place);
         argv[2].to_str().unwrap().to_owned()
     }
 
     fn error(source: &str) -> TemplateError {
-        Template::from_shell(OsStr::new(source)).expect_err(source)
+        Template::from_shell(OsStr::new(source), &OutNames::default()).expect_err(source)
     }
 
     #[test]
     fn a_workers_script_gets_no_path_and_what_is_of_a_file_is_refused() {
-        let of_worker = |script: &str| Template::of_worker_in_shell(OsStr::new(script));
+        let of_worker = |script: &str| Template::of_worker_in_shell(OsStr::new(script), &OutNames::default());
         let place = TaskPlace {
             path: OsStr::new("p"),
             rel: OsStr::new("r"),
@@ -193,7 +195,7 @@ mod tests {
             replica: 2,
             outs: &[],
         };
-        let template = Template::from_shell(OsStr::new("f {/.} {index} {/.}")).unwrap();
+        let template = Template::from_shell(OsStr::new("f {/.} {index} {/.}"), &OutNames::default()).unwrap();
         let argv = template.render(&place);
         assert_eq!(argv[..2], ["/bin/sh", "-c"]);
         assert_eq!(argv[3..], ["sh", "/d/a.fits", "a", "4"]);
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn words_of_the_script_are_listed_without_quotes() {
         let source = "python3 'my script.py' --cfg=\"a.toml\" {} < in.txt; f $x \"b$x\" g.sh|h";
-        let template = Template::from_shell(OsStr::new(source)).unwrap();
+        let template = Template::from_shell(OsStr::new(source), &OutNames::default()).unwrap();
         let words = ["python3", "my script.py", "--cfg=a.toml", "in.txt", "f", "g.sh", "h"];
         assert_eq!(template.words(), words);
     }
@@ -255,7 +257,7 @@ mod tests {
         let found = error("f {}\necho \"é {/}\"");
         let at = At { line: 2, column: 9, piece: "echo \"é {/}".to_owned() };
         let place = TokenPlace::DoubleQuotes;
-        assert_eq!(found, TemplateError::Misplaced { token: Token::BaseName, place, at });
+        assert_eq!(found, TemplateError::Misplaced { token: "{/}".to_owned(), place, at });
         insta::assert_snapshot!(found, @r#"{/} can't stand inside double quotes (line 2, column 9 of the shell command: echo "é {/}). Write b={/} at the beginning and "$b" there; within these quotes $b is enough. The text {/} is written {{/}}"#);
         insta::assert_snapshot!(error("echo \"file {}\""), @r#"{} can't stand inside double quotes (line 1, column 12 of the shell command: echo "file {}). Write "$1" there; within these quotes $1 is enough. The text {} is written {{}}"#);
         insta::assert_snapshot!(error("awk '/{}/'"), @r#"{} can't stand inside single quotes (line 1, column 7 of the shell command: awk '/{}). Write "$1" there, outside of the quotes; a program in the quotes takes it as an argument after them: sh -c '... "$1" ...' sh {}. The text {} is written {{}}"#);
@@ -401,7 +403,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_to_its_end(source in r#"[ \n{}/'"`\\$()<>#;&=\-Ea1]{0,80}"#) {
-            if let Ok(template) = Template::from_shell(OsStr::new(&source)) {
+            if let Ok(template) = Template::from_shell(OsStr::new(&source), &OutNames::default()) {
                 let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1, outs: &[] };
                 let argv = template.render(&place);
                 let parameters = (1..argv.len() - 3).filter(|n| argv[2].to_string_lossy().contains(&format!("\"${{{n}}}\"")));

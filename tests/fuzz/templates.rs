@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-use canfar_run::testing::{TaskPlace, Template};
+use canfar_run::testing::{OutNames, TaskPlace, Template};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -88,7 +88,9 @@ fn parses(script: &OsStr) -> bool {
 #[test]
 fn shell_lines_keep_names_out_of_their_code_and_still_parse() {
     hunt("shell lines", 500, &script(), |script| {
-        let Ok(template) = Template::from_shell(OsStr::new(&script)) else { return Ok(()) };
+        let Ok(template) = Template::from_shell(OsStr::new(&script), &OutNames::default()) else {
+            return Ok(());
+        };
         let name = "/n/$(n)`n`';\"n\n n.fits";
         let (one, other) = (template.render(&place(name)), template.render(&place("/a/b.fits")));
         prop_assert_eq!(&one[..4], &other[..4], "{:?}", script);
@@ -107,7 +109,7 @@ fn words_with_placeholders_have_only_those_replaced() {
         prop_oneof![prop::sample::select(&PARTS[..]), prop::sample::select(&TOKENS[..]), Just("{{/}}")];
     let word = vec(part, 0..6).prop_map(|parts| OsString::from(parts.concat()));
     hunt("templates", 500, &vec(word, 0..5), |words| {
-        let Ok(template) = Template::from_argv(&words) else { return Ok(()) };
+        let Ok(template) = Template::from_argv(&words, &OutNames::default()) else { return Ok(()) };
         let rendered = template.render(&place("/data/n.fits"));
         let has_token = |word: &OsString| word.as_encoded_bytes().contains(&b'{');
         let appended = usize::from(rendered.len() > words.len());

@@ -24,6 +24,9 @@ const RUNNER: &str = include_str!("runner.py");
 /// Parameters that get something else than the path, by their names: members of a request.
 const KNOWN: &str = "index,tmpdir";
 
+/// Those where products are declared.
+const KNOWN_WITH_PRODUCTS: &str = "index,tmpdir,out";
+
 /// How lines begin that tell of our frames where a process ends that is killed; `boot.py` is a text without a name.
 const OWN_FRAME: &[u8] = b"  File \"<canfar-run>\", line ";
 const BOOT_FRAME: &[u8] = b"  File \"<string>\", line ";
@@ -45,6 +48,8 @@ pub struct PythonCall {
     pub target: CallTarget,
     /// The folder where the run was begun: there its file lies, if that is relative, and its module is looked for.
     pub home: PathBuf,
+    /// Whether tasks have products.
+    pub has_products: bool,
 }
 
 impl PythonCall {
@@ -55,7 +60,8 @@ impl PythonCall {
             CallPlace::Module(name) => (PathBuf::new(), OsString::from(name)),
         };
         let function = OsString::from(&self.target.function);
-        let [boot, runner, known] = [BOOT, RUNNER, KNOWN].map(OsString::from);
+        let known = if self.has_products { KNOWN_WITH_PRODUCTS } else { KNOWN };
+        let [boot, runner, known] = [BOOT, RUNNER, known].map(OsString::from);
         let (home, most) = (self.home.clone().into_os_string(), max_result.to_string().into());
         let own = [file.into_os_string(), module, function, home, known, most];
         [program.to_owned(), "-c".into(), boot, runner].into_iter().chain(own).collect()

@@ -457,6 +457,11 @@ def caller(function, name, known):
     others = [one for one in required if one.name not in known]
     takes_any = any(one.kind is kinds.VAR_POSITIONAL for one in parameters)
     also = " or ".join("`%s`" % one for one in known)
+    if "out" not in known and any(one.name == "out" for one in others):
+        raise Refused(
+            "%s%s has a parameter `out`, which is where to write what it makes, and nothing is declared:"
+            " --product PATH says what each task makes" % (name, signature_text(signature))
+        )
     if len(others) > 1:
         raise Refused(
             "%s%s needs %s, and there is one path for them: all but one parameter must have a default, or be called %s"
@@ -470,6 +475,9 @@ def caller(function, name, known):
         )
     names = getattr(bare_function(function), "__globals__", {})
     makers = {one.name: functools.partial(value_of, name=one.name) for one in required}
+    for one in required:
+        if one.name == "out":
+            makers["out"] = functools.partial(outs_of, annotation=one.annotation, names=names)
     for one in others:
         is_path = wants_path(one.annotation, names)
         makers[one.name] = path_of if is_path else functools.partial(value_of, name="path")
@@ -501,6 +509,19 @@ def value_of(task, name):
 
 def path_of(task):
     return pathlib.Path(value_of(task, "path"))
+
+
+def outs_of(task, annotation, names):
+    """Where to write products: a path, or a dict of paths by the names of products."""
+    if isinstance(task["out"], str):
+        out = value_of(task, "out")
+        return pathlib.Path(out) if wants_path(annotation, names) else out
+    exact = task.get("out_base64", {})
+    texts = [(name, {"out": text}) for name, text in task["out"].items()]
+    for name, one in texts:
+        if name in exact:
+            one["out_base64"] = exact[name]
+    return {name: value_of(one, "out") for name, one in texts}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

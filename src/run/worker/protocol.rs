@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use crate::json::{self, JsonFault, JsonKind};
+use crate::products::declared::DeclaredProducts;
 use crate::record::item::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object};
 use crate::text::PathText;
@@ -11,17 +13,80 @@ use crate::text::PathText;
 /// The key by which an answer says that its task failed, if its value is a string.
 const ERROR: &str = "error";
 
-/// Writes the request for one task: one line of JSON. A path that is not UTF-8 has its exact bytes in a second member.
-pub fn write_request(line: &mut Vec<u8>, path: &OsStr, index: u64, attempt: u32, tmpdir: &OsStr) {
-    line.clear();
-    line.push(b'{');
-    write_path(line, "path", path);
-    let mut numbers = String::with_capacity(64);
-    // Text in memory has no way to fail.
-    let _ = write!(numbers, ",\"index\":{index},\"attempt\":{attempt},");
-    line.extend_from_slice(numbers.as_bytes());
-    write_path(line, "tmpdir", tmpdir);
-    line.extend_from_slice(b"}\n");
+/// The key of where to write products, and of the one without a name among several.
+const OUT: &str = "out";
+
+/// What a worker is asked to do.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskRequest<'a> {
+    /// The file.
+    pub path: &'a OsStr,
+    /// Its index in the list.
+    pub index: u64,
+    /// Which attempt of the task, from 1.
+    pub attempt: u32,
+    /// A temporary folder.
+    pub tmpdir: &'a OsStr,
+    /// What each task makes.
+    pub products: &'a DeclaredProducts,
+    /// Where to write that.
+    pub outs: &'a [PathBuf],
+}
+
+impl TaskRequest<'_> {
+    /// Writes one line of JSON. A path that is not UTF-8 has its exact bytes in a second member.
+    pub fn write(&self, line: &mut Vec<u8>) {
+        line.clear();
+        line.push(b'{');
+        write_path(line, "path", self.path);
+        let mut numbers = String::with_capacity(64);
+        // Text in memory has no way to fail.
+        let _ = write!(numbers, ",\"index\":{},\"attempt\":{},", self.index, self.attempt);
+        line.extend_from_slice(numbers.as_bytes());
+        write_path(line, "tmpdir", self.tmpdir);
+        match self.outs {
+            [] => {}
+            [out] if self.products.is_one_without_name() => {
+                line.push(b',');
+                write_path(line, OUT, out.as_os_str());
+            }
+            _ => self.write_outs(line),
+        }
+        line.extend_from_slice(b"}\n");
+    }
+
+    /// An object with the paths by the names of their products, and another one with the exact bytes of those that have any.
+    fn write_outs(&self, line: &mut Vec<u8>) {
+        let names = self.products.names().map(|name| name.unwrap_or(OUT));
+        let texts = names.zip(self.outs).map(|(name, out)| (name, PathText::readable(out.as_os_str())));
+        let texts: Vec<(&str, PathText)> = texts.collect();
+        write_object(
+            line,
+            OUT,
+            texts.iter().map(|(name, text)| (*name, text.path.as_deref().unwrap_or_default())),
+        );
+        let exact = texts.iter().filter_map(|(name, text)| Some((*name, text.path_base64.as_deref()?)));
+        let exact: Vec<(&str, &str)> = exact.collect();
+        if !exact.is_empty() {
+            write_object(line, &format!("{OUT}_base64"), exact.into_iter());
+        }
+    }
+}
+
+/// A member that is an object, with a comma before it.
+fn write_object<'a>(line: &mut Vec<u8>, name: &str, members: impl Iterator<Item = (&'a str, &'a str)>) {
+    line.push(b',');
+    json::write_string(line, name);
+    line.extend_from_slice(b":{");
+    for (place, (name, value)) in members.enumerate() {
+        if place > 0 {
+            line.push(b',');
+        }
+        json::write_string(line, name);
+        line.push(b':');
+        json::write_string(line, value);
+    }
+    line.push(b'}');
 }
 
 fn write_path(line: &mut Vec<u8>, name: &str, path: &OsStr) {
@@ -93,23 +158,53 @@ pub(super) fn error_of(answer: &TaskResult) -> Option<String> {
 mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
+    use std::path::{Path, PathBuf};
 
-    use super::{RequestLine, error_of, read_line, write_request};
+    use super::{RequestLine, TaskRequest, error_of, read_line};
     use crate::json::MAX_DEPTH;
+    use crate::products::declared::DeclaredProducts;
+    use crate::record::inputs::{DeclaredProduct, InputSpec};
 
-    fn request(path: &[u8]) -> String {
+    fn request(path: &[u8], products: &[Option<&str>], outs: &[&[u8]]) -> String {
+        let declared =
+            |name: Option<&str>| DeclaredProduct { name: name.map(str::to_owned), path: "{}.x".into() };
+        let declared: Vec<_> = products.iter().copied().map(declared).collect();
+        let source = InputSpec::List { file: "-".into(), null: false };
         let mut line = b"before".to_vec();
-        write_request(&mut line, OsStr::from_bytes(path), 7, 2, OsStr::new("/tmp/x"));
+        let request = TaskRequest {
+            path: OsStr::from_bytes(path),
+            index: 7,
+            attempt: 2,
+            tmpdir: OsStr::new("/tmp/x"),
+            products: &DeclaredProducts::new(&declared, &source, Path::new("/")).unwrap(),
+            outs: &outs.iter().map(|out| PathBuf::from(OsStr::from_bytes(out))).collect::<Vec<_>>(),
+        };
+        request.write(&mut line);
         String::from_utf8(line).unwrap()
     }
 
     #[test]
     fn a_request_is_one_line_whatever_the_path_holds() {
         assert_eq!(
-            request(b"/a b\n\"c.fits"),
+            request(b"/a b\n\"c.fits", &[], &[]),
             "{\"path\":\"/a b\\n\\\"c.fits\",\"index\":7,\"attempt\":2,\"tmpdir\":\"/tmp/x\"}\n"
         );
-        assert!(request(b"/\xff").contains("\"path_base64\":\"L/8=\""));
+        assert!(request(b"/\xff", &[], &[]).contains("\"path_base64\":\"L/8=\""));
+    }
+
+    #[test]
+    fn a_request_says_where_products_go_by_name_unless_there_is_one_without() {
+        let outs = |products: &[Option<&str>], outs: &[&[u8]]| {
+            let line = request(b"/a", products, outs);
+            line.split_once("\"/tmp/x\"").unwrap().1.to_owned()
+        };
+        assert_eq!(outs(&[None], &[b"/o/a.x"]), ",\"out\":\"/o/a.x\"}\n");
+        assert_eq!(outs(&[None], &[b"/\xff"]), ",\"out\":\"/\u{fffd}\",\"out_base64\":\"L/8=\"}\n");
+        assert_eq!(outs(&[Some("cat")], &[b"/a"]), ",\"out\":{\"cat\":\"/a\"}}\n");
+        assert_eq!(
+            outs(&[None, Some("b")], &[b"/a", b"/\xff"]),
+            ",\"out\":{\"out\":\"/a\",\"b\":\"/\u{fffd}\"},\"out_base64\":{\"b\":\"L/8=\"}}\n"
+        );
     }
 
     fn error(answer: &str) -> Option<String> {

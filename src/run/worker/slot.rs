@@ -19,7 +19,7 @@ use crate::run::verdict;
 use crate::run::worker::answers::WorkerAnswer;
 use crate::run::worker::kind::WorkerKind;
 use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
-use crate::run::worker::protocol::{TaskAnswer, write_request};
+use crate::run::worker::protocol::{TaskAnswer, TaskRequest};
 use crate::run::worker::shared::SharedWorkerState;
 
 /// Pauses before a worker is started again that died before it took a task, although another one has taken some.
@@ -300,13 +300,13 @@ impl<'a> WorkerSlot<'a> {
         self.shared.note_taken();
         let unfinished = worker.unfinished_line();
         let finished = worker.end(self.context.stop, self.registration, &mut said);
-        let limits = self.context.settings.limits;
         let mut failure = match finished.ended_by {
             Some(EndedBy::Owner) => bad_result(format!(
                 "{} closed its standard input or output and gave no answer",
                 self.kind.name()
             )),
-            _ => verdict::failure(&finished, limits).unwrap_or_else(|| bad_result(self.kind.exited(None))),
+            _ => verdict::failure(&finished, self.context.settings)
+                .unwrap_or_else(|| bad_result(self.kind.exited(None))),
         };
         if failure.cause == Cause::Exit {
             failure.message = self.kind.exited(Some(failure.message));
@@ -379,7 +379,7 @@ impl<'a> WorkerSlot<'a> {
             || self.registration.registry().was_kernel_killing(&finished.held);
         let by_us = matches!(finished.ended_by, Some(EndedBy::Stop | EndedBy::Timeout));
         if is_short || by_us || verdict::was_told_with_us(&finished, self.context.stop) {
-            let mut failure = verdict::failure(&finished, self.context.settings.limits)
+            let mut failure = verdict::failure(&finished, self.context.settings)
                 .unwrap_or_else(|| bad_result(self.kind.exited(None)));
             failure.message += &format!("; {} by then", self.kind.was_not_ready());
             return Err(self.failed(finished, failure, attempt, begun, said));
@@ -397,7 +397,7 @@ impl<'a> WorkerSlot<'a> {
     fn last_words(&self, finished: &Finished, said: &mut Said) -> String {
         let how = match finished.ended_by {
             Some(_) => "closed its standard input or output".to_owned(),
-            None => match verdict::failure(finished, self.context.settings.limits) {
+            None => match verdict::failure(finished, self.context.settings) {
                 Some(failure) => format!("ended ({})", failure.message),
                 None => "ended (exit code 0)".to_owned(),
             },
@@ -423,9 +423,16 @@ impl Execute for WorkerSlot<'_> {
         if self.worker.as_ref().is_some_and(|worker| self.is_spent(worker)) {
             self.let_go();
         }
-        let tmpdir = self.scratch.tmp().as_os_str();
-        let path = self.context.settings.names.path(attempt.path);
-        write_request(&mut self.request, &path, attempt.index, attempt.number, tmpdir);
+        let settings = self.context.settings;
+        let request = TaskRequest {
+            path: &settings.names.path(attempt.path),
+            index: attempt.index,
+            attempt: attempt.number,
+            tmpdir: self.scratch.tmp().as_os_str(),
+            products: &settings.products,
+            outs: attempt.outs,
+        };
+        request.write(&mut self.request);
         self.attempt(attempt, Instant::now())
     }
 
