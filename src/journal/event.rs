@@ -34,6 +34,8 @@ pub enum Event {
     Attempt(AttemptEnded),
     /// A task ended; its record stands beside this in the same line.
     End(TaskEnded),
+    /// Directories that an attempt made are about to get the names of its task's products.
+    Publish(DirectoriesAnnounced),
     /// A block is about to be claimed: the name is put there after this.
     Claim(ClaimAnnounced),
     /// A heartbeat: how far the launch is.
@@ -57,6 +59,7 @@ pub enum EventKind {
     Interrupted,
     Attempt,
     End,
+    Publish,
     Claim,
     Alive,
     ResultsWritten,
@@ -76,6 +79,7 @@ impl EventKind {
             Self::Interrupted => Event::Interrupted(Deserialize::deserialize(rest)?),
             Self::Attempt => Event::Attempt(Deserialize::deserialize(rest)?),
             Self::End => Event::End(Deserialize::deserialize(rest)?),
+            Self::Publish => Event::Publish(Deserialize::deserialize(rest)?),
             Self::Claim => Event::Claim(Deserialize::deserialize(rest)?),
             Self::Alive => Event::Alive(Deserialize::deserialize(rest)?),
             Self::ResultsWritten => Event::ResultsWritten(Deserialize::deserialize(rest)?),
@@ -96,6 +100,7 @@ impl Event {
             Self::NotStarted(task) | Self::Interrupted(task) => Some(task.index),
             Self::Attempt(ended) => Some(ended.index),
             Self::End(ended) => Some(ended.index),
+            Self::Publish(announced) => Some(announced.index),
             Self::Run(_)
             | Self::Claim(_)
             | Self::Alive(_)
@@ -114,6 +119,7 @@ impl Event {
             Self::Interrupted(_) => EventKind::Interrupted,
             Self::Attempt(_) => EventKind::Attempt,
             Self::End(_) => EventKind::End,
+            Self::Publish(_) => EventKind::Publish,
             Self::Claim(_) => EventKind::Claim,
             Self::Alive(_) => EventKind::Alive,
             Self::ResultsWritten(_) => EventKind::ResultsWritten,
@@ -268,6 +274,15 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
     let Text(word) = Text::deserialize(deserializer)?;
     Ok(Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&word)).ok())
+}
+
+/// Directories of a task that are about to get their final names: these, and no others, may a later attempt of it replace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoriesAnnounced {
+    /// The task.
+    pub index: u64,
+    /// Their inode numbers.
+    pub directories: Vec<u64>,
 }
 
 /// A claim that is about to be made.

@@ -144,7 +144,7 @@ impl LaunchState {
                 self.set_blocks(&stopped.blocks);
                 self.stop = Some((**stopped).clone());
             }
-            Event::Unknown => {}
+            Event::Publish(_) | Event::Unknown => {}
         }
         None
     }

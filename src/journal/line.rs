@@ -184,8 +184,8 @@ impl<'de> Visitor<'de> for LineVisitor {
 mod tests {
     use super::{JournalLine, LineReader};
     use crate::journal::event::{
-        AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, Event, EventKind, LaunchBegun,
-        LaunchProgress, Limits, ResultsWritten, StopReason, Stopped, TaskEnded, TaskNamed,
+        AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, DirectoriesAnnounced, Event, EventKind,
+        LaunchBegun, LaunchProgress, Limits, ResultsWritten, StopReason, Stopped, TaskEnded, TaskNamed,
     };
     use crate::journal::writer::JournalWriter;
     use crate::model::counts::TaskCounts;
@@ -228,6 +228,7 @@ mod tests {
                 log: Some(log),
                 left_processes: 2,
             }),
+            Event::Publish(DirectoriesAnnounced { index: 1, directories: vec![u64::MAX] }),
             Event::Claim(ClaimAnnounced { claim: block.claim }),
             Event::Alive(LaunchProgress {
                 counts: TaskCounts { files: 9, ok: 3, failed: 2, lost: 0, without_result: 1 },

@@ -228,6 +228,7 @@ impl JournalState {
                     self.tasks.end(*ended, (launch.replica, launch.number), span);
                 }
             }
+            Event::Publish(announced) => self.tasks.note_directories(announced),
             Event::Run(_)
             | Event::Interrupted(_)
             | Event::Claim(_)

@@ -72,6 +72,7 @@ pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
                 | Event::NotStarted(_)
                 | Event::Interrupted(_)
                 | Event::Attempt(_)
+                | Event::Publish(_)
                 | Event::Claim(_)
                 | Event::ResultsWritten(_)
                 | Event::Stop(_),

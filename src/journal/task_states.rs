@@ -1,8 +1,8 @@
 //! What journals tell of each task: which record counts and where it lies, how often it was tried, what died around it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::journal::event::TaskEnded;
+use crate::journal::event::{DirectoriesAnnounced, TaskEnded};
 use crate::journal::held_blocks::HeldBlocks;
 use crate::journal::launch_state::RunningAttempt;
 use crate::journal::writer::RecordSpan;
@@ -127,6 +127,7 @@ impl NotedTasks {
 pub struct BlockTasks {
     tasks: NotedTasks,
     suspects: BTreeMap<u64, Suspect>,
+    directories: BTreeSet<(u64, u64)>,
 }
 
 impl BlockTasks {
@@ -135,7 +136,8 @@ impl BlockTasks {
     /// # Errors
     /// When there are more than there can be in memory.
     pub fn new(indices: Share) -> anyhow::Result<Self> {
-        Ok(Self { tasks: NotedTasks::new(indices)?, suspects: BTreeMap::new() })
+        let tasks = NotedTasks::new(indices)?;
+        Ok(Self { tasks, suspects: BTreeMap::new(), directories: BTreeSet::new() })
     }
 }
 
@@ -155,6 +157,8 @@ pub struct TaskTable {
     scope: TableScope,
     /// By index, tasks that were running when a container died and have not ended since, or that ran out of memory.
     pub suspects: BTreeMap<u64, Suspect>,
+    /// Directories that tasks made and that got, or were about to get, the names of products: index and inode number.
+    directories: BTreeSet<(u64, u64)>,
 }
 
 impl TaskTable {
@@ -164,19 +168,21 @@ impl TaskTable {
     /// When the share has more tasks than there can be in memory.
     pub(super) fn new(share: Share) -> anyhow::Result<Self> {
         let scope = TableScope::Share { own: NotedTasks::new(share)?, others: BTreeMap::new() };
-        Ok(Self { scope, suspects: BTreeMap::new() })
+        Ok(Self { scope, suspects: BTreeMap::new(), directories: BTreeSet::new() })
     }
 
     /// Of blocks, none of which is held yet.
     pub(super) fn of_blocks() -> Self {
-        Self { scope: TableScope::Blocks(HeldBlocks::default()), suspects: BTreeMap::new() }
+        let scope = TableScope::Blocks(HeldBlocks::default());
+        Self { scope, suspects: BTreeMap::new(), directories: BTreeSet::new() }
     }
 
     /// Takes in a block. A table of a share has none.
-    pub fn hold(&mut self, block: BlockId, BlockTasks { tasks, suspects }: BlockTasks) {
+    pub fn hold(&mut self, block: BlockId, BlockTasks { tasks, suspects, directories }: BlockTasks) {
         if let TableScope::Blocks(held) = &mut self.scope {
             held.hold(block, tasks);
             self.suspects.extend(suspects);
+            self.directories.extend(directories);
         }
     }
 
@@ -187,7 +193,10 @@ impl TaskTable {
         let all = std::mem::take(&mut self.suspects);
         let (suspects, others) = all.into_iter().partition(|(index, _)| tasks.has(*index));
         self.suspects = others;
-        Some(BlockTasks { tasks, suspects })
+        let all = std::mem::take(&mut self.directories);
+        let (directories, others) = all.into_iter().partition(|(index, _)| tasks.has(*index));
+        self.directories = others;
+        Some(BlockTasks { tasks, suspects, directories })
     }
 
     /// Takes in what else became known of a block that is held: records that its tasks had none of.
@@ -282,6 +291,18 @@ impl TaskTable {
         if let Some(note) = self.note_mut(index) {
             note.attempts = note.attempts.saturating_sub(1);
         }
+    }
+
+    /// Notes which directories of a task are about to get their final names.
+    pub fn note_directories(&mut self, announced: &DirectoriesAnnounced) {
+        if self.is_noted(announced.index) {
+            self.directories.extend(announced.directories.iter().map(|inode| (announced.index, *inode)));
+        }
+    }
+
+    /// Whether an attempt of a task in this run made the directory with this inode number.
+    pub fn has_made(&self, index: u64, directory: u64) -> bool {
+        self.directories.contains(&(index, directory))
     }
 
     /// Notes how an attempt ended.

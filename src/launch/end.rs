@@ -24,6 +24,7 @@ use crate::model::usage::UsageFigures;
 use crate::output::WhileRead;
 use crate::process::descendants::PATIENCE;
 use crate::process::spawn::Spawner;
+use crate::products::publish::Publishing;
 use crate::record::results::{self, PreparedResults};
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
@@ -180,11 +181,16 @@ impl Launcher<'_> {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let monitor = self.monitor(prepared)?;
+        let publishing = (!settings.products.is_empty()).then(|| {
+            let (run, replica) = (&settings.run, settings.replica.id());
+            Publishing::new(&settings.products, settings.checksum, run, replica, settings.launch)
+        });
         let work = Work {
             queue: source,
             feeder: balancer.map(|balancer| balancer as &dyn Feed),
             tasks: *tasks,
             recorder,
+            publishing: publishing.as_ref(),
             stop: self.stop,
             monitor: monitor.as_ref(),
             retries: self.config.retries,

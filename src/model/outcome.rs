@@ -107,10 +107,10 @@ impl Usage {
     }
 }
 
-/// The one line that says most about a failure: the last one of its standard error, else the message. Of a bad result the
-/// command knew nothing.
+/// The one line that says most about a failure: the last one of its standard error, else the message. Of a bad result or
+/// product the command knew nothing.
 pub fn reason<'a>(cause: Cause, message: &'a str, stderr_tail: Option<&'a str>) -> &'a str {
-    last_line(stderr_tail).filter(|_| cause != Cause::Result).unwrap_or(message)
+    last_line(stderr_tail).filter(|_| !matches!(cause, Cause::Result | Cause::Product)).unwrap_or(message)
 }
 
 /// The last line of the end of a standard error, if there is one.

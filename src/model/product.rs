@@ -65,16 +65,20 @@ pub enum ProductLook {
 impl ProductLook {
     /// Of a file or directory that is there, links not followed.
     pub fn of(metadata: &Metadata) -> Self {
-        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
         if metadata.is_dir() {
             Self::Dir
         } else if metadata.is_file() {
-            let modified = i32::try_from(nanoseconds).ok().and_then(|ns| Timestamp::new(seconds, ns).ok());
-            Self::File { bytes: metadata.len(), modified: modified.unwrap_or_default() }
+            Self::File { bytes: metadata.len(), modified: changed_at(metadata) }
         } else {
             Self::Other
         }
     }
+}
+
+/// When a file or directory was last changed, by the file server's clock.
+pub fn changed_at(metadata: &Metadata) -> Timestamp {
+    let nanoseconds = i32::try_from(metadata.mtime_nsec()).unwrap_or_default();
+    Timestamp::new(metadata.mtime(), nanoseconds).unwrap_or_default()
 }
 
 impl Product {

@@ -31,6 +31,11 @@ impl Capture {
         Self { total: 0, kept: KeptBytes::Whole(tempfile::spooled_tempfile_in(IN_MEMORY, folder)) }
     }
 
+    /// Of what never began.
+    pub fn nothing() -> Self {
+        Self::new(Path::new(""))
+    }
+
     /// Adds what was read. A full temporary folder costs the middle of the output, not the task.
     pub fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;

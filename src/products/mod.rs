@@ -2,4 +2,9 @@
 //! whether they are still as they were recorded.
 
 pub mod declared;
+pub mod digest;
+mod exchange;
 pub mod look;
+mod made;
+pub mod publish;
+mod staging;

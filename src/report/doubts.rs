@@ -52,6 +52,7 @@ pub(super) struct Doubts {
     no_result: CountedDoubts,
     several_lines: CountedDoubts,
     answered_again: CountedDoubts,
+    other_files: CountedDoubts,
 }
 
 impl Doubts {
@@ -62,6 +63,7 @@ impl Doubts {
             ResultDoubt::NoResult(_) | ResultDoubt::ReturnedNone(_) => &mut self.no_result,
             ResultDoubt::SeveralLines(_) => &mut self.several_lines,
             ResultDoubt::AnsweredAgain { .. } => &mut self.answered_again,
+            ResultDoubt::OtherFiles(_) => &mut self.other_files,
         };
         counted.count += 1;
         let Executed { stdout, stderr, .. } = ended.executed;
@@ -74,7 +76,8 @@ impl Doubts {
             doubt: doubt.clone(),
             is_kept: ended.log.is_some(),
         });
-        let few = if matches!(doubt, ResultDoubt::AnsweredAgain { .. }) { 1 } else { FEW };
+        let is_grave = matches!(doubt, ResultDoubt::AnsweredAgain { .. } | ResultDoubt::OtherFiles(_));
+        let few = if is_grave { 1 } else { FEW };
         if counted.is_told || counted.count < few {
             return None;
         }
@@ -84,7 +87,7 @@ impl Doubts {
 
     /// What is to be said at the end.
     pub(super) fn notes(&self) -> Vec<DoubtNote> {
-        [&self.no_result, &self.several_lines, &self.answered_again]
+        [&self.no_result, &self.several_lines, &self.answered_again, &self.other_files]
             .into_iter()
             .filter_map(CountedDoubts::note)
             .collect()
@@ -103,6 +106,9 @@ impl CountedDoubts {
             (ResultDoubt::SeveralLines(_), true) => format!("{} with several lines of JSON", files()),
             (ResultDoubt::AnsweredAgain { .. }, true) => {
                 format!("{} with a worker that answered more than once", files())
+            }
+            (ResultDoubt::OtherFiles(_), true) => {
+                format!("{} with other files beside their products", files())
             }
             (_, false) => self.text()?,
         };
@@ -128,6 +134,10 @@ impl CountedDoubts {
             ),
             ResultDoubt::AnsweredAgain { path, line } => format!(
                 "a worker answered more than once (the first time at {path}: {line}); only the first answer to a file counts, the others are log"
+            ),
+            ResultDoubt::OtherFiles(names) => format!(
+                "{files} wrote other files beside their products (the first, {path}: {}); these were removed. Declare what is to be kept: --product NAME=PATH",
+                names.join(", ")
             ),
             ResultDoubt::SeveralLines(lines) => format!(
                 "{files} printed several lines of JSON (the first, {path}, prints {lines} JSON lines; only the last is its result); to keep all, print one list: print(json.dumps([...]))"

@@ -21,6 +21,8 @@ pub enum EarlyStop {
     MaxFailures(String),
     /// Results can't be written, with the reason.
     CannotWrite(StorageError),
+    /// Products can't be written, with the reason.
+    CannotPublish(StorageError),
     /// The command can't be started for any file, with the reason and what that leads to.
     CannotStart(String, ExitCode),
     /// The system stays short of processes, descriptors or memory, with what it said.
@@ -35,7 +37,7 @@ impl EarlyStop {
         match self {
             Self::Superseded => 4,
             Self::CannotStart(..) => 3,
-            Self::CannotWrite(_) => 2,
+            Self::CannotWrite(_) | Self::CannotPublish(_) => 2,
             Self::Signal(_) => 1,
             Self::Deadline | Self::Drained(_) | Self::MaxFailures(_) | Self::Short(_) => 0,
         }
@@ -63,7 +65,7 @@ impl EarlyStop {
             Self::Signal(_) | Self::Drained(_) => StopReason::Signal,
             Self::Deadline => StopReason::Deadline,
             Self::MaxFailures(_) => StopReason::MaxFailures,
-            Self::CannotWrite(_) => StopReason::CannotWrite,
+            Self::CannotWrite(_) | Self::CannotPublish(_) => StopReason::CannotWrite,
             Self::CannotStart(..) => StopReason::CannotStart,
             Self::Short(_) => StopReason::Short,
             Self::Superseded => StopReason::Superseded,
@@ -82,7 +84,7 @@ impl EarlyStop {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Signal(signal) => ExitCode::Signal(*signal),
-            Self::CannotWrite(_) => ExitCode::CannotWrite,
+            Self::CannotWrite(_) | Self::CannotPublish(_) => ExitCode::CannotWrite,
             // Even if earlier tasks ran: nothing of what was asked for can run as it is.
             Self::CannotStart(_, code) => *code,
             Self::Superseded => ExitCode::Incomplete,
@@ -100,6 +102,7 @@ impl EarlyStop {
             }
             Self::MaxFailures(why) => format!("{why}. Correct the command first, or allow more failures"),
             Self::CannotWrite(why) => format!("results can't be written in {}: {why}", results_dir.display()),
+            Self::CannotPublish(why) => format!("products can't be written: {why}"),
             Self::CannotStart(why, _) => {
                 let end = if why.ends_with('?') { "" } else { "." };
                 format!("{why}{end} No record was made of it: it would fail for every file")

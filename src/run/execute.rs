@@ -80,6 +80,24 @@ pub struct Executed {
     pub left_processes: u32,
 }
 
+impl Executed {
+    /// Of an attempt that failed before anything was started for it.
+    pub(super) fn not_begun(failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            end: ProcessEnd::default(),
+            usage: Usage::default(),
+            tree_bytes: None,
+            result: None,
+            products: Vec::new(),
+            doubt: None,
+            stdout: Capture::nothing(),
+            stderr: Capture::nothing(),
+            left_processes: 0,
+        }
+    }
+}
+
 /// What may come of executing.
 #[derive(Debug)]
 pub enum Execution {
@@ -297,18 +315,8 @@ impl<'a> ProcessSlot<'a> {
         if self.context.settings.program.is_some() && !of_this_file {
             return Execution::CannotStart(message, ExitCode::of_io_error(error));
         }
-        Execution::Completed(Box::new(Executed {
-            failure: Some(Failure { cause: Cause::Spawn, message }),
-            end: ProcessEnd::default(),
-            usage: Usage::default(),
-            tree_bytes: None,
-            result: None,
-            products: Vec::new(),
-            doubt: None,
-            stdout,
-            stderr,
-            left_processes: 0,
-        }))
+        let failure = Failure { cause: Cause::Spawn, message };
+        Execution::Completed(Box::new(Executed { stdout, stderr, ..Executed::not_begun(failure) }))
     }
 }
 

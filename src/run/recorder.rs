@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::journal::event::{
-    AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, Event, LaunchProgress, TaskEnded, TaskNamed,
+    AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, DirectoriesAnnounced, Event, LaunchProgress,
+    TaskEnded, TaskNamed,
 };
 use crate::journal::state::JournalState;
 use crate::journal::task_states::{BlockTasks, TaskTable};
@@ -376,6 +377,38 @@ impl Recorder {
         journal.change_progress(LaunchProgress::end_attempt);
         journal.add(&Event::Interrupted(TaskNamed { index }));
         journal.commit()
+    }
+
+    /// Looks, now, whether the launch may still write.
+    ///
+    /// # Errors
+    /// When it was replaced, or that can't be told.
+    pub fn look_for_successor(&self) -> io::Result<()> {
+        Ok(self.fence.look_patiently()?)
+    }
+
+    /// Notes, so that it lasts, that directories with these inode numbers are about to get the names of a task's products.
+    ///
+    /// # Errors
+    /// When the journal can't be written or synced: then they must not get them.
+    pub fn announce_directories(&self, index: u64, inodes: &[u64]) -> io::Result<()> {
+        let announced = DirectoriesAnnounced { index, directories: inodes.to_vec() };
+        let (mut kept, mut journal) = self.writable()?;
+        kept.state.tasks.note_directories(&announced);
+        journal.add(&Event::Publish(announced));
+        journal.commit()?;
+        drop((kept, journal));
+        pulse::sync(&self.journal)
+    }
+
+    /// Whether an attempt of a task in this run made the directory with this inode number.
+    pub fn has_made(&self, index: u64, directory: u64) -> bool {
+        self.kept().state.tasks.has_made(index, directory)
+    }
+
+    /// The claim by which a block is held.
+    pub fn claim_to(&self, block: BlockId) -> Option<ClaimName> {
+        self.kept().claims.get(&block).copied()
     }
 
     /// Notes how an attempt ended, and, unless it is tried again, the task's record.

@@ -54,6 +54,8 @@ pub enum ResultDoubt {
     ReturnedNone(String),
     /// It printed so many lines of JSON, of which the last is its result.
     SeveralLines(u64),
+    /// It wrote these beside its products, which were not declared and were removed.
+    OtherFiles(Vec<String>),
     /// Its worker answered an entry once more; the first answer counts.
     AnsweredAgain {
         /// The entry, which may be the one before.

@@ -17,9 +17,11 @@ use crate::liveness::heartbeat::Heartbeat;
 use crate::model::blocks::BlockId;
 use crate::model::outcome::{Cause, Status};
 use crate::process::shutdown::Shutdown;
+use crate::products::publish::{Publishing, PublishingSlot, Unpublished};
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::MemoryMonitor;
+use crate::run::publishing::{self, TaskGuard};
 use crate::run::queue::{HoldsWorker, Piece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
@@ -105,6 +107,8 @@ pub trait Feed: Sync {
     /// Whether a task of a block may begin. Where it may not, the block is no longer this launch's, and the task ends here
     /// without a record; the others of the block were dropped from the queue.
     fn may_begin(&self, block: BlockId) -> bool;
+    /// Whether a block is still this launch's, by a look of now.
+    fn is_owner(&self, block: BlockId) -> bool;
 }
 
 /// What a launch has to do, and how.
@@ -117,6 +121,8 @@ pub struct Work<'a> {
     pub tasks: u64,
     /// Where attempts are kept.
     pub recorder: &'a Recorder,
+    /// How what tasks make is published, where something was declared.
+    pub publishing: Option<&'a Publishing<'a>>,
     /// Signals.
     pub stop: &'a Shutdown,
     /// Who knows of memory what signs of life tell.
@@ -206,19 +212,26 @@ impl Drop for EndsSupply<'_> {
 impl Work<'_> {
     fn pull(&self, slot: usize, executor: &mut dyn Execute) {
         let mut holds = HoldsWorker::default();
+        let mut products = self.publishing.map(Publishing::slot);
         while let Some(ticket) = self.queue.next_for(&mut holds, || executor.let_go()) {
             // The timekeeper may be waiting for storage.
             self.check_deadline();
             if self.stop.signal().is_some() || self.queue.early_stop().is_some() {
                 self.give_back(ticket);
             } else {
-                self.take_turn(ticket, slot, executor);
+                self.take_turn(ticket, slot, executor, products.as_mut());
             }
         }
         executor.let_go();
     }
 
-    fn take_turn(&self, ticket: Ticket, slot: usize, executor: &mut dyn Execute) {
+    fn take_turn(
+        &self,
+        ticket: Ticket,
+        slot: usize,
+        executor: &mut dyn Execute,
+        products: Option<&mut PublishingSlot<'_>>,
+    ) {
         let Some(piece) = self.queue.piece(ticket) else { return self.queue.complete(ticket) };
         let entry = piece.entries.get(ticket.position as usize);
         let index = piece.indices.index_at(u64::from(ticket.position));
@@ -242,27 +255,55 @@ impl Work<'_> {
         let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
-        let execution = executor.execute(&attempt);
-        self.watch.left(slot);
-        match execution {
-            Execution::Stopped => self.interrupted(ticket, index),
-            Execution::CannotStart(why, code) => {
-                self.queue.stop_early(EarlyStop::CannotStart(why, code));
-                match self.recorder.take_back(index) {
-                    Ok(()) => self.queue.release(ticket),
-                    Err(error) => self.cannot_write(ticket, &error),
-                }
+        let made = match products {
+            None => Ok(executor.execute(&attempt)),
+            Some(products) => {
+                let guard = TaskGuard { work: self, block: piece.block, index };
+                publishing::make(&attempt, executor, products, &guard)
             }
-            Execution::Short(error) => match self.recorder.take_back(index) {
-                Err(error) => self.cannot_write(ticket, &error),
-                Ok(()) if self.queue.backoff(ticket) => {}
-                Ok(()) => _ = self.queue.stop_early(EarlyStop::Short(error.to_string())),
-            },
-            Execution::Completed(executed) => self.conclude(ticket, &attempt, *executed, started_at),
+        };
+        self.watch.left(slot);
+        match made {
+            Ok(execution) => self.settle(ticket, &attempt, execution, started_at),
+            Err(unpublished) => self.unpublished(ticket, index, unpublished),
         }
         // On shutdown, write results first; what is left goes with the launch's folder.
         if self.stop.signal().is_none() {
             executor.clear_up();
+        }
+    }
+
+    fn settle(&self, ticket: Ticket, attempt: &Attempt<'_>, execution: Execution, started_at: String) {
+        match execution {
+            Execution::Stopped => self.interrupted(ticket, attempt.index),
+            Execution::CannotStart(why, code) => {
+                self.queue.stop_early(EarlyStop::CannotStart(why, code));
+                match self.recorder.take_back(attempt.index) {
+                    Ok(()) => self.queue.release(ticket),
+                    Err(error) => self.cannot_write(ticket, &error),
+                }
+            }
+            Execution::Short(error) => match self.recorder.take_back(attempt.index) {
+                Err(error) => self.cannot_write(ticket, &error),
+                Ok(()) if self.queue.backoff(ticket) => {}
+                Ok(()) => _ = self.queue.stop_early(EarlyStop::Short(error.to_string())),
+            },
+            Execution::Completed(executed) => self.conclude(ticket, attempt, *executed, started_at),
+        }
+    }
+
+    /// The task has no record of what was made: it runs again, where it belongs.
+    fn unpublished(&self, ticket: Ticket, index: u64, why: Unpublished) {
+        match why {
+            Unpublished::Lost => match self.recorder.interrupted(index) {
+                Ok(()) => self.queue.abandon(ticket),
+                Err(error) => self.cannot_write(ticket, &error),
+            },
+            Unpublished::CannotRecord(error) => self.cannot_write(ticket, &error),
+            Unpublished::CannotStore(error) => {
+                self.queue.stop_early(EarlyStop::CannotPublish(error));
+                self.interrupted(ticket, index);
+            }
         }
     }
 
@@ -434,6 +475,10 @@ mod tests {
         }
 
         fn may_begin(&self, _: BlockId) -> bool {
+            true
+        }
+
+        fn is_owner(&self, _: BlockId) -> bool {
             true
         }
     }

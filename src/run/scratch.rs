@@ -21,7 +21,7 @@ use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 use crate::model::provenance::Process;
-use crate::run::remove_tree::{HANDLE, open_folder, remove_tree};
+use crate::store::remove_tree::{HANDLE, open_folder, remove_tree};
 
 /// The beginning of a launch's folder's name.
 const PREFIX: &str = "cr-";

@@ -92,6 +92,7 @@ impl TailState {
             | Event::NotStarted(_)
             | Event::Interrupted(_)
             | Event::Attempt(_)
+            | Event::Publish(_)
             | Event::Claim(_)
             | Event::ResultsWritten(_)
             | Event::Stop(_)

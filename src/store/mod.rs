@@ -5,4 +5,5 @@ pub mod file_id;
 pub mod layout;
 pub mod pulse;
 pub mod regular;
+pub mod remove_tree;
 pub mod server_clock;

@@ -150,6 +150,10 @@ impl Feed for Balancer<'_> {
     fn may_begin(&self, block: BlockId) -> bool {
         self.ownership.may_begin(block)
     }
+
+    fn is_owner(&self, block: BlockId) -> bool {
+        self.ownership.is_owner(block)
+    }
 }
 
 /// What comes of a demand.

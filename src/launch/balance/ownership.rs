@@ -1,7 +1,7 @@
 //! Whether the blocks that a launch has are still its own: a claim of a higher generation takes one away.
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::journal::writer::JournalWriter;
 use crate::launch::Launcher;
@@ -59,8 +59,7 @@ impl Ownership<'_> {
         let is_late = |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= lately);
         if is_late(self.heartbeat.last_synced()) || is_late(Some(*locked(&self.looked_at))) {
             while self.look().is_err() {
-                let is_over = self.launcher.stop.begins_within(lately / 10);
-                if is_over || self.queue.early_stop().is_some() {
+                if self.is_over_within(lately / 10) {
                     return false;
                 }
             }
@@ -73,6 +72,26 @@ impl Ownership<'_> {
             self.report.take_away(1);
         }
         is_ours
+    }
+
+    /// Whether `block` is still this launch's, by a look of now; it waits for storage that does not answer, as long as nothing
+    /// ends the launch.
+    pub(super) fn is_owner(&self, block: BlockId) -> bool {
+        while let Some(claim) = self.recorder.claim_to(block) {
+            match self.claims.is_highest(claim) {
+                Ok(true) => return true,
+                Ok(false) => self.give_up(claim),
+                Err(_) if self.is_over_within(self.launcher.config.takeover_after / 40) => return false,
+                Err(_) => {}
+            }
+        }
+        self.report.take_away(1);
+        false
+    }
+
+    /// Whether the launch ends, after a pause at most.
+    fn is_over_within(&self, pause: Duration) -> bool {
+        self.launcher.stop.begins_within(pause) || self.queue.early_stop().is_some()
     }
 
     fn give_up(&self, claim: ClaimName) {

@@ -19,16 +19,16 @@ const TRIES: u32 = 3;
 
 /// To hold on to a folder that perhaps may not be read; where only Linux can, to read it.
 #[cfg(target_os = "linux")]
-pub(super) const HANDLE: OFlags = OFlags::PATH;
+pub const HANDLE: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-pub(super) const HANDLE: OFlags = OFlags::RDONLY;
+pub const HANDLE: OFlags = OFlags::RDONLY;
 
 /// Removes `name` in the folder `parent`. `last` is removed after all else: by it whoever finds what could not be removed
 /// knows what that is.
 ///
 /// # Errors
 /// With the first thing that could not be removed; all others are.
-pub(super) fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, last: Option<&CStr>) -> io::Result<()> {
+pub fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, last: Option<&CStr>) -> io::Result<()> {
     let top = match open_folder(parent, name) {
         Ok(top) => top,
         Err(Errno::NOTDIR | Errno::LOOP) => return Ok(unlinkat(parent, name, AtFlags::empty())?),
@@ -52,7 +52,7 @@ pub(super) fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, last: Option<&CSt
 }
 
 /// Opens a folder, with what is needed to empty it; an error where it is none, or lies on another file system.
-pub(super) fn open_folder(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
+pub fn open_folder(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
     let parent = parent.as_fd();
     let flags = HANDLE | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let found = openat(parent, name, flags, Mode::empty())?;

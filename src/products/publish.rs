@@ -1,0 +1,373 @@
+//! Publishing what an attempt made: each product gets its final name whole, synced, and only while the task is still this
+//! launch's. Before the attempt there is room for it, and nothing that an earlier one left.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::storage::{StorageError, StorageTrouble};
+use crate::model::outcome::{Cause, Failure};
+use crate::model::product::{Checksum, Product, ProductKind, ProductLook};
+use crate::products::declared::DeclaredProducts;
+use crate::products::exchange;
+use crate::products::made::{MadeProduct, seal};
+use crate::products::staging::{AttemptName, FileError, StagingFolder, shared_name, sync_folder};
+use crate::units;
+
+/// What publishing needs of the launch.
+pub trait PublishGuard {
+    /// Whether the task is still this launch's, by a look of now.
+    ///
+    /// # Errors
+    /// When the launch may write nothing any more.
+    fn is_owner(&self) -> io::Result<bool>;
+
+    /// Notes, so that it lasts, that the directories with these inode numbers are about to get their final names.
+    ///
+    /// # Errors
+    /// When it can't be noted: then they must not get them.
+    fn announce_directories(&self, inodes: &[u64]) -> io::Result<()>;
+
+    /// Whether the directory with this inode number was made by an attempt of the task in this run.
+    fn has_made(&self, inode: u64) -> bool;
+}
+
+/// Why an attempt's products are not published, or the attempt can't be made.
+#[derive(Debug)]
+pub enum NotPublished {
+    /// For something that the task did: it fails.
+    Failed(Failure),
+    /// For something else: the task gets no record.
+    Unpublished(Unpublished),
+}
+
+/// Why nothing comes of an attempt that is no failure.
+#[derive(Debug)]
+pub enum Unpublished {
+    /// For something that is wrong with the storage, and would be for other tasks.
+    CannotStore(StorageError),
+    /// The task is another launch's by now.
+    Lost,
+    /// The launch may not write any more, or can't.
+    CannotRecord(io::Error),
+}
+
+impl From<FileError> for NotPublished {
+    fn from(error: FileError) -> Self {
+        let trouble = StorageTrouble::of(&error.error);
+        match trouble {
+            StorageTrouble::Full
+            | StorageTrouble::Quota
+            | StorageTrouble::ReadOnly
+            | StorageTrouble::Denied
+            | StorageTrouble::Gone => {
+                Unpublished::CannotStore(StorageError { text: error.to_string(), trouble }).into()
+            }
+            StorageTrouble::FileTooLarge | StorageTrouble::Removed | StorageTrouble::Other => {
+                failed(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<Unpublished> for NotPublished {
+    fn from(why: Unpublished) -> Self {
+        Self::Unpublished(why)
+    }
+}
+
+pub(super) fn failed(message: String) -> NotPublished {
+    NotPublished::Failed(Failure { cause: Cause::Product, message })
+}
+
+/// How the products of a launch's tasks are published.
+#[derive(Debug)]
+pub struct Publishing<'a> {
+    declared: &'a DeclaredProducts,
+    checksum: Checksum,
+    shared_name: String,
+    replica: u32,
+    launch: u32,
+}
+
+impl<'a> Publishing<'a> {
+    /// Of a replica's launch of a run.
+    pub fn new(
+        declared: &'a DeclaredProducts,
+        checksum: Checksum,
+        run: &str,
+        replica: u32,
+        launch: u32,
+    ) -> Self {
+        Self { declared, checksum, shared_name: shared_name(run), replica, launch }
+    }
+
+    /// For a slot, which makes one attempt after the other.
+    pub fn slot(&self) -> PublishingSlot<'_> {
+        PublishingSlot { publishing: self, shared: Vec::new(), stopped: None }
+    }
+}
+
+/// How the products of one slot's tasks are published.
+#[derive(Debug)]
+pub struct PublishingSlot<'a> {
+    publishing: &'a Publishing<'a>,
+    /// The folders that attempts share, of the last attempt: the next one often needs the same.
+    shared: Vec<PathBuf>,
+    /// What an attempt wrote that was stopped with this process.
+    stopped: Option<StagedProducts>,
+}
+
+impl Drop for PublishingSlot<'_> {
+    fn drop(&mut self) {
+        self.stopped.iter().for_each(StagedProducts::remove);
+        self.leave(&[]);
+    }
+}
+
+impl PublishingSlot<'_> {
+    /// Makes room for what an attempt is to make of the entry `path`, and removes what earlier attempts of its task left.
+    ///
+    /// # Errors
+    /// When there can't be room, or what is there may not be replaced.
+    pub fn stage(
+        &mut self,
+        path: &OsStr,
+        rel: Option<&OsStr>,
+        (index, number): (u64, u32),
+        guard: &dyn PublishGuard,
+    ) -> Result<StagedProducts, NotPublished> {
+        let Publishing { declared, replica, launch, .. } = *self.publishing;
+        let attempt = AttemptName { index, replica, launch, number };
+        let mut staged = StagedProducts::default();
+        let places = declared.names().zip(declared.paths(path, rel, index));
+        let made = || -> Result<(), NotPublished> {
+            for (name, place) in places {
+                staged.add(name, place, &self.publishing.shared_name, attempt)?;
+            }
+            staged.look_at_places(guard)
+        };
+        let made = made();
+        self.leave(&staged.folders);
+        made.inspect_err(|_| staged.remove())?;
+        Ok(staged)
+    }
+
+    /// Removes folders that attempts shared and that are needed no more, where they are empty.
+    fn leave(&mut self, next: &[StagingFolder]) {
+        for shared in self.shared.drain(..) {
+            if !next.iter().any(|folder| folder.shared() == shared) {
+                // Others may be in it, or have removed it.
+                let _ = std::fs::remove_dir(shared);
+            }
+        }
+        self.shared.extend(next.iter().map(|folder| folder.shared().to_owned()));
+    }
+
+    /// Keeps what an attempt wrote that was stopped with this process until the slot ends: its task is noted first.
+    pub fn stop(&mut self, staged: StagedProducts) {
+        self.stopped = Some(staged);
+    }
+
+    /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it.
+    ///
+    /// # Errors
+    /// When a product is not as it has to be, can't be published, or the task is not this launch's any more.
+    pub fn publish(
+        &self,
+        staged: &StagedProducts,
+        guard: &dyn PublishGuard,
+    ) -> Result<Published, NotPublished> {
+        let published = staged.publish(self.publishing.checksum, guard);
+        if published.is_err() {
+            staged.remove();
+        }
+        published
+    }
+}
+
+/// Where an attempt writes its products.
+#[derive(Debug, Default)]
+pub struct StagedProducts {
+    folders: Vec<StagingFolder>,
+    products: Vec<StagedProduct>,
+    outs: Vec<PathBuf>,
+}
+
+/// Where one product goes.
+#[derive(Debug)]
+struct StagedProduct {
+    name: Option<String>,
+    /// The final place.
+    place: PathBuf,
+    /// Which of the folders it is written in.
+    folder: usize,
+    /// What was at the final place before the attempt.
+    before: Option<ProductLook>,
+}
+
+/// What a command is given for the product of this name. Messages say this in place of the path, so that those of many tasks
+/// are told as one.
+pub(super) fn placeholder(name: Option<&str>) -> String {
+    name.map_or_else(|| "{out}".to_owned(), |name| format!("{{out:{name}}}"))
+}
+
+/// What was published of an attempt.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// The products, in the order of their declaration.
+    pub products: Vec<Product>,
+    /// What else was beside them, by its names, and was removed.
+    pub others: Vec<OsString>,
+}
+
+impl StagedProducts {
+    fn add(
+        &mut self,
+        name: Option<&str>,
+        place: PathBuf,
+        shared_name: &str,
+        attempt: AttemptName,
+    ) -> Result<(), NotPublished> {
+        let above = place.parent().unwrap_or(Path::new("/"));
+        let made = self.folders.iter().position(|folder| folder.place() == above);
+        let folder = made.unwrap_or(self.folders.len());
+        if made.is_none() {
+            self.folders.push(StagingFolder::make(above, shared_name, attempt)?);
+        }
+        self.outs.push(self.folders[folder].path().join(place.file_name().unwrap_or_default()));
+        self.products.push(StagedProduct { name: name.map(str::to_owned), place, folder, before: None });
+        Ok(())
+    }
+
+    /// Where the products are to be written, in the order of their declaration.
+    pub fn outs(&self) -> &[PathBuf] {
+        &self.outs
+    }
+
+    /// Removes what was written. Where that fails, the next attempt of the task does it.
+    pub fn remove(&self) {
+        for folder in &self.folders {
+            let _ = folder.remove();
+        }
+    }
+
+    /// Looks at what the products would replace.
+    fn look_at_places(&mut self, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
+        for product in &mut self.products {
+            product.before = product.look(guard)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, checksum: Checksum, guard: &dyn PublishGuard) -> Result<Published, NotPublished> {
+        let made = self.seal_all(checksum)?;
+        let has_exchanges = self.prepare(&made, guard)?;
+        if !guard.is_owner().map_err(Unpublished::CannotRecord)? {
+            return Err(Unpublished::Lost.into());
+        }
+        for (product, made) in self.products.iter().zip(&made) {
+            self.put_at_place(product, made, guard)?;
+        }
+        for folder in &self.folders {
+            sync_folder(folder.place())?;
+        }
+        let mut others = Vec::new();
+        for folder in &self.folders {
+            if has_exchanges {
+                folder.remove_old()?;
+            }
+            others.extend(folder.remove_empty()?);
+        }
+        if !others.is_empty() {
+            self.remove();
+        }
+        Ok(Published { products: made.into_iter().map(|made| made.product).collect(), others })
+    }
+
+    fn seal_all(&self, checksum: Checksum) -> Result<Vec<MadeProduct>, NotPublished> {
+        let each = self.products.iter().zip(&self.outs);
+        each.map(|(product, out)| {
+            let name = product.name.as_deref();
+            let made = seal(name, out, &product.place, checksum)?;
+            made.ok_or_else(|| product.not_written())
+        })
+        .collect()
+    }
+
+    /// Gets ready for what no rename replaces at once; gives whether there is such.
+    fn prepare(&self, made: &[MadeProduct], guard: &dyn PublishGuard) -> Result<bool, NotPublished> {
+        let is_directory = |made: &MadeProduct| made.product.kind == ProductKind::Dir;
+        let inodes: Vec<u64> = made.iter().filter(|made| is_directory(made)).map(|made| made.inode).collect();
+        if inodes.is_empty() {
+            return Ok(false);
+        }
+        let mut has_exchanges = false;
+        for (product, made) in self.products.iter().zip(made) {
+            if is_directory(made) && product.look(guard)?.is_some() {
+                exchange::prepare(&self.folders[product.folder].old())?;
+                has_exchanges = true;
+            }
+        }
+        guard.announce_directories(&inodes).map_err(Unpublished::CannotRecord)?;
+        Ok(has_exchanges)
+    }
+
+    fn put_at_place(
+        &self,
+        product: &StagedProduct,
+        made: &MadeProduct,
+        guard: &dyn PublishGuard,
+    ) -> Result<(), NotPublished> {
+        let folder = &self.folders[product.folder];
+        let (out, place) =
+            (folder.path().join(product.place.file_name().unwrap_or_default()), &product.place);
+        let is_exchange = made.product.kind == ProductKind::Dir && product.look(guard)?.is_some();
+        let put = if is_exchange {
+            exchange::replace(&out, place, &folder.old())
+        } else {
+            std::fs::rename(&out, place)
+        };
+        match put.map_err(FileError::of("rename a product to", place)) {
+            Ok(()) => Ok(()),
+            // Whoever took the task over has removed what is written here.
+            Err(_) if !guard.is_owner().map_err(Unpublished::CannotRecord)? => Err(Unpublished::Lost.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl StagedProduct {
+    /// What is at the final place. A directory has to be one that the task made in this run.
+    fn look(&self, guard: &dyn PublishGuard) -> Result<Option<ProductLook>, NotPublished> {
+        match self.place.symlink_metadata() {
+            Ok(there) if there.is_dir() && !guard.has_made(there.ino()) => Err(failed(format!(
+                "{} is a directory that this run did not make, and is not replaced: move it away",
+                units::path(&self.place)
+            ))),
+            Ok(there) => Ok(Some(ProductLook::of(&there))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FileError::of("look at", &self.place)(error).into()),
+        }
+    }
+
+    /// Why there is nothing where it was to be written.
+    fn not_written(&self) -> NotPublished {
+        let now = self.place.symlink_metadata().ok().map(|there| ProductLook::of(&there));
+        if now.is_some() && now != self.before {
+            return failed(format!(
+                "the command wrote the product's final path itself: give it {} to write to",
+                self.placeholder()
+            ));
+        }
+        failed(format!("no product: the command wrote nothing to {}", self.placeholder()))
+    }
+
+    fn placeholder(&self) -> String {
+        placeholder(self.name.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests;

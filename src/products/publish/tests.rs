@@ -1,0 +1,252 @@
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{NotPublished, PublishGuard, Publishing, StagedProducts, Unpublished};
+use crate::model::product::{Checksum, ProductKind};
+use crate::products::declared::DeclaredProducts;
+use crate::record::inputs::{DeclaredProduct, InputSpec};
+
+/// A task that is this launch's until it is said to be lost, and that does something as it is asked.
+struct Owner<'a> {
+    owns: Cell<bool>,
+    made: RefCell<BTreeSet<u64>>,
+    when_asked: &'a dyn Fn(),
+}
+
+impl Owner<'_> {
+    fn new() -> Self {
+        Self { owns: Cell::new(true), made: RefCell::default(), when_asked: &|| {} }
+    }
+}
+
+impl PublishGuard for Owner<'_> {
+    fn is_owner(&self) -> io::Result<bool> {
+        let owns = self.owns.get();
+        (self.when_asked)();
+        Ok(owns)
+    }
+
+    fn announce_directories(&self, inodes: &[u64]) -> io::Result<()> {
+        self.made.borrow_mut().extend(inodes);
+        Ok(())
+    }
+
+    fn has_made(&self, inode: u64) -> bool {
+        self.made.borrow().contains(&inode)
+    }
+}
+
+fn declared(folder: &Path, products: &[(Option<&str>, &str)]) -> DeclaredProducts {
+    let declare = |(name, path): &(Option<&str>, &str)| DeclaredProduct {
+        name: name.map(str::to_owned),
+        path: OsStr::new(path).into(),
+    };
+    let products: Vec<DeclaredProduct> = products.iter().map(declare).collect();
+    let source = InputSpec::List { file: OsStr::new("-").into(), null: false };
+    DeclaredProducts::new(&products, &source, folder).unwrap()
+}
+
+/// One attempt of task 7, which writes what `write` writes, given its first path.
+fn attempt(
+    publishing: &Publishing<'_>,
+    number: u32,
+    owner: &Owner<'_>,
+    write: impl FnOnce(&[PathBuf]),
+) -> Result<super::Published, NotPublished> {
+    let mut slot = publishing.slot();
+    let staged = slot.stage(OsStr::new("/data/a.fits"), None, (7, number), owner)?;
+    write(staged.outs());
+    slot.publish(&staged, owner)
+}
+
+/// What an attempt does, given its path.
+type Writes<'a> = &'a dyn Fn(&Path);
+
+fn why_failed(not: Result<super::Published, NotPublished>) -> String {
+    match not.unwrap_err() {
+        NotPublished::Failed(failure) => failure.message,
+        NotPublished::Unpublished(why) => panic!("{why:?}"),
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn write_set(folder: &Path, text: &str) {
+    fs::create_dir_all(folder.join("sub")).unwrap();
+    fs::write(folder.join("sub/table"), text).unwrap();
+}
+
+#[test]
+fn products_get_their_names_when_the_attempt_is_over_and_nothing_else_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(
+        folder.path(),
+        &[(None, "x/{/.}.cat"), (Some("fit"), "x/{/.}.fit"), (Some("log"), "y/{index}")],
+    );
+    let publishing = Publishing::new(&products, Checksum::Sha256, "r", 1, 1);
+    let published = attempt(&publishing, 1, &Owner::new(), |outs| {
+        let outs: Vec<&Path> = outs.iter().map(PathBuf::as_path).collect();
+        assert_eq!(outs[0], folder.path().join("x/.canfar-run-r/7.1.1.1/a.cat"));
+        assert_eq!(outs[1].file_name().unwrap(), "a.fit");
+        outs.iter().for_each(|out| fs::write(out, "abc").unwrap());
+        assert_eq!(names(&folder.path().join("x")), [".canfar-run-r"]);
+    });
+    let published = published.unwrap();
+    assert!(published.others.is_empty());
+    assert_eq!(names(&folder.path().join("x")), ["a.cat", "a.fit"]);
+    assert_eq!(names(&folder.path().join("y")), ["7"]);
+    let [first, second, third] = &published.products[..] else { panic!("{published:?}") };
+    assert_eq!(
+        (first.name.as_deref(), second.name.as_deref(), third.name.as_deref()),
+        (None, Some("fit"), Some("log"))
+    );
+    assert_eq!((first.bytes, first.kind), (3, ProductKind::File));
+    assert!(first.sha256.as_ref().unwrap().starts_with("ba7816bf"), "{first:?}");
+}
+
+#[test]
+fn what_is_no_product_fails_the_task_and_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let place = folder.path().join("a.cat");
+    let cases: [(Writes<'_>, &str); 7] = [
+        (&|_| {}, "wrote nothing to {out}"),
+        (&|out| fs::write(out, "").unwrap(), "is empty"),
+        (&|out| fs::create_dir(out).unwrap(), "is an empty directory"),
+        (&|out| std::os::unix::fs::symlink("/etc/passwd", out).unwrap(), "is a symbolic link"),
+        (&|out| drop(std::os::unix::net::UnixListener::bind(out).unwrap()), "is a socket"),
+        (&|_| fs::write(&place, "x").unwrap(), "wrote the product's final path itself: give it {out}"),
+        (&|out| fs::remove_dir(out.parent().unwrap()).unwrap(), "wrote nothing to {out}"),
+    ];
+    for (number, (write, why)) in (1..).zip(cases) {
+        let failed = attempt(&publishing, number, &Owner::new(), |outs| write(&outs[0]));
+        let message = why_failed(failed);
+        assert!(message.contains(why), "{message}");
+        let _ = fs::remove_file(&place);
+        assert!(names(folder.path()).is_empty(), "{why}: {:?}", names(folder.path()));
+    }
+}
+
+#[test]
+fn other_files_are_named_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let published = attempt(&publishing, 1, &Owner::new(), |outs| {
+        fs::write(&outs[0], "x").unwrap();
+        write_set(&outs[0].with_extension("aux"), "x");
+    });
+    assert_eq!(published.unwrap().others, ["a.aux"]);
+    assert_eq!(names(folder.path()), ["a.cat"]);
+}
+
+#[test]
+fn a_task_that_was_lost_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let place = folder.path().join("a.cat");
+    fs::write(&place, "theirs").unwrap();
+    let owner = Owner::new();
+    owner.owns.set(false);
+    let lost = attempt(&publishing, 1, &owner, |outs| fs::write(&outs[0], "mine").unwrap());
+    assert!(matches!(lost, Err(NotPublished::Unpublished(Unpublished::Lost))), "{lost:?}");
+    assert_eq!(
+        (fs::read(&place).unwrap(), names(folder.path())),
+        (b"theirs".to_vec(), vec!["a.cat".to_owned()])
+    );
+}
+
+/// Who looks whether the task is its own, and is then frozen until another launch has done all of it, puts nothing anywhere.
+#[test]
+fn whoever_wakes_up_after_its_task_was_done_elsewhere_changes_nothing() {
+    for is_set in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+        let write = |outs: &[PathBuf], text: &str| {
+            if is_set { write_set(&outs[0], text) } else { fs::write(&outs[0], text).unwrap() }
+        };
+        let first = Publishing::new(&products, Checksum::None, "r", 1, 1);
+        let second = Publishing::new(&products, Checksum::None, "r", 2, 1);
+        let before = Owner::new();
+        attempt(&first, 1, &before, |outs| write(outs, "before")).unwrap();
+        let there = fs::metadata(folder.path().join("a.cat")).unwrap().ino();
+        let other = Owner { made: RefCell::new(BTreeSet::from([there])), ..Owner::new() };
+        let is_frozen = Cell::new(true);
+        let do_it_elsewhere = || {
+            if is_frozen.replace(false) {
+                attempt(&second, 1, &other, |outs| write(outs, "theirs")).unwrap();
+            }
+        };
+        let frozen = Owner { when_asked: &do_it_elsewhere, made: before.made, ..Owner::new() };
+        let woken = attempt(&first, 2, &frozen, |outs| write(outs, "mine"));
+        assert!(woken.is_err(), "{woken:?}");
+        let file = if is_set { "a.cat/sub/table" } else { "a.cat" };
+        assert_eq!(fs::read_to_string(folder.path().join(file)).unwrap(), "theirs");
+        assert_eq!(names(folder.path()), ["a.cat"]);
+    }
+}
+
+#[test]
+fn a_directory_takes_the_place_of_one_that_the_task_made_and_of_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.ms")]);
+    let publishing = Publishing::new(&products, Checksum::Sha256, "r", 1, 1);
+    let place = folder.path().join("a.ms");
+    let owner = Owner::new();
+    for (number, text) in [(1, "one"), (2, "other")] {
+        let published = attempt(&publishing, number, &owner, |outs| write_set(&outs[0], text)).unwrap();
+        assert_eq!(fs::read_to_string(place.join("sub/table")).unwrap(), text);
+        assert_eq!(
+            (published.products[0].kind, published.products[0].bytes),
+            (ProductKind::Dir, text.len() as u64)
+        );
+        assert_eq!(names(folder.path()), ["a.ms"]);
+    }
+    let message = why_failed(attempt(&publishing, 3, &Owner::new(), |_| panic!("the attempt is not made")));
+    assert!(message.contains("is a directory that this run did not make"), "{message}");
+    assert_eq!((names(folder.path()), names(&place)), (vec!["a.ms".to_owned()], vec!["sub".to_owned()]));
+}
+
+/// Whatever a killed exchange leaves, the next attempt begins with the old directory, or the new one, whole in its place.
+#[test]
+fn what_an_exchange_left_is_undone_or_finished() {
+    for (is_back, is_there) in [(false, false), (false, true), (true, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let products = declared(folder.path(), &[(None, "{/.}.ms")]);
+        let publishing = Publishing::new(&products, Checksum::None, "r", 1, 2);
+        let (place, shared) = (folder.path().join("a.ms"), folder.path().join(".canfar-run-r"));
+        write_set(&shared.join("7.1.1.1/a.ms"), "new");
+        fs::create_dir(shared.join("7.1.1.1.old")).unwrap();
+        if !is_back {
+            write_set(&shared.join("7.1.1.1.old/a.ms"), "old");
+        }
+        if is_there {
+            write_set(&place, if is_back { "old" } else { "new" });
+        }
+        write_set(&shared.join("77.1.1.1/a.ms"), "another task's");
+        let owner = Owner::new();
+        owner
+            .made
+            .borrow_mut()
+            .extend(place.metadata().or(shared.join("7.1.1.1.old/a.ms").metadata()).map(|there| there.ino()));
+        let mut slot = publishing.slot();
+        let staged: StagedProducts = slot.stage(OsStr::new("/data/a.fits"), None, (7, 2), &owner).unwrap();
+        let expected = if is_there && !is_back { "new" } else { "old" };
+        assert_eq!(fs::read_to_string(place.join("sub/table")).unwrap(), expected);
+        assert_eq!(names(&shared), ["7.1.2.2", "77.1.1.1"]);
+        staged.remove();
+    }
+}

@@ -1,0 +1,265 @@
+//! The folders in which attempts write their products before these are published: beside the final places, so that a rename
+//! puts them there, and one for each attempt, so that two attempts of a task never write to one file.
+//!
+//! `<final folder>/.canfar-run-<run id>/<index>.<replica>.<launch>.<attempt>/<base name>`.
+
+use std::ffi::{CString, OsString};
+use std::fmt;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Dir, Mode, OFlags, mkdirat, openat};
+
+use crate::products::exchange;
+use crate::store::remove_tree::remove_tree;
+
+/// Whoever leaves a final folder removes what is empty there: so often in a row that does not hit one attempt.
+const TRIES: u32 = 20;
+
+/// Which attempt of which task, of all launches of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptName {
+    /// The task's index in the list.
+    pub index: u64,
+    /// Whose attempt.
+    pub replica: u32,
+    /// In which of its launches, from 1.
+    pub launch: u32,
+    /// The attempt's number over all launches, from 1.
+    pub number: u32,
+}
+
+impl fmt::Display for AttemptName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, replica, launch, number } = self;
+        write!(out, "{index}.{replica}.{launch}.{number}")
+    }
+}
+
+/// What could not be done with a file or folder.
+#[derive(Debug, thiserror::Error)]
+#[error("can't {what} {path}: {error}", path = .path.display())]
+pub struct FileError {
+    /// Such as `make the folder`.
+    pub what: &'static str,
+    /// Which.
+    pub path: PathBuf,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl FileError {
+    /// For `map_err`.
+    pub(super) fn of<E: Into<io::Error>>(what: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+        move |error| Self { what, path: path.to_owned(), error: error.into() }
+    }
+
+    /// Whether the file, or a folder above it, is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.error.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// The name of the folder that all attempts of a run share in a final folder.
+pub(super) fn shared_name(run: &str) -> String {
+    format!(".canfar-run-{run}")
+}
+
+/// Where one attempt writes those of its products that go into one final folder.
+#[derive(Debug)]
+pub struct StagingFolder {
+    /// Where the products go.
+    place: PathBuf,
+    /// What the attempts of the run share there.
+    shared: PathBuf,
+    /// The attempt's own folder in that.
+    name: String,
+}
+
+impl StagingFolder {
+    /// Makes the folder of an attempt, and removes what earlier attempts of its task left in the same place.
+    ///
+    /// # Errors
+    /// When it can't be made, or a leftover not removed: who wrote that might still publish it.
+    pub(super) fn make(place: &Path, shared: &str, attempt: AttemptName) -> Result<Self, FileError> {
+        let staging = Self { place: place.to_owned(), shared: place.join(shared), name: attempt.to_string() };
+        for _ in 1..TRIES {
+            match staging.try_make(attempt.index) {
+                Err(error) if error.is_not_found() => staging.make_shared()?,
+                made => return made.map(|()| staging),
+            }
+        }
+        staging.try_make(attempt.index).map(|()| staging)
+    }
+
+    fn try_make(&self, index: u64) -> Result<(), FileError> {
+        let shared = self.open_shared()?;
+        self.clear_leftovers(&shared, index)?;
+        let mode = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+        mkdirat(&shared, &*self.name, mode).map_err(FileError::of("make the folder", &self.path()))
+    }
+
+    fn open_shared(&self) -> Result<OwnedFd, FileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(CWD, &self.shared, flags, Mode::empty())
+            .map_err(FileError::of("open the folder", &self.shared))
+    }
+
+    fn make_shared(&self) -> Result<(), FileError> {
+        let make = || match DirBuilder::new().create(&self.shared) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made.map_err(FileError::of("make the folder", &self.shared)),
+        };
+        match make() {
+            Err(error) if error.is_not_found() => {
+                make_lasting(&self.place)?;
+                make()
+            }
+            made => made,
+        }
+    }
+
+    /// Undoes or finishes exchanges that earlier attempts of a task began, then removes what else they left.
+    fn clear_leftovers(&self, shared: &OwnedFd, index: u64) -> Result<(), FileError> {
+        let what = "remove what an earlier attempt left in";
+        let mut names = names_in(shared).map_err(FileError::of(what, &self.shared))?;
+        let of_task = format!("{index}.");
+        names.retain(|name| name.to_bytes().starts_with(of_task.as_bytes()));
+        // What was replaced has to be back before that is removed by which it was to be replaced.
+        names.sort_by_key(|name| !exchange::is_old(name));
+        for name in names {
+            let cleared = if exchange::is_old(&name) {
+                exchange::settle(&self.place, shared, &name)
+            } else {
+                unless_gone(remove_tree(shared.as_fd(), &name, None))
+            };
+            cleared.map_err(FileError::of(what, &self.shared))?;
+        }
+        Ok(())
+    }
+
+    /// Where the products go.
+    pub(super) fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// The folder that it is in, which all attempts of the run share.
+    pub(super) fn shared(&self) -> &Path {
+        &self.shared
+    }
+
+    /// Where they are written.
+    pub(super) fn path(&self) -> PathBuf {
+        self.shared.join(&self.name)
+    }
+
+    /// Where what they replace is meanwhile.
+    pub(super) fn old(&self) -> PathBuf {
+        self.shared.join(exchange::old_name(&self.name))
+    }
+
+    /// Removes the folder where nothing is in it; else gives what is in it.
+    ///
+    /// # Errors
+    /// When it can't be removed or read.
+    pub(super) fn remove_empty(&self) -> Result<Vec<OsString>, FileError> {
+        let path = self.path();
+        match std::fs::remove_dir(&path) {
+            Ok(()) => Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                let names = || -> io::Result<Vec<OsString>> {
+                    std::fs::read_dir(&path)?.map(|entry| Ok(entry?.file_name())).collect()
+                };
+                names().map_err(FileError::of("read the folder", &path))
+            }
+            Err(error) => Err(FileError::of("remove the folder", &path)(error)),
+        }
+    }
+
+    /// Removes the folder with all that is in it, and that of what was to be replaced where nothing is in it.
+    ///
+    /// # Errors
+    /// When something can't be removed.
+    pub(super) fn remove(&self) -> Result<(), FileError> {
+        // What is in it has to be put back first: the next attempt does that.
+        let _ = std::fs::remove_dir(self.old());
+        if self.remove_empty()?.is_empty() { Ok(()) } else { self.remove_all(&self.name) }
+    }
+
+    /// Removes what was replaced.
+    ///
+    /// # Errors
+    /// When something can't be removed.
+    pub(super) fn remove_old(&self) -> Result<(), FileError> {
+        self.remove_all(&exchange::old_name(&self.name))
+    }
+
+    fn remove_all(&self, name: &str) -> Result<(), FileError> {
+        let shared = self.open_shared()?;
+        let removed = CString::new(name).map_err(io::Error::from);
+        let removed = removed.and_then(|name| unless_gone(remove_tree(shared.as_fd(), &name, None)));
+        removed.map_err(FileError::of("remove the folder", &self.shared.join(name)))
+    }
+}
+
+/// The names in a folder, but for those of itself and of the one above.
+pub(super) fn names_in(folder: &OwnedFd) -> io::Result<Vec<CString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// What is gone already needs not be removed.
+pub(super) fn unless_gone(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Makes a folder and those above it so that a power loss does not take them away again.
+fn make_lasting(folder: &Path) -> Result<(), FileError> {
+    let make = || DirBuilder::new().create(folder);
+    let made = match (make(), folder.parent()) {
+        (Err(error), Some(above)) if error.kind() == io::ErrorKind::NotFound => {
+            make_lasting(above)?;
+            make()
+        }
+        (made, _) => made,
+    };
+    match (made, folder.parent()) {
+        (Ok(()), Some(above)) => sync_folder(above),
+        (Err(error), _) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(FileError::of("make the folder", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes renames in a folder last.
+///
+/// # Errors
+/// When it can't be synced, unless its file system syncs no folders.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), FileError> {
+    File::open(folder)
+        .and_then(|open| synced(open.sync_all()))
+        .map_err(FileError::of("sync the folder", folder))
+}
+
+/// What came of syncing, where a file system that knows no syncing of such files has done all it can.
+pub(super) fn synced(done: io::Result<()>) -> io::Result<()> {
+    use rustix::io::Errno;
+    let without = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
+    match done {
+        Err(error) if Errno::from_io_error(&error).is_some_and(|error| without.contains(&error)) => Ok(()),
+        done => done,
+    }
+}
