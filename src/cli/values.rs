@@ -59,7 +59,12 @@ pub(super) const STRATEGIES: Choices<Strategy> = &[
 pub(super) const RERUNS: Choices<Rerun> = &[
     ("failed", Rerun::Failed, "Failed ones, but not those that died with their container (`lost`)"),
     ("all", Rerun::All, "Failed and lost ones"),
-    ("never", Rerun::Never, "None"),
+    (
+        "changed",
+        Rerun::Changed,
+        "Failed ones, and ok ones of which a product (`--product`) was changed since",
+    ),
+    ("never", Rerun::Never, "None; products that are gone are not made again either"),
 ];
 
 /// `--checksum`.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
@@ -13,7 +14,7 @@ use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::{Cause, LogSpan, Status};
-use crate::model::product::ProductStamp;
+use crate::model::product::MadeProducts;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::model::usage::UsageFigures;
@@ -36,6 +37,8 @@ pub enum Event {
     End(TaskEnded),
     /// Directories that an attempt made are about to get the names of its task's products.
     Publish(DirectoriesAnnounced),
+    /// Tasks that were ok are to be run again: their records count no more.
+    DueAgain(Box<TasksDueAgain>),
     /// A block is about to be claimed: the name is put there after this.
     Claim(ClaimAnnounced),
     /// A heartbeat: how far the launch is.
@@ -60,6 +63,7 @@ pub enum EventKind {
     Attempt,
     End,
     Publish,
+    DueAgain,
     Claim,
     Alive,
     ResultsWritten,
@@ -80,6 +84,7 @@ impl EventKind {
             Self::Attempt => Event::Attempt(Deserialize::deserialize(rest)?),
             Self::End => Event::End(Deserialize::deserialize(rest)?),
             Self::Publish => Event::Publish(Deserialize::deserialize(rest)?),
+            Self::DueAgain => Event::DueAgain(Deserialize::deserialize(rest)?),
             Self::Claim => Event::Claim(Deserialize::deserialize(rest)?),
             Self::Alive => Event::Alive(Deserialize::deserialize(rest)?),
             Self::ResultsWritten => Event::ResultsWritten(Deserialize::deserialize(rest)?),
@@ -102,6 +107,7 @@ impl Event {
             Self::End(ended) => Some(ended.index),
             Self::Publish(announced) => Some(announced.index),
             Self::Run(_)
+            | Self::DueAgain(_)
             | Self::Claim(_)
             | Self::Alive(_)
             | Self::ResultsWritten(_)
@@ -120,6 +126,7 @@ impl Event {
             Self::Attempt(_) => EventKind::Attempt,
             Self::End(_) => EventKind::End,
             Self::Publish(_) => EventKind::Publish,
+            Self::DueAgain(_) => EventKind::DueAgain,
             Self::Claim(_) => EventKind::Claim,
             Self::Alive(_) => EventKind::Alive,
             Self::ResultsWritten(_) => EventKind::ResultsWritten,
@@ -249,9 +256,9 @@ pub struct TaskEnded {
     /// Whether it is ok and has no result, although one was expected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_result: bool,
-    /// What looks at its products come to, if it has any and is ok.
+    /// Its products, if it has any and is ok.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub products: Option<ProductStamp>,
+    pub products: Option<MadeProducts>,
 }
 
 impl TaskEnded {
@@ -263,6 +270,31 @@ impl TaskEnded {
             (Some(Status::Failed), Some(Cause::Lost)) => TaskState::Lost,
             (Some(Status::Failed), _) => TaskState::Failed,
         }
+    }
+}
+
+/// Tasks that were ok and are to be run again for what became of their products.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TasksDueAgain {
+    /// Those of which a product is gone.
+    #[serde(default)]
+    pub gone: IndexRanges,
+    /// Those of which a product was changed, where these were asked for.
+    #[serde(default)]
+    pub changed: IndexRanges,
+}
+
+impl TasksDueAgain {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.gone.last().or(self.changed.last()).is_none()
+    }
+
+    /// All of them that are among `indices`: an edited line may name any.
+    pub fn within(&self, indices: &Range<u64>) -> impl Iterator<Item = u64> + '_ {
+        let indices = indices.clone();
+        let within = move |tasks: &'_ IndexRanges| tasks.within(indices.clone()).collect::<Vec<_>>();
+        [&self.gone, &self.changed].into_iter().flat_map(within)
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use crate::journal::task_states::{NotedTasks, TaskNote};
 use crate::model::blocks::BlockId;
 use crate::model::counts::TaskCounts;
+use crate::model::product::MadeProducts;
 use crate::model::shares::Share;
 
 /// Blocks that are held, with the notes on their tasks.
@@ -71,6 +72,20 @@ impl HeldBlocks {
         if let Some(before) = self.blocks.get_mut(&block).and_then(|tasks| tasks.set(index, now)) {
             now.count_for(before, &mut self.counts);
         }
+    }
+
+    /// Notes what one of their tasks made.
+    pub(super) fn set_products(&mut self, index: u64, now: MadeProducts) {
+        let Some(tasks) = self.block_of(index).and_then(|block| self.blocks.get_mut(&block)) else { return };
+        let before = tasks.set_products(index, now);
+        self.counts.products.change(before, now);
+    }
+
+    /// Index and products of their tasks that are ok and have made any, in list order.
+    pub(super) fn with_products(&self) -> Vec<(u64, MadeProducts)> {
+        let mut all: Vec<_> = self.blocks.values().flat_map(NotedTasks::with_products).collect();
+        all.sort_unstable_by_key(|(index, _)| *index);
+        all
     }
 
     /// The tasks of all of them, in list order.

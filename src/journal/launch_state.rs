@@ -9,6 +9,7 @@ use crate::journal::line::{JournalLine, WrittenTime};
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::launch_id::LaunchId;
+use crate::model::product::MadeProducts;
 use crate::model::quarantine::share_of_memory;
 
 /// An attempt that has begun and not ended.
@@ -76,6 +77,8 @@ pub struct LaunchState {
     pub ended: u64,
     /// Of these, the ok ones.
     pub ok: u64,
+    /// Tasks of which it found a product gone.
+    pub gone: u64,
     /// The claims that it was seen to announce, in order.
     pub claims_announced: Vec<ClaimName>,
     /// The blocks that it has and has not ended, and those that it may have claimed: by the newest of its heartbeats, by its
@@ -127,6 +130,8 @@ impl LaunchState {
                 return Some(AttemptOver { index: ended.index, begun, ended: Some(ended) });
             }
             Event::End(ended) => self.take_end(*ended),
+            // How many are ok by it is told by the heartbeat that follows.
+            Event::DueAgain(tasks) => self.gone = self.gone.saturating_add(tasks.gone.count()),
             Event::Claim(announced) => {
                 self.claims_announced.push(announced.claim);
                 self.blocks.insert(announced.claim.block, BlockProgress::announced(announced.claim));
@@ -177,6 +182,8 @@ impl LaunchState {
         let is_ok = state == TaskState::Ok;
         self.ok += u64::from(is_ok);
         self.counts.without_result += u64::from(ended.no_result && is_ok);
+        let made = ended.products.filter(|_| is_ok).unwrap_or_default();
+        self.counts.products.change(MadeProducts::default(), made);
         let before = if ended.replaces { TaskState::Failed } else { TaskState::Unfinished };
         self.counts.change(before, state);
     }

@@ -186,11 +186,13 @@ mod tests {
     use crate::journal::event::{
         AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, DirectoriesAnnounced, Event, EventKind,
         LaunchBegun, LaunchProgress, Limits, ResultsWritten, StopReason, Stopped, TaskEnded, TaskNamed,
+        TasksDueAgain,
     };
     use crate::journal::writer::JournalWriter;
     use crate::model::counts::TaskCounts;
     use crate::model::index_ranges::IndexRanges;
     use crate::model::outcome::{Cause, LogSpan, Status};
+    use crate::model::product::ProductTotals;
     use crate::model::provenance::Process;
     use crate::model::usage::UsageFigures;
 
@@ -229,9 +231,20 @@ mod tests {
                 left_processes: 2,
             }),
             Event::Publish(DirectoriesAnnounced { index: 1, directories: vec![u64::MAX] }),
+            Event::DueAgain(Box::new(TasksDueAgain {
+                gone: IndexRanges::of([2, 5]),
+                changed: IndexRanges::of([3]),
+            })),
             Event::Claim(ClaimAnnounced { claim: block.claim }),
             Event::Alive(LaunchProgress {
-                counts: TaskCounts { files: 9, ok: 3, failed: 2, lost: 0, without_result: 1 },
+                counts: TaskCounts {
+                    files: 9,
+                    ok: 3,
+                    failed: 2,
+                    lost: 0,
+                    without_result: 1,
+                    products: ProductTotals { count: 3, bytes: 40 },
+                },
                 left: 4,
                 running: 1,
                 memory_bytes: Some(5),

@@ -195,7 +195,7 @@ impl JournalState {
             } else if line.event.index().is_some_and(|index| !run.indices.contains(&index)) {
                 unknown += 1;
             } else {
-                self.take(&launch, line);
+                self.take(&launch, line, &run.indices);
                 if let Some(over) = launch.take(line) {
                     take(&launch, line, over);
                 }
@@ -213,7 +213,7 @@ impl JournalState {
     }
 
     /// Takes in what a line of a launch's journal says of a task.
-    fn take(&mut self, launch: &LaunchState, line: &JournalLine<'_>) {
+    fn take(&mut self, launch: &LaunchState, line: &JournalLine<'_>, indices: &Range<u64>) {
         match &line.event {
             Event::Start(begun) => _ = self.tasks.begin_attempt(begun.index),
             Event::NotStarted(task) => self.tasks.take_back_attempt(task.index),
@@ -229,6 +229,9 @@ impl JournalState {
                 }
             }
             Event::Publish(announced) => self.tasks.note_directories(announced),
+            Event::DueAgain(tasks) => {
+                tasks.within(indices).for_each(|index| self.tasks.make_due_again(index));
+            }
             Event::Run(_)
             | Event::Interrupted(_)
             | Event::Claim(_)

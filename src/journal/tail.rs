@@ -57,13 +57,14 @@ pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
     let Ok(JournalLine { written: at, event: Event::Run(begun), .. }) = parser.read(&line, 0) else {
         return Ok(None);
     };
-    // Before it there may be blank lines, as long as it gets ready, and the ends of tasks that died with a container.
+    // Before it there may be blank lines, as long as it gets ready, the ends of tasks that died with a container, and what
+    // is to be run again.
     let first_heartbeat = loop {
         line.clear();
         let read = (&mut lines).take(LONGEST_LOSS).read_until(b'\n', &mut line)?;
         match parser.read(&line, 0).map(|line| (line.written, line.event)) {
             Ok((at, Event::Alive(progress))) => break Some((at, progress)),
-            Ok((_, Event::End(_) | Event::Unknown)) => {}
+            Ok((_, Event::End(_) | Event::DueAgain(_) | Event::Unknown)) => {}
             Err(_) if line == b"\n" => {}
             Ok((
                 _,

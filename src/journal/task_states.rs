@@ -9,6 +9,7 @@ use crate::journal::writer::RecordSpan;
 use crate::model::blocks::BlockId;
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::outcome::Cause;
+use crate::model::product::MadeProducts;
 use crate::model::quarantine::Suspect;
 use crate::model::shares::Share;
 
@@ -63,6 +64,8 @@ impl TaskNote {
 pub struct NotedTasks {
     indices: Share,
     notes: Vec<TaskNote>,
+    /// What each made; empty as long as none has made anything.
+    products: Vec<MadeProducts>,
     counts: TaskCounts,
 }
 
@@ -74,6 +77,7 @@ impl NotedTasks {
     pub(super) fn new(indices: Share) -> anyhow::Result<Self> {
         Ok(Self {
             notes: vec![TaskNote::default(); usize::try_from(indices.len())?],
+            products: Vec::new(),
             counts: TaskCounts { files: indices.len(), ..TaskCounts::default() },
             indices,
         })
@@ -114,6 +118,32 @@ impl NotedTasks {
         let before = std::mem::replace(self.note_mut(index)?, now);
         now.count_for(before, &mut self.counts);
         Some(before)
+    }
+
+    /// What one of them made.
+    pub(super) fn products(&self, index: u64) -> MadeProducts {
+        self.place(index).and_then(|place| self.products.get(place)).copied().unwrap_or_default()
+    }
+
+    /// Notes what one of them made, and gives what was noted before.
+    pub(super) fn set_products(&mut self, index: u64, now: MadeProducts) -> MadeProducts {
+        let Some(place) = self.place(index) else { return now };
+        if self.products.is_empty() {
+            if now.count == 0 {
+                return now;
+            }
+            self.products = vec![MadeProducts::default(); self.notes.len()];
+        }
+        let before = std::mem::replace(&mut self.products[place], now);
+        self.counts.products.change(before, now);
+        before
+    }
+
+    /// Index and products of those that are ok and have made any, in list order.
+    pub fn with_products(&self) -> impl Iterator<Item = (u64, MadeProducts)> + '_ {
+        let all = self.iter().zip(self.products.iter().copied());
+        let made = all.filter(|((_, note), made)| note.state == TaskState::Ok && made.count > 0);
+        made.map(|((index, _), made)| (index, made))
     }
 
     /// Index and note of each, in list order.
@@ -210,6 +240,7 @@ impl TaskTable {
             if note.weight() > before.weight() {
                 let attempts = before.attempts.max(note.attempts);
                 held.set(index, TaskNote { attempts, ..note });
+                held.set_products(index, known.tasks.products(index));
                 self.suspects.remove(&index);
             }
         }
@@ -327,6 +358,18 @@ impl TaskTable {
         let now = TaskNote { offset, bytes, replica, launch, state, no_result, ..before };
         if now.weight() >= before.weight() {
             self.set(ended.index, now);
+            let made = ended.products.filter(|_| state == TaskState::Ok);
+            self.set_products(ended.index, made.unwrap_or_default());
+        }
+    }
+
+    /// Notes that the record of a task that is ok counts no more, as it is to be run again.
+    pub fn make_due_again(&mut self, index: u64) {
+        let note = self.get(index);
+        if note.state == TaskState::Ok {
+            let now = TaskNote { state: TaskState::Unfinished, bytes: 0, no_result: false, ..note };
+            self.set(index, now);
+            self.set_products(index, MadeProducts::default());
         }
     }
 
@@ -375,6 +418,23 @@ impl TaskTable {
                 }
             }
             TableScope::Blocks(held) => held.set(index, now),
+        }
+    }
+
+    /// Notes what a task of the share, or of a block that is held, made.
+    fn set_products(&mut self, index: u64, now: MadeProducts) {
+        match &mut self.scope {
+            TableScope::Share { own, .. } => _ = own.set_products(index, now),
+            TableScope::Blocks(held) => held.set_products(index, now),
+        }
+    }
+
+    /// Index and products of the tasks of the share, or of the blocks that are held, that are ok and have made any, in list
+    /// order.
+    pub fn with_products(&self) -> Vec<(u64, MadeProducts)> {
+        match &self.scope {
+            TableScope::Share { own, .. } => own.with_products().collect(),
+            TableScope::Blocks(held) => held.with_products(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::journal::state::JournalState;
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::launch::balance::ResumedBlocks;
 use crate::launch::concurrency_cap::{ConcurrencyCap, after_deaths, died_before};
+use crate::launch::share_status::LeftShare;
 use crate::launch::{Launcher, Pending, ShareStatus, Sharing};
 use crate::liveness::fence::Fence;
 use crate::liveness::heartbeat::Heartbeat;
@@ -72,19 +73,21 @@ impl<'l> Launcher<'l> {
         let launch = journal.launch();
         let (journal, fence, heartbeat) = self.begin_journal(journal, begun)?;
         self.clear_up_before(launch);
-        let ready =
-            self.get_ready(&share, &entries, before.history_until(launch), &self.owner(begun, launch));
-        let (history, due, scratch) = ready.map_err(|error| cannot_start(&journal, error))?;
+        let ready = self.get_ready(&share, &entries, before.until(launch), &self.owner(begun, launch));
+        let (LeftShare { history, products }, due, scratch) =
+            ready.map_err(|error| cannot_start(&journal, error))?;
         self.say_changed_files(&history, &begun.command_files);
         let caution = after_deaths(&history, launch, self.memory_limit(), self.config.jobs);
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
         self.say_start(launch, &share, &due, history.counts().ok, caution.as_ref());
+        self.say_changes(&products);
         let losses = unwritten_losses(&history);
         let settings = self.settings(launch)?;
         let registry = ProcessRegistry::new(self.config.memory.clone(), history.seen);
         let died_before = died_before(&history, launch);
         let tasks = due.len();
         let recorder = self.recorder(&journal, &fence, history);
+        self.note_due_again(&recorder, &products)?;
         recorder.expect(tasks);
         for (index, attempts) in losses {
             self.write_loss(&recorder, index, attempts, 0)?;
@@ -239,22 +242,20 @@ impl<'l> Launcher<'l> {
         &self,
         share: &Share,
         entries: &Entries,
-        before: Option<JournalState>,
+        before: Option<LeftShare>,
         owner: &Owner,
-    ) -> anyhow::Result<(JournalState, Pending, Option<Scratch>)> {
-        let read = || {
-            JournalState::read(self.layout, &self.list.header().run_ref(), self.id(), share.clone(), false)
-        };
-        let history = before.map_or_else(read, Ok)?;
-        history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
-        let due = self.due(&history, entries);
+    ) -> anyhow::Result<(LeftShare, Pending, Option<Scratch>)> {
+        let left = before.map_or_else(|| self.read_left(share, false), Ok)?;
+        left.history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
+        let due = self.due(&left.history, entries);
+        self.check_places(due.in_share(share))?;
         let create = || Scratch::create(&self.config.scratch, owner);
         let scratch = (!due.is_empty()).then(create).transpose()?;
         let home = scratch.as_ref().and_then(Scratch::home);
         if let Some(folder) = home.or(self.config.scratch.first().map(PathBuf::as_path)) {
             self.clear_leftovers(folder, owner);
         }
-        Ok((history, due, scratch))
+        Ok((left, due, scratch))
     }
 
     fn owner(&self, begun: &LaunchBegun, launch: u32) -> Owner {
@@ -330,7 +331,7 @@ impl<'l> Launcher<'l> {
         let (config, header) = (self.config, self.list.header());
         let folder = header.begun_in().unwrap_or(&config.cwd);
         Ok(ProcessSettings {
-            products: DeclaredProducts::new(&header.products, &header.source, folder)?,
+            products: self.declared_products()?,
             checksum: config.checksum,
             ok_codes: config.ok_codes.clone(),
             template: config.template.clone(),

@@ -6,6 +6,7 @@ use crate::model::blocks::BlockId;
 use crate::model::counts::TaskState;
 use crate::model::outcome::Rerun;
 use crate::model::quarantine::Suspect;
+use crate::model::shares::Share;
 use crate::run::queue::TasksByStage;
 
 /// What is left of a share, or of a block.
@@ -83,6 +84,13 @@ impl Pending {
             (None, _) => &mut self.tasks.ordinary,
         };
         stage.push(position);
+    }
+
+    /// The indices of all of them in the list, ascending, where they are of a share.
+    pub fn in_share<'s>(&self, share: &'s Share) -> impl Iterator<Item = u64> + use<'s> {
+        let mut places: Vec<u32> = self.tasks.iter().collect();
+        places.sort_unstable();
+        places.into_iter().filter_map(|place| share.index_at(u64::from(place)))
     }
 
     /// Where in the share or block all of them are, stage by stage.

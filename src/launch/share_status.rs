@@ -11,6 +11,7 @@ use crate::liveness::takeover::or_moved_away;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::Process;
 use crate::model::shares::Share;
+use crate::products::look::ProductChanges;
 use crate::record::results;
 use crate::sharing::ledger::BlockLedger;
 
@@ -20,18 +21,27 @@ pub enum ShareStatus {
     /// Nothing is left to do.
     Done(TaskCounts),
     /// Something is, after launches that all ended.
-    Left(Box<JournalState>),
+    Left(Box<LeftShare>),
     /// There was none, or the last one left no stop record.
     Unread,
 }
 
+/// What is left of a share.
+#[derive(Debug)]
+pub struct LeftShare {
+    /// What earlier launches told. What is to be run again counts as if it had not been run.
+    pub(super) history: JournalState,
+    /// What became of the products of done tasks.
+    pub(super) products: ProductChanges,
+}
+
 impl ShareStatus {
     /// What was read, if that is all that there is before the journal of `launch`: it is long, and is not read again.
-    pub(super) fn history_until(self, launch: u32) -> Option<JournalState> {
-        let Self::Left(history) = self else { return None };
-        let last = history.launches.last()?;
+    pub(super) fn until(self, launch: u32) -> Option<LeftShare> {
+        let Self::Left(left) = self else { return None };
+        let last = left.history.launches.last()?;
         let is_all = last.stop.is_some() && last.number.checked_add(1) == Some(launch);
-        is_all.then_some(*history)
+        is_all.then_some(*left)
     }
 }
 
@@ -63,8 +73,9 @@ impl Launcher<'_> {
         };
         let journal = self.layout.journal(self.id(), last);
         let Some(last_words) = tail::last_words(&journal)? else { return Ok(ShareStatus::Unread) };
-        // Where all records are in the results file, there is nothing that only the journals can tell.
-        let promised = last_words.results.filter(|_| last_words.run == self.run_id());
+        // Where all records are in the results file, there is nothing that only the journals can tell, but of products.
+        let has_products = !self.list.header().products.is_empty();
+        let promised = last_words.results.filter(|_| last_words.run == self.run_id() && !has_products);
         if let Some(promised) =
             promised.filter(|promised| promised.if_all_of(share, self.list.header().count).is_some())
             && self.is_current(&promised)?
@@ -73,14 +84,27 @@ impl Launcher<'_> {
             let counts = TaskCounts { files, ok: files, without_result, ..TaskCounts::default() };
             return Ok(ShareStatus::Done(counts));
         }
-        let history =
-            JournalState::read(self.layout, &self.list.header().run_ref(), self.id(), share.clone(), true)?;
-        let is_done = Pending::of(&history, self.config.rerun).is_empty();
+        let left = self.read_left(share, true)?;
+        let history = &left.history;
+        let is_done = Pending::of(history, self.config.rerun).is_empty();
         let promised = history.current_results().filter(|_| is_done);
         match promised.map(|promised| self.is_current(promised)).transpose()? {
-            Some(true) => Ok(ShareStatus::Done(history.counts())),
-            Some(false) | None => Ok(ShareStatus::Left(Box::new(history))),
+            Some(true) => {
+                self.say_changes(&left.products);
+                Ok(ShareStatus::Done(history.counts()))
+            }
+            Some(false) | None => Ok(ShareStatus::Left(Box::new(left))),
         }
+    }
+
+    /// Reads what earlier launches left of a share, the last of which may live, and looks at what they made.
+    pub(super) fn read_left(&self, share: &Share, lives: bool) -> anyhow::Result<LeftShare> {
+        let run = self.list.header().run_ref();
+        let mut history = JournalState::read(self.layout, &run, self.id(), share.clone(), lives)?;
+        let products = self.look_at_products([&history])?;
+        let again = self.due_again(&products);
+        again.within(&run.indices).for_each(|index| history.tasks.make_due_again(index));
+        Ok(LeftShare { history, products })
     }
 
     pub(super) fn is_current(&self, promised: &ResultsWritten) -> anyhow::Result<bool> {

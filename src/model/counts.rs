@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::outcome::Status;
+use crate::model::product::ProductTotals;
 
 /// How tasks stand, by their newest records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct TaskCounts {
     pub lost: u64,
     /// Of the ok ones, those without a result, although one was expected.
     pub without_result: u64,
+    /// What the ok ones made.
+    #[serde(skip_serializing_if = "ProductTotals::is_empty")]
+    pub products: ProductTotals,
 }
 
 /// What is known of a task.
@@ -72,6 +76,7 @@ impl std::iter::Sum for TaskCounts {
             failed: sum.failed + one.failed,
             lost: sum.lost + one.lost,
             without_result: sum.without_result + one.without_result,
+            products: [sum.products, one.products].into_iter().sum(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Many indices in few numbers: ranges with a step, since shares are contiguous, or every n-th entry of a list.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// Ascending indices, each once. Serialised as a list of `[first, last, step]`; what is not that is refused, since it may
@@ -42,6 +44,16 @@ impl IndexRanges {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.0.iter().map(|(first, last, step)| (last - first) / step + 1).sum()
+    }
+
+    /// Those that are among `indices`, ascending.
+    pub fn within(&self, indices: Range<u64>) -> impl Iterator<Item = u64> + '_ {
+        let of_range = move |&(first, last, step): &(u64, u64, u64)| {
+            let begin = indices.start.saturating_sub(first).div_ceil(step);
+            let end = indices.end.saturating_sub(first).div_ceil(step).min((last - first) / step + 1);
+            (begin..end).map(move |place| first + place * step)
+        };
+        self.0.iter().flat_map(of_range)
     }
 
     /// All of them, ascending.
@@ -91,6 +103,10 @@ mod tests {
             prop_assert!(ranges.iter().eq(indices.iter().copied()));
             prop_assert_eq!(ranges.count(), indices.len() as u64);
             prop_assert_eq!(ranges.last(), indices.last().copied());
+            for within in [0..200, 0..0, 7..8, 50..120, 150..u64::MAX] {
+                let expected = indices.iter().copied().filter(|index| within.contains(index));
+                prop_assert!(ranges.within(within.clone()).eq(expected));
+            }
             let text = serde_json::to_string(&ranges).unwrap();
             prop_assert_eq!(serde_json::from_str::<IndexRanges>(&text).unwrap(), ranges);
         }

@@ -21,6 +21,8 @@ pub enum Rerun {
     Failed,
     /// Failed and lost ones.
     All,
+    /// Failed ones, and ok ones of which a product was changed since.
+    Changed,
     /// None.
     Never,
 }

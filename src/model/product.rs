@@ -92,7 +92,7 @@ impl Product {
 }
 
 /// What looks at all products of a task come to, in the order of their declaration. Equal stamps: none of them was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProductStamp(#[serde(with = "hexadecimal")] pub u64);
 
@@ -114,6 +114,62 @@ impl ProductStamp {
         let mut first = [0; 8];
         hasher.finalize_xof().fill(&mut first);
         Self(u64::from_le_bytes(first))
+    }
+}
+
+/// The products of a task that is ok, in few bytes: there may be a million such tasks. With a count of 0 it has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeProducts {
+    /// What looks at them come to.
+    pub stamp: ProductStamp,
+    /// How many.
+    pub count: u32,
+    /// Their length together, bytes.
+    pub bytes: u64,
+}
+
+impl MadeProducts {
+    /// `None` where there are none.
+    pub fn of(products: &[Product]) -> Option<Self> {
+        let bytes = |sum: u64, product: &Product| sum.saturating_add(product.bytes);
+        (!products.is_empty()).then(|| Self {
+            stamp: ProductStamp::of(products.iter().map(Product::look)),
+            count: u32::try_from(products.len()).unwrap_or(u32::MAX),
+            bytes: products.iter().fold(0, bytes),
+        })
+    }
+}
+
+/// The products of many tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProductTotals {
+    /// How many.
+    pub count: u64,
+    /// Their length together, bytes.
+    pub bytes: u64,
+}
+
+impl ProductTotals {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Counts those of a task that had `before` and has `now`.
+    pub fn change(&mut self, before: MadeProducts, now: MadeProducts) {
+        let changed = |all: u64, before: u64, now: u64| all.saturating_add(now).saturating_sub(before);
+        self.count = changed(self.count, before.count.into(), now.count.into());
+        self.bytes = changed(self.bytes, before.bytes, now.bytes);
+    }
+}
+
+impl std::iter::Sum for ProductTotals {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            count: sum.count.saturating_add(one.count),
+            bytes: sum.bytes.saturating_add(one.bytes),
+        })
     }
 }
 

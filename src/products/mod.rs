@@ -6,5 +6,6 @@ pub mod digest;
 mod exchange;
 pub mod look;
 mod made;
+pub mod places;
 pub mod publish;
 mod staging;

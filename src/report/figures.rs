@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::histogram::Quantiles;
+use crate::model::product::ProductTotals;
 use crate::model::usage::{Slow, UsageFigures};
 use crate::report::advice;
 use crate::terminal::console::{Console, Tone, Verbosity};
@@ -46,6 +47,11 @@ pub(super) fn cpu_time(figures: &UsageFigures) -> String {
         }
         None => time,
     }
+}
+
+/// Such as `990 products, 1.2 GiB`.
+pub(super) fn products(totals: ProductTotals) -> String {
+    format!("{}, {}", units::count(totals.count, "product"), units::bytes(totals.bytes))
 }
 
 pub(super) fn seconds(seconds: f64) -> String {

@@ -273,6 +273,9 @@ pub fn say_summary(
             format!("  and {} more", units::plural(more as u64, "kind of failure", "kinds of failures"));
         console.say(Verbosity::Quiet, Tone::Bad, &line);
     }
+    if !summary.counts.products.is_empty() {
+        console.say(Verbosity::Normal, Tone::Plain, &figures::products(summary.counts.products));
+    }
     figures::say(console, figures);
     say_doubts(console, summary, doubts);
     say_notes(console, summary, why);

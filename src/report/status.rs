@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
+use crate::report::figures as words;
 use crate::report::resume::ids_in_words;
 use crate::report::shared_status;
 use crate::report::stop_reason;
@@ -41,7 +42,10 @@ pub struct StatusForm {
 
 /// The whole of it. `root` is the results directory.
 pub fn text(figures: &RunStatus, root: &Path, form: StatusForm) -> String {
-    let mut lines = vec![headline(figures), states(figures), String::new()];
+    let mut lines = vec![headline(figures), states(figures)];
+    let products = figures.totals.counts.products;
+    lines.extend((!products.is_empty()).then(|| words::products(products)));
+    lines.push(String::new());
     let shown = shown(figures, form);
     let hidden = figures.replicas.len() - shown.len();
     if !shown.is_empty() {

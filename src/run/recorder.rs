@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::journal::event::{
     AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, DirectoriesAnnounced, Event, LaunchProgress,
-    TaskEnded, TaskNamed,
+    TaskEnded, TaskNamed, TasksDueAgain,
 };
 use crate::journal::state::JournalState;
 use crate::journal::task_states::{BlockTasks, TaskTable};
@@ -17,7 +17,7 @@ use crate::liveness::fence::Fence;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
 use crate::model::outcome::{Cause, LogSpan, Status};
-use crate::model::product::{Product, ProductStamp};
+use crate::model::product::MadeProducts;
 use crate::model::quarantine::SeenUsage;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
@@ -205,6 +205,16 @@ impl Recorder {
             progress.counts = kept.state.counts();
             progress.left = tasks;
         });
+    }
+
+    /// Says which tasks that were ok are to be run again; what is known of them here must agree with that.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn note_due_again(&self, tasks: TasksDueAgain) -> io::Result<()> {
+        let (_kept, mut journal) = self.writable()?;
+        journal.add(&Event::DueAgain(Box::new(tasks)));
+        journal.commit()
     }
 
     /// Says what is about to be claimed, and makes that last: who finds the claim must find this, too, or would believe that
@@ -474,7 +484,7 @@ impl Recorder {
             cause: executed.failure.as_ref().map(|failure| failure.cause),
             replaces: kept.has_failed(index),
             no_result: executed.has_no_result(),
-            products: executed.product_stamp(),
+            products: MadeProducts::of(&executed.products),
         };
         let span = record.map(|record| journal.add_end(ended, &record));
         journal.commit()?;
@@ -642,11 +652,6 @@ impl Executed {
     /// Ok or failed.
     pub fn status(&self) -> Status {
         if self.failure.is_none() { Status::Ok } else { Status::Failed }
-    }
-
-    /// What looks at what it made come to.
-    fn product_stamp(&self) -> Option<ProductStamp> {
-        (!self.products.is_empty()).then(|| ProductStamp::of(self.products.iter().map(Product::look)))
     }
 
     /// Whether it is ok and has no result, although one was expected.

@@ -78,8 +78,9 @@ impl NewestLaunch<'_> {
         };
         let (counts, has_lost) = self.counts(accounts);
         let files: u64 = own.iter().map(|block| block.files).sum();
-        // How many of those that it lost have no result it does not tell.
-        let is_exact = counts.files == files && !(has_lost && counts.without_result > 0);
+        // Of those that it lost it does not tell how many have no result, and what they made.
+        let is_unclear = has_lost && (counts.without_result > 0 || !counts.products.is_empty());
+        let is_exact = counts.files == files && !is_unclear;
         is_exact && own.iter().all(tells_all_of)
     }
 

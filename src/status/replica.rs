@@ -175,6 +175,7 @@ impl ReplicaMonitor {
             ok: counts.ok.min(files),
             failed: counts.failed.min(files - counts.ok.min(files)),
             without_result: counts.without_result.min(counts.ok),
+            products: counts.products,
             ..TaskCounts::default()
         };
         let left = counts.unfinished();

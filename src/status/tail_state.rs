@@ -10,6 +10,7 @@ use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::tail::LaunchHead;
 use crate::model::blocks::Blocks;
 use crate::model::counts::{TaskCounts, TaskState};
+use crate::model::product::MadeProducts;
 use crate::model::rate::RateEstimator;
 use crate::model::shares::Share;
 
@@ -93,6 +94,7 @@ impl TailState {
             | Event::Interrupted(_)
             | Event::Attempt(_)
             | Event::Publish(_)
+            | Event::DueAgain(_)
             | Event::Claim(_)
             | Event::ResultsWritten(_)
             | Event::Stop(_)
@@ -149,4 +151,6 @@ fn note_end(ended: &TaskEnded, block: &mut BlockProgress, all: &mut TaskCounts) 
     block.left = block.left.saturating_sub(1);
     all.change(before, now);
     all.without_result += u64::from(ended.no_result && now == TaskState::Ok);
+    let made = ended.products.filter(|_| now == TaskState::Ok).unwrap_or_default();
+    all.products.change(MadeProducts::default(), made);
 }

@@ -10,8 +10,8 @@ use crate::journal::state::JournalState;
 use crate::launch::Launcher;
 use crate::launch::balance::Reach;
 use crate::launch::balance::block_feed::BlockFeed;
-use crate::launch::balance::block_history::{QuarantinedTasks, RemainingTasks, by_chain, history};
-use crate::launch::pending::PreviousHolder;
+use crate::launch::balance::block_history::{Chain, QuarantinedTasks, RemainingTasks, by_chain, history};
+use crate::launch::pending::{Pending, PreviousHolder};
 use crate::model::blocks::{Blocks, ClaimName};
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
@@ -37,6 +37,14 @@ pub(in crate::launch) struct ResumedBlocks<'a> {
     pub(in crate::launch) due: u64,
     /// Of these, those that were running when a container died, or ran out of memory: they run last.
     pub(in crate::launch) last: u64,
+}
+
+/// Blocks that the replica has, and what is known of them.
+struct LeftBlocks {
+    /// The launches that had them, the last one last.
+    chain: Chain,
+    claims: Vec<ClaimName>,
+    history: JournalState,
 }
 
 impl Launcher<'_> {
@@ -73,14 +81,57 @@ impl Launcher<'_> {
         };
         // Without what it had, this launch would write a results file that lacks it.
         let chains = self.patiently(|| by_chain(&folder, standing.iter().copied()))?;
+        let mut left = Vec::with_capacity(chains.len());
         for (chain, claims) in chains {
-            let mut history = self.patiently(|| history(self, blocks, &chain, &claims))?;
+            let history = self.patiently(|| history(self, blocks, &chain, &claims))?;
             history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
+            left.push(LeftBlocks { chain, claims, history });
+        }
+        if reach != Reach::Results {
+            self.take_back_what_is_gone(&mut left, recorder)?;
+            self.check_own_places(&left, &resumed)?;
+        }
+        for LeftBlocks { chain, claims, mut history } in left {
             for claim in claims {
                 self.resume_block(claim, &chain, &mut history, recorder, &mut resumed)?;
             }
         }
         Ok(resumed)
+    }
+
+    /// Looks at what the tasks of these blocks made: those of which a product is gone are to be run again.
+    fn take_back_what_is_gone(&self, left: &mut [LeftBlocks], recorder: &Recorder) -> anyhow::Result<()> {
+        let changes = self.look_at_products(left.iter().map(|blocks| &blocks.history))?;
+        self.say_changes(&changes);
+        self.note_due_again(recorder, &changes)?;
+        let indices = self.list.header().run_ref().indices;
+        for index in self.due_again(&changes).within(&indices) {
+            left.iter_mut().for_each(|blocks| blocks.history.tasks.make_due_again(index));
+        }
+        Ok(())
+    }
+
+    /// Looks where the products of the tasks go that are to be run of these blocks, and of those of the own share that nobody
+    /// has claimed.
+    fn check_own_places(&self, left: &[LeftBlocks], resumed: &ResumedBlocks<'_>) -> anyhow::Result<()> {
+        if self.list.header().products.is_empty() {
+            return Ok(());
+        }
+        let free = resumed.blocks.of_share(self.id()).filter(|block| resumed.ledger.is_free(*block));
+        let mut due: Vec<u64> = free
+            .filter_map(|block| resumed.blocks.indices(block))
+            .flat_map(|share| share.iter().collect::<Vec<_>>())
+            .collect();
+        for LeftBlocks { claims, history, .. } in left {
+            for claim in claims {
+                let Some(indices) = resumed.blocks.indices(claim.block) else { continue };
+                let own = PreviousHolder::OwnReplica;
+                let pending = Pending::of_block(history, claim.block, self.config.rerun, own);
+                due.extend(pending.in_share(&indices));
+            }
+        }
+        due.sort_unstable();
+        self.check_places(due.into_iter())
     }
 
     fn resume_block(

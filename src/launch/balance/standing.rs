@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::journal::event::ResultsWritten;
 use crate::journal::launches::launches_of;
+use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::launch::balance::block_history::{by_chain, history};
 use crate::launch::balance::{Reach, Sharing};
@@ -42,7 +43,9 @@ impl Launcher<'_> {
             return Ok(ShareStatus::Unread);
         }
         let own = self.own_claims(ledger);
-        let counts = match self.counts_if_all_in(blocks, &own, &written) {
+        let has_products = !self.list.header().products.is_empty();
+        let in_results = if has_products { None } else { self.counts_if_all_in(blocks, &own, &written) };
+        let counts = match in_results {
             Some(counts) => Some(counts),
             None => self.counts_if_done(blocks, own)?,
         };
@@ -102,7 +105,7 @@ impl Launcher<'_> {
     /// How the tasks of these blocks stand, if none of them is to be run.
     fn counts_if_done(&self, blocks: &Blocks, claims: Vec<ClaimName>) -> anyhow::Result<Option<TaskCounts>> {
         let folder = ClaimsFolder::new(self.layout, self.run_id());
-        let mut counts = Vec::new();
+        let mut histories = Vec::new();
         for (chain, claims) in by_chain(&folder, claims)? {
             let history = history(self, blocks, &chain, &claims)?;
             for claim in claims {
@@ -112,8 +115,13 @@ impl Launcher<'_> {
                     return Ok(None);
                 }
             }
-            counts.push(history.counts());
+            histories.push(history);
         }
-        Ok(Some(counts.into_iter().sum()))
+        let products = self.look_at_products(&histories)?;
+        if !self.due_again(&products).is_empty() {
+            return Ok(None);
+        }
+        self.say_changes(&products);
+        Ok(Some(histories.iter().map(JournalState::counts).sum()))
     }
 }

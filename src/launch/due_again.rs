@@ -1,0 +1,133 @@
+//! Done tasks whose products are gone or were changed since: which of them a launch runs again, and what it says of others.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use crate::exit_code::CannotWrite;
+use crate::journal::event::TasksDueAgain;
+use crate::journal::state::JournalState;
+use crate::launch::Launcher;
+use crate::model::index_ranges::IndexRanges;
+use crate::model::outcome::Rerun;
+use crate::model::product::ProductStamp;
+use crate::products::declared::DeclaredProducts;
+use crate::products::look::{AffectedTasks, ProductChanges, look_at_products};
+use crate::products::places::check_places;
+use crate::run::recorder::Recorder;
+use crate::terminal::console::{Tone, Verbosity};
+use crate::units;
+
+/// Where products of so many tasks or more are all gone, something else is wrong than that somebody removed a few.
+const TOO_MANY: u64 = 20;
+
+impl Launcher<'_> {
+    /// What the tasks of the run make.
+    ///
+    /// # Errors
+    /// When a path that was declared can't be used.
+    pub(super) fn declared_products(&self) -> anyhow::Result<DeclaredProducts> {
+        let header = self.list.header();
+        let folder = header.begun_in().unwrap_or(&self.config.cwd);
+        Ok(DeclaredProducts::new(&header.products, &header.source, folder)?)
+    }
+
+    /// Whether it matters to this launch what became of products.
+    pub(super) fn minds_products(&self) -> bool {
+        !self.list.header().products.is_empty() && self.config.rerun != Rerun::Never
+    }
+
+    /// Looks at the products of all tasks that are done by these histories.
+    ///
+    /// # Errors
+    /// When the list can't be read, and where all of many are gone: then nothing is to be run.
+    pub(super) fn look_at_products<'h>(
+        &self,
+        histories: impl IntoIterator<Item = &'h JournalState>,
+    ) -> anyhow::Result<ProductChanges> {
+        if !self.minds_products() {
+            return Ok(ProductChanges::default());
+        }
+        let made = histories.into_iter().flat_map(|history| history.tasks.with_products());
+        let mut done: Vec<(u64, ProductStamp)> = made.map(|(index, made)| (index, made.stamp)).collect();
+        done.sort_unstable_by_key(|(index, _)| *index);
+        let changes = look_at_products(&self.declared_products()?, self.list, &done)?;
+        let gone = changes.gone.count();
+        if gone >= TOO_MANY && gone == changes.looked_at {
+            bail!(
+                "the products of all {gone} finished files of this replica are gone, such as {}. Nothing was run. If they were moved on purpose: --rerun never; if a file system is missing: mount it; to make all of them again: `canfar-run reset {}`, then the launch as before",
+                named(&changes.gone),
+                self.layout.root().display()
+            );
+        }
+        Ok(changes)
+    }
+
+    /// Refuses to begin where products of tasks that are to be run can't be put in their places.
+    ///
+    /// # Errors
+    /// With the first such place, or when the list can't be read.
+    pub(super) fn check_places(&self, due: impl Iterator<Item = u64>) -> anyhow::Result<()> {
+        if self.list.header().products.is_empty() {
+            return Ok(());
+        }
+        check_places(&self.declared_products()?, self.list, due)
+    }
+
+    /// Writes into the journal which done tasks are to be run again: their records count no more.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub(super) fn note_due_again(&self, recorder: &Recorder, changes: &ProductChanges) -> anyhow::Result<()> {
+        let again = self.due_again(changes);
+        if again.is_empty() {
+            return Ok(());
+        }
+        recorder.note_due_again(again).context("can't write the journal").context(CannotWrite)
+    }
+
+    /// The tasks of these that are to be run again.
+    pub(super) fn due_again(&self, changes: &ProductChanges) -> TasksDueAgain {
+        let indices = |tasks: &AffectedTasks| IndexRanges::of(tasks.indices.iter().copied());
+        let changed = (self.config.rerun == Rerun::Changed).then(|| indices(&changes.changed));
+        TasksDueAgain { gone: indices(&changes.gone), changed: changed.unwrap_or_default() }
+    }
+
+    /// Tells what became of products.
+    pub(super) fn say_changes(&self, changes: &ProductChanges) {
+        let ProductChanges { gone, changed, unknown, why_unknown, .. } = changes;
+        let warn = |text: &str| self.console.say(Verbosity::Normal, Tone::Warning, text);
+        let files = |tasks: &AffectedTasks| units::count(tasks.count(), "file");
+        if gone.count() > 0 {
+            warn(&format!("products of {} are gone and are made again: {}", files(gone), named(gone)));
+        }
+        if changed.count() > 0 && self.config.rerun == Rerun::Changed {
+            warn(&format!(
+                "products of {} have changed and are made again: {}",
+                files(changed),
+                named(changed)
+            ));
+        } else if changed.count() > 0 {
+            warn(&format!(
+                "products of {} have changed since they were made and are left alone (--rerun changed makes them again): {}",
+                files(changed),
+                named(changed)
+            ));
+        }
+        if let Some(why) = why_unknown {
+            warn(&format!(
+                "products of {} can't be looked at and are left alone: {}: {why}",
+                files(unknown),
+                named(unknown)
+            ));
+        }
+    }
+}
+
+/// The first few.
+fn named(tasks: &AffectedTasks) -> String {
+    let paths: Vec<String> = tasks.examples.iter().map(|path: &PathBuf| units::path(path)).collect();
+    let more = tasks.count().saturating_sub(paths.len() as u64);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    paths.join(", ") + &rest
+}

@@ -1,0 +1,131 @@
+//! Whether products can be put where they are to go: looked at before the first task runs.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use rustix::fs::{Access, access};
+
+use crate::exit_code::CannotWrite;
+use crate::products::declared::DeclaredProducts;
+use crate::record::inputs::InputList;
+use crate::threads::CpuPool;
+use crate::units;
+
+/// The places of so many tasks are looked at: what is wrong with one is mostly wrong with all, and a launch is not to wait.
+const MOST: usize = 10_000;
+
+/// Looks where the products of these tasks (ascending) are to go: their folders must be there or can be made, and can be
+/// written, and no place may be a mount point.
+///
+/// # Errors
+/// With the first place that can't be used, or when the list can't be read.
+pub fn check_places(
+    declared: &DeclaredProducts,
+    list: &InputList,
+    tasks: impl Iterator<Item = u64>,
+) -> anyhow::Result<()> {
+    let mut places = Vec::new();
+    list.read(tasks.take(MOST), |index, entry| {
+        places.extend(declared.paths(entry.path, entry.rel, index));
+        Ok(())
+    })?;
+    let folders: BTreeSet<PathBuf> =
+        places.iter().filter_map(|place| Some(place.parent()?.to_owned())).collect();
+    let pool = CpuPool::for_storage();
+    let folders = pool.map(folders.into_iter().collect(), |folder| match can_be_written(&folder) {
+        Ok(()) => None,
+        Err((at, error)) => Some((folder, at, error)),
+    });
+    if let Some((folder, at, error)) = folders.into_iter().flatten().next() {
+        let what = format!("products can't be written to {}", units::path(&folder));
+        let cannot = if at == folder { what } else { format!("{what}: {}", units::path(&at)) };
+        return Err(error).context(cannot).context(CannotWrite);
+    }
+    let mounts = pool.map(places, |place| is_mount_point(&place).then_some(place));
+    if let Some(place) = mounts.into_iter().flatten().next() {
+        bail!(
+            "{} is a mount point, so that no product can take its place: give --product a path within it, or mount the folder above",
+            units::path(&place)
+        );
+    }
+    Ok(())
+}
+
+/// Whether a folder can be written, or made where it is missing; else where that ends, and why.
+fn can_be_written(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
+    for at in folder.ancestors() {
+        let failed = |error| Err((at.to_owned(), error));
+        match std::fs::metadata(at) {
+            Ok(found) if !found.is_dir() => return failed(io::ErrorKind::NotADirectory.into()),
+            Ok(_) => {
+                let allowed = access(at, Access::WRITE_OK | Access::EXEC_OK);
+                return allowed.map_err(io::Error::from).or_else(failed);
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return failed(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether something is mounted at a path. What is not there, or can't be told, is none.
+#[cfg(target_os = "linux")]
+fn is_mount_point(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let Ok(found) = statx(CWD, path, flags, StatxFlags::TYPE) else { return false };
+    if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
+        return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    }
+    is_on_other_device(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount_point(path: &Path) -> bool {
+    is_on_other_device(path)
+}
+
+/// Whether it lies on another device than the folder it is in.
+fn is_on_other_device(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let device = |path: &Path| std::fs::symlink_metadata(path).map(|found| found.dev()).ok();
+    let folder = path.parent().and_then(|folder| std::fs::metadata(folder).ok()).map(|found| found.dev());
+    device(path).zip(folder).is_some_and(|(own, folder)| own != folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{can_be_written, is_mount_point, is_on_other_device};
+
+    #[test]
+    fn a_folder_can_be_written_where_all_that_is_missing_can_be_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::write(root.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("file", root.join("link")).unwrap();
+        for good in ["", "a", "a/b/c"] {
+            assert!(can_be_written(&root.join(good)).is_ok(), "{good}");
+        }
+        for (bad, at) in [("file", "file"), ("file/a/b", "file"), ("link/a", "link")] {
+            let (found, error) = can_be_written(&root.join(bad)).unwrap_err();
+            assert_eq!((found, error.kind()), (root.join(at), std::io::ErrorKind::NotADirectory), "{bad}");
+        }
+    }
+
+    #[test]
+    fn mount_points_are_told_from_what_lies_in_a_file_system() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, is_mount) in
+            [(Path::new("/proc"), true), (folder.path(), false), (Path::new("/proc/self/none"), false)]
+        {
+            assert_eq!(is_mount_point(path), is_mount, "{}", path.display());
+            assert_eq!(is_on_other_device(path), is_mount, "{}", path.display());
+        }
+    }
+}
