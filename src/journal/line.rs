@@ -303,7 +303,7 @@ mod tests {
         // Each word once: an event that is missing here is missing in the list above.
         assert_eq!(
             kinds.iter().map(|kind| *kind as usize).collect::<std::collections::BTreeSet<_>>().len(),
-            10
+            12
         );
     }
 

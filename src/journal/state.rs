@@ -266,4 +266,6 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod block_tests;
 #[cfg(test)]
+mod product_tests;
+#[cfg(test)]
 mod tests;

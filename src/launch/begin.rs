@@ -25,7 +25,6 @@ use crate::model::outcome::Cause;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::process::registry::ProcessRegistry;
-use crate::products::declared::DeclaredProducts;
 use crate::record::item;
 use crate::record::logs::PackedLog;
 use crate::run::execute::ProcessSettings;
