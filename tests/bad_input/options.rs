@@ -105,7 +105,7 @@ For more information, try '--help'.
 "),
         case(&["--rerun", "sometimes", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: invalid value 'sometimes' for '--rerun <WHICH>'
-  [possible values: failed, all, never]
+  [possible values: failed, all, changed, never]
 
 For more information, try '--help'.
 "),
