@@ -15,9 +15,12 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
 use crate::model::entries::Entries;
 use crate::model::provenance::Process;
-use crate::record::inputs::{self, InputList, InputSpec, Origin};
+use crate::products::declared::DeclaredProducts;
+use crate::products::{conflicts, same_names};
+use crate::record::inputs::{self, DeclaredProduct, InputList, InputSpec, Origin};
 use crate::record::results;
 use crate::store::layout::Layout;
+use crate::template::Template;
 
 /// What was listed.
 #[derive(Debug)]
@@ -68,6 +71,32 @@ pub struct Rules<'a> {
     pub results_dir: &'a Path,
     /// By which it is told whether those runs are at work.
     pub heartbeat: HeartbeatTimes,
+    /// What the tasks would make; `None` where that is not to be looked at.
+    pub makes: Option<Makes<'a>>,
+}
+
+/// What tasks make, as far as the names of it are known before they run.
+#[derive(Debug, Clone, Copy)]
+pub struct Makes<'a> {
+    /// What was declared.
+    pub products: &'a [DeclaredProduct],
+    /// The command, which may make names of its own; `None` where there is none.
+    pub template: Option<&'a Template>,
+    /// Where the run is begun.
+    pub folder: &'a Path,
+}
+
+impl Makes<'_> {
+    /// What to say of names that the command makes, if anything.
+    fn check(&self, listed: &ListedInputs, results_dir: &Path) -> anyhow::Result<Option<String>> {
+        let (entries, source) = (&listed.entries, &listed.source);
+        if self.products.is_empty() {
+            return Ok(self.template.and_then(|template| same_names::note(template, entries, source)));
+        }
+        let declared = DeclaredProducts::new(self.products, source, self.folder)?;
+        conflicts::check(&declared, entries, self.folder, results_dir)?;
+        Ok(None)
+    }
 }
 
 /// Returns whether to go on.
@@ -76,9 +105,17 @@ pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
 /// Lists the entries of a source.
 ///
 /// # Errors
-/// When a pattern matches nothing, a directory can't be listed (except for lack of permission), a list can't be read, or a
-/// run whose products are listed is not complete.
+/// When a pattern matches nothing, a directory can't be listed (except for lack of permission), a list can't be read, a
+/// run whose products are listed is not complete, or two tasks would make the same.
 pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
+    let mut listed = found(source, rules, keep_going)?;
+    if let Some(makes) = rules.makes {
+        listed.notes.extend(makes.check(&listed, rules.results_dir)?);
+    }
+    Ok(listed)
+}
+
+fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
     let (mut entries, unreadable, notes) = match source {
         InputSpec::Products { runs, name } => {
             return products::list(runs, name.as_deref(), rules, keep_going);
@@ -382,6 +419,7 @@ mod tests {
             sizes: lookup,
             results_dir: Path::new("/none"),
             heartbeat: HeartbeatTimes::default(),
+            makes: None,
         };
         let listed = list(&source, rules, &|| true).unwrap();
         listed.entries.iter().map(|entry| entry.size).collect()

@@ -307,6 +307,15 @@ pub struct PlanArgs {
     /// Replicas go on with files that others have not begun [default: true; chunk, stripe: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Share")]
     pub balance: Option<bool>,
+    /// What each task makes, as for `run`: two files with one product are an error
+    #[arg(long, value_name = "[NAME=]PATH", num_args = 1.., action = ArgAction::Append, help_heading = "Results")]
+    pub product: Vec<OsString>,
+    /// A shell command line, as for `run`: names in it that are the same for several files are told of
+    #[arg(long, value_name = "STRING", help_heading = "Tasks")]
+    pub shell: Option<OsString>,
+    /// Program and arguments, as for `run`: names in it that are the same for several files are told of
+    #[arg(value_name = "COMMAND", last = true)]
+    pub command: Vec<OsString>,
     /// The run's directory: its list is shown if it has one and no input is given
     #[arg(short = 'o', long, value_name = "DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub results_dir: PathBuf,

@@ -7,16 +7,19 @@ use anyhow::{Context, bail};
 
 use crate::cli::{PlanArgs, Typed};
 use crate::commands::Invocation;
-use crate::config::{heartbeat_times, input_spec_of, is_balanced, layered, replica_count};
+use crate::config::{
+    declared_products, heartbeat_times, input_spec_of, is_balanced, layered, out_names, replica_count,
+};
 use crate::discover::{self, DiscoverError};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::listing::{self, Rules, SizeLookup};
+use crate::listing::{self, Makes, Rules, SizeLookup};
 use crate::model::entries::Entries;
 use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, InputSpec};
 use crate::report::plan::{Plan, advice, table};
 use crate::store::layout::Layout;
+use crate::template::{OutNames, Template};
 use crate::terminal::console::{Console, Verbosity};
 use crate::terminal::screen::Color;
 use crate::text;
@@ -73,12 +76,15 @@ fn from_source(
     replicas: Option<NonZeroU32>,
     console: &Console,
 ) -> anyhow::Result<PlannedList> {
+    let products = declared_products(&args.product)?;
+    let template = template_of(args, &out_names(&products))?;
     let rules = Rules {
         allow_empty: args.inputs.allow_empty.unwrap_or(false),
         allow_missing: args.inputs.allow_missing.unwrap_or(false),
         sizes: if args.strategy.needs_sizes() { SizeLookup::Needed } else { SizeLookup::None },
         results_dir: &environment.absolute(&args.results_dir),
         heartbeat: heartbeat_times(environment)?,
+        makes: Some(Makes { products: &products, template: template.as_ref(), folder: &environment.cwd }),
     };
     let listed = listing::list(source, rules, &|| true)?;
     listed.notes.iter().for_each(|note| console.warn(note));
@@ -90,6 +96,15 @@ fn from_source(
     let replicas = replicas.unwrap_or(NonZeroU32::MIN);
     let balance = is_balanced(args.balance, args.strategy, replicas.get());
     Ok(PlannedList { entries: listed.entries, sizes, strategy: args.strategy, replicas, balance, unreadable })
+}
+
+/// The command that would be run, if one is given.
+fn template_of(args: &PlanArgs, outs: &OutNames) -> anyhow::Result<Option<Template>> {
+    Ok(match (&args.shell, args.command.as_slice()) {
+        (Some(script), _) => Some(Template::from_shell(script, outs).context("in --shell")?),
+        (None, []) => None,
+        (None, words) => Some(Template::from_argv(words, outs)?),
+    })
 }
 
 /// The plan of a run that has begun is what its list says.

@@ -6,14 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::bail;
 
 use crate::record::inputs::DeclaredProduct;
-use crate::template::PathTemplate;
+use crate::template::{OutNames, PathTemplate};
 use crate::units;
 
 /// The products as they were declared.
 ///
 /// # Errors
 /// When a path can't be used, two have one name, or more than the first have none.
-pub(super) fn declared_products(given: &[OsString]) -> anyhow::Result<Vec<DeclaredProduct>> {
+pub fn declared_products(given: &[OsString]) -> anyhow::Result<Vec<DeclaredProduct>> {
     let products: Vec<DeclaredProduct> = given.iter().map(|text| declared(text)).collect();
     for (place, product) in products.iter().enumerate() {
         PathTemplate::parse(&product.path.0)?;
@@ -31,6 +31,11 @@ pub(super) fn declared_products(given: &[OsString]) -> anyhow::Result<Vec<Declar
         }
     }
     Ok(products)
+}
+
+/// What a command may call them.
+pub fn out_names(products: &[DeclaredProduct]) -> OutNames {
+    OutNames::new(products.iter().map(|product| product.name.clone()))
 }
 
 /// A name is a word before the first `=`.

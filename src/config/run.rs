@@ -14,7 +14,7 @@ use crate::config::balance::is_balanced;
 use crate::config::identity::{ReplicaIdentity, identify};
 use crate::config::input_spec::input_spec_of;
 use crate::config::layers::Layers;
-use crate::config::products::declared_products;
+use crate::config::products::{declared_products, out_names};
 use crate::config::progress::progress_of;
 use crate::config::resources::Resources;
 use crate::config::test_times::{launch_heartbeat_times, worker_idle};
@@ -22,7 +22,7 @@ use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
 use crate::host::cgroup::{Cgroup, MemoryGroup};
 use crate::host::limits::JobsRule;
-use crate::listing::{Rules, SizeLookup};
+use crate::listing::{Makes, Rules, SizeLookup};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::call_target::CallTarget;
 use crate::model::outcome::{OkCodes, Rerun};
@@ -156,7 +156,7 @@ impl RunConfig {
         let (id, count) = (args.share.replica_id.as_deref(), args.share.replica_count.as_deref());
         let identity = identify(id, count, &layers.identity, environment)?;
         let products = declared_products(&args.results.product)?;
-        let outs = OutNames::new(products.iter().map(|product| product.name.clone()));
+        let outs = out_names(&products);
         let (command, template) = command_of(&args.tasks, &args.inputs, &outs, environment)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
@@ -302,6 +302,11 @@ impl RunConfig {
             sizes,
             results_dir: &self.results_dir,
             heartbeat: self.heartbeat,
+            makes: Some(Makes {
+                products: &self.products,
+                template: Some(&self.template),
+                folder: &self.cwd,
+            }),
         }
     }
 

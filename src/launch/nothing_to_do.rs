@@ -151,6 +151,7 @@ impl NewInputs {
             sizes: SizeLookup::None,
             results_dir: root,
             heartbeat: HeartbeatTimes::default(),
+            makes: None,
         };
         let now = listing::list(source, rules, &keep_going).ok()?.entries;
         let mut new: HashSet<&OsStr> = now.iter().map(|entry| entry.path).collect();

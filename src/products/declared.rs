@@ -1,6 +1,7 @@
 //! What each task is to make, by the declarations of the run (`--product`), and where it goes.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::record::inputs::{DeclaredProduct, InputSpec};
@@ -59,15 +60,27 @@ impl DeclaredProducts {
         matches!(self.products.as_slice(), [(None, _)])
     }
 
+    /// The first that is the same for all tasks, as it was declared.
+    pub fn constant(&self) -> Option<&OsStr> {
+        self.products.iter().find_map(|(_, template)| template.constant())
+    }
+
     /// Where those of one task go: absolute, in the order of their declaration. `path` is its entry as the list has it,
     /// `rel` what the list itself says of `{rel}`.
     pub fn paths(&self, path: &OsStr, rel: Option<&OsStr>, index: u64) -> Vec<PathBuf> {
         let rel = rel.unwrap_or_else(|| self.rel.as_ref().map_or(path, |rel| rel.of_entry(path)));
         let place = TaskPlace { path, rel, index, slot: 0, replica: 0, outs: &[] };
         let absolute = |(_, template): &(Option<String>, PathTemplate)| {
-            // Without double slashes and dots, so that one place has one name; `..` may lead through a link.
-            self.folder.join(template.render(&place)).components().collect()
+            let path = self.folder.join(template.render(&place));
+            // Without double slashes and dots, so that one place has one name; `..` may lead through a link. One that ends
+            // with no name is no product, and shown as it is.
+            if ends_with_name(&path) { path.components().collect() } else { path }
         };
         self.products.iter().map(absolute).collect()
     }
+}
+
+/// Whether the last component of a path is a name.
+pub fn ends_with_name(path: &Path) -> bool {
+    !matches!(path.as_os_str().as_bytes().rsplit(|byte| *byte == b'/').next(), Some(b"" | b"." | b".."))
 }

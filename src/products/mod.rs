@@ -1,6 +1,7 @@
 //! Files and directories that tasks make and that were declared: what they are called, how they are published whole, and
 //! whether they are still as they were recorded.
 
+pub mod conflicts;
 pub mod declared;
 pub mod digest;
 mod exchange;
@@ -8,4 +9,5 @@ pub mod look;
 mod made;
 pub mod places;
 pub mod publish;
+pub mod same_names;
 mod staging;

@@ -37,7 +37,7 @@ fn meaning(code: i32) -> String {
     let signal = code.checked_sub(SHELLS_SIGNAL).and_then(|number| Signal::try_from(number).ok());
     match signal {
         Some(Signal::SIGKILL) => {
-            " (from a shell: its command was killed by SIGKILL (9), as when memory runs out)".to_owned()
+            " (from a shell: its command was killed by SIGKILL (9), often because memory ran out)".to_owned()
         }
         Some(signal) => {
             format!(" (from a shell: its command was killed by {})", crate::units::signal(signal as i32))

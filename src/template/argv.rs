@@ -12,6 +12,8 @@ use super::placeholder::{self, FoundPlaceholder, OutNames, TaskPlace, Token, out
 pub struct Template {
     pub(super) argv: Vec<ArgvWord>,
     pub(super) literal: Vec<OsString>,
+    /// The placeholders of each word that has any, in their order.
+    pub(super) tokens: Vec<Vec<Token>>,
 }
 
 /// One argument.
@@ -62,7 +64,9 @@ impl Template {
 
     fn from_words(argv: Vec<ArgvWord>) -> Template {
         let literal = argv.iter().filter_map(ArgvWord::literal).map(OsStr::to_os_string).collect();
-        Template { argv, literal }
+        let tokens =
+            argv.iter().map(|word| word.tokens().collect()).filter(|tokens: &Vec<_>| !tokens.is_empty());
+        Template { tokens: tokens.collect(), argv, literal }
     }
 
     /// The argument list for one task, the program first.
@@ -84,6 +88,11 @@ impl Template {
     /// Whether a placeholder is in it.
     pub fn uses(&self, token: Token) -> bool {
         self.argv.iter().flat_map(ArgvWord::tokens).any(|used| used == token)
+    }
+
+    /// The placeholders of each word of the command that has any, in their order; of a shell command too, where they are known.
+    pub fn words_of_tokens(&self) -> impl Iterator<Item = &[Token]> {
+        self.tokens.iter().map(Vec::as_slice)
     }
 
     /// Whether a shell is started with a script that has a placeholder in it (`sh -c 'wc {}'`): the name of a file then
@@ -141,9 +150,9 @@ impl PathTemplate {
         Ok(PathTemplate(word))
     }
 
-    /// Whether it is the same for all tasks.
-    pub fn is_constant(&self) -> bool {
-        self.0.literal().is_some()
+    /// The path, where it is the same for all tasks.
+    pub fn constant(&self) -> Option<&OsStr> {
+        self.0.literal()
     }
 
     /// Whether a placeholder is in it.
@@ -334,7 +343,10 @@ mod tests {
     fn the_path_of_a_product_is_the_tasks_alone() {
         let rendered = PathTemplate::parse(OsStr::new("cat/{/:}.{index}{{out}}")).unwrap().render(&place());
         assert_eq!(rendered, "cat/a b.7{{out}}");
-        assert!(PathTemplate::parse(OsStr::new("all.cat")).unwrap().is_constant());
+        assert_eq!(
+            PathTemplate::parse(OsStr::new("all.cat")).unwrap().constant(),
+            Some(OsStr::new("all.cat"))
+        );
         for (path, part) in [
             ("", "empty"),
             ("a\0", "NUL"),

@@ -24,6 +24,8 @@ pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
     /// The words that say by themselves what they are.
     pub(super) words: Vec<OsString>,
+    /// The placeholders of each word that has any.
+    pub(super) words_of_tokens: Vec<Vec<Token>>,
 }
 
 /// Something that is open, and where it was opened.
@@ -298,6 +300,9 @@ impl<'a> Lexer<'a> {
             self.refuse_rest(TokenPlace::Changed("a function definition"))?;
         }
         self.in_loop |= ["for", "while", "until", "do"].iter().any(|reserved| word.is_plain(reserved));
+        if !word.tokens.is_empty() {
+            self.lexed.words_of_tokens.push(word.tokens.clone());
+        }
         if !word.expands && !word.text.is_empty() {
             self.lexed.words.push(OsString::from_vec(word.text.clone()));
         }
@@ -367,6 +372,7 @@ impl<'a> Lexer<'a> {
         }
         let word = self.word();
         (word.quoted, word.expands, word.subscript) = (true, true, false);
+        word.tokens.push(token);
         let number = self.number(token);
         self.replace(format!("\"${{{number}}}\"").as_bytes(), text.len());
         Ok(true)

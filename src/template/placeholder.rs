@@ -103,7 +103,7 @@ impl Token {
     }
 
     /// Appends what the token stands for.
-    pub(super) fn append(self, place: &TaskPlace, out: &mut Vec<u8>) {
+    pub fn append(self, place: &TaskPlace, out: &mut Vec<u8>) {
         let path = place.path.as_bytes();
         match self {
             Token::Path => out.extend_from_slice(path),

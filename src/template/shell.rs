@@ -58,7 +58,7 @@ fn read(script: &OsStr, outs: &OutNames) -> Result<Lexed, TemplateError> {
 }
 
 fn of(lexed: Lexed, path: ArgvWord) -> Template {
-    let Lexed { mut script, tokens, words } = lexed;
+    let Lexed { mut script, tokens, words, words_of_tokens } = lexed;
     if matches!(script.first(), Some(b'-' | b'+')) {
         // Else the shell would take it for an option.
         script.insert(0, b' ');
@@ -67,7 +67,7 @@ fn of(lexed: Lexed, path: ArgvWord) -> Template {
     let mut argv = vec![literal("/bin/sh"), literal("-c"), ArgvWord::Literal(OsString::from_vec(script))];
     argv.extend([literal("sh"), path]);
     argv.extend(tokens.into_iter().filter(|token| *token != Token::Path).map(ArgvWord::from));
-    Template { argv, literal: words }
+    Template { argv, literal: words, tokens: words_of_tokens }
 }
 
 #[cfg(test)]

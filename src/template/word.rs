@@ -1,5 +1,7 @@
 //! The words of a shell command as the lexer collects them: what they say without quotes and expansions.
 
+use super::placeholder::Token;
+
 /// A word of a command, or as much of it as was read.
 #[derive(Debug, Default)]
 pub(super) struct ShellWord {
@@ -11,6 +13,8 @@ pub(super) struct ShellWord {
     pub(super) expands: bool,
     /// Whether it begins as `a[` does, outside of quotes: bash computes what follows.
     pub(super) subscript: bool,
+    /// The placeholders in it, in their order.
+    pub(super) tokens: Vec<Token>,
 }
 
 /// A simple command, or as much of a longer one as stands between two operators.

@@ -110,6 +110,7 @@ fn listed(roots: &[&Path], name: Option<&str>, allow_missing: bool) -> anyhow::R
         sizes: SizeLookup::None,
         results_dir: Path::new("/none"),
         heartbeat: HeartbeatTimes::default(),
+        makes: None,
     };
     list(&runs, name, rules, &|| true)
 }

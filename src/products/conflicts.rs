@@ -1,0 +1,267 @@
+//! What would go wrong with the places of products, found before anything runs: two tasks with one product, a product that is
+//! an input, one within another.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::model::entries::Entries;
+use crate::products::declared::{DeclaredProducts, ends_with_name};
+use crate::text::seen_from;
+use crate::units;
+
+/// Why a run with these files and products can't be begun. Files and paths are as people are shown them.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProductConflict {
+    /// A path without placeholders, and more than one task.
+    #[error(
+        "--product {product} is the same for all {tasks} tasks, which would replace each other's: put a placeholder in it, as in --product cat/{{/:}}.cat"
+    )]
+    Constant { product: String, tasks: usize },
+    /// A path that ends with nothing, as `{rel}` of the root.
+    #[error("{file} would make {path}, which does not end with a name: its product needs another --product")]
+    Nameless { file: String, path: String },
+    /// Two tasks with one product.
+    #[error(
+        "{one} and {other} would both make {path}: tell them apart in --product, by {{rel}} (the path below the pattern's fixed part) or {{index}}"
+    )]
+    Shared { one: String, other: String, path: String },
+    /// Two products of one task.
+    #[error("two products of {file} would both be {path}: give each --product another path")]
+    Twice { file: String, path: String },
+    /// A product that is an input, or has one in it.
+    #[error("{maker} would make {path}, {}: give --product another place", if input == path { "which is an input".to_owned() } else { format!("in which the input {input} lies") })]
+    Input { maker: String, path: String, input: String },
+    /// A product that lies within another one.
+    #[error("{inner} would make {path}, within {around}, which {outer} makes: give --product another place")]
+    Within { inner: String, path: String, outer: String, around: String },
+    /// A product in the results directory, or around it.
+    #[error(
+        "{file} would make {path}, and the results directory is {results_dir}: products and results can't lie in each other; give another --product or --results-dir"
+    )]
+    Results { file: String, path: String, results_dir: String },
+}
+
+/// Looks at the products of all tasks, in 8 bytes for each.
+///
+/// # Errors
+/// The first conflict.
+pub fn check(
+    declared: &DeclaredProducts,
+    entries: &Entries,
+    folder: &Path,
+    results_dir: &Path,
+) -> Result<(), ProductConflict> {
+    if let Some(product) = declared.constant().filter(|_| entries.len() > 1) {
+        return Err(ProductConflict::Constant { product: units::path(product), tasks: entries.len() });
+    }
+    let tasks = Tasks { declared, entries, folder };
+    let mut hashes = Vec::with_capacity(entries.len() * declared.names().len());
+    for (file, path) in tasks.products() {
+        check_alone(file, &path, results_dir)?;
+        hashes.push(hash(&path));
+    }
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    hashes.sort_unstable();
+    let taken = Taken { tasks, hashes };
+    taken.check_products()?;
+    taken.check_inputs()
+}
+
+/// Refuses a product that can't be one, whatever others there are.
+fn check_alone(file: &OsStr, path: &Path, results_dir: &Path) -> Result<(), ProductConflict> {
+    let [file, shown] = [file, path.as_os_str()].map(units::path);
+    if !ends_with_name(path) {
+        return Err(ProductConflict::Nameless { file, path: shown });
+    }
+    if path.starts_with(results_dir) || results_dir.starts_with(path) {
+        return Err(ProductConflict::Results { file, path: shown, results_dir: units::path(results_dir) });
+    }
+    Ok(())
+}
+
+/// All tasks and what they make.
+#[derive(Debug, Clone, Copy)]
+struct Tasks<'a> {
+    declared: &'a DeclaredProducts,
+    entries: &'a Entries,
+    /// Where the run is begun.
+    folder: &'a Path,
+}
+
+impl<'a> Tasks<'a> {
+    /// Every product with the file that it is made of, in the order of the list.
+    fn products(self) -> impl Iterator<Item = (&'a OsStr, PathBuf)> {
+        self.entries.iter().zip(0..).flat_map(move |(entry, index)| {
+            let paths = self.declared.paths(entry.path, entry.rel, index);
+            paths.into_iter().map(move |path| (entry.path, path))
+        })
+    }
+
+    /// The file of which `path` is made, not as the product of this number.
+    fn maker(self, path: &Path, but: Option<usize>) -> Option<&'a OsStr> {
+        let mut products = self.products().enumerate();
+        let found = products.find(|(number, (_, product))| product == path && Some(*number) != but);
+        found.map(|(_, (file, _))| file)
+    }
+}
+
+/// Where products go.
+#[derive(Debug)]
+struct Taken<'a> {
+    tasks: Tasks<'a>,
+    /// Of their paths, sorted. Whether a path is among them is found out only where its hash is.
+    hashes: Vec<u64>,
+}
+
+impl<'a> Taken<'a> {
+    /// The file of which this is made, if it is a product.
+    fn maker(&self, path: &Path) -> Option<&'a OsStr> {
+        self.hashes.binary_search(&hash(path)).ok().and_then(|_| self.tasks.maker(path, None))
+    }
+
+    fn check_products(&self) -> Result<(), ProductConflict> {
+        let repeated: HashSet<u64> =
+            self.hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        let mut before = PathBuf::new();
+        for (number, (file, path)) in self.tasks.products().enumerate() {
+            if repeated.contains(&hash(&path))
+                && let Some(other) = self.tasks.maker(&path, Some(number))
+            {
+                return Err(shared(file, other, &path));
+            }
+            for around in new_folders(&path, &before) {
+                if let Some(outer) = self.maker(around) {
+                    let [inner, path, outer, around] =
+                        [file, path.as_os_str(), outer, around.as_os_str()].map(units::path);
+                    return Err(ProductConflict::Within { inner, path, outer, around });
+                }
+            }
+            before = path;
+        }
+        Ok(())
+    }
+
+    fn check_inputs(&self) -> Result<(), ProductConflict> {
+        let mut before = PathBuf::new();
+        for entry in self.tasks.entries.iter() {
+            let input: PathBuf = seen_from(self.tasks.folder, entry.path).components().collect();
+            for path in std::iter::once(&*input).chain(new_folders(&input, &before)) {
+                // An entry of a list may be a name that only looks like a path.
+                if let Some(maker) = self.maker(path).filter(|_| input.symlink_metadata().is_ok()) {
+                    let [maker, path, input] = [maker, path.as_os_str(), input.as_os_str()].map(units::path);
+                    return Err(ProductConflict::Input { maker, path, input });
+                }
+            }
+            before = input;
+        }
+        Ok(())
+    }
+}
+
+fn shared(file: &OsStr, other: &OsStr, path: &Path) -> ProductConflict {
+    let [one, other, path] = [file, other, path.as_os_str()].map(units::path);
+    if one == other {
+        ProductConflict::Twice { file: one, path }
+    } else {
+        ProductConflict::Shared { one, other, path }
+    }
+}
+
+/// The folders that a path lies in and the one `before` does not, from the innermost outwards.
+fn new_folders<'p>(path: &'p Path, before: &Path) -> impl Iterator<Item = &'p Path> {
+    let known = before.parent();
+    let is_new = move |folder: &&Path| known.is_none_or(|known| !known.starts_with(folder));
+    path.ancestors().skip(1).take_while(is_new)
+}
+
+fn hash(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(path.as_os_str().as_bytes());
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::path::Path;
+
+    use super::{ProductConflict, check};
+    use crate::model::entries::{Entries, Entry};
+    use crate::products::declared::DeclaredProducts;
+    use crate::record::inputs::{DeclaredProduct, InputSpec};
+
+    /// Looks at a run that was begun in `folder`, with results in /r.
+    fn looked_at(products: &[&str], files: &[&str], folder: &Path) -> Result<(), ProductConflict> {
+        let declare = |path: &&str| DeclaredProduct { name: None, path: OsStr::new(path).into() };
+        let declared: Vec<_> = products.iter().map(declare).collect();
+        let source = InputSpec::List { file: "-".into(), null: false };
+        let declared = DeclaredProducts::new(&declared, &source, folder).unwrap();
+        let entries = Entries::of(files.iter().map(|file| Entry::of(*file))).unwrap();
+        check(&declared, &entries, folder, Path::new("/r"))
+    }
+
+    fn message(products: &[&str], files: &[&str]) -> String {
+        looked_at(products, files, Path::new("/w"))
+            .map_or_else(|conflict| conflict.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn products_that_are_apart_are_fine() {
+        assert_eq!(message(&[], &["a", "b"]), "");
+        assert_eq!(message(&["all.cat"], &["a.fits"]), "");
+        assert_eq!(message(&["c/{/:}.cat", "c/{/:}.png"], &["n/a.fits", "n/b.fits", "n/a.b.fits"]), "");
+        assert_eq!(message(&["{/:}/{/:}.cat", "{/:}.png"], &["n/a.fits", "n/b.fits"]), "");
+    }
+
+    #[test]
+    fn two_files_with_one_product_are_named() {
+        let same = message(&["c/{/:}.cat"], &["n1/o.fits", "n2/x.fits", "n2/o.fits.gz"]);
+        assert!(same.starts_with("n1/o.fits and n2/o.fits.gz would both make /w/c/o.cat: "), "{same}");
+        let same = message(&["./c//{/:}.x", "/w/c/{/:}.x"], &["a.fits"]);
+        assert!(same.starts_with("two products of a.fits would both be /w/c/a.x: "), "{same}");
+        let all = message(&["all.cat"], &["a.fits", "b.fits"]);
+        assert!(all.starts_with("--product all.cat is the same for all 2 tasks"), "{all}");
+    }
+
+    #[test]
+    fn a_product_within_another_is_an_error_in_whatever_order() {
+        for files in [["d/x", "d"], ["d", "d/x"]] {
+            let within = message(&["o/{}"], &files);
+            assert!(
+                within.starts_with("d/x would make /w/o/d/x, within /w/o/d, which d makes: "),
+                "{within}"
+            );
+        }
+        let within = message(&["{/:}.ms", "{/:}.ms/t"], &["a.fits", "b.fits"]);
+        assert!(within.starts_with("a.fits would make /w/a.ms/t, within /w/a.ms, which a.fits"), "{within}");
+    }
+
+    #[test]
+    fn a_product_does_not_replace_an_input_or_results() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("n")).unwrap();
+        std::fs::write(folder.path().join("n/a.fits"), "x").unwrap();
+        let replaces = |product: &str, file: &str| looked_at(&[product], &[file], folder.path());
+        assert!(
+            matches!(replaces("n/{/}", "n/a.fits"), Err(ProductConflict::Input { path, input, .. }) if path == input)
+        );
+        let around = replaces("{//}", "n/a.fits");
+        assert!(
+            matches!(around, Err(ProductConflict::Input { path, input, .. }) if input == format!("{path}/a.fits"))
+        );
+        assert_eq!(replaces("{}", "M 31"), Ok(()));
+        for results in ["/r/{/:}.cat", "/r", "/../r/x"] {
+            let told = message(&[results], &["a.fits"]);
+            assert!(told.contains("the results directory is /r") == (results != "/../r/x"), "{told}");
+        }
+        assert!(message(&["c/{/}"], &[".."]).contains("does not end with a name"));
+        assert!(message(&["c/{/}"], &["."]).contains("does not end with a name"));
+    }
+}
