@@ -35,6 +35,7 @@ mod pages;
 mod plan;
 mod printing;
 mod processes;
+mod products;
 mod relative;
 mod report;
 mod reset;

@@ -49,6 +49,7 @@ pub(crate) struct Cluster<'d> {
     members: BTreeMap<usize, Member<'d>>,
     options: Vec<String>,
     nap: &'static str,
+    task: &'static str,
 }
 
 impl<'d> Cluster<'d> {
@@ -57,7 +58,7 @@ impl<'d> Cluster<'d> {
             std::fs::create_dir_all(dir.scratch().join(folder)).unwrap();
         }
         let options = ["-j", "2", "--takeover-after", TAKEOVER_AFTER].map(str::to_owned).into();
-        Self { dir, count, members: BTreeMap::new(), options, nap: "0.0" }
+        Self { dir, count, members: BTreeMap::new(), options, nap: "0.0", task: TASK }
     }
 
     /// The replicas of one that share their work.
@@ -68,6 +69,11 @@ impl<'d> Cluster<'d> {
     /// Tasks take ten times as long, some third of a second.
     pub(crate) fn with_long_tasks(self) -> Self {
         Self { nap: "0.", ..self }
+    }
+
+    /// They run another task.
+    pub(crate) fn task(self, task: &'static str) -> Self {
+        Self { task, ..self }
     }
 
     /// For all that are started from now on.
@@ -113,7 +119,7 @@ impl<'d> Cluster<'d> {
             .env("NOTES", self.dir.scratch())
             .env("NAP", self.nap)
             .replica(replica, self.count)
-            .sh(TASK)
+            .sh(self.task)
             .start();
         // What was done to an earlier launch of it still explains what is seen.
         let fate = self.fate(replica).unwrap_or(Fate::Unhurt);

@@ -1,0 +1,4 @@
+//! What tasks make and was declared with `--product`: whole under its final name, or not there.
+
+mod crash;
+mod publish;
