@@ -2,10 +2,11 @@
 """Stage 1: subtracts the background of one FITS image and writes the calibrated image.
 
     calibrate.py RAW CALIBRATED
+
+It writes where it is told to. canfar-run gives the file its final name once it is whole (--product).
 """
 
 import json
-import os
 import sys
 
 import numpy as np
@@ -13,17 +14,13 @@ from astropy.io import fits
 
 
 def calibrate(raw, calibrated):
-    """Writes the calibrated image under its name only when it is whole, so that stage 2 never meets half a file."""
     with fits.open(raw, memmap=False) as hdus:
         image = hdus[0].data.astype(np.float32)
         header = hdus[0].header
     background = float(np.median(image))
     header["SKYLEVEL"] = (background, "background that was subtracted")
-    os.makedirs(os.path.dirname(calibrated) or ".", exist_ok=True)
-    unfinished = calibrated + ".part"
-    fits.PrimaryHDU(image - background, header).writeto(unfinished, overwrite=True)
-    os.replace(unfinished, calibrated)
-    return {"calibrated": calibrated, "background": round(background, 2)}
+    fits.PrimaryHDU(image - background, header).writeto(calibrated, overwrite=True)
+    return {"background": round(background, 2)}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 #!/bin/sh
-# The two stages on this machine, with a few simulated replicas: calibrate, prove it complete, count the stars, compare
-# with the truth. The job files are the ones for CANFAR; only what is about places is replaced by flags.
+# The two stages on this machine, with a few simulated replicas: calibrate, count the stars, compare with the truth. The job files are the ones for CANFAR; only what is about places is replaced by flags.
 # Needs cargo, and a Python with astropy and sep (PYTHON names another one than python3).
 #
 #     examples/two_stage/local.sh [FOLDER]      (default: demo/two_stage, in the repository)
@@ -25,16 +24,13 @@ build
 echo '--- stage 1: three replicas calibrate'
 begin_afresh "$dir/stage1"
 replicas 3 "$canfar_run" --job-file "$here/stage1.toml" --jobs 1 \
-    --input "$dir/sky/**/*.fits" --results-dir "$dir/stage1" \
-    -- "$python" "$here/calibrate.py" {} "$dir/calibrated/{rel}"
-
-echo '--- in between: is stage 1 complete?'
-"$canfar_run" merge --missing "$dir/uncalibrated.txt" "$dir/stage1"
+    --input "$dir/sky/**/*.fits" --product "$dir/calibrated/{rel}" --results-dir "$dir/stage1" \
+    -- "$python" "$here/calibrate.py" {} '{out}'
 
 echo '--- stage 2: two replicas count'
 begin_afresh "$dir/stage2"
 replicas 2 "$canfar_run" --job-file "$here/stage2.toml" --jobs 1 \
-    --input "$dir/calibrated/**/*.fits" --results-dir "$dir/stage2" \
+    --input-from "$dir/stage1" --results-dir "$dir/stage2" \
     -- "$python" "$root/examples/analyze_fits.py" {}
 "$canfar_run" merge "$dir/stage2"
 

@@ -28,7 +28,18 @@ pub struct MergeArgs {
     /// Write the paths without an ok record to this file, to be given to --files-from
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub missing: Option<PathBuf>,
-    /// End the paths of --missing with a NUL byte instead of a line end
+    /// Write the paths of all products to this file, for `sha256sum -c` where they were hashed; `-` prints them
+    ///
+    /// Of the results that count and are ok. Of a directory that was hashed, a line for each file in it, if all of them are still
+    /// as recorded.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub products: Option<PathBuf>,
+    /// Compare all products with their records: exits 3 if one is gone or changed
+    ///
+    /// By their SHA-256, which reads all of each, where they were hashed (--checksum sha256), else by size and time.
+    #[arg(long)]
+    pub verify_products: bool,
+    /// End the paths of --missing and --products with a NUL byte instead of a line end
     #[arg(long)]
     pub null: bool,
     /// The summary as one JSON object on stdout

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -15,8 +16,8 @@ use crate::launch::told;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::RunLock;
 use crate::merge::{
-    Format, MergeDirectory, MergeIndex, MergeSummary, MergedDirectory, Proof, Targets, joined_before,
-    left_out, partial_name, survey, write, write_missing,
+    Format, MergeDirectory, MergeIndex, MergeSummary, MergedDirectory, ProductCheck, ProductsWanted, Proof,
+    Targets, check_products, joined_before, left_out, partial_name, survey, write, write_missing,
 };
 use crate::model::provenance::Process;
 use crate::output::WhileRead;
@@ -26,6 +27,9 @@ use crate::report::groups;
 use crate::store::layout::{Layout, ResultsName};
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
+
+/// How far a long look at products is, is said so often.
+const BETWEEN_REMARKS: Duration = Duration::from_secs(10);
 
 /// Merges one or more results directories.
 ///
@@ -37,8 +41,8 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let console = Console::new(verbosity, args.color);
     anyhow::ensure!(
-        !args.null || args.missing.is_some(),
-        "--null is about the list that --missing writes: give that too"
+        !args.null || args.missing.is_some() || args.products.is_some(),
+        "--null is about the lists that --missing and --products write: give one of them too"
     );
     let times = heartbeat_times(environment)?;
     let roots: Vec<_> = args.dirs.iter().map(|dir| environment.absolute(dir)).collect();
@@ -52,8 +56,14 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     targets.results = args.output.as_ref().map_or(targets.results, typed);
     targets.allow_missing = args.allow_missing;
     let missing = args.missing.as_ref().map(typed);
-    refuse_names(&targets, missing.as_ref())?;
-    refuse_two_on_stdout(&targets, missing.as_ref(), args.json)?;
+    let wanted = ProductsWanted {
+        list: args.products.as_ref().map(typed),
+        null: args.null,
+        verify: args.verify_products,
+    };
+    let lists = [("--missing", missing.as_ref()), ("--products", wanted.list.as_ref())];
+    refuse_names(&targets, lists)?;
+    refuse_two_on_stdout(&targets, lists, args.json)?;
     if !args.alone {
         refuse_to_take_out(&targets, &directories)?;
     }
@@ -61,6 +71,9 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     let mut survey = survey(directories, format)?;
     if let Some(missing) = &missing {
         write_missing(&survey, missing, args.null, out)?;
+    }
+    if !wanted.is_empty() {
+        check_products(&mut survey, &wanted, out, &mut ProductProgress::begin(&console).teller())?;
     }
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
     let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
@@ -139,15 +152,39 @@ fn refuse_to_take_out(targets: &Targets, directories: &[MergeDirectory]) -> anyh
     );
 }
 
+/// Now and then says how far a look at products is.
+struct ProductProgress<'a> {
+    console: &'a Console,
+    said: Instant,
+}
+
+impl<'a> ProductProgress<'a> {
+    fn begin(console: &'a Console) -> Self {
+        Self { console, said: Instant::now() }
+    }
+
+    fn teller(mut self) -> impl FnMut(&ProductCheck) {
+        move |check| {
+            if self.said.elapsed() < BETWEEN_REMARKS {
+                return;
+            }
+            self.said = Instant::now();
+            let looked_at = units::count(check.looked_at(), "product");
+            let text = format!("{looked_at} looked at ({})", units::bytes(check.bytes));
+            self.console.say(Verbosity::Normal, Tone::Plain, &text);
+        }
+    }
+}
+
 fn given_output(results: &Destination) -> String {
     format!("--output {results}")
 }
 
 /// Refuses to write over what a merge reads, or two things under one name, wherever links lead.
-fn refuse_names(targets: &Targets, missing: Option<&Destination>) -> anyhow::Result<()> {
+fn refuse_names(targets: &Targets, lists: [(&str, Option<&Destination>); 2]) -> anyhow::Result<()> {
     let of_ours = [&targets.failed, &targets.summary].into_iter();
     let mut taken: Vec<PathBuf> = of_ours.filter_map(|ours| ours.replaced().ok().flatten()).collect();
-    for (option, destination) in [("--output", Some(&targets.results)), ("--missing", missing)] {
+    for (option, destination) in [("--output", Some(&targets.results))].into_iter().chain(lists) {
         let Some(destination) = destination else { continue };
         let Some(place) = destination.place(option)? else { continue };
         let name = place.file_name().unwrap_or_default();
@@ -162,13 +199,17 @@ fn refuse_names(targets: &Targets, missing: Option<&Destination>) -> anyhow::Res
 }
 
 /// Standard output has one thing that was asked for.
-fn refuse_two_on_stdout(targets: &Targets, missing: Option<&Destination>, json: bool) -> anyhow::Result<()> {
-    let options = [
-        ("--output -", targets.results == Destination::Stdout),
-        ("--missing -", missing == Some(&Destination::Stdout)),
-        ("--json", json),
-    ];
-    let asked: Vec<&str> = options.iter().filter(|(_, asked)| *asked).map(|(option, _)| *option).collect();
+fn refuse_two_on_stdout(
+    targets: &Targets,
+    lists: [(&str, Option<&Destination>); 2],
+    json: bool,
+) -> anyhow::Result<()> {
+    let printed = |(option, destination): (&str, Option<&Destination>)| {
+        (destination == Some(&Destination::Stdout)).then(|| format!("{option} -"))
+    };
+    let destinations = [("--output", Some(&targets.results))].into_iter().chain(lists);
+    let mut asked: Vec<String> = destinations.filter_map(printed).collect();
+    asked.extend(json.then(|| "--json".to_owned()));
     anyhow::ensure!(
         asked.len() < 2,
         "{} would all go to standard output: give a file's name to all but one",
@@ -179,6 +220,10 @@ fn refuse_two_on_stdout(targets: &Targets, missing: Option<&Destination>, json: 
 
 fn exit_code(proof: &Proof, is_final: bool) -> ExitCode {
     let by_rest = if is_final { ExitCode::Ok } else { ExitCode::Incomplete };
+    let by_products = match &proof.product_check {
+        Some(check) if !check.faults.is_empty() => ExitCode::Incomplete,
+        Some(_) | None => ExitCode::Ok,
+    };
     let by_records = if proof.counts.failed > 0 { ExitCode::TasksFailed } else { ExitCode::Ok };
-    by_rest.or(by_records)
+    by_rest.or(by_products).or(by_records)
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::merge::product_check::ProductCheck;
 use crate::model::counts::TaskCounts;
 use crate::model::failures::{self, FailureGroup};
 use crate::record::command_files::FileVersions;
@@ -42,6 +43,9 @@ pub struct Proof {
     pub failures: Vec<FailureGroup>,
     /// Ok records that replicas made, by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
+    /// What came of comparing products with their records, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_check: Option<ProductCheck>,
     /// For one run: the journals it was made of, in 16 digits that change when any of them grows or one is added.
     pub journals: Option<String>,
 }

@@ -1,6 +1,8 @@
 //! What `merge` says at its end.
 
-use crate::merge::{MissingPart, MissingReplica, Proof, ResourceUsage, Targets};
+use crate::merge::{
+    FaultyProduct, MissingPart, MissingReplica, ProductCheck, ProductFault, Proof, ResourceUsage, Targets,
+};
 use crate::model::outcome::Cause;
 use crate::model::usage::UsageFigures;
 use crate::record::command_files::FileVersions;
@@ -38,12 +40,52 @@ pub fn say(
     say_missing(console, proof, is_final);
     say_oddities(console, proof);
     say_without_result(console, proof, dirs);
+    if let Some(check) = &proof.product_check {
+        say_products(console, check, dirs);
+    }
     say_effort(console, effort);
     if !proof.failures.is_empty() {
         say_failures(console, proof, &targets.failed, dirs);
     }
     let kind = if is_final { "results" } else { "incomplete results" };
     console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {results}"));
+}
+
+/// How many products are as recorded, which are not, and what to type next.
+fn say_products(console: &Console, check: &ProductCheck, dirs: &[String]) {
+    let ProductCheck { as_recorded, gone, changed, wrong_digest, unreadable, faults, bytes } = check;
+    let mut text = format!("products: {as_recorded} as recorded");
+    for (count, what) in [
+        (gone, "gone"),
+        (changed, "changed"),
+        (wrong_digest, "with another SHA-256"),
+        (unreadable, "unreadable"),
+    ] {
+        if *count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    if faults.is_empty() {
+        return console.say(Verbosity::Normal, Tone::Good, &format!("{text} ({})", units::bytes(*bytes)));
+    }
+    console.say(Verbosity::Quiet, Tone::Bad, &text);
+    say_first(console, faults, "products", faulty_line);
+    let resume: Vec<String> =
+        dirs.iter().map(|dir| format!("`canfar-run resume {}`", groups::quoted(dir))).collect();
+    let resume = resume.join(", ");
+    let text = format!(
+        "To make those again that are gone: {resume}; also those that were changed: the same with --rerun changed"
+    );
+    console.say(Verbosity::Quiet, Tone::Plain, &text);
+}
+
+fn faulty_line(FaultyProduct { path, fault }: &FaultyProduct) -> String {
+    match fault {
+        ProductFault::Gone => format!("  gone: {path}"),
+        ProductFault::Changed => format!("  changed: {path}"),
+        ProductFault::WrongDigest => format!("  another SHA-256: {path}"),
+        ProductFault::Unreadable { why } => format!("  unreadable: {path}: {why}"),
+    }
 }
 
 fn say_effort(console: &Console, ResourceUsage { figures, untold }: &ResourceUsage) {

@@ -39,6 +39,7 @@ pages! {
     results "docs/how-to/results.md"
     check_the_shares "docs/how-to/check-the-shares.md"
     job_file "docs/how-to/job-file.md"
+    products "docs/how-to/products.md"
     two_stages "docs/how-to/two-stages.md"
     command_line "docs/reference/command-line.md"
     placeholders "docs/reference/placeholders.md"

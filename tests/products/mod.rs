@@ -2,3 +2,5 @@
 
 mod crash;
 mod publish;
+mod two_stage;
+mod using;
