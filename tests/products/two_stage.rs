@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::examples::support::fits_write::{Storage, file_bytes};
 use crate::examples::support::sky::draw;
-use crate::support::{Component, Dir, Ended, Run, at_once, python, require};
+use crate::support::{Component, Dir, Ended, Run, Running, at_once, python, require};
 
 /// Images in two folders, of which every third one is cut short.
 const IMAGES: usize = 30;
@@ -45,21 +45,28 @@ fn stage<'d>(run: Run<'d>, stage: usize, dir: &Dir) -> Run<'d> {
         1 => {
             let input = dir.path("raw/**/*.fits").into_os_string().into_string().unwrap();
             let product = dir.path("calibrated/{rel}").into_os_string().into_string().unwrap();
-            (vec!["--input".to_owned(), input, "--product".to_owned(), product], "two_stage/calibrate.py", Some("{out}"))
+            (
+                vec!["--input".to_owned(), input, "--product".to_owned(), product],
+                "two_stage/calibrate.py",
+                Some("{out}"),
+            )
         }
         _ => (vec!["--input-from".to_owned(), "stage1".to_owned()], "analyze_fits.py", None),
     };
-    let run = run.args(["--job-file", &job_file, "-j", "1", "--retries", "0", "-o", &format!("stage{stage}")]);
-    run.args(options).arg("--").arg(python).arg(repository(&format!("examples/{script}"))).arg("{}").args(last)
+    let run =
+        run.args(["--job-file", &job_file, "-j", "1", "--retries", "0", "-o", &format!("stage{stage}")]);
+    run.args(options)
+        .arg("--")
+        .arg(python)
+        .arg(repository(&format!("examples/{script}")))
+        .arg("{}")
+        .args(last)
 }
 
 /// All replicas of a stage, started at one time.
 fn replicas(dir: &Dir, number: usize, count: usize) -> Vec<Ended> {
-    let launches = (1..=count).map(|id| {
-        move |run: Run<'_>| stage(run.sharing_replica(id, count), number, dir)
-    });
-    // Each is a launch of its own; the type of what starts it is the same for all.
-    at_once(dir, launches).into_iter().map(|running| running.wait()).collect()
+    let completed = (1..=count).map(|id| move |run| stage(Run::sharing_replica(run, id, count), number, dir));
+    at_once(dir, completed).into_iter().map(Running::wait).collect()
 }
 
 fn merged(dir: &Dir, results: &str, code: i32) -> Vec<Value> {
@@ -96,7 +103,9 @@ fn the_second_stage_has_exactly_what_the_first_one_made() {
     assert_eq!(paths(&merged(&dir, "stage1", 1), &dir.path("raw")), whole);
     let made: BTreeSet<String> = ["n0", "n1"]
         .iter()
-        .flat_map(|folder| dir.names(format!("calibrated/{folder}")).into_iter().map(move |name| format!("{folder}/{name}")))
+        .flat_map(|folder| {
+            dir.names(format!("calibrated/{folder}")).into_iter().map(move |name| format!("{folder}/{name}"))
+        })
         .collect();
     assert_eq!(made, whole, "nothing else is there, hidden or not");
 
@@ -142,5 +151,8 @@ fn a_product_that_is_gone_is_made_again_and_one_that_was_edited_only_if_that_is_
     assert_eq!(std::fs::read(place(edited)).unwrap().len() + 2880, bytes.len());
     dir.canfar_run().args(["merge", "stage1", "--verify-products"]).run().exits(1);
     stage(dir.canfar_run(), 2, &dir).run().exits(0);
-    assert_eq!(paths(&merged(&dir, "stage2", 0), &dir.path("calibrated")), whole.into_iter().cloned().collect());
+    assert_eq!(
+        paths(&merged(&dir, "stage2", 0), &dir.path("calibrated")),
+        whole.into_iter().cloned().collect()
+    );
 }

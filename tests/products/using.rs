@@ -21,9 +21,10 @@ fn first_stage<'d>(dir: &'d Dir, options: &[&str]) -> Run<'d> {
 /// A stage that tells what each of its files holds, and its `{rel}`.
 fn second_stage<'d>(dir: &'d Dir, options: &[&str]) -> Run<'d> {
     let script = "printf '{\"holds\": %s, \"rel\": \"%s\"}' \"$(cat \"$1\")\" \"$2\"";
-    dir.canfar_run().args(["-o", "two", "--input-from"]).args(options).args([
-        "--", "/bin/sh", "-c", script, "sh", "{}", "{rel}",
-    ])
+    dir.canfar_run()
+        .args(["-o", "two", "--input-from"])
+        .args(options)
+        .args(["--", "/bin/sh", "-c", script, "sh", "{}", "{rel}"])
 }
 
 /// The numbers that the records of a merged stage hold, and their `{rel}`.
@@ -47,7 +48,8 @@ fn header(dir: &Dir, results: &str) -> Value {
 fn a_second_run_has_what_the_first_one_made_of_the_files_that_are_ok() {
     let dir = Dir::with_inputs(14);
     first_stage(&dir, &[]).run().exits(1);
-    second_stage(&dir, &["out", "-n"]).run().exits(0).prints("made/000.fits");
+    let shown = second_stage(&dir, &["out", "-n"]).run().exits(0).printed();
+    assert_eq!((shown.lines().count(), shown.contains("/made/000.fits 000.fits")), (12, true), "{shown}");
     second_stage(&dir, &["out"]).replica(1, 2).run().exits(0).says("of 14 files 2 failed");
     let [first, second] = ["out", "two"].map(|results| header(&dir, results));
     let found = json!({"run": first["run"], "products": 12, "failed": 2, "missing": 0});
@@ -75,7 +77,12 @@ fn a_later_launch_needs_the_same_runs_or_none_and_resume_knows_them() {
         (&["out", "--name", "cat"], "--name cat"),
         (&["out", "other"], "other"),
     ] {
-        second_stage(&dir, options).replica(1, 2).run().exits(2).says("the input of this launch differs").says(shown);
+        second_stage(&dir, options)
+            .replica(1, 2)
+            .run()
+            .exits(2)
+            .says("the input of this launch differs")
+            .says(shown);
     }
     std::os::unix::fs::symlink("out", dir.path("link")).unwrap();
     second_stage(&dir, &["link/"]).replica(1, 2).run().exits(0).says("nothing to do");
@@ -89,7 +96,10 @@ fn a_later_launch_needs_the_same_runs_or_none_and_resume_knows_them() {
 fn a_run_that_is_not_complete_is_no_input_until_it_is() {
     let dir = Dir::with_inputs(12);
     first_stage(&dir, &[]).replica(1, 2).run().exits(1);
-    for command in [&["plan", "--input-from", "out", "-o", "two"][..], &["run", "-n", "--input-from", "out", "-o", "two", "--", "cat", "{}"]] {
+    for command in [
+        &["plan", "--input-from", "out", "-o", "two"][..],
+        &["run", "-n", "--input-from", "out", "-o", "two", "--", "cat", "{}"],
+    ] {
         let refused = dir.canfar_run().args(command).run().exits(3);
         refused.says("6 files have no record yet").says("006.fits").says("canfar-run resume");
     }
@@ -98,7 +108,8 @@ fn a_run_that_is_not_complete_is_no_input_until_it_is() {
     second_stage(&dir, &["out", "--allow-missing", "-o", "some"]).run().exits(0).says("6 have no record");
     assert_eq!(header(&dir, "some")["source"]["runs"][0]["found"]["missing"], 6);
     first_stage(&dir, &[]).replica(2, 2).run().exits(0);
-    dir.canfar_run().args(["plan", "--input-from", "out"]).run().exits(0).prints("11 files");
+    let plan = dir.canfar_run().args(["plan", "--input-from", "out", "--json"]).run().exits(0).json();
+    assert_eq!(plan["files"], 11, "{plan}");
     second_stage(&dir, &["out"]).run().exits(0);
     assert_eq!(merged(&dir, "two"), all_but_those_with_3(12));
 }
@@ -110,7 +121,10 @@ fn of_several_products_the_second_run_has_the_one_that_is_named() {
     let products = ["--product", "made/{rel}", "cat=made/{/.}.cat", "--result", "none"];
     let command = ["--", "/bin/sh", "-c", script, "sh", "{}", "{out}", "{out:cat}"];
     dir.launch().args(products).args(command).run().exits(0);
-    second_stage(&dir, &["out"]).run().exits(2).says("several products each (out, cat): say which one with --name");
+    second_stage(&dir, &["out"])
+        .run()
+        .exits(2)
+        .says("several products each (out, cat): say which one with --name");
     second_stage(&dir, &["out", "--name", "dog"]).run().exits(2).says("no product called dog");
     second_stage(&dir, &["out", "--name", "cat"]).run().exits(0);
     let expected = (0..3).map(|number| (10 + number, format!("{number:03}.fits"))).collect();
@@ -121,7 +135,19 @@ fn of_several_products_the_second_run_has_the_one_that_is_named() {
 fn stages_follow_one_another_with_one_rel() {
     let dir = Dir::with_inputs(3);
     first_stage(&dir, &[]).run().exits(0);
-    let copy = ["--product", "more/{rel}", "--result", "none", "--", "/bin/sh", "-c", "cat \"$1\" > \"$2\"", "sh", "{}", "{out}"];
+    let copy = [
+        "--product",
+        "more/{rel}",
+        "--result",
+        "none",
+        "--",
+        "/bin/sh",
+        "-c",
+        "cat \"$1\" > \"$2\"",
+        "sh",
+        "{}",
+        "{out}",
+    ];
     dir.canfar_run().args(["-o", "mid", "--input-from", "out"]).args(copy).run().exits(0);
     second_stage(&dir, &["mid"]).run().exits(0);
     assert_eq!(merged(&dir, "two"), all_but_those_with_3(3));
@@ -135,7 +161,8 @@ fn looked_at(dir: &Dir, options: &[&str]) -> Ended {
 
 /// What `sha256sum -c` says of a file.
 fn checked(dir: &Dir, sums: &str) -> (bool, String) {
-    let output = Command::new("sha256sum").args(["-c", "--quiet", sums]).current_dir(dir.root()).output_in_time();
+    let output =
+        Command::new("sha256sum").args(["-c", "--quiet", sums]).current_dir(dir.root()).output_in_time();
     let output = output.unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -156,7 +183,8 @@ fn the_list_of_products_is_what_sha256sum_reads() {
     looked_at(&dir, &["--products", "-", "--null"]).exits(0);
     dir.write("made/plain.fits.ms/t", "TABLE");
     assert!(!checked(&dir, "sums").0);
-    let ended = looked_at(&dir, &["--products", "sums"]).exits(3).says("another SHA-256").says("plain.fits.ms");
+    let ended =
+        looked_at(&dir, &["--products", "sums"]).exits(3).says("another SHA-256").says("plain.fits.ms");
     drop(ended);
     assert_eq!(dir.lines("sums").len(), 4 * 3 - 2, "what is wrong is not in it");
     assert_eq!(checked(&dir, "sums"), (true, String::new()));
@@ -171,7 +199,8 @@ fn without_checksums_the_list_has_paths() {
     looked_at(&dir, &["--products", "list"]).exits(0);
     assert_eq!(dir.lines("list"), expected.each_ref().map(|path| path.to_str().unwrap()));
     looked_at(&dir, &["--products", "list", "--null"]).exits(0);
-    let nul: Vec<u8> = expected.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
+    let nul: Vec<u8> =
+        expected.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
     assert_eq!(dir.bytes("list"), nul);
     looked_at(&dir, &["--products", "-", "--json"]).exits(2).says("would all go to standard output");
     looked_at(&dir, &["--null"]).exits(2).says("--null is about the lists");
