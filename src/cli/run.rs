@@ -65,7 +65,7 @@ pub struct InputArgs {
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub null: Option<bool>,
-    /// What the tasks of other runs made (--product): their results directories
+    /// What other runs made (--product): their results directories
     ///
     /// The products of the tasks that are ok, with the `{rel}` of the file that each was made of. Several directories are joined
     /// as `merge` joins them. They must be complete: every file has a record, of whichever outcome. [default: none]
@@ -105,7 +105,7 @@ pub struct ShareArgs {
     ///
     /// even: contiguous, sizes differ by at most one. chunk: as Python's `distributed.chunk`, the rest to the last replica.
     /// stripe: every count-th, as `distributed.stripe`. size: bytes are spread, largest files first.
-    #[arg(long, value_name = "NAME", default_value = "even", value_parser = one_of(STRATEGIES), hide_possible_values = true)]
+    #[arg(long, value_name = "NAME", default_value = "even", value_parser = one_of(STRATEGIES), hide_possible_values = true, hide_short_help = true)]
     pub strategy: Strategy,
     /// Replicas go on with files that others have not begun [default: true; chunk, stripe: false]
     ///
@@ -176,7 +176,7 @@ pub struct TaskArgs {
     /// It is started once per job slot. For each task it reads one line from standard input, {"path": ..., "index": ...,
     /// "attempt": ..., "tmpdir": ...}, and answers with one line on standard output: a JSON object, which is the result, or
     /// {"error": "..."}. Other lines are its log. It ends when its input does.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub worker: Option<bool>,
     /// Start a worker afresh after so many tasks [default: never]
     #[arg(long, value_name = "N", value_parser = parse_worker_tasks, allow_negative_numbers = true, hide_short_help = true)]

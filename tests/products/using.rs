@@ -20,6 +20,10 @@ fn first_stage<'d>(dir: &'d Dir, options: &[&str]) -> Run<'d> {
 
 /// A stage that tells what each of its files holds, and its `{rel}`.
 fn second_stage<'d>(dir: &'d Dir, options: &[&str]) -> Run<'d> {
+    second_stage_in(dir, "two", options)
+}
+
+fn second_stage_in<'d>(dir: &'d Dir, results: &str, options: &[&str]) -> Run<'d> {
     let script = "printf '{\"holds\": %s, \"rel\": \"%s\"}' \"$(cat \"$1\")\" \"$2\"";
     dir.canfar_run()
         .args(["-o", "two", "--input-from"])
@@ -105,7 +109,7 @@ fn a_run_that_is_not_complete_is_no_input_until_it_is() {
     }
     second_stage(&dir, &["out"]).run().exits(3).says("replica 2 never started");
     assert!(!dir.exists("two"), "no run is begun");
-    second_stage(&dir, &["out", "--allow-missing", "-o", "some"]).run().exits(0).says("6 have no record");
+    second_stage_in(&dir, "some", &["out", "--allow-missing"]).run().exits(0).says("6 have no record");
     assert_eq!(header(&dir, "some")["source"]["runs"][0]["found"]["missing"], 6);
     first_stage(&dir, &[]).replica(2, 2).run().exits(0);
     let plan = dir.canfar_run().args(["plan", "--input-from", "out", "--json"]).run().exits(0).json();
