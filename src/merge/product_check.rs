@@ -204,27 +204,29 @@ impl SeenProduct {
     }
 }
 
-fn unreadable(error: io::Error) -> ProductFault {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ProductFault::Gone,
-        _ => ProductFault::Unreadable { why: error.to_string() },
+impl From<io::Error> for ProductFault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Gone,
+            _ => Self::Unreadable { why: error.to_string() },
+        }
     }
 }
 
 /// The line of a product that is as recorded.
 fn verified(product: &Product, path: &OsStr) -> Result<Vec<(OsString, Option<String>)>, ProductFault> {
     let place = Path::new(path);
-    let is_as_recorded = match (look(place).map_err(unreadable)?, &product.sha256) {
+    let is_as_recorded = match (look(place)?, &product.sha256) {
         (None, _) => return Err(ProductFault::Gone),
         (Some(ProductLook::File { bytes, .. }), Some(sha256)) if bytes == product.bytes => {
-            let (found, _) = regular::open(place).and_then(|file| sha256_of(&file)).map_err(unreadable)?;
+            let (found, _) = regular::open(place).and_then(|file| sha256_of(&file))?;
             if found != *sha256 {
                 return Err(ProductFault::WrongDigest);
             }
             product.kind == ProductKind::File
         }
         (Some(ProductLook::Dir), None) if product.kind == ProductKind::Dir => {
-            bytes_in(place).map_err(unreadable)? == product.bytes
+            bytes_in(place)? == product.bytes
         }
         (Some(found), None) => found == product.look(),
         (Some(_), Some(_)) => false,
@@ -247,15 +249,15 @@ fn files_of_directory(
     directory: &Path,
     recorded: &str,
 ) -> Result<Vec<(OsString, Option<String>)>, ProductFault> {
-    match look(directory).map_err(unreadable)? {
+    match look(directory)? {
         None => return Err(ProductFault::Gone),
         Some(ProductLook::Dir) => {}
         Some(_) => return Err(ProductFault::Changed),
     }
     let (mut text, mut lines) = (Vec::new(), Vec::new());
-    for name in DirectoryFiles::of(directory).map_err(unreadable)?.files {
+    for name in DirectoryFiles::of(directory)?.files {
         let path = directory.join(&name);
-        let (sha256, _) = regular::open(&path).and_then(|file| sha256_of(&file)).map_err(unreadable)?;
+        let (sha256, _) = regular::open(&path).and_then(|file| sha256_of(&file))?;
         add_line(&mut text, &sha256, &name);
         lines.push((path.into_os_string(), Some(sha256)));
     }

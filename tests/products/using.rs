@@ -26,7 +26,7 @@ fn second_stage<'d>(dir: &'d Dir, options: &[&str]) -> Run<'d> {
 fn second_stage_in<'d>(dir: &'d Dir, results: &str, options: &[&str]) -> Run<'d> {
     let script = "printf '{\"holds\": %s, \"rel\": \"%s\"}' \"$(cat \"$1\")\" \"$2\"";
     dir.canfar_run()
-        .args(["-o", "two", "--input-from"])
+        .args(["-o", results, "--input-from"])
         .args(options)
         .args(["--", "/bin/sh", "-c", script, "sh", "{}", "{rel}"])
 }
