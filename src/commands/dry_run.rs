@@ -11,7 +11,9 @@ use crate::config::RunConfig;
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
-use crate::launch::{Pending, agree, agree_on_balance, agree_on_command, agree_on_products};
+use crate::launch::{
+    Pending, agree, agree_on_balance, agree_on_command, agree_on_products, take_back_what_is_gone,
+};
 use crate::listing;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::{Prober, probe};
@@ -110,8 +112,9 @@ pub(super) fn rest_of(
             console.say(Verbosity::Normal, Tone::Plain, &text);
             continue;
         }
-        let history =
+        let mut history =
             JournalState::read(&layout, &list.header().run_ref(), replica.id(), share.clone(), false)?;
+        take_back_what_is_gone(config, list, &mut history)?;
         let mut places = Pending::of(&history, config.rerun).places();
         if places.is_empty() {
             continue;

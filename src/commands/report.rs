@@ -1,6 +1,7 @@
 //! `report`: one HTML page about a run.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 
@@ -59,7 +60,9 @@ fn write(
     stdout: &mut dyn Write,
 ) -> std::io::Result<()> {
     let mut file = target.open(stdout)?;
-    html::write(history, layout.root(), &mut file)?;
+    // A page that is printed will most likely lie beside what it tells of.
+    let page = target.path().and_then(Path::parent).unwrap_or(layout.root());
+    html::write(history, layout.root(), page, &mut file)?;
     file.finish()?;
     target.remove_leftovers();
     Ok(())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+use crate::config::RunConfig;
 use crate::exit_code::CannotWrite;
 use crate::journal::event::TasksDueAgain;
 use crate::journal::state::JournalState;
@@ -14,6 +15,7 @@ use crate::model::product::ProductStamp;
 use crate::products::declared::DeclaredProducts;
 use crate::products::look::{AffectedTasks, ProductChanges, look_at_products};
 use crate::products::places::check_places;
+use crate::record::inputs::InputList;
 use crate::run::recorder::Recorder;
 use crate::terminal::console::{Tone, Verbosity};
 use crate::units;
@@ -21,46 +23,81 @@ use crate::units;
 /// Where products of so many tasks or more are all gone, something else is wrong than that somebody removed a few.
 const TOO_MANY: u64 = 20;
 
+/// Looks at the products of all tasks of a run that are done by these histories, as a launch with these options does.
+///
+/// # Errors
+/// When the list can't be read, and where all of many are gone: then nothing is to be run.
+fn look_at_done<'h>(
+    config: &RunConfig,
+    list: &InputList,
+    histories: impl IntoIterator<Item = &'h JournalState>,
+) -> anyhow::Result<ProductChanges> {
+    let header = list.header();
+    if header.products.is_empty() || config.rerun == Rerun::Never {
+        return Ok(ProductChanges::default());
+    }
+    let made = histories.into_iter().flat_map(|history| history.tasks.with_products());
+    let mut done: Vec<(u64, ProductStamp)> = made.map(|(index, made)| (index, made.stamp)).collect();
+    done.sort_unstable_by_key(|(index, _)| *index);
+    let changes = look_at_products(&declared_products(config, list)?, list, &done)?;
+    let gone = changes.gone.count();
+    if gone >= TOO_MANY && gone == changes.looked_at {
+        bail!(
+            "the products of all {gone} finished files of this replica are gone, such as {}. Nothing was run. If they were moved on purpose: --rerun never; if a file system is missing: mount it; to make all of them again: `canfar-run reset {}`, then the launch as before",
+            changes.gone.examples.first().map(units::path).unwrap_or_default(),
+            config.results_dir.display()
+        );
+    }
+    Ok(changes)
+}
+
+/// What the tasks of a run make.
+fn declared_products(config: &RunConfig, list: &InputList) -> anyhow::Result<DeclaredProducts> {
+    let header = list.header();
+    Ok(DeclaredProducts::new(&header.products, &header.source, header.begun_in().unwrap_or(&config.cwd))?)
+}
+
+/// The tasks that run again for what became of their products.
+fn due_again(rerun: Rerun, changes: &ProductChanges) -> TasksDueAgain {
+    let indices = |tasks: &AffectedTasks| IndexRanges::of(tasks.indices.iter().copied());
+    let changed = (rerun == Rerun::Changed).then(|| indices(&changes.changed));
+    TasksDueAgain { gone: indices(&changes.gone), changed: changed.unwrap_or_default() }
+}
+
+/// Looks at the products of all tasks that are done by a history: those that are to be run again count in it as if they had
+/// not been run.
+///
+/// # Errors
+/// When the list can't be read, and where all of many are gone: then nothing is to be run.
+pub fn take_back_what_is_gone(
+    config: &RunConfig,
+    list: &InputList,
+    history: &mut JournalState,
+) -> anyhow::Result<ProductChanges> {
+    let changes = look_at_done(config, list, [&*history])?;
+    let again = due_again(config.rerun, &changes);
+    again.within(&list.header().run_ref().indices).for_each(|index| history.tasks.make_due_again(index));
+    Ok(changes)
+}
+
 impl Launcher<'_> {
+    /// Looks at the products of all tasks that are done by these histories.
+    ///
+    /// # Errors
+    /// As [`take_back_what_is_gone`].
+    pub(super) fn look_at_products<'h>(
+        &self,
+        histories: impl IntoIterator<Item = &'h JournalState>,
+    ) -> anyhow::Result<ProductChanges> {
+        look_at_done(self.config, self.list, histories)
+    }
+
     /// What the tasks of the run make.
     ///
     /// # Errors
     /// When a path that was declared can't be used.
     pub(super) fn declared_products(&self) -> anyhow::Result<DeclaredProducts> {
-        let header = self.list.header();
-        let folder = header.begun_in().unwrap_or(&self.config.cwd);
-        Ok(DeclaredProducts::new(&header.products, &header.source, folder)?)
-    }
-
-    /// Whether it matters to this launch what became of products.
-    pub(super) fn minds_products(&self) -> bool {
-        !self.list.header().products.is_empty() && self.config.rerun != Rerun::Never
-    }
-
-    /// Looks at the products of all tasks that are done by these histories.
-    ///
-    /// # Errors
-    /// When the list can't be read, and where all of many are gone: then nothing is to be run.
-    pub(super) fn look_at_products<'h>(
-        &self,
-        histories: impl IntoIterator<Item = &'h JournalState>,
-    ) -> anyhow::Result<ProductChanges> {
-        if !self.minds_products() {
-            return Ok(ProductChanges::default());
-        }
-        let made = histories.into_iter().flat_map(|history| history.tasks.with_products());
-        let mut done: Vec<(u64, ProductStamp)> = made.map(|(index, made)| (index, made.stamp)).collect();
-        done.sort_unstable_by_key(|(index, _)| *index);
-        let changes = look_at_products(&self.declared_products()?, self.list, &done)?;
-        let gone = changes.gone.count();
-        if gone >= TOO_MANY && gone == changes.looked_at {
-            bail!(
-                "the products of all {gone} finished files of this replica are gone, such as {}. Nothing was run. If they were moved on purpose: --rerun never; if a file system is missing: mount it; to make all of them again: `canfar-run reset {}`, then the launch as before",
-                named(&changes.gone),
-                self.layout.root().display()
-            );
-        }
-        Ok(changes)
+        declared_products(self.config, self.list)
     }
 
     /// Refuses to begin where products of tasks that are to be run can't be put in their places.
@@ -88,9 +125,7 @@ impl Launcher<'_> {
 
     /// The tasks of these that are to be run again.
     pub(super) fn due_again(&self, changes: &ProductChanges) -> TasksDueAgain {
-        let indices = |tasks: &AffectedTasks| IndexRanges::of(tasks.indices.iter().copied());
-        let changed = (self.config.rerun == Rerun::Changed).then(|| indices(&changes.changed));
-        TasksDueAgain { gone: indices(&changes.gone), changed: changed.unwrap_or_default() }
+        due_again(self.config.rerun, changes)
     }
 
     /// Tells what became of products.

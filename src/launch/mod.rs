@@ -21,6 +21,7 @@ use crate::terminal::console::Console;
 
 pub use balance::{Reach, Sharing};
 pub use begin::PreparedLaunch;
+pub use due_again::take_back_what_is_gone;
 pub use end::{LaunchOutcome, print_json, told};
 pub use nothing_to_do::{changed_since, how_run_stands, remarks};
 pub use pending::Pending;

@@ -6,6 +6,7 @@ use crate::journal::event::ResultsWritten;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
 use crate::journal::tail;
+use crate::launch::due_again::take_back_what_is_gone;
 use crate::launch::{Launcher, Pending, Sharing};
 use crate::liveness::takeover::or_moved_away;
 use crate::model::counts::TaskCounts;
@@ -101,9 +102,7 @@ impl Launcher<'_> {
     pub(super) fn read_left(&self, share: &Share, lives: bool) -> anyhow::Result<LeftShare> {
         let run = self.list.header().run_ref();
         let mut history = JournalState::read(self.layout, &run, self.id(), share.clone(), lives)?;
-        let products = self.look_at_products([&history])?;
-        let again = self.due_again(&products);
-        again.within(&run.indices).for_each(|index| history.tasks.make_due_again(index));
+        let products = take_back_what_is_gone(self.config, self.list, &mut history)?;
         Ok(LeftShare { history, products })
     }
 

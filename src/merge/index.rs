@@ -101,6 +101,7 @@ pub fn survey(directories: Vec<MergeDirectory>, format: Format) -> anyhow::Resul
     survey.compare_lists()?;
     survey.find_missing()?;
     survey.conclude();
+    survey.proof.counts.products = survey.count_products()?;
     survey.proof.command_files = records_by_content(&survey.directories).told();
     if format.delimiter().is_some() {
         survey.columns = Some(survey.learn_columns()?);

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use crate::merge::index::{MergeIndex, TaskRanks};
 use crate::merge::input::MergeDirectory;
 use crate::model::outcome::Status;
-use crate::model::product::Product;
+use crate::model::product::{MadeProducts, Product, ProductTotals};
 use crate::record::inputs::InputList;
 use crate::record::item;
+use crate::threads::CpuPool;
 
 /// A task whose record counts, and which is ok.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,32 @@ impl MergeIndex {
             })?;
         }
         Ok(())
+    }
+
+    /// What all tasks whose records count made, of runs that declared products.
+    ///
+    /// # Errors
+    /// When a record can't be read.
+    pub(super) fn count_products(&self) -> anyhow::Result<ProductTotals> {
+        let has_products = |number: &usize| {
+            self.directories[*number].may_have_products() && self.directories[*number].list.is_some()
+        };
+        let parts = (0..self.directories.len()).filter(has_products).flat_map(|number| {
+            let parts = 0..self.directories[number].parts.len();
+            parts.filter(move |part| !self.left_out[number].contains(part)).map(move |part| (number, part))
+        });
+        let counted = CpuPool::gather().map(parts.collect(), |(number, part)| {
+            let mut totals = ProductTotals::default();
+            self.winners(number, part, &mut |record| {
+                if record.status == Status::Ok {
+                    let made = MadeProducts::of(&products_in(record.record)).unwrap_or_default();
+                    totals.change(MadeProducts::default(), made);
+                }
+                Ok(())
+            })?;
+            anyhow::Ok(totals)
+        });
+        counted.into_iter().sum()
     }
 
     /// How the entries of a directory's list stand.

@@ -40,6 +40,9 @@ pub fn say(
     say_missing(console, proof, is_final);
     say_oddities(console, proof);
     say_without_result(console, proof, dirs);
+    if !proof.counts.products.is_empty() {
+        console.say(Verbosity::Normal, Tone::Plain, &figures::products(proof.counts.products));
+    }
     if let Some(check) = &proof.product_check {
         say_products(console, check, dirs);
     }

@@ -1,6 +1,8 @@
 //! What tasks make and was declared with `--product`: whole under its final name, or not there.
 
 mod crash;
+mod later;
 mod publish;
+mod readers;
 mod two_stage;
 mod using;

@@ -18,6 +18,8 @@ COUNTS = """() => Object.fromEntries([...document.querySelectorAll('[data-count]
 ROWS = """() => [...document.querySelectorAll('#tasks tbody tr:not(.gap)')]
     .map((row) => [...row.cells].map((cell) => cell.textContent))"""
 
+LINKS = "() => [...document.querySelectorAll('#tasks tbody a')].map((link) => [link.textContent, link.href])"
+
 SORTS = """() => Object.fromEntries([...document.querySelectorAll('#tasks th[data-column]')]
     .map((head) => [head.dataset.column, head.ariaSort]))"""
 
@@ -153,6 +155,7 @@ def main():
         seen["counts"] = page.evaluate(COUNTS)
         seen["standing"] = page.inner_text("[data-standing]")
         seen["rows"] = page.evaluate(ROWS)
+        seen["links"] = page.evaluate(LINKS)
         seen["status"] = page.inner_text("#shown")
         seen["colors"] = pixels(page)
         seen["pointed"] = pointed_at(page)

@@ -12,7 +12,7 @@ mod large;
 
 /// What a reader sees of a page.
 #[track_caller]
-fn seen(report: &Path, search: &str) -> Value {
+pub(crate) fn seen(report: &Path, search: &str) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/browser.py");
     let output = Command::new(python()).arg(script).arg(report).arg(search).output_in_time().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

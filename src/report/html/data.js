@@ -44,8 +44,22 @@ function readData() {
             source: spans.source,
         },
         path: (task) => data.folders[data.folder[task]] + data.name[task],
+        // What a task made: links, with the names to show for them.
+        links: (task) => data.products.filter(({ folder }) => folder[task] >= 0).map(({ name, folder, base }) => ({
+            name: name ?? unescaped(base[task]),
+            href: data.product_folders[folder[task]] + base[task],
+        })),
         reason: (task) => (data.kind[task] < 0 ? "" : data.kinds[data.kind[task]].join(": ")),
     };
+}
+
+// The name that a link escapes; what is no text stays as it is.
+function unescaped(link) {
+    try {
+        return decodeURIComponent(link);
+    } catch {
+        return link;
+    }
 }
 
 function durationText(ms) {

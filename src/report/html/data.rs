@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
+use crate::report::html::links::relative;
 use crate::report::html::model::{
     AttemptSpan, AttemptSpanEnd, RunHistory, TaskHistory, TaskSource, TaskStanding,
 };
@@ -34,8 +36,21 @@ struct Data<'a> {
     memory: Vec<Option<u64>>,
     /// Bytes.
     size: Vec<Option<u64>>,
+    /// Each product that was declared, and the folders that these lie in, as links.
+    product_folders: Vec<String>,
+    products: Vec<ProductColumn>,
     launches: Vec<LaunchBar>,
     spans: SpanColumns,
+}
+
+/// A product of every task.
+#[derive(Serialize)]
+struct ProductColumn {
+    /// Its name, if it was given one.
+    name: Option<String>,
+    /// Of every task the place of the folder, -1 where it is not made, and its name in that, as a link.
+    folder: Vec<i64>,
+    base: Vec<String>,
 }
 
 /// Replica, slots, begin, end.
@@ -57,9 +72,9 @@ struct SpanColumns {
     source: Option<Vec<i64>>,
 }
 
-/// Writes it so that it can stand in a script element, whatever names hold.
-pub(super) fn write(history: &RunHistory, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(Guarded(out), &Data::of(history)).map_err(io::Error::from)
+/// Writes it so that it can stand in a script element, whatever names hold. The page lies in the folder `page`.
+pub(super) fn write(history: &RunHistory, page: &Path, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(Guarded(out), &Data::of(history, page)).map_err(io::Error::from)
 }
 
 /// Writes `<` as an escape: no text in JSON can then end, or begin, an element.
@@ -82,7 +97,8 @@ impl Write for Guarded<'_> {
 }
 
 impl<'a> Data<'a> {
-    fn of(history: &'a RunHistory) -> Self {
+    fn of(history: &'a RunHistory, page: &Path) -> Self {
+        let (product_folders, products) = products(history, page);
         let begun = history.times().map_or(0, |times| times.0);
         let tasks = &history.tasks;
         let (folders, folder, name) = names(history);
@@ -105,6 +121,8 @@ impl<'a> Data<'a> {
             cpu: of_usage(tasks, |task| Some(units::millis(task.usage?.cpu_s))),
             memory: tasks.iter().map(|task| Some(task.usage?.max_rss_bytes? / 1024)).collect(),
             size: tasks.iter().map(|task| task.size).collect(),
+            product_folders,
+            products,
             launches: launches(history, begun),
             spans: SpanColumns::of(history, begun),
         }
@@ -149,6 +167,49 @@ fn names(history: &RunHistory) -> (Vec<String>, Vec<u32>, Vec<String>) {
         name.push(base.to_owned());
     }
     (folders, folder, name)
+}
+
+/// Many products lie in few folders.
+fn products(history: &RunHistory, page: &Path) -> (Vec<String>, Vec<ProductColumn>) {
+    let Some(declared) = history.declared_products() else { return (Vec::new(), Vec::new()) };
+    let mut folders = IndexedNames::default();
+    let column = |name: Option<&str>| ProductColumn {
+        name: name.map(units::printable),
+        folder: Vec::with_capacity(history.tasks.len()),
+        base: Vec::with_capacity(history.tasks.len()),
+    };
+    let mut columns: Vec<ProductColumn> = declared.names().map(column).collect();
+    for ((index, task), entry) in (0..).zip(&history.tasks).zip(history.entries.iter()) {
+        let is_made = !task.products.is_empty();
+        let paths = if is_made { declared.paths(entry.path, entry.rel, index) } else { Vec::new() };
+        for (place, column) in columns.iter_mut().enumerate() {
+            let link = paths.get(place).and_then(|path| relative(page, path));
+            let (folder, base) =
+                link.map_or((-1, String::new()), |(folder, base)| (folders.place(&folder), base));
+            column.folder.push(folder);
+            column.base.push(base);
+        }
+    }
+    (folders.names, columns)
+}
+
+/// Names, each once.
+#[derive(Default)]
+struct IndexedNames {
+    names: Vec<String>,
+    places: HashMap<String, i64>,
+}
+
+impl IndexedNames {
+    fn place(&mut self, name: &str) -> i64 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = i64::try_from(self.names.len()).unwrap_or(i64::MAX);
+        self.names.push(name.to_owned());
+        self.places.insert(name.to_owned(), place);
+        place
+    }
 }
 
 impl SpanColumns {

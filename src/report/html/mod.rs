@@ -4,6 +4,7 @@ mod charts;
 mod data;
 mod failures;
 mod figures;
+mod links;
 pub mod model;
 mod numbers;
 mod page;

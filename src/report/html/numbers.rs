@@ -65,6 +65,13 @@ pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -
                 }
                 (number("Failed", "failed", counts.failed))
                 (number("Missing", "missing", missing))
+                @if !counts.products.is_empty() {
+                    (number("Products", "products", counts.products.count))
+                    (text("Size of products", units::bytes(counts.products.bytes), ""))
+                }
+                @if history.products_gone > 0 {
+                    (number("Products gone", "products_gone", history.products_gone))
+                }
                 @if history.is_in_progress() { (number("Running now", "running", history.running())) }
                 (text("Wall time", duration(times.wall), "first to last sign of life"))
                 (text("CPU time", seconds(times.cpu / 1000.0), "all attempts"))

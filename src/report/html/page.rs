@@ -22,11 +22,11 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// The number of odd things that are named.
 const PROBLEMS: usize = 50;
 
-/// Writes the page about the run in `root`.
+/// Writes the page about the run in `root`, to lie in the folder `page`.
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write(history: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(history: &RunHistory, root: &Path, page: &Path, out: &mut dyn Write) -> io::Result<()> {
     let counts = history.counts();
     let title = format!("Run {}: {}", history.header.run, standing(history, counts));
     let before = html! {
@@ -44,7 +44,7 @@ pub fn write(history: &RunHistory, root: &Path, out: &mut dyn Write) -> io::Resu
         (PreEscaped("<script type=\"application/json\" id=\"data\">"))
     };
     write!(out, "{}<html lang=\"en\">{}", DOCTYPE.into_string(), before.into_string())?;
-    data::write(history, out)?;
+    data::write(history, page, out)?;
     out.write_all(b"</script>")?;
     for script in SCRIPTS {
         write!(out, "<script>\n{script}</script>")?;
@@ -91,7 +91,7 @@ fn body(history: &RunHistory, counts: TaskCounts, root: &Path) -> Markup {
             (replicas::section(history, &times))
             (figures::section(history))
             (failures::section(history))
-            (tasks())
+            (tasks(!counts.products.is_empty()))
             (provenance::section(history, root))
         }
         footer { p { "Made by canfar-run " (env!("CARGO_PKG_VERSION")) " from the list and the journals of the run." } }
@@ -111,8 +111,8 @@ fn problems(history: &RunHistory) -> Markup {
     }
 }
 
-/// The table's columns: how the script calls them, and people.
-const COLUMNS: [(&str, &str); 11] = [
+/// The table's columns: how the script calls them, and people. The last one is there where tasks made something.
+const COLUMNS: [(&str, &str); 12] = [
     ("index", "#"),
     ("file", "File"),
     ("state", "Status"),
@@ -124,10 +124,12 @@ const COLUMNS: [(&str, &str); 11] = [
     ("cpu", "CPU time"),
     ("memory", "Memory"),
     ("size", "Size"),
+    ("products", "Products"),
 ];
 
 /// Filled by the page's script.
-fn tasks() -> Markup {
+fn tasks(has_products: bool) -> Markup {
+    let columns = &COLUMNS[..COLUMNS.len() - usize::from(!has_products)];
     html! {
         section aria-labelledby="tasks-title" {
             h2 #tasks-title tabindex="-1" { "Tasks" }
@@ -147,7 +149,7 @@ fn tasks() -> Markup {
             div #tasks.scroll tabindex="0" role="region" aria-labelledby="tasks-title" hidden {
                 table aria-describedby="shown" {
                     thead { tr {
-                        @for (key, name) in COLUMNS {
+                        @for (key, name) in columns {
                             th scope="col" data-column=(key) { button type="button" { (name) } }
                         }
                     } }

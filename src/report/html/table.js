@@ -13,6 +13,8 @@ class TaskTable {
         this.sorting = { column: "index", isDescending: false };
         this.sorted = Uint32Array.from({ length: data.count }, (_, task) => task);
         this.columns = columnsOf(data);
+        const heads = this.region.querySelectorAll("th[data-column]");
+        this.columns = Object.fromEntries([...heads].map((head) => [head.dataset.column, this.columns[head.dataset.column]]));
         this.fillKinds();
         this.listen();
         this.filter();
@@ -115,6 +117,7 @@ class TaskTable {
 
     fill(first, end, height) {
         const rows = [];
+        const gap = (height) => gapOf(height, Object.keys(this.columns).length);
         if (first > 0) rows.push(gap(first * height));
         for (let place = first; place < end; place += 1) rows.push(this.row(place));
         if (end < this.shown.length) rows.push(gap((this.shown.length - end) * height));
@@ -138,6 +141,7 @@ class TaskTable {
             holder.textContent = text;
             if (name === "file") cell.title = this.data.path(task);
             if (name === "kind") cell.title = text;
+            if (column.links) cell.replaceChildren(...column.links(task));
             if (name === "state") cell.className = `is-${this.data.state[task]}`;
             row.append(cell);
         }
@@ -161,15 +165,24 @@ class TaskTable {
     }
 }
 
-function gap(height) {
+function gapOf(height, columns) {
     const row = document.createElement("tr");
     row.className = "gap";
     row.ariaHidden = "true";
     const cell = row.insertCell();
-    cell.colSpan = 11;
+    cell.colSpan = columns;
     cell.style.height = `${height}px`;
     row.style.height = `${height}px`;
     return row;
+}
+
+// A link to a product, by the name that was given to it, or its own.
+function anchor({ name, href }) {
+    const link = document.createElement("a");
+    link.href = href;
+    link.append(document.createElement("bdi"));
+    link.firstChild.textContent = name;
+    return link;
 }
 
 // Of each column, what it shows and the numbers it is sorted by.
@@ -197,5 +210,10 @@ function columnsOf(data) {
         cpu: column(data.cpu, (task) => durationText(data.cpu[task])),
         memory: column(data.memory, (task) => bytesText(data.memory[task] * 1024)),
         size: column(data.size, (task) => bytesText(data.size[task])),
+        products: {
+            key: () => Float64Array.from({ length: data.count }, (_, task) => data.links(task).length),
+            text: () => "",
+            links: (task) => data.links(task).flatMap((link, place) => (place > 0 ? [", ", anchor(link)] : [anchor(link)])),
+        },
     };
 }

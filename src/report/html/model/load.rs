@@ -15,6 +15,7 @@ use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::entries::Entries;
 use crate::model::launch_id::LaunchId;
 use crate::model::shares::Share;
+use crate::products::declared::DeclaredProducts;
 use crate::record::inputs::{Header, InputList};
 use crate::report::html::model::failures::{FailureKind, FailuresWithExamples};
 use crate::report::html::model::replica::{ReplicaHistory, ReplicaReader};
@@ -47,6 +48,8 @@ pub struct RunHistory {
     pub spans: Vec<AttemptSpan>,
     /// Who had what, where replicas share their work.
     pub shared: Option<SharedWork>,
+    /// Tasks of which launches found a product gone, each time.
+    pub products_gone: u64,
     /// What was odd about the files of the run.
     pub problems: Vec<String>,
 }
@@ -86,6 +89,7 @@ pub fn load(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<RunHistory
         launches: Vec::new(),
         spans: Vec::new(),
         shared,
+        products_gone: 0,
         problems: results_without_journals(layout, |id| last.contains_key(&id)),
     };
     history.take(told, layout);
@@ -168,6 +172,7 @@ impl RunHistory {
             }
             self.launches.extend(of_one.launches);
             self.spans.extend(of_one.spans);
+            self.products_gone += of_one.products_gone;
             self.problems.extend(of_one.problems);
         }
         self.kinds = failures.into_kinds(&mut self.tasks, layout);
@@ -211,7 +216,15 @@ impl RunHistory {
             counts.failed += u64::from(task.state == TaskStanding::Failed);
             counts.without_result += u64::from(task.no_result);
         }
+        counts.products = self.tasks.iter().map(|task| task.products).sum();
         counts
+    }
+
+    /// What the tasks were to make, as far as that can be told.
+    pub fn declared_products(&self) -> Option<DeclaredProducts> {
+        let Header { products, source, .. } = &self.header;
+        let folder = self.header.begun_in().unwrap_or(Path::new("/"));
+        DeclaredProducts::new(products, source, folder).ok().filter(|declared| !declared.is_empty())
     }
 
     /// How many tasks run.

@@ -20,6 +20,8 @@ pub(super) struct ReplicaHistory {
     pub(super) failures: FailuresWithExamples,
     pub(super) launches: Vec<TimelineLaunch>,
     pub(super) spans: Vec<AttemptSpan>,
+    /// Tasks of which launches found a product gone, each time.
+    pub(super) products_gone: u64,
     pub(super) problems: Vec<String>,
 }
 
@@ -43,6 +45,7 @@ impl ReplicaReader<'_> {
                 failures: FailuresWithExamples::default(),
                 launches: Vec::new(),
                 spans: Vec::new(),
+                products_gone: 0,
                 problems: vec![format!("replica {} could not be read: {error:#}", self.id)],
             }
         })
@@ -62,7 +65,8 @@ impl ReplicaReader<'_> {
         let mut failures = FailuresWithExamples::default();
         let tasks = self.tasks(&state, &spans, &mut failures)?;
         let problems = state.problems.iter().map(ToString::to_string).collect();
-        Ok(ReplicaHistory { tasks, failures, launches, spans, problems })
+        let products_gone = state.launches.iter().map(|launch| launch.gone).sum();
+        Ok(ReplicaHistory { tasks, failures, launches, spans, products_gone, problems })
     }
 
     fn tasks(
@@ -89,6 +93,7 @@ impl ReplicaReader<'_> {
                 launch: meta.as_ref().map_or(0, |meta| meta.launch),
                 // Where replicas share their work, others may have tried it before.
                 attempts: meta.as_ref().map_or(0, |meta| meta.attempts).max(u32::from(note.attempts)),
+                products: meta.as_ref().map(RecordFacts::products).unwrap_or_default(),
                 begun_ms: meta.as_ref().and_then(|meta| millis(meta.started_at.as_deref()?)),
                 ..TaskHistory::default()
             };

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::model::outcome::{Cause, LogSpan, Usage};
+use crate::model::product::ProductTotals;
 use crate::record::item;
 
 /// How a task stands.
@@ -40,6 +41,8 @@ pub struct TaskHistory {
     pub begun_ms: Option<i64>,
     /// What that used; `None` where nobody was left to tell.
     pub usage: Option<Usage>,
+    /// What it made.
+    pub products: ProductTotals,
     /// Bytes of its input; `None` where it is no file, or storage did not tell in time.
     pub size: Option<u64>,
 }
@@ -59,12 +62,26 @@ pub(super) struct RecordFacts<'a> {
     pub(super) launch: u32,
     pub(super) attempts: u32,
     pub(super) log: Option<LogSpan>,
+    #[serde(default)]
+    products: Vec<ProductFacts>,
+}
+
+/// What is read of a product.
+#[derive(Debug, Deserialize)]
+struct ProductFacts {
+    bytes: u64,
 }
 
 impl<'a> RecordFacts<'a> {
     /// Of a record; `None` where it is not one of ours.
     pub(super) fn of(record: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(item::raw_meta(record)?).ok()
+    }
+
+    /// What was made.
+    pub(super) fn products(&self) -> ProductTotals {
+        let one = |product: &ProductFacts| ProductTotals { count: 1, bytes: product.bytes };
+        self.products.iter().map(one).sum()
     }
 }
 
