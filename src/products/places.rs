@@ -39,7 +39,7 @@ pub fn check_places(
         Err((at, error)) => Some((folder, at, error)),
     });
     if let Some((folder, at, error)) = folders.into_iter().flatten().next() {
-        let what = format!("products can't be written to {}", units::path(&folder));
+        let what = format!("no product can be put into {}", units::path(&folder));
         let cannot = if at == folder { what } else { format!("{what}: {}", units::path(&at)) };
         return Err(error).context(cannot).context(CannotWrite);
     }

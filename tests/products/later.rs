@@ -52,6 +52,8 @@ fn what_is_gone_is_made_again_and_what_was_edited_is_left_alone_until_that_is_as
     launch(&dir).run().exits(0).says("6 products, 6 B");
     remove(&dir, "cat/002.cat");
     dir.write("cat/004.cat", "edited by hand");
+    let printed = dir.canfar_run().args(["resume", "-n", "out"]).run().exits(0).printed();
+    assert!(printed.contains("002.fits") && !printed.contains("004.fits"), "{printed}");
     let second = launch(&dir).run().exits(0);
     second
         .says("5 done before, 1 to run")
@@ -111,22 +113,25 @@ fn what_is_to_be_made_again_and_fails_or_is_killed_is_done_no_more() {
     assert_eq!((dir.text("cat/001.cat"), dir.text("cat/003.cat")), ("1".into(), "3".into()));
 }
 
+/// Three replicas of one run that share their work, until all have ended.
+fn share<'d>(dir: &'d Dir) {
+    let replica = |id| {
+        move |run: Run<'d>| {
+            with_product(run.args(["-i", "data/*.fits", "-o", "out", "-j2"]).sharing_replica(id, 3))
+        }
+    };
+    at_once(dir, (1..=3).map(replica)).into_iter().for_each(|running| _ = running.wait().exits(0));
+}
+
 #[test]
 fn replicas_that_share_their_work_make_again_what_they_made_and_resume_does() {
     let dir = Dir::with_inputs(30);
-    let all = |dir| {
-        let of = |id| move |run: Run<'_>| with_product_of(run, id);
-        at_once(dir, (1..=3).map(of)).into_iter().for_each(|running| _ = running.wait().exits(0));
-    };
-    fn with_product_of(run: Run<'_>, id: usize) -> Run<'_> {
-        with_product(run.args(["-i", "data/*.fits", "-o", "out", "-j2"]).sharing_replica(id, 3))
-    }
-    all(&dir);
+    share(&dir);
     assert_eq!((totals(&dir), merged(&dir)), ([30, 0, 0, 30], [30, 0, 0, 0]));
     let gone = ["cat/001.cat", "cat/014.cat", "cat/029.cat"];
     gone.iter().for_each(|name| remove(&dir, name));
     dir.write("cat/015.cat", "edited by hand");
-    all(&dir);
+    share(&dir);
     assert!(gone.iter().all(|name| dir.exists(name)) && dir.text("cat/015.cat") == "edited by hand");
     assert_eq!((totals(&dir), merged(&dir)), ([30, 0, 0, 30], [30, 0, 0, 0]));
     let starts = |dir: &Dir| -> usize {
@@ -137,7 +142,6 @@ fn replicas_that_share_their_work_make_again_what_they_made_and_resume_does() {
     };
     assert_eq!(starts(&dir), 33);
     remove(&dir, "cat/020.cat");
-    dir.canfar_run().args(["resume", "-n", "out"]).run().exits(0).prints("020.fits");
     dir.canfar_run().args(["resume", "out"]).run().exits(0);
     assert_eq!((starts(&dir), dir.text("cat/020.cat")), (34, "20".into()));
     dir.canfar_run().args(["resume", "out"]).run().exits(0);
@@ -162,8 +166,8 @@ fn of_a_directory_only_that_it_is_there_is_looked_at() {
 fn a_place_that_no_product_can_take_is_named_before_any_task() {
     let dir = Dir::with_inputs(2);
     dir.write("cat", "a file");
-    let why = format!("products can't be written to {}", dir.path("cat").display());
-    launch(&dir).run().exits(4).says(&why).says("Not a directory");
+    let why = format!("no product can be put into {}", dir.path("cat").display());
+    launch(&dir).run().exits(4).says(&why).says("not a directory");
     assert!(!dir.exists("began-000.fits") && !dir.exists("began-001.fits"));
     remove(&dir, "cat");
     launch(&dir).run().exits(0);
