@@ -2,6 +2,7 @@
 
 mod crash;
 mod later;
+mod options;
 mod publish;
 mod readers;
 mod two_stage;
