@@ -201,15 +201,18 @@ pub struct ResultArgs {
     pub results_dir: PathBuf,
     /// What each task makes; {out} in COMMAND is where to write it
     ///
-    /// A path with placeholders, a file or a directory. {out} is a temporary name beside it; when the task is ok, what is there
-    /// is renamed into place whole. Several are told apart by names: --product cat={/:}.cat img={/:}.fits, which are {out:cat}
-    /// and {out:img} in COMMAND. [default: none]
+    /// A path with placeholders, of a file or a directory. {out} is a temporary name beside it; when the task is ok, what is
+    /// there is renamed into place whole. Several are told apart by names: --product cat={/:}.cat img={/:}.fits, which are
+    /// {out:cat} and {out:img} in COMMAND. A script finds them in `CANFAR_TASK_OUT` and `CANFAR_TASK_OUT_<NAME>`, a worker and
+    /// a function in `out`. Two files with one product are an error before anything runs. [default: none]
     #[arg(long, value_name = "[NAME=]PATH", num_args = 1.., action = ArgAction::Append)]
     pub product: Vec<OsString>,
     /// Whether products are hashed
     #[arg(long, value_name = "KIND", default_value = "none", value_parser = one_of(CHECKSUMS), hide_short_help = true)]
     pub checksum: Checksum,
     /// Further exit codes that are no failure, such as 1,3 [default: none]
+    ///
+    /// 0 always is no failure. Not for workers and functions, which say themselves how each task went.
     #[arg(long, value_name = "CODES", value_parser = parse_ok_codes, allow_negative_numbers = true, hide_short_help = true)]
     pub ok_codes: Option<OkCodes>,
     /// What of a command's output is its result [auto: `$CANFAR_TASK_RESULT`, else stdout or its last line if JSON]
