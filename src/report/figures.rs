@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::histogram::Quantiles;
 use crate::model::product::ProductTotals;
 use crate::model::usage::{Slow, UsageFigures};
+use crate::record::inputs::FoundRun;
 use crate::report::advice;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
@@ -47,6 +48,17 @@ pub(super) fn cpu_time(figures: &UsageFigures) -> String {
         }
         None => time,
     }
+}
+
+/// What was taken of a run whose products are the files of another one, and what was not there.
+pub fn found(run: &FoundRun) -> String {
+    let mut text = units::count(run.products, "product");
+    for (count, what) in [(run.failed, "failed there"), (run.missing, "had no record")] {
+        if count > 0 {
+            text.push_str(&format!("; {} {what}", units::count(count, "file")));
+        }
+    }
+    text
 }
 
 /// Such as `990 products, 1.2 GiB`.

@@ -42,7 +42,16 @@ pub struct StatusForm {
 
 /// The whole of it. `root` is the results directory.
 pub fn text(figures: &RunStatus, root: &Path, form: StatusForm) -> String {
-    let mut lines = vec![headline(figures), states(figures)];
+    let mut lines = vec![headline(figures)];
+    lines.extend(figures.input_from.iter().map(|run| {
+        format!(
+            "from {}: run {}, {}",
+            run.results_dir,
+            units::printable(&run.found.run),
+            words::found(&run.found)
+        )
+    }));
+    lines.push(states(figures));
     let products = figures.totals.counts.products;
     lines.extend((!products.is_empty()).then(|| words::products(products)));
     lines.push(String::new());

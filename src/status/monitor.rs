@@ -17,7 +17,7 @@ use crate::record::inputs::{Header, InputList};
 use crate::sharing::ledger::BlockLedger;
 use crate::sharing::peers::TAKEOVER_AFTER;
 use crate::status::replica::{ReplicaMonitor, StatusLook};
-use crate::status::run_status::{ReplicaState, ReplicaStatus, RunStatus, StatusTotals};
+use crate::status::run_status::{InputRun, ReplicaState, ReplicaStatus, RunStatus, StatusTotals};
 use crate::status::shared_work::{SharedFigures, SharedWork};
 use crate::store::layout::Layout;
 use crate::store::server_clock::now_as_good_as_known;
@@ -182,6 +182,7 @@ impl RunMonitor<'_> {
             dir: units::path(self.run.layout.root()),
             created_at: header.created_at.clone(),
             files: header.count,
+            input_from: InputRun::all(header),
             complete: false,
             totals,
             without_owner: Vec::new(),

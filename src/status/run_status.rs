@@ -8,6 +8,8 @@ use crate::journal::event::StopReason;
 use crate::model::counts::TaskCounts;
 use crate::model::rate::time_left;
 use crate::record::command_files::FileVersions;
+use crate::record::inputs::{FoundRun, Header, InputSpec, SourceRun};
+use crate::units;
 
 /// How far a run is: the object that `status --json` prints. Members are added in later versions and never change their
 /// meaning within one `v`; what is not known is null.
@@ -25,6 +27,9 @@ pub struct RunStatus {
     pub created_at: String,
     /// Entries of the list.
     pub files: u64,
+    /// The runs whose products the entries are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub input_from: Vec<InputRun>,
     /// Whether every file has a record, ok or failed.
     pub complete: bool,
     /// All replicas together.
@@ -39,6 +44,27 @@ pub struct RunStatus {
     pub command_files: Vec<FileVersions>,
     /// One for each replica, in the order of their ids. Those above the count of shares were added to the run.
     pub replicas: Vec<ReplicaStatus>,
+}
+
+/// A run whose products are entries of another one, as it was when these were listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputRun {
+    /// Its results directory.
+    pub results_dir: String,
+    /// What was found there.
+    #[serde(flatten)]
+    pub found: FoundRun,
+}
+
+impl InputRun {
+    /// Those of a list.
+    pub(super) fn all(header: &Header) -> Vec<Self> {
+        let InputSpec::Products { runs, .. } = &header.source else { return Vec::new() };
+        let input_run = |run: &SourceRun| {
+            Some(Self { results_dir: units::path(&run.results_dir.0), found: run.found.clone()? })
+        };
+        runs.iter().filter_map(input_run).collect()
+    }
 }
 
 /// Who has what, in a run that shares its work.

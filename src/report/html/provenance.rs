@@ -11,6 +11,7 @@ use super::replicas;
 use crate::discover::EntryType;
 use crate::record::command_files::RecordsByContent;
 use crate::record::inputs::{Header, InputSpec, SourceRun, TaskCommand};
+use crate::report::figures;
 use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
 use crate::template::quoted;
 use crate::text::OsText;
@@ -98,9 +99,7 @@ fn source_run(run: &SourceRun, name: Option<&str>) -> Markup {
         (code(&run.results_dir))
         @if let Some(name) = name { ", those called " code { bdi { (units::printable(name)) } } }
         @if let Some(found) = &run.found {
-            ": run " code { (found.run) } ", " (units::count(found.products, "product"))
-            @if found.failed > 0 { "; " (units::plural(found.failed, "file", "files")) " failed there" }
-            @if found.missing > 0 { "; " (units::plural(found.missing, "file", "files")) " had no record (--allow-missing)" }
+            ": run " code { (units::printable(&found.run)) } ", " (figures::found(found))
         }
     }
 }
