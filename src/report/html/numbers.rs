@@ -47,8 +47,8 @@ impl Times {
 }
 
 pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -> Markup {
-    let number = |name: &str, key: &str, count: u64| {
-        html! { div class={ "number " (key) } { dt { (name) } dd data-count=(key) data-value=(count) { (grouped(count)) } } }
+    let number = |name: &str, key: &str, count: u64, more: &str| {
+        html! { div class={ "number " (key) } { dt { (name) } dd data-count=(key) data-value=(count) { (grouped(count)) } @if !more.is_empty() { dd.more { (more) } } } }
     };
     let text = |name: &str, value: String, more: &str| {
         html! { div.number { dt { (name) } dd { (value) } @if !more.is_empty() { dd.more { (more) } } } }
@@ -58,21 +58,20 @@ pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -
         section aria-labelledby="numbers-title" {
             h2 #numbers-title { "Numbers" }
             dl.numbers {
-                (number("Files", "files", counts.files))
-                (number("OK", "ok", counts.ok))
+                (number("Files", "files", counts.files, ""))
+                (number("OK", "ok", counts.ok, ""))
                 @if counts.without_result > 0 {
-                    (number("OK without a result", "without_result", counts.without_result))
+                    (number("OK without a result", "without_result", counts.without_result, ""))
                 }
-                (number("Failed", "failed", counts.failed))
-                (number("Missing", "missing", missing))
+                (number("Failed", "failed", counts.failed, ""))
+                (number("Missing", "missing", missing, ""))
                 @if !counts.products.is_empty() {
-                    (number("Products", "products", counts.products.count))
-                    (text("Size of products", units::bytes(counts.products.bytes), ""))
+                    (number("Products", "products", counts.products.count, &units::bytes(counts.products.bytes)))
                 }
                 @if history.products_gone > 0 {
-                    (number("Products gone", "products_gone", history.products_gone))
+                    (number("Products gone", "products_gone", history.products_gone, "files of which launches found some gone"))
                 }
-                @if history.is_in_progress() { (number("Running now", "running", history.running())) }
+                @if history.is_in_progress() { (number("Running now", "running", history.running(), "")) }
                 (text("Wall time", duration(times.wall), "first to last sign of life"))
                 (text("CPU time", seconds(times.cpu / 1000.0), "all attempts"))
                 (text("Efficiency", percent(times.cpu, times.available), "CPU time used of that given to the containers"))

@@ -111,10 +111,11 @@ fn problems(history: &RunHistory) -> Markup {
     }
 }
 
-/// The table's columns: how the script calls them, and people. The last one is there where tasks made something.
+/// The table's columns: how the script calls them, and people. That of products is there where tasks made some.
 const COLUMNS: [(&str, &str); 12] = [
     ("index", "#"),
     ("file", "File"),
+    ("products", "Products"),
     ("state", "Status"),
     ("kind", "Reason"),
     ("replica", "Replica"),
@@ -124,12 +125,11 @@ const COLUMNS: [(&str, &str); 12] = [
     ("cpu", "CPU time"),
     ("memory", "Memory"),
     ("size", "Size"),
-    ("products", "Products"),
 ];
 
 /// Filled by the page's script.
 fn tasks(has_products: bool) -> Markup {
-    let columns = &COLUMNS[..COLUMNS.len() - usize::from(!has_products)];
+    let columns = COLUMNS.iter().filter(|(key, _)| has_products || *key != "products");
     html! {
         section aria-labelledby="tasks-title" {
             h2 #tasks-title tabindex="-1" { "Tasks" }
