@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use canfar_run::testing::{OutNames, TaskPlace, Template, shell_quote};
 use proptest::prelude::*;
@@ -39,8 +40,9 @@ fn worst_name() -> Vec<u8> {
 }
 
 /// A script, and what it is to write, each word as [`Template::from_argv`] renders it and followed by a NUL byte.
-const SCRIPTS: [(&str, &[&str]); 31] = [
+const SCRIPTS: [(&str, &[&str]); 32] = [
     ("printf '%s\\0' {}", &["{}"]),
+    ("printf '%s\\0' {out} a{out:cat} {{out}} {/}", &["{out}", "a{out:cat}", "{{out}}", "{/}"]),
     (
         "printf '%s\\0' {} {/} {//} {.} {/.} {:} {/:} {rel} {index} {slot} {replica}",
         &["{}", "{/}", "{//}", "{.}", "{/.}", "{:}", "{/:}", "{rel}", "{index}", "{slot}", "{replica}"],
@@ -141,6 +143,15 @@ fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&usual_path()).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
+/// Products with and without a name.
+fn outs() -> OutNames {
+    OutNames::new([None, Some("cat".to_owned())])
+}
+
+/// Where to write them.
+static OUTS: LazyLock<[PathBuf; 2]> =
+    LazyLock::new(|| ["/o/a  '\" $(>pwned) `>pwned`; ${1} *\n#<<E", "-n"].map(PathBuf::from));
+
 fn place<'a>(path: &'a [u8], rel: &'a [u8]) -> TaskPlace<'a> {
     TaskPlace {
         path: OsStr::from_bytes(path),
@@ -148,7 +159,7 @@ fn place<'a>(path: &'a [u8], rel: &'a [u8]) -> TaskPlace<'a> {
         index: 41,
         slot: 3,
         replica: 7,
-        outs: &[],
+        outs: &*OUTS,
     }
 }
 
@@ -177,15 +188,15 @@ fn usual_path() -> OsString {
 fn expected(words: &[&str], place: &TaskPlace) -> Vec<u8> {
     // The last word is there so that the path is not appended.
     let argv: Vec<OsString> = ["x"].iter().chain(words).chain(&["{}"]).map(OsString::from).collect();
-    let rendered = Template::from_argv(&argv, &OutNames::default()).unwrap().render(place);
+    let rendered = Template::from_argv(&argv, &outs()).unwrap().render(place);
     rendered[1..argv.len() - 1].iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect()
 }
 
 fn assert_arrives(shell: &Shell, script: &str, words: &[&str], path: &[u8], rel: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("decoy"), "").unwrap();
-    let template = Template::from_shell(OsStr::new(script), &OutNames::default())
-        .unwrap_or_else(|error| panic!("{script}\n{error}"));
+    let template =
+        Template::from_shell(OsStr::new(script), &outs()).unwrap_or_else(|error| panic!("{script}\n{error}"));
     let place = place(path, rel);
     let output = run(shell, &template.render(&place), dir.path(), &usual_path());
     let context = format!(
@@ -215,8 +226,7 @@ fn the_worst_name_arrives_byte_for_byte_in_every_script() {
 fn a_placeholder_within_an_expansion_is_refused_and_what_the_error_says_works() {
     let name = worst_name();
     for (refused, written, words) in REWRITTEN {
-        let error =
-            Template::from_shell(OsStr::new(refused), &OutNames::default()).expect_err(refused).to_string();
+        let error = Template::from_shell(OsStr::new(refused), &outs()).expect_err(refused).to_string();
         let advised = ["Write \"$1\" there", "at the beginning and \"$b\" there", "and $((b + 1)) there"];
         assert!(advised.iter().any(|advice| error.contains(advice)), "{refused}: {error}");
         for shell in &shells() {
@@ -456,7 +466,7 @@ fn an_accepted_script_treats_a_parameter_as_it_would_a_quoted_literal() {
     const PATH: &[u8] = b"none/a  * ' \" $(>pwned) `>pwned`; >pwned; {} ${1} \\ \n#<<E\n";
     let programs = only(&["cat"]);
     proptest!(cases(60), |(script in noisy_script())| {
-        let Ok(template) = Template::from_shell(OsStr::new(&script), &OutNames::default()) else { return Err(TestCaseError::reject("refused")) };
+        let Ok(template) = Template::from_shell(OsStr::new(&script), &outs()) else { return Err(TestCaseError::reject("refused")) };
         let argv = template.render(&place(PATH, PATH));
         // The number of the process differs from run to run.
         prop_assume!(!argv[2].to_string_lossy().contains("$$"));
@@ -579,7 +589,7 @@ fn no_command_of_the_shell_runs_a_name() {
     const NAMES: [&[u8]; 3] = [b"x[$(>pwned)]", b"$(>pwned)", b";>pwned;"];
     let programs = only(&["cat", "sh", "bash", "env", "xargs"]);
     for reader in READERS {
-        let Ok(template) = Template::from_shell(OsStr::new(reader), &OutNames::default()) else { continue };
+        let Ok(template) = Template::from_shell(OsStr::new(reader), &outs()) else { continue };
         for (shell, name) in shells().iter().flat_map(|shell| NAMES.map(|name| (shell, name))) {
             let (_, _, files) =
                 run_in_new_directory(shell, &template.render(&place(name, name)), programs.path());

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::bail;
 
-use crate::template::{Token, is_shell, quoted};
+use crate::template::{Token, first_out, is_shell, quoted};
 use crate::text::base_name;
 
 /// Refuses what no one can have meant.
@@ -132,17 +132,22 @@ fn shown(words: &[OsString]) -> String {
 fn as_command(start: &[OsString], script: &str) -> toml::Value {
     let mut script = script.to_owned();
     let mut parameters = Vec::new();
-    for token in Token::ALL {
-        if script.contains(token.as_str()) {
-            parameters.push(token.as_str());
-            script = script.replace(token.as_str(), &format!("\"${}\"", parameters.len()));
-        }
+    while let Some(token) = placeholder_in(&script) {
+        script = script.replace(&token, &format!("\"${}\"", parameters.len() + 1));
+        parameters.push(token);
     }
     let shell = start.iter().rev().find(|word| !word.as_bytes().starts_with(b"-"));
     let shell = shell.map_or("sh".into(), |shell| base_name(shell).to_string_lossy());
     let start: Vec<_> = start.iter().map(|word| word.to_string_lossy()).collect();
-    let words = start.iter().map(AsRef::as_ref).chain([script.as_str(), &shell]).chain(parameters);
+    let words = start.iter().map(AsRef::as_ref).chain([script.as_str(), &shell]);
+    let words = words.chain(parameters.iter().map(String::as_str));
     toml::Value::Array(words.map(toml_text).collect())
+}
+
+/// A placeholder that a script has, in the order of the documentation; a product, whether it is declared or not.
+fn placeholder_in(script: &str) -> Option<String> {
+    let token = Token::ALL.map(Token::as_str).into_iter().find(|token| script.contains(token));
+    token.map(str::to_owned).or_else(|| first_out(OsStr::new(script)))
 }
 
 /// A word with a blank in it where options stand, and what makes one. In a script there may be any.

@@ -1,7 +1,7 @@
 //! The right name for a wrong one: what people write for an option because other tools call it so, else what differs least.
 
 /// Names by which other tools, or people, call what an option is for, after the option's own.
-const SYNONYMS: [(&str, &[&str]); 22] = [
+const SYNONYMS: [(&str, &[&str]); 25] = [
     (
         "replica-count",
         &["replicas", "count", "containers", "replica-total", "num-replicas", "nreplicas", "n-replicas"],
@@ -63,6 +63,12 @@ const SYNONYMS: [(&str, &[&str]); 22] = [
     ("tmp-dir", &["tmp", "tmpdir", "temp", "tempdir", "temp-dir", "scratch", "scratch-dir"]),
     ("env", &["environment", "variables", "vars"]),
     ("logs", &["log", "keep-logs", "log-dir"]),
+    (
+        "product",
+        &["products", "output-file", "output-files", "out-file", "outfile", "makes", "creates", "target"],
+    ),
+    ("checksum", &["checksums", "hash", "sha256", "digest"]),
+    ("ok-codes", &["ok-code", "ok-exit-codes", "success-codes", "valid-exit-status", "exit-codes"]),
     ("shell", &["sh", "bash", "command-line"]),
     ("dry-run", &["dry", "dryrun", "simulate"]),
 ];

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::hunt;
 use crate::support::InTime;
 
-const TOKENS: [&str; 8] = ["{}", "{/}", "{//}", "{.}", "{/.}", "{:}", "{index}", "{slot}"];
+const TOKENS: [&str; 10] =
+    ["{}", "{/}", "{//}", "{.}", "{/.}", "{:}", "{index}", "{slot}", "{out}", "{out:cat}"];
 
 const PARTS: [&str; 56] = [
     " ",
@@ -76,6 +77,10 @@ fn script() -> impl Strategy<Value = String> {
     vec(part, 1..16).prop_map(|parts| parts.concat())
 }
 
+fn outs() -> OutNames {
+    OutNames::new([None, Some("cat".to_owned())])
+}
+
 fn place(path: &str) -> TaskPlace<'_> {
     TaskPlace { path: OsStr::new(path), rel: OsStr::new(path), index: 41, slot: 3, replica: 7, outs: &[] }
 }
@@ -88,7 +93,7 @@ fn parses(script: &OsStr) -> bool {
 #[test]
 fn shell_lines_keep_names_out_of_their_code_and_still_parse() {
     hunt("shell lines", 500, &script(), |script| {
-        let Ok(template) = Template::from_shell(OsStr::new(&script), &OutNames::default()) else {
+        let Ok(template) = Template::from_shell(OsStr::new(&script), &outs()) else {
             return Ok(());
         };
         let name = "/n/$(n)`n`';\"n\n n.fits";
@@ -109,7 +114,7 @@ fn words_with_placeholders_have_only_those_replaced() {
         prop_oneof![prop::sample::select(&PARTS[..]), prop::sample::select(&TOKENS[..]), Just("{{/}}")];
     let word = vec(part, 0..6).prop_map(|parts| OsString::from(parts.concat()));
     hunt("templates", 500, &vec(word, 0..5), |words| {
-        let Ok(template) = Template::from_argv(&words, &OutNames::default()) else { return Ok(()) };
+        let Ok(template) = Template::from_argv(&words, &outs()) else { return Ok(()) };
         let rendered = template.render(&place("/data/n.fits"));
         let has_token = |word: &OsString| word.as_encoded_bytes().contains(&b'{');
         let appended = usize::from(rendered.len() > words.len());
