@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-const PROGRAMS: [&str; 7] = ["answer", "floor", "found", "nap", "spawn_loop", "stamp", "true"];
+const PROGRAMS: [&str; 8] = ["answer", "copy", "floor", "found", "nap", "spawn_loop", "stamp", "true"];
 
 /// How much work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -69,6 +69,17 @@ pub(crate) fn tree(bench: &Bench, folders: u64, entries: u64, matching: u64) -> 
     })
 }
 
+/// So many files of a line each.
+pub(crate) fn lines(bench: &Bench, files: u64) -> Result<PathBuf> {
+    shared(bench, &format!("lines-{files}"), |path| {
+        std::fs::create_dir_all(path)?;
+        for number in 0..files {
+            std::fs::write(path.join(format!("{number:05}.txt")), format!("{number}\n"))?;
+        }
+        Ok(())
+    })
+}
+
 /// Files for `nap`, by name, and how many seconds each takes: most are short, some are long, in no order.
 pub(crate) fn naps(bench: &Bench, files: u64) -> Result<(PathBuf, Vec<f64>)> {
     const MEDIAN: f64 = 350.0;

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::host::storage::{StorageError, StorageTrouble};
 use crate::model::outcome::{Cause, Failure};
@@ -12,7 +13,9 @@ use crate::model::product::{Checksum, Product, ProductKind, ProductLook};
 use crate::products::declared::DeclaredProducts;
 use crate::products::exchange;
 use crate::products::made::{MadeProduct, seal};
-use crate::products::staging::{AttemptName, FileError, StagingFolder, shared_name, sync_folder};
+use crate::products::staging::{
+    AttemptName, FileError, SharedFolder, StagingFolder, shared_name, sync_folder,
+};
 use crate::units;
 
 /// What publishing needs of the launch.
@@ -107,14 +110,26 @@ impl<'a> Publishing<'a> {
     pub fn slot(&self) -> PublishingSlot<'_> {
         PublishingSlot { publishing: self, shared: Vec::new(), stopped: None }
     }
+
+    /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it.
+    ///
+    /// # Errors
+    /// When a product is not as it has to be, can't be published, or the task is not this launch's any more.
+    pub fn publish(
+        &self,
+        staged: &StagedProducts,
+        guard: &dyn PublishGuard,
+    ) -> Result<Published, NotPublished> {
+        staged.publish(self.checksum, guard).inspect_err(|_| staged.remove())
+    }
 }
 
-/// How the products of one slot's tasks are published.
+/// Makes room for the products of one slot's tasks.
 #[derive(Debug)]
 pub struct PublishingSlot<'a> {
     publishing: &'a Publishing<'a>,
     /// The folders that attempts share, of the last attempt: the next one often needs the same.
-    shared: Vec<PathBuf>,
+    shared: Vec<Arc<SharedFolder>>,
     /// What an attempt wrote that was stopped with this process.
     stopped: Option<StagedProducts>,
 }
@@ -122,7 +137,6 @@ pub struct PublishingSlot<'a> {
 impl Drop for PublishingSlot<'_> {
     fn drop(&mut self) {
         self.stopped.iter().for_each(StagedProducts::remove);
-        self.leave(&[]);
     }
 }
 
@@ -141,49 +155,28 @@ impl PublishingSlot<'_> {
         let Publishing { declared, replica, launch, .. } = *self.publishing;
         let attempt = AttemptName { index, replica, launch, number };
         let mut staged = StagedProducts::default();
-        let places = declared.names().zip(declared.paths(path, rel, index));
-        let made = || -> Result<(), NotPublished> {
-            for (name, place) in places {
-                staged.add(name, place, &self.publishing.shared_name, attempt)?;
+        let mut add_all = || -> Result<(), NotPublished> {
+            for (name, place) in declared.names().zip(declared.paths(path, rel, index)) {
+                staged.add(name, place, attempt, |above| self.shared_in(above))?;
             }
             staged.look_at_places(guard)
         };
-        let made = made();
-        self.leave(&staged.folders);
-        made.inspect_err(|_| staged.remove())?;
+        let added = add_all();
+        added.inspect_err(|_| staged.remove())?;
+        self.shared = staged.folders.iter().map(|folder| Arc::clone(folder.shared())).collect();
         Ok(staged)
     }
 
-    /// Removes folders that attempts shared and that are needed no more, where they are empty.
-    fn leave(&mut self, next: &[StagingFolder]) {
-        for shared in self.shared.drain(..) {
-            if !next.iter().any(|folder| folder.shared() == shared) {
-                // Others may be in it, or have removed it.
-                let _ = std::fs::remove_dir(shared);
-            }
-        }
-        self.shared.extend(next.iter().map(|folder| folder.shared().to_owned()));
+    /// The folder that attempts share in a final folder.
+    fn shared_in(&self, place: &Path) -> Arc<SharedFolder> {
+        let path = place.join(&self.publishing.shared_name);
+        let known = self.shared.iter().find(|known| known.path() == path).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(SharedFolder::new(path)))
     }
 
     /// Keeps what an attempt wrote that was stopped with this process until the slot ends: its task is noted first.
     pub fn stop(&mut self, staged: StagedProducts) {
         self.stopped = Some(staged);
-    }
-
-    /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it.
-    ///
-    /// # Errors
-    /// When a product is not as it has to be, can't be published, or the task is not this launch's any more.
-    pub fn publish(
-        &self,
-        staged: &StagedProducts,
-        guard: &dyn PublishGuard,
-    ) -> Result<Published, NotPublished> {
-        let published = staged.publish(self.publishing.checksum, guard);
-        if published.is_err() {
-            staged.remove();
-        }
-        published
     }
 }
 
@@ -227,14 +220,14 @@ impl StagedProducts {
         &mut self,
         name: Option<&str>,
         place: PathBuf,
-        shared_name: &str,
         attempt: AttemptName,
+        shared_in: impl FnOnce(&Path) -> Arc<SharedFolder>,
     ) -> Result<(), NotPublished> {
         let above = place.parent().unwrap_or(Path::new("/"));
         let made = self.folders.iter().position(|folder| folder.place() == above);
         let folder = made.unwrap_or(self.folders.len());
         if made.is_none() {
-            self.folders.push(StagingFolder::make(above, shared_name, attempt)?);
+            self.folders.push(StagingFolder::make(above, shared_in(above), attempt)?);
         }
         self.outs.push(self.folders[folder].path().join(place.file_name().unwrap_or_default()));
         self.products.push(StagedProduct { name: name.map(str::to_owned), place, folder, before: None });

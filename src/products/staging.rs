@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, mkdirat, openat};
 
@@ -67,13 +68,36 @@ pub(super) fn shared_name(run: &str) -> String {
     format!(".canfar-run-{run}")
 }
 
+/// A folder that the attempts of a run share in a final folder. When this is dropped it is removed where it is empty; others
+/// may have made it again by then.
+#[derive(Debug)]
+pub(super) struct SharedFolder(PathBuf);
+
+impl SharedFolder {
+    /// The one at a path.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SharedFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
 /// Where one attempt writes those of its products that go into one final folder.
 #[derive(Debug)]
 pub struct StagingFolder {
     /// Where the products go.
     place: PathBuf,
     /// What the attempts of the run share there.
-    shared: PathBuf,
+    shared: Arc<SharedFolder>,
     /// The attempt's own folder in that.
     name: String,
 }
@@ -83,8 +107,12 @@ impl StagingFolder {
     ///
     /// # Errors
     /// When it can't be made, or a leftover not removed: who wrote that might still publish it.
-    pub(super) fn make(place: &Path, shared: &str, attempt: AttemptName) -> Result<Self, FileError> {
-        let staging = Self { place: place.to_owned(), shared: place.join(shared), name: attempt.to_string() };
+    pub(super) fn make(
+        place: &Path,
+        shared: Arc<SharedFolder>,
+        attempt: AttemptName,
+    ) -> Result<Self, FileError> {
+        let staging = Self { place: place.to_owned(), shared, name: attempt.to_string() };
         for _ in 1..TRIES {
             match staging.try_make(attempt.index) {
                 Err(error) if error.is_not_found() => staging.make_shared()?,
@@ -103,14 +131,14 @@ impl StagingFolder {
 
     fn open_shared(&self) -> Result<OwnedFd, FileError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(CWD, &self.shared, flags, Mode::empty())
-            .map_err(FileError::of("open the folder", &self.shared))
+        openat(CWD, self.shared.path(), flags, Mode::empty())
+            .map_err(FileError::of("open the folder", self.shared.path()))
     }
 
     fn make_shared(&self) -> Result<(), FileError> {
-        let make = || match DirBuilder::new().create(&self.shared) {
+        let make = || match DirBuilder::new().create(self.shared.path()) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made.map_err(FileError::of("make the folder", &self.shared)),
+            made => made.map_err(FileError::of("make the folder", self.shared.path())),
         };
         match make() {
             Err(error) if error.is_not_found() => {
@@ -124,7 +152,7 @@ impl StagingFolder {
     /// Undoes or finishes exchanges that earlier attempts of a task began, then removes what else they left.
     fn clear_leftovers(&self, shared: &OwnedFd, index: u64) -> Result<(), FileError> {
         let what = "remove what an earlier attempt left in";
-        let mut names = names_in(shared).map_err(FileError::of(what, &self.shared))?;
+        let mut names = names_in(shared).map_err(FileError::of(what, self.shared.path()))?;
         let of_task = format!("{index}.");
         names.retain(|name| name.to_bytes().starts_with(of_task.as_bytes()));
         // What was replaced has to be back before that is removed by which it was to be replaced.
@@ -135,7 +163,7 @@ impl StagingFolder {
             } else {
                 unless_gone(remove_tree(shared.as_fd(), &name, None))
             };
-            cleared.map_err(FileError::of(what, &self.shared))?;
+            cleared.map_err(FileError::of(what, self.shared.path()))?;
         }
         Ok(())
     }
@@ -146,18 +174,18 @@ impl StagingFolder {
     }
 
     /// The folder that it is in, which all attempts of the run share.
-    pub(super) fn shared(&self) -> &Path {
+    pub(super) fn shared(&self) -> &Arc<SharedFolder> {
         &self.shared
     }
 
     /// Where they are written.
     pub(super) fn path(&self) -> PathBuf {
-        self.shared.join(&self.name)
+        self.shared.path().join(&self.name)
     }
 
     /// Where what they replace is meanwhile.
     pub(super) fn old(&self) -> PathBuf {
-        self.shared.join(exchange::old_name(&self.name))
+        self.shared.path().join(exchange::old_name(&self.name))
     }
 
     /// Removes the folder where nothing is in it; else gives what is in it.
@@ -201,7 +229,7 @@ impl StagingFolder {
         let shared = self.open_shared()?;
         let removed = CString::new(name).map_err(io::Error::from);
         let removed = removed.and_then(|name| unless_gone(remove_tree(shared.as_fd(), &name, None)));
-        removed.map_err(FileError::of("remove the folder", &self.shared.join(name)))
+        removed.map_err(FileError::of("remove the folder", &self.shared.path().join(name)))
     }
 }
 

@@ -1,14 +1,26 @@
 //! An attempt with room for its products before it, and their publishing after it: the same for every way of executing.
 
-use std::io;
+use std::io::{self, PipeWriter};
+use std::sync::{Arc, Mutex};
+use std::thread::{Builder, Scope};
 
 use crate::model::blocks::BlockId;
 use crate::model::outcome::Failure;
-use crate::products::publish::{NotPublished, PublishGuard, Published, PublishingSlot, Unpublished};
+use crate::products::publish::{
+    NotPublished, PublishGuard, Published, PublishingSlot, StagedProducts, Unpublished,
+};
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
+use crate::run::queue::{Piece, Ticket};
 use crate::run::result::ResultDoubt;
 use crate::run::schedule::Work;
+use crate::threads::locked;
 use crate::units;
+
+/// What so many tasks made is published beside the commands of others.
+const AT_ONCE: usize = 32;
+
+/// What a slot's thread has, which would settle the task otherwise.
+const STACK: usize = 512 * 1024;
 
 /// Of other files beside products, at most so many are named.
 const NAMED: usize = 5;
@@ -37,45 +49,117 @@ impl PublishGuard for TaskGuard<'_> {
     }
 }
 
+/// What came of an attempt of which products are expected.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// There is nothing to publish.
+    Over(Execution),
+    /// It could not begin, for no fault of the task.
+    NotBegun(Unpublished),
+    /// It is ok but for what it made, which is to be published.
+    ToPublish(Box<Executed>, StagedProducts),
+}
+
 /// Makes an attempt of which products are expected.
-///
-/// # Errors
-/// When it can't be begun, or can't be published, for no fault of the task.
 pub(super) fn make(
     attempt: &Attempt<'_>,
     executor: &mut dyn Execute,
     products: &mut PublishingSlot<'_>,
     guard: &TaskGuard<'_>,
-) -> Result<Execution, Unpublished> {
+) -> Made {
     let staged = match products.stage(attempt.path, attempt.rel, (attempt.index, attempt.number), guard) {
         Ok(staged) => staged,
-        Err(NotPublished::Unpublished(why)) => return Err(why),
+        Err(NotPublished::Unpublished(why)) => return Made::NotBegun(why),
         Err(NotPublished::Failed(failure)) => {
-            return Ok(Execution::Completed(Box::new(Executed::not_begun(failure))));
+            return Made::Over(Execution::Completed(Box::new(Executed::not_begun(failure))));
         }
     };
-    let execution = executor.execute(&Attempt { outs: staged.outs(), ..*attempt });
-    let mut executed = match execution {
-        Execution::Completed(executed) => executed,
+    match executor.execute(&Attempt { outs: staged.outs(), ..*attempt }) {
+        Execution::Completed(executed) if executed.failure.is_none() => Made::ToPublish(executed, staged),
         Execution::Stopped => {
             products.stop(staged);
-            return Ok(Execution::Stopped);
+            Made::Over(Execution::Stopped)
         }
-        Execution::Short(_) | Execution::CannotStart(..) => {
+        execution => {
             staged.remove();
-            return Ok(execution);
-        }
-    };
-    if executed.failure.is_some() {
-        staged.remove();
-    } else {
-        match products.publish(&staged, guard) {
-            Ok(published) => executed.has_published(published),
-            Err(NotPublished::Failed(failure)) => executed.has_failed(failure),
-            Err(NotPublished::Unpublished(why)) => return Err(why),
+            Made::Over(execution)
         }
     }
-    Ok(Execution::Completed(executed))
+}
+
+/// An attempt that is ok but for what it made.
+pub(super) struct ToPublish {
+    pub(super) ticket: Ticket,
+    pub(super) piece: Arc<Piece>,
+    pub(super) number: u32,
+    pub(super) executed: Box<Executed>,
+    pub(super) staged: StagedProducts,
+    pub(super) started_at: String,
+}
+
+/// Who publishes. To sync is to wait for the storage, which does that for many at a time as fast as for one: so it goes on in
+/// threads of its own beside the commands of other tasks, but never for more than [`AT_ONCE`] tasks.
+pub(super) struct Publishers<'s, 'e> {
+    work: &'s Work<'s>,
+    scope: &'s Scope<'s, 'e>,
+    /// Hangs up when nothing is being published any more.
+    held: Arc<PipeWriter>,
+}
+
+impl Clone for Publishers<'_, '_> {
+    fn clone(&self) -> Self {
+        Self { held: Arc::clone(&self.held), ..*self }
+    }
+}
+
+impl<'s, 'e> Publishers<'s, 'e> {
+    pub(super) fn new(work: &'s Work<'s>, scope: &'s Scope<'s, 'e>, held: Arc<PipeWriter>) -> Self {
+        Self { work, scope, held }
+    }
+
+    /// Publishes what an attempt made and settles what comes of its task, at once or beside other tasks.
+    pub(super) fn take(&self, made: ToPublish) {
+        let work = self.work;
+        if made.ticket.is_alone() || work.queue.publishing() >= AT_ONCE {
+            return work.publish(made);
+        }
+        let ticket = work.queue.publish(made.ticket);
+        let place = Arc::new(Mutex::new(Some(ToPublish { ticket, ..made })));
+        let (held, taken) = (Arc::clone(&self.held), Arc::clone(&place));
+        let publish = move || {
+            if let Some(made) = locked(&taken).take() {
+                work.publish(made);
+            }
+            drop(held);
+        };
+        let started =
+            Builder::new().name("publisher".into()).stack_size(STACK).spawn_scoped(self.scope, publish);
+        if started.is_err()
+            && let Some(made) = locked(&place).take()
+        {
+            work.publish(made);
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Publishes what an attempt made, and settles what comes of its task.
+    fn publish(&self, made: ToPublish) {
+        let ToPublish { ticket, piece, number, mut executed, staged, started_at } = made;
+        let entry = piece.entries.get(ticket.position as usize);
+        let index = piece.indices.index_at(u64::from(ticket.position));
+        let (Some(publishing), Some(entry), Some(index)) = (self.publishing, entry, index) else {
+            return self.queue.complete(ticket);
+        };
+        let alone = ticket.is_alone();
+        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
+        match publishing.publish(&staged, &TaskGuard { work: self, block: piece.block, index }) {
+            Ok(published) => executed.has_published(published),
+            Err(NotPublished::Failed(failure)) => executed.has_failed(failure),
+            Err(NotPublished::Unpublished(why)) => return self.unpublished(ticket, index, why),
+        }
+        self.settle(ticket, &attempt, Execution::Completed(executed), started_at);
+    }
 }
 
 impl Executed {

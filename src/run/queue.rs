@@ -60,6 +60,8 @@ struct QueueState {
     paused_until: Option<Instant>,
     backoffs: u32,
     early_stop: Option<EarlyStop>,
+    /// Tasks that run by the count of their stages, and of which nothing is left but to publish what they made.
+    publishing: usize,
     /// Slots that wait for a change.
     waiting: usize,
     /// How much demand whoever adds tasks waits for.
@@ -94,6 +96,7 @@ impl TaskQueue {
             paused_until: None,
             backoffs: 0,
             early_stop: None,
+            publishing: 0,
             waiting: 0,
             awaited: None,
             holding: 0,
@@ -268,6 +271,13 @@ impl TaskQueue {
         }
     }
 
+    /// The command of a running task has ended, and another may begin in its place while what it made is published. What
+    /// becomes of the task is told with the ticket that this gives.
+    pub fn publish(&self, ticket: Ticket) -> Ticket {
+        self.change(|state| state.publishing += 1);
+        Ticket { is_publishing: true, ..ticket }
+    }
+
     /// The task ended.
     pub fn complete(&self, ticket: Ticket) {
         self.change(|state| {
@@ -284,20 +294,21 @@ impl TaskQueue {
 
     /// The task did not run and is still to be run. For a queue that stopped early.
     pub fn release(&self, ticket: Ticket) {
-        self.change(|state| state.put_back(ticket, |line| line.returned.push_front(ticket)));
+        let next = Ticket { is_publishing: false, ..ticket };
+        self.change(|state| state.put_back(ticket, |line| line.returned.push_front(next)));
     }
 
     /// The task is due again after `pause`, unless its block was dropped: then it has ended.
     pub fn retry_after(&self, ticket: Ticket, pause: Duration) {
         let due = Instant::now() + pause;
-        let next = Ticket { tried: ticket.tried + 1, ..ticket };
+        let next = Ticket { tried: ticket.tried + 1, is_publishing: false, ..ticket };
         self.change(|state| state.put_back(ticket, |line| line.retries.push(Reverse((due, next)))));
     }
 
     /// The task is to run again with the container to itself, once all others ended, unless its block was dropped: then it
     /// has ended. That does not count as a try.
     pub fn retry_exclusive(&self, ticket: Ticket) {
-        let next = Ticket { stage: Stage::Alone, ..ticket };
+        let next = Ticket { stage: Stage::Alone, is_publishing: false, ..ticket };
         self.change(|state| {
             if state.leave(ticket) {
                 state.stage(Stage::Alone).added.push_back(next);
@@ -344,9 +355,14 @@ impl TaskQueue {
         self.state().early_stop.clone()
     }
 
-    /// Tasks that run.
+    /// Tasks whose commands run.
     pub fn running(&self) -> usize {
         self.state().running()
+    }
+
+    /// Tasks of which nothing is left but to publish what they made.
+    pub fn publishing(&self) -> usize {
+        self.state().publishing
     }
 
     /// Tasks that were added and have not ended, those running included.
@@ -439,12 +455,13 @@ impl QueueState {
     }
 
     fn running(&self) -> usize {
-        self.stages.iter().map(|line| line.running).sum()
+        self.stages.iter().map(|line| line.running).sum::<usize>() - self.publishing
     }
 
     /// Notes that a task does not run any more; gives whether it is still to be run.
     fn leave(&mut self, ticket: Ticket) -> bool {
         self.stage(ticket.stage).running -= 1;
+        self.publishing -= usize::from(ticket.is_publishing);
         self.pieces.leave(ticket.piece)
     }
 
@@ -810,6 +827,24 @@ mod tests {
         // Taken anew, it runs.
         add(&queue, &[2], &[], &[]);
         assert_eq!(next_now(&queue).unwrap().position, 2);
+    }
+
+    #[test]
+    fn while_what_a_task_made_is_published_another_runs_in_its_place() {
+        let queue = queue(&[1, 2], &[3], &[], 1);
+        let first = next_now(&queue).unwrap();
+        assert_eq!(next_now(&queue), None);
+        let first = queue.publish(first);
+        assert_eq!((queue.running(), queue.publishing(), queue.left()), (0, 1, 3));
+        let second = next_now(&queue).unwrap();
+        queue.complete(second);
+        assert_eq!(next_now(&queue), None, "the first may come again, before the suspect");
+        queue.retry_after(first, Duration::ZERO);
+        assert_eq!((queue.running(), queue.publishing()), (0, 0));
+        let again = next_now(&queue).unwrap();
+        assert_eq!((again.position, again.tried, again.is_publishing), (1, 1, false));
+        queue.complete(again);
+        assert_eq!(next_now(&queue).unwrap().position, 3);
     }
 
     #[test]

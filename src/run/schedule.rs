@@ -21,7 +21,7 @@ use crate::products::publish::{Publishing, PublishingSlot, Unpublished};
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::MemoryMonitor;
-use crate::run::publishing::{self, TaskGuard};
+use crate::run::publishing::{self, Made, Publishers, TaskGuard, ToPublish};
 use crate::run::queue::{HoldsWorker, Piece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
@@ -164,19 +164,19 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
         // Hangs up when the last worker has let go of the other end.
         let (all_gone, held) = io::pipe().context("can't make a pipe")?;
         let held = Arc::new(held);
+        let publishers = Publishers::new(work, scope, Arc::clone(&held));
         if let Some(begin) = feeder {
             // Its thread waits for just this.
             let _ = begin.send(());
         }
         pool.in_place_scope(|scope| {
             for (slot, mut executor) in (1..=threads).zip(slots) {
-                let held = Arc::clone(&held);
+                let publishers = publishers.clone();
                 scope.spawn(move |_| {
-                    work.pull(slot, executor.as_mut());
-                    drop(held);
+                    work.pull(slot, executor.as_mut(), &publishers);
                 });
             }
-            drop(held);
+            drop((held, publishers));
             work.keep_time(&all_gone);
         });
         Ok(())
@@ -210,7 +210,7 @@ impl Drop for EndsSupply<'_> {
 }
 
 impl Work<'_> {
-    fn pull(&self, slot: usize, executor: &mut dyn Execute) {
+    fn pull(&self, slot: usize, executor: &mut dyn Execute, publishers: &Publishers<'_, '_>) {
         let mut holds = HoldsWorker::default();
         let mut products = self.publishing.map(Publishing::slot);
         while let Some(ticket) = self.queue.next_for(&mut holds, || executor.let_go()) {
@@ -219,7 +219,7 @@ impl Work<'_> {
             if self.stop.signal().is_some() || self.queue.early_stop().is_some() {
                 self.give_back(ticket);
             } else {
-                self.take_turn(ticket, slot, executor, products.as_mut());
+                self.take_turn(ticket, slot, executor, products.as_mut(), publishers);
             }
         }
         executor.let_go();
@@ -231,6 +231,7 @@ impl Work<'_> {
         slot: usize,
         executor: &mut dyn Execute,
         products: Option<&mut PublishingSlot<'_>>,
+        publishers: &Publishers<'_, '_>,
     ) {
         let Some(piece) = self.queue.piece(ticket) else { return self.queue.complete(ticket) };
         let entry = piece.entries.get(ticket.position as usize);
@@ -256,7 +257,7 @@ impl Work<'_> {
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
         let made = match products {
-            None => Ok(executor.execute(&attempt)),
+            None => Made::Over(executor.execute(&attempt)),
             Some(products) => {
                 let guard = TaskGuard { work: self, block: piece.block, index };
                 publishing::make(&attempt, executor, products, &guard)
@@ -264,8 +265,18 @@ impl Work<'_> {
         };
         self.watch.left(slot);
         match made {
-            Ok(execution) => self.settle(ticket, &attempt, execution, started_at),
-            Err(unpublished) => self.unpublished(ticket, index, unpublished),
+            Made::Over(execution) => self.settle(ticket, &attempt, execution, started_at),
+            Made::NotBegun(why) => self.unpublished(ticket, index, why),
+            Made::ToPublish(executed, staged) => {
+                publishers.take(ToPublish {
+                    ticket,
+                    piece: Arc::clone(&piece),
+                    number,
+                    executed,
+                    staged,
+                    started_at,
+                });
+            }
         }
         // On shutdown, write results first; what is left goes with the launch's folder.
         if self.stop.signal().is_none() {
@@ -273,7 +284,13 @@ impl Work<'_> {
         }
     }
 
-    fn settle(&self, ticket: Ticket, attempt: &Attempt<'_>, execution: Execution, started_at: String) {
+    pub(super) fn settle(
+        &self,
+        ticket: Ticket,
+        attempt: &Attempt<'_>,
+        execution: Execution,
+        started_at: String,
+    ) {
         match execution {
             Execution::Stopped => self.interrupted(ticket, attempt.index),
             Execution::CannotStart(why, code) => {
@@ -293,7 +310,7 @@ impl Work<'_> {
     }
 
     /// The task has no record of what was made: it runs again, where it belongs.
-    fn unpublished(&self, ticket: Ticket, index: u64, why: Unpublished) {
+    pub(super) fn unpublished(&self, ticket: Ticket, index: u64, why: Unpublished) {
         match why {
             Unpublished::Lost => match self.recorder.interrupted(index) {
                 Ok(()) => self.queue.abandon(ticket),

@@ -122,13 +122,23 @@ fn recorded(dir: &Dir) -> Vec<Value> {
     ok.flat_map(|end| end["record"]["canfar_run"]["products"].as_array().unwrap().clone()).collect()
 }
 
+/// A folder with a list, so that the first calls of the launch after that are those for its products.
+fn listed(kind: &Kind) -> Dir {
+    let dir = kind.dir();
+    assert!(kind.is_killed_at(&dir, "fdatasync", 1));
+    assert!(dir.exists("out/inputs.jsonl") && !dir.exists("prod"), "{}", dir.tree());
+    dir
+}
+
 #[test]
 fn files_are_whole_wherever_the_launch_is_killed() {
     if !require(Component::Strace) {
         return;
     }
     let kills: usize = std::thread::scope(|scope| {
-        let each = CALLS.map(|calls| scope.spawn(|| FILES.kill_at_each(calls, 1, Kind::dir)));
+        let each = CALLS.map(|calls| {
+            scope.spawn(|| FILES.kill_at_each(calls, 1, Kind::dir) + FILES.kill_at_each(calls, 1, listed))
+        });
         each.into_iter().map(|kills| kills.join().unwrap()).sum()
     });
     eprintln!("{kills} kills");
@@ -138,7 +148,7 @@ fn files_are_whole_wherever_the_launch_is_killed() {
 /// A directory under its final name, of which there is no record: the launch was killed as it removed what is left then.
 fn published_without_record(kind: &Kind) -> Dir {
     for nth in 1..9 {
-        let dir = kind.dir();
+        let dir = listed(kind);
         assert!(kind.is_killed_at(&dir, "rmdir", nth), "{nth}");
         if dir.exists("prod") && dir.names("prod").iter().any(|name| !name.starts_with('.')) {
             assert!(recorded(&dir).is_empty());
@@ -157,7 +167,7 @@ fn directories_are_whole_wherever_the_launch_is_killed() {
         let each = CALLS.map(|calls| {
             let step = if matches!(calls, "fsync" | "unlink,unlinkat") { 97 } else { 1 };
             scope.spawn(move || {
-                SETS.kill_at_each(calls, step, Kind::dir)
+                SETS.kill_at_each(calls, step, listed)
                     + SETS.kill_at_each(calls, step, published_without_record)
             })
         });

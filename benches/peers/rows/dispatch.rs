@@ -59,6 +59,26 @@ pub(crate) fn results(bench: &Bench) -> Result<Race<'_>> {
         .with(WITHOUT, tasks, move || ours(bench, tasks, "true")))
 }
 
+/// Publishing syncs each copy and the folder it goes to; a copy that is not published is synced by nobody.
+pub(crate) fn products(bench: &Bench) -> Result<Race<'_>> {
+    const WITH: &str = "canfar-run --product";
+    const WITHOUT: &str = "canfar-run";
+    let tasks = bench.size(TASKS);
+    let pattern = format!("{}/*.txt", data::lines(bench, tasks)?.display());
+    let copied = move |options: &[&str], to: &str| {
+        let mut launch = bench.replica(1, 1);
+        let made = bench.fresh("copies")?;
+        std::fs::create_dir_all(&made)?;
+        launch.args(["--input", &pattern]).arg("-o").arg(bench.fresh("results")?).args(options);
+        launch.args(["--json", "--"]).arg(bench.program("copy")).args(["{}", to]).current_dir(&made);
+        all_ok(bench, &mut launch, tasks)
+    };
+    let plain = copied.clone();
+    Ok(Race::new([Goal::AtMost(WITH, 1.4, WITHOUT)])
+        .with(WITH, tasks, move || copied(&["--product", "{/}"], "{out}"))
+        .with(WITHOUT, tasks, move || plain(&["--result", "none"], "{/}")))
+}
+
 /// A run of so many tasks, in a new results directory.
 pub(crate) fn ours(bench: &Bench, tasks: u64, program: &str) -> Result<Sample> {
     let mut launch = bench.replica(1, 1);

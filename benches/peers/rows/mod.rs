@@ -53,6 +53,11 @@ pub(crate) const ROWS: &[Row] = &[
     race("answers", "dispatch to two warm workers that answer at once", workers::answers),
     race("dispatch", "5,000 tasks of a static true, two at a time", dispatch::peers),
     race("results", "the same with a result read from each task's output", dispatch::results),
+    race(
+        "products",
+        "5,000 copies of small files, published, beside copies to their places",
+        dispatch::products,
+    ),
     race("discovery", "200,000 entries in 200 folders, 100,000 match", discovery::peers),
     race("slow-discovery", "the same where each directory read takes 2 ms more", discovery::slow),
     race("start", "to the first task of share 1 of 512, list of 1,000,000 frozen", start::first_task),

@@ -29,12 +29,14 @@ pub struct Ticket {
     pub tried: u32,
     /// When it comes.
     pub stage: Stage,
+    /// Whether its command has ended, and what it made is being published.
+    pub is_publishing: bool,
 }
 
 impl Ticket {
     /// The first of a task.
     pub fn first(piece: u32, position: u32, stage: Stage) -> Self {
-        Self { piece, position, tried: 0, stage }
+        Self { piece, position, tried: 0, stage, is_publishing: false }
     }
 
     /// Whether nothing else runs meanwhile.
