@@ -64,6 +64,13 @@ fn a_second_run_has_what_the_first_one_made_of_the_files_that_are_ok() {
     std::fs::rename(dir.path("out"), dir.path("moved")).unwrap();
     second_stage(&dir, &["out"]).replica(2, 2).run().exits(0);
     assert_eq!(merged(&dir, "two"), all_but_those_with_3(14));
+    let status = dir.canfar_run().args(["status", "two", "--json"]).run().exits(0).json();
+    let told = json!([{
+        "results_dir": dir.path("out"), "run": first["run"], "products": 12, "failed": 2, "missing": 0
+    }]);
+    assert_eq!(status["input_from"], told);
+    let table = dir.canfar_run().args(["status", "two"]).run().exits(0).printed();
+    assert!(table.contains("12 products; 2 files failed there"), "{table}");
     dir.canfar_run().args(["report", "two"]).run().exits(0);
     let page = dir.text("two/report.html");
     for part in ["Products of", first["run"].as_str().unwrap(), "12 products", "2 files failed there"] {
