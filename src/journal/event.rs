@@ -36,7 +36,7 @@ pub enum Event {
     /// A task ended; its record stands beside this in the same line.
     End(TaskEnded),
     /// Directories that an attempt made are about to get the names of its task's products.
-    Publish(DirectoriesAnnounced),
+    Publish(PublishingBegun),
     /// Tasks that were ok are to be run again: their records count no more.
     DueAgain(Box<TasksDueAgain>),
     /// A block is about to be claimed: the name is put there after this.
@@ -308,12 +308,14 @@ fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
     Ok(Status::deserialize(StrDeserializer::<serde::de::value::Error>::new(&word)).ok())
 }
 
-/// Directories of a task that are about to get their final names: these, and no others, may a later attempt of it replace.
+/// A task whose command has ended and whose products are about to get their final names. Of directories these, and no others,
+/// may a later attempt of it replace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DirectoriesAnnounced {
+pub struct PublishingBegun {
     /// The task.
     pub index: u64,
-    /// Their inode numbers.
+    /// The inode numbers of those that are directories, once they are whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directories: Vec<u64>,
 }
 

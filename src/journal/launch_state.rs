@@ -21,6 +21,15 @@ pub struct RunningAttempt {
     pub alone: bool,
     /// When it began.
     pub at: Option<WrittenTime>,
+    /// Whether its command has ended and what that made is being published: no container dies of that.
+    pub is_publishing: bool,
+}
+
+impl RunningAttempt {
+    /// Whether a container may have died of it, or of one of those beside it.
+    pub fn may_kill_with_others(&self) -> bool {
+        !self.alone && !self.is_publishing
+    }
 }
 
 /// An attempt that ended, with the launch that made it.
@@ -117,7 +126,12 @@ impl LaunchState {
             Event::Start(begun) => {
                 self.results = None;
                 self.attempts += 1;
-                let attempt = RunningAttempt { slot: begun.slot, alone: begun.alone, at: line.written };
+                let attempt = RunningAttempt {
+                    slot: begun.slot,
+                    alone: begun.alone,
+                    at: line.written,
+                    is_publishing: false,
+                };
                 self.running.insert(begun.index, attempt);
             }
             Event::NotStarted(task) => _ = self.end_attempt(task.index),
@@ -149,7 +163,13 @@ impl LaunchState {
                 self.set_blocks(&stopped.blocks);
                 self.stop = Some((**stopped).clone());
             }
-            Event::Publish(_) | Event::Unknown => {}
+            Event::Publish(task) => {
+                self.running
+                    .get_mut(&task.index)
+                    .into_iter()
+                    .for_each(|attempt| attempt.is_publishing = true);
+            }
+            Event::Unknown => {}
         }
         None
     }

@@ -184,8 +184,8 @@ impl<'de> Visitor<'de> for LineVisitor {
 mod tests {
     use super::{JournalLine, LineReader};
     use crate::journal::event::{
-        AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, DirectoriesAnnounced, Event, EventKind,
-        LaunchBegun, LaunchProgress, Limits, ResultsWritten, StopReason, Stopped, TaskEnded, TaskNamed,
+        AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, Event, EventKind, LaunchBegun,
+        LaunchProgress, Limits, PublishingBegun, ResultsWritten, StopReason, Stopped, TaskEnded, TaskNamed,
         TasksDueAgain,
     };
     use crate::journal::writer::JournalWriter;
@@ -230,7 +230,7 @@ mod tests {
                 log: Some(log),
                 left_processes: 2,
             }),
-            Event::Publish(DirectoriesAnnounced { index: 1, directories: vec![u64::MAX] }),
+            Event::Publish(PublishingBegun { index: 1, directories: vec![u64::MAX] }),
             Event::DueAgain(Box::new(TasksDueAgain {
                 gone: IndexRanges::of([2, 5]),
                 changed: IndexRanges::of([3]),

@@ -205,7 +205,8 @@ impl JournalState {
         self.problems.extend(other_run.map(|other| Problem::OtherRun(path.to_owned(), other)));
         self.problems.extend((unknown > 0).then(|| Problem::UnknownTasks(path.to_owned(), unknown)));
         if launch.stop.is_none() && !may_live(id) {
-            launch.died_with = Some(launch.running().values().filter(|attempt| !attempt.alone).count());
+            launch.died_with =
+                Some(launch.running().values().filter(|attempt| attempt.may_kill_with_others()).count());
             self.tasks.note_death(launch.running(), launch.had_room());
         }
         self.launches.push(launch);

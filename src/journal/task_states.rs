@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::journal::event::{DirectoriesAnnounced, TaskEnded};
+use crate::journal::event::{PublishingBegun, TaskEnded};
 use crate::journal::held_blocks::HeldBlocks;
 use crate::journal::launch_state::RunningAttempt;
 use crate::journal::writer::RecordSpan;
@@ -325,7 +325,7 @@ impl TaskTable {
     }
 
     /// Notes which directories of a task are about to get their final names.
-    pub fn note_directories(&mut self, announced: &DirectoriesAnnounced) {
+    pub fn note_directories(&mut self, announced: &PublishingBegun) {
         if self.is_noted(announced.index) {
             self.directories.extend(announced.directories.iter().map(|inode| (announced.index, *inode)));
         }
@@ -377,7 +377,7 @@ impl TaskTable {
     pub(super) fn note_death(&mut self, running: &BTreeMap<u64, RunningAttempt>, had_room: bool) {
         for (&index, attempt) in running {
             let note = self.get(index);
-            if note.state == TaskState::Ok || !self.is_noted(index) {
+            if note.state == TaskState::Ok || !self.is_noted(index) || attempt.is_publishing {
                 continue;
             }
             if attempt.alone {

@@ -1,8 +1,9 @@
 //! An attempt with room for its products before it, and their publishing after it: the same for every way of executing.
 
 use std::io::{self, PipeWriter};
-use std::sync::{Arc, Mutex};
-use std::thread::{Builder, Scope};
+use std::sync::Arc;
+
+use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
 use crate::model::blocks::BlockId;
 use crate::model::outcome::Failure;
@@ -13,11 +14,11 @@ use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::queue::{Piece, Ticket};
 use crate::run::result::ResultDoubt;
 use crate::run::schedule::Work;
-use crate::threads::locked;
+use crate::threads::pool_of_up_to;
 use crate::units;
 
 /// What so many tasks made is published beside the commands of others.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 16;
 
 /// What a slot's thread has, which would settle the task otherwise.
 const STACK: usize = 512 * 1024;
@@ -91,6 +92,7 @@ pub(super) fn make(
 pub(super) struct ToPublish {
     pub(super) ticket: Ticket,
     pub(super) piece: Arc<Piece>,
+    pub(super) index: u64,
     pub(super) number: u32,
     pub(super) executed: Box<Executed>,
     pub(super) staged: StagedProducts,
@@ -99,56 +101,54 @@ pub(super) struct ToPublish {
 
 /// Who publishes. To sync is to wait for the storage, which does that for many at a time as fast as for one: so it goes on in
 /// threads of its own beside the commands of other tasks, but never for more than [`AT_ONCE`] tasks.
-pub(super) struct Publishers<'s, 'e> {
-    work: &'s Work<'s>,
-    scope: &'s Scope<'s, 'e>,
+#[derive(Clone)]
+pub(super) struct Publishers<'s, 'w> {
+    work: &'w Work<'w>,
+    /// `None` where nothing was declared, or no thread can be had.
+    scope: Option<&'s Scope<'w>>,
     /// Hangs up when nothing is being published any more.
     held: Arc<PipeWriter>,
 }
 
-impl Clone for Publishers<'_, '_> {
-    fn clone(&self) -> Self {
-        Self { held: Arc::clone(&self.held), ..*self }
-    }
-}
-
-impl<'s, 'e> Publishers<'s, 'e> {
-    pub(super) fn new(work: &'s Work<'s>, scope: &'s Scope<'s, 'e>, held: Arc<PipeWriter>) -> Self {
+impl<'s, 'w> Publishers<'s, 'w> {
+    pub(super) fn new(work: &'w Work<'w>, scope: Option<&'s Scope<'w>>, held: Arc<PipeWriter>) -> Self {
         Self { work, scope, held }
     }
 
     /// Publishes what an attempt made and settles what comes of its task, at once or beside other tasks.
     pub(super) fn take(&self, made: ToPublish) {
         let work = self.work;
-        if made.ticket.is_alone() || work.queue.publishing() >= AT_ONCE {
+        if let Err(error) = work.recorder.command_ended(made.index) {
+            made.staged.remove();
+            return work.unpublished(made.ticket, made.index, Unpublished::CannotRecord(error));
+        }
+        let Some(scope) = self.scope.filter(|_| !made.ticket.is_alone() && work.queue.publishing() < AT_ONCE)
+        else {
             return work.publish(made);
-        }
-        let ticket = work.queue.publish(made.ticket);
-        let place = Arc::new(Mutex::new(Some(ToPublish { ticket, ..made })));
-        let (held, taken) = (Arc::clone(&self.held), Arc::clone(&place));
-        let publish = move || {
-            if let Some(made) = locked(&taken).take() {
-                work.publish(made);
-            }
-            drop(held);
         };
-        let started =
-            Builder::new().name("publisher".into()).stack_size(STACK).spawn_scoped(self.scope, publish);
-        if started.is_err()
-            && let Some(made) = locked(&place).take()
-        {
-            work.publish(made);
-        }
+        let (ticket, held) = (work.queue.publish(made.ticket), Arc::clone(&self.held));
+        scope.spawn(move |_| {
+            work.publish(ToPublish { ticket, ..made });
+            drop(held);
+        });
     }
+}
+
+/// The threads of [`Publishers`]; `None` where nothing is published, or none can be had.
+pub(super) fn publishing_pool(work: &Work<'_>) -> Option<ThreadPool> {
+    let build = |threads| {
+        let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
+        builder.thread_name(|_| "publisher".to_owned()).build()
+    };
+    work.publishing.and_then(|_| pool_of_up_to(AT_ONCE, build).ok())
 }
 
 impl Work<'_> {
     /// Publishes what an attempt made, and settles what comes of its task.
     fn publish(&self, made: ToPublish) {
-        let ToPublish { ticket, piece, number, mut executed, staged, started_at } = made;
+        let ToPublish { ticket, piece, index, number, mut executed, staged, started_at } = made;
         let entry = piece.entries.get(ticket.position as usize);
-        let index = piece.indices.index_at(u64::from(ticket.position));
-        let (Some(publishing), Some(entry), Some(index)) = (self.publishing, entry, index) else {
+        let (Some(publishing), Some(entry)) = (self.publishing, entry) else {
             return self.queue.complete(ticket);
         };
         let alone = ticket.is_alone();

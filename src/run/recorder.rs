@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::journal::event::{
-    AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, DirectoriesAnnounced, Event, LaunchProgress,
+    AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, Event, LaunchProgress, PublishingBegun,
     TaskEnded, TaskNamed, TasksDueAgain,
 };
 use crate::journal::state::JournalState;
@@ -397,12 +397,22 @@ impl Recorder {
         Ok(self.fence.look_patiently()?)
     }
 
+    /// Notes that the command of an attempt has ended, and that what it made is to be published.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn command_ended(&self, index: u64) -> io::Result<()> {
+        let (_kept, mut journal) = self.writable()?;
+        journal.add(&Event::Publish(PublishingBegun { index, directories: Vec::new() }));
+        journal.commit()
+    }
+
     /// Notes, so that it lasts, that directories with these inode numbers are about to get the names of a task's products.
     ///
     /// # Errors
     /// When the journal can't be written or synced: then they must not get them.
     pub fn announce_directories(&self, index: u64, inodes: &[u64]) -> io::Result<()> {
-        let announced = DirectoriesAnnounced { index, directories: inodes.to_vec() };
+        let announced = PublishingBegun { index, directories: inodes.to_vec() };
         let (mut kept, mut journal) = self.writable()?;
         kept.state.tasks.note_directories(&announced);
         journal.add(&Event::Publish(announced));

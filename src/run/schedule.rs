@@ -21,7 +21,7 @@ use crate::products::publish::{Publishing, PublishingSlot, Unpublished};
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::MemoryMonitor;
-use crate::run::publishing::{self, Made, Publishers, TaskGuard, ToPublish};
+use crate::run::publishing::{self, Made, Publishers, TaskGuard, ToPublish, publishing_pool};
 use crate::run::queue::{HoldsWorker, Piece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
@@ -164,21 +164,25 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
         // Hangs up when the last worker has let go of the other end.
         let (all_gone, held) = io::pipe().context("can't make a pipe")?;
         let held = Arc::new(held);
-        let publishers = Publishers::new(work, scope, Arc::clone(&held));
         if let Some(begin) = feeder {
             // Its thread waits for just this.
             let _ = begin.send(());
         }
-        pool.in_place_scope(|scope| {
-            for (slot, mut executor) in (1..=threads).zip(slots) {
-                let publishers = publishers.clone();
-                scope.spawn(move |_| {
-                    work.pull(slot, executor.as_mut(), &publishers);
-                });
-            }
-            drop((held, publishers));
-            work.keep_time(&all_gone);
-        });
+        let work_off = |publishing: Option<&rayon::Scope<'w>>| {
+            let publishers = Publishers::new(work, publishing, held);
+            pool.in_place_scope(|scope| {
+                for (slot, mut executor) in (1..=threads).zip(slots) {
+                    let publishers = publishers.clone();
+                    scope.spawn(move |_| work.pull(slot, executor.as_mut(), &publishers));
+                }
+                drop(publishers);
+                work.keep_time(&all_gone);
+            });
+        };
+        match publishing_pool(work) {
+            Some(publishing) => publishing.in_place_scope(|scope| work_off(Some(scope))),
+            None => work_off(None),
+        }
         Ok(())
     })
 }
@@ -271,6 +275,7 @@ impl Work<'_> {
                 publishers.take(ToPublish {
                     ticket,
                     piece: Arc::clone(&piece),
+                    index,
                     number,
                     executed,
                     staged,
