@@ -4,7 +4,6 @@
 //! Data flows one way: `cli` → `config` → `listing`, `discover` → `launch` → `run` → `journal`, `record` → `merge`, `status`,
 //! `report`. Only `commands` sees them all. `docs/architecture.md` draws the rooms.
 
-#![allow(dead_code)]
 mod cli;
 mod clock;
 mod commands;
