@@ -1,9 +1,9 @@
 //! An attempt with room for its products before it, and their publishing after it: the same for every way of executing.
 
 use std::io::{self, PipeWriter};
-use std::sync::Arc;
-
-use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
+use std::sync::mpsc::{SendError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{Builder, Scope};
 
 use crate::model::blocks::BlockId;
 use crate::model::outcome::Failure;
@@ -14,7 +14,7 @@ use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::queue::{Piece, Ticket};
 use crate::run::result::ResultDoubt;
 use crate::run::schedule::Work;
-use crate::threads::pool_of_up_to;
+use crate::threads::locked;
 use crate::units;
 
 /// What so many tasks made is published beside the commands of others.
@@ -99,20 +99,44 @@ pub(super) struct ToPublish {
     pub(super) started_at: String,
 }
 
-/// Who publishes. To sync is to wait for the storage, which does that for many at a time as fast as for one: so it goes on in
-/// threads of its own beside the commands of other tasks, but never for more than [`AT_ONCE`] tasks.
+/// Gives what attempts made to who publishes it. To sync is to wait for the storage, which does that for many at a time as
+/// fast as for one: so it goes on in threads of its own beside the commands of other tasks, but never for more than
+/// [`AT_ONCE`] tasks.
 #[derive(Clone)]
-pub(super) struct Publishers<'s, 'w> {
+pub(super) struct Publishers<'w> {
     work: &'w Work<'w>,
     /// `None` where nothing was declared, or no thread can be had.
-    scope: Option<&'s Scope<'w>>,
-    /// Hangs up when nothing is being published any more.
-    held: Arc<PipeWriter>,
+    threads: Option<Sender<ToPublish>>,
 }
 
-impl<'s, 'w> Publishers<'s, 'w> {
-    pub(super) fn new(work: &'w Work<'w>, scope: Option<&'s Scope<'w>>, held: Arc<PipeWriter>) -> Self {
-        Self { work, scope, held }
+impl<'w> Publishers<'w> {
+    /// With threads that end when the last of these is dropped and all is published, and hold `held` until then.
+    pub(super) fn start<'s>(work: &'w Work<'w>, scope: &'s Scope<'s, '_>, held: &Arc<PipeWriter>) -> Self
+    where
+        'w: 's,
+    {
+        if work.publishing.is_none() {
+            return Self { work, threads: None };
+        }
+        let (sender, receiver) = channel::<ToPublish>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut threads = None;
+        for _ in 0..AT_ONCE {
+            let (receiver, held) = (Arc::clone(&receiver), Arc::clone(held));
+            let publish = move || {
+                let next = || locked(&receiver).recv();
+                while let Ok(made) = next() {
+                    work.publish(made);
+                }
+                drop(held);
+            };
+            let builder = Builder::new().name("publisher".to_owned()).stack_size(STACK);
+            if builder.spawn_scoped(scope, publish).is_err() {
+                break;
+            }
+            threads = Some(sender.clone());
+        }
+        Self { work, threads }
     }
 
     /// Publishes what an attempt made and settles what comes of its task, at once or beside other tasks.
@@ -122,25 +146,13 @@ impl<'s, 'w> Publishers<'s, 'w> {
             made.staged.remove();
             return work.unpublished(made.ticket, made.index, Unpublished::CannotRecord(error));
         }
-        let Some(scope) = self.scope.filter(|_| !made.ticket.is_alone() && work.queue.publishing() < AT_ONCE)
-        else {
-            return work.publish(made);
-        };
-        let (ticket, held) = (work.queue.publish(made.ticket), Arc::clone(&self.held));
-        scope.spawn(move |_| {
-            work.publish(ToPublish { ticket, ..made });
-            drop(held);
-        });
+        let has_room = !made.ticket.is_alone() && work.queue.publishing() < AT_ONCE;
+        let Some(threads) = self.threads.as_ref().filter(|_| has_room) else { return work.publish(made) };
+        let ticket = work.queue.publish(made.ticket);
+        if let Err(SendError(made)) = threads.send(ToPublish { ticket, ..made }) {
+            work.publish(made);
+        }
     }
-}
-
-/// The threads of [`Publishers`]; `None` where nothing is published, or none can be had.
-pub(super) fn publishing_pool(work: &Work<'_>) -> Option<ThreadPool> {
-    let build = |threads| {
-        let builder = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK);
-        builder.thread_name(|_| "publisher".to_owned()).build()
-    };
-    work.publishing.and_then(|_| pool_of_up_to(AT_ONCE, build).ok())
 }
 
 impl Work<'_> {

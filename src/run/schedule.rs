@@ -21,7 +21,7 @@ use crate::products::publish::{Publishing, PublishingSlot, Unpublished};
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::MemoryMonitor;
-use crate::run::publishing::{self, Made, Publishers, TaskGuard, ToPublish, publishing_pool};
+use crate::run::publishing::{self, Made, Publishers, TaskGuard, ToPublish};
 use crate::run::queue::{HoldsWorker, Piece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
@@ -168,21 +168,18 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
             // Its thread waits for just this.
             let _ = begin.send(());
         }
-        let work_off = |publishing: Option<&rayon::Scope<'w>>| {
-            let publishers = Publishers::new(work, publishing, held);
-            pool.in_place_scope(|scope| {
-                for (slot, mut executor) in (1..=threads).zip(slots) {
-                    let publishers = publishers.clone();
-                    scope.spawn(move |_| work.pull(slot, executor.as_mut(), &publishers));
-                }
-                drop(publishers);
-                work.keep_time(&all_gone);
-            });
-        };
-        match publishing_pool(work) {
-            Some(publishing) => publishing.in_place_scope(|scope| work_off(Some(scope))),
-            None => work_off(None),
-        }
+        let publishers = Publishers::start(work, scope, &held);
+        pool.in_place_scope(|scope| {
+            for (slot, mut executor) in (1..=threads).zip(slots) {
+                let (publishers, held) = (publishers.clone(), Arc::clone(&held));
+                scope.spawn(move |_| {
+                    work.pull(slot, executor.as_mut(), &publishers);
+                    drop((publishers, held));
+                });
+            }
+            drop((publishers, held));
+            work.keep_time(&all_gone);
+        });
         Ok(())
     })
 }
@@ -214,7 +211,7 @@ impl Drop for EndsSupply<'_> {
 }
 
 impl Work<'_> {
-    fn pull(&self, slot: usize, executor: &mut dyn Execute, publishers: &Publishers<'_, '_>) {
+    fn pull(&self, slot: usize, executor: &mut dyn Execute, publishers: &Publishers<'_>) {
         let mut holds = HoldsWorker::default();
         let mut products = self.publishing.map(Publishing::slot);
         while let Some(ticket) = self.queue.next_for(&mut holds, || executor.let_go()) {
@@ -235,7 +232,7 @@ impl Work<'_> {
         slot: usize,
         executor: &mut dyn Execute,
         products: Option<&mut PublishingSlot<'_>>,
-        publishers: &Publishers<'_, '_>,
+        publishers: &Publishers<'_>,
     ) {
         let Some(piece) = self.queue.piece(ticket) else { return self.queue.complete(ticket) };
         let entry = piece.entries.get(ticket.position as usize);
