@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::model::entries::Entries;
 use crate::products::declared::{DeclaredProducts, ends_with_name};
+use crate::products::real_places::RealPlaces;
 use crate::text::seen_from;
 use crate::units;
 
@@ -59,11 +60,13 @@ pub fn check(
     if let Some(product) = declared.constant().filter(|_| entries.len() > 1) {
         return Err(ProductConflict::Constant { product: units::path(product), tasks: entries.len() });
     }
-    let tasks = Tasks { declared, entries, folder };
+    let real = RealPlaces::default();
+    let tasks = Tasks { declared, entries, folder, real: &real };
+    let results = Results::of(results_dir, &real);
     let mut hashes = Vec::with_capacity(entries.len() * declared.names().len());
-    for (file, path) in tasks.products() {
-        check_alone(file, &path, results_dir)?;
-        hashes.push(hash(&path));
+    for (file, place) in tasks.products() {
+        results.check(file, &place)?;
+        hashes.push(hash(&place.real));
     }
     if hashes.is_empty() {
         return Ok(());
@@ -74,16 +77,51 @@ pub fn check(
     taken.check_inputs()
 }
 
-/// Refuses a product that can't be one, whatever others there are.
-fn check_alone(file: &OsStr, path: &Path, results_dir: &Path) -> Result<(), ProductConflict> {
-    let [file, shown] = [file, path.as_os_str()].map(units::path);
-    if !ends_with_name(path) {
-        return Err(ProductConflict::Nameless { file, path: shown });
+/// A place, by the name that it was given and by the one that no other place has.
+#[derive(Debug, Default)]
+struct Place {
+    named: PathBuf,
+    real: PathBuf,
+}
+
+impl Place {
+    /// The places that it lies in and the one `before` does not. A link on the way to it is one, too.
+    fn new_folders(&self, before: &Self, real: &RealPlaces) -> Vec<PathBuf> {
+        let around = new_folders(&self.real, &before.real).map(Path::to_owned);
+        let on_the_way = new_folders(&self.named, &before.named).filter(|_| self.named != self.real);
+        around.chain(on_the_way.map(|folder| real.place(folder))).collect()
     }
-    if path.starts_with(results_dir) || results_dir.starts_with(path) {
-        return Err(ProductConflict::Results { file, path: shown, results_dir: units::path(results_dir) });
+}
+
+/// Where the results go.
+struct Results<'a> {
+    named: &'a Path,
+    real: PathBuf,
+    /// This, and all that it lies in.
+    with_folders: HashSet<PathBuf>,
+}
+
+impl<'a> Results<'a> {
+    fn of(named: &'a Path, real: &RealPlaces) -> Self {
+        let place = Place { named: named.to_owned(), real: real.folder(named) };
+        let around = place.new_folders(&Place::default(), real);
+        let with_folders = around.into_iter().chain([real.place(named), place.real.clone()]).collect();
+        Self { named, real: place.real, with_folders }
     }
-    Ok(())
+
+    /// Refuses a product that can't be one, whatever others there are.
+    fn check(&self, file: &OsStr, place: &Place) -> Result<(), ProductConflict> {
+        if !ends_with_name(&place.named) {
+            let [file, path] = [file, place.named.as_os_str()].map(units::path);
+            return Err(ProductConflict::Nameless { file, path });
+        }
+        if place.real.starts_with(&self.real) || self.with_folders.contains(&place.real) {
+            let [file, path, results_dir] =
+                [file, place.real.as_os_str(), self.named.as_os_str()].map(units::path);
+            return Err(ProductConflict::Results { file, path, results_dir });
+        }
+        Ok(())
+    }
 }
 
 /// All tasks and what they make.
@@ -93,21 +131,26 @@ struct Tasks<'a> {
     entries: &'a Entries,
     /// Where the run is begun.
     folder: &'a Path,
+    real: &'a RealPlaces,
 }
 
 impl<'a> Tasks<'a> {
     /// Every product with the file that it is made of, in the order of the list.
-    fn products(self) -> impl Iterator<Item = (&'a OsStr, PathBuf)> {
+    fn products(self) -> impl Iterator<Item = (&'a OsStr, Place)> {
         self.entries.iter().zip(0..).flat_map(move |(entry, index)| {
             let paths = self.declared.paths(entry.path, entry.rel, index);
-            paths.into_iter().map(move |path| (entry.path, path))
+            paths.into_iter().map(move |path| (entry.path, self.place(path)))
         })
     }
 
-    /// The file of which `path` is made, not as the product of this number.
+    fn place(self, named: PathBuf) -> Place {
+        Place { real: self.real.place(&named), named }
+    }
+
+    /// The file of which what has the real place `path` is made, not as the product of this number.
     fn maker(self, path: &Path, but: Option<usize>) -> Option<&'a OsStr> {
         let mut products = self.products().enumerate();
-        let found = products.find(|(number, (_, product))| product == path && Some(*number) != but);
+        let found = products.find(|(number, (_, place))| place.real == path && Some(*number) != but);
         found.map(|(_, (file, _))| file)
     }
 }
@@ -129,33 +172,35 @@ impl<'a> Taken<'a> {
     fn check_products(&self) -> Result<(), ProductConflict> {
         let repeated: HashSet<u64> =
             self.hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-        let mut before = PathBuf::new();
-        for (number, (file, path)) in self.tasks.products().enumerate() {
-            if repeated.contains(&hash(&path))
-                && let Some(other) = self.tasks.maker(&path, Some(number))
+        let (tasks, mut before) = (self.tasks, Place::default());
+        for (number, (file, place)) in tasks.products().enumerate() {
+            let path = &*place.real;
+            if repeated.contains(&hash(path))
+                && let Some(other) = tasks.maker(path, Some(number))
             {
-                return Err(shared(file, other, &path));
+                return Err(shared(file, other, path));
             }
-            for around in new_folders(&path, &before) {
-                if let Some(outer) = self.maker(around) {
+            for around in place.new_folders(&before, tasks.real) {
+                if let Some(outer) = self.maker(&around) {
                     let [inner, path, outer, around] =
                         [file, path.as_os_str(), outer, around.as_os_str()].map(units::path);
                     return Err(ProductConflict::Within { inner, path, outer, around });
                 }
             }
-            before = path;
+            before = place;
         }
         Ok(())
     }
 
     fn check_inputs(&self) -> Result<(), ProductConflict> {
-        let mut before = PathBuf::new();
-        for entry in self.tasks.entries.iter() {
-            let input: PathBuf = seen_from(self.tasks.folder, entry.path).components().collect();
-            for path in std::iter::once(&*input).chain(new_folders(&input, &before)) {
+        let (tasks, mut before) = (self.tasks, Place::default());
+        for entry in tasks.entries.iter() {
+            let input = tasks.place(seen_from(tasks.folder, entry.path).components().collect());
+            for path in std::iter::once(input.real.clone()).chain(input.new_folders(&before, tasks.real)) {
                 // An entry of a list may be a name that only looks like a path.
-                if let Some(maker) = self.maker(path).filter(|_| input.symlink_metadata().is_ok()) {
-                    let [maker, path, input] = [maker, path.as_os_str(), input.as_os_str()].map(units::path);
+                if let Some(maker) = self.maker(&path).filter(|_| input.named.symlink_metadata().is_ok()) {
+                    let [maker, path, input] =
+                        [maker, path.as_os_str(), input.real.as_os_str()].map(units::path);
                     return Err(ProductConflict::Input { maker, path, input });
                 }
             }
@@ -190,6 +235,7 @@ fn hash(path: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::os::unix::fs::symlink;
     use std::path::Path;
 
     use super::{ProductConflict, check};
@@ -199,12 +245,21 @@ mod tests {
 
     /// Looks at a run that was begun in `folder`, with results in /r.
     fn looked_at(products: &[&str], files: &[&str], folder: &Path) -> Result<(), ProductConflict> {
+        looked_at_with(products, files, folder, Path::new("/r"))
+    }
+
+    fn looked_at_with(
+        products: &[&str],
+        files: &[&str],
+        folder: &Path,
+        results_dir: &Path,
+    ) -> Result<(), ProductConflict> {
         let declare = |path: &&str| DeclaredProduct { name: None, path: OsStr::new(path).into() };
         let declared: Vec<_> = products.iter().map(declare).collect();
         let source = InputSpec::List { file: "-".into(), null: false };
         let declared = DeclaredProducts::new(&declared, &source, folder).unwrap();
         let entries = Entries::of(files.iter().map(|file| Entry::of(*file))).unwrap();
-        check(&declared, &entries, folder, Path::new("/r"))
+        check(&declared, &entries, folder, results_dir)
     }
 
     fn message(products: &[&str], files: &[&str]) -> String {
@@ -257,11 +312,53 @@ mod tests {
             matches!(around, Err(ProductConflict::Input { path, input, .. }) if input == format!("{path}/a.fits"))
         );
         assert_eq!(replaces("{}", "M 31"), Ok(()));
-        for results in ["/r/{/:}.cat", "/r", "/../r/x"] {
+        for results in ["/r/{/:}.cat", "/r", "/../r/x", "../r/{/:}.cat"] {
             let told = message(&[results], &["a.fits"]);
-            assert!(told.contains("the results directory is /r") == (results != "/../r/x"), "{told}");
+            assert!(told.contains("the results directory is /r"), "{told}");
         }
         assert!(message(&["c/{/}"], &[".."]).contains("does not end with a name"));
         assert!(message(&["c/{/}"], &["."]).contains("does not end with a name"));
+    }
+
+    #[test]
+    fn one_place_by_two_names_is_one() {
+        let same = message(&["{//}/../cat/{/:}.cat"], &["n1/a.fits", "n2/a.fits"]);
+        assert!(same.starts_with("n1/a.fits and n2/a.fits would both make /w/cat/a.cat: "), "{same}");
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("arc/raw")).unwrap();
+        std::fs::create_dir(root.join("arc/results")).unwrap();
+        std::fs::write(root.join("arc/raw/a.fits"), "x").unwrap();
+        symlink("arc", root.join("u")).unwrap();
+        let root = root.to_str().unwrap();
+        let at = |products: &[&str], files: &[&str]| {
+            let results = format!("{root}/u/results");
+            looked_at_with(products, files, &Path::new(root).join("arc"), Path::new(&results))
+                .map_err(|conflict| conflict.to_string().replace(root, ""))
+                .map_or_else(|told| told, |()| String::new())
+        };
+        let alias = |path: &str| format!("{root}/u/{path}");
+        let input = at(&["raw/{/}"], &[&alias("raw/a.fits")]);
+        assert!(
+            input.starts_with("/u/raw/a.fits would make /arc/raw/a.fits, which is an input: "),
+            "{input}"
+        );
+        let around = at(&["{/:}", &alias("raw")], &[&alias("raw/a.fits")]);
+        assert!(around.contains("/arc/raw, in which the input /arc/raw/a.fits lies"), "{around}");
+        // The link would be replaced by which the input is reached.
+        let link = at(&["../u"], &[&alias("raw/a.fits")]);
+        assert!(link.contains("would make /u, "), "{link}");
+        let same = at(&["{//}/../c/{/}"], &[&alias("b/a.fits"), "d/a.fits"]);
+        assert!(same.starts_with("/u/b/a.fits and d/a.fits would both make /arc/c/a.fits: "), "{same}");
+        let twice = at(&["c/{/}", &alias("c/{/}")], &["a.fits"]);
+        assert!(twice.starts_with("two products of a.fits would both be /arc/c/a.fits: "), "{twice}");
+        let within = at(&["c/{/:}", &alias("c/{/:}/t")], &["a.fits"]);
+        assert!(within.starts_with("a.fits would make /arc/c/a/t, within /arc/c/a, which "), "{within}");
+        let results = at(&["results/{/}"], &["raw/a.fits"]);
+        assert!(
+            results.contains("make /arc/results/a.fits, and the results directory is /u/results"),
+            "{results}"
+        );
+        assert_eq!(at(&[&alias("cat/{/:}.cat"), "img/{/:}.png"], &["raw/a.fits", "raw/b.fits"]), "");
     }
 }

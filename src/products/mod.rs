@@ -9,5 +9,6 @@ pub mod look;
 mod made;
 pub mod places;
 pub mod publish;
+mod real_places;
 pub mod same_names;
 mod staging;
