@@ -7,8 +7,10 @@ use anyhow::{Context, bail};
 use crate::config::RunConfig;
 use crate::exit_code::CannotWrite;
 use crate::journal::event::TasksDueAgain;
+use crate::journal::record_reader::Records;
 use crate::journal::state::JournalState;
 use crate::launch::Launcher;
+use crate::model::counts::TaskState;
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::Rerun;
 use crate::model::product::ProductStamp;
@@ -16,7 +18,9 @@ use crate::products::declared::DeclaredProducts;
 use crate::products::look::{AffectedTasks, ProductChanges, look_at_products};
 use crate::products::places::check_places;
 use crate::record::inputs::InputList;
+use crate::record::item;
 use crate::run::recorder::Recorder;
+use crate::store::layout::Layout;
 use crate::terminal::console::{Tone, Verbosity};
 use crate::units;
 
@@ -36,10 +40,17 @@ fn look_at_done<'h>(
     if header.products.is_empty() || config.rerun == Rerun::Never {
         return Ok(ProductChanges::default());
     }
-    let made = histories.into_iter().flat_map(|history| history.tasks.with_products());
+    let histories: Vec<&JournalState> = histories.into_iter().collect();
+    let made = histories.iter().flat_map(|history| history.tasks.with_products());
     let mut done: Vec<(u64, ProductStamp)> = made.map(|(index, made)| (index, made.stamp)).collect();
     done.sort_unstable_by_key(|(index, _)| *index);
-    let changes = look_at_products(&declared_products(config, list)?, list, &done)?;
+    let mut records = Records::new(Layout::new(&config.results_dir));
+    let mut recorded = |index| {
+        let mut notes = histories.iter().map(|history| history.tasks.get(index));
+        let note = notes.find(|note| note.state == TaskState::Ok).unwrap_or_default();
+        Ok(records.read(note)?.map(item::products_in).unwrap_or_default())
+    };
+    let changes = look_at_products(&declared_products(config, list)?, list, &done, &mut recorded)?;
     let gone = changes.gone.count();
     if gone >= TOO_MANY && gone == changes.looked_at {
         bail!(

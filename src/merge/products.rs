@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use crate::merge::index::{MergeIndex, TaskRanks};
 use crate::merge::input::MergeDirectory;
 use crate::model::outcome::Status;
@@ -30,12 +28,6 @@ pub struct ListStanding {
     pub failed: u64,
     /// Those without a record.
     pub missing: u64,
-}
-
-#[derive(Deserialize)]
-struct MadeMeta {
-    #[serde(default)]
-    products: Vec<Product>,
 }
 
 impl MergeDirectory {
@@ -77,7 +69,7 @@ impl MergeIndex {
                 if record.status != Status::Ok {
                     return Ok(());
                 }
-                let products = products_in(record.record);
+                let products = item::products_in(record.record);
                 if products.is_empty() {
                     return Ok(());
                 }
@@ -103,7 +95,7 @@ impl MergeIndex {
             let mut totals = ProductTotals::default();
             self.winners(number, part, &mut |record| {
                 if record.status == Status::Ok {
-                    let made = MadeProducts::of(&products_in(record.record)).unwrap_or_default();
+                    let made = MadeProducts::of(&item::products_in(record.record)).unwrap_or_default();
                     totals.change(MadeProducts::default(), made);
                 }
                 Ok(())
@@ -122,10 +114,4 @@ impl MergeIndex {
         let count = self.directories[number].list().map_or(0, |list| list.header().count);
         ListStanding { ok, failed, missing: count.saturating_sub(known) }
     }
-}
-
-/// The products that a record names; none where it is not one of ours.
-fn products_in(record: &[u8]) -> Vec<Product> {
-    let meta = item::raw_meta(record).and_then(|meta| serde_json::from_slice::<MadeMeta>(meta).ok());
-    meta.map(|meta| meta.products).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::model::product::{ProductLook, ProductStamp};
+use crate::model::product::{Product, ProductLook, ProductStamp};
 use crate::products::declared::DeclaredProducts;
 use crate::record::inputs::InputList;
 use crate::threads::CpuPool;
@@ -19,8 +19,8 @@ const NAMED: usize = 5;
 enum ProductCondition {
     /// As they were recorded.
     AsRecorded,
-    /// This one is gone.
-    Gone(PathBuf),
+    /// This one is gone; what is seen of each, in the order of their declaration.
+    Gone(PathBuf, Vec<Option<ProductLook>>),
     /// Of this one, or of others of the task, the size or the time is another.
     Changed(PathBuf),
     /// Storage does not tell of this one, and says why.
@@ -55,9 +55,9 @@ impl AffectedTasks {
 pub struct ProductChanges {
     /// How many tasks were looked at.
     pub looked_at: u64,
-    /// Those of which a product is gone.
+    /// Those of which a product is gone, and the others, if there are any, are as they were recorded.
     pub gone: AffectedTasks,
-    /// Those of which all are there, and one has another size or time than recorded, or is of another kind.
+    /// Those of which one has another size or time than recorded, or is of another kind, be others there or gone.
     pub changed: AffectedTasks,
     /// Those of which storage does not tell.
     pub unknown: AffectedTasks,
@@ -70,7 +70,7 @@ impl ProductChanges {
         self.looked_at += 1;
         match condition {
             ProductCondition::AsRecorded => {}
-            ProductCondition::Gone(path) => self.gone.add(index, path),
+            ProductCondition::Gone(path, _) => self.gone.add(index, path),
             ProductCondition::Changed(path) => self.changed.add(index, path),
             ProductCondition::Unknown(path, why) => {
                 self.unknown.add(index, path);
@@ -80,28 +80,33 @@ impl ProductChanges {
     }
 }
 
-/// Looks at the products of tasks, of which the index (ascending) and the stamp of their record are given.
+/// What the record of a task says of its products, by its index.
+pub type RecordedProducts<'a> = dyn FnMut(u64) -> anyhow::Result<Vec<Product>> + 'a;
+
+/// Looks at the products of tasks, of which the index (ascending) and the stamp of their record are given. `recorded` is asked
+/// only about tasks of which some products are gone and others are not.
 ///
 /// # Errors
-/// When the list can't be read.
+/// When the list can't be read, and those of `recorded`.
 pub fn look_at_products(
     declared: &DeclaredProducts,
     list: &InputList,
     done: &[(u64, ProductStamp)],
+    recorded: &mut RecordedProducts<'_>,
 ) -> anyhow::Result<ProductChanges> {
     let mut changes = ProductChanges::default();
     let pool = CpuPool::for_storage();
     for tasks in done.chunks(AT_A_TIME) {
-        let mut recorded = Vec::with_capacity(tasks.len());
+        let mut stamped = Vec::with_capacity(tasks.len());
         let mut stamps = tasks.iter().map(|(_, stamp)| *stamp);
         list.read(tasks.iter().map(|(index, _)| *index), |index, entry| {
             let stamp = stamps.next().unwrap_or_default();
-            recorded.push((declared.paths(entry.path, entry.rel, index), stamp));
+            stamped.push((declared.paths(entry.path, entry.rel, index), stamp));
             Ok(())
         })?;
-        let conditions = pool.map(recorded, |(paths, stamp)| condition(paths, stamp));
+        let conditions = pool.map(stamped, |(paths, stamp)| condition(paths, stamp));
         for ((index, _), condition) in tasks.iter().zip(conditions) {
-            changes.take(*index, condition);
+            changes.take(*index, condition.with_record(*index, recorded)?);
         }
     }
     Ok(changes)
@@ -111,15 +116,34 @@ fn condition(mut paths: Vec<PathBuf>, stamp: ProductStamp) -> ProductCondition {
     let mut looks = Vec::with_capacity(paths.len());
     for place in 0..paths.len() {
         match look(&paths[place]) {
-            Ok(Some(look)) => looks.push(look),
-            Ok(None) => return ProductCondition::Gone(paths.swap_remove(place)),
+            Ok(look) => looks.push(look),
             Err(error) => return ProductCondition::Unknown(paths.swap_remove(place), error.to_string()),
         }
     }
-    if ProductStamp::of(looks) == stamp || paths.is_empty() {
+    if let Some(gone) = looks.iter().position(Option::is_none) {
+        return ProductCondition::Gone(paths.swap_remove(gone), looks);
+    }
+    if ProductStamp::of(looks.into_iter().flatten()) == stamp || paths.is_empty() {
         ProductCondition::AsRecorded
     } else {
         ProductCondition::Changed(paths.swap_remove(0))
+    }
+}
+
+impl ProductCondition {
+    /// The same, but changed where one is gone and another is not as its record says: a stamp tells only of all together.
+    fn with_record(self, index: u64, recorded: &mut RecordedProducts<'_>) -> anyhow::Result<Self> {
+        let Self::Gone(_, looks) = &self else { return Ok(self) };
+        if looks.iter().all(Option::is_none) {
+            return Ok(self);
+        }
+        let products = recorded(index)?;
+        let mut pairs = looks.iter().zip(&products);
+        let changed = pairs.find(|(look, product)| look.is_some_and(|look| look != product.look()));
+        Ok(match changed {
+            Some((_, product)) => Self::Changed(product.path.bytes().unwrap_or_default().into()),
+            None => self,
+        })
     }
 }
 
@@ -140,7 +164,8 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::{ProductCondition, condition, look};
-    use crate::model::product::ProductStamp;
+    use crate::model::product::{Product, ProductKind, ProductLook, ProductStamp};
+    use crate::text::PathText;
 
     fn stamp(paths: &[PathBuf]) -> ProductStamp {
         ProductStamp::of(paths.iter().map(|path| look(path).unwrap().unwrap()))
@@ -166,11 +191,38 @@ mod tests {
         std::fs::write(&paths[0], "PIXELS and more").unwrap();
         assert_eq!(now(), ProductCondition::Changed(paths[0].clone()));
         std::fs::remove_dir_all(&paths[1]).unwrap();
-        assert_eq!(now(), ProductCondition::Gone(paths[1].clone()));
+        assert_eq!(now(), ProductCondition::Gone(paths[1].clone(), vec![look(&paths[0]).unwrap(), None]));
         std::os::unix::fs::symlink("elsewhere", &paths[1]).unwrap();
         assert!(matches!(now(), ProductCondition::Changed(_)), "a link to nowhere is there");
         let below = vec![paths[0].join("no folder")];
-        assert!(matches!(condition(below, recorded), ProductCondition::Gone(_)));
+        assert!(matches!(condition(below, recorded), ProductCondition::Gone(..)));
+    }
+
+    #[test]
+    fn a_task_of_which_one_product_is_gone_and_another_was_edited_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = products(folder.path());
+        let recorded = stamp(&paths);
+        let record = |path: &PathBuf| {
+            let (kind, bytes, modified) = match look(path).unwrap().unwrap() {
+                ProductLook::File { bytes, modified } => (ProductKind::File, bytes, modified),
+                ProductLook::Dir | ProductLook::Other => (ProductKind::Dir, 0, jiff::Timestamp::default()),
+            };
+            let path = PathText::exact(path.as_os_str());
+            Product { name: None, path, kind, bytes, modified, sha256: None }
+        };
+        let record: Vec<Product> = paths.iter().map(record).collect();
+        let now = || {
+            let mut ask = |_| Ok(record.clone());
+            condition(paths.clone(), recorded).with_record(7, &mut ask).unwrap()
+        };
+        assert_eq!(now(), ProductCondition::AsRecorded);
+        std::fs::remove_dir(&paths[1]).unwrap();
+        assert!(matches!(now(), ProductCondition::Gone(..)), "the other one is as it was");
+        std::fs::write(&paths[0], "edited by hand").unwrap();
+        assert_eq!(now(), ProductCondition::Changed(paths[0].clone()));
+        std::fs::remove_file(&paths[0]).unwrap();
+        assert!(matches!(now(), ProductCondition::Gone(..)), "nothing is left to keep");
     }
 
     #[test]

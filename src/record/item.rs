@@ -146,6 +146,17 @@ pub fn uses_reserved_key(result: &TaskResult) -> bool {
     result.is_object && json::members(&result.json).any(|member| json::string_eq(member.key, RESERVED))
 }
 
+/// The products that a record names; none where it is not one of ours.
+pub fn products_in(record: &[u8]) -> Vec<Product> {
+    #[derive(Deserialize)]
+    struct Made {
+        #[serde(default)]
+        products: Vec<Product>,
+    }
+    let made = raw_meta(record).and_then(|meta| serde_json::from_slice::<Made>(meta).ok());
+    made.map(|made| made.products).unwrap_or_default()
+}
+
 /// The raw text of the value of `canfar_run` in a record; `None` where it has none, as in files that Python wrote.
 pub fn raw_meta(record: &[u8]) -> Option<&[u8]> {
     // Of a large file without it, to look for the name is much quicker than to look at every member.
