@@ -20,11 +20,11 @@ use crate::units;
 
 /// What publishing needs of the launch.
 pub trait PublishGuard {
-    /// Whether the task is still this launch's, by a look of now.
+    /// Looks afresh whether the task is still this launch's.
     ///
     /// # Errors
-    /// When the launch may write nothing any more.
-    fn is_owner(&self) -> io::Result<bool>;
+    /// When it is not, that can't be told, or the launch may write nothing any more.
+    fn check_owner(&self) -> Result<(), Unpublished>;
 
     /// Notes, so that it lasts, that the directories with these inode numbers are about to get their final names.
     ///
@@ -52,6 +52,8 @@ pub enum Unpublished {
     CannotStore(StorageError),
     /// The task is another launch's by now.
     Lost,
+    /// The launch ends before the storage tells whose task it is.
+    OwnerUnknown,
     /// The launch may not write any more, or can't.
     CannotRecord(io::Error),
 }
@@ -77,6 +79,16 @@ impl From<FileError> for NotPublished {
 impl From<Unpublished> for NotPublished {
     fn from(why: Unpublished) -> Self {
         Self::Unpublished(why)
+    }
+}
+
+impl NotPublished {
+    /// A task that another launch has taken over did not fail here: the other one has removed what was written.
+    fn unless_lost(self, guard: &dyn PublishGuard) -> Self {
+        match self {
+            Self::Failed(_) => guard.check_owner().map_or_else(Self::Unpublished, |()| self),
+            Self::Unpublished(_) => self,
+        }
     }
 }
 
@@ -120,7 +132,10 @@ impl<'a> Publishing<'a> {
         staged: &StagedProducts,
         guard: &dyn PublishGuard,
     ) -> Result<Published, NotPublished> {
-        staged.publish(self.checksum, guard).inspect_err(|_| staged.remove())
+        staged.publish(self.checksum, guard).map_err(|not| {
+            staged.remove();
+            not.unless_lost(guard)
+        })
     }
 }
 
@@ -157,12 +172,15 @@ impl PublishingSlot<'_> {
         let mut staged = StagedProducts::default();
         let mut add_all = || -> Result<(), NotPublished> {
             for (name, place) in declared.names().zip(declared.paths(path, rel, index)) {
-                staged.add(name, place, attempt, |above| self.shared_in(above))?;
+                staged.add(name, place, attempt, |above| self.shared_in(above), guard)?;
             }
             staged.look_at_places(guard)
         };
         let added = add_all();
-        added.inspect_err(|_| staged.remove())?;
+        if let Err(not) = added {
+            staged.remove();
+            return Err(not.unless_lost(guard));
+        }
         self.shared = staged.folders.iter().map(|folder| Arc::clone(folder.shared())).collect();
         Ok(staged)
     }
@@ -222,12 +240,13 @@ impl StagedProducts {
         place: PathBuf,
         attempt: AttemptName,
         shared_in: impl FnOnce(&Path) -> Arc<SharedFolder>,
+        guard: &dyn PublishGuard,
     ) -> Result<(), NotPublished> {
         let above = place.parent().unwrap_or(Path::new("/"));
         let made = self.folders.iter().position(|folder| folder.place() == above);
         let folder = made.unwrap_or(self.folders.len());
         if made.is_none() {
-            self.folders.push(StagingFolder::make(above, shared_in(above), attempt)?);
+            self.folders.push(StagingFolder::make(above, shared_in(above), attempt, guard)?);
         }
         self.outs.push(self.folders[folder].path().join(place.file_name().unwrap_or_default()));
         self.products.push(StagedProduct { name: name.map(str::to_owned), place, folder, before: None });
@@ -257,9 +276,7 @@ impl StagedProducts {
     fn publish(&self, checksum: Checksum, guard: &dyn PublishGuard) -> Result<Published, NotPublished> {
         let made = self.seal_all(checksum)?;
         let has_exchanges = self.prepare(&made, guard)?;
-        if !guard.is_owner().map_err(Unpublished::CannotRecord)? {
-            return Err(Unpublished::Lost.into());
-        }
+        guard.check_owner()?;
         for (product, made) in self.products.iter().zip(&made) {
             self.put_at_place(product, made, guard)?;
         }
@@ -324,9 +341,11 @@ impl StagedProducts {
         };
         match put.map_err(FileError::of("rename a product to", place)) {
             Ok(()) => Ok(()),
-            // Whoever took the task over has removed what is written here.
-            Err(_) if !guard.is_owner().map_err(Unpublished::CannotRecord)? => Err(Unpublished::Lost.into()),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // Whoever took the task over has removed what is written here.
+                guard.check_owner()?;
+                Err(error.into())
+            }
         }
     }
 }

@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
 
 use crate::products::exchange;
+use crate::products::publish::{NotPublished, PublishGuard};
 use crate::store::remove_tree::remove_tree;
 
 /// Whoever leaves a final folder removes what is empty there: so often in a row that does not hit one attempt.
@@ -106,27 +108,49 @@ impl StagingFolder {
     /// Makes the folder of an attempt, and removes what earlier attempts of its task left in the same place.
     ///
     /// # Errors
-    /// When it can't be made, or a leftover not removed: who wrote that might still publish it.
+    /// When it can't be made, or a leftover not removed: who wrote that might still publish it. When there are leftovers, and
+    /// they may be those of another launch that the task belongs to by now.
     pub(super) fn make(
         place: &Path,
         shared: Arc<SharedFolder>,
         attempt: AttemptName,
-    ) -> Result<Self, FileError> {
+        guard: &dyn PublishGuard,
+    ) -> Result<Self, NotPublished> {
         let staging = Self { place: place.to_owned(), shared, name: attempt.to_string() };
-        for _ in 1..TRIES {
-            match staging.try_make(attempt.index) {
-                Err(error) if error.is_not_found() => staging.make_shared()?,
-                made => return made.map(|()| staging),
+        for _ in 0..TRIES {
+            if staging.is_made(attempt, guard)? {
+                return Ok(staging);
             }
+            staging.make_shared()?;
         }
-        staging.try_make(attempt.index).map(|()| staging)
+        Err(FileError::of("make the folder", &staging.path())(Errno::NOENT).into())
     }
 
-    fn try_make(&self, index: u64) -> Result<(), FileError> {
-        let shared = self.open_shared()?;
-        self.clear_leftovers(&shared, index)?;
+    /// Makes the folder where that which attempts share is there.
+    fn is_made(&self, attempt: AttemptName, guard: &dyn PublishGuard) -> Result<bool, NotPublished> {
+        let shared = match self.open_shared() {
+            Err(error) if error.is_not_found() => return Ok(false),
+            opened => opened?,
+        };
         let mode = Mode::RWXU | Mode::RWXG | Mode::RWXO;
-        mkdirat(&shared, &*self.name, mode).map_err(FileError::of("make the folder", &self.path()))
+        let make = || mkdirat(&shared, &*self.name, mode);
+        // No attempt is known that could have left something before the first.
+        if attempt.number > 1 {
+            self.clear_leftovers(&shared, attempt, guard)?;
+        }
+        let made = match make() {
+            Err(Errno::EXIST) => {
+                self.clear_leftovers(&shared, attempt, guard)?;
+                make()
+            }
+            made => made,
+        };
+        match made {
+            Err(Errno::NOENT) => Ok(false),
+            // Storage that did it and lost the answer says so when it is asked again.
+            Ok(()) | Err(Errno::EXIST) => Ok(true),
+            Err(error) => Err(FileError::of("make the folder", &self.path())(error).into()),
+        }
     }
 
     fn open_shared(&self) -> Result<OwnedFd, FileError> {
@@ -150,11 +174,20 @@ impl StagingFolder {
     }
 
     /// Undoes or finishes exchanges that earlier attempts of a task began, then removes what else they left.
-    fn clear_leftovers(&self, shared: &OwnedFd, index: u64) -> Result<(), FileError> {
+    fn clear_leftovers(
+        &self,
+        shared: &OwnedFd,
+        attempt: AttemptName,
+        guard: &dyn PublishGuard,
+    ) -> Result<(), NotPublished> {
         let what = "remove what an earlier attempt left in";
         let mut names = names_in(shared).map_err(FileError::of(what, self.shared.path()))?;
-        let of_task = format!("{index}.");
+        let of_task = format!("{}.", attempt.index);
         names.retain(|name| name.to_bytes().starts_with(of_task.as_bytes()));
+        if !names.is_empty() {
+            // Who was frozen before may find what its successor is writing.
+            guard.check_owner()?;
+        }
         // What was replaced has to be back before that is removed by which it was to be replaced.
         names.sort_by_key(|name| !exchange::is_old(name));
         for name in names {

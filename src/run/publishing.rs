@@ -35,10 +35,14 @@ pub(super) struct TaskGuard<'w> {
 }
 
 impl PublishGuard for TaskGuard<'_> {
-    fn is_owner(&self) -> io::Result<bool> {
-        self.work.recorder.look_for_successor()?;
-        let owner = self.work.feeder.zip(self.block);
-        Ok(owner.is_none_or(|(feeder, block)| feeder.is_owner(block)))
+    fn check_owner(&self) -> Result<(), Unpublished> {
+        self.work.recorder.look_for_successor().map_err(Unpublished::CannotRecord)?;
+        let Some((feeder, block)) = self.work.feeder.zip(self.block) else { return Ok(()) };
+        match feeder.is_owner(block) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Unpublished::Lost),
+            Err(_) => Err(Unpublished::OwnerUnknown),
+        }
     }
 
     fn announce_directories(&self, inodes: &[u64]) -> io::Result<()> {
@@ -55,13 +59,14 @@ impl PublishGuard for TaskGuard<'_> {
 pub(super) enum Made {
     /// There is nothing to publish.
     Over(Execution),
-    /// It could not begin, for no fault of the task.
-    NotBegun(Unpublished),
+    /// Nothing comes of it, for no fault of the task.
+    Unpublished(Unpublished),
     /// It is ok but for what it made, which is to be published.
     ToPublish(Box<Executed>, StagedProducts),
 }
 
-/// Makes an attempt of which products are expected.
+/// Makes an attempt of which products are expected. Whoever took its task over has removed what it was writing: a failure is
+/// one only while the task is still this launch's.
 pub(super) fn make(
     attempt: &Attempt<'_>,
     executor: &mut dyn Execute,
@@ -70,7 +75,7 @@ pub(super) fn make(
 ) -> Made {
     let staged = match products.stage(attempt.path, attempt.rel, (attempt.index, attempt.number), guard) {
         Ok(staged) => staged,
-        Err(NotPublished::Unpublished(why)) => return Made::NotBegun(why),
+        Err(NotPublished::Unpublished(why)) => return Made::Unpublished(why),
         Err(NotPublished::Failed(failure)) => {
             return Made::Over(Execution::Completed(Box::new(Executed::not_begun(failure))));
         }
@@ -83,7 +88,9 @@ pub(super) fn make(
         }
         execution => {
             staged.remove();
-            Made::Over(execution)
+            let is_failure = matches!(execution, Execution::Completed(_));
+            let owner = if is_failure { guard.check_owner() } else { Ok(()) };
+            owner.map_or_else(Made::Unpublished, |()| Made::Over(execution))
         }
     }
 }

@@ -108,7 +108,10 @@ pub trait Feed: Sync {
     /// without a record; the others of the block were dropped from the queue.
     fn may_begin(&self, block: BlockId) -> bool;
     /// Whether a block is still this launch's, by a look of now.
-    fn is_owner(&self, block: BlockId) -> bool;
+    ///
+    /// # Errors
+    /// When the launch ends before the storage tells.
+    fn is_owner(&self, block: BlockId) -> io::Result<bool>;
 }
 
 /// What a launch has to do, and how.
@@ -267,7 +270,7 @@ impl Work<'_> {
         self.watch.left(slot);
         match made {
             Made::Over(execution) => self.settle(ticket, &attempt, execution, started_at),
-            Made::NotBegun(why) => self.unpublished(ticket, index, why),
+            Made::Unpublished(why) => self.unpublished(ticket, index, why),
             Made::ToPublish(executed, staged) => {
                 publishers.take(ToPublish {
                     ticket,
@@ -318,6 +321,7 @@ impl Work<'_> {
                 Ok(()) => self.queue.abandon(ticket),
                 Err(error) => self.cannot_write(ticket, &error),
             },
+            Unpublished::OwnerUnknown => self.interrupted(ticket, index),
             Unpublished::CannotRecord(error) => self.cannot_write(ticket, &error),
             Unpublished::CannotStore(error) => {
                 self.queue.stop_early(EarlyStop::CannotPublish(error));
@@ -475,6 +479,7 @@ impl Work<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::time::Duration;
 
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -497,8 +502,8 @@ mod tests {
             true
         }
 
-        fn is_owner(&self, _: BlockId) -> bool {
-            true
+        fn is_owner(&self, _: BlockId) -> io::Result<bool> {
+            Ok(true)
         }
     }
 

@@ -1,6 +1,7 @@
 //! The thread that feeds a launch's queue: the rest of the block at hand, then the next block.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -151,7 +152,7 @@ impl Feed for Balancer<'_> {
         self.ownership.may_begin(block)
     }
 
-    fn is_owner(&self, block: BlockId) -> bool {
+    fn is_owner(&self, block: BlockId) -> io::Result<bool> {
         self.ownership.is_owner(block)
     }
 }

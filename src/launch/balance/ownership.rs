@@ -1,5 +1,6 @@
 //! Whether the blocks that a launch has are still its own: a claim of a higher generation takes one away.
 
+use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -75,18 +76,29 @@ impl Ownership<'_> {
     }
 
     /// Whether `block` is still this launch's, by a look of now; it waits for storage that does not answer, as long as nothing
-    /// ends the launch.
-    pub(super) fn is_owner(&self, block: BlockId) -> bool {
+    /// ends the tasks that run.
+    ///
+    /// # Errors
+    /// What the storage said last when they are to end.
+    pub(super) fn is_owner(&self, block: BlockId) -> io::Result<bool> {
+        let pause = self.launcher.config.takeover_after / 40;
         while let Some(claim) = self.recorder.claim_to(block) {
             match self.claims.is_highest(claim) {
-                Ok(true) => return true,
+                Ok(true) => return Ok(true),
                 Ok(false) => self.give_up(claim),
-                Err(_) if self.is_over_within(self.launcher.config.takeover_after / 40) => return false,
+                Err(error) if self.launcher.stop.begins_within(pause) || self.can_record_nothing() => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
         }
         self.report.take_away(1);
-        false
+        Ok(false)
+    }
+
+    /// Whether nothing that comes of a task would be kept.
+    fn can_record_nothing(&self) -> bool {
+        matches!(self.queue.early_stop(), Some(EarlyStop::CannotWrite(_) | EarlyStop::Superseded))
     }
 
     /// Whether the launch ends, after a pause at most.

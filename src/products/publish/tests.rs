@@ -25,10 +25,10 @@ impl Owner<'_> {
 }
 
 impl PublishGuard for Owner<'_> {
-    fn is_owner(&self) -> io::Result<bool> {
+    fn check_owner(&self) -> Result<(), Unpublished> {
         let owns = self.owns.get();
         (self.when_asked)();
-        Ok(owns)
+        if owns { Ok(()) } else { Err(Unpublished::Lost) }
     }
 
     fn announce_directories(&self, inodes: &[u64]) -> io::Result<()> {
@@ -169,6 +169,34 @@ fn a_task_that_was_lost_changes_nothing() {
     );
 }
 
+/// Its successor has removed what it was writing: that there is nothing is no failure of the task.
+#[test]
+fn a_task_that_was_lost_does_not_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let owner = Owner::new();
+    let lost = attempt(&publishing, 1, &owner, |_| owner.owns.set(false));
+    assert!(matches!(lost, Err(NotPublished::Unpublished(Unpublished::Lost))), "{lost:?}");
+    fs::create_dir(folder.path().join("a.cat")).unwrap();
+    let lost = attempt(&publishing, 1, &owner, |_| panic!("the attempt is not made"));
+    assert!(matches!(lost, Err(NotPublished::Unpublished(Unpublished::Lost))), "{lost:?}");
+}
+
+#[test]
+fn who_lost_the_task_removes_nothing_of_its_successor() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let theirs = folder.path().join(".canfar-run-r/7.2.1.3/a.cat");
+    write_set(&theirs, "theirs");
+    let owner = Owner::new();
+    owner.owns.set(false);
+    let lost = attempt(&publishing, 2, &owner, |_| panic!("the attempt is not made"));
+    assert!(matches!(lost, Err(NotPublished::Unpublished(Unpublished::Lost))), "{lost:?}");
+    assert_eq!(fs::read_to_string(theirs.join("sub/table")).unwrap(), "theirs");
+}
+
 /// Who looks whether the task is its own, and is then frozen until another launch has done all of it, puts nothing anywhere.
 #[test]
 fn whoever_wakes_up_after_its_task_was_done_elsewhere_changes_nothing() {
@@ -187,7 +215,7 @@ fn whoever_wakes_up_after_its_task_was_done_elsewhere_changes_nothing() {
         let is_frozen = Cell::new(true);
         let do_it_elsewhere = || {
             if is_frozen.replace(false) {
-                attempt(&second, 1, &other, |outs| write(outs, "theirs")).unwrap();
+                attempt(&second, 3, &other, |outs| write(outs, "theirs")).unwrap();
             }
         };
         let frozen = Owner { when_asked: &do_it_elsewhere, made: before.made, ..Owner::new() };
