@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::journal::event::{Event, ResultsWritten};
+use crate::journal::event::{Event, ResultsWritten, TasksDueAgain};
 use crate::journal::launch_state::{AttemptOver, LaunchState};
 use crate::journal::launches::launches_of;
 use crate::journal::line::JournalLine;
@@ -76,6 +76,8 @@ pub struct JournalState {
     pub launches: Vec<LaunchState>,
     /// What tasks were seen to use.
     pub seen: SeenUsage,
+    /// Which launches took back records of tasks, and of which: those that lie in journals of other replicas, too.
+    pub due_again: Vec<(LaunchId, TasksDueAgain)>,
     /// What was passed over.
     pub problems: Vec<Problem>,
 }
@@ -174,7 +176,13 @@ impl JournalState {
     }
 
     fn of_tasks(tasks: TaskTable) -> Self {
-        Self { tasks, launches: Vec::new(), seen: SeenUsage::default(), problems: Vec::new() }
+        Self {
+            tasks,
+            launches: Vec::new(),
+            seen: SeenUsage::default(),
+            due_again: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 
     fn read_launch(
@@ -232,6 +240,8 @@ impl JournalState {
             Event::Publish(announced) => self.tasks.note_directories(announced),
             Event::DueAgain(tasks) => {
                 tasks.within(indices).for_each(|index| self.tasks.make_due_again(index));
+                let by = LaunchId { replica: launch.replica, launch: launch.number };
+                self.due_again.push((by, (**tasks).clone()));
             }
             Event::Run(_)
             | Event::Interrupted(_)

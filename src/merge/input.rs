@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -18,6 +19,7 @@ use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
+use crate::model::launch_id::LaunchId;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::record::results;
@@ -113,7 +115,8 @@ impl MergeDirectory {
         let mut parts = CpuPool::gather().map(begun.collect(), |(number, last, share)| {
             (ResultsName::Id(u64::from(number)), directory.part_of(number, last, share))
         });
-        if directory.claimants.is_some() {
+        if let (Some(claimants), Some(list)) = (&directory.claimants, &directory.list) {
+            take_back_what_was_due_again(&mut parts, claimants, &list.header().run_ref().indices);
             forget_losses_known_elsewhere(&mut parts);
         }
         // With journals, the file is either what they say or not to be believed.
@@ -243,6 +246,29 @@ fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBu
         }
     }
     Ok(files)
+}
+
+/// A launch whose replica took a block over may have found the products of another replica's record gone: that record counts
+/// no more, also where the attempt that followed failed, or was never begun.
+fn take_back_what_was_due_again(
+    parts: &mut [(ResultsName, MergeInput)],
+    claimants: &BlockClaimants,
+    indices: &Range<u64>,
+) {
+    let states = parts.iter().filter_map(|(_, part)| part.state());
+    let due_again = states.flat_map(|state| &state.due_again);
+    let taken_back: Vec<(u64, LaunchId)> = due_again
+        .flat_map(|(by, tasks)| tasks.within(indices).map(|index| (index, *by)).collect::<Vec<_>>())
+        .collect();
+    for (_, part) in parts {
+        let MergeInputKind::Journals { state, .. } = &mut part.kind else { continue };
+        for &(index, by) in &taken_back {
+            let (replica, launch) = state.tasks.get(index).made_by();
+            if claimants.is_before(index, LaunchId { replica, launch }, by) {
+                state.tasks.make_due_again(index);
+            }
+        }
+    }
 }
 
 /// A task may have died alone with launches of several replicas, or with one before another one recorded it: only the one that

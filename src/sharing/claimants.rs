@@ -73,6 +73,15 @@ impl BlockClaimants {
         claims.iter().rev().find(|(_, other)| **other == Some(by)).map(|(generation, _)| *generation)
     }
 
+    /// Whether a launch had its last claim to a task's block before another one had its first: what it recorded of the task
+    /// does not count once that one took it back.
+    pub fn is_before(&self, index: u64, launch: LaunchId, other: LaunchId) -> bool {
+        let claims = self.claims_to(index).into_iter().flatten();
+        let mut others = claims.filter(|(_, by)| **by == Some(other));
+        let first = others.next().map(|(generation, _)| *generation);
+        self.generation(index, launch).zip(first).is_some_and(|(last, first)| last < first)
+    }
+
     /// The replicas that had the block that a task is in, the first one first; `None` where nobody is known to have had it.
     pub fn replicas_of(&self, index: u64) -> Option<Vec<u32>> {
         let mut in_order: Vec<u32> = Vec::new();
@@ -104,4 +113,35 @@ impl BlockClaimants {
 /// The replicas that claimed a block.
 fn replicas(claims: &BTreeMap<u32, Option<LaunchId>>) -> BTreeSet<u32> {
     claims.values().flatten().map(|by| by.replica).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::{BTreeMap, BTreeSet, BlockClaimants, Blocks, LaunchId};
+    use crate::model::shares::Strategy;
+
+    #[test]
+    fn of_two_launches_that_had_a_block_the_claims_tell_which_was_before() {
+        let launch = |replica, launch| LaunchId { replica, launch };
+        let (first, second, other) = (launch(1, 1), launch(2, 1), launch(3, 1));
+        let blocks = Blocks::new(Strategy::Even, 16, &[], NonZeroU32::MIN);
+        let block = blocks.block_of(0).unwrap();
+        let by = |claims: &[LaunchId]| (0..).zip(claims.iter().copied().map(Some)).collect();
+        let mut claimants = BlockClaimants {
+            claims: BTreeMap::from([(block, by(&[first, second]))]),
+            entangled: BTreeSet::new(),
+            is_whole: true,
+            trouble: None,
+            blocks,
+        };
+        assert!(claimants.is_before(0, first, second) && !claimants.is_before(0, second, first));
+        assert!(!claimants.is_before(0, second, second) && !claimants.is_before(0, other, second));
+        assert!(!claimants.is_before(0, first, other), "whoever never had it takes nothing back");
+        assert!(!claimants.is_before(99, first, second));
+        // Whoever had it again has what it recorded last from after that.
+        claimants.claims.insert(block, by(&[first, second, first]));
+        assert!(!claimants.is_before(0, first, second) && !claimants.is_before(0, second, first));
+    }
 }

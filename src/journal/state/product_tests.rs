@@ -57,6 +57,9 @@ fn a_record_counts_no_more_once_its_products_are_gone_also_where_the_next_attemp
     let state = JournalState::read(&layout, &RUN, 1, Share::Range(10..20), false).unwrap();
     assert_right(&state, 10);
     assert_eq!(state.launches.iter().map(|launch| launch.gone).collect::<Vec<_>>(), [0, 4]);
+    // The same is to be said of records in journals of others.
+    let by: Vec<LaunchId> = state.due_again.iter().map(|(by, _)| *by).collect();
+    assert_eq!(by, [SECOND]);
     // Whoever reads only what is of blocks is told the same.
     let block = |share| BlockId { round: 0, share };
     let blocks = [(block(1), Share::Listed(vec![10, 13])), (block(2), Share::Range(11..13))];
