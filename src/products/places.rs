@@ -17,7 +17,7 @@ use crate::units;
 const MOST: usize = 10_000;
 
 /// Looks where the products of these tasks (ascending) are to go: their folders must be there or can be made, and can be
-/// written, and no place may be a mount point.
+/// read and written, and no place may be a mount point.
 ///
 /// # Errors
 /// With the first place that can't be used, or when the list can't be read.
@@ -60,7 +60,8 @@ fn can_be_written(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
         match std::fs::metadata(at) {
             Ok(found) if !found.is_dir() => return failed(io::ErrorKind::NotADirectory.into()),
             Ok(_) => {
-                let allowed = access(at, Access::WRITE_OK | Access::EXEC_OK);
+                // Who can't read a folder can't sync it.
+                let allowed = access(at, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
                 return allowed.map_err(io::Error::from).or_else(failed);
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
@@ -99,6 +100,8 @@ fn is_on_other_device(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::DirBuilder;
+    use std::os::unix::fs::DirBuilderExt;
     use std::path::Path;
 
     use super::{can_be_written, is_mount_point, is_on_other_device};
@@ -115,6 +118,21 @@ mod tests {
         for (bad, at) in [("file", "file"), ("file/a/b", "file"), ("link/a", "link")] {
             let (found, error) = can_be_written(&root.join(bad)).unwrap_err();
             assert_eq!((found, error.kind()), (root.join(at), std::io::ErrorKind::NotADirectory), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_can_not_be_read_is_none_for_products() {
+        if rustix::process::geteuid().is_root() {
+            // Nothing is forbidden to root.
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let closed = folder.path().join("closed");
+        DirBuilder::new().mode(0o300).create(&closed).unwrap();
+        for path in [closed.clone(), closed.join("a/b")] {
+            let (at, error) = can_be_written(&path).unwrap_err();
+            assert_eq!((at, error.kind()), (closed.clone(), std::io::ErrorKind::PermissionDenied));
         }
     }
 
