@@ -285,9 +285,20 @@ pub struct TasksDueAgain {
 }
 
 impl TasksDueAgain {
+    /// So many ranges, of at most 65 bytes each, make a line that can be read with little memory.
+    const MOST_RANGES: usize = 10_000;
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.gone.last().or(self.changed.last()).is_none()
+    }
+
+    /// The same in so many that the line of each is short.
+    pub fn in_lines(self) -> impl Iterator<Item = Self> {
+        let gone = self.gone.in_parts(Self::MOST_RANGES).map(|gone| Self { gone, ..Self::default() });
+        let changed =
+            self.changed.in_parts(Self::MOST_RANGES).map(|changed| Self { changed, ..Self::default() });
+        gone.chain(changed)
     }
 
     /// All of them that are among `indices`: an edited line may name any.

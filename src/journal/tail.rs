@@ -333,10 +333,13 @@ impl Read for Placed<'_> {
 mod tests {
     use std::fs::File;
 
-    use super::{FIRST, JournalLine, SHORT_LINE, head, last_lines, last_of, read_on};
-    use crate::journal::event::{AttemptBegun, BlockProgress, Event, EventKind, LaunchProgress, TaskEnded};
+    use super::{FIRST, JournalLine, LONGEST_LOSS, SHORT_LINE, head, last_lines, last_of, read_on};
+    use crate::journal::event::{
+        AttemptBegun, BlockProgress, Event, EventKind, LaunchProgress, TaskEnded, TasksDueAgain,
+    };
     use crate::journal::writer::{self, JournalWriter};
     use crate::model::blocks::{BlockId, ClaimName};
+    use crate::model::index_ranges::IndexRanges;
     use crate::model::outcome::Status;
 
     fn ended(index: u64) -> TaskEnded {
@@ -477,6 +480,23 @@ mod tests {
                 "{before}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_to_be_run_again_takes_lines_that_a_head_can_have() {
+        // Every two are a range of their own.
+        let gone = IndexRanges::of((0..100_000).map(|number| u64::MAX / 2 + number * number));
+        let all = TasksDueAgain { gone, changed: IndexRanges::of([3, 4, 9]) };
+        let length = |tasks: &TasksDueAgain| {
+            serde_json::to_vec(&Event::DueAgain(Box::new(tasks.clone()))).unwrap().len() as u64
+        };
+        assert!(length(&all) > LONGEST_LOSS);
+        let lines: Vec<TasksDueAgain> = all.clone().in_lines().collect();
+        assert_eq!(lines.len(), 6);
+        assert!(lines.iter().all(|line| length(line) < LONGEST_LOSS / 2));
+        let indices = 0..u64::MAX;
+        assert!(lines.iter().flat_map(|line| line.within(&indices)).eq(all.within(&indices)));
+        assert_eq!(TasksDueAgain::default().in_lines().next(), None);
     }
 
     #[test]

@@ -36,6 +36,15 @@ impl IndexRanges {
         Self(ranges)
     }
 
+    /// The same in parts of at most so many ranges each.
+    pub fn in_parts(self, most: usize) -> impl Iterator<Item = Self> {
+        let mut rest = self.0.into_iter();
+        std::iter::from_fn(move || {
+            let part: Vec<_> = rest.by_ref().take(most).collect();
+            (!part.is_empty()).then_some(Self(part))
+        })
+    }
+
     /// The last one.
     pub fn last(&self) -> Option<u64> {
         self.0.last().map(|(_, last, _)| *last)

@@ -213,7 +213,7 @@ impl Recorder {
     /// When the journal can't be written.
     pub fn note_due_again(&self, tasks: TasksDueAgain) -> io::Result<()> {
         let (_kept, mut journal) = self.writable()?;
-        journal.add(&Event::DueAgain(Box::new(tasks)));
+        tasks.in_lines().for_each(|tasks| journal.add(&Event::DueAgain(Box::new(tasks))));
         journal.commit()
     }
 
