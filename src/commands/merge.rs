@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -16,8 +17,8 @@ use crate::launch::told;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::RunLock;
 use crate::merge::{
-    Format, MergeDirectory, MergeIndex, MergeSummary, MergedDirectory, ProductCheck, ProductsWanted, Proof,
-    Targets, check_products, joined_before, left_out, partial_name, survey, write, write_missing,
+    Format, MergeDirectory, MergeIndex, MergeSummary, MergedDirectory, ProductsWanted, Proof, Targets,
+    check_products, joined_before, left_out, partial_name, survey, write, write_missing,
 };
 use crate::model::provenance::Process;
 use crate::output::WhileRead;
@@ -26,6 +27,7 @@ use crate::report;
 use crate::report::groups;
 use crate::store::layout::{Layout, ResultsName};
 use crate::terminal::console::{Console, Tone, Verbosity};
+use crate::threads::locked;
 use crate::units;
 
 /// How far a long look at products is, is said so often.
@@ -73,7 +75,7 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
         write_missing(&survey, missing, args.null, out)?;
     }
     if !wanted.is_empty() {
-        check_products(&mut survey, &wanted, out, &mut ProductProgress::begin(&console).teller())?;
+        check_products(&mut survey, &wanted, out, &ProductProgress::begin(&console).teller())?;
     }
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
     let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
@@ -155,22 +157,22 @@ fn refuse_to_take_out(targets: &Targets, directories: &[MergeDirectory]) -> anyh
 /// Now and then says how far a look at products is.
 struct ProductProgress<'a> {
     console: &'a Console,
-    said: Instant,
+    said: Mutex<Instant>,
 }
 
 impl<'a> ProductProgress<'a> {
     fn begin(console: &'a Console) -> Self {
-        Self { console, said: Instant::now() }
+        Self { console, said: Mutex::new(Instant::now()) }
     }
 
-    fn teller(mut self) -> impl FnMut(&ProductCheck) {
-        move |check| {
-            if self.said.elapsed() < BETWEEN_REMARKS {
+    fn teller(self) -> impl Fn(u64, u64) + Sync {
+        move |looked_at, bytes| {
+            let mut said = locked(&self.said);
+            if said.elapsed() < BETWEEN_REMARKS {
                 return;
             }
-            self.said = Instant::now();
-            let looked_at = units::count(check.looked_at(), "product");
-            let text = format!("{looked_at} looked at ({})", units::bytes(check.bytes));
+            *said = Instant::now();
+            let text = format!("{} looked at ({})", units::count(looked_at, "product"), units::bytes(bytes));
             self.console.say(Verbosity::Normal, Tone::Plain, &text);
         }
     }

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use crate::exit_code::CannotWrite;
 use crate::merge::index::MergeIndex;
 use crate::model::product::{Product, ProductKind, ProductLook};
-use crate::products::digest::{DirectoryFiles, add_line, sha256_of, sha256_of_bytes};
+use crate::products::digest::{DirectoryFiles, add_line, sha256_of_bytes, sha256_told};
 use crate::products::look::look;
 use crate::record::destination::{Destination, OutputFile};
 use crate::store::regular;
@@ -24,6 +25,12 @@ const AT_A_TIME: usize = 1024;
 
 /// Or those with so many bytes together: progress is told in between.
 const BYTES_AT_A_TIME: u64 = 1 << 30;
+
+/// So many products that are not as recorded are named: where there are more, mostly one thing is wrong with all.
+const MOST_NAMED: usize = 5000;
+
+/// Hears how many products were looked at, and of how many bytes.
+pub type ProductsTold<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 /// What a merge does with products.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,8 +63,10 @@ pub struct ProductCheck {
     pub wrong_digest: u64,
     /// Those that can't be read.
     pub unreadable: u64,
-    /// All that are not as recorded, by run and replica.
+    /// The first 5,000 that are not as recorded, by run and replica.
     pub faults: Vec<FaultyProduct>,
+    /// How many more there are.
+    pub more_faults: u64,
     /// Bytes of all that were looked at, by their records.
     #[serde(skip)]
     pub bytes: u64,
@@ -93,7 +102,7 @@ pub enum ProductFault {
 impl ProductCheck {
     /// How many were looked at.
     pub fn looked_at(&self) -> u64 {
-        self.as_recorded + self.faults.len() as u64
+        self.as_recorded + self.faults.len() as u64 + self.more_faults
     }
 
     fn take(&mut self, product: &Product, fault: Option<ProductFault>) {
@@ -108,13 +117,17 @@ impl ProductCheck {
             ProductFault::WrongDigest => self.wrong_digest += 1,
             ProductFault::Unreadable { .. } => self.unreadable += 1,
         }
+        if self.faults.len() == MOST_NAMED {
+            self.more_faults += 1;
+            return;
+        }
         let path = product.path.bytes().map_or_else(|_| String::new(), |path| units::path(&path));
         self.faults.push(FaultyProduct { path, fault });
     }
 }
 
-/// Lists or compares the products of all directories; what came of that is then part of the proof. `told` hears of it now and
-/// then. Returns how many lines were written.
+/// Lists or compares the products of all directories; what came of that is then part of the proof. `told` hears of it often,
+/// also while a long one is read. Returns how many lines were written.
 ///
 /// # Errors
 /// When a record can't be read, the list can't be written, or a name needs `null`.
@@ -122,14 +135,15 @@ pub fn check_products(
     survey: &mut MergeIndex,
     wanted: &ProductsWanted,
     stdout: &mut dyn Write,
-    told: &mut dyn FnMut(&ProductCheck),
+    told: ProductsTold<'_>,
 ) -> anyhow::Result<u64> {
     let list = wanted
         .list
         .as_ref()
         .map(|destination| ProductList::begin(destination, wanted.null, stdout))
         .transpose()?;
-    let mut checkup = Checkup { wanted, list, pool: CpuPool::for_storage(), check: ProductCheck::default() };
+    let (pool, check) = (CpuPool::for_storage(), ProductCheck::default());
+    let mut checkup = Checkup { wanted, list, pool, told, check };
     let (mut waiting, mut bytes) = (Vec::new(), 0_u64);
     for number in 0..survey.directories.len() {
         survey.each_made(number, &mut |task| {
@@ -139,9 +153,7 @@ pub fn check_products(
                 return Ok(());
             }
             bytes = 0;
-            checkup.take(std::mem::take(&mut waiting))?;
-            told(&checkup.check);
-            Ok(())
+            checkup.take(std::mem::take(&mut waiting))
         })?;
     }
     checkup.take(waiting)?;
@@ -157,14 +169,20 @@ struct Checkup<'a> {
     wanted: &'a ProductsWanted,
     list: Option<ProductList<'a>>,
     pool: CpuPool,
+    told: ProductsTold<'a>,
     check: ProductCheck,
 }
 
 impl Checkup<'_> {
     fn take(&mut self, products: Vec<Product>) -> anyhow::Result<()> {
-        let wanted = self.wanted;
+        let (wanted, told) = (self.wanted, self.told);
+        let (looked_at, before, hashed) = (self.check.looked_at(), self.check.bytes, AtomicU64::new(0));
+        let read = |bytes| {
+            let hashed = hashed.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+            told(looked_at, before.saturating_add(hashed));
+        };
         let seen = self.pool.map(products, |product| {
-            let seen = SeenProduct::of(&product, wanted);
+            let seen = SeenProduct::of(&product, wanted, &read);
             (product, seen)
         });
         for (product, SeenProduct { fault, lines }) in seen {
@@ -173,6 +191,7 @@ impl Checkup<'_> {
             }
             self.check.take(&product, fault);
         }
+        told(self.check.looked_at(), self.check.bytes);
         Ok(())
     }
 }
@@ -187,14 +206,15 @@ struct SeenProduct {
 }
 
 impl SeenProduct {
-    fn of(product: &Product, wanted: &ProductsWanted) -> Self {
+    /// `read` hears of the bytes that are hashed.
+    fn of(product: &Product, wanted: &ProductsWanted, read: &dyn Fn(u64)) -> Self {
         let path = match product.path.bytes() {
             Ok(path) => path,
             Err(why) => return Self { fault: Some(ProductFault::Unreadable { why }), lines: Vec::new() },
         };
         let lines = match (product.kind, &product.sha256) {
-            (ProductKind::Dir, Some(sha256)) => files_of_directory(Path::new(&path), sha256),
-            _ if wanted.verify => verified(product, &path),
+            (ProductKind::Dir, Some(sha256)) => files_of_directory(Path::new(&path), sha256, read),
+            _ if wanted.verify => verified(product, &path, read),
             _ => Ok(vec![(path, product.sha256.clone())]),
         };
         match lines {
@@ -214,12 +234,16 @@ impl From<io::Error> for ProductFault {
 }
 
 /// The line of a product that is as recorded.
-fn verified(product: &Product, path: &OsStr) -> Result<Vec<(OsString, Option<String>)>, ProductFault> {
+fn verified(
+    product: &Product,
+    path: &OsStr,
+    read: &dyn Fn(u64),
+) -> Result<Vec<(OsString, Option<String>)>, ProductFault> {
     let place = Path::new(path);
     let is_as_recorded = match (look(place)?, &product.sha256) {
         (None, _) => return Err(ProductFault::Gone),
         (Some(ProductLook::File { bytes, .. }), Some(sha256)) if bytes == product.bytes => {
-            let (found, _) = regular::open(place).and_then(|file| sha256_of(&file))?;
+            let (found, _) = regular::open(place).and_then(|file| sha256_told(&file, read))?;
             if found != *sha256 {
                 return Err(ProductFault::WrongDigest);
             }
@@ -248,6 +272,7 @@ fn bytes_in(directory: &Path) -> io::Result<u64> {
 fn files_of_directory(
     directory: &Path,
     recorded: &str,
+    read: &dyn Fn(u64),
 ) -> Result<Vec<(OsString, Option<String>)>, ProductFault> {
     match look(directory)? {
         None => return Err(ProductFault::Gone),
@@ -257,7 +282,7 @@ fn files_of_directory(
     let (mut text, mut lines) = (Vec::new(), Vec::new());
     for name in DirectoryFiles::of(directory)?.files {
         let path = directory.join(&name);
-        let (sha256, _) = regular::open(&path).and_then(|file| sha256_of(&file))?;
+        let (sha256, _) = regular::open(&path).and_then(|file| sha256_told(&file, read))?;
         add_line(&mut text, &sha256, &name);
         lines.push((path.into_os_string(), Some(sha256)));
     }
@@ -318,5 +343,57 @@ impl<'a> ProductList<'a> {
             .with_context(|| format!("can't write {}", self.destination))
             .context(CannotWrite)?;
         Ok(self.written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
+    use jiff::Timestamp;
+
+    use super::{MOST_NAMED, ProductCheck, ProductFault, ProductsWanted, SeenProduct};
+    use crate::model::product::{Product, ProductKind};
+    use crate::products::digest::{add_line, sha256_of_bytes};
+    use crate::text::PathText;
+
+    fn product(path: &Path, kind: ProductKind, bytes: u64, sha256: String) -> Product {
+        let (path, modified) = (PathText::readable(path.as_os_str()), Timestamp::UNIX_EPOCH);
+        Product { name: None, path, kind, bytes, modified, sha256: Some(sha256) }
+    }
+
+    #[test]
+    fn only_so_many_faults_are_named_and_all_are_counted() {
+        let mut check = ProductCheck::default();
+        let one = product("/a".as_ref(), ProductKind::File, 2, String::new());
+        (0..MOST_NAMED + 3).for_each(|_| check.take(&one, Some(ProductFault::Gone)));
+        check.take(&one, None);
+        let all = MOST_NAMED as u64 + 3;
+        assert_eq!((check.faults.len(), check.more_faults, check.gone), (MOST_NAMED, 3, all));
+        assert_eq!((check.looked_at(), check.bytes), (all + 1, 2 * (all + 1)));
+    }
+
+    #[test]
+    fn a_long_product_tells_of_itself_while_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, content) = (folder.path().join("long"), vec![7; 1 << 20]);
+        std::fs::write(&path, &content).unwrap();
+        let sha256 = sha256_of_bytes(&content);
+        let mut lines = Vec::new();
+        add_line(&mut lines, &sha256, "long".as_ref());
+        let wanted = ProductsWanted { verify: true, ..ProductsWanted::default() };
+        for product in [
+            product(&path, ProductKind::File, 1 << 20, sha256),
+            product(folder.path(), ProductKind::Dir, 1 << 20, sha256_of_bytes(&lines)),
+        ] {
+            let (times, bytes) = (Cell::new(0), Cell::new(0));
+            let seen = SeenProduct::of(&product, &wanted, &|read| {
+                times.set(times.get() + 1);
+                bytes.set(bytes.get() + read);
+            });
+            assert_eq!(seen.fault, None);
+            assert!(times.get() > 1 && bytes.get() == 1 << 20, "{times:?} {bytes:?}");
+        }
     }
 }

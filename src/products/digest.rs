@@ -16,7 +16,15 @@ const BUFFER: usize = 256 * 1024;
 ///
 /// # Errors
 /// When it can't be read.
-pub fn sha256_of(mut file: &File) -> io::Result<(String, u64)> {
+pub fn sha256_of(file: &File) -> io::Result<(String, u64)> {
+    sha256_told(file, &|_| ())
+}
+
+/// As [`sha256_of`]; `told` hears how many bytes were read each time.
+///
+/// # Errors
+/// When it can't be read.
+pub fn sha256_told(mut file: &File, told: &dyn Fn(u64)) -> io::Result<(String, u64)> {
     let (mut hasher, mut buffer, mut bytes) = (Sha256::new(), vec![0; BUFFER], 0);
     loop {
         match file.read(&mut buffer) {
@@ -24,6 +32,7 @@ pub fn sha256_of(mut file: &File) -> io::Result<(String, u64)> {
             Ok(read) => {
                 hasher.update(&buffer[..read]);
                 bytes += read as u64;
+                told(read as u64);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

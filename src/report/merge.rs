@@ -56,7 +56,8 @@ pub fn say(
 
 /// How many products are as recorded, which are not, and what to type next.
 fn say_products(console: &Console, check: &ProductCheck, dirs: &[String]) {
-    let ProductCheck { as_recorded, gone, changed, wrong_digest, unreadable, faults, bytes } = check;
+    let ProductCheck { as_recorded, gone, changed, wrong_digest, unreadable, faults, more_faults, bytes } =
+        check;
     let mut text = format!("products: {as_recorded} as recorded");
     for (count, what) in [
         (gone, "gone"),
@@ -72,7 +73,7 @@ fn say_products(console: &Console, check: &ProductCheck, dirs: &[String]) {
         return console.say(Verbosity::Normal, Tone::Good, &format!("{text} ({})", units::bytes(*bytes)));
     }
     console.say(Verbosity::Quiet, Tone::Bad, &text);
-    say_first(console, faults, "products", faulty_line);
+    say_first_of(console, faults, *more_faults, "products", faulty_line);
     let resume: Vec<String> =
         dirs.iter().map(|dir| format!("`canfar-run resume {}`", groups::quoted(dir))).collect();
     let resume = resume.join(", ");
@@ -143,10 +144,19 @@ fn say_failures(console: &Console, proof: &Proof, failed: &Destination, dirs: &[
 
 /// Says a line for each of the first few, and how many more there are.
 fn say_first<T>(console: &Console, all: &[T], what: &str, line: impl Fn(&T) -> String) {
+    say_first_of(console, all, 0, what, line);
+}
+
+/// As [`say_first`], where the summary leaves so many out.
+fn say_first_of<T>(console: &Console, all: &[T], left_out: u64, what: &str, line: impl Fn(&T) -> String) {
     for one in all.iter().take(NAMED) {
         console.say(Verbosity::Quiet, Tone::Bad, &line(one));
     }
-    if all.len() > NAMED {
+    if left_out > 0 {
+        let rest = all.len().saturating_sub(NAMED) as u64 + left_out;
+        let text = format!("  and {rest} more {what} (the first {} are in final_summary.json)", all.len());
+        console.say(Verbosity::Quiet, Tone::Bad, &text);
+    } else if all.len() > NAMED {
         console.say(Verbosity::Quiet, Tone::Bad, &format!("  {}", more(all.len() - NAMED, what)));
     }
 }
