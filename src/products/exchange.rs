@@ -60,10 +60,19 @@ pub(super) fn settle(place: &Path, shared: &OwnedFd, name: &CStr) -> io::Result<
             Err(Errno::NOENT) => return Ok(()),
             opened => opened?,
         };
+        let mut unremoved = None;
         for base in names_in(&old)? {
-            unless_gone(settle_one(&place, &old, &base))?;
+            match statat(&place, &base, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => unless_gone(renameat(&old, &base, &place, &base).map_err(Into::into))?,
+                Ok(_) => unremoved = unremoved.or(unless_gone(remove_tree(old.as_fd(), &base, None)).err()),
+                Err(error) => return Err(error.into()),
+            }
         }
         synced(place.sync_all())?;
+        if unremoved.is_some() {
+            // What was replaced is of no use to anyone: it may stay.
+            return Ok(());
+        }
         match unlinkat(shared, name, AtFlags::REMOVEDIR) {
             // Whoever began it was frozen, and goes on.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
@@ -71,12 +80,4 @@ pub(super) fn settle(place: &Path, shared: &OwnedFd, name: &CStr) -> io::Result<
         }
     }
     Err(Errno::NOTEMPTY.into())
-}
-
-fn settle_one(place: &File, old: &OwnedFd, base: &CStr) -> io::Result<()> {
-    match statat(place, base, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Ok(renameat(old, base, place, base)?),
-        Ok(_) => remove_tree(old.as_fd(), base, None),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -120,7 +120,7 @@ impl<'a> Publishing<'a> {
 
     /// For a slot, which makes one attempt after the other.
     pub fn slot(&self) -> PublishingSlot<'_> {
-        PublishingSlot { publishing: self, shared: Vec::new(), stopped: None }
+        PublishingSlot { publishing: self, shared: Vec::new(), stopped: Vec::new() }
     }
 
     /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it.
@@ -146,7 +146,7 @@ pub struct PublishingSlot<'a> {
     /// The folders that attempts share, of the last attempt: the next one often needs the same.
     shared: Vec<Arc<SharedFolder>>,
     /// What an attempt wrote that was stopped with this process.
-    stopped: Option<StagedProducts>,
+    stopped: Vec<StagedProducts>,
 }
 
 impl Drop for PublishingSlot<'_> {
@@ -174,7 +174,7 @@ impl PublishingSlot<'_> {
             for (name, place) in declared.names().zip(declared.paths(path, rel, index)) {
                 staged.add(name, place, attempt, |above| self.shared_in(above), guard)?;
             }
-            staged.look_at_places(guard)
+            staged.look_at_places(Path::new(path), guard)
         };
         let added = add_all();
         if let Err(not) = added {
@@ -194,7 +194,7 @@ impl PublishingSlot<'_> {
 
     /// Keeps what an attempt wrote that was stopped with this process until the slot ends: its task is noted first.
     pub fn stop(&mut self, staged: StagedProducts) {
-        self.stopped = Some(staged);
+        self.stopped.push(staged);
     }
 }
 
@@ -218,6 +218,17 @@ struct StagedProduct {
     before: Option<ProductLook>,
 }
 
+/// Whether both are names of one file. A link at the place of a product would be replaced, not what it leads to.
+fn is_one_file(place: &Path, entry: &Path) -> bool {
+    let there = place.symlink_metadata().ok().zip(entry.metadata().ok());
+    there.is_some_and(|(place, entry)| (place.dev(), place.ino()) == (entry.dev(), entry.ino()))
+}
+
+/// Whether something has its final name by now: storage may do a rename and lose the answer.
+fn is_at(place: &Path, inode: u64) -> bool {
+    place.symlink_metadata().is_ok_and(|there| there.ino() == inode)
+}
+
 /// What a command is given for the product of this name. Messages say this in place of the path, so that those of many tasks
 /// are told as one.
 pub(super) fn placeholder(name: Option<&str>) -> String {
@@ -231,6 +242,8 @@ pub struct Published {
     pub products: Vec<Product>,
     /// What else was beside them, by its names, and was removed.
     pub others: Vec<OsString>,
+    /// The first thing beside them that could not be removed.
+    pub unremoved: Option<FileError>,
 }
 
 impl StagedProducts {
@@ -266,9 +279,15 @@ impl StagedProducts {
     }
 
     /// Looks at what the products would replace.
-    fn look_at_places(&mut self, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
+    fn look_at_places(&mut self, entry: &Path, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
         for product in &mut self.products {
             product.before = product.look(guard)?;
+            if product.before.is_some() && is_one_file(&product.place, entry) {
+                return Err(failed(format!(
+                    "the product {} is the task's own input file: write it elsewhere",
+                    product.placeholder()
+                )));
+            }
         }
         Ok(())
     }
@@ -283,17 +302,27 @@ impl StagedProducts {
         for folder in &self.folders {
             sync_folder(folder.place())?;
         }
-        let mut others = Vec::new();
+        let (others, unremoved) = self.clear(has_exchanges);
+        Ok(Published { products: made.into_iter().map(|made| made.product).collect(), others, unremoved })
+    }
+
+    /// Removes what is left after the products got their names. They are published whatever comes of it.
+    fn clear(&self, has_exchanges: bool) -> (Vec<OsString>, Option<FileError>) {
+        let (mut others, mut unremoved) = (Vec::new(), None);
         for folder in &self.folders {
             if has_exchanges {
-                folder.remove_old()?;
+                unremoved = unremoved.or(folder.remove_old().err());
             }
-            others.extend(folder.remove_empty()?);
+            match folder.remove_empty() {
+                Ok(left) if left.is_empty() => {}
+                Ok(left) => {
+                    others.extend(left);
+                    unremoved = unremoved.or(folder.remove().err());
+                }
+                Err(error) => unremoved = unremoved.or(Some(error)),
+            }
         }
-        if !others.is_empty() {
-            self.remove();
-        }
-        Ok(Published { products: made.into_iter().map(|made| made.product).collect(), others })
+        (others, unremoved)
     }
 
     fn seal_all(&self, checksum: Checksum) -> Result<Vec<MadeProduct>, NotPublished> {
@@ -339,6 +368,7 @@ impl StagedProducts {
         } else {
             std::fs::rename(&out, place)
         };
+        let put = put.or_else(|error| if is_at(place, made.inode) { Ok(()) } else { Err(error) });
         match put.map_err(FileError::of("rename a product to", place)) {
             Ok(()) => Ok(()),
             Err(error) => {

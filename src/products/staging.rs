@@ -3,7 +3,7 @@
 //!
 //! `<final folder>/.canfar-run-<run id>/<index>.<replica>.<launch>.<attempt>/<base name>`.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -32,6 +32,17 @@ pub struct AttemptName {
     pub launch: u32,
     /// The attempt's number over all launches, from 1.
     pub number: u32,
+}
+
+impl AttemptName {
+    /// Whether a folder is that of an earlier attempt of the same launch: whoever wrote there publishes it no more.
+    fn is_over(self, folder: &CStr) -> bool {
+        let Self { index, replica, launch, .. } = self;
+        let own = format!("{self}");
+        let of_launch = format!("{index}.{replica}.{launch}.");
+        let name = folder.to_bytes();
+        !exchange::is_old(folder) && name != own.as_bytes() && name.starts_with(of_launch.as_bytes())
+    }
 }
 
 impl fmt::Display for AttemptName {
@@ -196,7 +207,9 @@ impl StagingFolder {
             } else {
                 unless_gone(remove_tree(shared.as_fd(), &name, None))
             };
-            cleared.map_err(FileError::of(what, self.shared.path()))?;
+            if !attempt.is_over(&name) {
+                cleared.map_err(FileError::of(what, self.shared.path()))?;
+            }
         }
         Ok(())
     }

@@ -53,6 +53,7 @@ pub(super) struct Doubts {
     several_lines: CountedDoubts,
     answered_again: CountedDoubts,
     other_files: CountedDoubts,
+    unremoved: CountedDoubts,
 }
 
 impl Doubts {
@@ -64,6 +65,7 @@ impl Doubts {
             ResultDoubt::SeveralLines(_) => &mut self.several_lines,
             ResultDoubt::AnsweredAgain { .. } => &mut self.answered_again,
             ResultDoubt::OtherFiles(_) => &mut self.other_files,
+            ResultDoubt::Unremoved(_) => &mut self.unremoved,
         };
         counted.count += 1;
         let Executed { stdout, stderr, .. } = ended.executed;
@@ -76,7 +78,10 @@ impl Doubts {
             doubt: doubt.clone(),
             is_kept: ended.log.is_some(),
         });
-        let is_grave = matches!(doubt, ResultDoubt::AnsweredAgain { .. } | ResultDoubt::OtherFiles(_));
+        let is_grave = matches!(
+            doubt,
+            ResultDoubt::AnsweredAgain { .. } | ResultDoubt::OtherFiles(_) | ResultDoubt::Unremoved(_)
+        );
         let few = if is_grave { 1 } else { FEW };
         if counted.is_told || counted.count < few {
             return None;
@@ -87,7 +92,7 @@ impl Doubts {
 
     /// What is to be said at the end.
     pub(super) fn notes(&self) -> Vec<DoubtNote> {
-        [&self.no_result, &self.several_lines, &self.answered_again, &self.other_files]
+        [&self.no_result, &self.several_lines, &self.answered_again, &self.other_files, &self.unremoved]
             .into_iter()
             .filter_map(CountedDoubts::note)
             .collect()
@@ -109,6 +114,9 @@ impl CountedDoubts {
             }
             (ResultDoubt::OtherFiles(_), true) => {
                 format!("{} with other files beside their products", files())
+            }
+            (ResultDoubt::Unremoved(_), true) => {
+                format!("{} with something left beside their products", files())
             }
             (_, false) => self.text()?,
         };
@@ -138,6 +146,9 @@ impl CountedDoubts {
             ResultDoubt::OtherFiles(names) => format!(
                 "{files} wrote other files beside their products (the first, {path}: {}); these were removed. Declare what is to be kept: --product NAME=PATH",
                 names.join(", ")
+            ),
+            ResultDoubt::Unremoved(why) => format!(
+                "the products of {files} are published, but not all beside them could be removed (the first, {path}: {why}); remove it by hand"
             ),
             ResultDoubt::SeveralLines(lines) => format!(
                 "{files} printed several lines of JSON (the first, {path}, prints {lines} JSON lines; only the last is its result); to keep all, print one list: print(json.dumps([...]))"

@@ -183,7 +183,7 @@ impl Work<'_> {
 
 impl Executed {
     /// Of an ok attempt. What it made is what it is for: without a result nothing is wrong.
-    fn has_published(&mut self, Published { products, others }: Published) {
+    fn has_published(&mut self, Published { products, others, unremoved }: Published) {
         self.products = products;
         if matches!(self.doubt, Some(ResultDoubt::NoResult(_) | ResultDoubt::ReturnedNone(_))) {
             self.doubt = None;
@@ -191,6 +191,9 @@ impl Executed {
         if !others.is_empty() {
             let names = others.iter().take(NAMED).map(units::path).collect();
             self.doubt = Some(ResultDoubt::OtherFiles(names));
+        }
+        if let Some(error) = unremoved {
+            self.doubt = Some(ResultDoubt::Unremoved(error.to_string()));
         }
     }
 

@@ -56,6 +56,8 @@ pub enum ResultDoubt {
     SeveralLines(u64),
     /// It wrote these beside its products, which were not declared and were removed.
     OtherFiles(Vec<String>),
+    /// Its products are published, but not all beside them could be removed; in words.
+    Unremoved(String),
     /// Its worker answered an entry once more; the first answer counts.
     AnsweredAgain {
         /// The entry, which may be the one before.

@@ -197,6 +197,37 @@ fn who_lost_the_task_removes_nothing_of_its_successor() {
     assert_eq!(fs::read_to_string(theirs.join("sub/table")).unwrap(), "theirs");
 }
 
+/// An input that is given by another path than the product's is not replaced.
+#[test]
+fn the_task_s_own_input_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let alias = folder.path().join("alias");
+    fs::create_dir(folder.path().join("raw")).unwrap();
+    std::os::unix::fs::symlink("raw", &alias).unwrap();
+    fs::write(folder.path().join("raw/a.fits"), "raw").unwrap();
+    let products = declared(folder.path(), &[(None, "raw/{/}")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let mut slot = publishing.slot();
+    let not = slot.stage(alias.join("a.fits").as_os_str(), None, (7, 1), &Owner::new()).unwrap_err();
+    let NotPublished::Failed(failure) = not else { panic!("{not:?}") };
+    assert!(failure.message.contains("the task's own input file"), "{failure:?}");
+}
+
+#[test]
+fn all_that_stopped_attempts_wrote_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{index}")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let mut slot = publishing.slot();
+    for index in [7, 8] {
+        let staged = slot.stage(OsStr::new("/data/a.fits"), None, (index, 1), &Owner::new()).unwrap();
+        fs::write(&staged.outs()[0], "x").unwrap();
+        slot.stop(staged);
+    }
+    drop(slot);
+    assert!(names(folder.path()).is_empty());
+}
+
 /// Who looks whether the task is its own, and is then frozen until another launch has done all of it, puts nothing anywhere.
 #[test]
 fn whoever_wakes_up_after_its_task_was_done_elsewhere_changes_nothing() {
