@@ -74,7 +74,7 @@ fn names_that_no_line_can_hold_need_null_and_come_through_with_it() {
         .args(["merge", "out", "--null"])
         .run()
         .exits(2)
-        .says("--null is about the list that --missing writes");
+        .says("--null is about the lists that --missing and --products write");
 }
 
 #[test]
