@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::host::storage::StorageTrouble;
-use crate::model::product::{Checksum, Product, ProductKind, changed_at};
+use crate::model::product::{Checksum, Product, ProductKind, ProductLook, changed_at};
 use crate::products::digest::{self, DirectoryFiles};
 use crate::products::publish::{NotPublished, Unpublished, failed, placeholder};
 use crate::products::staging::{FileError, sync_folder, synced};
@@ -68,8 +68,21 @@ fn seal_it(
             };
         }
     };
-    let metadata = file.metadata().map_err(FileError::of("look at the product", out))?;
-    let product = |kind, bytes, sha256| Product {
+    let mut metadata = file.metadata().map_err(FileError::of("look at the product", out))?;
+    let (kind, bytes, sha256) = if metadata.is_file() {
+        let sealed = seal_file(&file, out, checksum)?;
+        metadata = sealed.metadata;
+        (ProductKind::File, metadata.len(), sealed.sha256)
+    } else if metadata.is_dir() {
+        let (bytes, sha256) = seal_directory(out, &shown, checksum)?;
+        (ProductKind::Dir, bytes, sha256)
+    } else {
+        return Err(failed(format!("the product {shown} is a FIFO or device: write a file or directory")));
+    };
+    if kind == ProductKind::File && bytes == 0 {
+        return Err(failed(format!("the product {shown} is empty")));
+    }
+    let product = Product {
         name: name.map(str::to_owned),
         path: PathText::readable(place.as_os_str()),
         kind,
@@ -77,18 +90,6 @@ fn seal_it(
         modified: changed_at(&metadata),
         sha256,
     };
-    let product = if metadata.is_file() {
-        let sha256 = seal_file(&file, &metadata, out, checksum)?;
-        product(ProductKind::File, metadata.len(), sha256)
-    } else if metadata.is_dir() {
-        let (bytes, sha256) = seal_directory(out, &shown, checksum)?;
-        product(ProductKind::Dir, bytes, sha256)
-    } else {
-        return Err(failed(format!("the product {shown} is a FIFO or device: write a file or directory")));
-    };
-    if metadata.is_file() && product.bytes == 0 {
-        return Err(failed(format!("the product {shown} is empty")));
-    }
     Ok(Some(MadeProduct { product, inode: metadata.ino() }))
 }
 
@@ -98,22 +99,26 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
-fn seal_file(
-    file: &File,
-    metadata: &Metadata,
-    path: &Path,
-    checksum: Checksum,
-) -> Result<Option<String>, NotPublished> {
+/// A file that is synced.
+struct SealedFile {
+    /// As it is after that: what is written late changes the time.
+    metadata: Metadata,
+    sha256: Option<String>,
+}
+
+fn seal_file(file: &File, path: &Path, checksum: Checksum) -> Result<SealedFile, NotPublished> {
     synced(file.sync_all()).map_err(FileError::of("sync", path))?;
-    let Checksum::Sha256 = checksum else { return Ok(None) };
+    let look = || file.metadata().map_err(FileError::of("look at", path));
+    let metadata = look()?;
+    let Checksum::Sha256 = checksum else { return Ok(SealedFile { metadata, sha256: None }) };
     let (sha256, bytes) = digest::sha256_of(file).map_err(FileError::of("read", path))?;
-    if bytes != metadata.len() {
+    if bytes != metadata.len() || ProductLook::of(&look()?) != ProductLook::of(&metadata) {
         return Err(failed(format!(
             "{} changed while it was hashed: something still writes to it",
             units::path(path)
         )));
     }
-    Ok(Some(sha256))
+    Ok(SealedFile { metadata, sha256: Some(sha256) })
 }
 
 /// Syncs all in a directory; gives the length of its files, and its digest.
@@ -130,9 +135,9 @@ fn seal_directory(
     for name in &within.files {
         let path = directory.join(name);
         let file = open(&path).map_err(FileError::of("open", &path))?;
-        let metadata = file.metadata().map_err(FileError::of("look at", &path))?;
-        bytes += metadata.len();
-        if let Some(sha256) = seal_file(&file, &metadata, &path, checksum)? {
+        let sealed = seal_file(&file, &path, checksum)?;
+        bytes += sealed.metadata.len();
+        if let Some(sha256) = sealed.sha256 {
             digest::add_line(&mut lines, &sha256, name);
         }
     }
