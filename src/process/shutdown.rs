@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,6 +24,8 @@ pub struct Shutdown {
     signal: AtomicI32,
     /// Whether another process goes on with what runs here.
     yields: AtomicBool,
+    /// When the first of these had what runs end.
+    since: OnceLock<Instant>,
     drained: Latch,
     graceful: Latch,
     forced: Latch,
@@ -41,6 +43,7 @@ impl Shutdown {
             drain_signal: AtomicI32::new(0),
             signal: AtomicI32::new(0),
             yields: AtomicBool::new(false),
+            since: OnceLock::new(),
             drained: Latch::new()?,
             graceful: Latch::new()?,
             forced: Latch::new()?,
@@ -94,6 +97,7 @@ impl Shutdown {
     pub fn request(&self, signal: i32) {
         self.tell_all(|each| {
             if each.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                each.since.get_or_init(Instant::now);
                 each.graceful.open();
             } else {
                 each.forced.open();
@@ -104,6 +108,7 @@ impl Shutdown {
     /// Ends what runs as SIGTERM does: another process goes on with it. It is no request: the first one is still to come.
     pub fn yield_to_successor(&self) {
         self.yields.store(true, Ordering::Release);
+        self.since.get_or_init(Instant::now);
         self.graceful.open();
     }
 
@@ -115,6 +120,11 @@ impl Shutdown {
     /// The signal that what runs is ended for, once it is: that of the first request, or SIGTERM where this yields.
     pub fn signal(&self) -> Option<i32> {
         self.external_signal().or_else(|| self.yields.load(Ordering::Acquire).then_some(SIGTERM))
+    }
+
+    /// Whether what runs was to end at least so long ago.
+    pub fn is_overdue(&self, time: Duration) -> bool {
+        self.since.get().is_some_and(|since| since.elapsed() >= time)
     }
 
     /// Waits up to `patience` for the first request to stop. Tells whether there was one.
@@ -168,10 +178,11 @@ mod tests {
     fn the_first_signal_ends_and_the_second_kills() {
         let stop = Shutdown::unconnected().unwrap();
         assert_eq!((stop.signal(), stop.is_forced()), (None, false));
-        assert!(!stop.begins_within(Duration::from_millis(1)));
+        assert!(!stop.begins_within(Duration::from_millis(1)) && !stop.is_overdue(Duration::ZERO));
         stop.request(15);
         assert_eq!((stop.signal(), stop.is_forced()), (Some(15), false));
         assert!(stop.begins_within(Duration::ZERO));
+        assert!(stop.is_overdue(Duration::ZERO) && !stop.is_overdue(Duration::from_hours(1)));
         stop.request(2);
         assert_eq!((stop.signal(), stop.is_forced()), (Some(15), true));
         assert_eq!(stop.external_signal(), Some(15));

@@ -24,19 +24,44 @@ pub fn sha256_of(file: &File) -> io::Result<(String, u64)> {
 ///
 /// # Errors
 /// When it can't be read.
-pub fn sha256_told(mut file: &File, told: &dyn Fn(u64)) -> io::Result<(String, u64)> {
-    let (mut hasher, mut buffer, mut bytes) = (Sha256::new(), vec![0; BUFFER], 0);
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((hexadecimal(hasher), bytes)),
-            Ok(read) => {
-                hasher.update(&buffer[..read]);
-                bytes += read as u64;
-                told(read as u64);
+pub fn sha256_told(file: &File, told: &dyn Fn(u64)) -> io::Result<(String, u64)> {
+    let (mut hasher, mut before) = (FileHasher::default(), 0);
+    while hasher.read_some(file)? {
+        told(hasher.bytes - before);
+        before = hasher.bytes;
+    }
+    Ok(hasher.finish())
+}
+
+/// The SHA-256 of a file, a part at a time: that of a large one takes long.
+#[derive(Debug, Default)]
+pub struct FileHasher {
+    hasher: Sha256,
+    buffer: Vec<u8>,
+    bytes: u64,
+}
+
+impl FileHasher {
+    /// Reads on in the file; gives whether there was more of it.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn read_some(&mut self, mut file: &File) -> io::Result<bool> {
+        self.buffer.resize(BUFFER, 0);
+        let read = loop {
+            match file.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+        };
+        self.hasher.update(&self.buffer[..read]);
+        self.bytes += read as u64;
+        Ok(read > 0)
+    }
+
+    /// That of all that was read, hexadecimal, and how many bytes that was.
+    pub fn finish(self) -> (String, u64) {
+        (hexadecimal(self.hasher), self.bytes)
     }
 }
 

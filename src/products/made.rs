@@ -1,5 +1,6 @@
 //! What an attempt made: whether it can be a product, synced to its storage, and what records say of it.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -10,11 +11,15 @@ use rustix::io::Errno;
 
 use crate::host::storage::StorageTrouble;
 use crate::model::product::{Checksum, Product, ProductKind, ProductLook, changed_at};
-use crate::products::digest::{self, DirectoryFiles};
+use crate::products::digest::{self, DirectoryFiles, FileHasher};
 use crate::products::publish::{NotPublished, Unpublished, failed, placeholder};
 use crate::products::staging::{FileError, sync_folder, synced};
 use crate::text::PathText;
+use crate::threads::CpuPool;
 use crate::units;
+
+/// From so many files in a directory on, threads are worth their start.
+const MANY: usize = 200;
 
 /// A product that is whole and synced, and does not have its final name yet.
 #[derive(Debug)]
@@ -25,17 +30,30 @@ pub(super) struct MadeProduct {
     pub(super) inode: u64,
 }
 
+/// How what was made is sealed.
+pub(super) struct Sealing<'a> {
+    pub(super) checksum: Checksum,
+    /// Asked between files and between parts of them: whether there is no time left for this.
+    pub(super) should_stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Sealing<'_> {
+    fn go_on(&self) -> Result<(), NotPublished> {
+        if (self.should_stop)() { Err(Unpublished::Stopped.into()) } else { Ok(()) }
+    }
+}
+
 /// Looks at what was written at `out` and syncs it; `None` where nothing is there.
 ///
 /// # Errors
-/// When it can't be the product of this name for `place`, or can't be read or synced.
+/// When it can't be the product of this name for `place`, can't be read or synced, or there is no time left.
 pub(super) fn seal(
     name: Option<&str>,
     out: &Path,
     place: &Path,
-    checksum: Checksum,
+    how: &Sealing<'_>,
 ) -> Result<Option<MadeProduct>, NotPublished> {
-    seal_it(name, out, place, checksum).map_err(|error| match error {
+    seal_it(name, out, place, how).map_err(|error| match error {
         // The task made it so.
         NotPublished::Unpublished(Unpublished::CannotStore(error))
             if error.trouble == StorageTrouble::Denied =>
@@ -50,7 +68,7 @@ fn seal_it(
     name: Option<&str>,
     out: &Path,
     place: &Path,
-    checksum: Checksum,
+    how: &Sealing<'_>,
 ) -> Result<Option<MadeProduct>, NotPublished> {
     let shown = placeholder(name);
     let file = match open(out) {
@@ -70,11 +88,11 @@ fn seal_it(
     };
     let mut metadata = file.metadata().map_err(FileError::of("look at the product", out))?;
     let (kind, bytes, sha256) = if metadata.is_file() {
-        let sealed = seal_file(&file, out, checksum)?;
+        let sealed = seal_file(&file, out, how)?;
         metadata = sealed.metadata;
         (ProductKind::File, metadata.len(), sealed.sha256)
     } else if metadata.is_dir() {
-        let (bytes, sha256) = seal_directory(out, &shown, checksum)?;
+        let (bytes, sha256) = seal_directory(out, &shown, how)?;
         (ProductKind::Dir, bytes, sha256)
     } else {
         return Err(failed(format!("the product {shown} is a FIFO or device: write a file or directory")));
@@ -106,12 +124,17 @@ struct SealedFile {
     sha256: Option<String>,
 }
 
-fn seal_file(file: &File, path: &Path, checksum: Checksum) -> Result<SealedFile, NotPublished> {
+fn seal_file(file: &File, path: &Path, how: &Sealing<'_>) -> Result<SealedFile, NotPublished> {
+    how.go_on()?;
     synced(file.sync_all()).map_err(FileError::of("sync", path))?;
     let look = || file.metadata().map_err(FileError::of("look at", path));
     let metadata = look()?;
-    let Checksum::Sha256 = checksum else { return Ok(SealedFile { metadata, sha256: None }) };
-    let (sha256, bytes) = digest::sha256_of(file).map_err(FileError::of("read", path))?;
+    let Checksum::Sha256 = how.checksum else { return Ok(SealedFile { metadata, sha256: None }) };
+    let mut hasher = FileHasher::default();
+    while hasher.read_some(file).map_err(FileError::of("read", path))? {
+        how.go_on()?;
+    }
+    let (sha256, bytes) = hasher.finish();
     if bytes != metadata.len() || ProductLook::of(&look()?) != ProductLook::of(&metadata) {
         return Err(failed(format!(
             "{} changed while it was hashed: something still writes to it",
@@ -125,24 +148,43 @@ fn seal_file(file: &File, path: &Path, checksum: Checksum) -> Result<SealedFile,
 fn seal_directory(
     directory: &Path,
     shown: &str,
-    checksum: Checksum,
+    how: &Sealing<'_>,
 ) -> Result<(u64, Option<String>), NotPublished> {
     let within = DirectoryFiles::of(directory).map_err(FileError::of("read the directory", directory))?;
     if within.is_empty() {
         return Err(failed(format!("the product {shown} is an empty directory")));
     }
     let (mut bytes, mut lines) = (0, Vec::new());
-    for name in &within.files {
-        let path = directory.join(name);
-        let file = open(&path).map_err(FileError::of("open", &path))?;
-        let sealed = seal_file(&file, &path, checksum)?;
+    for (name, sealed) in within.files.iter().zip(seal_files(directory, &within.files, how)) {
+        let sealed = sealed?;
         bytes += sealed.metadata.len();
         if let Some(sha256) = sealed.sha256 {
             digest::add_line(&mut lines, &sha256, name);
         }
     }
     for folder in &within.folders {
+        how.go_on()?;
         sync_folder(&directory.join(folder))?;
     }
-    Ok((bytes, (checksum == Checksum::Sha256).then(|| digest::sha256_of_bytes(&lines))))
+    Ok((bytes, (how.checksum == Checksum::Sha256).then(|| digest::sha256_of_bytes(&lines))))
 }
+
+/// Many of them at a time, where there are many: to sync is to wait for the storage. A sync of the whole file system would be
+/// one call, but waits for what everybody else writes, and may miss the error of a file.
+fn seal_files(
+    directory: &Path,
+    names: &[OsString],
+    how: &Sealing<'_>,
+) -> Vec<Result<SealedFile, NotPublished>> {
+    let seal = |name: &OsString| {
+        let path = directory.join(name);
+        seal_file(&open(&path).map_err(FileError::of("open", &path))?, &path, how)
+    };
+    if names.len() < MANY {
+        return names.iter().map(seal).collect();
+    }
+    CpuPool::for_storage().map(names.iter().collect(), seal)
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::model::outcome::{Cause, Failure};
 use crate::model::product::{Checksum, Product, ProductKind, ProductLook};
 use crate::products::declared::DeclaredProducts;
 use crate::products::exchange;
-use crate::products::made::{MadeProduct, seal};
+use crate::products::made::{MadeProduct, Sealing, seal};
 use crate::products::staging::{
     AttemptName, FileError, SharedFolder, StagingFolder, shared_name, sync_folder,
 };
@@ -54,6 +54,8 @@ pub enum Unpublished {
     Lost,
     /// The launch ends before the storage tells whose task it is.
     OwnerUnknown,
+    /// The launch is to stop, and there was no time left for it.
+    Stopped,
     /// The launch may not write any more, or can't.
     CannotRecord(io::Error),
 }
@@ -123,7 +125,8 @@ impl<'a> Publishing<'a> {
         PublishingSlot { publishing: self, shared: Vec::new(), stopped: Vec::new() }
     }
 
-    /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it.
+    /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it. Before it has
+    /// its name it is given up once it `should_stop`.
     ///
     /// # Errors
     /// When a product is not as it has to be, can't be published, or the task is not this launch's any more.
@@ -131,8 +134,10 @@ impl<'a> Publishing<'a> {
         &self,
         staged: &StagedProducts,
         guard: &dyn PublishGuard,
+        should_stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Published, NotPublished> {
-        staged.publish(self.checksum, guard).map_err(|not| {
+        let how = Sealing { checksum: self.checksum, should_stop };
+        staged.publish(&how, guard).map_err(|not| {
             staged.remove();
             not.unless_lost(guard)
         })
@@ -292,8 +297,8 @@ impl StagedProducts {
         Ok(())
     }
 
-    fn publish(&self, checksum: Checksum, guard: &dyn PublishGuard) -> Result<Published, NotPublished> {
-        let made = self.seal_all(checksum)?;
+    fn publish(&self, how: &Sealing<'_>, guard: &dyn PublishGuard) -> Result<Published, NotPublished> {
+        let made = self.seal_all(how)?;
         let has_exchanges = self.prepare(&made, guard)?;
         guard.check_owner()?;
         for (product, made) in self.products.iter().zip(&made) {
@@ -325,11 +330,11 @@ impl StagedProducts {
         (others, unremoved)
     }
 
-    fn seal_all(&self, checksum: Checksum) -> Result<Vec<MadeProduct>, NotPublished> {
+    fn seal_all(&self, how: &Sealing<'_>) -> Result<Vec<MadeProduct>, NotPublished> {
         let each = self.products.iter().zip(&self.outs);
         each.map(|(product, out)| {
             let name = product.name.as_deref();
-            let made = seal(name, out, &product.place, checksum)?;
+            let made = seal(name, out, &product.place, how)?;
             made.ok_or_else(|| product.not_written())
         })
         .collect()

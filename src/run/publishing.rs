@@ -4,6 +4,7 @@ use std::io::{self, PipeWriter};
 use std::sync::mpsc::{SendError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, Scope};
+use std::time::Duration;
 
 use crate::model::blocks::BlockId;
 use crate::model::outcome::Failure;
@@ -22,6 +23,9 @@ const AT_ONCE: usize = 16;
 
 /// What a slot's thread has, which would settle the task otherwise.
 const STACK: usize = 512 * 1024;
+
+/// Once the launch is to stop, so long is left for what needs no rename any more: results are to be written, too.
+const TIME_LEFT: Duration = Duration::from_secs(8);
 
 /// Of other files beside products, at most so many are named.
 const NAMED: usize = 5;
@@ -172,7 +176,8 @@ impl Work<'_> {
         };
         let alone = ticket.is_alone();
         let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
-        match publishing.publish(&staged, &TaskGuard { work: self, block: piece.block, index }) {
+        let guard = TaskGuard { work: self, block: piece.block, index };
+        match publishing.publish(&staged, &guard, &|| self.stop.is_overdue(TIME_LEFT)) {
             Ok(published) => executed.has_published(published),
             Err(NotPublished::Failed(failure)) => executed.has_failed(failure),
             Err(NotPublished::Unpublished(why)) => return self.unpublished(ticket, index, why),

@@ -321,7 +321,7 @@ impl Work<'_> {
                 Ok(()) => self.queue.abandon(ticket),
                 Err(error) => self.cannot_write(ticket, &error),
             },
-            Unpublished::OwnerUnknown => self.interrupted(ticket, index),
+            Unpublished::OwnerUnknown | Unpublished::Stopped => self.interrupted(ticket, index),
             Unpublished::CannotRecord(error) => self.cannot_write(ticket, &error),
             Unpublished::CannotStore(error) => {
                 self.queue.stop_early(EarlyStop::CannotPublish(error));

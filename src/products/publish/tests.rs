@@ -61,7 +61,7 @@ fn attempt(
     let mut slot = publishing.slot();
     let staged = slot.stage(OsStr::new("/data/a.fits"), None, (7, number), owner)?;
     write(staged.outs());
-    publishing.publish(&staged, owner)
+    publishing.publish(&staged, owner, &|| false)
 }
 
 /// What an attempt does, given its path.
