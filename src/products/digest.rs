@@ -12,15 +12,8 @@ use sha2::{Digest, Sha256};
 /// Large reads for a file server.
 const BUFFER: usize = 256 * 1024;
 
-/// The SHA-256 of what is left to be read of a file, hexadecimal, and how many bytes that was.
-///
-/// # Errors
-/// When it can't be read.
-pub fn sha256_of(file: &File) -> io::Result<(String, u64)> {
-    sha256_told(file, &|_| ())
-}
-
-/// As [`sha256_of`]; `told` hears how many bytes were read each time.
+/// The SHA-256 of what is left to be read of a file, hexadecimal, and how many bytes that was; `told` hears how many were read
+/// each time.
 ///
 /// # Errors
 /// When it can't be read.
@@ -142,7 +135,7 @@ impl DirectoryFiles {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::{DirectoryFiles, add_line, sha256_of, sha256_of_bytes};
+    use super::{DirectoryFiles, add_line, sha256_of_bytes, sha256_told};
 
     const OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -151,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("x"), "abc").unwrap();
         let file = std::fs::File::open(folder.path().join("x")).unwrap();
-        assert_eq!(sha256_of(&file).unwrap(), (OF_ABC.to_owned(), 3));
+        assert_eq!(sha256_told(&file, &|_| ()).unwrap(), (OF_ABC.to_owned(), 3));
         assert_eq!(sha256_of_bytes(b"abc"), OF_ABC);
     }
 
