@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::host::storage::{StorageError, StorageTrouble};
 use crate::model::outcome::{Cause, Failure};
-use crate::model::product::{Checksum, Product, ProductKind, ProductLook};
+use crate::model::product::{Checksum, Product, ProductKind, ProductLook, changed_at};
 use crate::products::declared::DeclaredProducts;
 use crate::products::exchange;
 use crate::products::made::{MadeProduct, Sealing, seal};
@@ -229,9 +229,14 @@ fn is_one_file(place: &Path, entry: &Path) -> bool {
     there.is_some_and(|(place, entry)| (place.dev(), place.ino()) == (entry.dev(), entry.ino()))
 }
 
-/// Whether something has its final name by now: storage may do a rename and lose the answer.
-fn is_at(place: &Path, inode: u64) -> bool {
-    place.symlink_metadata().is_ok_and(|there| there.ino() == inode)
+/// Whether what was made has its final name by now: storage may do a rename and lose the answer. An inode number alone does not
+/// tell: that of what was removed is soon another one's.
+fn is_at(place: &Path, made: &MadeProduct) -> bool {
+    place.symlink_metadata().is_ok_and(|there| {
+        there.ino() == made.inode
+            && changed_at(&there) == made.product.modified
+            && (there.is_dir() || there.len() == made.product.bytes)
+    })
 }
 
 /// What a command is given for the product of this name. Messages say this in place of the path, so that those of many tasks
@@ -373,7 +378,7 @@ impl StagedProducts {
         } else {
             std::fs::rename(&out, place)
         };
-        let put = put.or_else(|error| if is_at(place, made.inode) { Ok(()) } else { Err(error) });
+        let put = put.or_else(|error| if is_at(place, made) { Ok(()) } else { Err(error) });
         match put.map_err(FileError::of("rename a product to", place)) {
             Ok(()) => Ok(()),
             Err(error) => {
