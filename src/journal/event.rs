@@ -241,7 +241,7 @@ pub struct AttemptEnded {
 }
 
 /// A task that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskEnded {
     /// The task's index in the list.
     pub index: u64,

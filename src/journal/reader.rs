@@ -191,14 +191,7 @@ mod tests {
             let long = if index == 5000 { 3 * BLOCK } else { 30 };
             let record = format!("{{\"s\":\"\\\\\\\",\\\"check\\\":{}\"}}", "x".repeat(long));
             journal.add_end(
-                TaskEnded {
-                    index,
-                    status: Some(status),
-                    cause,
-                    replaces: false,
-                    no_result: false,
-                    products: None,
-                },
+                TaskEnded { index, status: Some(status), cause, ..TaskEnded::default() },
                 record.as_bytes(),
             );
         }

@@ -143,14 +143,7 @@ mod tests {
             let mut journal = JournalWriter::create(&layout.journal(id.replica, 1), "run", 1).unwrap();
             for index in [at, at + journals] {
                 let status = Some(Status::Ok);
-                let ended = TaskEnded {
-                    index,
-                    status,
-                    cause: None,
-                    replaces: false,
-                    no_result: false,
-                    products: None,
-                };
+                let ended = TaskEnded { index, status, cause: None, ..TaskEnded::default() };
                 journal.add_end(ended, index.to_string().as_bytes());
             }
             journal.commit().unwrap();

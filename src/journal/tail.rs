@@ -343,14 +343,7 @@ mod tests {
     use crate::model::outcome::Status;
 
     fn ended(index: u64) -> TaskEnded {
-        TaskEnded {
-            index,
-            status: Some(Status::Ok),
-            cause: None,
-            replaces: false,
-            no_result: false,
-            products: None,
-        }
+        TaskEnded { index, status: Some(Status::Ok), cause: None, ..TaskEnded::default() }
     }
 
     #[test]

@@ -342,14 +342,7 @@ mod tests {
         }
         drop(heartbeat);
         let mut journal = locked(&journal);
-        let ended = TaskEnded {
-            index: 0,
-            status: Some(Status::Ok),
-            cause: None,
-            replaces: false,
-            no_result: false,
-            products: None,
-        };
+        let ended = TaskEnded { index: 0, status: Some(Status::Ok), cause: None, ..TaskEnded::default() };
         let span = journal.add_end(ended, b"{\"n\":1}");
         journal.commit().unwrap();
         let text = std::fs::read(&path).unwrap();

@@ -147,10 +147,7 @@ mod tests {
         for (index, status) in [(10, Status::Ok), (20, Status::Failed)] {
             let cause = (status == Status::Failed).then_some(Cause::Exit);
             let status = Some(status);
-            journal.add_end(
-                TaskEnded { index, status, cause, replaces: false, no_result: false, products: None },
-                b"{}",
-            );
+            journal.add_end(TaskEnded { index, status, cause, ..TaskEnded::default() }, b"{}");
         }
         journal.add(&Event::Start(AttemptBegun { index: 30, attempt: 1, slot: 1, alone: false }));
         journal.commit().unwrap();

@@ -135,7 +135,7 @@ impl<'a> Publishing<'a> {
         staged: &StagedProducts,
         guard: &dyn PublishGuard,
         should_stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Published, NotPublished> {
+    ) -> Result<PublishedProducts, NotPublished> {
         let how = Sealing { checksum: self.checksum, should_stop };
         staged.publish(&how, guard).map_err(|not| {
             staged.remove();
@@ -247,7 +247,7 @@ pub(super) fn placeholder(name: Option<&str>) -> String {
 
 /// What was published of an attempt.
 #[derive(Debug, Default)]
-pub struct Published {
+pub struct PublishedProducts {
     /// The products, in the order of their declaration.
     pub products: Vec<Product>,
     /// What else was beside them, by its names, and was removed.
@@ -302,7 +302,11 @@ impl StagedProducts {
         Ok(())
     }
 
-    fn publish(&self, how: &Sealing<'_>, guard: &dyn PublishGuard) -> Result<Published, NotPublished> {
+    fn publish(
+        &self,
+        how: &Sealing<'_>,
+        guard: &dyn PublishGuard,
+    ) -> Result<PublishedProducts, NotPublished> {
         let made = self.seal_all(how)?;
         let has_exchanges = self.prepare(&made, guard)?;
         guard.check_owner()?;
@@ -313,7 +317,11 @@ impl StagedProducts {
             sync_folder(folder.place())?;
         }
         let (others, unremoved) = self.clear(has_exchanges);
-        Ok(Published { products: made.into_iter().map(|made| made.product).collect(), others, unremoved })
+        Ok(PublishedProducts {
+            products: made.into_iter().map(|made| made.product).collect(),
+            others,
+            unremoved,
+        })
     }
 
     /// Removes what is left after the products got their names. They are published whatever comes of it.

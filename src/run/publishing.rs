@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::model::blocks::BlockId;
 use crate::model::outcome::Failure;
 use crate::products::publish::{
-    NotPublished, PublishGuard, Published, PublishingSlot, StagedProducts, Unpublished,
+    NotPublished, PublishGuard, PublishedProducts, PublishingSlot, StagedProducts, Unpublished,
 };
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::queue::{Piece, Ticket};
@@ -188,7 +188,7 @@ impl Work<'_> {
 
 impl Executed {
     /// Of an ok attempt. What it made is what it is for: without a result nothing is wrong.
-    fn has_published(&mut self, Published { products, others, unremoved }: Published) {
+    fn has_published(&mut self, PublishedProducts { products, others, unremoved }: PublishedProducts) {
         self.products = products;
         if matches!(self.doubt, Some(ResultDoubt::NoResult(_) | ResultDoubt::ReturnedNone(_))) {
             self.doubt = None;

@@ -68,14 +68,7 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                     journal.commit().unwrap();
                     let begin = std::fs::read(journal.path()).unwrap().len();
                     journal.add_end(
-                        TaskEnded {
-                            index,
-                            status: Some(status),
-                            cause,
-                            replaces: false,
-                            no_result: false,
-                            products: None,
-                        },
+                        TaskEnded { index, status: Some(status), cause, ..TaskEnded::default() },
                         &record,
                     );
                     journal.commit().unwrap();

@@ -132,17 +132,8 @@ impl WrittenLaunch<'_> {
         let made = Made { index, replica_id: self.replica_id, launch: self.launch };
         let record = self.run.record(self.run.id(), made, status, result);
         let cause = (status == Status::Failed).then_some(Cause::Exit);
-        self.journal.add_end(
-            TaskEnded {
-                index,
-                status: Some(status),
-                cause,
-                replaces: false,
-                no_result: false,
-                products: None,
-            },
-            &record,
-        );
+        self.journal
+            .add_end(TaskEnded { index, status: Some(status), cause, ..TaskEnded::default() }, &record);
     }
 
     /// Writes what was added.

@@ -63,8 +63,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
                 status: Some(Status::Failed),
                 cause: Some(Cause::Lost),
                 replaces: true,
-                no_result: false,
-                products: None,
+                ..TaskEnded::default()
             };
             journal.add_end(ended, b"{}");
         }
@@ -111,7 +110,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
                 }));
                 let replaces = known.insert(index, status) == Some(Status::Failed);
                 let status = Some(status);
-                let ended = TaskEnded { index, status, cause, replaces, no_result: false, products: None };
+                let ended = TaskEnded { index, status, cause, replaces, ..TaskEnded::default() };
                 journal.add_end(ended, b"{\"event\":\"alive\"}");
             }
         }

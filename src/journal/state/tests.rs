@@ -32,10 +32,8 @@ pub(super) fn start(journal: &mut JournalWriter, index: u64, alone: bool) {
 
 pub(super) fn end(journal: &mut JournalWriter, index: u64, status: Status, record: &str) {
     let cause = (status == Status::Failed).then_some(Cause::Exit);
-    journal.add_end(
-        TaskEnded { index, status: Some(status), cause, replaces: false, no_result: false, products: None },
-        record.as_bytes(),
-    );
+    journal
+        .add_end(TaskEnded { index, status: Some(status), cause, ..TaskEnded::default() }, record.as_bytes());
 }
 
 /// A line with the checksum that one with a record needs.

@@ -57,7 +57,7 @@ fn attempt(
     number: u32,
     owner: &Owner<'_>,
     write: impl FnOnce(&[PathBuf]),
-) -> Result<super::Published, NotPublished> {
+) -> Result<super::PublishedProducts, NotPublished> {
     let mut slot = publishing.slot();
     let staged = slot.stage(OsStr::new("/data/a.fits"), None, (7, number), owner)?;
     write(staged.outs());
@@ -67,7 +67,7 @@ fn attempt(
 /// What an attempt does, given its path.
 type Writes<'a> = &'a dyn Fn(&Path);
 
-fn why_failed(not: Result<super::Published, NotPublished>) -> String {
+fn why_failed(not: Result<super::PublishedProducts, NotPublished>) -> String {
     match not.unwrap_err() {
         NotPublished::Failed(failure) => failure.message,
         NotPublished::Unpublished(why) => panic!("{why:?}"),

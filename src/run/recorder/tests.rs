@@ -58,14 +58,7 @@ fn history(layout: &Layout, block: BlockId, indices: Share, ended: &[(u64, &str)
     let mut journal = JournalWriter::create(&layout.journal(2, 1), RUN.id, 1).unwrap();
     for (index, record) in ended {
         let status = Some(Status::Ok);
-        let ended = TaskEnded {
-            index: *index,
-            status,
-            cause: None,
-            replaces: false,
-            no_result: false,
-            products: None,
-        };
+        let ended = TaskEnded { index: *index, status, cause: None, ..TaskEnded::default() };
         journal.add_end(ended, record.as_bytes());
     }
     journal.commit().unwrap();
