@@ -78,13 +78,6 @@ impl Cephfs {
         });
         Self { folder, requests }
     }
-
-    /// The last errors of its servers and clients: few lines, so that why a test failed is not lost among them.
-    fn logs(&self) -> String {
-        let script = "for log in \"$0\"/log/*; do grep -h ' -1 ' \"$log\" | tail -n 3; done";
-        let tail = Command::new("sh").args(["-c", script]).arg(&self.folder).output_in_time().unwrap();
-        String::from_utf8_lossy(&tail.stdout).into_owned()
-    }
 }
 
 /// Two nodes with a client each. A test's folder is on the file system, under one path on both; the test itself sees it
@@ -164,13 +157,5 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         let _ = kill_process(self.pid, Signal::KILL);
-    }
-}
-
-impl Drop for Nodes {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("what Ceph said:\n{}", Cephfs::get().logs());
-        }
     }
 }
