@@ -179,6 +179,15 @@ fn an_excluded_directory_is_not_even_opened() {
 }
 
 #[test]
+fn alternatives_exclude_and_a_note_says_so() {
+    let found = Place::with(NIGHTS).exclude(&["{a,c}.fits"]).ask(&["**/*.fits"]).unwrap();
+    assert_eq!((found.entries.len(), found.notes.len()), (1, 1));
+    insta::assert_snapshot!(found.notes[0], @r"--exclude {a,c}.fits: {a,b} means a or b, and a backslash takes the next character as it is. Earlier versions took both as plain characters: these are written [{] and \\");
+    let plain = Place::with(NIGHTS).exclude(&["[ac].fits"]).ask(&["**/*.fits"]).unwrap();
+    assert_eq!((plain.entries.len(), plain.notes.len()), (1, 0));
+}
+
+#[test]
 fn a_pattern_whose_matches_were_all_excluded_has_matched() {
     let mut place = Place::with(NIGHTS).exclude(&["old", "b.fits"]);
     assert_eq!(place.found(&["night1/*", "night2/**/c.fits", "*/b.fits"]), ["night1/a.fits"]);

@@ -80,7 +80,8 @@ pub struct InputArgs {
     /// Leave out what these globs match (base names, unless with a `/`)
     ///
     /// Without a `/` a glob is about base names, with one about whole paths. A directory that matches is left out with all
-    /// below it. [default: none]
+    /// below it. These globs are those of ripgrep and fd, with `{a,b}` and `\`; those of --input are Python's, without.
+    /// [default: none]
     #[arg(long, value_name = "GLOB", num_args = 1.., action = ArgAction::Append, hide_short_help = true)]
     pub exclude: Vec<OsString>,
     /// What to match: Measurement Sets and Zarr stores are directories

@@ -30,6 +30,17 @@ pub enum DiscoverError {
         /// The exclude patterns.
         exclude: Vec<OsString>,
     },
+    /// A glob of `--exclude` that is broken.
+    #[error(
+        "--exclude {} is not a valid glob: {cause}. Where a special character is meant itself, put it in brackets, as in [[]",
+        Quoted::from(glob)
+    )]
+    BadExclude {
+        /// The glob.
+        glob: OsString,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The list can't be known to be complete.
     #[error(
         "cannot {action} {}: {cause}\nThe list of input files would not be complete, so nothing was started. \

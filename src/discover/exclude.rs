@@ -1,55 +1,34 @@
-//! What `--exclude` excludes.
+//! What `--exclude` excludes: globs as ripgrep and fd read them (the crate `globset`), unlike those of `--input`, which are
+//! Python's.
 //!
-//! - A pattern without a slash matches base names: those of entries, and of the folders below an input pattern's fixed
+//! - A glob without a slash matches base names: those of entries, and of the folders below an input pattern's fixed
 //!   part. The names in the fixed part are the user's choice, so `--exclude 'arc*'` does not exclude all of `/arc`. Of a
 //!   plain path, its own name counts.
-//! - A pattern with a slash matches whole absolute paths; a relative one is joined to the current folder. Paths are
-//!   compared as text, component by component, with `**` for any number of components. Here the fixed part counts.
-//! - A slash at the end does not count as one: it restricts the pattern to folders.
-//! - `*` and `?` match a leading dot here: excluding means hidden files, too.
+//! - A glob with a slash matches whole absolute paths; a relative one is joined to the current folder. Here the fixed part
+//!   counts.
+//! - A slash at the end does not count as one: it restricts the glob to folders.
+//! - `*` and `?` match a leading dot: excluding means hidden files, too.
 //! - With a folder, everything below it is excluded. It is not even opened, so `--exclude` also helps with a folder that
 //!   can't be read.
 
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::name_pattern::NamePattern;
-use super::path_pattern::components;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::error::DiscoverError;
+use super::search::Note;
 use crate::text::OsText;
 
-/// The compiled `--exclude` patterns.
+/// The compiled `--exclude` globs.
 #[derive(Debug, Default)]
 pub(super) struct Excludes {
-    names: Vec<Rule<NamePattern>>,
-    paths: Vec<Rule<Vec<Part>>>,
+    names: GlobSet,
+    paths: GlobSet,
 }
 
-#[derive(Debug)]
-struct Rule<T> {
-    pattern: T,
-    folders_only: bool,
-}
-
-/// A component of a pattern for whole paths.
-#[derive(Debug)]
-enum Part {
-    AnyDepth,
-    Name(NamePattern),
-    /// A component of the current folder, in which brackets and stars are ordinary characters.
-    Exactly(Vec<u8>),
-}
-
-impl Part {
-    fn fits(&self, name: &[u8]) -> bool {
-        match self {
-            Self::AnyDepth => false,
-            Self::Name(pattern) => pattern.matches(name),
-            Self::Exactly(own) => own == name,
-        }
-    }
-}
-
-/// Whether a path is a folder, to which alone some patterns apply.
+/// Whether a path is a folder, to which alone some globs apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PathKind {
     Folder,
@@ -57,19 +36,31 @@ pub(super) enum PathKind {
 }
 
 impl Excludes {
-    pub(super) fn new(patterns: &[OsText], cwd: &Path) -> Self {
-        let mut excludes = Self::default();
-        for given in patterns {
-            let bytes = given.0.as_bytes();
-            let end = bytes.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-            let (pattern, folders_only) = (&bytes[..end], end < bytes.len());
-            if pattern.contains(&b'/') {
-                excludes.paths.push(Rule { pattern: parts(pattern, cwd), folders_only });
-            } else if !pattern.is_empty() {
-                excludes.names.push(Rule { pattern: NamePattern::new(pattern), folders_only });
+    /// Compiles globs; relative ones are joined to `cwd`, which is clean.
+    ///
+    /// # Errors
+    /// [`DiscoverError::BadExclude`] for a glob that is broken, or not UTF-8.
+    pub(super) fn new(globs: &[OsText], cwd: &Path) -> Result<Self, DiscoverError> {
+        let (mut names, mut paths) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        for given in globs {
+            let bad = |cause: String| DiscoverError::BadExclude { glob: given.0.clone(), cause };
+            let glob = given.0.to_str().ok_or_else(|| bad("it is not UTF-8".to_owned()))?;
+            let is_about_paths = glob.trim_end_matches('/').contains('/');
+            let whole = if is_about_paths { absolute(glob, cwd).map_err(bad)? } else { tidy(glob) };
+            if whole.trim_end_matches('/').is_empty() {
+                continue;
             }
+            let compiled = GlobBuilder::new(&whole).literal_separator(true).build();
+            let set = if is_about_paths { &mut paths } else { &mut names };
+            set.add(compiled.map_err(|error| bad(error.kind().to_string()))?);
         }
-        excludes
+        let built = |set: GlobSetBuilder| {
+            set.build().map_err(|error| DiscoverError::BadExclude {
+                glob: error.glob().unwrap_or_default().into(),
+                cause: error.kind().to_string(),
+            })
+        };
+        Ok(Self { names: built(names)?, paths: built(paths)? })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -78,67 +69,48 @@ impl Excludes {
 
     /// Whether an entry, or a folder on the way to it, is excluded; `path` is clean and ends with `name`.
     pub(super) fn is_excluded(&self, name: &[u8], path: &Path, kind: PathKind) -> bool {
-        self.is_name_excluded(name, kind) || self.is_path_excluded(path, kind)
+        let dots = matches!(name, b"." | b"..");
+        !dots && has_match(&self.names, OsStr::from_bytes(name), kind)
+            || has_match(&self.paths, path.as_os_str(), kind)
     }
 
     /// Whether a folder, or one above it, is excluded by its whole path; `folder` is clean.
     pub(super) fn is_way_excluded(&self, folder: &Path) -> bool {
-        !self.paths.is_empty()
-            && folder.ancestors().any(|above| self.is_path_excluded(above, PathKind::Folder))
-    }
-
-    fn is_name_excluded(&self, name: &[u8], kind: PathKind) -> bool {
-        let dots = matches!(name, b"." | b"..");
-        !dots && self.names.iter().any(|rule| rule.is_about(kind) && rule.pattern.matches(name))
-    }
-
-    fn is_path_excluded(&self, path: &Path, kind: PathKind) -> bool {
-        if self.paths.is_empty() {
-            return false;
-        }
-        let names: Vec<&[u8]> = components(path.as_os_str().as_bytes()).collect();
-        self.paths.iter().any(|rule| rule.is_about(kind) && parts_match(&rule.pattern, &names))
+        let is_excluded = |above: &Path| has_match(&self.paths, above.as_os_str(), PathKind::Folder);
+        !self.paths.is_empty() && folder.ancestors().any(is_excluded)
     }
 }
 
-impl<T> Rule<T> {
-    fn is_about(&self, kind: PathKind) -> bool {
-        !self.folders_only || kind == PathKind::Folder
-    }
+/// A glob that ends with a slash matches folders alone, so a folder is also asked for with one.
+fn has_match(globs: &GlobSet, path: &OsStr, kind: PathKind) -> bool {
+    let with_slash = || OsString::from_iter([path, OsStr::new("/")]);
+    !globs.is_empty() && (globs.is_match(path) || kind == PathKind::Folder && globs.is_match(with_slash()))
 }
 
-fn parts(pattern: &[u8], cwd: &Path) -> Vec<Part> {
-    let way = if pattern.starts_with(b"/") { Path::new("/") } else { cwd };
-    let fixed = components(way.as_os_str().as_bytes()).map(|name| Part::Exactly(name.to_vec()));
-    let given = components(pattern).filter(|component| *component != b".").map(|component| match component {
-        b"**" => Part::AnyDepth,
-        _ => Part::Name(NamePattern::new(component)),
-    });
-    fixed.chain(given).collect()
+fn absolute(glob: &str, cwd: &Path) -> Result<String, String> {
+    if glob.starts_with('/') {
+        return Ok(tidy(glob));
+    }
+    let cwd =
+        cwd.to_str().ok_or("it is relative, and the current directory is not UTF-8: write a whole path")?;
+    Ok(tidy(&format!("{}/{glob}", globset::escape(cwd))))
 }
 
-/// As with the stars of a name, the earliest match will do, and only the last `**` ever needs another try.
-fn parts_match(parts: &[Part], names: &[&[u8]]) -> bool {
-    let (mut parts, mut names) = (parts, names);
-    let mut last_any: Option<(&[Part], &[&[u8]])> = None;
-    loop {
-        if let Some((Part::AnyDepth, after)) = parts.split_first() {
-            last_any = Some((after, names));
-            parts = after;
-            continue;
+/// Without what clean paths do not have: `.` components and repeated slashes.
+fn tidy(glob: &str) -> String {
+    let mut tidy = glob.to_owned();
+    for repeated in ["/./", "//"] {
+        while tidy.contains(repeated) {
+            tidy = tidy.replace(repeated, "/");
         }
-        let Some((name, after_name)) = names.split_first() else { return parts.is_empty() };
-        if let Some((part, after)) = parts.split_first()
-            && part.fits(name)
-        {
-            (parts, names) = (after, after_name);
-            continue;
-        }
-        let Some((after_any, tried)) = last_any else { return false };
-        let Some((_, next)) = tried.split_first() else { return false };
-        last_any = Some((after_any, next));
-        (parts, names) = (after_any, next);
     }
+    tidy
+}
+
+/// What to say of the globs whose meaning is not what it was when all globs were Python's.
+pub(super) fn syntax_note(globs: &[OsText]) -> Option<Note> {
+    let is_other = |glob: &&OsText| memchr::memchr2(b'{', b'\\', glob.0.as_bytes()).is_some();
+    globs.iter().find(is_other).map(|glob| Note::ExcludeSyntax(glob.0.clone()))
 }
 
 #[cfg(test)]
@@ -146,7 +118,7 @@ mod tests {
     use super::*;
 
     fn is_excluded(pattern: &str, path: &str, kind: PathKind) -> bool {
-        let excludes = Excludes::new(&[OsText::from(pattern)], Path::new("/run[1]"));
+        let excludes = Excludes::new(&[OsText::from(pattern)], Path::new("/run[1]")).unwrap();
         let name = Path::new(path).file_name().unwrap();
         excludes.is_excluded(name.as_bytes(), Path::new(path), kind)
     }
@@ -164,7 +136,14 @@ mod tests {
             ("/data/**/x", "/data/x", true),
             ("/data/**/x", "/data/.a/b/x", true),
             ("/**/a/**/x", "/a/b/a/c/x", true),
-            ("/data/**", "/data", true),
+            ("/data/**", "/data", false),
+            ("/data/**", "/data/a/x", true),
+            ("*.{bad,tmp}", "/data/x.tmp", true),
+            ("*.{bad,tmp}", "/data/x.{bad,tmp}", false),
+            ("/data/{a,b}/*", "/data/b/x", true),
+            ("a\\[1]", "/data/a[1]", true),
+            ("[{]*", "/data/{x", true),
+            ("/data//./x", "/data/x", true),
             ("./old/x", "/run[1]/old/x", true),
             ("old/x", "/run1/old/x", false),
             ("x/", "/data/x", false),
@@ -172,12 +151,35 @@ mod tests {
         for (pattern, path, expected) in table {
             assert_eq!(is_excluded(pattern, path, PathKind::Other), expected, "{pattern} on {path}");
         }
-        assert!(is_excluded("x/", "/data/x", PathKind::Folder));
+        for glob in ["x/", "x//", "/data/x/", "/data/x/**", "x", "*"] {
+            assert!(is_excluded(glob, "/data/x", PathKind::Folder), "{glob}");
+        }
+        for nothing in ["", "/", "//"] {
+            assert!(Excludes::new(&[OsText::from(nothing)], Path::new("/")).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_text_are_matched() {
+        let excludes = Excludes::new(&[OsText::from("*.bad")], Path::new("/")).unwrap();
+        let name = b"\xff\n.bad";
+        assert!(excludes.is_excluded(name, &Path::new("/").join(OsStr::from_bytes(name)), PathKind::Other));
+    }
+
+    #[test]
+    fn a_broken_glob_is_an_error() {
+        let odd = OsText(OsStr::from_bytes(b"a\xff").to_os_string());
+        for glob in ["[a", "[z-a]", "{a,b", "a}", "a\\"].map(OsText::from).into_iter().chain([odd]) {
+            let refused = Excludes::new(std::slice::from_ref(&glob), Path::new("/"));
+            assert!(matches!(refused, Err(DiscoverError::BadExclude { .. })), "{glob:?}");
+        }
+        let refused = Excludes::new(&[OsText::from("/d/[a")], Path::new("/")).unwrap_err().to_string();
+        insta::assert_snapshot!(refused, @"--exclude /d/[a is not a valid glob: unclosed character class; missing ']'. Where a special character is meant itself, put it in brackets, as in [[]");
     }
 
     #[test]
     fn a_whole_path_also_takes_what_lies_below_it() {
-        let excludes = Excludes::new(&[OsText::from("/data/old")], Path::new("/"));
+        let excludes = Excludes::new(&[OsText::from("/data/old")], Path::new("/")).unwrap();
         assert!(excludes.is_way_excluded(Path::new("/data/old/night1")));
         assert!(!excludes.is_way_excluded(Path::new("/data/older")));
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::context::SearchContext;
 use super::error::{DiscoverError, NoMatch, SHOWN_PATTERNS, Unmatched};
-use super::exclude::Excludes;
+use super::exclude::{Excludes, syntax_note};
 use super::explain::{Case, help};
 use super::listed_files::{ListedFiles, listed_files};
 use super::matches::PatternMatches;
@@ -30,12 +30,12 @@ use crate::model::entries::{Entries, Entry};
 /// `keep_going` is called before each directory.
 ///
 /// # Errors
-/// [`DiscoverError::NoMatch`] with help if a pattern matched nothing (before excluding), [`DiscoverError::AllExcluded`] if
+/// [`DiscoverError::BadExclude`]; [`DiscoverError::NoMatch`] with help if a pattern matched nothing (before excluding), [`DiscoverError::AllExcluded`] if
 /// nothing was left, neither of them with `allow_empty`; [`DiscoverError::Listing`] if the storage failed;
 /// [`DiscoverError::Stopped`] if `keep_going` returned false.
 pub fn find(search: &Search<'_>, keep_going: &(dyn Fn() -> bool + Sync)) -> Result<Found, DiscoverError> {
     let cwd = clean(search.cwd);
-    let context = SearchContext::new(search, Excludes::new(search.exclude, &cwd), keep_going)?;
+    let context = SearchContext::new(search, Excludes::new(search.exclude, &cwd)?, keep_going)?;
     let pool = pool()?;
     let listed = listed_files(search, &cwd, &context, &pool);
     let rest: Vec<usize> = (0..search.patterns.len()).filter(|index| !listed.is_file[*index]).collect();
@@ -46,7 +46,8 @@ pub fn find(search: &Search<'_>, keep_going: &(dyn Fn() -> bool + Sync)) -> Resu
     })?;
     let matches = walk(&pool, &context, &targets.iter().collect::<Vec<_>>())?;
     let unmatched = unmatched(search, keep_going, &pool, &targets, &matches)?;
-    let mut notes: Vec<Note> = targets.iter().filter_map(taken_as_path).collect();
+    let mut notes: Vec<Note> =
+        targets.iter().filter_map(taken_as_path).chain(syntax_note(search.exclude)).collect();
     if search.allow_empty {
         let nothing = |place: &usize| Note::MatchedNothing(targets[*place].argument.to_os_string());
         notes.extend(unmatched.iter().map(nothing));

@@ -26,7 +26,7 @@ pub enum EntryType {
 pub struct Search<'a> {
     /// The `--input` arguments: patterns and paths.
     pub patterns: &'a [OsText],
-    /// The `--exclude` patterns: without a slash they match base names, with one whole paths.
+    /// The `--exclude` globs: without a slash they match base names, with one whole paths.
     pub exclude: &'a [OsText],
     /// What an entry is.
     pub entry_type: EntryType,
@@ -58,6 +58,8 @@ pub enum Note {
     MatchedNothing(OsString),
     /// All that matched was excluded, which was allowed.
     AllExcluded,
+    /// This glob of `--exclude` has alternatives or a backslash, which `--input` takes as plain characters.
+    ExcludeSyntax(OsString),
 }
 
 impl fmt::Display for Note {
@@ -70,6 +72,12 @@ impl fmt::Display for Note {
             ),
             Self::MatchedNothing(argument) => write!(f, "{} matched nothing", Quoted::from(argument)),
             Self::AllExcluded => f.write_str("all that matched was left out by --exclude"),
+            Self::ExcludeSyntax(glob) => write!(
+                f,
+                "--exclude {}: {{a,b}} means a or b, and a backslash takes the next character as it is. Earlier versions took \
+                 both as plain characters: these are written [{{] and \\\\",
+                Quoted::from(glob)
+            ),
         }
     }
 }
