@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::journal::event::{Event, EventKind, Text};
 use crate::journal::writer::{self, RecordSpan, VERSIONS};
@@ -117,7 +119,7 @@ fn parse(line: &[u8]) -> Result<JournalLine<'_>, String> {
 
 /// A line whose members are in another order than ours, as tools that sort them leave it.
 fn parse_unordered(line: &[u8]) -> Option<JournalLine<'static>> {
-    let mut members: serde_json::Map<_, _> = serde_json::from_slice(line).ok()?;
+    let mut members: BTreeMap<String, &RawValue> = serde_json::from_slice(line).ok()?;
     let head = ["v", "run", "t", "event"].map(|key| (key.to_owned(), members.remove(key)));
     let head = head.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let texts: Vec<String> =

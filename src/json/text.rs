@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+
 /// The length of the run of bytes at the beginning of `body` that stand for themselves in a string (all but `"`, `\` and
 /// control characters), and whether they are all ASCII.
 pub(super) fn plain_run(body: &[u8]) -> (usize, bool) {
@@ -52,53 +54,31 @@ pub(super) fn string_end(text: &[u8], start: usize) -> usize {
 /// Whether a valid JSON string (with its quotes, perhaps with escapes: `"\u0066ile"`) stands for `text`. A lone surrogate
 /// equals nothing.
 pub fn string_eq(raw: &[u8], text: &str) -> bool {
-    let body = body(raw);
-    if memchr::memchr(b'\\', body).is_none() {
-        return body == text.as_bytes();
+    match has_escapes(raw) {
+        true => exact_text(raw).is_some_and(|own| own == text),
+        false => body(raw) == text.as_bytes(),
     }
-    let mut wanted = text;
-    let all_equal = pieces(body).all(|piece| {
-        let rest = match piece {
-            TextPiece::Plain(plain) => wanted.strip_prefix(&*String::from_utf8_lossy(plain)),
-            TextPiece::Char(char) => wanted.strip_prefix(char),
-            TextPiece::LoneSurrogate => None,
-        };
-        wanted = rest.unwrap_or(wanted);
-        rest.is_some()
-    });
-    all_equal && wanted.is_empty()
 }
 
-/// What a valid JSON string (with its quotes) stands for; a lone surrogate becomes U+FFFD.
-pub fn string_text(raw: &[u8]) -> Cow<'_, str> {
-    decoded(raw).0
-}
-
-/// The same where it can be said exactly; `None` where there is a lone surrogate, which is no text.
+/// What a valid JSON string (with its quotes) stands for, where that can be said exactly; `None` where there is a lone
+/// surrogate, which is no text.
 pub fn exact_text(raw: &[u8]) -> Option<Cow<'_, str>> {
-    let (text, is_exact) = decoded(raw);
-    is_exact.then_some(text)
+    match has_escapes(raw) {
+        true => serde_json::from_slice(raw).ok().map(Cow::Owned),
+        false => Some(String::from_utf8_lossy(body(raw))),
+    }
 }
 
-/// The text, and whether it is all of it.
-fn decoded(raw: &[u8]) -> (Cow<'_, str>, bool) {
-    let body = body(raw);
-    if memchr::memchr(b'\\', body).is_none() {
-        return (String::from_utf8_lossy(body), true);
-    }
-    let mut text = String::with_capacity(body.len());
-    let mut is_exact = true;
-    for piece in pieces(body) {
-        match piece {
-            TextPiece::Plain(plain) => text.push_str(&String::from_utf8_lossy(plain)),
-            TextPiece::Char(char) => text.push(char),
-            TextPiece::LoneSurrogate => {
-                text.push(char::REPLACEMENT_CHARACTER);
-                is_exact = false;
-            }
-        }
-    }
-    (Cow::Owned(text), is_exact)
+/// The same; a lone surrogate becomes U+FFFD.
+pub fn string_text(raw: &[u8]) -> Cow<'_, str> {
+    /// As bytes, a string may have lone surrogates.
+    #[derive(Deserialize)]
+    struct StringBytes<'a>(#[serde(borrow)] Cow<'a, [u8]>);
+    exact_text(raw).unwrap_or_else(|| {
+        let bytes = serde_json::from_slice(raw).map_or(Cow::Borrowed(raw), |StringBytes(bytes)| bytes);
+        // A surrogate is three bytes, each of which is replaced.
+        Cow::Owned(String::from_utf8_lossy(&bytes).replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}"))
+    })
 }
 
 /// Appends `text` as a JSON string, quotes and all; of what is not ASCII nothing is escaped.
@@ -111,67 +91,8 @@ fn body(raw: &[u8]) -> &[u8] {
     raw.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(raw)
 }
 
-/// A part of a string's body.
-enum TextPiece<'a> {
-    /// Bytes that stand for themselves.
-    Plain(&'a [u8]),
-    /// What an escape, or a pair of them, stands for.
-    Char(char),
-    /// Half of a pair, alone.
-    LoneSurrogate,
-}
-
-/// The parts of a string's body. A text that is not valid gives something, too: nothing here is checked again.
-fn pieces(body: &[u8]) -> impl Iterator<Item = TextPiece<'_>> {
-    let mut rest = body;
-    std::iter::from_fn(move || {
-        let piece;
-        (piece, rest) = match rest {
-            [] => return None,
-            [b'\\', b'u', after @ ..] => unicode_escape(after),
-            [b'\\', letter, after @ ..] => (TextPiece::Char(simple_escape(*letter)), after),
-            plain => {
-                // From the second byte on, so that a backslash with nothing behind it is no endless loop.
-                let end = memchr::memchr(b'\\', &plain[1..]).map_or(plain.len(), |at| at + 1);
-                (TextPiece::Plain(&plain[..end]), &plain[end..])
-            }
-        };
-        Some(piece)
-    })
-}
-
-fn simple_escape(letter: u8) -> char {
-    match letter {
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        itself => char::from(itself),
-    }
-}
-
-/// What the digits after `\u` stand for, and what follows; a high surrogate takes a low one after it along.
-fn unicode_escape(digits: &[u8]) -> (TextPiece<'_>, &[u8]) {
-    let (first, rest) = hex_unit(digits);
-    if let Some(char) = char::from_u32(first) {
-        return (TextPiece::Char(char), rest);
-    }
-    if let Some(second) = rest.strip_prefix(b"\\u") {
-        let (second, rest) = hex_unit(second);
-        let pair = [first, second].map(|unit| u16::try_from(unit).unwrap_or_default());
-        if let Some(Ok(char)) = char::decode_utf16(pair).next() {
-            return (TextPiece::Char(char), rest);
-        }
-    }
-    (TextPiece::LoneSurrogate, rest)
-}
-
-/// The number that four hexadecimal digits are, and what follows them.
-fn hex_unit(text: &[u8]) -> (u32, &[u8]) {
-    let (digits, rest) = text.split_at(text.len().min(4));
-    let value = |digit: &u8| char::from(*digit).to_digit(16).unwrap_or(0);
-    (digits.iter().fold(0, |unit, digit| unit * 16 + value(digit)), rest)
+fn has_escapes(raw: &[u8]) -> bool {
+    memchr::memchr(b'\\', raw).is_some()
 }
 
 #[cfg(test)]
