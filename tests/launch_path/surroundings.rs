@@ -46,14 +46,8 @@ const TASK: &str = "echo said; test -e good || test \"$(cat \"$1\")\" = 0";
 
 /// Everything below a folder.
 fn below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            found.extend(below(&entry.path()));
-        }
-        found.push(entry.path());
-    }
-    found
+    let found = walkdir::WalkDir::new(folder).min_depth(1).into_iter();
+    found.map(|entry| entry.unwrap().into_path()).collect()
 }
 
 #[test]

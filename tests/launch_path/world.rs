@@ -110,23 +110,15 @@ impl World {
 
     /// The results directory of the one run that there is, or of the second stage of two.
     pub(super) fn results(&self) -> PathBuf {
-        let mut found = Vec::new();
-        look_for_lists(&self.dir.path("arc"), &mut found);
+        let files =
+            walkdir::WalkDir::new(self.dir.path("arc")).into_iter().map(|entry| entry.unwrap().into_path());
+        let lists = files.filter(|path| path.ends_with("inputs.jsonl"));
+        let mut found: Vec<PathBuf> = lists.filter_map(|list| Some(list.parent()?.to_owned())).collect();
         if found.len() > 1 {
             found.retain(|results| !results.ends_with("stage1"));
         }
         assert_eq!(found.len(), 1, "{found:?}\n{}", self.dir.tree());
         found.remove(0)
-    }
-}
-
-fn look_for_lists(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            look_for_lists(&entry.path(), found);
-        } else if entry.file_name() == "inputs.jsonl" {
-            found.push(folder.to_owned());
-        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use walkdir::{DirEntry, WalkDir};
+
 /// What lies where: names, contents, times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tree(BTreeMap<PathBuf, Seen>);
@@ -25,9 +27,9 @@ enum Kind {
 impl Tree {
     /// Of what lies below `root` now.
     pub(crate) fn of(root: &Path) -> Self {
-        let mut seen = BTreeMap::new();
-        look(root, root, &mut seen);
-        Self(seen)
+        let below = WalkDir::new(root).min_depth(1).into_iter().flatten();
+        let name = |entry: &DirEntry| entry.path().strip_prefix(root).unwrap_or(entry.path()).to_owned();
+        Self(below.filter_map(|entry| Some((name(&entry), Seen::of(&entry)?))).collect())
     }
 
     /// All but folders.
@@ -52,23 +54,18 @@ impl Tree {
     }
 }
 
-fn look(root: &Path, folder: &Path, seen: &mut BTreeMap<PathBuf, Seen>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let Ok(metadata) = path.symlink_metadata() else { continue };
+impl Seen {
+    /// `None` where it went meanwhile.
+    fn of(entry: &DirEntry) -> Option<Self> {
+        let metadata = entry.metadata().ok()?;
         let kind = match metadata.file_type() {
             kind if kind.is_dir() => Kind::Folder,
-            kind if kind.is_file() => Kind::File(std::fs::read(&path).unwrap_or_default()),
+            kind if kind.is_file() => Kind::File(std::fs::read(entry.path()).unwrap_or_default()),
             _ => Kind::Other,
         };
-        let is_folder = kind == Kind::Folder;
-        let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
         // A folder's own time tells nothing that its names do not, but for files that came and went.
-        let modified = if is_folder { (0, 0) } else { (metadata.mtime(), metadata.mtime_nsec()) };
-        seen.insert(name, Seen { kind, modified });
-        if is_folder {
-            look(root, &path, seen);
-        }
+        let modified = if metadata.is_dir() { (0, 0) } else { (metadata.mtime(), metadata.mtime_nsec()) };
+        Some(Self { kind, modified })
     }
 }
 
