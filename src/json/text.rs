@@ -54,18 +54,20 @@ pub(super) fn string_end(text: &[u8], start: usize) -> usize {
 /// Whether a valid JSON string (with its quotes, perhaps with escapes: `"\u0066ile"`) stands for `text`. A lone surrogate
 /// equals nothing.
 pub fn string_eq(raw: &[u8], text: &str) -> bool {
-    match has_escapes(raw) {
-        true => exact_text(raw).is_some_and(|own| own == text),
-        false => body(raw) == text.as_bytes(),
+    if has_escapes(raw) {
+        exact_text(raw).is_some_and(|own| own == text)
+    } else {
+        body(raw) == text.as_bytes()
     }
 }
 
 /// What a valid JSON string (with its quotes) stands for, where that can be said exactly; `None` where there is a lone
 /// surrogate, which is no text.
 pub fn exact_text(raw: &[u8]) -> Option<Cow<'_, str>> {
-    match has_escapes(raw) {
-        true => serde_json::from_slice(raw).ok().map(Cow::Owned),
-        false => Some(String::from_utf8_lossy(body(raw))),
+    if has_escapes(raw) {
+        serde_json::from_slice(raw).ok().map(Cow::Owned)
+    } else {
+        Some(String::from_utf8_lossy(body(raw)))
     }
 }
 
