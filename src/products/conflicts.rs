@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::model::entries::Entries;
 use crate::products::declared::{DeclaredProducts, ends_with_name};
-use crate::products::real_places::RealPlaces;
+use crate::products::real_places::{FolderLinks, RealPlaces};
 use crate::text::seen_from;
 use crate::units;
 
@@ -193,14 +193,20 @@ impl<'a> Taken<'a> {
     }
 
     fn check_inputs(&self) -> Result<(), ProductConflict> {
-        let (tasks, mut before) = (self.tasks, Place::default());
+        let (tasks, mut before, mut links) = (self.tasks, Place::default(), FolderLinks::default());
         for entry in tasks.entries.iter() {
             let input = tasks.place(seen_from(tasks.folder, entry.path).components().collect());
-            for path in std::iter::once(input.real.clone()).chain(input.new_folders(&before, tasks.real)) {
+            // A link that is an input leads to another one.
+            let target = links.target(&input.real);
+            let led_to: Vec<PathBuf> =
+                target.iter().flat_map(|target| target.ancestors()).map(Path::to_owned).collect();
+            let own = std::iter::once(input.real.clone()).chain(input.new_folders(&before, tasks.real));
+            for path in own.chain(led_to) {
                 // An entry of a list may be a name that only looks like a path.
                 if let Some(maker) = self.maker(&path).filter(|_| input.named.symlink_metadata().is_ok()) {
-                    let [maker, path, input] =
-                        [maker, path.as_os_str(), input.real.as_os_str()].map(units::path);
+                    let led_to = target.as_ref().filter(|target| target.starts_with(&path));
+                    let input = led_to.unwrap_or(&input.real);
+                    let [maker, path, input] = [maker, path.as_os_str(), input.as_os_str()].map(units::path);
                     return Err(ProductConflict::Input { maker, path, input });
                 }
             }
@@ -344,6 +350,11 @@ mod tests {
             "{input}"
         );
         let around = at(&["{/:}", &alias("raw")], &[&alias("raw/a.fits")]);
+        assert!(around.contains("/arc/raw, in which the input /arc/raw/a.fits lies"), "{around}");
+        symlink("raw/a.fits", Path::new(root).join("arc/link.fits")).unwrap();
+        let led_to = at(&["raw/a.fits"], &["link.fits"]);
+        assert!(led_to.starts_with("link.fits would make /arc/raw/a.fits, which is an input: "), "{led_to}");
+        let around = at(&["raw"], &["link.fits"]);
         assert!(around.contains("/arc/raw, in which the input /arc/raw/a.fits lies"), "{around}");
         // The link would be replaced by which the input is reached.
         let link = at(&["../u"], &[&alias("raw/a.fits")]);

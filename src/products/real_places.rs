@@ -1,7 +1,7 @@
 //! One name for each place: folders are resolved, so that neither `..` nor links give a place two of them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
@@ -57,6 +57,32 @@ impl RealPlaces {
         folders.insert(path.as_os_str().to_owned(), real.clone());
         real.path
     }
+}
+
+/// Which files of folders are links: each folder is listed once, and nothing else is looked at.
+#[derive(Debug, Default)]
+pub(super) struct FolderLinks(HashMap<PathBuf, HashSet<OsString>>);
+
+impl FolderLinks {
+    /// Where the link at this real place leads; `None` where there is none, or it leads nowhere.
+    pub(super) fn target(&mut self, place: &Path) -> Option<PathBuf> {
+        let (folder, name) = (place.parent()?, place.file_name()?);
+        if !self.0.contains_key(folder) {
+            if self.0.len() >= MOST {
+                self.0.clear();
+            }
+            self.0.insert(folder.to_owned(), links_in(folder));
+        }
+        let is_link = self.0.get(folder)?.contains(name);
+        if is_link { place.canonicalize().ok() } else { None }
+    }
+}
+
+/// The names of the links in a folder; of one that can't be listed, none.
+fn links_in(folder: &Path) -> HashSet<OsString> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    links.map(|entry| entry.file_name()).collect()
 }
 
 impl RealFolder {
