@@ -238,7 +238,7 @@ impl<'a> CommandPrinter<'a> {
                 self.line.push(b'\n');
             }
             ExecMode::Workers { kind: WorkerKind::Function(call), .. } => {
-                self.line = (call.written(&path) + "\n").into_bytes();
+                self.line = (call.written(&path, &self.names.products, &outs) + "\n").into_bytes();
             }
             ExecMode::Workers { kind: WorkerKind::Command, .. } => {
                 let products = &self.names.products;

@@ -90,7 +90,7 @@ fn a_function_is_given_its_parameter_out() {
     let dir = Dir::with_inputs(2);
     dir.write(
         "an.py",
-        "from pathlib import Path\n\ndef text(path, out):\n    open(out, 'w').write('x')\n    return {'kind': type(out).__name__}\n\n\ndef of_path(path: str, out: Path):\n    out.write_text('x')\n    return {'kind': type(out.parent / 'x').__name__}\n\n\ndef named(path, *, out):\n    for one in out.values():\n        open(one, 'w').write('x')\n    return {'kind': ' '.join(sorted(out))}\n",
+        "from pathlib import Path\nfrom typing import Dict, Optional\n\ndef text(path, out):\n    open(out, 'w').write('x')\n    return {'kind': type(out).__name__}\n\n\ndef of_path(path: str, out: Path):\n    out.write_text('x')\n    return {'kind': type(out.parent / 'x').__name__}\n\n\ndef named(path, *, out):\n    for one in out.values():\n        open(one, 'w').write('x')\n    return {'kind': ' '.join(sorted(out))}\n\n\ndef paths(path, out: 'dict[str, Path]'):\n    for one in out.values():\n        one.write_text('x')\n    return {'kind': ' '.join(sorted(type(one).__name__ for one in out.values()))}\n\n\ndef maybe(path, out: Optional[Dict[str, Path]]):\n    return paths(path, out)\n\n\nshown = named\n\n\ndef texts(path, out: Dict[str, str]):\n    return named(path, out=out)\n",
     );
     let call = |function: &str| {
         let run = dir.canfar_run().args(["-i", "data/*.fits", "-o", function]);
@@ -104,6 +104,19 @@ fn a_function_is_given_its_parameter_out() {
     assert_eq!(kind("of_path", &["2/{/}"]), "PosixPath");
     assert_eq!(kind("named", &["3/{/}", "img=3/{/}.png"]), "img out");
     assert_eq!(dir.names("3").len(), 4);
+    for (function, kinds) in
+        [("paths", "PosixPath PosixPath"), ("maybe", "PosixPath PosixPath"), ("texts", "img out")]
+    {
+        let place = format!("{function}.made/{{/}}");
+        assert_eq!(kind(function, &[&place, &format!("img={place}.png")]), kinds);
+    }
+    let shown = |products: &[&str]| {
+        let run = call("shown").args(["-n", "--product"]).args(products).run().exits(0);
+        run.printed().lines().next().unwrap().replace(&*dir.root().to_string_lossy(), "")
+    };
+    assert!(shown(&["4/{/}"]).ends_with("000.fits', out='/4/000.fits')"), "{}", shown(&["4/{/}"]));
+    let both = shown(&["4/{/}", "img=4/{/}.png"]);
+    assert!(both.ends_with("out={'out': '/4/000.fits', 'img': '/4/000.fits.png'})"), "{both}");
     let refused = dir.launch().args(["--call", "an.py:text"]).arg("--python").arg(python()).run();
     begins_nothing(&dir, refused).says("has a parameter `out`").says("--product PATH");
 }

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::model::call_target::{CallPlace, CallTarget};
+use crate::products::declared::DeclaredProducts;
+use crate::run::worker::OUT;
 use crate::units;
 
 pub(super) use answer::{answer_limits, read_answer};
@@ -100,8 +102,21 @@ impl PythonCall {
         }
     }
 
-    /// The call for this entry, as it would be written in Python.
-    pub fn written(&self, path: &OsStr) -> String {
-        format!("{}({})", self.target, quote::python_text(path))
+    /// The call for this entry, as it would be written in Python, with where it is to write its products.
+    pub fn written(&self, path: &OsStr, products: &DeclaredProducts, outs: &[PathBuf]) -> String {
+        let path = quote::python_text(path);
+        let texts = outs.iter().map(|out| quote::python_text(out.as_os_str()));
+        match outs {
+            [] => format!("{}({path})", self.target),
+            [_] if products.is_one_without_name() => {
+                format!("{}({path}, out={})", self.target, texts.collect::<String>())
+            }
+            _ => {
+                let names = products.names().map(|name| name.unwrap_or(OUT));
+                let pairs: Vec<String> =
+                    names.zip(texts).map(|(name, text)| format!("'{name}': {text}")).collect();
+                format!("{}({path}, out={{{}}})", self.target, pairs.join(", "))
+            }
+        }
     }
 }

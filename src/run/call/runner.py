@@ -428,13 +428,10 @@ def signature_of(function):
 
 def wants_path(annotation, names):
     """Whether a parameter of this annotation is to get a pathlib.Path; `names` are those that it may use."""
-    annotation = getattr(annotation, "__forward_arg__", annotation)
+    annotation = evaluated(annotation, names)
     if isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, names)
-        except Exception:
-            words = "".join(letter if letter.isalnum() else " " for letter in annotation).split()
-            return "Path" in words and "str" not in words
+        words = "".join(letter if letter.isalnum() else " " for letter in annotation).split()
+        return "Path" in words and "str" not in words
     if isinstance(annotation, type) and not getattr(annotation, "__args__", None):
         return issubclass(annotation, pathlib.PurePath)
     choices = getattr(annotation, "__args__", None) or ()
@@ -477,7 +474,8 @@ def caller(function, name, known):
     makers = {one.name: functools.partial(value_of, name=one.name) for one in required}
     for one in required:
         if one.name == "out":
-            makers["out"] = functools.partial(outs_of, annotation=one.annotation, names=names)
+            one_path, many = wants_path(one.annotation, names), wants_paths(one.annotation, names)
+            makers["out"] = functools.partial(outs_of, is_path=one_path, are_paths=many)
     for one in others:
         is_path = wants_path(one.annotation, names)
         makers[one.name] = path_of if is_path else functools.partial(value_of, name="path")
@@ -502,6 +500,31 @@ def signature_text(signature):
     return str(signature.replace(parameters=bare, return_annotation=signature.empty))
 
 
+def wants_paths(annotation, names):
+    """Whether a dict of this annotation is to have values that are a pathlib.Path."""
+    annotation = evaluated(annotation, names)
+    if isinstance(annotation, str):
+        # Python 3.8 can't evaluate `dict[str, Path]`.
+        values = re.search(r"(?:[Dd]ict|Mapping)\[[^,]*,(.*)\]", annotation)
+        return values is not None and wants_path(values[1].strip(), names)
+    origin = getattr(annotation, "__origin__", None)
+    choices = getattr(annotation, "__args__", None) or ()
+    if inspect.isclass(origin) and not hasattr(origin, "__args__") and issubclass(origin, collections.abc.Mapping):
+        return len(choices) == 2 and wants_path(choices[1], names)
+    return any(wants_paths(choice, names) for choice in choices)
+
+
+def evaluated(annotation, names):
+    """An annotation as it is meant where it was written as a text, unless that fails."""
+    annotation = getattr(annotation, "__forward_arg__", annotation)
+    if isinstance(annotation, str):
+        try:
+            return eval(annotation, names)
+        except Exception:
+            pass
+    return annotation
+
+
 def value_of(task, name):
     exact = task.get(name + "_base64")
     return task[name] if exact is None else os.fsdecode(base64.b64decode(exact))
@@ -511,17 +534,18 @@ def path_of(task):
     return pathlib.Path(value_of(task, "path"))
 
 
-def outs_of(task, annotation, names):
+def outs_of(task, is_path, are_paths):
     """Where to write products: a path, or a dict of paths by the names of products."""
     if isinstance(task["out"], str):
         out = value_of(task, "out")
-        return pathlib.Path(out) if wants_path(annotation, names) else out
+        return pathlib.Path(out) if is_path else out
     exact = task.get("out_base64", {})
     texts = [(name, {"out": text}) for name, text in task["out"].items()]
     for name, one in texts:
         if name in exact:
             one["out_base64"] = exact[name]
-    return {name: value_of(one, "out") for name, one in texts}
+    outs = {name: value_of(one, "out") for name, one in texts}
+    return {name: pathlib.Path(out) for name, out in outs.items()} if are_paths else outs
 
 
 # ---------------------------------------------------------------------------------------------------------------------

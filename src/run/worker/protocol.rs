@@ -14,7 +14,7 @@ use crate::text::PathText;
 const ERROR: &str = "error";
 
 /// The key of where to write products, and of the one without a name among several.
-const OUT: &str = "out";
+pub const OUT: &str = "out";
 
 /// What a worker is asked to do.
 #[derive(Debug, Clone, Copy)]
