@@ -1,7 +1,10 @@
 //! Pools of threads where threads may be few: `ulimit -u` and the cgroup's limit count those of others, too.
 
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
+use std::thread::{Builder, available_parallelism};
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -22,6 +25,34 @@ pub fn wait<'a, T>(
         None => changed.wait(guard).unwrap_or_else(PoisonError::into_inner),
         Some(limit) => changed.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0,
     }
+}
+
+/// The longest time until it is noticed that work is to be left.
+const LEAVE: Duration = Duration::from_millis(100);
+
+/// What comes of work in a thread of its own, for which there is no telling it to stop: where `keep_going` says so, it is left
+/// behind, and nothing comes of it. To be used only where the process then ends.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn unless_stopped<T: Send + 'static>(
+    keep_going: &dyn Fn() -> bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Option<T>> {
+    let (sender, receiver) = channel();
+    // Whoever was to have it may have left.
+    let thread = Builder::new().name("left-behind".to_owned()).spawn(move || _ = sender.send(work()))?;
+    while keep_going() {
+        match receiver.recv_timeout(LEAVE) {
+            Ok(done) => return Ok(Some(done)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => match thread.join() {
+                Err(panic) => resume_unwind(panic),
+                Ok(()) => return Ok(None),
+            },
+        }
+    }
+    Ok(None)
 }
 
 /// Threads of an attempt that failed half way take a moment to end, and count until they have.
@@ -103,7 +134,19 @@ impl CpuPool {
 mod tests {
     use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-    use super::{CpuPool, pool_of_up_to};
+    use std::sync::mpsc::channel;
+
+    use super::{CpuPool, pool_of_up_to, unless_stopped};
+
+    #[test]
+    fn work_that_does_not_end_is_left_when_it_is_to_stop() {
+        assert_eq!(unless_stopped(&|| true, || 7).unwrap(), Some(7));
+        let (sender, receiver) = channel::<()>();
+        let asked = std::cell::Cell::new(0);
+        let keep_going = || asked.replace(asked.get() + 1) < 2;
+        assert!(unless_stopped(&keep_going, move || receiver.recv().is_ok()).unwrap().is_none());
+        drop(sender);
+    }
 
     #[test]
     fn what_a_crew_does_comes_in_order_and_who_is_of_one_gathers_none() {

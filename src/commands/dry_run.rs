@@ -114,7 +114,7 @@ pub(super) fn rest_of(
         }
         let mut history =
             JournalState::read(&layout, &list.header().run_ref(), replica.id(), share.clone(), false)?;
-        take_back_what_is_gone(config, list, &mut history)?;
+        take_back_what_is_gone(config, list, stop, &mut history)?;
         let mut places = Pending::of(&history, config.rerun).places();
         if places.is_empty() {
             continue;

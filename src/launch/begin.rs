@@ -25,6 +25,7 @@ use crate::model::outcome::Cause;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::process::registry::ProcessRegistry;
+use crate::products::look::ProductChanges;
 use crate::record::item;
 use crate::record::logs::PackedLog;
 use crate::run::execute::ProcessSettings;
@@ -121,13 +122,14 @@ impl<'l> Launcher<'l> {
         journal: JournalWriter,
         begun: &LaunchBegun,
         share: Share,
+        before: ShareStatus,
         sharing: Sharing<'l>,
         me: &Process,
     ) -> anyhow::Result<PreparedLaunch<'l>> {
         let launch = journal.launch();
         let (journal, fence, heartbeat) = self.begin_journal(journal, begun)?;
         self.clear_up_before(launch);
-        let result = self.go_on(&journal, &fence, begun, sharing, me);
+        let result = self.go_on(&journal, &fence, begun, before.products_until(launch), sharing, me);
         let (recorder, resumed, scratch, caution, died_before) =
             result.map_err(|error| cannot_start(&journal, error))?;
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
@@ -163,6 +165,7 @@ impl<'l> Launcher<'l> {
         journal: &SharedJournalWriter,
         fence: &Arc<Fence>,
         begun: &LaunchBegun,
+        products: Option<ProductChanges>,
         Sharing { blocks, reach }: Sharing<'l>,
         me: &Process,
     ) -> anyhow::Result<(Recorder, ResumedBlocks<'l>, Scratch, Option<ConcurrencyCap>, bool)> {
@@ -182,7 +185,7 @@ impl<'l> Launcher<'l> {
         }
         let recorder = self.recorder(journal, fence, history);
         recorder.expect(0);
-        let resumed = self.resume_blocks(blocks, &recorder, me, reach)?;
+        let resumed = self.resume_blocks(blocks, &recorder, me, reach, products)?;
         Ok((recorder, resumed, scratch, caution, has_died))
     }
 

@@ -14,6 +14,7 @@ use crate::model::counts::TaskState;
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::Rerun;
 use crate::model::product::ProductStamp;
+use crate::process::shutdown::Shutdown;
 use crate::products::declared::DeclaredProducts;
 use crate::products::look::{AffectedTasks, ProductChanges, look_at_products};
 use crate::products::places::check_places;
@@ -27,13 +28,15 @@ use crate::units;
 /// Where products of so many tasks or more are all gone, something else is wrong than that somebody removed a few.
 const TOO_MANY: u64 = 20;
 
-/// Looks at the products of all tasks of a run that are done by these histories, as a launch with these options does.
+/// Looks at the products of all tasks of a run that are done by these histories, as a launch with these options does, until it
+/// is told to `stop`.
 ///
 /// # Errors
-/// When the list can't be read, and where all of many are gone: then nothing is to be run.
+/// When it is, when the list can't be read, and where all of many are gone: then nothing is to be run.
 fn look_at_done<'h>(
     config: &RunConfig,
     list: &InputList,
+    stop: &Shutdown,
     histories: impl IntoIterator<Item = &'h JournalState>,
 ) -> anyhow::Result<ProductChanges> {
     let header = list.header();
@@ -50,7 +53,9 @@ fn look_at_done<'h>(
         let note = notes.find(|note| note.state == TaskState::Ok).unwrap_or_default();
         Ok(records.read(note)?.map(item::products_in).unwrap_or_default())
     };
-    let changes = look_at_products(&declared_products(config, list)?, list, &done, &mut recorded)?;
+    let declared = declared_products(config, list)?;
+    let keep_going = || stop.signal().is_none();
+    let changes = look_at_products(&declared, list, &done, &mut recorded, &keep_going)?;
     let gone = changes.gone.count();
     if gone >= TOO_MANY && gone == changes.looked_at {
         bail!(
@@ -79,13 +84,14 @@ fn due_again(rerun: Rerun, changes: &ProductChanges) -> TasksDueAgain {
 /// not been run.
 ///
 /// # Errors
-/// When the list can't be read, and where all of many are gone: then nothing is to be run.
+/// When it is told to `stop`, when the list can't be read, and where all of many are gone: then nothing is to be run.
 pub fn take_back_what_is_gone(
     config: &RunConfig,
     list: &InputList,
+    stop: &Shutdown,
     history: &mut JournalState,
 ) -> anyhow::Result<ProductChanges> {
-    let changes = look_at_done(config, list, [&*history])?;
+    let changes = look_at_done(config, list, stop, [&*history])?;
     let again = due_again(config.rerun, &changes);
     again.within(&list.header().run_ref().indices).for_each(|index| history.tasks.make_due_again(index));
     Ok(changes)
@@ -100,7 +106,7 @@ impl Launcher<'_> {
         &self,
         histories: impl IntoIterator<Item = &'h JournalState>,
     ) -> anyhow::Result<ProductChanges> {
-        look_at_done(self.config, self.list, histories)
+        look_at_done(self.config, self.list, self.stop, histories)
     }
 
     /// What the tasks of the run make.

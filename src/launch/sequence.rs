@@ -41,7 +41,7 @@ impl Launcher<'_> {
             begin(self.layout, self.run_id(), replica, me, self.config.heartbeat, observer)?;
         let introduction = self.introduction(me, locked, command_files, &share);
         let prepared = match self.sharing {
-            Some(sharing) => launcher.prepare_shared(journal, &introduction, share, sharing, me)?,
+            Some(sharing) => launcher.prepare_shared(journal, &introduction, share, before, sharing, me)?,
             None => launcher.prepare(journal, &introduction, share, entries, before)?,
         };
         Ok(launcher.carry_out(prepared, begun))

@@ -23,8 +23,18 @@ pub enum ShareStatus {
     Done(TaskCounts),
     /// Something is, after launches that all ended.
     Left(Box<LeftShare>),
+    /// Products of what is done are, and the run shares its work, so that only this is kept of what was read.
+    ProductsGone(Box<LaterLook>),
     /// There was none, or the last one left no stop record.
     Unread,
+}
+
+/// What became of the products of all tasks that a replica had done.
+#[derive(Debug)]
+pub struct LaterLook {
+    /// By the end of its launch of this number.
+    pub(super) after: u32,
+    pub(super) products: ProductChanges,
 }
 
 /// What is left of a share.
@@ -43,6 +53,12 @@ impl ShareStatus {
         let last = left.history.launches.last()?;
         let is_all = last.stop.is_some() && last.number.checked_add(1) == Some(launch);
         is_all.then_some(*left)
+    }
+
+    /// How products were found, if no other launch can have made any before the one of this number.
+    pub(super) fn products_until(self, launch: u32) -> Option<ProductChanges> {
+        let Self::ProductsGone(look) = self else { return None };
+        (look.after.checked_add(1) == Some(launch)).then_some(look.products)
     }
 }
 
@@ -102,7 +118,7 @@ impl Launcher<'_> {
     pub(super) fn read_left(&self, share: &Share, lives: bool) -> anyhow::Result<LeftShare> {
         let run = self.list.header().run_ref();
         let mut history = JournalState::read(self.layout, &run, self.id(), share.clone(), lives)?;
-        let products = take_back_what_is_gone(self.config, self.list, &mut history)?;
+        let products = take_back_what_is_gone(self.config, self.list, self.stop, &mut history)?;
         Ok(LeftShare { history, products })
     }
 

@@ -4,20 +4,21 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use super::{KeepGoing, ListedInputs, Rules};
 use crate::discover::DiscoverError;
 use crate::exit_code::CannotGoOn;
+use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::merge::{Format, MergeDirectory, MergeIndex, survey};
 use crate::model::entries::{Entries, Entry};
 use crate::model::product::{Product, ProductLook};
-use crate::products::look::look;
+use crate::products::look::{LookingStopped, look_at_all};
 use crate::record::inputs::{FoundRun, Header, InputList, InputSpec, SourceRun};
 use crate::record::rel::RelPaths;
 use crate::report::merge::missing_lines;
 use crate::template;
-use crate::threads::CpuPool;
+use crate::threads::unless_stopped;
 use crate::units;
 
 /// What a product without a name is called by `--name`, as by tasks.
@@ -34,33 +35,42 @@ pub(super) fn list(
     rules: Rules<'_>,
     keep_going: KeepGoing<'_>,
 ) -> anyhow::Result<ListedInputs> {
-    let mut directories = Vec::new();
-    for SourceRun { results_dir, .. } in runs {
-        go_on(keep_going)?;
-        directories.push(open(Path::new(&results_dir.0), rules)?);
-    }
-    let index = survey(directories, Format::Json)?;
+    let index = index_of(runs, rules.heartbeat, keep_going)?;
     refuse_incomplete(&index, rules)?;
     let mut listing = ProductListing { name, notes: index.proof.problems.clone(), ..Default::default() };
     let mut found = Vec::new();
     for (number, run) in runs.iter().enumerate() {
-        go_on(keep_going)?;
-        found.push(SourceRun { found: Some(listing.take(&index, number)?), ..run.clone() });
+        found.push(SourceRun { found: Some(listing.take(&index, number, keep_going)?), ..run.clone() });
     }
-    let gone = listing.look()?;
-    go_on(keep_going)?;
+    let gone = listing.look(keep_going)?;
     listing.refuse_gone(&gone, runs, rules)?;
     listing.refuse_none(&found, rules)?;
     let source = InputSpec::Products { runs: found, name: name.map(str::to_owned) };
     Ok(ListedInputs { entries: listing.entries()?, source, unreadable: Vec::new(), notes: listing.notes })
 }
 
-fn go_on(keep_going: KeepGoing<'_>) -> anyhow::Result<()> {
-    if keep_going() { Ok(()) } else { Err(DiscoverError::Stopped.with_exit_code()) }
+fn stopped() -> anyhow::Error {
+    DiscoverError::Stopped.with_exit_code()
 }
 
-fn open(dir: &Path, rules: Rules<'_>) -> anyhow::Result<MergeDirectory> {
-    let directory = MergeDirectory::open(dir, rules.heartbeat)
+/// Reads the records of all these runs, which may be long.
+fn index_of(
+    runs: &[SourceRun],
+    times: HeartbeatTimes,
+    keep_going: KeepGoing<'_>,
+) -> anyhow::Result<MergeIndex> {
+    let dirs: Vec<PathBuf> = runs.iter().map(|run| PathBuf::from(&run.results_dir.0)).collect();
+    let read = move || {
+        let directories = dirs.iter().map(|dir| open(dir, times)).collect::<anyhow::Result<_>>()?;
+        survey(directories, Format::Json)
+    };
+    unless_stopped(&|| keep_going(), read)
+        .context("can't start the thread that reads the runs of --input-from")?
+        .ok_or_else(stopped)?
+}
+
+fn open(dir: &Path, times: HeartbeatTimes) -> anyhow::Result<MergeDirectory> {
+    let directory = MergeDirectory::open(dir, times)
         .with_context(|| format!("can't take the products of {} (--input-from)", dir.display()))?;
     if directory.list().is_none() {
         bail!(
@@ -117,7 +127,12 @@ struct ProductListing<'a> {
 
 impl ProductListing<'_> {
     /// Takes those of one run.
-    fn take(&mut self, index: &MergeIndex, number: usize) -> anyhow::Result<FoundRun> {
+    fn take(
+        &mut self,
+        index: &MergeIndex,
+        number: usize,
+        keep_going: KeepGoing<'_>,
+    ) -> anyhow::Result<FoundRun> {
         let list = index.directories()[number].list().context("a run without a list")?;
         let header = list.header();
         let wanted = wanted(header, self.name).map_err(|why| {
@@ -125,6 +140,7 @@ impl ProductListing<'_> {
         })?;
         let mut made: Vec<(u64, Product)> = Vec::new();
         index.each_made(number, &mut |task| {
+            ensure!(keep_going(), stopped());
             let product = task.products.into_iter().find(|product| product.name.as_deref() == wanted);
             made.extend(task.index.zip(product));
             Ok(())
@@ -169,9 +185,9 @@ impl ProductListing<'_> {
     }
 
     /// Looks at each once: how long files are now, and which are gone, by their places.
-    fn look(&mut self) -> anyhow::Result<Vec<usize>> {
+    fn look(&mut self, keep_going: KeepGoing<'_>) -> anyhow::Result<Vec<usize>> {
         let paths: Vec<&Path> = self.taken.iter().map(|taken| taken.path.as_path()).collect();
-        let seen = CpuPool::for_storage().map(paths, look);
+        let seen = look_at_all(&paths, &|| keep_going()).map_err(|LookingStopped| stopped())?;
         let mut gone = Vec::new();
         for (place, (taken, seen)) in self.taken.iter_mut().zip(seen).enumerate() {
             let cannot = || CannotGoOn(format!("can't look at the product {}", units::path(&taken.path)));

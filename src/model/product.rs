@@ -81,6 +81,23 @@ pub fn changed_at(metadata: &Metadata) -> Timestamp {
     Timestamp::new(metadata.mtime(), nanoseconds).unwrap_or_default()
 }
 
+/// A directory, told from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirectoryId {
+    /// Its inode number. That of a directory which was removed is soon another one's.
+    pub inode: u64,
+    /// When it was made, where its file system tells that: no rename changes it.
+    pub born: Option<Timestamp>,
+}
+
+impl DirectoryId {
+    /// Whether both are one directory, as far as can be told.
+    pub fn may_be(self, other: Self) -> bool {
+        let other_birth = self.born.zip(other.born).is_some_and(|(one, other)| one != other);
+        self.inode == other.inode && !other_birth
+    }
+}
+
 impl Product {
     /// What a look at it shows as long as nobody changed it.
     pub fn look(&self) -> ProductLook {

@@ -3,13 +3,21 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::model::product::{Product, ProductLook, ProductStamp};
+use anyhow::ensure;
+use jiff::Timestamp;
+
+use crate::model::product::{DirectoryId, Product, ProductLook, ProductStamp};
 use crate::products::declared::DeclaredProducts;
 use crate::record::inputs::InputList;
 use crate::threads::CpuPool;
 
-/// Paths of so many tasks are in memory at a time.
-const AT_A_TIME: usize = 4096;
+/// So many tasks are looked at at a time, at 5 ms a look in 0.3 s: then it is asked whether to go on.
+const AT_A_TIME: usize = 1024;
+
+/// Looks may take long: this process was told to stop before they ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped while looking at products")]
+pub struct LookingStopped;
 
 /// So many paths are named.
 const NAMED: usize = 5;
@@ -66,6 +74,15 @@ pub struct ProductChanges {
 }
 
 impl ProductChanges {
+    /// The same of only some tasks.
+    #[must_use]
+    pub fn of_tasks(mut self, is_of_them: impl Fn(u64) -> bool) -> Self {
+        for tasks in [&mut self.gone, &mut self.changed, &mut self.unknown] {
+            tasks.indices.retain(|index| is_of_them(*index));
+        }
+        self
+    }
+
     fn take(&mut self, index: u64, condition: ProductCondition) {
         self.looked_at += 1;
         match condition {
@@ -84,19 +101,21 @@ impl ProductChanges {
 pub type RecordedProducts<'a> = dyn FnMut(u64) -> anyhow::Result<Vec<Product>> + 'a;
 
 /// Looks at the products of tasks, of which the index (ascending) and the stamp of their record are given. `recorded` is asked
-/// only about tasks of which some products are gone and others are not.
+/// only about tasks of which some products are gone and others are not; `keep_going`, now and then, whether to look on.
 ///
 /// # Errors
-/// When the list can't be read, and those of `recorded`.
+/// [`LookingStopped`], when the list can't be read, and those of `recorded`.
 pub fn look_at_products(
     declared: &DeclaredProducts,
     list: &InputList,
     done: &[(u64, ProductStamp)],
     recorded: &mut RecordedProducts<'_>,
+    keep_going: &dyn Fn() -> bool,
 ) -> anyhow::Result<ProductChanges> {
     let mut changes = ProductChanges::default();
     let pool = CpuPool::for_storage();
     for tasks in done.chunks(AT_A_TIME) {
+        ensure!(keep_going(), LookingStopped);
         let mut stamped = Vec::with_capacity(tasks.len());
         let mut stamps = tasks.iter().map(|(_, stamp)| *stamp);
         list.read(tasks.iter().map(|(index, _)| *index), |index, entry| {
@@ -130,6 +149,25 @@ fn condition(mut paths: Vec<PathBuf>, stamp: ProductStamp) -> ProductCondition {
     }
 }
 
+/// What can be seen of each of these, as [`look`] tells it; `keep_going` as for [`look_at_products`].
+///
+/// # Errors
+/// [`LookingStopped`].
+pub fn look_at_all(
+    paths: &[&Path],
+    keep_going: &dyn Fn() -> bool,
+) -> Result<Vec<std::io::Result<Option<ProductLook>>>, LookingStopped> {
+    let pool = CpuPool::for_storage();
+    let mut looks = Vec::with_capacity(paths.len());
+    for paths in paths.chunks(AT_A_TIME) {
+        if !keep_going() {
+            return Err(LookingStopped);
+        }
+        looks.extend(pool.map(paths.to_vec(), look));
+    }
+    Ok(looks)
+}
+
 impl ProductCondition {
     /// The same, but changed where one is gone and another is not as its record says: a stamp tells only of all together.
     fn with_record(self, index: u64, recorded: &mut RecordedProducts<'_>) -> anyhow::Result<Self> {
@@ -159,11 +197,31 @@ pub fn look(path: &Path) -> std::io::Result<Option<ProductLook>> {
     }
 }
 
+/// How the directory with this inode number, which is at `path`, is told from others.
+pub(super) fn directory_id(path: &Path, inode: u64) -> DirectoryId {
+    DirectoryId { inode, born: born(path) }
+}
+
+#[cfg(target_os = "linux")]
+fn born(path: &Path) -> Option<Timestamp> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+
+    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME).ok()?;
+    let is_told = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let nanoseconds = i32::try_from(found.stx_btime.tv_nsec).ok()?;
+    is_told.then(|| Timestamp::new(found.stx_btime.tv_sec, nanoseconds).ok()).flatten()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn born(path: &Path) -> Option<Timestamp> {
+    std::fs::symlink_metadata(path).ok()?.created().ok().and_then(|born| Timestamp::try_from(born).ok())
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::{ProductCondition, condition, look};
+    use super::{AT_A_TIME, LookingStopped, ProductCondition, condition, look, look_at_all};
     use crate::model::product::{Product, ProductKind, ProductLook, ProductStamp};
     use crate::text::PathText;
 
@@ -223,6 +281,17 @@ mod tests {
         assert_eq!(now(), ProductCondition::Changed(paths[0].clone()));
         std::fs::remove_file(&paths[0]).unwrap();
         assert!(matches!(now(), ProductCondition::Gone(..)), "nothing is left to keep");
+    }
+
+    #[test]
+    fn a_look_at_many_ends_early_where_it_is_told_to() {
+        let many = vec![Path::new("/nowhere/at all"); 2 * AT_A_TIME + 1];
+        let all = look_at_all(&many, &|| true).unwrap();
+        assert!(all.len() == many.len() && all.iter().all(|look| matches!(look, Ok(None))));
+        let asked = std::cell::Cell::new(0);
+        let keep_going = || asked.replace(asked.get() + 1) < 1;
+        assert_eq!(look_at_all(&many, &keep_going).unwrap_err(), LookingStopped);
+        assert_eq!(asked.get(), 2, "it is asked before each of three parts");
     }
 
     #[test]

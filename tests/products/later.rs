@@ -1,6 +1,6 @@
 //! Launches after the first one: what became of products meanwhile, and what is done about it.
 
-use crate::support::{DEADLINE, Dir, Run, at_once, wait_until};
+use crate::support::{Component, DEADLINE, Dir, Run, at_once, require, wait_until};
 
 /// Copies its file to its product. While there is `fail` it fails for files that it names, and while there is `wait` it
 /// waits for the end of that.
@@ -146,6 +146,61 @@ fn replicas_that_share_their_work_make_again_what_they_made_and_resume_does() {
     assert_eq!((starts(&dir), dir.text("cat/020.cat")), (34, "20".into()));
     dir.canfar_run().args(["resume", "out"]).run().exits(0);
     assert_eq!((starts(&dir), totals(&dir)), (34, [30, 0, 0, 30]));
+}
+
+/// One of two replicas that share their work.
+fn alone(run: Run<'_>) -> Run<'_> {
+    with_product(run.args(["-i", "data/*.fits", "-o", "out"]).sharing_replica(1, 2))
+}
+
+fn echo(run: Run<'_>) -> Run<'_> {
+    run.args(["-i", "data/*.fits", "-o", "out", "--product", "cat/{/.}.cat", "--shell", "echo > {out}"])
+}
+
+/// canfar-run as strace starts it, which writes the looks at these files to `looks`.
+fn watched<'d>(dir: &'d Dir, files: &[&str], options: &[&str]) -> Run<'d> {
+    let files: Vec<String> = files.iter().map(|file| dir.path(file).display().to_string()).collect();
+    let strace = Run::of(dir, "strace").args([
+        "-f",
+        "-qq",
+        "-o",
+        "looks",
+        "-e",
+        "signal=none",
+        "-e",
+        "trace=statx,newfstatat,lstat",
+    ]);
+    let strace = strace.args(options).args(files.iter().flat_map(|file| ["-P", file]));
+    strace.arg(env!("CARGO_BIN_EXE_canfar-run"))
+}
+
+#[test]
+fn replicas_that_share_their_work_look_once_at_what_they_made() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let dir = Dir::with_inputs(6);
+    alone(dir.canfar_run()).run().exits(0);
+    remove(&dir, "cat/002.cat");
+    alone(watched(&dir, &["cat/004.cat"], &[])).run().exits(0).says("cat/002.cat");
+    assert_eq!((began(&dir, 2), dir.lines("looks").len()), (vec![2], 1), "{:?}", dir.lines("looks"));
+}
+
+#[test]
+fn a_launch_that_is_stopped_while_it_looks_at_many_products_begins_nothing() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let dir = Dir::with_inputs(1100);
+    echo(dir.canfar_run()).run().exits(0);
+    remove(&dir, "cat/999.cat");
+    // The first one is written down, the second one is under way.
+    let slow = ["-D", "-e", "inject=statx,newfstatat,lstat:delay_enter=3s:when=2"];
+    let running = echo(watched(&dir, &["cat/000.cat", "cat/001.cat"], &slow)).start();
+    wait_until(DEADLINE, "it looks", || dir.exists("looks") && !dir.text("looks").is_empty());
+    running.signal(rustix::process::Signal::TERM);
+    running.wait().exits(143).says("before any task began");
+    assert_eq!(dir.names("out/journal"), ["1.1.jsonl"]);
 }
 
 #[test]

@@ -13,8 +13,10 @@ use crate::launch::balance::block_feed::BlockFeed;
 use crate::launch::balance::block_history::{Chain, QuarantinedTasks, RemainingTasks, by_chain, history};
 use crate::launch::pending::{Pending, PreviousHolder};
 use crate::model::blocks::{Blocks, ClaimName};
+use crate::model::counts::TaskState;
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
+use crate::products::look::ProductChanges;
 use crate::run::recorder::{HeldBy, Recorder};
 use crate::sharing::claims::{Claimant, Claimed, ClaimsFolder, RunMovedAway};
 use crate::sharing::ledger::BlockLedger;
@@ -48,7 +50,8 @@ struct LeftBlocks {
 }
 
 impl Launcher<'_> {
-    /// Goes on with what the replica has: claims anew what has tasks to run, and holds the rest as it is.
+    /// Goes on with what the replica has: claims anew what has tasks to run, and holds the rest as it is. `products` is how
+    /// those of done tasks were found, if that is known.
     ///
     /// # Errors
     /// When journals or claims can't be read, or can't be written, also after some attempts.
@@ -58,6 +61,7 @@ impl Launcher<'_> {
         recorder: &Recorder,
         me: &Process,
         reach: Reach,
+        products: Option<ProductChanges>,
     ) -> anyhow::Result<ResumedBlocks<'b>> {
         let folder = ClaimsFolder::new(self.layout, self.run_id());
         let by = LaunchId { replica: self.id(), launch: recorder.launch() };
@@ -88,7 +92,7 @@ impl Launcher<'_> {
             left.push(LeftBlocks { chain, claims, history });
         }
         if reach != Reach::Results {
-            self.take_back_what_is_gone(&mut left, recorder)?;
+            self.take_back_what_is_gone(&mut left, products, recorder)?;
             self.check_own_places(&left, &resumed)?;
         }
         for LeftBlocks { chain, claims, mut history } in left {
@@ -99,9 +103,20 @@ impl Launcher<'_> {
         Ok(resumed)
     }
 
-    /// Looks at what the tasks of these blocks made: those of which a product is gone are to be run again.
-    fn take_back_what_is_gone(&self, left: &mut [LeftBlocks], recorder: &Recorder) -> anyhow::Result<()> {
-        let changes = self.look_at_products(left.iter().map(|blocks| &blocks.history))?;
+    /// Looks at what the tasks of these blocks made, unless that was done: those of which a product is gone are to be run again.
+    fn take_back_what_is_gone(
+        &self,
+        left: &mut [LeftBlocks],
+        products: Option<ProductChanges>,
+        recorder: &Recorder,
+    ) -> anyhow::Result<()> {
+        let changes = match products {
+            // Of what it had then, others may have something now.
+            Some(products) => products.of_tasks(|index| {
+                left.iter().any(|blocks| blocks.history.tasks.get(index).state == TaskState::Ok)
+            }),
+            None => self.look_at_products(left.iter().map(|blocks| &blocks.history))?,
+        };
         self.say_changes(&changes);
         self.note_due_again(recorder, &changes)?;
         let indices = self.list.header().run_ref().indices;

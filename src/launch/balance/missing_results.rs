@@ -238,7 +238,7 @@ impl Launcher<'_> {
         })?;
         let recorder = self.recorder(journal, fence, history);
         recorder.expect(0);
-        self.resume_blocks(blocks, &recorder, me, Reach::Results)?;
+        self.resume_blocks(blocks, &recorder, me, Reach::Results, None)?;
         let RecorderParts { mut state, claims, .. } = recorder.into_parts();
         let prepared = self.prepare_results(&mut state, &claims)?;
         fence.look_patiently()?;

@@ -11,15 +11,27 @@ use crate::journal::tail;
 use crate::launch::balance::block_history::{by_chain, history};
 use crate::launch::balance::{Reach, Sharing};
 use crate::launch::pending::{Pending, PreviousHolder};
+use crate::launch::share_status::LaterLook;
 use crate::launch::{Launcher, ShareStatus};
 use crate::model::blocks::{BlockId, Blocks, ClaimName};
 use crate::model::counts::TaskCounts;
+use crate::products::look::ProductChanges;
 use crate::sharing::claims::ClaimsFolder;
 use crate::sharing::ledger::BlockLedger;
 
 /// For a replica that takes nothing of others, what is known of claims may be so old: who made some since is at work, or has
 /// just ended.
 const LISTED_LATELY: Duration = Duration::from_secs(10);
+
+/// How the tasks of some blocks stand.
+enum BlocksStatus {
+    /// All have a record, and none is to be run.
+    Done(TaskCounts),
+    /// All have a record, and of some the products are gone or changed, so that they are to be run again.
+    ProductsGone(ProductChanges),
+    /// Some are to be run.
+    Due,
+}
 
 impl Launcher<'_> {
     /// Whether a launch would find nothing to do in what is in its reach. What is known of claims is kept in `ledger`.
@@ -46,10 +58,15 @@ impl Launcher<'_> {
         let has_products = !self.list.header().products.is_empty();
         let in_results = if has_products { None } else { self.counts_if_all_in(blocks, &own, &written) };
         let counts = match in_results {
-            Some(counts) => Some(counts),
-            None => self.counts_if_done(blocks, own)?,
+            Some(counts) => counts,
+            None => match self.counts_if_done(blocks, own)? {
+                BlocksStatus::Done(counts) => counts,
+                BlocksStatus::ProductsGone(products) => {
+                    return Ok(ShareStatus::ProductsGone(Box::new(LaterLook { after: last, products })));
+                }
+                BlocksStatus::Due => return Ok(ShareStatus::Unread),
+            },
         };
-        let Some(counts) = counts else { return Ok(ShareStatus::Unread) };
         let is_right = counts.ok == written.records && self.is_current(&written)?;
         Ok(if is_right { ShareStatus::Done(counts) } else { ShareStatus::Unread })
     }
@@ -102,8 +119,8 @@ impl Launcher<'_> {
         own.flat_map(|(_, claims)| claims).collect()
     }
 
-    /// How the tasks of these blocks stand, if none of them is to be run.
-    fn counts_if_done(&self, blocks: &Blocks, claims: Vec<ClaimName>) -> anyhow::Result<Option<TaskCounts>> {
+    /// Whether any task of these blocks is to be run.
+    fn counts_if_done(&self, blocks: &Blocks, claims: Vec<ClaimName>) -> anyhow::Result<BlocksStatus> {
         let folder = ClaimsFolder::new(self.layout, self.run_id());
         let mut histories = Vec::new();
         for (chain, claims) in by_chain(&folder, claims)? {
@@ -112,16 +129,16 @@ impl Launcher<'_> {
                 if !Pending::of_block(&history, claim.block, self.config.rerun, PreviousHolder::OwnReplica)
                     .is_empty()
                 {
-                    return Ok(None);
+                    return Ok(BlocksStatus::Due);
                 }
             }
             histories.push(history);
         }
         let products = self.look_at_products(&histories)?;
         if !self.due_again(&products).is_empty() {
-            return Ok(None);
+            return Ok(BlocksStatus::ProductsGone(products));
         }
         self.say_changes(&products);
-        Ok(Some(histories.iter().map(JournalState::counts).sum()))
+        Ok(BlocksStatus::Done(histories.iter().map(JournalState::counts).sum()))
     }
 }
