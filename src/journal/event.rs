@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,7 +15,7 @@ use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::{Cause, LogSpan, Status};
-use crate::model::product::MadeProducts;
+use crate::model::product::{DirectoryId, MadeProducts};
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Share;
 use crate::model::usage::UsageFigures;
@@ -327,7 +328,29 @@ pub struct PublishingBegun {
     pub index: u64,
     /// The inode numbers of those that are directories, once they are whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub directories: Vec<u64>,
+    directories: Vec<u64>,
+    /// When these were made; left out where no file system tells that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    born: Vec<Option<Timestamp>>,
+}
+
+impl PublishingBegun {
+    /// Of a task's products, of which these are directories.
+    pub fn new(index: u64, directories: &[DirectoryId]) -> Self {
+        let born = directories.iter().map(|directory| directory.born);
+        let is_told = directories.iter().any(|directory| directory.born.is_some());
+        Self {
+            index,
+            directories: directories.iter().map(|directory| directory.inode).collect(),
+            born: if is_told { born.collect() } else { Vec::new() },
+        }
+    }
+
+    /// Those that are directories.
+    pub fn directories(&self) -> impl Iterator<Item = DirectoryId> {
+        let born = self.born.iter().copied().chain(std::iter::repeat(None));
+        self.directories.iter().zip(born).map(|(inode, born)| DirectoryId { inode: *inode, born })
+    }
 }
 
 /// A claim that is about to be made.

@@ -184,6 +184,8 @@ impl<'de> Visitor<'de> for LineVisitor {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::{JournalLine, LineReader};
     use crate::journal::event::{
         AttemptBegun, AttemptEnded, BlockProgress, ClaimAnnounced, Event, EventKind, LaunchBegun,
@@ -194,7 +196,7 @@ mod tests {
     use crate::model::counts::TaskCounts;
     use crate::model::index_ranges::IndexRanges;
     use crate::model::outcome::{Cause, LogSpan, Status};
-    use crate::model::product::ProductTotals;
+    use crate::model::product::{DirectoryId, ProductTotals};
     use crate::model::provenance::Process;
     use crate::model::usage::UsageFigures;
 
@@ -232,7 +234,13 @@ mod tests {
                 log: Some(log),
                 left_processes: 2,
             }),
-            Event::Publish(PublishingBegun { index: 1, directories: vec![u64::MAX] }),
+            Event::Publish(PublishingBegun::new(
+                1,
+                &[
+                    DirectoryId { inode: u64::MAX, born: Some(Timestamp::MAX) },
+                    DirectoryId { inode: 1, born: None },
+                ],
+            )),
             Event::DueAgain(Box::new(TasksDueAgain {
                 gone: IndexRanges::of([2, 5]),
                 changed: IndexRanges::of([3]),

@@ -9,7 +9,7 @@ use crate::journal::writer::RecordSpan;
 use crate::model::blocks::BlockId;
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::outcome::Cause;
-use crate::model::product::MadeProducts;
+use crate::model::product::{DirectoryId, MadeProducts};
 use crate::model::quarantine::Suspect;
 use crate::model::shares::Share;
 
@@ -157,7 +157,7 @@ impl NotedTasks {
 pub struct BlockTasks {
     tasks: NotedTasks,
     suspects: BTreeMap<u64, Suspect>,
-    directories: BTreeSet<(u64, u64)>,
+    directories: BTreeSet<(u64, DirectoryId)>,
 }
 
 impl BlockTasks {
@@ -187,8 +187,8 @@ pub struct TaskTable {
     scope: TableScope,
     /// By index, tasks that were running when a container died and have not ended since, or that ran out of memory.
     pub suspects: BTreeMap<u64, Suspect>,
-    /// Directories that tasks made and that got, or were about to get, the names of products: index and inode number.
-    directories: BTreeSet<(u64, u64)>,
+    /// Directories that tasks made and that got, or were about to get, the names of products, by the task's index.
+    directories: BTreeSet<(u64, DirectoryId)>,
 }
 
 impl TaskTable {
@@ -327,13 +327,15 @@ impl TaskTable {
     /// Notes which directories of a task are about to get their final names.
     pub fn note_directories(&mut self, announced: &PublishingBegun) {
         if self.is_noted(announced.index) {
-            self.directories.extend(announced.directories.iter().map(|inode| (announced.index, *inode)));
+            self.directories.extend(announced.directories().map(|directory| (announced.index, directory)));
         }
     }
 
-    /// Whether an attempt of a task in this run made the directory with this inode number.
-    pub fn has_made(&self, index: u64, directory: u64) -> bool {
-        self.directories.contains(&(index, directory))
+    /// Whether an attempt of a task in this run made this directory.
+    pub fn has_made(&self, index: u64, directory: DirectoryId) -> bool {
+        let of_inode = (index, DirectoryId { born: None, ..directory })..;
+        let mut of_task = self.directories.range(of_inode).take_while(|(task, _)| *task == index);
+        of_task.any(|(_, known)| known.may_be(directory))
     }
 
     /// Notes how an attempt ended.

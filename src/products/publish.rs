@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use crate::host::storage::{StorageError, StorageTrouble};
 use crate::model::outcome::{Cause, Failure};
-use crate::model::product::{Checksum, Product, ProductKind, ProductLook, changed_at};
+use crate::model::product::{Checksum, DirectoryId, Product, ProductKind, ProductLook, changed_at};
 use crate::products::declared::DeclaredProducts;
 use crate::products::exchange;
+use crate::products::look::directory_id;
 use crate::products::made::{MadeProduct, Sealing, seal};
 use crate::products::staging::{
     AttemptName, FileError, SharedFolder, StagingFolder, shared_name, sync_folder,
@@ -26,14 +27,17 @@ pub trait PublishGuard {
     /// When it is not, that can't be told, or the launch may write nothing any more.
     fn check_owner(&self) -> Result<(), Unpublished>;
 
-    /// Notes, so that it lasts, that the directories with these inode numbers are about to get their final names.
+    /// Whether no other launch can have had the task before, be it one of which no journal tells any more.
+    fn is_first_holder(&self) -> bool;
+
+    /// Notes, so that it lasts, that these directories are about to get their final names.
     ///
     /// # Errors
     /// When it can't be noted: then they must not get them.
-    fn announce_directories(&self, inodes: &[u64]) -> io::Result<()>;
+    fn announce_directories(&self, directories: &[DirectoryId]) -> io::Result<()>;
 
-    /// Whether the directory with this inode number was made by an attempt of the task in this run.
-    fn has_made(&self, inode: u64) -> bool;
+    /// Whether this directory was made by an attempt of the task in this run.
+    fn has_made(&self, directory: DirectoryId) -> bool;
 }
 
 /// Why an attempt's products are not published, or the attempt can't be made.
@@ -356,18 +360,21 @@ impl StagedProducts {
     /// Gets ready for what no rename replaces at once; gives whether there is such.
     fn prepare(&self, made: &[MadeProduct], guard: &dyn PublishGuard) -> Result<bool, NotPublished> {
         let is_directory = |made: &MadeProduct| made.product.kind == ProductKind::Dir;
-        let inodes: Vec<u64> = made.iter().filter(|made| is_directory(made)).map(|made| made.inode).collect();
-        if inodes.is_empty() {
+        if !made.iter().any(is_directory) {
             return Ok(false);
         }
-        let mut has_exchanges = false;
-        for (product, made) in self.products.iter().zip(made) {
-            if is_directory(made) && product.look(guard)?.is_some() {
+        let (mut directories, mut has_exchanges) = (Vec::new(), false);
+        for ((product, made), out) in self.products.iter().zip(made).zip(&self.outs) {
+            if !is_directory(made) {
+                continue;
+            }
+            directories.push(directory_id(out, made.inode));
+            if product.look(guard)?.is_some() {
                 exchange::prepare(&self.folders[product.folder].old())?;
                 has_exchanges = true;
             }
         }
-        guard.announce_directories(&inodes).map_err(Unpublished::CannotRecord)?;
+        guard.announce_directories(&directories).map_err(Unpublished::CannotRecord)?;
         Ok(has_exchanges)
     }
 
@@ -402,10 +409,12 @@ impl StagedProduct {
     /// What is at the final place. A directory has to be one that the task made in this run.
     fn look(&self, guard: &dyn PublishGuard) -> Result<Option<ProductLook>, NotPublished> {
         match self.place.symlink_metadata() {
-            Ok(there) if there.is_dir() && !guard.has_made(there.ino()) => Err(failed(format!(
-                "{} is a directory that this run did not make, and is not replaced: move it away",
-                units::path(&self.place)
-            ))),
+            Ok(there) if there.is_dir() && !guard.has_made(directory_id(&self.place, there.ino())) => {
+                Err(failed(format!(
+                    "{} is a directory that this run did not make, and is not replaced: move it away",
+                    units::path(&self.place)
+                )))
+            }
             Ok(there) => Ok(Some(ProductLook::of(&there))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(FileError::of("look at", &self.place)(error).into()),

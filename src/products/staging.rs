@@ -145,8 +145,9 @@ impl StagingFolder {
         };
         let mode = Mode::RWXU | Mode::RWXG | Mode::RWXO;
         let make = || mkdirat(&shared, &*self.name, mode);
-        // No attempt is known that could have left something before the first.
-        if attempt.number > 1 {
+        // No attempt can have left something before the first. A launch that was killed with its host may have made one of
+        // which its journal does not tell.
+        if attempt.number > 1 || !guard.is_first_holder() {
             self.clear_leftovers(&shared, attempt, guard)?;
         }
         let made = match make() {

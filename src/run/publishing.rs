@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Builder, Scope};
 use std::time::Duration;
 
-use crate::model::blocks::BlockId;
+use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::outcome::Failure;
+use crate::model::product::DirectoryId;
 use crate::products::publish::{
     NotPublished, PublishGuard, PublishedProducts, PublishingSlot, StagedProducts, Unpublished,
 };
@@ -49,12 +50,18 @@ impl PublishGuard for TaskGuard<'_> {
         }
     }
 
-    fn announce_directories(&self, inodes: &[u64]) -> io::Result<()> {
-        self.work.recorder.announce_directories(self.index, inodes)
+    fn is_first_holder(&self) -> bool {
+        let recorder = &self.work.recorder;
+        let claim = self.block.and_then(|block| recorder.claim_to(block));
+        claim.map_or_else(|| recorder.launch() == 1, |claim| claim == ClaimName::first(claim.block))
     }
 
-    fn has_made(&self, inode: u64) -> bool {
-        self.work.recorder.has_made(self.index, inode)
+    fn announce_directories(&self, directories: &[DirectoryId]) -> io::Result<()> {
+        self.work.recorder.announce_directories(self.index, directories)
+    }
+
+    fn has_made(&self, directory: DirectoryId) -> bool {
+        self.work.recorder.has_made(self.index, directory)
     }
 }
 

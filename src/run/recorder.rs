@@ -17,7 +17,7 @@ use crate::liveness::fence::Fence;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
 use crate::model::outcome::{Cause, LogSpan, Status};
-use crate::model::product::MadeProducts;
+use crate::model::product::{DirectoryId, MadeProducts};
 use crate::model::quarantine::SeenUsage;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
@@ -403,16 +403,16 @@ impl Recorder {
     /// When the journal can't be written.
     pub fn command_ended(&self, index: u64) -> io::Result<()> {
         let (_kept, mut journal) = self.writable()?;
-        journal.add(&Event::Publish(PublishingBegun { index, directories: Vec::new() }));
+        journal.add(&Event::Publish(PublishingBegun::new(index, &[])));
         journal.commit()
     }
 
-    /// Notes, so that it lasts, that directories with these inode numbers are about to get the names of a task's products.
+    /// Notes, so that it lasts, that these directories are about to get the names of a task's products.
     ///
     /// # Errors
     /// When the journal can't be written or synced: then they must not get them.
-    pub fn announce_directories(&self, index: u64, inodes: &[u64]) -> io::Result<()> {
-        let announced = PublishingBegun { index, directories: inodes.to_vec() };
+    pub fn announce_directories(&self, index: u64, directories: &[DirectoryId]) -> io::Result<()> {
+        let announced = PublishingBegun::new(index, directories);
         let (mut kept, mut journal) = self.writable()?;
         kept.state.tasks.note_directories(&announced);
         journal.add(&Event::Publish(announced));
@@ -421,8 +421,8 @@ impl Recorder {
         pulse::sync(&self.journal)
     }
 
-    /// Whether an attempt of a task in this run made the directory with this inode number.
-    pub fn has_made(&self, index: u64, directory: u64) -> bool {
+    /// Whether an attempt of a task in this run made this directory.
+    pub fn has_made(&self, index: u64, directory: DirectoryId) -> bool {
         self.kept().state.tasks.has_made(index, directory)
     }
 

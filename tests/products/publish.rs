@@ -1,5 +1,7 @@
 //! Publishing products, with storage that fails and owners that freeze.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::sharing::{Cluster, Host, Truth};
@@ -103,7 +105,7 @@ fn assert_right(dir: &Dir, ended: &Ended) {
     for launch in 1..3 {
         for end in dir.events_of(1, launch, "end").iter().filter(|end| end["status"] == "ok") {
             let path = end["record"]["canfar_run"]["products"][0]["path"].as_str().unwrap();
-            assert!(std::path::Path::new(path).exists(), "{path}: {ended}");
+            assert!(Path::new(path).exists(), "{path}: {ended}");
         }
     }
 }
@@ -210,21 +212,61 @@ fn an_owner_that_was_frozen_until_others_had_its_tasks_publishes_nothing() {
     cluster.let_go(1);
     cluster.wake(1);
     cluster.all_end_well();
-    dir.canfar_run().args(["merge", "out"]).run().exits(0);
-    let records = dir.json("out/final_results.json");
-    for record in records.as_array().unwrap() {
-        let meta = &record["canfar_run"];
-        let name = format!(
-            "{}.{}.{}.{}.{}",
-            meta["run"].as_str().unwrap(),
-            meta["index"],
-            meta["replica_id"],
-            meta["launch"],
-            meta["attempts"]
-        );
-        assert_eq!(meta["replica_id"], 2, "{meta}");
-        let path = meta["products"][0]["path"].as_str().unwrap();
-        assert_eq!(std::fs::read_to_string(path).unwrap().trim(), name);
-    }
+    let metas = made_by_who_recorded_it(&dir);
+    assert!(metas.iter().all(|meta| meta["replica_id"] == 2), "{metas:?}");
     assert_eq!(products(&dir).len(), TASKS, "{}", dir.tree());
+}
+
+/// Merges. Each product was made by the attempt whose record names it.
+fn made_by_who_recorded_it(dir: &Dir) -> Vec<Value> {
+    dir.canfar_run().args(["merge", "out"]).run().exits(0);
+    let mut records = dir.json("out/final_results.json");
+    let metas: Vec<Value> =
+        records.as_array_mut().unwrap().iter_mut().map(|record| record["canfar_run"].take()).collect();
+    for meta in &metas {
+        let run = meta["run"].as_str().unwrap();
+        let [index, replica, launch, attempts] =
+            ["index", "replica_id", "launch", "attempts"].map(|name| &meta[name]);
+        for product in meta["products"].as_array().unwrap() {
+            let mut path = Path::new(product["path"].as_str().unwrap()).to_owned();
+            if product["type"] == "dir" {
+                path.push("table");
+            }
+            let maker = std::fs::read_to_string(path).unwrap();
+            assert_eq!(maker.trim(), format!("{run}.{index}.{replica}.{launch}.{attempts}"));
+        }
+    }
+    metas
+}
+
+/// The same with a directory, too; the first two files are not held.
+const NAMED_SET: &str = ": > \"$NOTES/ran/$CANFAR_TASK_ID\"
+mkdir \"$CANFAR_TASK_OUT_set\"
+echo \"$CANFAR_TASK_ID\" | tee \"$CANFAR_TASK_OUT_set/table\" > \"$CANFAR_TASK_OUT\"
+case \"$1\" in */000.fits | */001.fits) ;; *) while [ -e \"$NOTES/hold/$REPLICA_ID\" ]; do sleep 0.02; done ;; esac
+read -r number < \"$1\" || :
+echo \"{\\\"twice\\\": $((2 * number))}\"";
+
+#[test]
+fn what_a_killed_replica_was_making_is_made_by_others_and_nothing_of_it_is_left() {
+    if !require(Component::OtherHosts) {
+        return;
+    }
+    let dir = Dir::with_inputs(TASKS);
+    let declared = ["--product", "prod/{/.}.cat", "--product", "set=prod/{/.}.ms"];
+    let mut cluster = Cluster::sharing(&dir, 3).task(NAMED_SET).options(&declared);
+    cluster.hold(1);
+    cluster.start(1, Host::Own);
+    let truth = Truth::of(&dir);
+    wait_until(DEADLINE, "two are done, and two more wrote", || {
+        let written = dir.tree().to_string().matches("/table").count();
+        (truth.recorded(), truth.begun_by(1).len(), written) == (2, 4, 4)
+    });
+    assert!(cluster.kill(1));
+    cluster.start(2, Host::Own);
+    cluster.start(3, Host::Own);
+    cluster.all_end_well();
+    let metas = made_by_who_recorded_it(&dir);
+    assert!(metas.len() == TASKS && metas.iter().any(|meta| meta["replica_id"] == 1), "{metas:?}");
+    assert_eq!(products(&dir).len(), 2 * TASKS, "{}", dir.tree());
 }

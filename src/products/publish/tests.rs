@@ -7,20 +7,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{NotPublished, PublishGuard, Publishing, StagedProducts, Unpublished};
-use crate::model::product::{Checksum, ProductKind};
+use crate::journal::event::PublishingBegun;
+use crate::model::product::{Checksum, DirectoryId, ProductKind};
 use crate::products::declared::DeclaredProducts;
+use crate::products::look::directory_id;
 use crate::record::inputs::{DeclaredProduct, InputSpec};
 
 /// A task that is this launch's until it is said to be lost, and that does something as it is asked.
 struct Owner<'a> {
     owns: Cell<bool>,
-    made: RefCell<BTreeSet<u64>>,
+    is_first_holder: bool,
+    made: RefCell<BTreeSet<DirectoryId>>,
     when_asked: &'a dyn Fn(),
 }
 
 impl Owner<'_> {
     fn new() -> Self {
-        Self { owns: Cell::new(true), made: RefCell::default(), when_asked: &|| {} }
+        Self { owns: Cell::new(true), is_first_holder: true, made: RefCell::default(), when_asked: &|| {} }
     }
 }
 
@@ -31,13 +34,17 @@ impl PublishGuard for Owner<'_> {
         if owns { Ok(()) } else { Err(Unpublished::Lost) }
     }
 
-    fn announce_directories(&self, inodes: &[u64]) -> io::Result<()> {
-        self.made.borrow_mut().extend(inodes);
+    fn is_first_holder(&self) -> bool {
+        self.is_first_holder
+    }
+
+    fn announce_directories(&self, directories: &[DirectoryId]) -> io::Result<()> {
+        self.made.borrow_mut().extend(directories);
         Ok(())
     }
 
-    fn has_made(&self, inode: u64) -> bool {
-        self.made.borrow().contains(&inode)
+    fn has_made(&self, directory: DirectoryId) -> bool {
+        self.made.borrow().iter().any(|made| made.may_be(directory))
     }
 }
 
@@ -80,6 +87,10 @@ fn names(folder: &Path) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+fn directory_at(path: &Path) -> Option<DirectoryId> {
+    path.metadata().ok().map(|there| directory_id(path, there.ino()))
 }
 
 fn write_set(folder: &Path, text: &str) {
@@ -241,7 +252,7 @@ fn whoever_wakes_up_after_its_task_was_done_elsewhere_changes_nothing() {
         let second = Publishing::new(&products, Checksum::None, "r", 2, 1);
         let before = Owner::new();
         attempt(&first, 1, &before, |outs| write(outs, "before")).unwrap();
-        let there = fs::metadata(folder.path().join("a.cat")).unwrap().ino();
+        let there = directory_at(&folder.path().join("a.cat")).unwrap();
         let other = Owner { made: RefCell::new(BTreeSet::from([there])), ..Owner::new() };
         let is_frozen = Cell::new(true);
         let do_it_elsewhere = || {
@@ -279,6 +290,50 @@ fn a_directory_takes_the_place_of_one_that_the_task_made_and_of_no_other() {
     assert_eq!((names(folder.path()), names(&place)), (vec!["a.ms".to_owned()], vec!["sub".to_owned()]));
 }
 
+/// Whoever ran the task before may have been killed with its host, and the journal that told so be lost.
+#[test]
+fn what_another_launch_left_is_removed_also_where_no_attempt_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+    let left = folder.path().join(".canfar-run-r/7.1.1.1");
+    for (is_first_holder, is_removed) in [(true, false), (false, true)] {
+        write_set(&left, "half");
+        let owner = Owner { is_first_holder, ..Owner::new() };
+        let publishing = Publishing::new(&products, Checksum::None, "r", 1, 2);
+        attempt(&publishing, 1, &owner, |outs| fs::write(&outs[0], "whole").unwrap()).unwrap();
+        assert_eq!(left.exists(), !is_removed);
+    }
+    assert_eq!(names(folder.path()), ["a.cat"]);
+}
+
+/// The numbers of directories that were removed are used again, for directories of anyone.
+#[test]
+fn a_directory_is_our_own_only_if_it_was_made_when_ours_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = directory_at(folder.path()).unwrap();
+    let Some(born) = there.born else {
+        return eprintln!("skipped: no birth times in {}", folder.path().display());
+    };
+    let other = DirectoryId { born: Some(born - jiff::SignedDuration::from_nanos(1)), ..there };
+    let untold = DirectoryId { born: None, ..there };
+    assert_eq!([there, untold, other].map(|known| known.may_be(there)), [true, true, false]);
+    let [new, old] = [other, untold].map(|known| PublishingBegun::new(7, &[known]));
+    assert_eq!(
+        old,
+        serde_json::from_str(&format!("{{\"index\":7,\"directories\":[{}]}}", there.inode)).unwrap()
+    );
+    for (noted, is_ours) in [(&new, false), (&old, true)] {
+        let read: PublishingBegun = serde_json::from_str(&serde_json::to_string(noted).unwrap()).unwrap();
+        assert_eq!(&read, noted);
+        assert_eq!(read.directories().any(|known| known.may_be(there)), is_ours);
+    }
+    let renamed = folder.path().join("a");
+    fs::create_dir(folder.path().join("b")).unwrap();
+    let before = directory_at(&folder.path().join("b"));
+    fs::rename(folder.path().join("b"), &renamed).unwrap();
+    assert_eq!(directory_at(&renamed), before);
+}
+
 /// Whatever a killed exchange leaves, the next attempt begins with the old directory, or the new one, whole in its place.
 #[test]
 fn what_an_exchange_left_is_undone_or_finished() {
@@ -300,7 +355,7 @@ fn what_an_exchange_left_is_undone_or_finished() {
         owner
             .made
             .borrow_mut()
-            .extend(place.metadata().or(shared.join("7.1.1.1.old/a.ms").metadata()).map(|there| there.ino()));
+            .extend(directory_at(&place).or_else(|| directory_at(&shared.join("7.1.1.1.old/a.ms"))));
         let mut slot = publishing.slot();
         let staged: StagedProducts = slot.stage(OsStr::new("/data/a.fits"), None, (7, 2), &owner).unwrap();
         let expected = if is_there && !is_back { "new" } else { "old" };
