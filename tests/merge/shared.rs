@@ -133,6 +133,34 @@ fn of_records_of_two_replicas_that_of_the_higher_claim_counts_and_the_task_is_to
 }
 
 #[test]
+fn a_record_that_a_later_holder_of_its_block_took_back_counts_no_more() {
+    let dir = taken_over();
+    let path = "out/journal/1.1.jsonl";
+    let before = dir.text(path);
+    // As if replica 2 had recorded file 9 before it died, too.
+    let of_other = record_of(&dir, path, 9);
+    let journal = dir.text("out/journal/2.1.jsonl");
+    dir.write("out/journal/2.1.jsonl", format!("{journal}{of_other}\n"));
+    let line: Value = serde_json::from_str(before.lines().next().unwrap()).unwrap();
+    let (run, t) = (&line["run"], &line["t"]);
+    let again = json!({
+        "v": 1, "run": run, "launch": 1, "seq": 9999, "t": t, "event": "due_again", "gone": [[9, 9, 1]], "changed": [],
+    });
+    // What this holder made of it is taken back as well.
+    dir.write(path, format!("{before}{again}\n"));
+    merge(&dir).exits(3).says("16 files: 15 ok, 1 missing");
+    // And the next attempt fails.
+    let failed = edited(
+        &of_other.replacen("\"status\":\"ok\"", "\"status\":\"failed\"", 1),
+        "\"status\":\"ok\"",
+        "\"status\":\"failed\"",
+    );
+    dir.write(path, format!("{before}{again}\n{failed}\n"));
+    merge(&dir).exits(1).says("16 files: 15 ok, 1 failed");
+    assert_eq!(counts(&dir, ["ok", "failed", "missing"]), [15, 1, 0]);
+}
+
+#[test]
 fn what_an_added_container_ran_is_merged_too() {
     let dir = begun();
     replica(&dir, 1).run().exits(0);
