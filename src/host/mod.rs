@@ -3,4 +3,5 @@
 pub mod cgroup;
 pub mod limits;
 pub mod procfs;
+pub mod shortage;
 pub mod storage;

@@ -29,7 +29,7 @@ use crate::record::results::{self, PreparedResults};
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
 use crate::run::early_stop::EarlyStop;
-use crate::run::execute::{ExecMode, Execute, ProcessSlot, SlotContext};
+use crate::run::execute::{ExecMode, Execute, ProcessSettings, ProcessSlot, SlotContext};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
 use crate::run::recorder::{Counters, Recorder, RecorderParts};
 use crate::run::schedule::{self, Feed, Work};
@@ -117,9 +117,10 @@ impl Launcher<'_> {
         let PreparedLaunch { share, tasks, jobs, recorder, source, heartbeat, .. } = &prepared;
         let tasks = resumed.as_ref().map_or(*tasks, |resumed| resumed.due);
         let report = LaunchReport::new(self.console, self.config.progress, share.len(), tasks, *jobs);
+        let publishing = publishing(&prepared.settings);
         let balancer =
             resumed.map(|resumed| Balancer::new(self, resumed, recorder, source, &report, heartbeat));
-        if let Err(error) = self.work_off(&prepared, &report, balancer.as_ref(), begun) {
+        if let Err(error) = self.work_off(&prepared, publishing.as_ref(), &report, balancer.as_ref(), begun) {
             prepared
                 .source
                 .stop_early(EarlyStop::CannotStart(format!("{error:#}"), ExitCode::of_error(&error)));
@@ -147,14 +148,15 @@ impl Launcher<'_> {
         if let (Some(aftermath), Some(Sharing { blocks, .. })) = (aftermath, self.sharing) {
             aftermath.write_missing_results(self, blocks);
         }
-        // To remove what is in it may take long.
-        drop(scratch);
+        // To remove what attempts left in them may take long.
+        drop((scratch, publishing));
         ended
     }
 
     fn work_off(
         &self,
         prepared: &PreparedLaunch<'_>,
+        publishing: Option<&Publishing<'_>>,
         report: &LaunchReport<'_>,
         balancer: Option<&Balancer<'_>>,
         begun: Instant,
@@ -181,16 +183,12 @@ impl Launcher<'_> {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let monitor = self.monitor(prepared)?;
-        let publishing = (!settings.products.is_empty()).then(|| {
-            let (run, replica) = (&settings.run, settings.replica.id());
-            Publishing::new(&settings.products, settings.checksum, run, replica, settings.launch)
-        });
         let work = Work {
             queue: source,
             feeder: balancer.map(|balancer| balancer as &dyn Feed),
             tasks: *tasks,
             recorder,
-            publishing: publishing.as_ref(),
+            publishing,
             stop: self.stop,
             monitor: monitor.as_ref(),
             retries: self.config.retries,
@@ -365,6 +363,12 @@ impl Launcher<'_> {
         say_summary(self.console, &summary, &figures, &doubts, why.as_deref());
         LaunchOutcome { code, summary: Some(summary) }
     }
+}
+
+/// How a launch publishes what its tasks make, where they were declared to make something.
+fn publishing(settings: &ProcessSettings) -> Option<Publishing<'_>> {
+    let ProcessSettings { products, checksum, run, replica, launch, .. } = settings;
+    (!products.is_empty()).then(|| Publishing::new(products, *checksum, run, replica.id(), *launch))
 }
 
 /// Writes the last words of a journal, and makes them last.

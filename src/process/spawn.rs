@@ -17,6 +17,8 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use crate::host::shortage;
+
 /// What to start.
 #[derive(Debug, Clone, Copy)]
 pub struct Program<'a> {
@@ -87,10 +89,7 @@ pub enum SpawnError {
 
 impl From<io::Error> for SpawnError {
     fn from(error: io::Error) -> Self {
-        match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => Self::Short(error),
-            _ => Self::Impossible(error),
-        }
+        if shortage::is_shortage(&error) { Self::Short(error) } else { Self::Impossible(error) }
     }
 }
 

@@ -8,11 +8,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::products::staging::{FileError, names_in, synced, unless_gone};
-use crate::store::remove_tree::{open_folder, remove_tree};
+use crate::store::remove_tree::{HANDLE, open_folder, remove_tree, set_mode};
 
 /// The suffix of the folder of what an attempt replaces.
 const OLD: &str = ".old";
@@ -44,11 +45,38 @@ pub(super) fn prepare(old: &Path) -> Result<(), FileError> {
 /// Puts the directory `new` in the place of what is at `place`. That is put back where it can't be.
 pub(super) fn replace(new: &Path, place: &Path, old: &Path) -> io::Result<()> {
     let aside = old.join(place.file_name().unwrap_or(OsStr::new("")));
-    std::fs::rename(place, &aside)?;
-    std::fs::rename(new, place).inspect_err(|_| {
+    rename(CWD, place, CWD, &aside)?;
+    rename(CWD, new, CWD, place).inspect_err(|_| {
         // Where this fails, too, the next attempt does it.
-        let _ = std::fs::rename(&aside, place);
+        let _ = rename(CWD, &aside, CWD, place);
     })
+}
+
+/// Renames. A directory that not even its owner may write to can't move to another folder, since that changes its `..`: it may
+/// be written to meanwhile.
+pub(super) fn rename(
+    from_folder: impl AsFd,
+    from: impl Arg + Copy,
+    to_folder: impl AsFd,
+    to: impl Arg + Copy,
+) -> io::Result<()> {
+    let try_it = || renameat(&from_folder, from, &to_folder, to);
+    let denied = match try_it() {
+        Err(error @ Errno::ACCESS) => error,
+        renamed => return Ok(renamed?),
+    };
+    let flags = HANDLE | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(directory) = openat(&from_folder, from, flags, Mode::empty()) else { return Err(denied.into()) };
+    let mode = Mode::from_raw_mode(fstat(&directory)?.st_mode);
+    if mode.contains(Mode::WUSR) {
+        return Err(denied.into());
+    }
+    // No error of the storage, which would end the launch.
+    set_mode(&directory, mode | Mode::WUSR)
+        .map_err(|error| io::Error::other(format!("it is read-only and can't be made writable: {error}")))?;
+    let renamed = try_it();
+    set_mode(&directory, mode)?;
+    Ok(renamed?)
 }
 
 /// Ends what was not ended of the exchange whose folder has this name: what was moved away is put back where nothing came in its place,
@@ -63,7 +91,7 @@ pub(super) fn settle(place: &Path, shared: &OwnedFd, name: &CStr) -> io::Result<
         let mut unremoved = None;
         for base in names_in(&old)? {
             match statat(&place, &base, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => unless_gone(renameat(&old, &base, &place, &base).map_err(Into::into))?,
+                Err(Errno::NOENT) => unless_gone(rename(&old, &*base, &place, &*base))?,
                 Ok(_) => unremoved = unremoved.or(unless_gone(remove_tree(old.as_fd(), &base, None)).err()),
                 Err(error) => return Err(error.into()),
             }

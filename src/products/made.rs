@@ -9,6 +9,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use crate::host::shortage;
 use crate::host::storage::StorageTrouble;
 use crate::model::product::{Checksum, Product, ProductKind, ProductLook, changed_at};
 use crate::products::digest::{self, DirectoryFiles, FileHasher};
@@ -40,6 +41,23 @@ pub(super) struct Sealing<'a> {
 impl Sealing<'_> {
     fn go_on(&self) -> Result<(), NotPublished> {
         if (self.should_stop)() { Err(Unpublished::Stopped.into()) } else { Ok(()) }
+    }
+
+    /// Tries again while the system is short of descriptors or memory: what a long command made is not thrown away for that.
+    pub(super) fn patiently<T>(
+        &self,
+        attempt: impl Fn() -> Result<T, NotPublished>,
+    ) -> Result<T, NotPublished> {
+        for _ in 0..shortage::MOST_PAUSES {
+            match attempt() {
+                Err(NotPublished::Unpublished(Unpublished::Short(_))) => {
+                    self.go_on()?;
+                    std::thread::sleep(shortage::PAUSE);
+                }
+                done => return done,
+            }
+        }
+        attempt()
     }
 }
 

@@ -5,8 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use rustix::fs::CWD;
+
+use crate::host::shortage;
 use crate::host::storage::{StorageError, StorageTrouble};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::product::{Checksum, DirectoryId, Product, ProductKind, ProductLook, changed_at};
@@ -17,6 +20,7 @@ use crate::products::made::{MadeProduct, Sealing, seal};
 use crate::products::staging::{
     AttemptName, FileError, SharedFolder, StagingFolder, shared_name, sync_folder,
 };
+use crate::threads::locked;
 use crate::units;
 
 /// What publishing needs of the launch.
@@ -54,6 +58,8 @@ pub enum NotPublished {
 pub enum Unpublished {
     /// For something that is wrong with the storage, and would be for other tasks.
     CannotStore(StorageError),
+    /// The system is short of descriptors or memory: to be tried again later.
+    Short(FileError),
     /// The task is another launch's by now.
     Lost,
     /// The launch ends before the storage tells whose task it is.
@@ -66,6 +72,9 @@ pub enum Unpublished {
 
 impl From<FileError> for NotPublished {
     fn from(error: FileError) -> Self {
+        if shortage::is_shortage(&error.error) {
+            return Unpublished::Short(error).into();
+        }
         let trouble = StorageTrouble::of(&error.error);
         match trouble {
             StorageTrouble::Full
@@ -102,7 +111,7 @@ pub(super) fn failed(message: String) -> NotPublished {
     NotPublished::Failed(Failure { cause: Cause::Product, message })
 }
 
-/// How the products of a launch's tasks are published.
+/// How the products of a launch's tasks are published. When this is dropped, what was put off is removed.
 #[derive(Debug)]
 pub struct Publishing<'a> {
     declared: &'a DeclaredProducts,
@@ -110,6 +119,8 @@ pub struct Publishing<'a> {
     shared_name: String,
     replica: u32,
     launch: u32,
+    /// What attempts wrote that were stopped with this process: to remove it may take long, and results are to be written first.
+    stopped: Mutex<Vec<StagedProducts>>,
 }
 
 impl<'a> Publishing<'a> {
@@ -121,30 +132,48 @@ impl<'a> Publishing<'a> {
         replica: u32,
         launch: u32,
     ) -> Self {
-        Self { declared, checksum, shared_name: shared_name(run), replica, launch }
+        let stopped = Mutex::default();
+        Self { declared, checksum, shared_name: shared_name(run), replica, launch, stopped }
     }
 
     /// For a slot, which makes one attempt after the other.
     pub fn slot(&self) -> PublishingSlot<'_> {
-        PublishingSlot { publishing: self, shared: Vec::new(), stopped: Vec::new() }
+        PublishingSlot { publishing: self, shared: Vec::new() }
     }
 
     /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it. Before it has
-    /// its name it is given up once it `should_stop`.
+    /// its name it is given up once it `should_stop`, and removed at the end.
     ///
     /// # Errors
     /// When a product is not as it has to be, can't be published, or the task is not this launch's any more.
     pub fn publish(
         &self,
-        staged: &StagedProducts,
+        staged: StagedProducts,
         guard: &dyn PublishGuard,
         should_stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<PublishedProducts, NotPublished> {
         let how = Sealing { checksum: self.checksum, should_stop };
-        staged.publish(&how, guard).map_err(|not| {
-            staged.remove();
-            not.unless_lost(guard)
+        staged.publish(&how, guard).map_err(|not| match not {
+            NotPublished::Unpublished(Unpublished::Stopped) => {
+                self.remove_later(staged);
+                not
+            }
+            not => {
+                staged.remove();
+                not.unless_lost(guard)
+            }
         })
+    }
+
+    /// Keeps what an attempt wrote that was stopped with this process until the launch has written its results.
+    pub fn remove_later(&self, staged: StagedProducts) {
+        locked(&self.stopped).push(staged);
+    }
+}
+
+impl Drop for Publishing<'_> {
+    fn drop(&mut self) {
+        locked(&self.stopped).iter().for_each(StagedProducts::remove);
     }
 }
 
@@ -154,14 +183,6 @@ pub struct PublishingSlot<'a> {
     publishing: &'a Publishing<'a>,
     /// The folders that attempts share, of the last attempt: the next one often needs the same.
     shared: Vec<Arc<SharedFolder>>,
-    /// What an attempt wrote that was stopped with this process.
-    stopped: Vec<StagedProducts>,
-}
-
-impl Drop for PublishingSlot<'_> {
-    fn drop(&mut self) {
-        self.stopped.iter().for_each(StagedProducts::remove);
-    }
 }
 
 impl PublishingSlot<'_> {
@@ -201,9 +222,9 @@ impl PublishingSlot<'_> {
         known.unwrap_or_else(|| Arc::new(SharedFolder::new(path)))
     }
 
-    /// Keeps what an attempt wrote that was stopped with this process until the slot ends: its task is noted first.
-    pub fn stop(&mut self, staged: StagedProducts) {
-        self.stopped.push(staged);
+    /// See [`Publishing::remove_later`].
+    pub fn remove_later(&self, staged: StagedProducts) {
+        self.publishing.remove_later(staged);
     }
 }
 
@@ -311,15 +332,11 @@ impl StagedProducts {
         how: &Sealing<'_>,
         guard: &dyn PublishGuard,
     ) -> Result<PublishedProducts, NotPublished> {
-        let made = self.seal_all(how)?;
-        let has_exchanges = self.prepare(&made, guard)?;
+        let made = how.patiently(|| self.seal_all(how))?;
+        let has_exchanges = how.patiently(|| self.prepare(&made, guard))?;
         guard.check_owner()?;
-        for (product, made) in self.products.iter().zip(&made) {
-            self.put_at_place(product, made, guard)?;
-        }
-        for folder in &self.folders {
-            sync_folder(folder.place())?;
-        }
+        self.put_at_places(&made, how, guard)
+            .map_err(|not| if has_exchanges { self.undo_exchanges(not) } else { not })?;
         let (others, unremoved) = self.clear(has_exchanges);
         Ok(PublishedProducts {
             products: made.into_iter().map(|made| made.product).collect(),
@@ -378,6 +395,33 @@ impl StagedProducts {
         Ok(has_exchanges)
     }
 
+    fn put_at_places(
+        &self,
+        made: &[MadeProduct],
+        how: &Sealing<'_>,
+        guard: &dyn PublishGuard,
+    ) -> Result<(), NotPublished> {
+        for (product, made) in self.products.iter().zip(made) {
+            self.put_at_place(product, made, guard)?;
+        }
+        self.folders.iter().try_for_each(|folder| how.patiently(|| Ok(sync_folder(folder.place())?)))
+    }
+
+    /// Puts back what nothing came in the place of, and removes the rest, so that nothing stays hidden until the next attempt.
+    fn undo_exchanges(&self, not: NotPublished) -> NotPublished {
+        let Some(error) = self.folders.iter().find_map(|folder| folder.settle().err()) else { return not };
+        match not {
+            NotPublished::Failed(Failure { cause, message }) => {
+                NotPublished::Failed(Failure { cause, message: format!("{message}; {error}") })
+            }
+            NotPublished::Unpublished(Unpublished::CannotStore(StorageError { text, trouble })) => {
+                Unpublished::CannotStore(StorageError { text: format!("{text}; {error}"), trouble }).into()
+            }
+            // Whoever has the task by now has seen to it.
+            NotPublished::Unpublished(_) => not,
+        }
+    }
+
     fn put_at_place(
         &self,
         product: &StagedProduct,
@@ -391,7 +435,7 @@ impl StagedProducts {
         let put = if is_exchange {
             exchange::replace(&out, place, &folder.old())
         } else {
-            std::fs::rename(&out, place)
+            exchange::rename(CWD, &out, CWD, place)
         };
         let put = put.or_else(|error| if is_at(place, made) { Ok(()) } else { Err(error) });
         match put.map_err(FileError::of("rename a product to", place)) {

@@ -264,6 +264,17 @@ impl StagingFolder {
         if self.remove_empty()?.is_empty() { Ok(()) } else { self.remove_all(&self.name) }
     }
 
+    /// Undoes or finishes the exchanges that the attempt began.
+    ///
+    /// # Errors
+    /// When something can't be put back.
+    pub(super) fn settle(&self) -> Result<(), FileError> {
+        let shared = self.open_shared()?;
+        let name = CString::new(exchange::old_name(&self.name)).map_err(io::Error::from);
+        name.and_then(|name| exchange::settle(&self.place, &shared, &name))
+            .map_err(FileError::of("put back what was to be replaced, from", &self.old()))
+    }
+
     /// Removes what was replaced.
     ///
     /// # Errors

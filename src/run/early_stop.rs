@@ -108,7 +108,7 @@ impl EarlyStop {
                 format!("{why}{end} No record was made of it: it would fail for every file")
             }
             Self::Short(why) => format!(
-                "no process could be started for one minute: {why}; leftover processes may be using up the limits on processes and open files (ulimit -u, pids.max, ulimit -n)"
+                "nothing could be started or published for one minute: {why}; leftover processes may be using up the limits on processes and open files (ulimit -u, pids.max, ulimit -n)"
             ),
             Self::Superseded => "a newer launch of this replica took over".to_owned(),
         }

@@ -86,6 +86,9 @@ pub(super) fn make(
 ) -> Made {
     let staged = match products.stage(attempt.path, attempt.rel, (attempt.index, attempt.number), guard) {
         Ok(staged) => staged,
+        Err(NotPublished::Unpublished(Unpublished::Short(error))) => {
+            return Made::Over(Execution::Short(io::Error::other(error)));
+        }
         Err(NotPublished::Unpublished(why)) => return Made::Unpublished(why),
         Err(NotPublished::Failed(failure)) => {
             return Made::Over(Execution::Completed(Box::new(Executed::not_begun(failure))));
@@ -94,7 +97,7 @@ pub(super) fn make(
     match executor.execute(&Attempt { outs: staged.outs(), ..*attempt }) {
         Execution::Completed(executed) if executed.failure.is_none() => Made::ToPublish(executed, staged),
         Execution::Stopped => {
-            products.stop(staged);
+            products.remove_later(staged);
             Made::Over(Execution::Stopped)
         }
         execution => {
@@ -184,7 +187,7 @@ impl Work<'_> {
         let alone = ticket.is_alone();
         let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
         let guard = TaskGuard { work: self, block: piece.block, index };
-        match publishing.publish(&staged, &guard, &|| self.stop.is_overdue(TIME_LEFT)) {
+        match publishing.publish(staged, &guard, &|| self.stop.is_overdue(TIME_LEFT)) {
             Ok(published) => executed.has_published(published),
             Err(NotPublished::Failed(failure)) => executed.has_failed(failure),
             Err(NotPublished::Unpublished(why)) => return self.unpublished(ticket, index, why),

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::host::shortage;
 use crate::model::blocks::BlockId;
 use crate::run::early_stop::EarlyStop;
 use crate::run::queue::pieces::OpenPieces;
@@ -16,12 +17,6 @@ pub use crate::run::queue::stage::{Stage, TasksByStage, Ticket};
 
 mod pieces;
 mod stage;
-
-/// Pause after the system ran short of something.
-const BACKOFF_PAUSE: Duration = Duration::from_secs(1);
-
-/// After so many pauses in a row with nothing running, waiting does not help.
-const MOST_BACKOFFS: u32 = 60;
 
 /// Whether tasks will be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -333,9 +328,9 @@ impl TaskQueue {
             state.put_back(ticket, |line| line.returned.push_front(ticket));
             let running = state.running();
             state.limit = running.max(1);
-            state.paused_until = Some(Instant::now() + BACKOFF_PAUSE);
+            state.paused_until = Some(Instant::now() + shortage::PAUSE);
             state.backoffs = if running == 0 { state.backoffs + 1 } else { 0 };
-            state.backoffs < MOST_BACKOFFS
+            state.backoffs < shortage::MOST_PAUSES
         })
     }
 

@@ -323,6 +323,10 @@ impl Work<'_> {
             },
             Unpublished::OwnerUnknown | Unpublished::Stopped => self.interrupted(ticket, index),
             Unpublished::CannotRecord(error) => self.cannot_write(ticket, &error),
+            Unpublished::Short(error) => {
+                self.queue.stop_early(EarlyStop::Short(error.to_string()));
+                self.interrupted(ticket, index);
+            }
             Unpublished::CannotStore(error) => {
                 self.queue.stop_early(EarlyStop::CannotPublish(error));
                 self.interrupted(ticket, index);

@@ -62,11 +62,15 @@ pub fn open_folder(parent: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
     }
     let mode = Mode::from_raw_mode(stat.st_mode);
     if !mode.contains(Mode::RWXU) {
-        // The very folder that was found, whatever its name means by now. Where it is not ours, opening it fails.
-        let path = format!("/proc/self/fd/{}", found.as_raw_fd());
-        let _ = rustix::fs::chmod(path, mode | Mode::RWXU);
+        // Where it is not ours, opening it fails.
+        let _ = set_mode(&found, mode | Mode::RWXU);
     }
     openat(&found, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Changes the mode of the very folder that was opened by a [`HANDLE`], whatever its name means by now.
+pub fn set_mode(folder: &OwnedFd, mode: Mode) -> Result<(), Errno> {
+    rustix::fs::chmod(format!("/proc/self/fd/{}", folder.as_raw_fd()), mode)
 }
 
 /// Which mount a folder is seen through: what was bound there may lie on the same file system. `None` where the kernel can't

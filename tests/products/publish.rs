@@ -1,5 +1,6 @@
 //! Publishing products, with storage that fails and owners that freeze.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use serde_json::Value;
@@ -84,6 +85,48 @@ fn stopped_it_leaves_nothing_and_the_next_launch_finishes() {
     assert_eq!(products(&dir), ["000.cat", "001.cat"]);
 }
 
+/// To rename a directory into another folder is to write to it.
+#[test]
+fn a_directory_that_may_not_be_written_to_is_published_and_replaced_as_any_other() {
+    let dir = Dir::with_inputs(1);
+    std::fs::set_permissions(dir.root(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let task = "out=$CANFAR_TASK_OUT; mkdir \"$out\"; cp \"$1\" \"$out\"; chmod 555 \"$out\"; echo > \"$CANFAR_TASK_OUT_log\"";
+    for launch in 1..3 {
+        let declared = dir.launch().args(["--product", "prod/{/.}.set", "--product", "log=prod/{/.}.log"]);
+        let ended = declared.without_rights(20_001).sh(task).run().exits(0);
+        assert_eq!(dir.events_of(1, launch, "start").len(), 1, "{ended}");
+        assert_eq!(products(&dir), ["000.log", "000.set"], "{ended}");
+        assert_eq!(dir.path("prod/000.set").metadata().unwrap().mode() & 0o777, 0o555);
+        // It has to be made again, and the directory with it.
+        std::fs::remove_file(dir.path("prod/000.log")).unwrap();
+    }
+}
+
+#[test]
+fn a_shortage_of_descriptors_or_memory_under_products_passes() {
+    if !require(Component::Strace) {
+        return;
+    }
+    for fault in ["mkdirat:error=EMFILE", "fsync:error=ENOMEM"] {
+        let mut under_products = 0;
+        for nth in 1..500 {
+            let dir = Dir::with_inputs(2);
+            let inject = format!("inject={fault}:when={nth}");
+            let strace = Run::of(&dir, "strace")
+                .args(["-f", "-y", "-b", "execve", "-qq", "-o", "faults", "-e", &inject]);
+            let ended = work(strace.arg(env!("CARGO_BIN_EXE_canfar-run")).env("TMPDIR", dir.root())).run();
+            let faults = dir.lines("faults");
+            let Some(hit) = faults.iter().find(|line| line.contains("(INJECTED)")) else { break };
+            if hit.contains("/prod") {
+                under_products += 1;
+                assert_eq!(ended.code, Some(0), "{hit}: {ended}");
+                assert_eq!(products(&dir), ["000.cat", "001.cat"]);
+            }
+        }
+        assert!(under_products > 1, "{fault}: {under_products}");
+    }
+}
+
 #[test]
 fn a_directory_that_was_there_before_is_not_replaced() {
     let dir = Dir::with_inputs(2);
@@ -146,8 +189,8 @@ fn storage_that_fails_under_products_ends_the_launch_and_the_next_one_finishes()
         "fsync:error=EDQUOT:when={}",
         "mkdirat:error=ENOSPC:when={}",
         "mkdir:error=EROFS:when={}",
-        "rename:error=EDQUOT:when={}",
-        "rename:error=ESTALE:when={}",
+        "renameat:error=EDQUOT:when={}",
+        "renameat:error=ESTALE:when={}",
     ];
     std::thread::scope(|scope| {
         let each = faults.map(|fault| (fault, scope.spawn(move || fail_at_each(fault, 2))));

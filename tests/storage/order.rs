@@ -32,12 +32,13 @@ fn results_are_written_before_the_launchs_folder_is_removed() {
         return;
     }
     let dir = Dir::with_inputs(2);
-    // Who is told to stop leaves the folder of the task to the end.
+    // Who is told to stop leaves the folder of the task to the end, and what it made so far.
     let task = format!(
-        "{TASK}; [ $CANFAR_TASK_INDEX = 0 ] && exit
+        "{TASK} | tee \"$CANFAR_TASK_OUT\"; [ $CANFAR_TASK_INDEX = 0 ] && exit
 : > \"$TMPDIR/a-file-of-mine\"; echo $PPID > runner; exec sleep 1000"
     );
-    let running = work(with_fault(&dir, &TRACE)).sh(&task).start();
+    let product = ["--product", "made/{index}.half"];
+    let running = work(with_fault(&dir, &TRACE)).args(product).sh(&task).start();
     wait_until(DEADLINE, "the second task", || !dir.lines("runner").is_empty());
     let runner = dir.text("runner").trim().parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
     rustix::process::kill_process(runner, rustix::process::Signal::TERM).unwrap();
@@ -45,6 +46,7 @@ fn results_are_written_before_the_launchs_folder_is_removed() {
     let calls = dir.lines("faults");
     let written = place(&calls, &["rename", "container_1_results.json"]);
     let told = place(&calls, &["write(", "\\\"event\\\":\\\"stop\\\""]);
-    let removed = place(&calls, &["unlink", "a-file-of-mine"]);
-    assert!(written < told && told < removed, "{}", calls.join("\n"));
+    for removed in ["a-file-of-mine", "1.half"] {
+        assert!(written < told && told < place(&calls, &["unlink", removed]), "{}", calls.join("\n"));
+    }
 }

@@ -68,7 +68,7 @@ fn attempt(
     let mut slot = publishing.slot();
     let staged = slot.stage(OsStr::new("/data/a.fits"), None, (7, number), owner)?;
     write(staged.outs());
-    publishing.publish(&staged, owner, &|| false)
+    publishing.publish(staged, owner, &|| false)
 }
 
 /// What an attempt does, given its path.
@@ -225,7 +225,7 @@ fn the_task_s_own_input_is_not_replaced() {
 }
 
 #[test]
-fn all_that_stopped_attempts_wrote_is_removed() {
+fn all_that_stopped_attempts_wrote_is_removed_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let products = declared(folder.path(), &[(None, "{index}")]);
     let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
@@ -233,9 +233,15 @@ fn all_that_stopped_attempts_wrote_is_removed() {
     for index in [7, 8] {
         let staged = slot.stage(OsStr::new("/data/a.fits"), None, (index, 1), &Owner::new()).unwrap();
         fs::write(&staged.outs()[0], "x").unwrap();
-        slot.stop(staged);
+        slot.remove_later(staged);
     }
+    let overdue = slot.stage(OsStr::new("/data/a.fits"), None, (9, 1), &Owner::new()).unwrap();
+    fs::write(&overdue.outs()[0], "x").unwrap();
+    let stopped = publishing.publish(overdue, &Owner::new(), &|| true).unwrap_err();
+    assert!(matches!(stopped, NotPublished::Unpublished(Unpublished::Stopped)), "{stopped:?}");
     drop(slot);
+    assert_eq!(names(&folder.path().join(".canfar-run-r")).len(), 3);
+    drop(publishing);
     assert!(names(folder.path()).is_empty());
 }
 
@@ -332,6 +338,27 @@ fn a_directory_is_our_own_only_if_it_was_made_when_ours_was() {
     let before = directory_at(&folder.path().join("b"));
     fs::rename(folder.path().join("b"), &renamed).unwrap();
     assert_eq!(directory_at(&renamed), before);
+}
+
+#[test]
+fn where_a_later_product_can_not_be_published_nothing_that_an_earlier_one_replaced_stays_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "a.ms"), (Some("log"), "a.log")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let owner = Owner::new();
+    let write = |outs: &[PathBuf]| {
+        write_set(&outs[0], "set");
+        fs::write(&outs[1], "log").unwrap();
+    };
+    attempt(&publishing, 1, &owner, write).unwrap();
+    let log = folder.path().join("a.log");
+    fs::remove_file(&log).unwrap();
+    // Somebody makes a folder of that name when all is looked at.
+    let obstruct = || fs::create_dir_all(log.join("theirs")).unwrap();
+    let obstructed = Owner { when_asked: &obstruct, made: owner.made, ..Owner::new() };
+    let message = why_failed(attempt(&publishing, 2, &obstructed, write));
+    assert!(message.contains("a.log"), "{message}");
+    assert_eq!(names(folder.path()), ["a.log", "a.ms"], "{message}");
 }
 
 /// Whatever a killed exchange leaves, the next attempt begins with the old directory, or the new one, whole in its place.
