@@ -1,6 +1,6 @@
 //! What other runs made, as the entries of a new one (`--input-from`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -208,9 +208,13 @@ impl ProductListing<'_> {
             units::path(&first.path)
         );
         if !rules.allow_missing {
-            let dir = template::quoted(&[runs[first.run].results_dir.0.clone()]);
+            let of_runs: BTreeSet<usize> = gone.iter().map(|place| self.taken[*place].run).collect();
+            let resume = |run: usize| {
+                format!("`canfar-run resume {}`", template::quoted(&[runs[run].results_dir.0.clone()]))
+            };
+            let resumes = of_runs.into_iter().map(resume).collect::<Vec<_>>().join(", ");
             return Err(CannotGoOn(format!(
-                "{what}. To make them again: `canfar-run resume {dir}`. --allow-missing leaves them out"
+                "{what}. To make them again: {resumes}. --allow-missing leaves them out"
             ))
             .into());
         }

@@ -214,6 +214,14 @@ fn a_product_that_is_gone_is_named_with_what_makes_it_again() {
     let named = format!("such as {}", one.product(3, None).display());
     assert!(error.contains(&named) && error.contains("canfar-run resume"), "{error}");
     assert_eq!(indices(&listed(&[&one.root], None, true).unwrap()), [0, 1, 2, 4, 5].into());
+    let two = StageOne { root: folder.path().join("two"), names: &[None] };
+    // What is ok in both counts as the second one made it.
+    two.write(&all_but(&[3], &[]));
+    std::fs::remove_file(two.product(1, None)).unwrap();
+    let (error, _) = refused(&[&one.root, &two.root], None);
+    for run in [&one.root, &two.root] {
+        assert!(error.contains(&format!("`canfar-run resume {}`", run.display())), "{error}");
+    }
 }
 
 #[test]
