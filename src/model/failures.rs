@@ -1,4 +1,4 @@
-//! Failures grouped by cause and by the last line of what they said.
+//! Failures grouped by cause and by the last line of what they said, whatever in it is only of one file.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::model::outcome::{Cause, reason_line};
+use crate::model::reason_key::reason_key;
 
 /// Beyond so many groups, all other messages of a cause are one group.
 const MOST_GROUPS: usize = 1000;
@@ -44,25 +45,20 @@ pub struct FailureGroups {
     places: HashMap<(Cause, String), usize>,
 }
 
-/// The line that failures of one group share: how that of the file at `path` ended, of which `last_words` were the last.
-fn shared_line(cause: Cause, last_words: &str, path: &str) -> String {
-    match cause {
-        // The sizes differ from file to file, and what they printed last is not why.
-        Cause::Oom => "needs more memory than the container has".to_owned(),
-        // What they printed is behind this mark, and differs from file to file.
-        Cause::Result => match last_words.split_once('`') {
-            Some((before, _)) => format!("{}`…`", reason_line(before, path)),
-            None => reason_line(last_words, path),
-        },
-        _ => reason_line(last_words, path),
-    }
-}
+/// What all that ran out of memory say: the sizes differ from file to file, and what they printed last is not why.
+const OUT_OF_MEMORY: &str = "needs more memory than the container has";
 
 impl FailureGroups {
     /// Counts the failure of the file at `path`, of which `last_words` were the last; gives the place of its group.
     pub fn count(&mut self, cause: Cause, last_words: &str, path: &str, index: Option<u64>) -> usize {
-        let line = shared_line(cause, last_words, path);
-        let last_line = if cause == Cause::Result { reason_line(last_words, path) } else { line.clone() };
+        let last_words = if cause == Cause::Oom { OUT_OF_MEMORY } else { last_words };
+        let telling = match last_words.split_once('`').filter(|_| cause == Cause::Result) {
+            // What they printed is behind this mark, and differs from file to file.
+            Some((before, _)) => before,
+            None => last_words,
+        };
+        let line = reason_key(telling, path);
+        let last_line = reason_line(last_words, path);
         let example = crate::units::printable(path);
         self.add(line, FailureGroup { cause, last_line, count: 1, example, example_index: index })
     }
@@ -158,6 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_of_one_file_makes_no_group() {
+        let mut groups = FailureGroups::default();
+        for number in 0..40 {
+            let path = format!("/data/obs_{number}.fits");
+            for words in [
+                format!("{path}: no WCS"),
+                format!("12:00:{number},1 ERROR no WCS"),
+                format!("index {number} is out of bounds"),
+            ] {
+                groups.count(Cause::Exit, &words, &path, None);
+            }
+        }
+        let sorted = groups.sorted();
+        assert_eq!(sorted.iter().map(|group| group.count).collect::<Vec<_>>(), [40; 3]);
+        assert_eq!(sorted[1].last_line, "index 0 is out of bounds");
+    }
+
+    #[test]
     fn bad_results_of_one_kind_are_told_with_the_first_ones_text() {
         let mut groups = FailureGroups::default();
         for number in 0..9 {
@@ -198,7 +212,10 @@ mod tests {
     fn kinds_are_counted_most_frequent_first_and_their_number_is_bounded() {
         let mut groups = FailureGroups::default();
         for number in 0..2000 {
-            groups.count(Cause::Exit, &format!("message {number}"), "/data/a.fits", None);
+            // What differs has to be more than a number.
+            let word: String =
+                format!("{number}").bytes().map(|digit| char::from(digit + b'A' - b'0')).collect();
+            groups.count(Cause::Exit, &format!("message {word}"), "/data/a.fits", None);
         }
         groups.count(Cause::Signal, "one more", "/data/a.fits", None);
         let sorted = groups.sorted();

@@ -13,6 +13,7 @@ pub mod product;
 pub mod provenance;
 pub mod quarantine;
 pub mod rate;
+mod reason_key;
 pub mod replica;
 pub mod shares;
 pub mod usage;

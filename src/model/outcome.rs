@@ -109,10 +109,22 @@ impl Usage {
     }
 }
 
-/// The one line that says most about a failure: the last one of its standard error, else the message. Of a bad result or
-/// product the command knew nothing.
+/// The one line that says most about a failure: the last one of its standard error that is no warning, else the message. Of a
+/// bad result or product the command knew nothing.
 pub fn reason<'a>(cause: Cause, message: &'a str, stderr_tail: Option<&'a str>) -> &'a str {
-    last_line(stderr_tail).filter(|_| !matches!(cause, Cause::Result | Cause::Product)).unwrap_or(message)
+    last_line_but_warnings(stderr_tail)
+        .filter(|_| !matches!(cause, Cause::Result | Cause::Product))
+        .unwrap_or(message)
+}
+
+/// The last line that is no warning, such as of what is still open at the exit; where there are only such, the last one.
+fn last_line_but_warnings(stderr_tail: Option<&str>) -> Option<&str> {
+    let is_warning = |line: &str| line.to_ascii_lowercase().contains("warning:");
+    let lines: Vec<&str> = stderr_tail?.lines().filter(|line| !line.trim().is_empty()).collect();
+    // Python shows the line of the source below a warning.
+    let is_source = |place: usize| lines[place].starts_with(' ') && place > 0 && is_warning(lines[place - 1]);
+    let told = (0..lines.len()).rev().find(|place| !is_warning(lines[*place]) && !is_source(*place));
+    told.map(|place| lines[place].trim()).or_else(|| last_line(stderr_tail))
 }
 
 /// The last line of the end of a standard error, if there is one.
@@ -147,7 +159,15 @@ pub struct LogSpan {
 
 #[cfg(test)]
 mod tests {
-    use super::reason_line;
+    use super::{Cause, reason, reason_line};
+
+    #[test]
+    fn a_warning_at_the_exit_is_not_the_reason() {
+        let said = "Traceback:\n  raise\nValueError: no WCS\n/lib/tracker.py:254: UserWarning: leaked\n  warnings.warn('leaked')\n\n";
+        assert_eq!(reason(Cause::Exit, "exit code 1", Some(said)), "ValueError: no WCS");
+        assert_eq!(reason(Cause::Exit, "exit code 1", Some("Warning: old\n")), "Warning: old");
+        assert_eq!(reason(Cause::Exit, "exit code 1", Some("\n")), "exit code 1");
+    }
 
     #[test]
     fn failures_of_different_files_with_one_reason_are_told_alike() {
