@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod config;
 mod discover;
+mod encoding;
 mod environment;
 mod exit_code;
 mod host;

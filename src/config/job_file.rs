@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use toml::{Table, Value};
 
 use crate::config::wrong_name::did_you_mean;
+use crate::encoding::ForeignEncoding;
 
 /// What a job file says.
 #[derive(Debug, Default, PartialEq)]
@@ -32,6 +33,10 @@ pub(super) fn read(path: &Path, known: &[&str], lists: &[&str]) -> anyhow::Resul
         };
         format!("can't read the job file {}{elsewhere}", path.display())
     })?;
+    // TOML allows a byte order mark.
+    if let Some(encoding @ ForeignEncoding::Utf16(_)) = ForeignEncoding::of(&bytes[..bytes.len().min(64)]) {
+        bail!("the job file {} {encoding}", path.display());
+    }
     let text = String::from_utf8(bytes)
         .with_context(|| format!("the job file {} is no UTF-8 text", path.display()))?;
     parse(&text, known, lists).with_context(|| format!("in the job file {}", path.display()))
@@ -53,6 +58,7 @@ fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> 
                 for (name, value) in variables {
                     let value = text_of(&format!("env.{name}"), &value)?;
                     check_variable(&name, &value)?;
+                    refuse_option(&name, known)?;
                     job.env.insert(name, value);
                 }
             }
@@ -92,6 +98,17 @@ fn check_variable(name: &str, value: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All that stands below a table's name belongs to it.
+fn refuse_option(name: &str, known: &[&str]) -> anyhow::Result<()> {
+    let option = name.replace('_', "-");
+    if option == "command" || known.contains(&option.as_str()) {
+        bail!(
+            "`{name}` is an option, but stands below [env], where every key is a variable of the tasks: move it above the line [env]"
+        );
+    }
+    Ok(())
+}
+
 fn texts(key: &str, values: &[Value]) -> anyhow::Result<Vec<String>> {
     values.iter().map(|value| text_of(key, value)).collect()
 }
@@ -108,7 +125,7 @@ fn text_of(key: &str, value: &Value) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{JobFile, parse};
+    use super::{JobFile, parse, read};
 
     #[test]
     fn a_job_file_has_options_a_command_and_variables() {
@@ -129,6 +146,17 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "\u{feff}jobs = 1").unwrap();
+        assert_eq!(read(file.path(), &["jobs"], &[]).unwrap().options["jobs"], ["1"]);
+        let text: Vec<u8> = "\u{feff}jobs = 1".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        std::fs::write(file.path(), text).unwrap();
+        let error = read(file.path(), &["jobs"], &[]).unwrap_err().to_string();
+        assert!(error.contains("is UTF-16 text: save it as UTF-8"), "{error}");
+    }
+
+    #[test]
     fn what_is_wrong_in_it_is_named() {
         for (text, said) in [
             ("max_failures = 1", "unknown key `max_failures`; the nearest one is `max-failures`"),
@@ -145,6 +173,9 @@ mod tests {
             ("env = 1", "has to be a table"),
             ("[env]\n'A=B' = 1", "`env.A=B` can't be a variable"),
             ("[env]\nA = \"\\u0000\"", "`env.A` can't be a variable"),
+            ("[env]\nA = 'b'\njobs = 1", "`jobs` is an option, but stands below [env]"),
+            ("[env]\nmax_failures = 1", "`max_failures` is an option, but stands below [env]"),
+            ("[env]\ncommand = 'x'", "`command` is an option, but stands below [env]"),
             ("shell = 'x'\ncommand = ['x']", "two ways to say the same"),
         ] {
             let known = ["max-failures", "jobs", "shell"];

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::quoted::{Quoted, some_of};
+use crate::encoding::ForeignEncoding;
 use crate::exit_code::{CannotGoOn, ExitCode};
 use crate::model::entries::TooLong;
 
@@ -83,6 +84,14 @@ pub enum DiscoverError {
         name: String,
         /// Why.
         cause: io::Error,
+    },
+    /// `--files-from` is no UTF-8 text.
+    #[error("{name} {encoding}")]
+    Encoding {
+        /// What the list is called.
+        name: String,
+        /// What it is instead.
+        encoding: ForeignEncoding,
     },
     /// A line of `--files-from` ends with a carriage return.
     #[error(

@@ -6,6 +6,7 @@ use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::DiscoverError;
+use crate::encoding::ForeignEncoding;
 use crate::model::entries::{Entries, Entry, TooLong};
 
 /// A given list without its repeats.
@@ -23,7 +24,7 @@ pub struct FileList {
 /// part of the entry.
 ///
 /// # Errors
-/// If `input` can't be read, or if a line ends with a carriage return or holds a NUL.
+/// If `input` can't be read, begins with a byte order mark or is UTF-16, or if a line ends with a carriage return or holds a NUL.
 pub fn read_entries(
     mut input: impl BufRead,
     null_separated: bool,
@@ -39,6 +40,11 @@ pub fn read_entries(
             break;
         }
         entry.pop_if(|last| *last == separator);
+        if line == 1
+            && let Some(encoding) = ForeignEncoding::of(&entry)
+        {
+            return Err(DiscoverError::Encoding { name: name.to_owned(), encoding });
+        }
         if !null_separated {
             check_line(&entry, line, name)?;
         }
@@ -138,6 +144,19 @@ mod tests {
         let error = read_entries(&b"a\n\nb\r\n"[..], false, "list.txt").unwrap_err();
         assert!(matches!(error, DiscoverError::CarriageReturn { line: 3, .. }));
         assert!(error.to_string().starts_with("line 3 of list.txt ends with a carriage return"));
+    }
+
+    #[test]
+    fn a_list_that_is_not_plain_utf_8_is_an_error_that_says_what_it_is() {
+        for (bytes, null_separated, said) in [
+            (&b"\xef\xbb\xbf/data/a\n/data/b\n"[..], false, "list.txt begins with a byte order mark"),
+            (b"\xef\xbb\xbf/data/a\0/data/b", true, "list.txt begins with a byte order mark"),
+            (b"\xff\xfe/\0d\0\n\0", false, "list.txt is UTF-16 text: save it as UTF-8"),
+            (b"/\0d\0a\0t\0a\0\n\0", false, "`iconv -f UTF-16LE -t UTF-8"),
+        ] {
+            let error = read_entries(bytes, null_separated, "list.txt").unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]
