@@ -1,6 +1,6 @@
 //! The variables by which engines other than CANFAR tell a container which of how many it is. Which ones there are, and
-//! what they count from, is documented by each: Slurm (job arrays, srun), Kubernetes (Indexed Jobs), AWS Batch (array
-//! jobs), Google Batch and Cloud Run jobs.
+//! what they count from, is documented by each: Slurm (job arrays, srun), Grid Engine (array jobs), MPI (ranks), Kubernetes
+//! (Indexed Jobs), AWS Batch (array jobs), Google Batch and Cloud Run jobs.
 
 use std::ffi::OsStr;
 
@@ -40,11 +40,20 @@ impl Rank {
 }
 
 /// Engines that say rank and count in two plain variables: rank from 0.
-const PLAIN: [(&str, &str); 3] = [
-    ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
-    ("BATCH_TASK_INDEX", "BATCH_TASK_COUNT"),
-    ("CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"),
+const PLAIN: [[&str; 2]; 3] = [
+    ["AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"],
+    ["BATCH_TASK_INDEX", "BATCH_TASK_COUNT"],
+    ["CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"],
 ];
+
+/// What starts MPI ranks says so, too: Open MPI, and those that speak PMI (MPICH, Intel MPI).
+const MPI: [[&str; 2]; 2] = [["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"], ["PMI_RANK", "PMI_SIZE"]];
+
+/// PBS, Torque and LSF tell an element of an array its index, from whatever first one, and not how many there are.
+const UNCOUNTED: [&str; 3] = ["PBS_ARRAY_INDEX", "PBS_ARRAYID", "LSB_JOBINDEX"];
+
+/// What LSF has there outside of arrays.
+const NO_LSF_ARRAY: &str = "0";
 
 /// Kubernetes Indexed Jobs tell the rank alone.
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
@@ -54,15 +63,9 @@ const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 /// # Errors
 /// Half of what an engine sets, non-numbers, a sparse Slurm array.
 pub(super) fn places(environment: &Environment) -> anyhow::Result<Vec<Rank>> {
-    let mut places: Vec<Rank> = slurm(environment)?.into_iter().collect();
-    for (rank, count) in PLAIN {
-        if environment.get(rank).is_some() || environment.get(count).is_some() {
-            places.push(Rank {
-                said: shown(environment, &[rank, count]),
-                number: number(environment, rank)?,
-                count: Some(number(environment, count)?),
-            });
-        }
+    let mut places: Vec<Rank> = cluster_job(environment)?.into_iter().collect();
+    for names in PLAIN {
+        places.extend(pair(environment, names)?);
     }
     if environment.get(COMPLETION_INDEX).is_some() {
         let rank = number(environment, COMPLETION_INDEX)?;
@@ -71,24 +74,53 @@ pub(super) fn places(environment: &Environment) -> anyhow::Result<Vec<Rank>> {
     Ok(places)
 }
 
-/// A Slurm array element, a step of several tasks, or both: then each element's tasks follow those of the one before.
-fn slurm(environment: &Environment) -> anyhow::Result<Option<Rank>> {
-    let array = slurm_array(environment)?;
-    // Outside a step the same variables describe the allocation, in which a batch script is alone.
-    let step = if environment.get("SLURM_STEP_ID").is_some() { slurm_step(environment)? } else { None };
-    Ok(match (array, step) {
-        (Some(array), Some(step)) => {
-            let tasks = step.count.unwrap_or(1);
+/// Refuses to take an element of an array for all there is, where nothing says of how many it is one.
+///
+/// # Errors
+/// Then.
+pub(super) fn refuse_uncounted(environment: &Environment) -> anyhow::Result<()> {
+    let is_element = |name: &&str| {
+        environment.get(name).is_some_and(|index| *name != "LSB_JOBINDEX" || index != NO_LSF_ARRAY)
+    };
+    let Some(name) = UNCOUNTED.into_iter().find(is_element) else { return Ok(()) };
+    bail!(
+        "{} says that this is one element of a job array, but not of how many: give --replica-id \"${name}\" --replica-count N, where N is how many elements there are (ids go from 1 to N)",
+        shown(environment, &[name])
+    )
+}
+
+/// An element of an array job, one of the processes that `srun` or MPI starts, or both: then each element's processes follow
+/// those of the one before.
+fn cluster_job(environment: &Environment) -> anyhow::Result<Option<Rank>> {
+    let arrays = [slurm_array(environment)?, grid_engine_array(environment)?];
+    let array = agreed(arrays.into_iter().flatten().collect())?;
+    Ok(match (array, process(environment)?) {
+        (Some(array), Some(process)) => {
+            let processes = process.count.unwrap_or(1);
             // Else it would be a place of the next element's.
-            step.replica(None)?;
+            process.replica(None)?;
             Some(Rank {
-                said: format!("{}, {}", array.said, step.said),
-                number: array.number.saturating_mul(tasks).saturating_add(step.number),
-                count: Some(array.count.unwrap_or(1).saturating_mul(tasks)),
+                said: format!("{}, {}", array.said, process.said),
+                number: array.number.saturating_mul(processes).saturating_add(process.number),
+                count: Some(array.count.unwrap_or(1).saturating_mul(processes)),
             })
         }
-        (array, step) => array.or(step),
+        (array, process) => array.or(process),
     })
+}
+
+/// One of the processes of a job.
+fn process(environment: &Environment) -> anyhow::Result<Option<Rank>> {
+    let mut ranks = Vec::new();
+    for names in MPI {
+        ranks.extend(pair(environment, names)?);
+    }
+    // `mpirun` starts one process on each host by `srun`, whose variables all ranks there inherit. Outside a step the same
+    // variables describe the allocation, in which a batch script is alone.
+    if ranks.is_empty() && environment.get("SLURM_STEP_ID").is_some() {
+        ranks.extend(pair(environment, ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS"])?);
+    }
+    agreed(ranks)
 }
 
 fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Rank>> {
@@ -105,11 +137,8 @@ fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Rank>> {
     let said = shown(environment, &NAMES);
     let [id, count, min, max, step] = NAMES.map(|name| number(environment, name));
     let (id, count, min, max, step) = (id?, count?, min?, max?, step?);
-    let from_min = id.checked_sub(min).filter(|from_min| step > 0 && id <= max && from_min % step == 0);
-    let is_regular =
-        step > 0 && max.checked_sub(min).and_then(|span| (span / step).checked_add(1)) == Some(count);
-    match from_min {
-        Some(from_min) if is_regular => Ok(Some(Rank { said, number: from_min / step, count: Some(count) })),
+    match element_of(id, min, max, step) {
+        Some((number, regular)) if regular == count => Ok(Some(Rank { said, number, count: Some(count) })),
         // `--array=3,7,9` says no more than its ends, so which of the three this is can't be known.
         _ => bail!(
             "the elements of this Slurm array don't follow each other at one distance ({said}), so which one of them this is can't be told. Use --array=1-{count}, or give --replica-id and --replica-count"
@@ -117,16 +146,36 @@ fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Rank>> {
     }
 }
 
-fn slurm_step(environment: &Environment) -> anyhow::Result<Option<Rank>> {
-    const NAMES: [&str; 2] = ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS"];
-    if NAMES.iter().all(|name| environment.get(name).is_none()) {
+fn grid_engine_array(environment: &Environment) -> anyhow::Result<Option<Rank>> {
+    const NAMES: [&str; 4] = ["SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE"];
+    // A job that is no array has `undefined` there.
+    if environment.get(NAMES[0]).is_none_or(|id| id == "undefined") {
         return Ok(None);
     }
-    Ok(Some(Rank {
-        said: shown(environment, &NAMES),
-        number: number(environment, NAMES[0])?,
-        count: Some(number(environment, NAMES[1])?),
-    }))
+    let said = shown(environment, &NAMES);
+    let [id, first, last, step] = NAMES.map(|name| number(environment, name));
+    let Some((number, count)) = element_of(id?, first?, last?, step?) else {
+        bail!(
+            "{said} is no element of an array with that first and last one and that step. Give --replica-id and --replica-count"
+        )
+    };
+    Ok(Some(Rank { said, number, count: Some(count) }))
+}
+
+/// Which one `id` is of the elements from `first` to `last`, from 0, and how many these are; `None` where it is none of them.
+fn element_of(id: u32, first: u32, last: u32, step: u32) -> Option<(u32, u32)> {
+    let from_first = id.checked_sub(first).filter(|_| id <= last)?;
+    let is_element = from_first.checked_rem(step)? == 0;
+    is_element.then_some((from_first / step, ((last - first) / step).checked_add(1)?))
+}
+
+/// What two plain variables say: the rank from 0, and how many there are.
+fn pair(environment: &Environment, names: [&str; 2]) -> anyhow::Result<Option<Rank>> {
+    if names.iter().all(|name| environment.get(name).is_none()) {
+        return Ok(None);
+    }
+    let [rank, count] = names.map(|name| number(environment, name));
+    Ok(Some(Rank { said: shown(environment, &names), number: rank?, count: Some(count?) }))
 }
 
 fn number(environment: &Environment, name: &str) -> anyhow::Result<u32> {

@@ -76,6 +76,9 @@ pub fn identify(
         return given(replica);
     }
     let Some(place) = engine(environment)? else {
+        if options.id.is_none() && environment.get(TASK_ID).is_none() {
+            engines::refuse_uncounted(environment)?;
+        }
         let is_given = options.is_set();
         return Ok(ReplicaIdentity { replica: options.replica()?, is_given });
     };
@@ -291,6 +294,15 @@ mod tests {
         let step = |proc, tasks| {
             vec![("SLURM_STEP_ID", "0"), ("SLURM_PROCID", proc), ("SLURM_STEP_NUM_TASKS", tasks)]
         };
+        let sge = |id, first, last, step| {
+            vec![
+                ("SGE_TASK_ID", id),
+                ("SGE_TASK_FIRST", first),
+                ("SGE_TASK_LAST", last),
+                ("SGE_TASK_STEPSIZE", step),
+            ]
+        };
+        let mpi = |rank, size| vec![("OMPI_COMM_WORLD_RANK", rank), ("OMPI_COMM_WORLD_SIZE", size)];
         for (variables, replica) in [
             (array("0", "8", "0", "7", "1"), (1, 8)),
             (array("1", "8", "1", "8", "1"), (1, 8)),
@@ -303,6 +315,19 @@ mod tests {
             ([array("2", "3", "1", "3", "1"), step("1", "4")].concat(), (6, 12)),
             (vec![("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")], (1, 1)),
             (vec![("AWS_BATCH_JOB_ARRAY_INDEX", "0"), ("AWS_BATCH_JOB_ARRAY_SIZE", "10")], (1, 10)),
+            (sge("3", "1", "4", "1"), (3, 4)),
+            (sge("8", "2", "10", "3"), (3, 3)),
+            (sge("9", "2", "10", "3"), (0, 0)),
+            (sge("undefined", "undefined", "undefined", "undefined"), (1, 1)),
+            (mpi("2", "4"), (3, 4)),
+            (vec![("PMI_RANK", "0"), ("PMI_SIZE", "2")], (1, 2)),
+            // By `mpirun`, which started one process for each host by `srun`.
+            ([step("0", "2"), mpi("3", "8")].concat(), (4, 8)),
+            ([sge("2", "1", "3", "1"), mpi("1", "4")].concat(), (6, 12)),
+            (vec![("PBS_ARRAY_INDEX", "3")], (0, 0)),
+            (vec![("LSB_JOBINDEX", "3")], (0, 0)),
+            (vec![("LSB_JOBINDEX", "0")], (1, 1)),
+            (vec![("PBS_ARRAY_INDEX", "3"), ("CANFAR_TASK_ID", "x")], (1, 1)),
             (vec![("BATCH_TASK_INDEX", "9"), ("BATCH_TASK_COUNT", "10")], (10, 10)),
             (vec![("CLOUD_RUN_TASK_INDEX", "2"), ("CLOUD_RUN_TASK_COUNT", "3")], (3, 3)),
             ([step("1", "4"), vec![("REPLICA_ID", "2"), ("REPLICA_COUNT", "9")]].concat(), (2, 9)),
@@ -365,6 +390,17 @@ mod tests {
             let error = who(None, count, variables).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn an_element_of_an_array_without_a_count_is_told_what_to_give() {
+        let pbs = [("PBS_ARRAY_INDEX", "3")];
+        let given = "--replica-id \"$PBS_ARRAY_INDEX\" --replica-count N";
+        for count in [None, Some("4")] {
+            let error = who(None, count, &pbs).unwrap_err();
+            assert!(error.contains("PBS_ARRAY_INDEX=3") && error.contains(given), "{error}");
+        }
+        assert_eq!(who(Some("3"), Some("4"), &pbs), Ok((3, 4)));
     }
 
     #[test]

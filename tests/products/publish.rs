@@ -115,15 +115,19 @@ fn a_shortage_of_descriptors_or_memory_under_products_passes() {
             let strace = Run::of(&dir, "strace")
                 .args(["-f", "-y", "-b", "execve", "-qq", "-o", "faults", "-e", &inject]);
             let ended = work(strace.arg(env!("CARGO_BIN_EXE_canfar-run")).env("TMPDIR", dir.root())).run();
-            let faults = dir.lines("faults");
-            let Some(hit) = faults.iter().find(|line| line.contains("(INJECTED)")) else { break };
-            if hit.contains("/prod") {
+            // It counts the calls of each thread.
+            let mut hits = dir.lines("faults");
+            hits.retain(|line| line.contains("(INJECTED)"));
+            if hits.is_empty() {
+                break;
+            }
+            if hits.iter().all(|line| line.contains("/prod")) {
                 under_products += 1;
-                assert_eq!(ended.code, Some(0), "{hit}: {ended}");
+                assert_eq!(ended.code, Some(0), "{hits:?}: {ended}");
                 assert_eq!(products(&dir), ["000.cat", "001.cat"]);
             }
         }
-        assert!(under_products > 1, "{fault}: {under_products}");
+        assert!(under_products > 0, "{fault}");
     }
 }
 
