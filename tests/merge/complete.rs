@@ -116,7 +116,7 @@ fn many_kinds_of_failure_and_many_replicas_are_counted_where_they_are_not_named(
     dir.launch()
         .args(["--max-failures", "none"])
         .replica(1, 2)
-        .sh("echo \"bad number $CANFAR_TASK_INDEX\" >&2; exit 2")
+        .sh("echo \"bad word $(echo $CANFAR_TASK_INDEX | tr 0-9 a-j)\" >&2; exit 2")
         .run()
         .exits(1);
     merge(&dir).exits(3).says("and 10 more kinds of failure (all are in final_summary.json)");
