@@ -117,16 +117,21 @@ fn short(mut number: u32) -> String {
 }
 
 /// Where to look for room, best first, when `--tmp-dir` does not say: `TMPDIR`, /scratch (local, fast, wiped at the
-/// end), /tmp, the results directory; memory-backed ones last, since what they hold counts as the container's memory.
+/// end), /tmp, any that is too long for sockets, the results directory; memory-backed ones last, since what they hold counts as
+/// the container's memory.
 pub fn candidates(tmpdir: Option<&OsStr>, results: &Path) -> Vec<PathBuf> {
-    let all: Vec<PathBuf> = tmpdir
-        .filter(|tmpdir| !tmpdir.is_empty())
-        .map(PathBuf::from)
-        .into_iter()
-        .chain(["/scratch".into(), "/tmp".into(), results.to_owned()])
-        .collect();
+    let tmpdir = tmpdir.filter(|tmpdir| !tmpdir.is_empty()).map(PathBuf::from);
+    let mut all: Vec<PathBuf> = tmpdir.into_iter().chain(["/scratch".into(), "/tmp".into()]).collect();
+    all.sort_by_key(|folder| is_too_long_for_sockets(folder));
+    all.push(results.to_owned());
     let (in_memory, on_disk): (Vec<_>, Vec<_>) = all.into_iter().partition(|folder| is_in_memory(folder));
     on_disk.into_iter().chain(in_memory).collect()
+}
+
+/// Whether the path of a folder leaves too little of the 107 characters that a socket's has: a task's folder in it takes 11, and
+/// Python's multiprocessing 32.
+pub fn is_too_long_for_sockets(folder: &Path) -> bool {
+    folder.as_os_str().len() > 107 - 11 - 32
 }
 
 #[cfg(target_os = "linux")]
@@ -370,7 +375,7 @@ impl SlotScratch {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::{Owner, Scratch, remove_leftovers_of_dead, short};
+    use super::{Owner, Scratch, candidates, is_in_memory, remove_leftovers_of_dead, short};
     use crate::model::provenance::Process;
 
     fn owner(replica_id: u32, launch: u32) -> Owner {
@@ -487,6 +492,18 @@ mod tests {
             assert!(path.exists(), "{}", path.display());
         }
         assert_eq!(remove_leftovers_of_dead(home.path(), &me), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_folder_that_is_too_long_for_sockets_comes_after_those_that_are_not() {
+        let results = Path::new("/no/results");
+        for (length, is_first) in [(64, true), (65, false)] {
+            let tmpdir = PathBuf::from(format!("/{}", "x".repeat(length - 1)));
+            let mut all = candidates(Some(tmpdir.as_os_str()), results);
+            all.retain(|folder| !is_in_memory(folder));
+            assert_eq!(all[0] == tmpdir, is_first || all.len() == 2, "{all:?}");
+            assert_eq!(all[all.len() - 1], results);
+        }
     }
 
     #[test]
