@@ -221,7 +221,7 @@ fn words_that_look_like_placeholders_and_are_none_are_told() {
     let dir = Dir::with_inputs(1);
     let said = |word: &str| dir.launch().args(["-n", "--", "echo", word]).run().exits(0);
     said("--of={name}")
-        .says("{name} is no placeholder")
+        .says("{name} is not a placeholder and is passed to the command as it is: use {} for {name}")
         .prints(&format!("echo '--of={{name}}' {}\n", dir.path("data/000.fits").display()));
     said("$(REPLICA_ID)").says("$(REPLICA_ID) is passed to the command as it is");
     for word in ["{print}", "{/.}", "$(date)", "{a,b}"] {

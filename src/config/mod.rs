@@ -2,6 +2,7 @@
 
 mod balance;
 mod engines;
+mod foreign_placeholder;
 mod identity;
 mod input_spec;
 mod item;

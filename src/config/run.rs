@@ -11,6 +11,7 @@ use rustix::fs::{Access, access};
 
 use crate::cli::{InputArgs, MessageArgs, RunArgs, TaskArgs};
 use crate::config::balance::is_balanced;
+use crate::config::foreign_placeholder;
 use crate::config::identity::{ReplicaIdentity, identify};
 use crate::config::input_spec::input_spec_of;
 use crate::config::layers::Layers;
@@ -207,7 +208,11 @@ impl RunConfig {
             warnings: warnings_of(
                 &command,
                 &template,
-                out_unreplaced(&command, &products).into_iter().chain(resources.notes).chain(note),
+                out_unreplaced(&command, &products)
+                    .into_iter()
+                    .chain(tmpdir_note(args.tasks.tmp_dir.as_deref(), environment))
+                    .chain(resources.notes)
+                    .chain(note),
             ),
             products,
             options: layers.options,
@@ -498,6 +503,12 @@ fn warnings_of(
     if let TaskCommand::Argv(words) = command {
         warnings.extend(words.iter().find_map(|word| unreplaced(&word.0)));
     }
+    let words: Vec<_> = match command {
+        TaskCommand::Argv(words) => words.iter().map(|word| word.0.to_string_lossy()).collect(),
+        TaskCommand::Shell(script) => vec![script.0.to_string_lossy()],
+        TaskCommand::Call(_) => Vec::new(),
+    };
+    warnings.extend(foreign_placeholder::note(words.iter().map(|word| &**word)));
     warnings.extend(notes);
     warnings
 }
@@ -515,18 +526,9 @@ fn out_unreplaced(command: &TaskCommand, products: &[DeclaredProduct]) -> Option
     ))
 }
 
-/// What people take for placeholders, in braces. Others may well be code, such as awk's.
-const NO_PLACEHOLDERS: [&str; 8] =
-    ["{file}", "{path}", "{name}", "{input}", "{filename}", "{basename}", "{dir}", "{stem}"];
-
-/// What to say of a word with something in it that looks like a placeholder and is none.
+/// What to say of a word that names a variable as job files of other tools do.
 fn unreplaced(word: &OsStr) -> Option<String> {
     let word = word.to_string_lossy();
-    if let Some(name) = NO_PLACEHOLDERS.into_iter().find(|name| word.contains(name)) {
-        return Some(format!(
-            "{name} is no placeholder, and is passed to the command as it is: {{}} is the path, {{/}} its base name, and --help shows the others"
-        ));
-    }
     let (_, rest) = word.split_once("$(")?;
     let (name, _) = rest.split_once(')')?;
     let is_variable = !name.is_empty()
@@ -583,6 +585,17 @@ fn scratch_of(
     access(&folder, Access::WRITE_OK | Access::EXEC_OK)
         .with_context(|| format!("--tmp-dir {}: this user can't write there", folder.display()))?;
     Ok(vec![folder])
+}
+
+/// What to say of a `TMPDIR` in which programs could make no sockets.
+fn tmpdir_note(asked: Option<&Path>, environment: &Environment) -> Option<String> {
+    let tmpdir = asked.is_none().then(|| environment.get("TMPDIR")).flatten().map(Path::new)?;
+    scratch::is_too_long_for_sockets(tmpdir).then(|| {
+        format!(
+            "TMPDIR has {} characters, which leaves too few for the sockets of programs such as Python's multiprocessing: the tasks' temporary folders are in /scratch or /tmp, if those can be written to (--tmp-dir \"$TMPDIR\" uses it all the same)",
+            tmpdir.as_os_str().len()
+        )
+    })
 }
 
 /// Where the command was given, and where tasks run: there too, if nothing else was said.
