@@ -62,7 +62,7 @@ impl Template {
         }
     }
 
-    fn from_words(argv: Vec<ArgvWord>) -> Template {
+    pub(super) fn from_words(argv: Vec<ArgvWord>) -> Template {
         let literal = argv.iter().filter_map(ArgvWord::literal).map(OsStr::to_os_string).collect();
         let tokens =
             argv.iter().map(|word| word.tokens().collect()).filter(|tokens: &Vec<_>| !tokens.is_empty());
@@ -187,7 +187,7 @@ fn check_program(program: &OsStr) -> Result<(), TemplateError> {
 }
 
 impl ArgvWord {
-    fn parse(word: &[u8], outs: &OutNames) -> ArgvWord {
+    pub(super) fn parse(word: &[u8], outs: &OutNames) -> ArgvWord {
         let mut pieces = Vec::new();
         let mut text = Vec::new();
         let mut rest = word;

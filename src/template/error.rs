@@ -145,53 +145,38 @@ pub(super) fn readable(bytes: &[u8]) -> String {
 }
 
 /// Where a placeholder can't stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenPlace {
-    /// In `'...'`.
+    #[error("inside single quotes")]
     SingleQuotes,
-    /// In `"..."`.
+    #[error("inside double quotes")]
     DoubleQuotes,
-    /// In `` `...` ``.
+    #[error("inside backticks")]
     Backticks,
-    /// In `${...}`.
+    #[error("inside ${{...}}")]
     Parameter,
-    /// In `$((...))`, or parentheses within.
+    #[error("inside $((...))")]
     Arithmetic,
-    /// In `$(...)`, or parentheses within.
+    #[error("inside $(...)")]
     Substitution,
-    /// Right after a `$`.
+    #[error("right after a $")]
     Dollar,
-    /// After `<<`: in a here-document, or where only a shell knows whether that has begun or ended.
+    /// In a here-document, or where only a shell knows whether that has begun or ended.
+    #[error("after <<")]
     HereDocument,
-    /// After something that shells may read differently; the place of the error is that of it.
+    /// The place of the error is that of what is read differently.
+    #[error("after something that shells may read differently")]
     Unclear,
     /// After what a shell reads as commands, names of variables or arithmetic, or expands once more: a builtin such as
     /// `eval`, a variable such as `RANDOM`, `>&`, the `[` of `a[` and `[[`.
+    #[error("after {0}")]
     Code(&'static str),
     /// As the script of another shell, `sh -c`.
+    #[error("as the script of {0}")]
     Script(&'static str),
     /// After something that gives `$1`, `$2`, ... other values, or before it in a loop.
+    #[error("where $1 may be another: because of {0}")]
     Changed(&'static str),
-}
-
-impl fmt::Display for TokenPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (place, name) = match *self {
-            TokenPlace::SingleQuotes => ("inside single quotes", ""),
-            TokenPlace::DoubleQuotes => ("inside double quotes", ""),
-            TokenPlace::Backticks => ("inside backticks", ""),
-            TokenPlace::Parameter => ("inside ${...}", ""),
-            TokenPlace::Arithmetic => ("inside $((...))", ""),
-            TokenPlace::Substitution => ("inside $(...)", ""),
-            TokenPlace::Dollar => ("right after a $", ""),
-            TokenPlace::HereDocument => ("after <<", ""),
-            TokenPlace::Unclear => ("after something that shells may read differently", ""),
-            TokenPlace::Code(name) => ("after ", name),
-            TokenPlace::Script(name) => ("as the script of ", name),
-            TokenPlace::Changed(what) => ("where $1 may be another: because of ", what),
-        };
-        write!(f, "{place}{name}")
-    }
 }
 
 impl TokenPlace {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::error::TokenPlace;
 use super::parts;
-use super::word::{ShellCommand, ShellWord, WordRole};
+use super::word::{ShellCommand, ShellWord};
 
 /// Words that leave the next word a command word.
 const BEFORE_COMMANDS: &str = "if then elif else while until do ! { time coproc command builtin";
@@ -26,34 +26,27 @@ const SHELLS: &str = "sh bash dash ash ksh mksh zsh yash rbash csh fish";
 
 /// What would read a placeholder as code that comes next in a command.
 pub(super) fn reads_next(command: &ShellCommand) -> Option<TokenPlace> {
-    let none = ShellWord::default();
+    let (none, words) = (ShellWord::default(), &command.words);
     let word = command.word.as_ref().unwrap_or(&none);
-    if word.is_in_subscript() {
-        return Some(TokenPlace::Code("["));
+    if command.is_redirected {
+        return None;
     }
-    match command.role {
-        WordRole::Argument => {}
-        WordRole::Descriptor => return Some(TokenPlace::Code(">& or <&")),
-        WordRole::File => return None,
-    }
-    if let Some((name, [b'=', ..] | [b'+', b'=', ..])) = word.after_name()
-        && let Some(name) = listed(COMPUTED, name)
-    {
-        return Some(TokenPlace::Code(name));
-    }
-    let words = &command.words;
-    let shell = (0..words.len()).find_map(|at| {
-        let name = shell_name(&words[at])?;
-        is_script(&words[at + 1..], word).then_some(TokenPlace::Script(name))
-    });
-    shell.or_else(|| reader(words, word).map(TokenPlace::Code))
+    let shell = |(at, program)| shell_name(program).filter(|_| is_script(&words[at + 1..], word));
+    let script = words.iter().enumerate().find_map(shell).map(TokenPlace::Script);
+    script.or_else(|| computed(word).or_else(|| reader(words, word)).map(TokenPlace::Code))
+}
+
+/// The variable that `word` gives a value, if a shell computes or expands that.
+fn computed(word: &ShellWord) -> Option<&'static str> {
+    let (name, rest) = word.after_name()?;
+    listed(COMPUTED, name).filter(|_| rest.starts_with(b"=") || rest.starts_with(b"+="))
 }
 
 /// The program of a command that would read `word`, which comes next, as code.
 fn reader(words: &[ShellWord], word: &ShellWord) -> Option<&'static str> {
     let (program, operands) = program(words)?;
-    let names_one = word.text.starts_with(b"-v")
-        || operands.last().is_some_and(|option| option.says("-v") || option.says("-R"));
+    let option = operands.last().map_or(&[][..], |option| &option.text);
+    let names_one = word.text.starts_with(b"-v") || option == b"-v" || option == b"-R";
     listed(READ_CODE, &program.text)
         .or_else(|| listed(READ_NAMES, &program.text).filter(|_| !word.text.contains(&b'=')))
         .or_else(|| listed("test [ printf", &program.text).filter(|_| names_one))
@@ -64,27 +57,20 @@ fn listed(list: &'static str, text: &[u8]) -> Option<&'static str> {
     list.split(' ').find(|name| name.as_bytes() == text)
 }
 
-/// What gives the positional parameters other values in this command.
-pub(super) fn changes_parameters(words: &[ShellWord]) -> Option<TokenPlace> {
+/// What gives the positional parameters other values in this command: `shift`, and `set` with more than options and the
+/// values of `-o`.
+pub(super) fn changes_parameters(words: &[ShellWord]) -> Option<&'static str> {
     let (program, operands) = program(words)?;
-    if program.says("shift") {
-        return Some(TokenPlace::Changed("`shift`"));
-    }
-    (program.says("set") && sets(operands)).then_some(TokenPlace::Changed("`set`"))
-}
-
-/// Whether operands of `set` are more than options and the values of `-o`.
-fn sets(operands: &[ShellWord]) -> bool {
-    let is_option = |word: &ShellWord| {
-        matches!(word.text.as_slice(), [b'-' | b'+', letter, ..] if *letter != b'-') && !word.expands
-    };
+    let is_option = |word: &ShellWord| matches!(word.says(), [b'-' | b'+', letter, ..] if *letter != b'-');
     let is_value = |at: usize| {
-        at > 0
-            && is_option(&operands[at - 1])
-            && operands[at - 1].text.contains(&b'o')
-            && !operands[at].expands
+        let takes_value = at > 0 && is_option(&operands[at - 1]) && operands[at - 1].text.ends_with(b"o");
+        takes_value && !operands[at].expands
     };
-    (0..operands.len()).any(|at| !is_option(&operands[at]) && !is_value(at))
+    match program.says() {
+        b"shift" => Some("`shift`"),
+        b"set" if (0..operands.len()).any(|at| !is_option(&operands[at]) && !is_value(at)) => Some("`set`"),
+        _ => None,
+    }
 }
 
 /// The program of a command and its operands, after assignments and reserved words. What expands to nothing leaves the
@@ -102,7 +88,8 @@ fn precedes(word: &ShellWord) -> bool {
 
 /// Whether `word`, which follows these operands of a shell, is its script or may be an option.
 fn is_script(operands: &[ShellWord], word: &ShellWord) -> bool {
-    let mut is_script = word.text.starts_with(b"-") || word.text.starts_with(b"+");
+    let is_option = |word: &ShellWord| matches!(word.text.first(), Some(b'-' | b'+'));
+    let mut is_script = is_option(word);
     let mut operands = operands.iter();
     while let Some(operand) = operands.next() {
         let [b'-' | b'+', letters @ ..] = operand.text.as_slice() else { return false };

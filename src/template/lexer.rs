@@ -1,57 +1,55 @@
-//! Reads a shell script far enough to know, for each byte, what it stands in, and writes the script that the shell
+//! Reads a shell script far enough to know in which quotes each placeholder stands, and writes the script that the shell
 //! gets: placeholders outside of quotes become quoted parameters, doubled ones their text.
 //!
-//! It knows quotes, comments, words and where `$(...)`, backticks, `${...}` and `$((...))` end, as POSIX (Shell Command
-//! Language, 2.2 and 2.3), dash, bash and busybox agree on them. A placeholder stands in none of these, and nowhere
+//! It knows quotes, comments, words and where `$(...)` and plain `${...}`, `$((...))` and backticks end, as POSIX (Shell
+//! Command Language, 2.2 and 2.3), dash, bash and busybox agree on them. A placeholder stands in none of these, and nowhere
 //! after `<<` or after what this doesn't know: a clear error is better than a parameter in the wrong place.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use memchr::memmem;
 
-use super::error::{At, TemplateError, TokenPlace, readable};
+use super::error::TokenPlace::{
+    self, Arithmetic, Backticks, Changed, Code, Dollar, DoubleQuotes, HereDocument, Parameter, SingleQuotes,
+    Substitution, Unclear,
+};
+use super::error::{At, TemplateError, readable};
 use super::hazard;
 use super::placeholder::{self, FoundPlaceholder, OutNames, Token};
-use super::word::{ShellCommand, ShellWord, WordRole};
+use super::word::{ShellCommand, ShellWord};
 
-type Result<T = ()> = std::result::Result<T, TemplateError>;
+/// So many quotes and expansions within each other are followed.
+const DEEPEST: usize = 50;
 
 /// What a script becomes.
 #[derive(Debug, Default)]
 pub(super) struct Lexed {
-    /// The text for the shell.
+    /// The text for the shell. In it `{}` is `$1`.
     pub(super) script: Vec<u8>,
-    /// The placeholders in it, each once, in the order of their first use: `{}` is `$1`, the others are `$2`, `$3`, ...
-    pub(super) tokens: Vec<Token>,
-    /// The words that say by themselves what they are.
-    pub(super) words: Vec<OsString>,
-    /// The placeholders of each word that has any.
-    pub(super) words_of_tokens: Vec<Vec<Token>>,
+    /// The other placeholders, `$2`, `$3`, ..., each once, in the order of their first use.
+    pub(super) others: Vec<Token>,
+    has_tokens: bool,
 }
 
-/// Something that is open, and where it was opened.
-#[derive(Debug)]
-struct Opened {
-    place: TokenPlace,
-    at: usize,
-    /// The command around, if commands are open.
-    outer: Option<ShellCommand>,
+/// Why a script is not read on.
+enum Stop {
+    Refused(TemplateError),
+    /// What follows can't be judged, and has no placeholder.
+    Free,
 }
 
-/// The state of reading one script.
-#[derive(Debug, Default)]
+type Result<T = (), E = Stop> = std::result::Result<T, E>;
+
+#[derive(Default)]
 struct Lexer<'a> {
     source: &'a [u8],
     outs: OutNames,
     at: usize,
+    /// How much of the source is in the script already.
     copied: usize,
-    /// What is open, the innermost last.
-    open: Vec<Opened>,
     command: ShellCommand,
-    /// Whether the rest is known to be without placeholders, and may not be understood.
-    rest_has_none: bool,
-    in_loop: bool,
-    /// The last placeholder in a loop, as it is written, and where.
-    last_in_loop: Option<(&'a [u8], usize)>,
+    /// How many quotes and expansions are open.
+    depth: usize,
+    /// Where the first loop began.
+    first_loop: Option<usize>,
     lexed: Lexed,
 }
 
@@ -59,104 +57,24 @@ struct Lexer<'a> {
 ///
 /// # Errors
 /// A placeholder in a place where it can't stand; in a script with placeholders, something that is never closed.
-pub(super) fn lex(source: &[u8], outs: &OutNames) -> Result<Lexed> {
+pub(super) fn lex(source: &[u8], outs: &OutNames) -> Result<Lexed, TemplateError> {
     let mut lexer = Lexer { source, outs: outs.clone(), ..Lexer::default() };
-    while let Some(byte) = lexer.rest().first() {
-        if !lexer.placeholder()? {
-            lexer.step(*byte)?;
+    match lexer.script().or_else(|stop| lexer.take_rest(stop)) {
+        Err(Stop::Refused(error)) => Err(error),
+        Ok(()) | Err(Stop::Free) => {
+            lexer.lexed.script.extend_from_slice(&source[lexer.copied..]);
+            Ok(lexer.lexed)
         }
     }
-    lexer.end_command()?;
-    let mut lexed = lexer.lexed;
-    if let Some(&Opened { place, at, .. }) = lexer.open.last()
-        && !lexed.tokens.is_empty()
-        && !lexer.rest_has_none
-    {
-        return Err(TemplateError::Unterminated { place, at: At::new(source, at, at + 24) });
-    }
-    lexed.script.extend_from_slice(&source[lexer.copied..]);
-    Ok(lexed)
 }
 
 impl<'a> Lexer<'a> {
     fn rest(&self) -> &'a [u8] {
-        self.source.get(self.at..).unwrap_or_default()
-    }
-
-    /// What is open, if anything.
-    fn inside(&self) -> Option<TokenPlace> {
-        self.open.last().map(|opened| opened.place)
+        &self.source[self.at..]
     }
 
     fn word(&mut self) -> &mut ShellWord {
         self.command.word.get_or_insert_default()
-    }
-
-    /// Reads what begins with `byte`, which is no placeholder.
-    fn step(&mut self, byte: u8) -> Result {
-        use TokenPlace::{Arithmetic, Backticks, DoubleQuotes, Parameter, SingleQuotes};
-        if self.is_in_backticks() && b"\\#(){}".contains(&byte) {
-            self.unclear()?;
-        }
-        match (self.inside(), byte) {
-            (Some(SingleQuotes), b'\'')
-            | (Some(DoubleQuotes), b'"')
-            | (Some(Backticks), b'`')
-            | (Some(Parameter), b'}') => return self.close(),
-            (Some(Parameter), _) => return self.plain(byte, b"_$#%/:-+=?*@.,^!~[]"),
-            (Some(SingleQuotes), _) => self.text(1),
-            (_, b'$') => return self.dollar(),
-            (_, b'`') => return self.enter(Backticks, 1),
-            (Some(DoubleQuotes), b'\\') => self.text(2),
-            (Some(DoubleQuotes), _) => self.text(1),
-            (Some(Arithmetic), _) => return self.arithmetic(byte),
-            _ => return self.command_part(byte),
-        }
-        Ok(())
-    }
-
-    /// Reads what belongs to commands.
-    fn command_part(&mut self, byte: u8) -> Result {
-        match byte {
-            b'\n' | b';' | b'|' | b'&' if !self.rest().starts_with(b"&>") => {
-                self.end_command()?;
-                self.at += 1;
-            }
-            // `&>` redirects in bash.
-            b' ' | b'\t' | b'&' => {
-                self.end_word()?;
-                self.at += 1;
-            }
-            b'#' if self.command.word.is_none() && !self.rest_has_none => {
-                self.at += memchr::memchr(b'\n', self.rest()).unwrap_or(self.rest().len());
-            }
-            b'<' | b'>' => return self.redirection(),
-            b'(' => return self.parenthesis(),
-            b')' => return self.closing_parenthesis(),
-            b'\'' => return self.enter(TokenPlace::SingleQuotes, 1),
-            b'"' => return self.enter(TokenPlace::DoubleQuotes, 1),
-            b'\\' if self.rest().starts_with(b"\\\n") => {
-                // It may join the two halves of an operator.
-                if !self.source[..self.at].last().is_none_or(|before| b" \t\n".contains(before)) {
-                    self.unclear()?;
-                }
-                self.at += 2;
-            }
-            b'\\' => {
-                self.word().quoted = true;
-                self.at += 1;
-                self.text(1);
-            }
-            b'[' => {
-                let word = self.word();
-                let name = word.text.strip_prefix(b"{").unwrap_or(&word.text);
-                let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-                word.subscript |= is_name && !name.is_empty();
-                self.text(1);
-            }
-            _ => self.text(1),
-        }
-        Ok(())
     }
 
     /// Takes bytes as text of the word.
@@ -166,147 +84,152 @@ impl<'a> Lexer<'a> {
         self.at += text.len();
     }
 
-    /// Takes a byte that is a letter, a digit or among `others`; with another, the end of what is open is unclear.
-    fn plain(&mut self, byte: u8, others: &[u8]) -> Result {
-        if !byte.is_ascii_alphanumeric() && !others.contains(&byte) {
-            self.unclear()?;
+    fn script(&mut self) -> Result {
+        while let Some(byte) = self.next(None)? {
+            self.command(byte)?;
         }
-        self.text(1);
+        self.end_command()
+    }
+
+    /// Reads a part of a command.
+    fn command(&mut self, byte: u8) -> Result {
+        match (byte, self.rest()) {
+            // `&>` redirects in bash.
+            (b' ' | b'\t', _) | (_, [b'&', b'>', ..]) => self.end_word().map(|()| self.at += 1)?,
+            (b'\n' | b';' | b'|' | b'&' | b')', _) => self.end_command().map(|()| self.at += 1)?,
+            (b'#', rest) if self.command.word.is_none() => {
+                self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            }
+            (b'<' | b'>', _) => self.redirection()?,
+            (b'(', _) => self.parenthesis()?,
+            (b'\'', _) => self.within(SingleQuotes, 1, b"'")?,
+            (b'"', _) => self.within(DoubleQuotes, 1, b"\"")?,
+            (b'`', _) => self.within(Backticks, 1, b"`")?,
+            (_, [b'$', b'\'', ..]) => return self.refuse_rest(Unclear),
+            (b'$', _) => self.dollar()?,
+            (_, [b'\\', b'\n', ..]) => match self.source[..self.at].last() {
+                None | Some(b' ' | b'\t' | b'\n') => self.at += 2,
+                // It may join the two halves of an operator.
+                _ => return self.refuse_rest(Unclear),
+            },
+            (b'\\', _) => {
+                self.word().quoted = true;
+                self.at += 1;
+                self.text(1);
+            }
+            (b'[', _) if self.word().may_have_subscript() => self.subscript()?,
+            _ => self.text(1),
+        }
         Ok(())
     }
 
-    /// Reads a dollar sign and opens the expansion that it begins, if it does.
+    /// Takes the `[...]` after a name. bash computes what stands in it, blanks and all.
+    fn subscript(&mut self) -> Result {
+        let is_plain = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_!^.,".contains(byte);
+        let length = self.rest()[1..].iter().take_while(is_plain).count();
+        if self.rest().get(length + 1) != Some(&b']') {
+            return self.refuse_rest(Code("["));
+        }
+        self.text(length + 2);
+        Ok(())
+    }
+
+    /// Reads a dollar sign and the expansion that it begins, if it does.
     fn dollar(&mut self) -> Result {
-        self.word().expands = true;
         let follows = placeholder::beginning(&self.rest()[1..], &self.outs);
         if let Some(FoundPlaceholder::Token(_, text)) = follows {
-            return Err(self.misplaced(text, self.at + 1, TokenPlace::Dollar));
+            return self.misplaced(text, self.at + 1, Dollar);
         }
-        let mut length = 1;
+        self.word().expands = true;
         match self.rest() {
-            _ if follows.is_some() => {}
-            [_, b'(', b'(', ..] => return self.enter(TokenPlace::Arithmetic, 3),
-            [_, b'(', ..] => return self.enter(TokenPlace::Substitution, 2),
-            [_, b'{', ..] => return self.enter(TokenPlace::Parameter, 2),
-            [_, b'[', ..] => self.refuse_rest(TokenPlace::Code("$["))?,
-            [_, b'\\', b'\n', ..] => self.unclear()?,
-            [_, b'\'', ..] if self.inside() != Some(TokenPlace::DoubleQuotes) => self.unclear()?,
-            [_, b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' | b'0'..=b'9', ..] => length = 2,
-            _ => {}
+            _ if follows.is_some() => self.text(1),
+            [_, b'(', b'(', ..] => self.within(Arithmetic, 3, b"))")?,
+            [_, b'{', ..] => self.within(Parameter, 2, b"}")?,
+            [_, b'(', ..] => self.within(Substitution, 2, b")")?,
+            [_, b'[', ..] => return self.refuse_rest(Code("$[")),
+            [_, b'\\', b'\n', ..] => return self.refuse_rest(Unclear),
+            [_, b'$', ..] => self.text(2),
+            _ => self.text(1),
         }
-        self.text(length);
         Ok(())
     }
 
-    /// Reads a part of `$((...))`, which ends at the `))` that matches in every shell, or is not understood.
-    fn arithmetic(&mut self, byte: u8) -> Result {
-        match byte {
-            b'(' => self.enter(TokenPlace::Arithmetic, 1),
-            b')' => {
-                let is_outermost = self.open.last().is_some_and(|opened| self.source[opened.at] == b'$');
-                if is_outermost && !self.rest().starts_with(b"))") {
-                    self.unclear()?;
-                }
-                self.at += usize::from(is_outermost);
-                self.close()
+    /// Reads what the next bytes open, to its `end`.
+    fn within(&mut self, place: TokenPlace, opening: usize, end: &[u8]) -> Result {
+        if self.depth == DEEPEST {
+            return self.refuse_rest(place);
+        }
+        let start = self.at;
+        let outer = (place == Substitution).then(|| std::mem::take(&mut self.command));
+        match place {
+            Substitution => {}
+            SingleQuotes | DoubleQuotes => self.word().quoted = true,
+            _ => self.word().expands = true,
+        }
+        self.at += opening;
+        self.depth += 1;
+        while let Some(byte) = self.next(Some((place, start)))? {
+            if self.rest().starts_with(end) {
+                self.at += end.len();
+                break;
             }
-            _ => self.plain(byte, b"_ +-*/%<>=!&|^~?:,."),
+            match (place, byte) {
+                (Substitution, _) => self.command(byte)?,
+                (DoubleQuotes, b'$') => self.dollar()?,
+                (DoubleQuotes, b'`') => self.within(Backticks, 1, b"`")?,
+                (DoubleQuotes, b'\\') => self.text(2),
+                (Backticks, b'"') => self.within(Backticks, 1, b"\"")?,
+                (Arithmetic, b'(') => self.within(Arithmetic, 1, b")")?,
+                _ if is_plain(place, self.rest()) => self.text(1),
+                _ => return self.refuse_rest(Unclear),
+            }
         }
-    }
-
-    fn redirection(&mut self) -> Result {
-        self.command.word.take_if(|word| word.is_descriptor());
-        self.end_word()?;
-        match self.rest() {
-            [b'<', b'<', ..] => self.refuse_rest(TokenPlace::HereDocument)?,
-            [_, b'(', ..] => self.unclear()?,
-            _ => {}
-        }
-        let second = self.rest().get(1);
-        self.command.role = if second == Some(&b'&') { WordRole::Descriptor } else { WordRole::File };
-        self.at += 1 + usize::from(matches!(second, Some(b'&' | b'|')));
-        Ok(())
-    }
-
-    fn parenthesis(&mut self) -> Result {
-        if self.rest().starts_with(b"((") {
-            self.refuse_rest(TokenPlace::Code("(("))?;
-        } else if self.command.word.is_some() && !self.rest().starts_with(b"()") {
-            self.unclear()?;
-        }
-        self.end_command()?;
-        if self.inside() == Some(TokenPlace::Substitution) {
-            let outer = Some(ShellCommand::default());
-            self.open.push(Opened { place: TokenPlace::Substitution, at: self.at, outer });
-        }
-        self.at += 1;
-        self.command.follows_parenthesis = true;
-        Ok(())
-    }
-
-    fn closing_parenthesis(&mut self) -> Result {
-        self.end_word()?;
-        if self.command.follows_parenthesis && self.command.words.is_empty() {
-            self.refuse_rest(TokenPlace::Changed("a function definition"))?;
-        }
-        if self.inside() == Some(TokenPlace::Substitution) {
-            return self.close();
-        }
-        self.end_command()?;
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Opens something.
-    fn enter(&mut self, place: TokenPlace, length: usize) -> Result {
-        if self.is_in_backticks() && place != TokenPlace::DoubleQuotes {
-            self.unclear()?;
-        }
-        let has_commands = matches!(place, TokenPlace::Substitution | TokenPlace::Backticks);
-        let is_quote = matches!(place, TokenPlace::SingleQuotes | TokenPlace::DoubleQuotes);
-        let word = self.word();
-        word.quoted |= is_quote;
-        word.expands |= !is_quote;
-        let outer = has_commands.then(|| std::mem::take(&mut self.command));
-        self.open.push(Opened { place, at: self.at, outer });
-        self.at += length;
-        Ok(())
-    }
-
-    /// Closes the innermost.
-    fn close(&mut self) -> Result {
-        self.at += 1;
-        if let Some(Opened { outer: Some(outer), .. }) = self.open.pop() {
+        self.depth -= 1;
+        if let Some(outer) = outer {
             self.end_command()?;
             self.command = outer;
         }
         Ok(())
     }
 
-    /// Whether this is text of backticks, of which shells look for the end in different ways.
-    fn is_in_backticks(&self) -> bool {
-        self.open.iter().rev().take(2).any(|opened| opened.place == TokenPlace::Backticks)
+    fn redirection(&mut self) -> Result {
+        self.command.word.take_if(|word| word.is_descriptor());
+        self.end_word()?;
+        self.command.is_redirected = true;
+        self.at += match self.rest() {
+            [b'<', b'<', ..] => return self.refuse_rest(HereDocument),
+            [_, b'(', ..] => return self.refuse_rest(Unclear),
+            [_, b'&', b'-' | b'0'..=b'9', ..] | [_, b'|', ..] => 2,
+            [_, b'&', ..] => return self.refuse_rest(Code(">& or <&")),
+            _ => 1,
+        };
+        Ok(())
+    }
+
+    fn parenthesis(&mut self) -> Result {
+        let within = self.rest()[1..].iter().find(|byte| !b" \t\n\\".contains(byte));
+        match (within, self.rest()) {
+            (Some(b')'), _) => self.refuse_rest(Changed("a function definition")),
+            (_, [_, b'(', ..]) => self.refuse_rest(Code("((")),
+            _ if self.command.word.is_some() => self.refuse_rest(Unclear),
+            // Its end is not that of the substitution.
+            _ if self.depth > 0 => self.end_command().and_then(|()| self.within(Substitution, 1, b")")),
+            _ => self.end_command().map(|()| self.at += 1),
+        }
     }
 
     fn end_word(&mut self) -> Result {
         let Some(word) = self.command.word.take() else { return Ok(()) };
-        if word.is_in_subscript() || word.says("[[") {
-            self.refuse_rest(TokenPlace::Code("["))?;
+        match word.plain() {
+            b"case" if self.depth > 0 => return self.refuse_rest(Unclear),
+            b"function" if hazard::program(&self.command.words).is_none() => {
+                return self.refuse_rest(Changed("a function definition"));
+            }
+            b"for" | b"while" | b"until" => _ = self.first_loop.get_or_insert(self.at),
+            b"[[" => return self.refuse_rest(Code("[")),
+            _ => {}
         }
-        if word.is_plain("case") && !self.open.is_empty() {
-            self.unclear()?;
-        }
-        if word.is_plain("function") && hazard::program(&self.command.words).is_none() {
-            self.refuse_rest(TokenPlace::Changed("a function definition"))?;
-        }
-        self.in_loop |= ["for", "while", "until", "do"].iter().any(|reserved| word.is_plain(reserved));
-        if !word.tokens.is_empty() {
-            self.lexed.words_of_tokens.push(word.tokens.clone());
-        }
-        if !word.expands && !word.text.is_empty() {
-            self.lexed.words.push(OsString::from_vec(word.text.clone()));
-        }
-        if std::mem::take(&mut self.command.role) == WordRole::Argument {
+        if !std::mem::take(&mut self.command.is_redirected) {
             self.command.words.push(word);
         }
         Ok(())
@@ -314,78 +237,76 @@ impl<'a> Lexer<'a> {
 
     fn end_command(&mut self) -> Result {
         self.end_word()?;
-        let command = std::mem::take(&mut self.command);
-        match (hazard::changes_parameters(&command.words), self.last_in_loop) {
-            (None, _) => Ok(()),
-            (Some(place), Some((text, at))) => Err(self.misplaced(text, at, place)),
-            (Some(place), None) => self.refuse_rest(place),
+        match hazard::changes_parameters(&std::mem::take(&mut self.command).words) {
+            // In a loop, what stands before comes after as well.
+            Some(what) => self.refuse_from(self.first_loop.unwrap_or(self.at), Changed(what)),
+            None => Ok(()),
         }
     }
 
-    /// Notes that what follows can't be judged.
-    fn unclear(&mut self) -> Result {
-        self.refuse_rest(TokenPlace::Unclear)
+    fn refuse_rest<T>(&self, place: TokenPlace) -> Result<T> {
+        self.refuse_from(self.at, place)
     }
 
-    /// Makes sure that no placeholder follows, not even in what seems to be a comment.
-    fn refuse_rest(&mut self, place: TokenPlace) -> Result {
-        let mut at = self.at;
-        while let Some(rest) = self.source.get(at..).filter(|rest| !rest.is_empty() && !self.rest_has_none) {
-            match placeholder::beginning(rest, &self.outs) {
+    /// Stops: where a placeholder follows, even in what seems to be a comment, with an error.
+    fn refuse_from<T>(&self, mut at: usize, place: TokenPlace) -> Result<T> {
+        while at < self.source.len() {
+            at += match placeholder::beginning(&self.source[at..], &self.outs) {
                 Some(FoundPlaceholder::Token(_, text)) => {
-                    let shown = if place == TokenPlace::Unclear { self.at } else { at };
-                    return Err(self.misplaced(text, shown, place));
+                    let shown = if place == Unclear { self.at } else { at };
+                    return self.misplaced(text, shown, place);
                 }
-                Some(found @ FoundPlaceholder::Text(_)) => at += found.len(),
-                None => at += 1,
-            }
+                found => found.map_or(1, |found| found.len()),
+            };
         }
-        self.rest_has_none = true;
-        Ok(())
+        Err(Stop::Free)
     }
 
     /// `text` is the placeholder as it is written.
-    fn misplaced(&self, text: &[u8], at: usize, place: TokenPlace) -> TemplateError {
+    fn misplaced<T>(&self, text: &[u8], at: usize, place: TokenPlace) -> Result<T> {
         let at = At::new(self.source, at, at + text.len());
-        TemplateError::Misplaced { token: readable(text), place, at }
+        Err(Stop::Refused(TemplateError::Misplaced { token: readable(text), place, at }))
     }
 
-    /// Replaces the placeholder or doubled placeholder that begins here, if one does.
-    fn placeholder(&mut self) -> Result<bool> {
-        let (token, text) = match placeholder::beginning(self.rest(), &self.outs) {
-            None => return Ok(false),
-            Some(FoundPlaceholder::Token(token, text)) => (token, text),
-            Some(found @ FoundPlaceholder::Text(text)) => {
-                if self.inside() == Some(TokenPlace::Parameter) {
-                    self.unclear()?;
+    /// The byte to go on with, after placeholders and doubled ones, which are replaced. Where something is open, neither a
+    /// placeholder nor the end of a script with placeholders may come.
+    fn next(&mut self, open: Option<(TokenPlace, usize)>) -> Result<Option<u8>> {
+        loop {
+            match (placeholder::beginning(self.rest(), &self.outs), open) {
+                (Some(FoundPlaceholder::Token(token, text)), None) => self.token(token, text)?,
+                (Some(FoundPlaceholder::Token(_, text)), Some((place, _))) => {
+                    return self.misplaced(text, self.at, place);
                 }
-                self.word().text.extend_from_slice(text);
-                self.replace(text, found.len());
-                return Ok(true);
+                // Its braces may end the parameter.
+                (Some(_), Some((Parameter, _))) => return self.refuse_rest(Unclear),
+                (Some(found @ FoundPlaceholder::Text(text)), _) => {
+                    self.word().text.extend_from_slice(text);
+                    self.replace(text, found.len());
+                }
+                (None, Some((place, at))) if self.rest().is_empty() && self.lexed.has_tokens => {
+                    let at = At::new(self.source, at, at + 24);
+                    return Err(Stop::Refused(TemplateError::Unterminated { place, at }));
+                }
+                (None, _) => return Ok(self.rest().first().copied()),
             }
-        };
-        if let Some(place) = self.inside().or_else(|| hazard::reads_next(&self.command)) {
-            return Err(self.misplaced(text, self.at, place));
         }
-        if self.in_loop {
-            self.last_in_loop = Some((text, self.at));
+    }
+
+    /// Replaces a placeholder that is outside of quotes and expansions.
+    fn token(&mut self, token: Token, text: &[u8]) -> Result {
+        if let Some(place) = hazard::reads_next(&self.command) {
+            return self.misplaced(text, self.at, place);
         }
         let word = self.word();
-        (word.quoted, word.expands, word.subscript) = (true, true, false);
-        word.tokens.push(token);
-        let number = self.number(token);
-        self.replace(format!("\"${{{number}}}\"").as_bytes(), text.len());
-        Ok(true)
-    }
-
-    /// Which positional parameter stands for a token.
-    fn number(&mut self, token: Token) -> usize {
-        let tokens = &mut self.lexed.tokens;
-        if !tokens.contains(&token) {
-            tokens.push(token);
+        (word.quoted, word.expands) = (true, true);
+        self.lexed.has_tokens = true;
+        let others = &mut self.lexed.others;
+        if token != Token::Path && !others.contains(&token) {
+            others.push(token);
         }
-        let before = tokens.iter().take_while(|used| **used != token).filter(|used| **used != Token::Path);
-        if token == Token::Path { 1 } else { 2 + before.count() }
+        let number = others.iter().position(|other| *other == token).map_or(1, |place| place + 2);
+        self.replace(format!("\"${{{number}}}\"").as_bytes(), text.len());
+        Ok(())
     }
 
     fn replace(&mut self, text: &[u8], length: usize) {
@@ -394,4 +315,33 @@ impl<'a> Lexer<'a> {
         self.at += length;
         self.copied = self.at;
     }
+
+    /// Takes what has no placeholders but doubled ones, whatever it says.
+    fn take_rest(&mut self, stop: Stop) -> Result {
+        let Stop::Free = stop else { return Err(stop) };
+        let rest = self.rest();
+        while !self.rest().is_empty() {
+            match placeholder::beginning(self.rest(), &self.outs) {
+                Some(found @ FoundPlaceholder::Text(text)) => self.replace(text, found.len()),
+                _ => self.at += 1,
+            }
+        }
+        let has = |word: &str| memmem::find(rest, word.as_bytes()).is_some();
+        match self.first_loop {
+            Some(at) if has("shift") || has("set ") => self.refuse_from(at, Changed("`shift` or `set`")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the next byte means nothing in quotes or an expansion: with any other, shells look for its end in different ways.
+fn is_plain(place: TokenPlace, rest: &[u8]) -> bool {
+    let others: &[u8] = match place {
+        SingleQuotes | DoubleQuotes => return true,
+        Parameter => b"_$#%/:-+=?*@.,^!~[]",
+        Arithmetic => b"_ +-*/%<>=!&|^~?:,.$",
+        _ => b"_ \t\n+-*/%<>=!&|^~?:,.;@[]$",
+    };
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || others.contains(byte);
+    rest.first().is_some_and(is_plain) && !rest.starts_with(b"<<")
 }

@@ -4,6 +4,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use shlex::bytes::Shlex;
+
 use super::argv::{ArgvWord, Template};
 use super::error::TemplateError;
 use super::lexer::{self, Lexed};
@@ -28,8 +30,7 @@ impl Template {
     /// The above; a script that is blank, has a NUL byte, or placeholders and something that is never closed; a product that
     /// is not declared.
     pub fn from_shell(script: &OsStr, outs: &OutNames) -> Result<Template, TemplateError> {
-        let lexed = read(script, outs)?;
-        Ok(of(lexed, ArgvWord::from(Token::Path)))
+        read(script, outs, ArgvWord::from(Token::Path))
     }
 
     /// Reads the shell command line of a worker, which is started before it is given files: `$1` is empty.
@@ -37,15 +38,15 @@ impl Template {
     /// # Errors
     /// Those of [`Template::from_shell`]; a placeholder that stands for something of a file.
     pub fn of_worker_in_shell(script: &OsStr, outs: &OutNames) -> Result<Template, TemplateError> {
-        let lexed = read(script, outs)?;
-        match lexed.tokens.iter().copied().find(|token| token.is_of_a_file()) {
-            Some(token) => Err(TemplateError::FileOfWorker { token }),
-            None => Ok(of(lexed, ArgvWord::Literal(OsString::new()))),
+        let template = read(script, outs, ArgvWord::Literal(OsString::new()))?;
+        match template.tokens.iter().flatten().find(|token| token.is_of_a_file()) {
+            Some(token) => Err(TemplateError::FileOfWorker { token: *token }),
+            None => Ok(template),
         }
     }
 }
 
-fn read(script: &OsStr, outs: &OutNames) -> Result<Lexed, TemplateError> {
+fn read(script: &OsStr, outs: &OutNames, path: ArgvWord) -> Result<Template, TemplateError> {
     let source = script.as_bytes();
     if source.contains(&0) {
         return Err(TemplateError::NulInScript);
@@ -54,11 +55,7 @@ fn read(script: &OsStr, outs: &OutNames) -> Result<Lexed, TemplateError> {
         return Err(TemplateError::EmptyScript);
     }
     outs.check(source)?;
-    lexer::lex(source, outs)
-}
-
-fn of(lexed: Lexed, path: ArgvWord) -> Template {
-    let Lexed { mut script, tokens, words, words_of_tokens } = lexed;
+    let Lexed { mut script, others, .. } = lexer::lex(source, outs)?;
     if matches!(script.first(), Some(b'-' | b'+')) {
         // Else the shell would take it for an option.
         script.insert(0, b' ');
@@ -66,8 +63,19 @@ fn of(lexed: Lexed, path: ArgvWord) -> Template {
     let literal = |text: &str| ArgvWord::Literal(OsString::from(text));
     let mut argv = vec![literal("/bin/sh"), literal("-c"), ArgvWord::Literal(OsString::from_vec(script))];
     argv.extend([literal("sh"), path]);
-    argv.extend(tokens.into_iter().filter(|token| *token != Token::Path).map(ArgvWord::from));
-    Template { argv, literal: words, tokens: words_of_tokens }
+    argv.extend(others.into_iter().map(ArgvWord::from));
+    Ok(Template { argv, ..Template::from_words(words_in(source, outs)) })
+}
+
+/// The words of a script as far as they say by themselves what they are, such as the names of files.
+fn words_in(script: &[u8], outs: &OutNames) -> Vec<ArgvWord> {
+    let mut words = Vec::new();
+    for word in Shlex::new(script) {
+        let parts = word.split(|byte| b";|&()<>\n".contains(byte));
+        let plain = parts.filter(|part| !part.is_empty() && !part.iter().any(|byte| b"$`".contains(byte)));
+        words.extend(plain.map(|part| ArgvWord::parse(part, outs)));
+    }
+    words
 }
 
 #[cfg(test)]
@@ -140,6 +148,9 @@ mod tests {
             ("f \\\n  {}", "f \\\n  \"${1}\""),
             ("f {} <<E\nit's $1 \"\nE\ng", "f \"${1}\" <<E\nit's $1 \"\nE\ng"),
             ("f {} $'a\\'b' `g '\\`'`", "f \"${1}\" $'a\\'b' `g '\\`'`"),
+            ("p={}; while f; do shift; done", "p=\"${1}\"; while f; do shift; done"),
+            ("cat part[0-9].txt x[!a] > all; f {}[1]", "cat part[0-9].txt x[!a] > all; f \"${1}\"[1]"),
+            ("grep function {}; f for {} while", "grep function \"${1}\"; f for \"${1}\" while"),
             ("a[1]={}; grep 'NAXIS[12]' {}", "a[1]=\"${1}\"; grep 'NAXIS[12]' \"${1}\""),
             ("trap 'rm x' EXIT; eval \"$(f)\"; g {}", "trap 'rm x' EXIT; eval \"$(f)\"; g \"${1}\""),
             ("bash -euo pipefail -c 'f \"$1\"' bash {}", "bash -euo pipefail -c 'f \"$1\"' bash \"${1}\""),
@@ -339,6 +350,9 @@ mod tests {
             "((a = {}))",
             "f $[{} + 1]",
             "ssh host wc {}",
+            "f >& all.log; g {}",
+            "f x[$i]; g {}",
+            "f x[[:digit:]]; g {}",
         ] {
             let is_code = matches!(place(source), TokenPlace::Code(_) | TokenPlace::Script(_));
             assert!(is_code, "{source:?}: {}", error(source));
@@ -355,9 +369,13 @@ mod tests {
             ("f ( \\\n) { g {}; }", "a function definition"),
             ("function f { g {}; }", "a function definition"),
             ("shift; f {}", "`shift`"),
+            ("\\shift; f {}", "`shift`"),
             ("set -- $x; f {}", "`set`"),
             ("set -e a; f {}", "`set`"),
+            ("set -o $x; f {}", "`set`"),
             ("while true; do f {}; shift; done", "`shift`"),
+            ("while true; do f {}; cat <<E\na\nE\nshift; done", "`shift` or `set`"),
+            ("p={}; until f {}; do set -- $x; done", "`set`"),
         ] {
             assert_eq!(place(source), TokenPlace::Changed(expected), "{source:?}");
         }
@@ -387,6 +405,8 @@ mod tests {
             "f $\\\n(g {})",
             "f \"$\\\n(g \" {}",
             "f $(\\\n(1) {}",
+            "f $((1 << 2)) {}",
+            "f `cat <<E` {}",
         ] {
             assert!(matches!(place(source), TokenPlace::Unclear), "{source:?}: {}", error(source));
         }

@@ -1,6 +1,4 @@
-//! The words of a shell command as the lexer collects them: what they say without quotes and expansions.
-
-use super::placeholder::Token;
+//! The words of a shell command as the lexer collects them: what they say without quotes.
 
 /// A word of a command, or as much of it as was read.
 #[derive(Debug, Default)]
@@ -11,10 +9,6 @@ pub(super) struct ShellWord {
     pub(super) quoted: bool,
     /// Whether the shell puts something in, so that `text` is not what the word says.
     pub(super) expands: bool,
-    /// Whether it begins as `a[` does, outside of quotes: bash computes what follows.
-    pub(super) subscript: bool,
-    /// The placeholders in it, in their order.
-    pub(super) tokens: Vec<Token>,
 }
 
 /// A simple command, or as much of a longer one as stands between two operators.
@@ -24,51 +18,41 @@ pub(super) struct ShellCommand {
     pub(super) words: Vec<ShellWord>,
     /// The word being read.
     pub(super) word: Option<ShellWord>,
-    /// What that word is for, or the next one.
-    pub(super) role: WordRole,
-    /// Whether it is the first after a `(`.
-    pub(super) follows_parenthesis: bool,
-}
-
-/// What a word is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum WordRole {
-    /// The command.
-    #[default]
-    Argument,
-    /// The file of `<` or `>`.
-    File,
-    /// What follows `<&` or `>&`.
-    Descriptor,
+    /// Whether that word, or the next one, is the file of a redirection.
+    pub(super) is_redirected: bool,
 }
 
 impl ShellWord {
-    /// Whether the word is exactly this, unquoted.
-    pub(super) fn is_plain(&self, text: &str) -> bool {
-        !self.quoted && self.says(text)
+    /// What the word says; nothing where the shell puts something in.
+    pub(super) fn says(&self) -> &[u8] {
+        if self.expands { b"" } else { &self.text }
     }
 
-    /// Whether the word is exactly this, quoted or not.
-    pub(super) fn says(&self, text: &str) -> bool {
-        !self.expands && self.text == text.as_bytes()
+    /// What it says if it is not quoted, as reserved words are.
+    pub(super) fn plain(&self) -> &[u8] {
+        if self.quoted { b"" } else { self.says() }
     }
 
     /// Whether this is what may stand directly before `>`, as in `2>` and `{a}>`.
     pub(super) fn is_descriptor(&self) -> bool {
-        let is_number = self.text.iter().all(u8::is_ascii_digit);
-        !self.quoted && !self.expands && (is_number || self.text.starts_with(b"{"))
+        let plain = self.plain();
+        plain.starts_with(b"{") || !plain.is_empty() && plain.iter().all(u8::is_ascii_digit)
     }
 
     /// The name that the text begins with, and the rest, if both are there.
     pub(super) fn after_name(&self) -> Option<(&[u8], &[u8])> {
-        let end = self.text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')?;
+        let end = self.text.iter().position(|byte| !is_of_name(*byte))?;
         Some(self.text.split_at(end))
             .filter(|(name, _)| name.first().is_some_and(|first| !first.is_ascii_digit()))
     }
 
-    /// Whether what comes next may be within `a[...]`. Only plain text up to the `]` says that it is not.
-    pub(super) fn is_in_subscript(&self) -> bool {
-        let count = |bracket| memchr::memchr_iter(bracket, &self.text).count();
-        self.subscript && (self.quoted || self.expands || count(b'[') > count(b']'))
+    /// Whether a `[` that comes next, outside of quotes, may begin a subscript as in `a[` and `{a[`.
+    pub(super) fn may_have_subscript(&self) -> bool {
+        let name = self.text.strip_prefix(b"{").unwrap_or(&self.text);
+        !name.is_empty() && name.iter().copied().all(is_of_name)
     }
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
