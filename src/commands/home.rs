@@ -60,6 +60,29 @@ fn home_elsewhere<'l>(
     Ok(relative.map(|entry| (folder, entry)))
 }
 
+/// Tells of files that the command names and that are not there, where the tasks start: each task would fail for them.
+/// What was there where the run was begun, in another folder, is told by [`say_other_files`].
+pub(super) fn say_missing_files(config: &RunConfig, list: &InputList, console: &Console) {
+    let header = list.header();
+    let is_told = |file: &OsString| {
+        header.begun_in().is_some_and(|folder| folder != config.command_folder())
+            && header.command_files.iter().any(|named| named.name.0 == *file)
+    };
+    let place = match &config.work_folder {
+        WorkFolder::Inherited => format!("in {}, where tasks start", units::path(&config.started_in)),
+        WorkFolder::Fixed(folder) => format!("in {}, where tasks start", units::path(folder)),
+        WorkFolder::Task => "in the temporary folder where each task starts (--chdir task)".to_owned(),
+    };
+    for file in config.missing_files().into_iter().filter(|file| !is_told(file)) {
+        let name = units::path(file);
+        console.warn(&if Path::new(file).is_absolute() {
+            format!("the command names {name}, which does not exist here")
+        } else {
+            format!("the command names {name}, which is not {place}: give its whole path")
+        });
+    }
+}
+
 /// Tells of what the command names by a relative path where that is another file in this launch's folder than in the one
 /// where the run was begun, or none.
 pub(super) fn say_other_files(config: &RunConfig, list: &InputList, here: &[NamedFile], console: &Console) {

@@ -45,10 +45,8 @@ pub fn run(typed: Typed<PlanArgs>, invocation: Invocation<'_>) -> anyhow::Result
     let console = &Console::new(Verbosity::Normal, Color::Auto);
     layers.warnings.iter().for_each(|warning| console.warn(warning));
     let replicas = replica_count(args.replica_count.as_deref(), &layers.identity, environment)?;
-    let listed = match input_spec_of(&args.inputs, environment)? {
-        Some(source) => from_source(&source, args, environment, replicas, console)?,
-        None => from_run(args, environment, replicas)?,
-    };
+    let listed =
+        planned(args, environment, replicas, console).map_err(|error| layers.origins.explain(error))?;
     let plan = Plan::new(&listed.entries, &listed.sizes, listed.strategy, listed.replicas, listed.unreadable);
     let plan = Plan { balance: listed.balance && plan.replica_count > 1, ..plan };
     let text = if args.json.unwrap_or(false) {
@@ -67,6 +65,18 @@ pub fn run(typed: Typed<PlanArgs>, invocation: Invocation<'_>) -> anyhow::Result
         console.warn(&advice);
     }
     Ok(ExitCode::Ok)
+}
+
+fn planned(
+    args: &PlanArgs,
+    environment: &Environment,
+    replicas: Option<NonZeroU32>,
+    console: &Console,
+) -> anyhow::Result<PlannedList> {
+    match input_spec_of(&args.inputs, environment)? {
+        Some(source) => from_source(&source, args, environment, replicas, console),
+        None => from_run(args, environment, replicas),
+    }
 }
 
 fn from_source(

@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 
 use crate::cli::{ResumeArgs, Shares, Typed};
 use crate::commands::auto_merge::merge_if_last;
+use crate::commands::home::say_missing_files;
 use crate::commands::{Invocation, dry_run};
 use crate::config::{Resumed, RunConfig, layered, refuse_fixed};
 use crate::exit_code::ExitCode;
@@ -57,8 +58,12 @@ pub fn run(
     let list = &list_in(dir)?;
     let resumed = Resumed { header: list.header(), dir };
     let (args, layers) = layered(typed, invocation.argv, invocation.environment, Some(&resumed))?;
-    let (config, console) = invocation.configure(&args.run, layers)?;
-    let (config, console, out) = (&config.with_program()?, &console, invocation.out);
+    let origins = layers.origins.clone();
+    let configured = invocation
+        .configure(&args.run, layers)
+        .and_then(|(config, console)| Ok((config.with_program()?, console)));
+    let (config, console) = &configured.map_err(|error| origins.explain(error))?;
+    let out = invocation.out;
     let layout = Layout::new(&config.results_dir);
     let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;
     let is_whole_run = args.shares.is_none();
@@ -94,6 +99,7 @@ pub fn run(
         };
     }
     resume.say_begin(own.len());
+    say_missing_files(config, list, console);
     resume.watched = resume.watch(own.iter().chain(&others));
     let mut tally = ResumeProgress::default();
     if resume.blocks.is_some() {

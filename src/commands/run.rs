@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use crate::cli::{RunArgs, Typed};
 use crate::commands::auto_merge::merge_if_last;
-use crate::commands::home::{at_home, say_other_files};
+use crate::commands::home::{at_home, say_missing_files, say_other_files};
 use crate::commands::{Invocation, dry_run};
 use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
@@ -43,14 +43,15 @@ pub fn run(
     descendants: &Descendants,
 ) -> anyhow::Result<ExitCode> {
     let (args, layers) = layered(typed, invocation.argv, invocation.environment, None)?;
-    let (config, console) = &invocation.configure(&args, layers)?;
+    let origins = layers.origins.clone();
+    let (config, console) = &invocation.configure(&args, layers).map_err(|error| origins.explain(error))?;
     let out = invocation.out;
     let outcome = if config.is_dry {
         dry_run::own_share(config, console, stop, out)
     } else {
         live(config, console, stop, descendants, out)
     };
-    match (outcome, stop.signal()) {
+    match (outcome.map_err(|error| origins.explain(error)), stop.signal()) {
         // Whatever could not be finished for a signal ended for that.
         (Err(error), Some(signal)) => {
             console
@@ -151,7 +152,11 @@ fn live(
         Launcher { config: &config, console, layout: &layout, list: &list, stop, descendants, sharing };
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
-    let mut ended = match launcher.look(&share, &me)? {
+    let status = launcher.look(&share, &me)?;
+    if !matches!(status, ShareStatus::Done(_)) {
+        say_missing_files(&config, &list, console);
+    }
+    let mut ended = match status {
         ShareStatus::Done(standing) => {
             launcher.say_nothing_to_do(&share, &standing, &command_files);
             launcher.close(standing, None, None, begun)

@@ -8,6 +8,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::environment::Environment;
 use crate::model::replica::Replica;
+use crate::process::descendants::TASK_ID;
 
 /// What an engine says of this container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,27 @@ const NO_LSF_ARRAY: &str = "0";
 
 /// Kubernetes Indexed Jobs tell the rank alone.
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
+
+/// Variables by which one knows what starts many processes of a kind, and what each of them is.
+const STARTERS: [(&str, &str); 8] = [
+    ("skaha_sessionid", "a CANFAR session"),
+    ("KUBERNETES_SERVICE_HOST", "a Kubernetes pod"),
+    ("SLURM_JOB_ID", "a Slurm job"),
+    ("PBS_JOBID", "a PBS job"),
+    ("LSB_JOBID", "an LSF job"),
+    ("SGE_TASK_ID", "a Grid Engine job"),
+    ("_CONDOR_SLOT", "an HTCondor job"),
+    ("AWS_BATCH_JOB_ID", "an AWS Batch job"),
+];
+
+/// What this runs in, if that is known to start many of a kind. A container's first process was started by one, too.
+pub(super) fn surroundings(environment: &Environment) -> Option<&'static str> {
+    if environment.get(TASK_ID).is_some() {
+        return None;
+    }
+    let starter = STARTERS.iter().find(|(variable, _)| environment.get(variable).is_some());
+    starter.map(|(_, name)| *name).or_else(|| (std::process::id() == 1).then_some("a container"))
+}
 
 /// All that engines say.
 ///

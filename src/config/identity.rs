@@ -12,12 +12,38 @@ use crate::process::descendants::TASK_ID;
 
 const ALLOWED: &str = "ids go from 1 to the count, counts from 1 to 100000";
 
-/// A pair as one source gives it, with the names by which to speak of it.
+/// A pair as one source gives it, with the names by which to ask for what is missing.
 #[derive(Debug, Default)]
 struct IdAndCount<'a> {
     names: [&'static str; 2],
-    id: Option<&'a OsStr>,
-    count: Option<&'a OsStr>,
+    id: Option<Given<'a>>,
+    count: Option<Given<'a>>,
+}
+
+/// A value, and how to speak of it: `REPLICA_ID=3`, or the line of a job file.
+#[derive(Debug, Clone)]
+struct Given<'a> {
+    value: &'a OsStr,
+    said: String,
+}
+
+impl<'a> Given<'a> {
+    fn named(name: &str, value: &'a OsStr) -> Self {
+        let shown = value.display().to_string();
+        let said = if is_digits(&shown) { format!("{name}={shown}") } else { format!("{name}={shown:?}") };
+        Self { value, said }
+    }
+
+    fn shared(shared: &'a SharedValue) -> Self {
+        Self { value: OsStr::new(&shared.value), said: shared.origin.clone() }
+    }
+
+    /// As a number.
+    fn number(&self) -> anyhow::Result<u32> {
+        let digits = self.value.to_str().filter(|text| is_digits(text));
+        let digits = digits.with_context(|| format!("{} is not a number", self.said))?;
+        digits.parse().with_context(|| format!("{} is more than any count can be", self.said))
+    }
 }
 
 /// A replica and where that is known from.
@@ -25,16 +51,21 @@ struct IdAndCount<'a> {
 pub struct ReplicaIdentity {
     /// The replica.
     pub replica: Replica,
-    /// Whether anything said so; else it is 1 of 1 for want of better knowledge.
-    pub is_given: bool,
+    /// What this runs in, where that starts many of a kind and nothing says which one this is: it is 1 of 1 for want of
+    /// better knowledge.
+    pub unknown_in: Option<&'static str>,
 }
 
-/// A value that did not come from the command line, and how to speak of where it came from.
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A value that did not come from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedValue {
     /// As it stands there.
     pub value: String,
-    /// ``CANFAR_RUN_REPLICA_ID``, or a key of a job file.
+    /// The line of the job file that says it, or `CANFAR_RUN_REPLICA_ID=3`.
     pub origin: String,
 }
 
@@ -59,12 +90,13 @@ pub fn identify(
     environment: &Environment,
 ) -> anyhow::Result<ReplicaIdentity> {
     let names = ["--replica-id", "--replica-count"];
-    let typed = IdAndCount { names, id: id.map(OsStr::new), count: count.map(OsStr::new) };
-    let or_shared = |typed: Option<&'_ OsStr>, shared: &'_ Option<SharedValue>| {
-        typed.map(OsStr::to_os_string).or(shared.as_ref().map(|shared| shared.value.clone().into()))
+    let given_as = |name, value: Option<_>| value.map(|value| Given::named(name, OsStr::new(value)));
+    let typed = IdAndCount { names, id: given_as(names[0], id), count: given_as(names[1], count) };
+    let options = IdAndCount {
+        names,
+        id: typed.id.clone().or(shared.id.as_ref().map(Given::shared)),
+        count: typed.count.clone().or(shared.count.as_ref().map(Given::shared)),
     };
-    let (any_id, any_count) = (or_shared(typed.id, &shared.id), or_shared(typed.count, &shared.count));
-    let options = IdAndCount { names, id: any_id.as_deref(), count: any_count.as_deref() };
     if typed.id.is_some() {
         return given(options.replica()?);
     }
@@ -79,15 +111,15 @@ pub fn identify(
         if options.id.is_none() && environment.get(TASK_ID).is_none() {
             engines::refuse_uncounted(environment)?;
         }
-        let is_given = options.is_set();
-        return Ok(ReplicaIdentity { replica: options.replica()?, is_given });
+        let unknown_in = if options.is_set() { None } else { engines::surroundings(environment) };
+        return Ok(ReplicaIdentity { replica: options.replica()?, unknown_in });
     };
     // Only an engine that has no count takes it from the option.
     if place.count().is_some() && typed.count.is_some() {
         return given(typed.replica()?);
     }
     let count = options.count.filter(|_| place.count().is_none());
-    let count = count.map(|count| number("--replica-count", count)).transpose();
+    let count = count.map(|count| count.number()).transpose();
     let replica = place.replica(count.map_err(|why| anyhow!("{why} ({ALLOWED})"))?)?;
     shared.agree(Some(replica.id()), replica.count(), &place.said)?;
     given(replica)
@@ -110,12 +142,12 @@ impl SharedIdentity {
         };
         if let Some((SharedValue { value, origin }, own)) = differs(&self.id, id) {
             bail!(
-                "{origin} is {value}, but this container is replica {own} of {count} ({variables}). All containers have that in common, so all of them would be replica {value}: take it out there. To choose a replica by hand, give --replica-id and --replica-count"
+                "{origin}, but this container is replica {own} of {count} ({variables}). All containers have that in common, so all of them would be replica {value}: take it out there. To choose a replica by hand, give --replica-id and --replica-count"
             );
         }
         if let Some((SharedValue { value, origin }, own)) = differs(&self.count, Some(count)) {
             bail!(
-                "{origin} is {value}, but there are {own} replicas ({variables}): take it out there, or launch {value} of them. To choose a replica by hand, give --replica-id and --replica-count"
+                "{origin}, but there are {own} replicas ({variables}): take it out there, or launch {value} of them. To choose a replica by hand, give --replica-id and --replica-count"
             );
         }
         Ok(())
@@ -124,7 +156,7 @@ impl SharedIdentity {
 
 #[expect(clippy::unnecessary_wraps, reason = "the answer of every branch")]
 fn given(replica: Replica) -> anyhow::Result<ReplicaIdentity> {
-    Ok(ReplicaIdentity { replica, is_given: true })
+    Ok(ReplicaIdentity { replica, unknown_in: None })
 }
 
 /// What another engine says. Inside a task its variables are the parent's.
@@ -145,11 +177,11 @@ pub fn replica_count(
     environment: &Environment,
 ) -> anyhow::Result<Option<NonZeroU32>> {
     if let Some(count) = count {
-        return a_count("--replica-count", OsStr::new(count)).map(Some);
+        return a_count(&Given::named("--replica-count", OsStr::new(count))).map(Some);
     }
     let canfar = canfar(environment);
-    if let Some(count) = canfar.count {
-        let count = a_count("REPLICA_COUNT", count)?;
+    if let Some(count) = &canfar.count {
+        let count = a_count(count)?;
         shared.agree(None, count.get(), &canfar.shown())?;
         return Ok(Some(count));
     }
@@ -158,14 +190,14 @@ pub fn replica_count(
         shared.agree(None, replica.count(), &place.said)?;
         return Ok(NonZeroU32::new(replica.count()));
     }
-    shared.count.as_ref().map(|count| a_count("--replica-count", OsStr::new(&count.value))).transpose()
+    shared.count.as_ref().map(|count| a_count(&Given::shared(count))).transpose()
 }
 
-fn a_count(name: &str, value: &OsStr) -> anyhow::Result<NonZeroU32> {
-    let count = number(name, value).map_err(|why| anyhow!("{why} ({ALLOWED})"))?;
+fn a_count(given: &Given<'_>) -> anyhow::Result<NonZeroU32> {
+    let count = given.number().map_err(|why| anyhow!("{why} ({ALLOWED})"))?;
     NonZeroU32::new(count)
         .filter(|count| count.get() <= MOST)
-        .with_context(|| format!("{name}={count} is not a replica count ({ALLOWED})"))
+        .with_context(|| format!("{} is not a replica count ({ALLOWED})", given.said))
 }
 
 /// CANFAR's variables. A canfar-run inside a task takes no identity from the environment: that is its parent's.
@@ -174,8 +206,10 @@ fn canfar(environment: &Environment) -> IdAndCount<'_> {
         return IdAndCount::default();
     }
     // Set and empty is half a pair, not an unset one: something went wrong at the launch.
-    let raw = |name: &str| environment.variables.get(OsStr::new(name)).map(std::ffi::OsString::as_os_str);
-    IdAndCount { names: ["REPLICA_ID", "REPLICA_COUNT"], id: raw("REPLICA_ID"), count: raw("REPLICA_COUNT") }
+    let names = ["REPLICA_ID", "REPLICA_COUNT"];
+    let [id, count] =
+        names.map(|name| environment.variables.get(OsStr::new(name)).map(|value| Given::named(name, value)));
+    IdAndCount { names, id, count }
 }
 
 impl IdAndCount<'_> {
@@ -185,40 +219,29 @@ impl IdAndCount<'_> {
 
     /// The names that are set, with their values.
     fn shown(&self) -> String {
-        let both = self.names.iter().zip([self.id, self.count]);
-        let set = both.filter_map(|(name, value)| Some(format!("{name}={}", value?.display())));
-        set.collect::<Vec<_>>().join(", ")
+        let set: Vec<&str> =
+            [&self.id, &self.count].into_iter().flatten().map(|given| &*given.said).collect();
+        set.join(", ")
     }
 
     fn replica(&self) -> anyhow::Result<Replica> {
         let [id_name, count_name] = self.names;
-        let (id, count) = match (self.id, self.count) {
-            (Some(id), Some(count)) => (id, count),
-            (Some(id), None) => bail!(
-                "{id_name}={} is set but {count_name} is not: both are needed to know this replica's share. Give both ({ALLOWED})",
-                id.display()
-            ),
-            (None, Some(count)) => bail!(
-                "{count_name}={} is set but {id_name} is not: both are needed to know this replica's share. Give both ({ALLOWED})",
-                count.display()
-            ),
+        let (half, missing) = match (&self.id, &self.count) {
+            (Some(id), Some(count)) => {
+                let numbers = || Ok((id.number()?, count.number()?));
+                let (number, of) = numbers().map_err(|why: anyhow::Error| anyhow!("{why} ({ALLOWED})"))?;
+                return Replica::new(number, of)
+                    .map_err(|why| anyhow!("{} with {}: {why} ({ALLOWED})", id.said, count.said));
+            }
             (None, None) => return Ok(Replica::ALONE),
+            (Some(half), None) => (half, count_name),
+            (None, Some(half)) => (half, id_name),
         };
-        let judged = || -> anyhow::Result<Replica> {
-            Ok(Replica::new(number(id_name, id)?, number(count_name, count)?)?)
-        };
-        judged().map_err(|why| {
-            anyhow!("{id_name}={} with {count_name}={}: {why} ({ALLOWED})", id.display(), count.display())
-        })
+        bail!(
+            "{} is set but {missing} is not: both are needed to know this replica's share. Give both ({ALLOWED})",
+            half.said
+        )
     }
-}
-
-fn number(name: &str, value: &OsStr) -> anyhow::Result<u32> {
-    let shown = value.display().to_string();
-    let digits =
-        value.to_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
-    let digits = digits.with_context(|| format!("{name}={shown:?} is not a number"))?;
-    digits.parse().with_context(|| format!("{name}={shown} is more than any count can be"))
 }
 
 #[cfg(test)]
@@ -246,6 +269,22 @@ mod tests {
         assert_eq!(who(None, None, &canfar), Ok((3, 100)));
         assert_eq!(who(Some("2"), Some("4"), &canfar), Ok((2, 4)));
         assert_eq!(who(None, None, &[canfar[0], canfar[1], ("CANFAR_TASK_ID", "x")]), Ok((1, 1)));
+    }
+
+    #[test]
+    fn only_what_starts_many_of_a_kind_makes_a_missing_identity_odd() {
+        let unknown_in = |variables: &[_]| {
+            let identity = identify(None, None, &SharedIdentity::default(), &environment(variables));
+            identity.unwrap().unknown_in
+        };
+        assert_eq!(unknown_in(&[]), None);
+        assert_eq!(unknown_in(&[("SLURM_JOB_ID", "7")]), Some("a Slurm job"));
+        assert_eq!(
+            unknown_in(&[("skaha_sessionid", "abc"), ("KUBERNETES_SERVICE_HOST", "x")]),
+            Some("a CANFAR session")
+        );
+        assert_eq!(unknown_in(&[("SLURM_JOB_ID", "7"), ("CANFAR_TASK_ID", "x")]), None);
+        assert_eq!(unknown_in(&[("SLURM_JOB_ID", "7"), ("REPLICA_ID", "1"), ("REPLICA_COUNT", "1")]), None);
     }
 
     #[test]
@@ -416,8 +455,10 @@ mod tests {
     }
 
     fn shared(id: Option<&str>, count: Option<&str>) -> SharedIdentity {
-        let value =
-            |name: &str, value: &str| SharedValue { value: value.into(), origin: format!("`{name}`") };
+        let value = |name: &str, value: &str| SharedValue {
+            value: value.into(),
+            origin: format!("`{name} = {value}`"),
+        };
         SharedIdentity {
             id: id.map(|id| value("replica-id", id)),
             count: count.map(|count| value("replica-count", count)),
@@ -437,10 +478,10 @@ mod tests {
         let neither = [None, None];
         for variables in [&canfar[..], &slurm] {
             let wrong = says(neither, &shared(Some("1"), Some("10")), variables).unwrap_err();
-            assert!(wrong.starts_with("`replica-id` is 1, but this container is replica 3 of 10"), "{wrong}");
+            assert!(wrong.starts_with("`replica-id = 1`, but this container is replica 3 of 10"), "{wrong}");
             assert!(wrong.contains(variables[0].0) && wrong.contains("--replica-id"), "{wrong}");
             let wrong = says(neither, &shared(None, Some("5")), variables).unwrap_err();
-            assert!(wrong.starts_with("`replica-count` is 5, but there are 10 replicas"), "{wrong}");
+            assert!(wrong.starts_with("`replica-count = 5`, but there are 10 replicas"), "{wrong}");
             assert_eq!(says(neither, &shared(None, Some("10")), variables), Ok((3, 10)));
             assert_eq!(says(neither, &shared(Some("3"), Some("10")), variables), Ok((3, 10)));
             let by_hand = [Some("1"), Some("5")];

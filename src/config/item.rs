@@ -13,6 +13,7 @@ pub(super) const COMMAND: &str = "command";
 pub(super) struct OptionItem {
     pub(super) name: String,
     pub(super) tokens: Vec<OsString>,
+    /// As it stands there.
     pub(super) origin: String,
 }
 

@@ -63,7 +63,7 @@ fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> 
                 }
             }
             ("env", _) => bail!("`env` has to be a table: [env], then NAME = \"value\" lines"),
-            (name, Value::Table(_)) if !known.contains(&name) => bail!(
+            (name, value) if !known.contains(&name) && is_table(&value) => bail!(
                 "[{name}]: keys stand at the top of the file, without a table above them; only `[env]` is one, and comes last. Take the line [{name}] out"
             ),
             (name, _) if !known.contains(&name) => {
@@ -85,6 +85,14 @@ fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> 
         bail!("`shell` and `command` are two ways to say the same: give one of them");
     }
     Ok(job)
+}
+
+/// `[name]` or `[[name]]`.
+fn is_table(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => !values.is_empty() && values.iter().all(Value::is_table),
+        value => value.is_table(),
+    }
 }
 
 /// What the system can't have as a variable would fail every task.
@@ -162,6 +170,7 @@ mod tests {
             ("max_failures = 1", "unknown key `max_failures`; the nearest one is `max-failures`"),
             ("commnd = ['x']", "the nearest one is `command`"),
             ("[run]\njobs = 2", "[run]: keys stand at the top of the file, without a table"),
+            ("[[run]]\njobs = 2", "[run]: keys stand at the top of the file"),
             ("[canfar-run.tasks]\njobs = 2", "[canfar-run]: keys stand at the top"),
             ("replicas = 10", "; `canfar-run run --help` shows"),
             ("cmd = ['x']", "the nearest one is `command`"),

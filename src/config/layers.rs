@@ -14,6 +14,7 @@ use crate::config::identity::{SharedIdentity, SharedValue};
 use crate::config::item::{COMMAND, OptionItem, PREFIX, token};
 use crate::config::job_file::{self, JobFile};
 use crate::config::mangled_argv;
+use crate::config::origins::{self, Origins};
 use crate::config::resumed::{LASTING, Resumed};
 use crate::config::test_times::is_test_variable;
 use crate::config::usage_errors::first_line;
@@ -52,6 +53,8 @@ pub struct Layers {
     pub options: BTreeMap<String, serde_json::Value>,
     /// What weaker layers say about who this is: no flag, so that it does not beat what the container alone is told.
     pub identity: SharedIdentity,
+    /// Where options come from that were not typed.
+    pub origins: Origins,
     /// What of it the run's list keeps, for who resumes it.
     pub settings: Settings,
 }
@@ -76,10 +79,8 @@ pub fn layered<A: Args>(
     let mut warnings = mangled_argv::notes(words);
     let from_environment = environment_items(environment, &every, &mut warnings);
     let job_path = job_file_path(&typed, environment);
-    let job = match &job_path {
-        Some(path) => job_file::read(path, &every, &lists)?,
-        None => JobFile::default(),
-    };
+    let read = |path: &PathBuf| job_file::read(&environment.absolute(path), &every, &lists);
+    let job = job_path.as_ref().map(read).transpose()?.unwrap_or_default();
     let from_job = job_items(&job, &job_path.unwrap_or_default());
     let from_run = resumed.map(Resumed::items).unwrap_or_default();
 
@@ -95,7 +96,7 @@ pub fn layered<A: Args>(
         line.front.extend(options);
         line.back = command;
     }
-    let identity = std::mem::take(&mut line.identity);
+    let (identity, origins) = (std::mem::take(&mut line.identity), std::mem::take(&mut line.origins));
     let all = line.parsed(typed, words)?;
     let mut settings = settings_of(&all);
     settings.cwd = Some(OsText(environment.cwd.clone().into_os_string()));
@@ -105,7 +106,7 @@ pub fn layered<A: Args>(
     }
     settings.env.extend(job.env);
     let options = options_of(&names.own, &all);
-    Ok((all.args()?, Layers { warnings, options, identity, settings }))
+    Ok((all.args()?, Layers { warnings, options, identity, origins, settings }))
 }
 
 /// The command line with what weaker layers add to it, from the strongest to the weakest.
@@ -120,6 +121,7 @@ struct LayeredLine<'a> {
     back: Vec<OsString>,
     added: Vec<OptionItem>,
     identity: SharedIdentity,
+    origins: Origins,
 }
 
 impl<'a> LayeredLine<'a> {
@@ -134,6 +136,7 @@ impl<'a> LayeredLine<'a> {
             back: Vec::new(),
             added: Vec::new(),
             identity: SharedIdentity::default(),
+            origins: Origins::default(),
         }
     }
 
@@ -151,6 +154,7 @@ impl<'a> LayeredLine<'a> {
                 *shared = value.map(|value| SharedValue { value: value.to_owned(), origin: item.origin });
                 continue;
             }
+            self.origins.note(&item.name, item.origin.clone());
             let opposite = OPPOSITES.iter().find(|(switch, _)| *switch == item.name && item.is_on());
             self.taken.extend(opposite.map(|(_, other)| (*other).to_owned()));
             if item.name != COMMAND {
@@ -216,7 +220,7 @@ fn environment_items(
         items.push(OptionItem {
             tokens: vec![token(&name, value)],
             name,
-            origin: format!("{PREFIX}{suffix}"),
+            origin: origins::variable(&format!("{PREFIX}{suffix}"), value),
         });
     }
     items
@@ -226,20 +230,21 @@ fn job_items(job: &JobFile, path: &Path) -> Vec<OptionItem> {
     let options = job.options.iter().map(|(name, values)| OptionItem {
         name: name.clone(),
         tokens: values.iter().map(|value| token(name, value.as_ref())).collect(),
-        origin: format!("`{name}` in the job file {}", path.display()),
+        origin: origins::setting(name, values, path),
     });
     let command = job.command.iter().map(|words| OptionItem {
         name: COMMAND.to_owned(),
         tokens: std::iter::once("--".into()).chain(words.iter().map(OsString::from)).collect(),
-        origin: format!("`command` in the job file {}", path.display()),
+        origin: origins::setting(COMMAND, words, path),
     });
     options.chain(command).collect()
 }
 
+/// As it was named.
 fn job_file_path<A: Args>(typed: &Typed<A>, environment: &Environment) -> Option<PathBuf> {
     let named = typed.values("job-file").pop().or_else(|| environment.get("CANFAR_RUN_JOB_FILE"));
     match named {
-        Some(path) => Some(environment.absolute(Path::new(path))),
+        Some(path) => Some(PathBuf::from(path)),
         None => Some(PathBuf::from(DEFAULT_JOB_FILE)).filter(|path| path.try_exists().unwrap_or(true)),
     }
 }

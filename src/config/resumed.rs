@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use crate::cli::{DEFINES_RUN, ResumeArgs, Typed};
 use crate::config::item::{COMMAND, OptionItem, token};
+use crate::config::origins::setting;
 use crate::record::inputs::{CallCommand, Header, TaskCommand};
 use crate::text::OsText;
 
@@ -63,7 +64,7 @@ impl Resumed<'_> {
             .map(|(name, value)| OptionItem {
                 tokens: vec![token(name, &self.as_seen_there(name, value))],
                 name: name.clone(),
-                origin: format!("`{name}` in {}", self.dir.join("inputs.jsonl").display()),
+                origin: setting(name, &[value.0.to_string_lossy()], &self.dir.join("inputs.jsonl")),
             })
             .collect()
     }

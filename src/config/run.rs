@@ -18,6 +18,7 @@ use crate::config::layers::Layers;
 use crate::config::products::{declared_products, out_names};
 use crate::config::progress::progress_of;
 use crate::config::resources::Resources;
+use crate::config::shell_words;
 use crate::config::test_times::{launch_heartbeat_times, worker_idle};
 use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
@@ -45,7 +46,7 @@ use crate::run::result::{ResultKind, ResultRule};
 use crate::run::schedule::{MaxFailures, Retries};
 use crate::run::scratch;
 use crate::run::worker::WorkerKind;
-use crate::template::{OutNames, Template, first_out};
+use crate::template::{OutNames, Template, first_out, quoted};
 use crate::terminal::console::Verbosity;
 use crate::terminal::progress::ProgressMode;
 use crate::text::OsText;
@@ -238,17 +239,31 @@ impl RunConfig {
                 python_of(name, path, self.command_folder())
                     .with_context(|| format!("--python {}", units::path(name)))?,
             ),
-            (Some(name), _) => Some(program::find(name, path, &self.cwd)?),
-            (None, TaskCommand::Argv(words)) => {
-                words.first().map_or(Ok(()), |word| program::not_a_whole_line(&word.0, path, &self.cwd))?;
-                None
-            }
+            (_, TaskCommand::Argv(words)) => self.program_of(words)?,
+            (Some(name), TaskCommand::Shell(_)) => Some(program::find(name, path, &self.cwd)?),
             (None, TaskCommand::Shell(_) | TaskCommand::Call(_)) => None,
         };
         if let Some(call) = self.call() {
             call.check_file()?;
         }
         Ok(Self { program, ..self })
+    }
+
+    /// The file of a command's first word, where that has no placeholder.
+    fn program_of(&self, words: &[OsText]) -> anyhow::Result<Option<PathBuf>> {
+        let path = self.environment.get("PATH");
+        let found = match (self.template.program(), words.first()) {
+            (Some(name), _) => program::find(name, path, &self.cwd).map(Some),
+            (None, Some(word)) => program::not_a_whole_line(&word.0, path, &self.cwd).map(|()| None),
+            (None, None) => Ok(None),
+        };
+        match found {
+            Ok(Some(file)) => Ok(Some(file)),
+            found => match shell_words::no_program(&plain(words)) {
+                Some(why) => bail!(why),
+                None => Ok(found?),
+            },
+        }
     }
 
     /// The same with tasks that start in `folder`, which also what is relative in the command then means.
@@ -285,7 +300,7 @@ impl RunConfig {
     pub fn on_behalf_of(&self, replica: Replica, elapsed: Duration) -> Self {
         let config = self.clone();
         Self {
-            identity: ReplicaIdentity { replica, is_given: true },
+            identity: ReplicaIdentity { replica, unknown_in: None },
             acts_as_another: true,
             environment: config.environment.of_replica(replica, &config.settings.env),
             deadline: config.deadline.map(|deadline| deadline.saturating_sub(elapsed)),
@@ -338,6 +353,23 @@ impl RunConfig {
     /// The folder that relative names of files in the command are relative to.
     pub fn command_folder(&self) -> &Path {
         self.call().map_or(&self.cwd, |call| &call.home)
+    }
+
+    /// Of the scripts and settings files that the command names, those that are not there where its tasks start.
+    pub fn missing_files(&self) -> Vec<&OsString> {
+        // A program is found elsewhere, and a function's file is looked for by itself.
+        let words = if self.call().is_some() { &[] } else { self.template.words() };
+        let words = if words.first().map(OsString::as_os_str) == self.template.program() {
+            words.get(1..).unwrap_or_default()
+        } else {
+            words
+        };
+        let folder = match &self.work_folder {
+            WorkFolder::Inherited => Some(&*self.started_in),
+            WorkFolder::Fixed(folder) => Some(&**folder),
+            WorkFolder::Task => None,
+        };
+        command_files::missing(words, folder)
     }
 
     /// The small files that the command names, with their digests.
@@ -480,8 +512,9 @@ fn python_of(name: &OsStr, path: Option<&OsStr>, folder: &Path) -> anyhow::Resul
 /// The platform's variable for the session's id.
 const SESSION: &str = "skaha_sessionid";
 
-/// Words that mean something to a shell only.
-const SHELL_WORDS: [&str; 8] = ["|", ">", ">>", "<", "&&", "||", ";", "2>"];
+fn plain(words: &[OsText]) -> Vec<OsString> {
+    words.iter().map(|word| word.0.clone()).collect()
+}
 
 /// With `notes` at the end.
 fn warnings_of(
@@ -493,15 +526,10 @@ fn warnings_of(
     if template.puts_names_into_shell_code() {
         warnings.push("the command starts a shell with a placeholder inside its script: a file name would become shell code. Write --shell '...', or sh -c '... \"$1\"' sh {}".to_owned());
     }
-    let is_shell_word = |word: &&OsString| SHELL_WORDS.iter().any(|shell| *word == shell);
-    if let (TaskCommand::Argv(_), Some(word)) = (command, template.words().iter().find(is_shell_word)) {
-        warnings.push(format!(
-            "{:?} is passed to the command as it is: pipes and redirections need --shell '...'",
-            word.display().to_string()
-        ));
-    }
     if let TaskCommand::Argv(words) = command {
-        warnings.extend(words.iter().find_map(|word| unreplaced(&word.0)));
+        let words = plain(words);
+        warnings.extend(shell_words::operator_note(&words));
+        warnings.extend(words.iter().find_map(|word| unreplaced(word)));
     }
     let words: Vec<_> = match command {
         TaskCommand::Argv(words) => words.iter().map(|word| word.0.to_string_lossy()).collect(),
@@ -541,6 +569,11 @@ fn unreplaced(word: &OsStr) -> Option<String> {
 }
 
 fn no_command(inputs: &InputArgs, environment: &Environment) -> String {
+    if let Some(line) = command_among(&inputs.input, environment) {
+        return format!(
+            "all words after --input are patterns until the next option: put `--` before the command: `{line}`"
+        );
+    }
     let mut said = "no command: say what to run for each file after `--`, such as `-- python analyze.py {}`, or with --call or --shell".to_owned();
     if inputs.input.len() > 1 {
         said += "\nAll words after --input are patterns until the next option: put `--` before the command.";
@@ -549,6 +582,20 @@ fn no_command(inputs: &InputArgs, environment: &Environment) -> String {
         said += "\nIf it was in --env CANFAR_RUN_SHELL=...: a value with a `=` in it does not arrive at all; put it into a job file (shell = '...').";
     }
     said
+}
+
+/// Patterns of which one is a program, and what stands before it, as they should be typed.
+fn command_among(patterns: &[OsString], environment: &Environment) -> Option<String> {
+    const MOST: usize = 3;
+    let is_program = |word: &OsString| {
+        !environment.absolute(Path::new(word)).exists()
+            && program::find(word, environment.get("PATH"), &environment.cwd).is_ok()
+    };
+    let start = 1 + patterns.iter().skip(1).position(is_program)?;
+    let (inputs, command) = patterns.split_at(start);
+    let more = if start > MOST { " ..." } else { "" };
+    let (inputs, command) = (quoted(&inputs[..start.min(MOST)]), shell_words::shown(command));
+    Some(format!("-i {inputs}{more} -- {command}"))
 }
 
 /// A path as seen from the working directory. What only a shell expands would become a folder of that name, which nobody

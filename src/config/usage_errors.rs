@@ -3,13 +3,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, CommandFactory};
+use clap::{Arg, CommandFactory, Subcommand};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Request, subcommand_of};
+use crate::config::item::COMMAND;
 use crate::config::mangled_argv::{blank_inside, rejoined, toml_text, typographic};
-use crate::config::wrong_name::meant;
+use crate::config::shell_words::shown;
+use crate::config::wrong_name::{meant, similar};
+use crate::template::quoted;
 
 /// The parser's error, or what is behind it.
 pub(super) fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error {
@@ -22,24 +26,34 @@ pub(super) fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error 
     if error.kind() != ErrorKind::UnknownArgument {
         return error.into();
     }
-    let said =
-        dropped_quotes(argv).or_else(|| no_such_subcommand(argv)).or_else(|| one_word_too_many(&error, argv));
+    let said = dropped_quotes(argv)
+        .or_else(|| no_such_subcommand(argv))
+        .or_else(|| command_as_option(&error, argv))
+        .or_else(|| one_word_too_many(&error, argv));
     said.map_or_else(|| with_nearest_name(error, argv).into(), anyhow::Error::msg)
 }
 
-/// The error with the option that was meant where other tools have another name for it.
+/// The error with the option that was meant where other tools have another name for it. The parser's own tip, how to pass
+/// the word to the command, is never what was meant.
 fn with_nearest_name(mut error: clap::Error, argv: &[OsString]) -> clap::Error {
     let root = Cli::command();
     let command = argv.get(1).and_then(|word| root.find_subcommand(word)).unwrap_or(&root);
     let names: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
-    let wrong = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(wrong)) => wrong.strip_prefix("--"),
-        _ => None,
-    };
-    if let Some(name) = wrong.and_then(|wrong| meant(wrong, names.iter().copied())) {
+    let wrong = wrong_word(&error).and_then(|wrong| wrong.strip_prefix("--"));
+    let right = wrong.and_then(|wrong| meant(wrong, names.iter().copied()));
+    error.remove(ContextKind::Suggested);
+    if let Some(name) = right {
         error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{name}")));
     }
     error
+}
+
+/// The word that the parser knows nothing of.
+fn wrong_word(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(wrong)) => Some(wrong),
+        _ => None,
+    }
 }
 
 /// What is wrong, without usage and tips.
@@ -80,40 +94,109 @@ fn dropped_quotes(argv: &[OsString]) -> Option<String> {
     (!words.is_empty()).then(|| lost_quotes(script, words))
 }
 
+/// `--cmd 'python analyze.py {}'`.
+fn command_as_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    let wrong = wrong_word(error)?;
+    meant(wrong.strip_prefix("--")?, std::iter::once(COMMAND))?;
+    let start = format!("{wrong}=");
+    let value = argv.iter().enumerate().find_map(|(place, word)| match word.to_str()? {
+        word if word == wrong => argv.get(place + 1)?.to_str(),
+        word => word.strip_prefix(&start),
+    });
+    Some(format!(
+        "there is no option {wrong}: the command stands after `--`, behind all options: `-- {}`",
+        value.filter(|value| !value.starts_with('-')).unwrap_or("python analyze.py {}")
+    ))
+}
+
 /// A plain word where an option has to stand: half of a value with a space in it, or a command without `--`.
 fn one_word_too_many(error: &clap::Error, argv: &[OsString]) -> Option<String> {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    let word = wrong_word(error)?;
     if let Some(why) = typographic(OsStr::new(word)) {
         return Some(format!("unexpected argument {word:?}. {why}"));
     }
-    let root = Cli::command();
-    if word.starts_with('-') || root.get_subcommands().any(|known| known.get_name() == word) {
+    let place = argv.iter().position(|given| given == word)?;
+    if word.starts_with('-') || place < 2 {
         return None;
     }
-    let place = argv.iter().position(|given| given == word.as_str())?;
+    if Request::has_subcommand(word) {
+        return Some(format!("`{word}` has to stand first: `canfar-run {word} ...`"));
+    }
+    let value = value_in_pieces(argv, place);
+    if !may_have_command(argv) {
+        return value.map(|value| {
+            format!(
+                "unexpected argument {word:?} after {}, which takes one value. A launch such as `canfar create` splits at every space; a value that has one goes into a job file, given with --job-file:\n\n    {}\n",
+                value.before, value.setting
+            )
+        });
+    }
+    let before = value.as_ref().map_or_else(|| shown(&argv[place - 1..place]), |value| value.before.clone());
+    let mut said = format!(
+        "unexpected argument {word:?}: put `--` before the command: `{before} -- {}`",
+        shown(&argv[place..])
+    );
+    if let Some(SplitValue { setting, .. }) = value {
+        said.push_str(&format!(
+            ". (If it is part of the value before it, which a launch such as `canfar create` split at the space: write {setting} in a job file, given with --job-file)"
+        ));
+    }
+    Some(said)
+}
+
+/// An option of one value that is followed by a word.
+struct SplitValue {
+    /// The option and its value, as they were typed.
+    before: String,
+    /// The option with both words, as a job file has it.
+    setting: String,
+}
+
+/// The value that the word at `place` may have been split from.
+fn value_in_pieces(argv: &[OsString], place: usize) -> Option<SplitValue> {
     let (option, value) = (argv.get(place.checked_sub(2)?)?.to_str()?, argv[place - 1].to_str()?);
     let is_option = |known: &Arg| {
         let short = known.get_short().map(|short| format!("-{short}"));
         let long = known.get_long().map(|long| format!("--{long}"));
         known.get_action().takes_values() && [short, long].iter().flatten().any(|name| name == option)
     };
+    let root = Cli::command();
     let name = root.get_arguments().find(|known| is_option(known))?.get_long()?;
-    Some(format!(
-        "unexpected argument {word:?} after {option} {value}, which takes one value. A launch such as `canfar create` splits at every space; a value that has one goes into a job file, given with --job-file:\n\n    {name} = {}\n\nA command stands after `--`, such as `-- python analyze.py {{}}`.",
-        toml_text(&format!("{value} {word}"))
-    ))
+    let whole = format!("{value} {}", argv[place].display());
+    Some(SplitValue {
+        before: format!("{option} {value}"),
+        setting: format!("{name} = {}", toml_text(&whole)),
+    })
+}
+
+/// Whether what stands here may be a command: one that takes one is asked for, and has none yet.
+fn may_have_command(argv: &[OsString]) -> bool {
+    let is_command = |word: &OsString| {
+        ["--", "--call", "--shell"].iter().any(|start| word == start)
+            || [&b"--call="[..], b"--shell="].iter().any(|start| word.as_bytes().starts_with(start))
+    };
+    matches!(subcommand_of(argv).0, "run" | "plan") && !argv.iter().any(is_command)
 }
 
 fn no_such_subcommand(argv: &[OsString]) -> Option<String> {
     let word = argv.get(1).filter(|word| !word.as_encoded_bytes().starts_with(b"-"))?;
     let root = Cli::command();
     let names: Vec<&str> = root.get_subcommands().map(clap::Command::get_name).collect();
-    (!names.iter().any(|name| word == name)).then(|| {
-        format!(
-            "there is no subcommand {:?}, only {}. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {{}}`",
-            word.display().to_string(),
+    if names.iter().any(|name| word == name) {
+        return None;
+    }
+    let shown = word.display().to_string();
+    let is_input = Path::new(word).exists() || shown.contains(['*', '?']);
+    Some(match similar(&shown, names.iter().copied()) {
+        _ if is_input => format!(
+            "{shown:?} is no subcommand. Input files are given with -i, and the command after `--`: `canfar-run -i {} -- python analyze.py {{}}`",
+            quoted(&argv[1..2])
+        ),
+        Some(name) => format!("there is no subcommand {shown:?}; the nearest one is `{name}`"),
+        None => format!(
+            "there is no subcommand {shown:?}, only {}. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {{}}`",
             names.join(", ")
-        )
+        ),
     })
 }
 
@@ -147,8 +230,31 @@ mod tests {
         let said = |words| said(words);
         assert!(said(&["-i", "a", "-o", "/arc/my", "results"]).contains("results-dir = \"/arc/my results\""));
         assert!(said(&["--timeout", "10", "m", "-i", "a"]).contains("timeout = \"10 m\""));
-        assert!(said(&["--jobs", "2", "run"]).contains("'run'"));
+        let whole = said(&["-i", "a", "-o", "/arc/my", "results", "--", "x"]);
+        assert!(whole.contains("splits at every space") && !whole.contains("put `--`"), "{whole}");
         assert!(said(&["-v", "x", "y"]).contains("unexpected argument"));
+    }
+
+    #[test]
+    fn a_command_without_dashes_before_it_is_told_where_they_go() {
+        for (words, line) in [
+            (&["-i", "a", "-o", "x", "python", "an.py", "{}"][..], "`-o x -- python an.py {}`"),
+            (&["-i", "a", "--merge", "python", "an.py"], "`--merge -- python an.py`"),
+            (&["run", "cat", "{}"], "`run -- cat {}`"),
+        ] {
+            assert!(said(words).contains(&format!("put `--` before the command: {line}")), "{}", said(words));
+        }
+        assert!(
+            said(&["-i", "a", "-o", "x", "python", "y"]).contains("results-dir = \"x python\" in a job file")
+        );
+        assert!(!said(&["status", "a", "b"]).contains("put `--`"));
+    }
+
+    #[test]
+    fn a_command_as_an_option_is_told_where_it_stands() {
+        assert!(said(&["-i", "a", "--cmd", "cat {}"]).ends_with("behind all options: `-- cat {}`"));
+        assert!(said(&["-i", "a", "--command=cat {}"]).ends_with("`-- cat {}`"));
+        assert!(said(&["-i", "a", "--exec", "-v"]).ends_with("`-- python analyze.py {}`"));
     }
 
     #[test]
@@ -168,14 +274,20 @@ mod tests {
             ("--results_dir", "'--results-dir'"),
             ("--output", "'--results-dir'"),
         ] {
-            assert!(said(&["-i", "a", wrong, "4"]).contains(&format!("exists: {right}")), "{wrong}");
+            let said = said(&["-i", "a", wrong, "4"]);
+            assert!(said.contains(&format!("exists: {right}")) && !said.contains("as a value"), "{said}");
         }
         assert!(said(&["merge", "--outptu", "x"]).contains("'--output'"));
     }
 
     #[test]
     fn a_first_word_that_is_no_subcommand_is_told_where_commands_stand() {
-        assert!(said(&["merg", "out"]).contains("no subcommand \"merg\", only run, plan, merge"));
+        assert!(said(&["merg", "out"]).ends_with("no subcommand \"merg\"; the nearest one is `merge`"));
+        assert!(said(&["python", "an.py"]).contains("no subcommand \"python\", only run, plan, merge"));
+        assert!(
+            said(&["x/*.fits", "--", "y"]).contains("`canfar-run -i 'x/*.fits' -- python analyze.py {}`")
+        );
+        assert!(said(&["--jobs", "2", "run"]).contains("`run` has to stand first"));
         assert!(said(&["merge", "--jbos"]).contains("'--jbos'"));
     }
 }

@@ -84,9 +84,13 @@ pub(super) fn meant<'a>(wrong: &str, right: impl Iterator<Item = &'a str> + Clon
     if let Some((name, _)) = synonym {
         return right.clone().find(|known| known == name);
     }
-    let distance = |name: &&str| strsim::damerau_levenshtein(&written, name);
+    similar(&written, right)
+}
+
+/// The name that differs least; `None` where each is another word.
+pub(super) fn similar<'a>(written: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |name: &&str| strsim::damerau_levenshtein(written, name);
     let nearest = right.min_by_key(distance)?;
-    // Beyond that it is another word.
     (distance(&nearest) <= (written.len() / 3).max(1)).then_some(nearest)
 }
 

@@ -144,10 +144,12 @@ impl Launcher<'_> {
         if let Some(ConcurrencyCap { jobs, why }) = caution.filter(|caution| caution.jobs < side_by_side) {
             text.push_str(&format!("\n{jobs} at a time: {why}"));
         }
-        if !self.config.identity.is_given {
-            text.push_str("\nneither --replica-id nor REPLICA_ID is set: this replica takes all files");
-        }
         self.console.say(Verbosity::Normal, Tone::Plain, &text);
+        if let Some(place) = self.config.identity.unknown_in {
+            self.console.warn(&format!(
+                "this is {place}, and neither --replica-id nor REPLICA_ID says which of how many: it takes all files"
+            ));
+        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! The small files that a command names, such as `analyze.py`: their digests tell when results come from two versions.
+//! The files that a command names, such as `analyze.py`: digests of small ones tell when results come from two versions,
+//! and which are not there can be said before a task fails for it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -30,6 +32,50 @@ pub fn digests(words: &[OsString], cwd: &Path) -> Vec<NamedFile> {
         }
     }
     files
+}
+
+/// Endings of what is read, not made: scripts and settings.
+const READ: [&str; 25] = [
+    "py", "sh", "bash", "r", "R", "jl", "pl", "rb", "js", "m", "pro", "jar", "toml", "yaml", "yml", "ini",
+    "cfg", "conf", "config", "par", "param", "sex", "conv", "nnw", "psf",
+];
+
+/// Of the words of a command, those that name a script or a settings file which is not there. Relative ones are looked for
+/// in `folder`; without one, none of them is there.
+pub fn missing<'w>(words: &'w [OsString], folder: Option<&Path>) -> Vec<&'w OsString> {
+    let is_there = |word: &OsString| match folder {
+        Some(folder) => folder.join(word).exists(),
+        None => Path::new(word).is_absolute() && Path::new(word).exists(),
+    };
+    // What comes after a change of folder is not here, and a name that is computed is none yet.
+    let words = words.split(|word| word == "cd").next().unwrap_or_default();
+    let mut missing: Vec<&OsString> = words
+        .iter()
+        .enumerate()
+        .filter(|(place, word)| {
+            is_read(word) && !place.checked_sub(1).is_some_and(|before| is_output(&words[before]))
+        })
+        .map(|(_, word)| word)
+        .filter(|word| !is_there(word))
+        .collect();
+    missing.dedup();
+    missing
+}
+
+/// A plain name with one of the endings.
+fn is_read(word: &OsString) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(byte);
+    let is_name = !word.as_bytes().starts_with(b"-")
+        && !word.as_bytes().ends_with(b"/")
+        && word.as_bytes().iter().all(is_plain);
+    let ending = Path::new(word).extension().and_then(OsStr::to_str);
+    is_name && ending.is_some_and(|ending| READ.contains(&ending))
+}
+
+/// Whether the word after this one is where something is written to.
+fn is_output(word: &OsString) -> bool {
+    let word = word.as_bytes();
+    word.ends_with(b">") || word == b"-o" || word == b"-O" || word.starts_with(b"--out")
 }
 
 fn digest(path: &Path) -> Option<String> {
@@ -163,8 +209,34 @@ impl LaunchHeads {
 
 #[cfg(test)]
 mod tests {
-    use super::{LaunchHeads, RecordsByContent};
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use super::{LaunchHeads, RecordsByContent, missing};
     use crate::model::provenance::NamedFile;
+
+    #[test]
+    fn scripts_and_settings_that_are_not_there_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("here.py"), "").unwrap();
+        for (line, expected) in [
+            ("python analyze.py", &["analyze.py"][..]),
+            ("python here.py -c conf/x.sex", &["conf/x.sex"]),
+            ("python ./here.py", &[]),
+            ("python /nowhere/a.py /nowhere/a.py", &["/nowhere/a.py"]),
+            ("sh run.sh > out.cfg", &["run.sh"]),
+            ("tool -o made.toml --output=x.py --outfile made.par", &[]),
+            ("sed s/a/b.py/ x y.fits http://a.b/c.py *.py", &[]),
+            ("cd elsewhere && python analyze.py", &[]),
+            ("python analyze", &[]),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(missing(&words, Some(folder.path())), expected, "{line}");
+        }
+        let words = ["python", "here.py"].map(OsString::from);
+        assert_eq!(missing(&words, None), ["here.py"]);
+        assert_eq!(missing(&["/etc/nothing.py".into()], Some(Path::new("/"))), ["/etc/nothing.py"]);
+    }
 
     fn file(name: &str, blake3: &str) -> NamedFile {
         NamedFile { name: name.into(), blake3: blake3.to_owned() }

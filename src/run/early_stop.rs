@@ -56,7 +56,7 @@ impl EarlyStop {
 
     /// Whether it only keeps tasks from being started, so that it is no reason once all were.
     pub fn only_drains(&self) -> bool {
-        matches!(self, Self::Deadline | Self::Drained(_))
+        matches!(self, Self::Deadline | Self::Drained(_) | Self::MaxFailures(_))
     }
 
     /// The word for it in journals and summaries.

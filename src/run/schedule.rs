@@ -38,13 +38,16 @@ const STACK: usize = 512 * 1024;
 /// With `--max-failures auto`, so many failures with no success between them end the launch.
 const IN_A_ROW: u64 = 20;
 
+/// So many failures are the fewest that are no accident, however few tasks there are.
+const FEWEST: u64 = 3;
+
 /// What the limits on processes have to leave room for.
 const NO_THREAD: &str = "can't start a thread that attends to tasks; the limit on processes (ulimit -u, pids.max) must leave room for at least ten";
 
 /// `--max-failures`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxFailures {
-    /// Ends a launch when 20 tasks in a row failed, such as the first 20.
+    /// Ends a launch when its first tasks all failed, 20 or as many as there are, or when 20 in a row did.
     Auto,
     /// Never ends it.
     None,
@@ -59,11 +62,12 @@ impl MaxFailures {
     pub fn exceeded(self, tally: &Counters, tasks: u64) -> Option<String> {
         let failed = tally.failed;
         match self {
-            Self::Auto if tally.failed_in_a_row >= IN_A_ROW => Some(if tally.ok == 0 {
-                format!("the first {failed} tasks all failed (--max-failures auto)")
-            } else {
-                format!("{} tasks in a row failed (--max-failures auto)", tally.failed_in_a_row)
-            }),
+            Self::Auto if tally.ok == 0 && failed >= IN_A_ROW.min(tasks).max(FEWEST) => {
+                Some(format!("the first {failed} tasks all failed (--max-failures auto)"))
+            }
+            Self::Auto if tally.failed_in_a_row >= IN_A_ROW => {
+                Some(format!("{} tasks in a row failed (--max-failures auto)", tally.failed_in_a_row))
+            }
             Self::Count(most) if failed > most => {
                 Some(format!("{failed} tasks failed (--max-failures {most})"))
             }
@@ -533,6 +537,10 @@ mod tests {
 
     #[test]
     fn failures_end_a_launch_by_count_by_share_or_when_nothing_works() {
+        assert!(MaxFailures::Auto.exceeded(&Counters { failed: 3, ..Counters::default() }, 3).is_some());
+        assert!(
+            MaxFailures::Auto.exceeded(&Counters { failed: 3, ok: 1, ..Counters::default() }, 3).is_none()
+        );
         for (rule, ok, failed, failed_in_a_row, ends) in [
             (MaxFailures::Auto, 0, 19, 19, false),
             (MaxFailures::Auto, 0, 20, 20, true),

@@ -47,6 +47,19 @@ canfar-run: error: the command "analyze.sh" was not found in PATH (/usr/bin:/bin
         case(&["-i", "data/*.fits", "-o", "out", "--", "'python", "analyze.py'", "{}"], "
 canfar-run: error: the command's first word is 'python, with a quote in it that no shell took away. Quotes do not survive a launch such as `canfar create`, which splits the command at single spaces: write it without quotes, or put it into a job file (command = [...] or shell = '...')
 "),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "VAR=1", "cat", "{}"], "
+canfar-run: error: the command begins with VAR=1, which only a shell understands: write `-- env VAR=1 cat {}`
+"),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "cd", "data", "&&", "cat", "{}"], r#"
+canfar-run: warning: "&&" is passed to the command as it is; if it is meant for a shell, write --shell 'cd data && cat {}'
+canfar-run: error: the command begins with cd, which only a shell understands: write --shell 'cd data && cat {}'
+"#),
+        case(&["-i", "data/*.fits", "-o", "out", "--", "cd data && cat {}"], r#"
+canfar-run: error: the command is the one word "cd data && cat {}", which only a shell understands: write --shell 'cd data && cat {}'
+"#),
+        case(&["-i", "data/000.fits", "data/001.fits", "cat", "{}"], "
+canfar-run: error: all words after --input are patterns until the next option: put `--` before the command: `-i data/000.fits data/001.fits -- cat {}`
+"),
         case(&["-i", "data/*.fits", "-o", "out", "--chdir", "work", "--", "true", "{}"], "
 canfar-run: error: --chdir [DIR]/work: there is no such directory. Make it first, or give `task` for a temporary one each
 "),
@@ -87,8 +100,6 @@ canfar-run: error: the command's first word is "sh analyze.sh", a whole command 
 canfar-run: error: unexpected argument "results" after -o /arc/my, which takes one value. A launch such as `canfar create` splits at every space; a value that has one goes into a job file, given with --job-file:
 
     results-dir = "/arc/my results"
-
-A command stands after `--`, such as `-- python analyze.py {}`.
 "#),
         case(&["-i", "data/*.fits", "--jobs", "2 --results-dir", "out", "--", "true"], r#"
 canfar-run: error: unexpected argument 'out' found
@@ -105,7 +116,7 @@ canfar-run: error: no command: say what to run for each file after `--`, such as
 If it was in --env CANFAR_RUN_SHELL=...: a value with a `=` in it does not arrive at all; put it into a job file (shell = '...').
 ").env("skaha_sessionid", "abc"),
         case(&["-i", "data/*.fits", "-o", "out"], "
-canfar-run: error: in --shell: the shell command ends inside single quotes (line 1, column 12 of the shell command: grep -c {} 'a b). Quotes do not survive a launch such as `canfar create`: if that took them away, put the command into a job file (shell = '...')
+canfar-run: error: CANFAR_RUN_SHELL=grep -c {} 'a b: in --shell: the shell command ends inside single quotes (line 1, column 12 of the shell command: grep -c {} 'a b). Quotes do not survive a launch such as `canfar create`: if that took them away, put the command into a job file (shell = '...')
 ").env("CANFAR_RUN_SHELL", "grep -c {} 'a b"),
     ]);
 }

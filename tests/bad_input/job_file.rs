@@ -123,7 +123,7 @@ canfar-run: error: in the job file [DIR]/job.toml: unknown key `job-file`; `canf
 fn values_of_a_wrong_kind() {
     all_are_refused(&[
         case(LINE, "
-canfar-run: error: `jobs` in the job file [DIR]/job.toml: invalid value '0' for '--jobs <N|auto>': 0 would never run anything; write a number from 1, or auto
+canfar-run: error: `jobs = 0` in job.toml: invalid value '0' for '--jobs <N|auto>': 0 would never run anything; write a number from 1, or auto
 ").given(|dir| job(dir, "jobs = 0\n")),
         case(LINE, "
 canfar-run: error: in the job file [DIR]/job.toml: `jobs` takes one value, not a list
@@ -132,10 +132,10 @@ canfar-run: error: in the job file [DIR]/job.toml: `jobs` takes one value, not a
 canfar-run: error: in the job file [DIR]/job.toml: `jobs` can't be of type datetime; write a text in quotes
 ").given(|dir| job(dir, "jobs = 2026-11-23\n")),
         case(LINE, "
-canfar-run: error: `quiet` in the job file [DIR]/job.toml: invalid value 'yes' for '--quiet[=<BOOL>]': write true, false, 1 or 0
+canfar-run: error: `quiet = \"yes\"` in job.toml: invalid value 'yes' for '--quiet[=<BOOL>]': write true, false, 1 or 0
 ").given(|dir| job(dir, "quiet = 'yes'\n")),
         case(LINE, "
-canfar-run: error: `timeout` in the job file [DIR]/job.toml: invalid value '-5' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
+canfar-run: error: `timeout = -5` in job.toml: invalid value '-5' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 ").given(|dir| job(dir, "timeout = -5\n")),
         case(LINE, r#"
 canfar-run: error: in the job file [DIR]/job.toml: `command` has to be a list of words, such as ["python", "analyze.py", "{}"]; for a shell command line use `shell`

@@ -135,7 +135,6 @@ fn options_that_there_are_not_or_that_do_not_go_together() {
 canfar-run: error: unexpected argument '--job' found
 
   tip: a similar argument exists: '--jobs'
-  tip: to pass '--job' as a value, use '-- --job'
 
 Usage: canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION
        canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
@@ -146,7 +145,6 @@ For more information, try '--help'.
 canfar-run: error: unexpected argument '--input-files' found
 
   tip: a similar argument exists: '--input'
-  tip: to pass '--input-files' as a value, use '-- --input-files'
 
 Usage: canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION
        canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
@@ -178,18 +176,13 @@ canfar-run: error: invalid value '1e30' for '--timeout <DURATION>': write a numb
 For more information, try '--help'.
 "),
         case(&["merg", "out"], r#"
-canfar-run: error: there is no subcommand "merg", only run, plan, merge, status, resume, logs, report, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
+canfar-run: error: there is no subcommand "merg"; the nearest one is `merge`
 "#),
         case(&["python", "analyze.py"], r#"
 canfar-run: error: there is no subcommand "python", only run, plan, merge, status, resume, logs, report, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
 "#),
         case(&["--jobs", "2", "run", "-i", "data/*.fits", "--", "true"], "
-canfar-run: error: unexpected argument 'run' found
-
-Usage: canfar-run [OPTIONS] --input PATTERN... --call FILE.py:FUNCTION
-       canfar-run [OPTIONS] --input PATTERN... -- COMMAND [ARG]...
-
-For more information, try '--help'.
+canfar-run: error: `run` has to stand first: `canfar-run run ...`
 "),
         case(&["completions", "cmd"], "
 canfar-run: error: invalid value 'cmd' for '<SHELL>'
@@ -208,17 +201,17 @@ fn variables_are_judged_as_flags_are_and_named() {
     let line: &[&str] = &["-i", "data/*.fits", "-o", "out", "--", "true"];
     all_are_refused(&[
         case(line, "
-canfar-run: error: CANFAR_RUN_JOBS: invalid value '0' for '--jobs <N|auto>': 0 would never run anything; write a number from 1, or auto
+canfar-run: error: CANFAR_RUN_JOBS=0: invalid value '0' for '--jobs <N|auto>': 0 would never run anything; write a number from 1, or auto
 ").env("CANFAR_RUN_JOBS", "0"),
         case(line, "
-canfar-run: error: CANFAR_RUN_QUIET: invalid value 'yes' for '--quiet[=<BOOL>]': write true, false, 1 or 0
+canfar-run: error: CANFAR_RUN_QUIET=yes: invalid value 'yes' for '--quiet[=<BOOL>]': write true, false, 1 or 0
 ").env("CANFAR_RUN_QUIET", "yes"),
         case(line, "
-canfar-run: error: CANFAR_RUN_STRATEGY: invalid value 'chunks' for '--strategy <NAME>'
+canfar-run: error: CANFAR_RUN_STRATEGY=chunks: invalid value 'chunks' for '--strategy <NAME>'
   [possible values: even, chunk, stripe, size]
 ").env("CANFAR_RUN_STRATEGY", "chunks"),
         case(line, "
-canfar-run: error: CANFAR_RUN_TIMEOUT: invalid value 'soon' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
+canfar-run: error: CANFAR_RUN_TIMEOUT=soon: invalid value 'soon' for '--timeout <DURATION>': write a number with a unit, such as 90s, 10m, 1h30m, 13d or 500ms
 ").env("CANFAR_RUN_TIMEOUT", "soon"),
     ]);
 }

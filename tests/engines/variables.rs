@@ -253,3 +253,18 @@ fn a_canfar_run_inside_a_task_is_alone_whatever_started_the_outer_one() {
         std::fs::remove_dir_all(dir.path("inner_out")).unwrap();
     }
 }
+
+#[test]
+fn a_missing_identity_is_odd_only_in_what_starts_many_of_a_kind() {
+    let dir = Dir::with_inputs(2);
+    let run = |results: &str, variables: &[(&str, &str)]| {
+        let run = dir.canfar_run().args(["-i", "data/*.fits", "-o", results, "--", "true"]);
+        variables.iter().fold(run, |run, (name, value)| run.env(name, value)).run().exits(0)
+    };
+    run("in_slurm", &[("SLURM_JOB_ID", "7")])
+        .says("warning: this is a Slurm job, and neither --replica-id nor REPLICA_ID says");
+    let alone = run("alone", &[]);
+    assert!(!alone.stderr.contains("REPLICA_ID"), "{alone}");
+    let given = run("given", &[("SLURM_JOB_ID", "7"), ("REPLICA_ID", "1"), ("REPLICA_COUNT", "1")]);
+    assert!(!given.stderr.contains("warning"), "{given}");
+}

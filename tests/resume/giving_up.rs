@@ -128,3 +128,19 @@ fn other_tasks_run_during_the_pause_and_the_last_failure_is_recorded() {
         (&2.into(), &"told 2".into(), &1.into())
     );
 }
+
+#[test]
+fn a_script_that_is_not_there_is_told_before_the_first_task() {
+    let dir = Dir::with_inputs(2);
+    dir.write("here.py", "");
+    let run = |results: &str, options: &[&str], script: &str| {
+        let run = dir.canfar_run().args(["-i", "data/*.fits", "-o", results]).args(options);
+        run.args(["--", "true", script, "{}"]).run().exits(0)
+    };
+    let missing = run("missing", &[], "nowhere.py");
+    let place = missing.stderr.find("warning: the command names nowhere.py, which is not in").unwrap();
+    assert!(place < missing.stderr.find("2 of 2 files ok").unwrap(), "{missing}");
+    run("task", &["--chdir", "task"], "here.py").says("here.py, which is not in the temporary folder");
+    let there = run("there", &[], "here.py");
+    assert!(!there.stderr.contains("warning"), "{there}");
+}
