@@ -153,7 +153,7 @@ canfar-run: error: in the job file [DIR]/job.toml: `env.A=B` can't be a variable
 canfar-run: error: in the job file [DIR]/job.toml: `env.A` can't be a variable: names are not empty and have no `=`, and nothing has a NUL byte
 ").given(|dir| job(dir, "[env]\nA = \"x\\u0000\"\n")),
         case(&["--job-file", "job.toml", "-o", "out", "--", "true"], "
-canfar-run: error: --input and --files-from are two ways to say the same: give one of them
+canfar-run: error: `input = \"data/*.fits\"` in job.toml and `files-from = \"list.txt\"` in job.toml: --input and --files-from are two ways to say the same: give one of them
 ")
             .given(|dir| job(dir, "input = 'data/*.fits'\nfiles-from = 'list.txt'\n")),
         case(&["--job-file", "job.toml", "-i", "data/*.fits", "-o", "out"], "
