@@ -91,8 +91,8 @@ canfar-run: error: --replica-id=6 with --replica-count=5: replica id 6 is above 
         case(&["--replica-id", "two", "--replica-count", "5", "-i", "data/*.fits", "--", "true"], r#"
 canfar-run: error: --replica-id="two" is not a number (ids go from 1 to the count, counts from 1 to 100000)
 "#),
-        case(LINE, r#"
+        case(LINE, "
 canfar-run: error: CANFAR_RUN_REPLICA_ID=x is not a number (ids go from 1 to the count, counts from 1 to 100000)
-"#).env("CANFAR_RUN_REPLICA_ID", "x").env("CANFAR_RUN_REPLICA_COUNT", "5"),
+").env("CANFAR_RUN_REPLICA_ID", "x").env("CANFAR_RUN_REPLICA_COUNT", "5"),
     ]);
 }
