@@ -466,6 +466,8 @@ fn an_accepted_script_treats_a_parameter_as_it_would_a_quoted_literal() {
     const PATH: &[u8] = b"none/a  * ' \" $(>pwned) `>pwned`; >pwned; {} ${1} \\ \n#<<E\n";
     let programs = only(&["cat"]);
     proptest!(cases(60), |(script in noisy_script())| {
+        // With a backslash at the very end, bash may look for more.
+        prop_assume!(!script.ends_with('\\'));
         let Ok(template) = Template::from_shell(OsStr::new(&script), &outs()) else { return Err(TestCaseError::reject("refused")) };
         let argv = template.render(&place(PATH, PATH));
         // The number of the process differs from run to run.

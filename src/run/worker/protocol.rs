@@ -1,8 +1,9 @@
 //! What a worker is asked and what its answers mean.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::path::PathBuf;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::json::{self, JsonFault, JsonKind};
 use crate::products::declared::DeclaredProducts;
@@ -34,70 +35,61 @@ pub struct TaskRequest<'a> {
 }
 
 impl TaskRequest<'_> {
-    /// Writes one line of JSON. A path that is not UTF-8 has its exact bytes in a second member.
+    /// Writes one line of JSON.
     pub fn write(&self, line: &mut Vec<u8>) {
         line.clear();
-        line.push(b'{');
-        write_path(line, "path", self.path);
-        let mut numbers = String::with_capacity(64);
-        // Text in memory has no way to fail.
-        let _ = write!(numbers, ",\"index\":{},\"attempt\":{},", self.index, self.attempt);
-        line.extend_from_slice(numbers.as_bytes());
-        write_path(line, "tmpdir", self.tmpdir);
+        // Plain data written to memory: neither has a way to fail.
+        let written = serde_json::to_writer(&mut *line, self);
+        debug_assert!(written.is_ok());
+        line.push(b'\n');
+    }
+
+    /// What each product is called in the request, and where to write it.
+    fn named_outs(&self) -> impl Iterator<Item = (&str, PathText)> {
+        let names = self.products.names().map(|name| name.unwrap_or(OUT));
+        names.zip(self.outs).map(|(name, out)| (name, PathText::readable(out.as_os_str())))
+    }
+}
+
+/// A path that is not UTF-8 has its exact bytes in a second member; of several products, the paths are objects by their names.
+impl Serialize for TaskRequest<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        write_path(&mut members, "path", self.path)?;
+        members.serialize_entry("index", &self.index)?;
+        members.serialize_entry("attempt", &self.attempt)?;
+        write_path(&mut members, "tmpdir", self.tmpdir)?;
         match self.outs {
             [] => {}
-            [out] if self.products.is_one_without_name() => {
-                line.push(b',');
-                write_path(line, OUT, out.as_os_str());
+            [out] if self.products.is_one_without_name() => write_path(&mut members, OUT, out.as_os_str())?,
+            _ => {
+                let texts = self.named_outs().map(|(name, out)| (name, out.path.unwrap_or_default()));
+                members.serialize_entry(OUT, &Members(texts.collect()))?;
+                let exact = self.named_outs().filter_map(|(name, out)| Some((name, out.path_base64?)));
+                let exact = Members(exact.collect());
+                if !exact.0.is_empty() {
+                    members.serialize_entry(&format!("{OUT}_base64"), &exact)?;
+                }
             }
-            _ => self.write_outs(line),
         }
-        line.extend_from_slice(b"}\n");
-    }
-
-    /// An object with the paths by the names of their products, and another one with the exact bytes of those that have any.
-    fn write_outs(&self, line: &mut Vec<u8>) {
-        let names = self.products.names().map(|name| name.unwrap_or(OUT));
-        let texts = names.zip(self.outs).map(|(name, out)| (name, PathText::readable(out.as_os_str())));
-        let texts: Vec<(&str, PathText)> = texts.collect();
-        write_object(
-            line,
-            OUT,
-            texts.iter().map(|(name, text)| (*name, text.path.as_deref().unwrap_or_default())),
-        );
-        let exact = texts.iter().filter_map(|(name, text)| Some((*name, text.path_base64.as_deref()?)));
-        let exact: Vec<(&str, &str)> = exact.collect();
-        if !exact.is_empty() {
-            write_object(line, &format!("{OUT}_base64"), exact.into_iter());
-        }
+        members.end()
     }
 }
 
-/// A member that is an object, with a comma before it.
-fn write_object<'a>(line: &mut Vec<u8>, name: &str, members: impl Iterator<Item = (&'a str, &'a str)>) {
-    line.push(b',');
-    json::write_string(line, name);
-    line.extend_from_slice(b":{");
-    for (place, (name, value)) in members.enumerate() {
-        if place > 0 {
-            line.push(b',');
-        }
-        json::write_string(line, name);
-        line.push(b':');
-        json::write_string(line, value);
+fn write_path<M: SerializeMap>(members: &mut M, name: &str, path: &OsStr) -> Result<(), M::Error> {
+    members.serialize_entry(name, &path.to_string_lossy())?;
+    match PathText::exact(path).path_base64 {
+        Some(base64) => members.serialize_entry(&format!("{name}_base64"), &base64),
+        None => Ok(()),
     }
-    line.push(b'}');
 }
 
-fn write_path(line: &mut Vec<u8>, name: &str, path: &OsStr) {
-    json::write_string(line, name);
-    line.push(b':');
-    json::write_string(line, &path.to_string_lossy());
-    if let Some(base64) = PathText::exact(path).path_base64 {
-        line.push(b',');
-        json::write_string(line, &format!("{name}_base64"));
-        line.push(b':');
-        json::write_string(line, &base64);
+/// An object, in this order.
+struct Members<'a>(Vec<(&'a str, String)>);
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
