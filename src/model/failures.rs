@@ -168,7 +168,7 @@ mod tests {
         }
         let sorted = groups.sorted();
         assert_eq!(sorted.iter().map(|group| group.count).collect::<Vec<_>>(), [40; 3]);
-        assert_eq!(sorted[1].last_line, "index 0 is out of bounds");
+        assert_eq!(sorted[2].last_line, "index 0 is out of bounds");
     }
 
     #[test]

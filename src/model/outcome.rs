@@ -132,7 +132,7 @@ pub fn last_line(stderr_tail: Option<&str>) -> Option<&str> {
     stderr_tail?.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }
 
-/// How a failure is told beside others: its last words, with `{}` for the names of its own file, so that failures of many
+/// How a failure is told beside others: its last words, with FILE for the names of its own file, so that failures of many
 /// files with one reason are one line.
 pub fn reason_line(last_words: &str, path: &str) -> String {
     let base = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
@@ -140,7 +140,7 @@ pub fn reason_line(last_words: &str, path: &str) -> String {
     for name in [path, base] {
         // A short name may be part of any word.
         if name.len() > 3 {
-            line = line.replace(name, "{}");
+            line = line.replace(name, "FILE");
         }
     }
     line
@@ -173,7 +173,7 @@ mod tests {
     fn failures_of_different_files_with_one_reason_are_told_alike() {
         for path in ["/data/n1/a.fits", "/data/other.fits"] {
             let base = path.rsplit('/').next().unwrap();
-            assert_eq!(reason_line(&format!("{path}: {base} has no image"), path), "{}: {} has no image");
+            assert_eq!(reason_line(&format!("{path}: {base} has no image"), path), "FILE: FILE has no image");
         }
         assert_eq!(reason_line("a bad a", "a"), "a bad a");
     }

@@ -29,7 +29,7 @@ def analyze(path, index):
     launch(&dir, &["-j", "1", "--max-failures", "none"], source)
         .run()
         .exits(1)
-        .says("exit: BadFile: no header in {} (such as ")
+        .says("exit: BadFile: no header in FILE (such as ")
         .says("000.fits: analyze raised an exception (");
     let said = [
         "BadFile: no header in 000.fits",
