@@ -46,8 +46,14 @@ pub fn find(search: &Search<'_>, keep_going: &(dyn Fn() -> bool + Sync)) -> Resu
     })?;
     let matches = walk(&pool, &context, &targets.iter().collect::<Vec<_>>())?;
     let unmatched = unmatched(search, keep_going, &pool, &targets, &matches)?;
-    let mut notes: Vec<Note> =
-        targets.iter().filter_map(taken_as_path).chain(syntax_note(search.exclude)).collect();
+    let near_misses =
+        targets.iter().zip(&matches).filter_map(|(target, matches)| other_case(target, matches));
+    let mut notes: Vec<Note> = targets
+        .iter()
+        .filter_map(taken_as_path)
+        .chain(syntax_note(search.exclude))
+        .chain(near_misses)
+        .collect();
     if search.allow_empty {
         let nothing = |place: &usize| Note::MatchedNothing(targets[*place].argument.to_os_string());
         notes.extend(unmatched.iter().map(nothing));
@@ -82,6 +88,17 @@ fn unmatched(
 
 fn taken_as_path(target: &Target) -> Option<Note> {
     (target.form == ArgumentForm::PathDespiteMagic).then(|| Note::TakenAsPath(target.argument.to_os_string()))
+}
+
+/// A pattern that matches some of what lies there, and not others for their case: half of them would look like all.
+fn other_case(target: &Target, matches: &PatternMatches) -> Option<Note> {
+    let (example, ()) = matches.counts.other_case.example.clone()?;
+    (matches.counts.matched > 0).then(|| Note::OtherCase {
+        pattern: target.argument.to_os_string(),
+        matched: matches.counts.matched,
+        others: matches.counts.other_case.count,
+        example,
+    })
 }
 
 fn no_match(

@@ -45,6 +45,8 @@ pub(super) struct FolderScan<'g> {
 struct NameMatch {
     /// It is an entry, if it is of the right kind.
     ends: bool,
+    /// It would be one if upper and lower case were the same.
+    ends_but_for_case: bool,
     /// It is an entry if it is a folder: the pattern ends with `NAME/**`.
     ends_as_folder: bool,
     /// Positions that are open in it, if it is a folder.
@@ -120,6 +122,9 @@ impl<'g> FolderScan<'g> {
         }
         name_match.on_name(self.pattern, positions, name);
         let kind = listed.kind;
+        if name_match.ends_but_for_case && self.context.is_wanted(kind) {
+            self.matches.counts.add_other_case(name, || join(&self.folder.path, name));
+        }
         let may_be_folder = matches!(kind, FileType::Directory | FileType::Symlink | FileType::Unknown);
         if !(name_match.ends || may_be_folder && name_match.leads_further()) {
             return Ok(());
@@ -244,7 +249,7 @@ impl<'g> FolderScan<'g> {
 
 impl NameMatch {
     fn on_name(&mut self, pattern: &PathPattern, positions: &[usize], name: &[u8]) {
-        (self.ends, self.ends_as_folder) = (false, false);
+        (self.ends, self.ends_but_for_case, self.ends_as_folder) = (false, false, false);
         self.onward.clear();
         self.onward_by_depth.clear();
         let is_hidden = name.starts_with(b".");
@@ -256,6 +261,10 @@ impl NameMatch {
                 }
                 Step::Names { pattern: names, hidden } if (*hidden || !is_hidden) && names.matches(name) => {
                     self.step_after(pattern, *position);
+                }
+                Step::Names { pattern: names, hidden } if *hidden || !is_hidden => {
+                    self.ends_but_for_case |=
+                        pattern.ends_after(*position) && names.matches_but_for_case(name);
                 }
                 Step::Literal(wanted) if wanted == name => self.step_after(pattern, *position),
                 _ => {}

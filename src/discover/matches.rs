@@ -28,9 +28,11 @@ pub(super) struct MatchCounts {
     pub(super) folders: WrongKind,
     pub(super) files: WrongKind,
     pub(super) others: WrongKind<&'static str>,
+    /// Entries of the wanted kind that it would match if upper and lower case were the same.
+    pub(super) other_case: WrongKind,
 }
 
-/// Matches of an unwanted kind: how many, and one of them.
+/// What is no match of the wanted kind, and near to one: how many, and one of them.
 #[derive(Debug)]
 pub(super) struct WrongKind<T = ()> {
     pub(super) count: usize,
@@ -76,6 +78,11 @@ impl MatchCounts {
         }
     }
 
+    /// Counts an entry whose name differs in case only.
+    pub(super) fn add_other_case(&mut self, name: &[u8], path: impl FnOnce() -> PathBuf) {
+        self.other_case.add(name, path, ());
+    }
+
     fn absorb(&mut self, other: Self) {
         self.matched += other.matched;
         self.pruned += other.pruned;
@@ -83,6 +90,7 @@ impl MatchCounts {
         self.folders.absorb(other.folders);
         self.files.absorb(other.files);
         self.others.absorb(other.others);
+        self.other_case.absorb(other.other_case);
     }
 }
 

@@ -45,6 +45,18 @@ impl NamePattern {
         }
     }
 
+    /// Whether `name` would match if upper and lower case were the same: of a pattern with one star, as `*.fits`.
+    pub fn matches_but_for_case(&self, name: &[u8]) -> bool {
+        let Self(Compiled::Bytes(Literals::Starred { first, middle, last })) = self else { return false };
+        let (start, end) = (first.len(), name.len().wrapping_sub(last.len()));
+        middle.is_empty()
+            && end <= name.len()
+            && start <= end
+            && name[end..].eq_ignore_ascii_case(last)
+            && name[..start].eq_ignore_ascii_case(first)
+            && !self.matches(name)
+    }
+
     /// Whether all of `name` matches.
     pub fn matches(&self, name: &[u8]) -> bool {
         match &self.0 {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::quoted::Quoted;
 use crate::model::entries::Entries;
 use crate::text::OsText;
+use crate::units;
 
 /// What an entry is (`--type`). Links count as what they lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +59,17 @@ pub enum Note {
     MatchedNothing(OsString),
     /// All that matched was excluded, which was allowed.
     AllExcluded,
+    /// This pattern also has near misses, which differ in upper and lower case: how many, and one.
+    OtherCase {
+        /// The pattern.
+        pattern: OsString,
+        /// How many it matches.
+        matched: usize,
+        /// How many it does not match for their case.
+        others: usize,
+        /// One of these.
+        example: PathBuf,
+    },
     /// This glob of `--exclude` has alternatives or a backslash, which `--input` takes as plain characters.
     ExcludeSyntax(OsString),
 }
@@ -71,6 +83,13 @@ impl fmt::Display for Note {
                 Quoted::from(argument)
             ),
             Self::MatchedNothing(argument) => write!(f, "{} matched nothing", Quoted::from(argument)),
+            Self::OtherCase { pattern, matched, others, example } => write!(
+                f,
+                "{} matches {} and leaves out {others} for upper and lower case, such as {}: add a pattern for what belongs to the input",
+                Quoted::from(pattern),
+                units::plural(*matched as u64, "entry", "entries"),
+                Quoted::from(example),
+            ),
             Self::AllExcluded => f.write_str("all that matched was left out by --exclude"),
             Self::ExcludeSyntax(glob) => write!(
                 f,
