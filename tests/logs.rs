@@ -55,11 +55,9 @@ err 2"
 fn one_stream_comes_byte_for_byte_from_the_newest_attempt() {
     let dir = a_run();
     assert_eq!(logs(&dir, &["--only", "stderr", "out", "1"]).exits(0).printed(), "err 2");
+    assert_eq!(logs(&dir, &["--stderr", "out", "1"]).exits(0).printed(), "err 2");
     let path = dir.path("data/002.fits").display().to_string();
-    assert_eq!(
-        logs(&dir, &["out", "2", "--only", "stdout"]).exits(0).printed(),
-        format!("out 1 of {path}\n")
-    );
+    assert_eq!(logs(&dir, &["out", "2", "--stdout"]).exits(0).printed(), format!("out 1 of {path}\n"));
 }
 
 #[test]
@@ -180,8 +178,76 @@ fn a_task_that_another_replica_went_on_with_is_shown_by_whoever_ran_it() {
     assert!(!shown.contains("replica 2"), "{shown}");
     let stderr = logs(&dir, &["out", "12", "--only", "stderr"]).exits(0);
     assert_eq!(stderr.printed(), "012.fits is bad\n");
-    let failed = logs(&dir, &["out", "--failed"]).exits(0).printed();
+    let grouped = logs(&dir, &["out", "--failed"]).exits(0).printed();
+    assert!(
+        grouped.starts_with("===> 2 files: exit: ") && grouped.contains("the same: 012.fits (12)"),
+        "{grouped}"
+    );
+    let failed = logs(&dir, &["out", "--failed", "--all"]).exits(0).printed();
     let headings: Vec<&str> = failed.lines().filter(|line| line.starts_with("==>")).collect();
     assert_eq!(headings.len(), 2, "{failed}");
     assert!(headings[0].contains("(index 9)") && headings[1].contains("(index 12)"), "{failed}");
+}
+
+#[test]
+fn failures_for_one_reason_are_shown_once_and_all_on_request() {
+    let dir = Dir::with_inputs(9);
+    let fails = "case $1 in *008*) echo alone >&2;; *) echo \"${1##*/}: no stars\" >&2;; esac; exit 3";
+    let ended = dir.launch().args(["-j", "1", "--progress", "none"]).sh(fails).run().exits(1);
+    let failed =
+        |name: &str, end: &str| ended.stderr.lines().any(|line| line.contains(name) && line.ends_with(end));
+    assert!(!failed("000.fits: exit code 3", "same as 000.fits"), "{ended}");
+    assert!(failed("001.fits: exit code 3", ", same as 000.fits"), "{ended}");
+    assert!(!failed("008.fits: exit code 3", "same as 000.fits"), "{ended}");
+    let shown = logs(&dir, &["out", "--failed"]).exits(0).says("logs");
+    let shown = shown.printed();
+    assert!(shown.starts_with("===> 8 files: exit: {}: no stars; one of them:\n==> "), "{shown}");
+    assert!(shown.contains("000.fits: no stars\n===> the same: 001.fits (1), 002.fits (2)"), "{shown}");
+    assert!(shown.contains("005.fits (5) and 2 more\n") && shown.contains("\nalone\n"), "{shown}");
+    assert_eq!(shown.matches("(index ").count(), 2, "{shown}");
+    let all = logs(&dir, &["out", "--failed", "--all"]).exits(0).printed();
+    assert_eq!(all.matches("(index ").count(), 9, "{all}");
+}
+
+#[test]
+fn an_index_that_is_also_a_name_is_said() {
+    let dir = Dir::new();
+    ["0", "1", "2"].iter().for_each(|name| _ = dir.write(format!("data/{name}"), ""));
+    dir.write("data/00", "");
+    dir.canfar_run().args(["-i", "data", "-o", "out", "--logs", "all", "--", "true"]).run().exits(0);
+    logs(&dir, &["out", "1"]).exits(0).says("1 is the index of").says("give its index, 2, or its path");
+    let plain = logs(&dir, &["out", "0"]).exits(0);
+    assert!(!plain.stderr.contains("warning"), "{plain}");
+}
+
+#[test]
+fn who_names_no_run_is_told_of_those_below() {
+    let dir = Dir::with_inputs(2);
+    for results in ["one", "two"] {
+        dir.canfar_run().args(["-i", "data/*.fits", "-o", results, "--", "true"]).run().exits(0);
+    }
+    for command in ["status", "merge", "report"] {
+        let refused = dir.canfar_run().arg(command).run().exits(2);
+        refused.says(&format!(
+            "There are runs here:\n    canfar-run {command} one\n    canfar-run {command} two\n"
+        ));
+    }
+    let inside = dir.canfar_run().cwd(dir.path("one")).arg("status").run().exits(2);
+    inside.says("canfar-run status .\n");
+    dir.canfar_run()
+        .args(["merge", "-o", "two", "one"])
+        .run()
+        .exits(2)
+        .says("To merge the run in it: canfar-run merge ");
+}
+
+#[test]
+fn a_second_attempt_that_helped_and_near_misses_are_said() {
+    let dir = Dir::with_inputs(2);
+    let twice = "[ $CANFAR_TASK_ATTEMPT = 2 ]";
+    let ended = dir.launch().args(["--retries", "1", "--retry-delay", "1ms"]).sh(twice).run().exits(0);
+    ended.says("2 files needed a second attempt (ok now)");
+    dir.write("data/010.FITS", "");
+    let planned = dir.canfar_run().args(["-n", "-i", "data/*.fits", "--", "true"]).run().exits(0);
+    planned.says("matches 2 entries and leaves out 1 for upper and lower case, such as").says("010.FITS");
 }

@@ -29,7 +29,7 @@ const PRINTING: &[(&[&str], i32)] = &[
     (&["status", "out", "--json"], 0),
     (&["status", "out", "--wait"], 3),
     (&["logs", "out", "1"], 0),
-    (&["logs", "out", "1", "--only", "stderr"], 0),
+    (&["logs", "out", "1", "--stderr"], 0),
     (&["logs", "out", "--failed"], 0),
     (&["logs", "out", "--replica", "1"], 0),
     (&["report", "out", "-o", "-"], 0),

@@ -97,7 +97,7 @@ pub enum Request {
     Resume(Typed<ResumeArgs>),
     /// Print what tasks printed, as far as it was kept
     #[command(
-        override_usage = "canfar-run logs [--only STREAM] [RESULTS_DIR] TASK\n       canfar-run logs --failed [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
+        override_usage = "canfar-run logs [--stdout|--stderr] [RESULTS_DIR] TASK\n       canfar-run logs --failed [--all] [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
     )]
     Logs(LogsArgs),
     /// Make one HTML page about a run: numbers, timeline, distributions, failures, all tasks

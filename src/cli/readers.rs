@@ -81,19 +81,40 @@ pub struct StatusArgs {
 
 /// Options of `logs`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, as typed")]
 pub struct LogsArgs {
     /// The run's directory (`results` if left out), and the task: its index in the list, its path or its base name
     #[arg(value_name = "[RESULTS_DIR] TASK", num_args = 0..=2)]
     pub words: Vec<OsString>,
-    /// Of all tasks that failed: which, why, and what each attempt printed
+    /// Why tasks failed: for each reason one task with what it printed, and which others there are
     #[arg(long)]
     pub failed: bool,
-    /// Just the bytes of one stream of a task's newest attempt whose output is kept, without headings
-    #[arg(long, value_name = "STREAM", value_parser = one_of(OUTPUT_STREAMS), conflicts_with = "failed")]
+    /// With --failed: every task that failed, with what each attempt printed
+    #[arg(long, requires = "failed")]
+    pub all: bool,
+    /// Just what a task wrote to standard output, without headings, in its newest attempt of which that is kept
+    #[arg(long, conflicts_with_all = ["failed", "only", "stderr"])]
+    pub stdout: bool,
+    /// The same of standard error
+    #[arg(long, conflicts_with_all = ["failed", "only"])]
+    pub stderr: bool,
+    /// What --stdout and --stderr say, as they were called before
+    #[arg(long, value_name = "STREAM", value_parser = one_of(OUTPUT_STREAMS), conflicts_with = "failed", hide = true)]
     pub only: Option<OutputStream>,
     /// What canfar-run itself said in the launches of a replica
-    #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only"], value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only", "stdout", "stderr"], value_parser = clap::value_parser!(u32).range(1..))]
     pub replica: Option<u32>,
+}
+
+impl LogsArgs {
+    /// The one stream that is asked for.
+    pub fn stream(&self) -> Option<OutputStream> {
+        match (self.stdout, self.stderr) {
+            (true, _) => Some(OutputStream::Stdout),
+            (_, true) => Some(OutputStream::Stderr),
+            (false, false) => self.only,
+        }
+    }
 }
 
 /// Options of `report`.

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::cli::LogsArgs;
-use crate::commands::Invocation;
+use crate::commands::{Invocation, runs_nearby};
 use crate::config::heartbeat_times;
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
@@ -18,22 +18,27 @@ use crate::journal::state::JournalState;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
 use crate::model::counts::TaskState;
+use crate::model::failures::FailureGroups;
 use crate::model::launch_id::LaunchId;
-use crate::model::outcome::Status;
+use crate::model::outcome::{Cause, Status, reason};
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::record::logs::{KeptOutput, OutputStream};
+use crate::report::groups;
 use crate::report::logs::{self as report, ShownAttempt};
 use crate::sharing::claimants::BlockClaimants;
 use crate::store::layout::Layout;
 use crate::store::regular;
-use crate::terminal::console::{Console, Verbosity};
+use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::terminal::screen::Color;
 use crate::text::base_name;
 use crate::units;
 
 /// So many entries of one name are shown.
 const EXAMPLES: usize = 5;
+
+/// Why a task failed is told by so many of the last bytes of its standard error.
+const STDERR_TAIL: u64 = 2048;
 
 /// Prints what was asked for.
 ///
@@ -43,12 +48,19 @@ pub fn run(args: &LogsArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCo
     let Invocation { environment, out, .. } = invocation;
     let asked = LogQuery::of(args, environment)?;
     let times = heartbeat_times(environment)?;
+    let open = |layout| {
+        LoggedRun::open(layout, times).map_err(|error| {
+            runs_nearby::named_in(error, layout.root(), environment, "canfar-run logs --failed")
+        })
+    };
     match asked {
         LogQuery::Replica(layout, replica) => own_words(&layout, replica, out),
-        LogQuery::Failed(layout) => LoggedRun::open(&layout, times)?.failed(out),
-        LogQuery::Task(layout, task) => {
-            LoggedRun::open(&layout, times)?.task(&task, environment, args.only, out)
+        LogQuery::Failed(layout) if args.all => {
+            let run = open(&layout)?;
+            run.failed(&mut |task| run.show_failed(&task, out))
         }
+        LogQuery::Failed(layout) => open(&layout)?.failed_by_reason(out),
+        LogQuery::Task(layout, task) => open(&layout)?.task(&task, environment, args.stream(), out),
     }?;
     out.flush().context("can't print the output")?;
     Ok(ExitCode::Ok)
@@ -96,6 +108,41 @@ struct LoggedRun<'a> {
     /// Who had what, where replicas share their work.
     claimants: Option<BlockClaimants>,
     prober: Prober,
+}
+
+/// A task that failed.
+struct FailedTask<'a> {
+    index: u64,
+    path: &'a OsStr,
+    replica: u32,
+    /// Oldest first.
+    attempts: &'a [&'a PastAttempt],
+    /// Whether it died with its container, of which there is nothing to show.
+    is_lost: bool,
+}
+
+/// Called for each of them.
+type OnFailed<'f> = &'f mut dyn FnMut(FailedTask<'_>) -> anyhow::Result<()>;
+
+/// The first task that failed for a reason, and a few more.
+struct ReasonExamples {
+    index: u64,
+    path: OsString,
+    replica: u32,
+    attempts: Vec<PastAttempt>,
+    others: Vec<(u64, OsString)>,
+}
+
+impl ReasonExamples {
+    fn of(task: &FailedTask<'_>) -> Self {
+        Self {
+            index: task.index,
+            path: task.path.to_owned(),
+            replica: task.replica,
+            attempts: task.attempts.iter().map(|attempt| (*attempt).clone()).collect(),
+            others: Vec::new(),
+        }
+    }
 }
 
 /// What all journals of a replica say.
@@ -177,6 +224,12 @@ impl<'a> LoggedRun<'a> {
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let (index, path) = self.find(task, environment)?;
+        if base_name(&path) != task
+            && let Some((other, named)) = self.named(task)?
+        {
+            let console = Console::new(Verbosity::Normal, Color::Auto);
+            console.warn(&report::is_named_so(task, &path, other, &named));
+        }
         let histories = self.replicas_of(index)?.into_iter();
         let histories = histories.map(|replica| self.history(replica, |ended| ended.index == index));
         let replicas = histories.collect::<anyhow::Result<Vec<_>>>()?;
@@ -239,13 +292,87 @@ impl<'a> LoggedRun<'a> {
         }
     }
 
-    fn failed(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+    /// Shows for each reason one task that failed for it, and names some of the others. What failed alone for its reason is
+    /// shown with all its attempts.
+    fn failed_by_reason(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut groups = FailureGroups::default();
+        let mut examples: Vec<ReasonExamples> = Vec::new();
+        self.failed(&mut |task| {
+            let (cause, words) = self.reason_of(&task)?;
+            let place = groups.count(cause, &words, &task.path.to_string_lossy(), Some(task.index));
+            match examples.get_mut(place) {
+                Some(known) if known.others.len() < EXAMPLES => {
+                    known.others.push((task.index, task.path.to_owned()));
+                }
+                Some(_) => {}
+                None => examples.push(ReasonExamples::of(&task)),
+            }
+            Ok(())
+        })?;
+        let mut all: Vec<_> = groups.into_groups().into_iter().zip(examples).collect();
+        all.sort_by(|(one, _), (other, _)| one.more_frequent_first(other));
+        for (group, ReasonExamples { index, path, replica, attempts, others }) in &all {
+            let shown = if group.count > 1 { attempts.len().saturating_sub(1) } else { 0 };
+            let attempts: Vec<&PastAttempt> = attempts.iter().skip(shown).collect();
+            let task = FailedTask {
+                index: *index,
+                path,
+                replica: *replica,
+                attempts: &attempts,
+                is_lost: group.cause == Cause::Lost,
+            };
+            if group.count > 1 {
+                report::reason(group, out)?;
+            }
+            self.show_failed(&task, out)?;
+            if group.count > 1 {
+                report::others(group.count, others, out)?;
+            }
+        }
+        if all.iter().any(|(group, _)| group.count > 1) {
+            let dir = groups::quoted(&units::path(self.layout.root()));
+            let console = Console::new(Verbosity::Normal, Color::Auto);
+            let text = format!("every task, with all its attempts: canfar-run logs {dir} --failed --all");
+            console.say(Verbosity::Normal, Tone::Plain, &text);
+        }
+        Ok(())
+    }
+
+    /// Why a task failed, and the last words about that.
+    fn reason_of(&self, task: &FailedTask<'_>) -> anyhow::Result<(Cause, String)> {
+        let Some(newest) = task.attempts.last().filter(|_| !task.is_lost) else {
+            return Ok((Cause::Lost, "its container died while it ran alone".to_owned()));
+        };
+        let cause = newest.ended.cause.unwrap_or(Cause::Exit);
+        let printed = match self.output(newest)? {
+            Some(mut output) => {
+                let end = output.end(OutputStream::Stderr, STDERR_TAIL)?;
+                String::from_utf8_lossy(&end).into_owned()
+            }
+            None => String::new(),
+        };
+        let how = report::how(&newest.ended);
+        Ok((cause, reason(cause, &how, Some(&printed)).to_owned()))
+    }
+
+    /// Shows every attempt of a task that failed.
+    fn show_failed(&self, task: &FailedTask<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+        let FailedTask { index, path, replica, attempts, is_lost } = *task;
+        attempts.iter().try_for_each(|attempt| self.show(&ShownAttempt { index, path, attempt }, out))?;
+        if is_lost {
+            report::no_attempt(index, path, replica, TaskState::Lost, out)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for the tasks that failed.
+    fn failed(&self, each: OnFailed<'_>) -> anyhow::Result<()> {
         let replicas = last_launches(self.layout)?.into_keys().filter(|id| self.share(*id).is_some());
         let histories = replicas.map(|id| self.history(id, |ended| ended.status == Some(Status::Failed)));
         if self.claimants.is_none() {
             return histories
                 .into_iter()
-                .try_for_each(|replica| self.show_failures(&replica?, &|_| false, out));
+                .try_for_each(|replica| self.failures_of(&replica?, &|_| false, each));
         }
         let replicas = histories.collect::<anyhow::Result<Vec<_>>>()?;
         let is_ok = |index| replicas.iter().any(|replica| replica.standing(index) == TaskState::Ok);
@@ -256,17 +383,17 @@ impl<'a> LoggedRun<'a> {
                 let is_record = replica.standing(index) == TaskState::Lost && !replica.has_lost(index);
                 is_ok(index) || (is_record && is_lost(index))
             };
-            self.show_failures(replica, &is_elsewhere, out)?;
+            self.failures_of(replica, &is_elsewhere, each)?;
         }
         Ok(())
     }
 
-    /// Shows what failed in a replica, but for what is told of another one.
-    fn show_failures(
+    /// Calls `each` for what failed in a replica, but for what is told of another one.
+    fn failures_of(
         &self,
         replica: &LoggedReplica,
         is_elsewhere: &dyn Fn(u64) -> bool,
-        out: &mut dyn Write,
+        each: OnFailed<'_>,
     ) -> anyhow::Result<()> {
         let LoggedReplica { id, state, attempts } = replica;
         let is_shown = |index: u64| replica.has_failed(index) && !is_elsewhere(index);
@@ -279,13 +406,24 @@ impl<'a> LoggedRun<'a> {
             let own = rest.iter().take_while(|attempt| attempt.ended.index == index).count();
             let (own, others) = rest.split_at(own);
             rest = others;
-            own.iter()
-                .try_for_each(|attempt| self.show(&ShownAttempt { index, path: entry.path, attempt }, out))?;
-            if own.is_empty() || replica.standing(index) == TaskState::Lost {
-                report::no_attempt(index, entry.path, *id, TaskState::Lost, out)?;
-            }
-            Ok(())
+            let is_lost = own.is_empty() || replica.standing(index) == TaskState::Lost;
+            each(FailedTask { index, path: entry.path, replica: *id, attempts: own, is_lost })
         })
+    }
+
+    /// The entry that is called like an index.
+    fn named(&self, task: &OsStr) -> anyhow::Result<Option<(u64, OsString)>> {
+        let mut named = None;
+        let is_index = task.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if is_index {
+            self.list.read(0..self.list.header().count, |index, entry| {
+                if named.is_none() && base_name(entry.path) == task {
+                    named = Some((index, entry.path.to_owned()));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(named)
     }
 
     fn output(&self, attempt: &PastAttempt) -> anyhow::Result<Option<KeptOutput>> {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::cli::MergeArgs;
-use crate::commands::Invocation;
 use crate::commands::waiting::WaitingForLock;
+use crate::commands::{Invocation, runs_nearby};
 use crate::config::heartbeat_times;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageTrouble;
@@ -51,8 +51,14 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     let first = Layout::new(roots.first().context("no results directory")?);
     // One that began earlier, and knows less, is not to write last.
     let _lock = lock(&first, times, &console)?;
-    let directories =
-        roots.iter().map(|root| MergeDirectory::open(root, times)).collect::<anyhow::Result<Vec<_>>>()?;
+    let open = |root: &PathBuf| {
+        MergeDirectory::open(root, times)
+            .map_err(|error| runs_nearby::named_in(error, root, environment, "canfar-run merge"))
+    };
+    let directories = roots.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(output) = &args.output {
+        refuse_folder(&environment.absolute(output))?;
+    }
     let typed = |path: &PathBuf| Destination::typed(path, environment);
     let mut targets = Targets::within(&first);
     targets.results = args.output.as_ref().map_or(targets.results, typed);
@@ -176,6 +182,22 @@ impl<'a> ProductProgress<'a> {
             self.console.say(Verbosity::Normal, Tone::Plain, &text);
         }
     }
+}
+
+/// Refuses a folder as the name of the merged file, with what may be meant by it.
+fn refuse_folder(output: &Path) -> anyhow::Result<()> {
+    if !output.is_dir() {
+        return Ok(());
+    }
+    let shown = groups::quoted(&units::path(output));
+    anyhow::ensure!(
+        !Layout::new(output).inputs().exists(),
+        "--output {shown}: this is a results directory, and --output is the file that a merge writes. To merge the run in it: canfar-run merge {shown}"
+    );
+    anyhow::bail!(
+        "--output {shown}: this is a directory: give the name of a file, such as {}",
+        groups::quoted(&units::path(output.join("final_results.json")))
+    );
 }
 
 fn given_output(results: &Destination) -> String {

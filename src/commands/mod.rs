@@ -10,6 +10,7 @@ pub mod report;
 pub mod reset;
 pub mod resume;
 pub mod run;
+mod runs_nearby;
 pub mod status;
 mod waiting;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 
 use crate::cli::ReportArgs;
-use crate::commands::Invocation;
+use crate::commands::{Invocation, runs_nearby};
 use crate::config::heartbeat_times;
 use crate::exit_code::CannotWrite;
 use crate::exit_code::ExitCode;
@@ -30,7 +30,8 @@ pub fn run(args: &ReportArgs, invocation: Invocation<'_>) -> anyhow::Result<Exit
         None => Destination::Path(layout.merged(REPORT)),
     };
     refuse_names(&target, &layout)?;
-    let history = model::load(&layout, times)?;
+    let history = model::load(&layout, times)
+        .map_err(|error| runs_nearby::named_in(error, layout.root(), environment, "canfar-run report"))?;
     write(&history, &layout, &target, out)
         .with_context(|| format!("can't write the report to {target}"))
         .context(CannotWrite)?;

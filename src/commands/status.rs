@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::cli::StatusArgs;
-use crate::commands::Invocation;
+use crate::commands::{Invocation, runs_nearby};
 use crate::config::heartbeat_times;
 use crate::exit_code::ExitCode;
 use crate::output::WhileRead;
@@ -43,13 +43,17 @@ pub fn run(args: &StatusArgs, invocation: Invocation<'_>) -> anyhow::Result<Exit
     let root = environment.absolute(&args.dir);
     let times = heartbeat_times(environment)?;
     let shown = ShownStatus { args, root: &root };
+    let open = || {
+        MonitoredRun::open(&root)
+            .map_err(|error| runs_nearby::named_in(error, &root, environment, "canfar-run status"))
+    };
     if !args.watch && !args.wait {
-        shown.print(&MonitoredRun::open(&root)?.monitor(times).look()?, out)?;
+        shown.print(&open()?.monitor(times).look()?, out)?;
         return Ok(ExitCode::Ok);
     }
     // Before the watcher has threads, which would have the signals as they were.
     let stop = shutdown_on_requests().context("can't take over signals")?;
-    let run = MonitoredRun::open(&root)?;
+    let run = open()?;
     let mut watcher = run.monitor(times);
     let watched = if args.watch && !args.json && TerminalSize::of_stdout().is_some() {
         let mut screen = Fullscreen::begin(out).context(CANNOT)?;

@@ -29,6 +29,7 @@ pub(super) fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error 
     let said = dropped_quotes(argv)
         .or_else(|| no_such_subcommand(argv))
         .or_else(|| command_as_option(&error, argv))
+        .or_else(|| merged_output(&error, argv))
         .or_else(|| one_word_too_many(&error, argv));
     said.map_or_else(|| with_nearest_name(error, argv).into(), anyhow::Error::msg)
 }
@@ -107,6 +108,28 @@ fn command_as_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
         "there is no option {wrong}: the command stands after `--`, behind all options: `-- {}`",
         value.filter(|value| !value.starts_with('-')).unwrap_or("python analyze.py {}")
     ))
+}
+
+/// `--output stars.csv` of a run, whose results are one file only once they are merged.
+fn merged_output(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    const FORMATS: [&str; 4] = ["json", "jsonl", "csv", "tsv"];
+    let wrong = wrong_word(error)?.strip_prefix("--")?;
+    if subcommand_of(argv).0 != "run" || meant(wrong, std::iter::once("results-dir")).is_none() {
+        return None;
+    }
+    let start = format!("--{wrong}");
+    let place = argv.iter().position(|word| word.as_bytes().starts_with(start.as_bytes()))?;
+    let value = match argv[place].to_str()?.split_once('=') {
+        Some((_, value)) => value,
+        None => argv.get(place + 1)?.to_str()?,
+    };
+    let ending = Path::new(value).extension()?.to_str()?.to_lowercase();
+    FORMATS.contains(&ending.as_str()).then(|| {
+        format!(
+            "there is no option --{wrong}: a run writes into a directory (`-o results`), and one file of all is made of that afterwards: `canfar-run merge results -o {}`",
+            quoted(&[value.into()])
+        )
+    })
 }
 
 /// A plain word where an option has to stand: half of a value with a space in it, or a command without `--`.
@@ -255,6 +278,14 @@ mod tests {
         assert!(said(&["-i", "a", "--cmd", "cat {}"]).ends_with("behind all options: `-- cat {}`"));
         assert!(said(&["-i", "a", "--command=cat {}"]).ends_with("`-- cat {}`"));
         assert!(said(&["-i", "a", "--exec", "-v"]).ends_with("`-- python analyze.py {}`"));
+    }
+
+    #[test]
+    fn the_file_of_all_results_is_made_by_a_merge() {
+        let merged = "`canfar-run merge results -o stars.csv`";
+        assert!(said(&["-i", "a", "--output", "stars.csv", "--", "x"]).ends_with(merged));
+        assert!(said(&["-i", "a", "--out=stars.csv", "--", "x"]).ends_with(merged));
+        assert!(said(&["-i", "a", "--output", "stars", "--", "x"]).contains("'--results-dir'"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{ExecMode, Execute, ProcessSettings, ProcessSlot, SlotContext};
 use crate::run::memory::{MemoryBudget, MemoryMonitor};
-use crate::run::recorder::{Counters, Recorder, RecorderParts};
+use crate::run::recorder::{Counters, KeepLogs, Recorder, RecorderParts};
 use crate::run::schedule::{self, Feed, Work};
 use crate::run::worker::{SharedWorkerState, WorkerSlot};
 use crate::sharing::claims::ClaimsFolder;
@@ -116,7 +116,14 @@ impl Launcher<'_> {
         let resumed = prepared.resumed.take();
         let PreparedLaunch { share, tasks, jobs, recorder, source, heartbeat, .. } = &prepared;
         let tasks = resumed.as_ref().map_or(*tasks, |resumed| resumed.due);
-        let report = LaunchReport::new(self.console, self.config.progress, share.len(), tasks, *jobs);
+        let report = LaunchReport::new(
+            self.console,
+            self.config.progress,
+            self.config.identity.replica,
+            share.len(),
+            tasks,
+            *jobs,
+        );
         let publishing = publishing(&prepared.settings);
         let balancer =
             resumed.map(|resumed| Balancer::new(self, resumed, recorder, source, &report, heartbeat));
@@ -350,12 +357,14 @@ impl Launcher<'_> {
             not_run: left.all(),
             done_before: standing.ok - tally.ok.min(standing.ok),
             non_finite: tally.non_finite,
+            ok_after_retry: tally.ok_after_retry,
             wall_s: units::thousandths(begun.elapsed().as_secs_f64()),
             cpu_s: told.cpu_s,
             max_rss_bytes: tally.peak_bytes,
             figures: told,
             failures,
             reason: early_stop.map_or(StopReason::Done, EarlyStop::reason),
+            keeps_logs: self.config.keep_logs != KeepLogs::None,
             results_dir: units::path(self.layout.root()),
             exit: code.number(),
         };

@@ -311,6 +311,12 @@ impl MergeIndex {
     }
 
     fn conclude(&mut self) {
+        let failed_in = self
+            .directories
+            .iter()
+            .zip(&self.tasks)
+            .filter(|(_, tasks)| tasks.values().any(|tasks| tasks.counts().1 > 0));
+        self.proof.failed_in = failed_in.map(|(directory, _)| units::path(directory.root())).collect();
         let counts = self.counts();
         for (directory, tasks) in self.directories.iter().zip(&self.tasks) {
             if let Some(list) = &directory.list {

@@ -41,6 +41,9 @@ pub struct Proof {
     /// Failures by cause and last line, most first.
     #[serde(serialize_with = "failures::serialize_files")]
     pub failures: Vec<FailureGroup>,
+    /// The results directories whose failures these are.
+    #[serde(skip)]
+    pub failed_in: Vec<String>,
     /// Ok records that replicas made, by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
     /// What came of comparing products with their records, where that was asked for.

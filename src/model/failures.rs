@@ -89,6 +89,11 @@ impl FailureGroups {
         }
     }
 
+    /// The group at a place.
+    pub fn group(&self, place: usize) -> Option<&FailureGroup> {
+        self.groups.get(place)
+    }
+
     /// Whether there were none.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()

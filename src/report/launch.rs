@@ -1,5 +1,6 @@
 //! What a launch says while it runs, and its closing summary.
 
+use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::journal::event::StopReason;
 use crate::model::counts::TaskCounts;
 use crate::model::failures::{self, FailureGroup, FailureGroups};
-use crate::model::outcome::{Cause, reason};
+use crate::model::outcome::{Cause, Failure, reason, reason_line};
 use crate::model::replica::Replica;
 use crate::model::usage::{UsageFigures, UsageJson};
 use crate::report::doubts::{DoubtNote, Doubts, without_result};
@@ -18,6 +19,7 @@ use crate::run::execute::Attempt;
 use crate::run::recorder::{EndedAttempt, NextStep, Observer};
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::terminal::progress::{ProgressMode, ProgressState};
+use crate::text::base_name;
 use crate::threads::locked;
 use crate::units;
 
@@ -27,9 +29,14 @@ const SHOWN_LINES: usize = 3;
 /// Kinds of failures that the summary shows.
 const SHOWN_GROUPS: usize = 10;
 
-/// How long no line tells how far it is, after so much time: a minute has hardly any, a fortnight some hundreds.
-fn pause(elapsed: Duration) -> Duration {
-    (elapsed / 20).clamp(Duration::from_secs(30), Duration::from_hours(1))
+/// The first line that tells how far it is comes after so long: that it works is what people look for.
+const FIRST_LINE: Duration = Duration::from_secs(5);
+
+/// Whether a line is to tell how far it is, so long after the beginning and after the last line: a minute has hardly any,
+/// a fortnight some hundreds.
+fn is_due(elapsed: Duration, said: Option<Duration>) -> bool {
+    let pause = (elapsed / 20).clamp(Duration::from_secs(30), Duration::from_hours(1));
+    said.map_or(elapsed >= FIRST_LINE, |said| elapsed.saturating_sub(said) >= pause)
 }
 
 /// Says how a launch goes.
@@ -38,6 +45,7 @@ pub struct LaunchReport<'a> {
     console: &'a Console,
     /// How it is told how far it is.
     progress: ProgressMode,
+    replica: Replica,
     begun: Instant,
     board: Arc<ProgressState>,
     state: Mutex<ReportState>,
@@ -45,18 +53,29 @@ pub struct LaunchReport<'a> {
 
 #[derive(Debug)]
 struct ReportState {
-    said_progress: Instant,
+    /// So long after the beginning it was told how far it is.
+    said_progress: Option<Duration>,
     failures: FailureGroups,
+    /// Of all attempts that failed, also those that were made again.
+    failed_attempts: FailureGroups,
     doubts: Doubts,
 }
 
 impl<'a> LaunchReport<'a> {
     /// Of a launch that begins now, `tasks` of a share of so many entries, `jobs` at a time.
-    pub fn new(console: &'a Console, wanted: ProgressMode, share: u64, tasks: u64, jobs: usize) -> Self {
+    pub fn new(
+        console: &'a Console,
+        wanted: ProgressMode,
+        replica: Replica,
+        share: u64,
+        tasks: u64,
+        jobs: usize,
+    ) -> Self {
         let begun = Instant::now();
         let state = ReportState {
-            said_progress: begun,
+            said_progress: None,
             failures: FailureGroups::default(),
+            failed_attempts: FailureGroups::default(),
             doubts: Doubts::default(),
         };
         let lines = || Arc::new(ProgressState::new(share, tasks, 0));
@@ -71,18 +90,18 @@ impl<'a> LaunchReport<'a> {
             }
             other => (other, lines()),
         };
-        Self { console, progress, begun, board, state: Mutex::new(state) }
+        Self { console, progress, replica, begun, board, state: Mutex::new(state) }
     }
 
     /// Tells how far it is, if it is time to.
     pub fn progress(&self, running: usize) {
         let line = self.board.line(running);
         let mut state = locked(&self.state);
-        let is_due = state.said_progress.elapsed() >= pause(self.begun.elapsed());
-        if self.progress == ProgressMode::Lines && is_due {
-            state.said_progress = Instant::now();
+        let elapsed = self.begun.elapsed();
+        if self.progress == ProgressMode::Lines && is_due(elapsed, state.said_progress) {
+            state.said_progress = Some(elapsed);
             drop(state);
-            self.console.say(Verbosity::Normal, Tone::Plain, &line);
+            self.console.say(Verbosity::Normal, Tone::Plain, &format!("{}: {line}", self.replica));
         }
     }
 
@@ -122,10 +141,43 @@ impl<'a> LaunchReport<'a> {
         }
     }
 
+    /// Counts an attempt that failed; of one that failed as another one before, what tells which.
+    fn count_failure(&self, ended: &EndedAttempt<'_>, failure: &Failure) -> Option<String> {
+        let last = reason(failure.cause, &failure.message, ended.stderr_tail);
+        let (path, index) = (ended.attempt.path.to_string_lossy(), Some(ended.attempt.index));
+        let mut state = locked(&self.state);
+        if ended.next == NextStep::Nothing {
+            state.failures.count(failure.cause, last, &path, index);
+        }
+        let place = state.failed_attempts.count(failure.cause, last, &path, index);
+        let group = state.failed_attempts.group(place).filter(|group| group.count > 1)?;
+        if failure.cause != Cause::Oom && group.last_line != reason_line(last, &path) {
+            return None;
+        }
+        Some(if group.example_index == index {
+            "before".to_owned()
+        } else {
+            base_name(OsStr::new(&group.example)).to_string_lossy().into_owned()
+        })
+    }
+
     fn verbose(&self, text: impl FnOnce() -> String) {
         if self.console.verbosity() >= Verbosity::Verbose {
             self.console.say(Verbosity::Verbose, Tone::Plain, &text());
         }
+    }
+}
+
+/// The last lines of a standard error. Python's marks below a line of source say nothing without that.
+fn push_last_lines(text: &mut String, stderr_tail: &str) {
+    let is_marks = |line: &&str| {
+        let marks = line.trim();
+        !marks.is_empty() && marks.chars().all(|mark| matches!(mark, '^' | '~'))
+    };
+    let lines: Vec<&str> = stderr_tail.lines().filter(|line| !is_marks(line)).collect();
+    for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
+        text.push_str("\n    | ");
+        text.push_str(&units::printable(line));
     }
 }
 
@@ -158,22 +210,16 @@ impl Observer for LaunchReport<'_> {
             }
             return self.verbose(|| format!("ok: {} ({})", name(), took()));
         };
-        let last = reason(failure.cause, &failure.message, ended.stderr_tail);
-        if ended.next == NextStep::Nothing {
-            let mut state = locked(&self.state);
-            let path = ended.attempt.path.to_string_lossy();
-            state.failures.count(failure.cause, last, &path, Some(ended.attempt.index));
-        }
+        let same = self.count_failure(ended, failure);
         let kind = match ended.next {
             NextStep::Nothing => "failed",
             NextStep::Retry(_) => "failed, will be tried again",
             NextStep::Alone => "will run again alone at the end",
         };
         let mut text = format!("{kind}: {}: {} ({})", name(), failure.message, took());
-        let tail: Vec<&str> = ended.stderr_tail.unwrap_or_default().lines().collect();
-        for line in &tail[tail.len().saturating_sub(SHOWN_LINES)..] {
-            text.push_str("\n    | ");
-            text.push_str(&units::printable(line));
+        match same.filter(|_| self.console.verbosity() < Verbosity::Verbose) {
+            Some(same) => text.push_str(&format!(", same as {same}")),
+            None => push_last_lines(&mut text, ended.stderr_tail.unwrap_or_default()),
         }
         let tone = if ended.next == NextStep::Nothing { Tone::Bad } else { Tone::Warning };
         self.console.say(Verbosity::Quiet, tone, &text);
@@ -226,6 +272,8 @@ pub struct LaunchSummary {
     pub done_before: u64,
     /// NaN and Infinity in this launch's results that became null.
     pub non_finite: u64,
+    /// Tasks that became ok in this launch after an attempt that was not.
+    pub ok_after_retry: u64,
     /// Wall time of this launch, seconds.
     pub wall_s: f64,
     /// CPU time of this launch's attempts, seconds.
@@ -239,6 +287,9 @@ pub struct LaunchSummary {
     pub failures: Vec<FailureGroup>,
     /// Why it ended.
     pub reason: StopReason,
+    /// Whether the output of failed tasks is kept.
+    #[serde(skip)]
+    pub keeps_logs: bool,
     /// The directory of the run.
     pub results_dir: String,
     /// What the process exits with.
@@ -307,6 +358,9 @@ fn say_doubts(console: &Console, summary: &LaunchSummary, doubts: &[DoubtNote]) 
 
 fn say_notes(console: &Console, summary: &LaunchSummary, why: Option<&str>) {
     let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
+    if summary.ok_after_retry > 0 {
+        say(&format!("{} needed a second attempt (ok now)", units::count(summary.ok_after_retry, "file")));
+    }
     if summary.non_finite > 0 {
         say(&format!(
             "{} (NaN or Infinity) in results became null",
@@ -335,7 +389,7 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
         );
         say(&format!("{lost} not run again, unless with --rerun all (and more memory, if that was why)."));
     }
-    if !summary.failures.is_empty() {
+    if !summary.failures.is_empty() && summary.keeps_logs {
         say(&groups::how_to_see(&summary.results_dir));
     }
     if summary.not_run > 0 {
@@ -364,20 +418,31 @@ fn resume_line(summary: &LaunchSummary) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::pause;
+    use super::{is_due, push_last_lines};
+
+    #[test]
+    fn lines_of_marks_take_no_room_among_the_last_ones() {
+        let mut text = String::new();
+        push_last_lines(
+            &mut text,
+            "  File \"x.py\"\n    f(x)\n    ^^^^\n  File \"y.py\"\n    a + b\n    ~~^~~\nKeyError: 'x'",
+        );
+        assert_eq!(text, "\n    |   File \"y.py\"\n    |     a + b\n    | KeyError: 'x'");
+    }
 
     #[test]
     fn lines_of_progress_are_few_in_a_minute_and_in_a_fortnight() {
-        for (seconds, most) in [(10, 0), (60, 2), (600, 20), (14 * 86_400, 450)] {
-            let mut said = Duration::ZERO;
-            let signs = (10..=seconds).step_by(10).map(Duration::from_secs);
-            let lines = signs.filter(|now| {
-                let is_due = now.saturating_sub(said) >= pause(*now);
-                said = if is_due { *now } else { said };
-                is_due
-            });
-            let lines = lines.count();
-            assert!(lines <= most && (seconds < 60 || lines > 0), "{lines} in {seconds}s");
+        for (seconds, least, most) in
+            [(4, 0, 0), (10, 1, 1), (60, 2, 3), (600, 5, 21), (14 * 86_400, 50, 450)]
+        {
+            let mut said = None;
+            let mut lines = 0;
+            for now in (1..=seconds).step_by(5).map(Duration::from_secs) {
+                if is_due(now, said) {
+                    (said, lines) = (Some(now), lines + 1);
+                }
+            }
+            assert!((least..=most).contains(&lines), "{lines} in {seconds}s");
         }
     }
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::journal::event::AttemptEnded;
 use crate::journal::launch_state::PastAttempt;
 use crate::model::counts::TaskState;
+use crate::model::failures::FailureGroup;
 use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Status;
 use crate::record::logs::{KeptOutput, OutputStream};
+use crate::text::base_name;
 use crate::units;
 
 /// An attempt, and whose it was.
@@ -66,7 +68,46 @@ pub fn not_kept(status: Option<Status>) -> &'static str {
     }
 }
 
-fn how(ended: &AttemptEnded) -> String {
+/// Prints the heading of several tasks that failed for one reason.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn reason(group: &FailureGroup, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "===> {}: {}: {}; one of them:",
+        units::count(group.count, "file"),
+        group.cause,
+        group.last_line
+    )
+}
+
+/// Names the others of so many tasks, of which a few are known.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn others(count: u64, known: &[(u64, OsString)], out: &mut dyn Write) -> io::Result<()> {
+    let name = |(index, path): &(u64, OsString)| format!("{} ({index})", units::path(base_name(path)));
+    let names: Vec<String> = known.iter().map(name).collect();
+    let more = match (count - 1).saturating_sub(known.len() as u64) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    writeln!(out, "===> the same: {}{more}", names.join(", "))
+}
+
+/// Says that a word was taken for an index, and is a name as well.
+pub fn is_named_so(task: &OsStr, path: &OsStr, other: u64, named: &OsStr) -> String {
+    format!(
+        "{} is the index of {}, which is shown, and also the name of a file: for that give its index, {other}, or its path, {}",
+        units::path(task),
+        units::path(path),
+        units::path(named)
+    )
+}
+
+/// How an attempt ended.
+pub fn how(ended: &AttemptEnded) -> String {
     let cause = ended.cause.map_or_else(|| "failed".to_owned(), |cause| cause.to_string());
     match (ended.status, ended.exit_code, ended.signal) {
         (Some(Status::Ok), ..) => "ok".to_owned(),

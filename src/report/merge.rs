@@ -48,7 +48,7 @@ pub fn say(
     }
     say_effort(console, effort);
     if !proof.failures.is_empty() {
-        say_failures(console, proof, &targets.failed, dirs);
+        say_failures(console, proof, &targets.failed);
     }
     let kind = if is_final { "results" } else { "incomplete results" };
     console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {results}"));
@@ -119,7 +119,8 @@ fn span(figures: &UsageFigures) -> Option<String> {
 }
 
 /// What failed, where it is told, and what to type next.
-fn say_failures(console: &Console, proof: &Proof, failed: &Destination, dirs: &[String]) {
+fn say_failures(console: &Console, proof: &Proof, failed: &Destination) {
+    let dirs = &proof.failed_in;
     let say = |level, text: &str| console.say(level, Tone::Plain, text);
     say(Verbosity::Normal, &format!("failures: {failed}"));
     dirs.iter().for_each(|dir| say(Verbosity::Quiet, &groups::how_to_see(dir)));

@@ -58,6 +58,8 @@ pub struct Counters {
     pub failed: u64,
     /// The last so many tasks that ended all failed.
     pub failed_in_a_row: u64,
+    /// Of the ok ones, those of which an attempt before was not.
+    pub ok_after_retry: u64,
     /// Attempts that ended, retried ones included.
     pub attempts: u64,
     /// NaN and Infinity that became null.
@@ -498,7 +500,7 @@ impl Recorder {
         };
         let span = record.map(|record| journal.add_end(ended, &record));
         journal.commit()?;
-        kept.tally.count(executed, span.is_some());
+        kept.tally.count(attempt, executed, span.is_some());
         kept.figures.count(index, attempt.path, executed.usage, executed.tree_bytes);
         if let Some(span) = span {
             kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
@@ -671,7 +673,7 @@ impl Executed {
 }
 
 impl Counters {
-    fn count(&mut self, executed: &Executed, is_last: bool) {
+    fn count(&mut self, attempt: &Attempt<'_>, executed: &Executed, is_last: bool) {
         self.attempts += 1;
         self.peak_bytes = self.peak_bytes.max(executed.usage.max_rss_bytes);
         if !is_last {
@@ -681,6 +683,7 @@ impl Counters {
             Status::Ok => {
                 self.ok += 1;
                 self.failed_in_a_row = 0;
+                self.ok_after_retry += u64::from(attempt.number > 1);
                 self.non_finite += executed.result.as_ref().map_or(0, |result| result.non_finite);
             }
             Status::Failed => {

@@ -30,7 +30,7 @@ use crate::threads::pool_of_up_to;
 const TICK: Duration = Duration::from_secs(1);
 
 /// How often whoever watches is told how far it is.
-const REPORT: Duration = Duration::from_secs(10);
+const REPORT: Duration = Duration::from_secs(5);
 
 /// A pool thread holds one child's output buffer and little else.
 const STACK: usize = 512 * 1024;

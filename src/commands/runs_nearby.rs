@@ -1,0 +1,57 @@
+//! Results directories near the one that was asked for and holds no run: below where it was looked for, or here.
+
+use std::path::{Path, PathBuf};
+
+use crate::environment::Environment;
+use crate::exit_code::ExitCode;
+use crate::report::groups;
+use crate::store::layout::Layout;
+use crate::units;
+
+/// So many are named.
+const NAMED: usize = 5;
+
+/// So many entries of a folder are looked at: each look may take long.
+const LOOKED_AT: usize = 1000;
+
+/// The error that `asked` holds no run, with the runs that are near: `do_so` is what to type before the name of one.
+pub(super) fn named_in(
+    error: anyhow::Error,
+    asked: &Path,
+    environment: &Environment,
+    do_so: &str,
+) -> anyhow::Error {
+    if holds_run(asked) || ExitCode::of_error(&error) != ExitCode::Usage {
+        return error;
+    }
+    let folder = if asked.is_dir() { asked } else { &environment.cwd };
+    let near = runs_in(folder);
+    let shown = |run: &PathBuf| {
+        let below = run.strip_prefix(&environment.cwd).ok().filter(|below| !below.as_os_str().is_empty());
+        groups::quoted(&units::path(below.unwrap_or(if run == &environment.cwd {
+            Path::new(".")
+        } else {
+            run
+        })))
+    };
+    let lines: Vec<String> =
+        near.iter().take(NAMED).map(|run| format!("\n    {do_so} {}", shown(run))).collect();
+    if lines.is_empty() {
+        return error;
+    }
+    let more = if near.len() > NAMED { "\n    and others" } else { "" };
+    anyhow::anyhow!("{error:#}\nThere are runs here:{}{more}", lines.concat())
+}
+
+fn holds_run(folder: &Path) -> bool {
+    Layout::new(folder).inputs().exists()
+}
+
+/// The folder itself and those in it, as far as they hold runs; one more than are named is enough.
+fn runs_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(LOOKED_AT);
+    let mut below: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    below.sort();
+    let all = std::iter::once(folder.to_owned()).chain(below);
+    all.filter(|folder| holds_run(folder)).take(NAMED + 1).collect()
+}
