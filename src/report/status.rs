@@ -305,9 +305,6 @@ fn died(row: &ReplicaStatus, launch: u32) -> String {
     if let Some(session) = &row.session_id {
         text.push_str(&format!("; `canfar events {}` may tell why", units::printable(session)));
     }
-    if let Some(said) = &row.said {
-        text.push_str(&format!("; it said last: {said}"));
-    }
     text
 }
 

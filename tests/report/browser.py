@@ -114,17 +114,36 @@ def by_keyboard(page):
     return {"first": first, "sorts": [once, twice], "last": page.evaluate(ROWS)[-1][0]}
 
 
+COLORS = """() => {
+    const canvas = document.getElementById('timeline');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
+
 def pixels(page):
     """How many colours the timeline has, and of another part of it after a key."""
-    script = """() => {
-        const canvas = document.getElementById('timeline');
-        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-        return new Set(new Uint32Array(data.buffer)).size;
-    }"""
     page.focus("#timeline")
     wait_for(page, "document.getElementById('timeline').width > 300")
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return page.evaluate(script)
+    return page.evaluate(COLORS)
+
+
+def unpainted(browser, report, seen):
+    """What there is of a page that is never painted, as of one in a window that nobody looks at."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.add_init_script("window.requestAnimationFrame = () => 0")
+    page.goto(f"file://{report}")
+    page.wait_for_selector(READY, state="attached")
+    return {"colors": page.evaluate(COLORS), "rows": len(page.evaluate(ROWS))}
+
+
+# The least size of text in charts as they are shown, and how many texts each has.
+TEXTS = """() => [...document.querySelectorAll('.chart svg')].map((svg) => {
+    const texts = [...svg.querySelectorAll('text')];
+    const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    return [Math.min(...texts.map((text) => parseFloat(getComputedStyle(text).fontSize) * scale)), texts.length];
+})"""
 
 
 def pointed_at(page):
@@ -177,7 +196,9 @@ def main():
         ground = "getComputedStyle(document.documentElement).backgroundColor"
         seen["grounds"] = [page.evaluate(ground), page.click("#theme") or page.evaluate(ground)]
         seen["contrast"] = [page.click("#theme") or page.evaluate(CONTRAST) for _ in range(2)]
+        seen["unpainted"] = unpainted(browser, report, seen)
         narrow = opened(browser, report, seen, color_scheme="dark", viewport={"width": 400, "height": 800})
+        seen["texts"] = page.evaluate(TEXTS) + narrow.evaluate(TEXTS)
         seen["overflow"] = narrow.evaluate("document.documentElement.scrollWidth - innerWidth")
         browser.close()
     print(json.dumps(seen))

@@ -29,6 +29,10 @@ pub(crate) fn seen(report: &Path, search: &str) -> Value {
         seen["contrast"]
     );
     assert_ne!(seen["grounds"][0], seen["grounds"][1]);
+    let texts = seen["texts"].as_array().unwrap();
+    assert!(texts.iter().all(|text| text[0].as_f64() >= Some(12.0)), "{texts:?}");
+    // Two names and at least three marks on each axis.
+    assert!(texts.iter().all(|text| text[1].as_u64() >= Some(8)), "{texts:?}");
     seen
 }
 
@@ -102,8 +106,30 @@ fn the_page_counts_as_merge_does_and_its_table_can_be_searched_sorted_and_used_b
         serde_json::json!({"first": "skip", "sorts": ["descending", "ascending"], "last": "199"})
     );
     assert!(seen["colors"].as_u64() > Some(3), "{}", seen["colors"]);
+    let unpainted = &seen["unpainted"];
+    assert!(unpainted["colors"].as_u64() > Some(3) && unpainted["rows"].as_u64() > Some(5), "{unpainted}");
     assert!(seen["pointed"].as_str().unwrap().starts_with("Replica 1, slot 1"), "{}", seen["pointed"]);
     assert_eq!((&seen["printed"]["rows"], &seen["printed"]["note"]), (&200.into(), &"".into()));
+}
+
+#[test]
+fn median_and_percentiles_are_the_same_numbers_wherever_they_are_told() {
+    let dir = Dir::with_inputs(9);
+    let told = dir.launch().arg("--json").sh("sleep 0.$((5 * $(cat \"$1\")))").run().exits(0).json();
+    let page = report(&dir);
+    merged(&dir);
+    let [of_launch, of_merge] =
+        [told, dir.json("out/final_summary.json")].map(|json| json["figures"]["duration_s"].clone());
+    assert_eq!(of_launch, of_merge);
+    let milliseconds = ["median", "p95", "max"].map(|name| of_merge[name].as_f64().unwrap() * 1000.0);
+    let words = page.split("9 files: median ").nth(1).unwrap().split(['<', '"']).next().unwrap();
+    let (median, rest) = words.split_once(", 95 % up to ").unwrap();
+    let (p95, max) = rest.split_once(", at most ").unwrap();
+    for (text, exact) in [median, p95, max].into_iter().zip(milliseconds) {
+        let shown: f64 = text.trim_end_matches(" ms").trim_end_matches('s').parse().unwrap();
+        let shown = if text.ends_with(" ms") { shown } else { shown * 1000.0 };
+        assert!((shown - exact).abs() <= 5.0, "{text} is not {exact} ms");
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::charts::{Axis, Value, histogram, scatter};
+use super::charts::{Axis, Base, Value, histogram, scatter};
 use super::numbers::{grouped, seconds};
+use crate::model::histogram::{Histogram, Quantiles};
 use crate::report::html::model::{RunHistory, TaskHistory, TaskStanding};
 use crate::units;
 
@@ -11,9 +12,9 @@ use crate::units;
 const LEAST_S: f64 = 0.001;
 
 pub(super) fn section(history: &RunHistory) -> Markup {
-    let duration = Axis { name: "duration", base: 10.0, label: &seconds };
-    let memory = Axis { name: "memory of the largest process", base: 2.0, label: &bytes };
-    let size = Axis { name: "size of the input", base: 2.0, label: &bytes };
+    let duration = Axis { name: "duration", base: Base::Ten, label: &seconds };
+    let memory = Axis { name: "memory of the largest process", base: Base::Two, label: &bytes };
+    let size = Axis { name: "size of the input", base: Base::Two, label: &bytes };
     let durations = values(history, |task| Some(task.usage?.duration_s.max(LEAST_S)));
     let memories = values(history, |task| task.usage?.max_rss_bytes.map(|bytes| bytes.max(1) as f64));
     let against: Vec<(f64, Value)> = history
@@ -56,21 +57,19 @@ fn values(history: &RunHistory, of: impl Fn(&TaskHistory) -> Option<f64>) -> Vec
 }
 
 fn in_words(values: &[Value], label: &dyn Fn(f64) -> String) -> String {
-    let mut sorted: Vec<f64> = values.iter().map(|value| value.0).collect();
-    sorted.sort_by(f64::total_cmp);
-    let at = |percent: usize| sorted.get((sorted.len().saturating_sub(1) * percent).div_ceil(100)).copied();
-    match (at(0), at(50), at(95), at(100)) {
-        (Some(least), Some(median), Some(most), Some(greatest)) => format!(
-            "{} {}: least {}, median {}, 95 % up to {}, greatest {}",
-            grouped(sorted.len() as u64),
-            if sorted.len() == 1 { "task" } else { "tasks" },
-            label(least),
-            label(median),
-            label(most),
-            label(greatest)
-        ),
-        _ => "No task has told it.".to_owned(),
-    }
+    // As everybody else counts them, so that all tell the same numbers.
+    let mut all = Histogram::default();
+    values.iter().for_each(|value| all.count(value.0));
+    let Some(Quantiles { median, p95, max }) = all.quantiles() else {
+        return "No file has told it.".to_owned();
+    };
+    format!(
+        "{}: median {}, 95 % up to {}, at most {}",
+        units::count(all.len(), "file"),
+        label(median),
+        label(p95),
+        label(max)
+    )
 }
 
 fn pairs_in_words(pairs: &[(f64, Value)]) -> String {

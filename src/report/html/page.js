@@ -2,6 +2,7 @@
 "use strict";
 
 function begin() {
+    hasBegun = true;
     const element = (id) => document.getElementById(id);
     const data = readData();
     const reveal = (part) => {
@@ -23,6 +24,7 @@ function begin() {
     document.querySelectorAll("[data-kind]").forEach((button) => {
         button.addEventListener("click", () => table.showKind(button.dataset.kind));
     });
+    timeline.draw();
     switchTheme(reveal(element("theme")), timeline);
     window.addEventListener("beforeprint", () => {
         table.print();
@@ -60,4 +62,10 @@ function inLight(draw) {
     style.colorScheme = before;
 }
 
-requestAnimationFrame(() => setTimeout(begin));
+// Once it has been painted, or soon: a page that nobody looks at is never painted.
+let hasBegun = false;
+const beginOnce = () => {
+    if (!hasBegun) begin();
+};
+requestAnimationFrame(() => setTimeout(beginOnce));
+setTimeout(beginOnce, 100);

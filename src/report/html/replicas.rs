@@ -221,7 +221,7 @@ fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
         return None;
     }
     ends.sort_unstable();
-    let median = ends[ends.len() / 2].0;
+    let median = ends[(ends.len() - 1) / 2].0;
     let last: Vec<String> = ends
         .iter()
         .rev()
@@ -229,7 +229,7 @@ fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
         .filter(|(end, _)| *end > median)
         .map(|(end, id)| format!("replica {id} (+{})", duration(end - median)))
         .collect();
-    (!last.is_empty()).then(|| format!("Last to end, after half of the replicas had: {}.", last.join(", ")))
+    (!last.is_empty()).then(|| format!("Ended last, after the median: {}.", last.join(", ")))
 }
 
 /// Columns of runs whose replicas share their work.
