@@ -1,7 +1,7 @@
 //! `logs`: every attempt of a task, its streams apart, by index, path or base name.
 
 use crate::merge::shared;
-use crate::support::{Dir, Ended};
+use crate::support::{Component, Dir, Ended, Terminal, require};
 
 /// Three tasks of two replicas: the first always fails, the second succeeds at its second attempt, the third at once.
 fn a_run() -> Dir {
@@ -121,7 +121,7 @@ fn output_that_was_not_kept_is_not_shown_as_empty() {
     dir.launch().args(["--result", "none"]).sh("echo fine").run().exits(0);
     let shown = logs(&dir, &["out", "0"]).exits(0).printed();
     assert!(shown.contains(": ok after ") && shown.contains("no output is kept"), "{shown}");
-    let refused = logs(&dir, &["out", "0", "--only", "stdout"]).exits(2).stderr;
+    let refused = logs(&dir, &["out", "0", "--stdout"]).exits(2).stderr;
     assert!(refused.contains("no output of") && refused.contains("--logs all"), "{refused}");
 }
 
@@ -131,7 +131,7 @@ fn output_of_an_attempt_that_was_not_the_last_is_shown_with_a_word_about_it() {
     let script = "printf 'out %s' \"$CANFAR_TASK_ATTEMPT\"; test \"$CANFAR_TASK_ATTEMPT\" = 2";
     let options = ["--retries", "1", "--retry-delay", "0", "--result", "none"];
     dir.launch().args(options).sh(script).run().exits(0);
-    let shown = logs(&dir, &["out", "0", "--only", "stdout"]).exits(0);
+    let shown = logs(&dir, &["out", "0", "--stdout"]).exits(0);
     assert!(shown.stderr.contains("attempt 1, launch 1 (failed (exit, exit code 1)); attempt 2"), "{shown}");
     assert_eq!(shown.printed(), "out 1");
 }
@@ -250,4 +250,26 @@ fn a_second_attempt_that_helped_and_near_misses_are_said() {
     dir.write("data/010.FITS", "");
     let planned = dir.canfar_run().args(["-n", "-i", "data/*.fits", "--", "true"]).run().exits(0);
     planned.says("matches 2 entries and leaves out 1 for upper and lower case, such as").says("010.FITS");
+}
+
+#[test]
+fn a_terminal_is_given_colours_and_no_other_control_sequence_unless_all_is_asked_for() {
+    if !require(Component::Tmux) {
+        return;
+    }
+    let dir = Dir::with_inputs(1);
+    dir.launch()
+        .args(["--logs", "all"])
+        .sh(r"printf 'first\n\033[2J\033[H\033[31mred\033[0m end\n'")
+        .run()
+        .exits(0);
+    let printed = logs(&dir, &["out", "0", "--stdout"]).printed();
+    assert_eq!(printed, "first\n\u{1b}[2J\u{1b}[H\u{1b}[31mred\u{1b}[0m end\n", "bytes are as they were");
+    let terminal = Terminal::open(&dir, 80, 20);
+    terminal.enter("canfar-run logs out 0 --stdout; echo over");
+    let screen = terminal.wait_for("\nover");
+    assert!(screen.contains("first\nred end\nover"), "{screen}");
+    terminal.enter("canfar-run logs out 0 --stdout --raw; echo all of it");
+    let screen = terminal.wait_for("\nall of it");
+    assert!(screen.starts_with("red end") && !screen.contains("first"), "{screen}");
 }

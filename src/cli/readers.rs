@@ -104,6 +104,9 @@ pub struct LogsArgs {
     /// What canfar-run itself said in the launches of a replica
     #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only", "stdout", "stderr"], value_parser = clap::value_parser!(u32).range(1..))]
     pub replica: Option<u32>,
+    /// Show what was printed with every control sequence in it. A terminal is given only colours otherwise
+    #[arg(long)]
+    pub raw: bool,
 }
 
 impl LogsArgs {

@@ -1,7 +1,7 @@
 //! `logs`: what tasks printed, as far as it was kept, and what canfar-run itself said.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -30,6 +30,7 @@ use crate::sharing::claimants::BlockClaimants;
 use crate::store::layout::Layout;
 use crate::store::regular;
 use crate::terminal::console::{Console, Tone, Verbosity};
+use crate::terminal::only_colors::OnlyColors;
 use crate::terminal::screen::Color;
 use crate::text::base_name;
 use crate::units;
@@ -46,6 +47,19 @@ const STDERR_TAIL: u64 = 2048;
 /// When there is no such task, or something can't be read or printed.
 pub fn run(args: &LogsArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCode> {
     let Invocation { environment, out, .. } = invocation;
+    if args.raw || !io::stdout().is_terminal() {
+        print(args, environment, out)?;
+    } else {
+        let mut colors = OnlyColors::new(&mut *out);
+        print(args, environment, &mut colors)?;
+        colors.end().context(CANNOT_PRINT)?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+const CANNOT_PRINT: &str = "can't print the output";
+
+fn print(args: &LogsArgs, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<()> {
     let asked = LogQuery::of(args, environment)?;
     let times = heartbeat_times(environment)?;
     let open = |layout| {
@@ -62,8 +76,7 @@ pub fn run(args: &LogsArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCo
         LogQuery::Failed(layout) => open(&layout)?.failed_by_reason(out),
         LogQuery::Task(layout, task) => open(&layout)?.task(&task, environment, args.stream(), out),
     }?;
-    out.flush().context("can't print the output")?;
-    Ok(ExitCode::Ok)
+    out.flush().context(CANNOT_PRINT)
 }
 
 /// What is to be shown, of which run.

@@ -2,6 +2,7 @@
 
 pub mod console;
 pub mod fullscreen;
+pub mod only_colors;
 pub mod printer;
 pub mod progress;
 pub mod screen;
