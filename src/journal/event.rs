@@ -514,6 +514,9 @@ pub struct Stopped {
     pub signal: Option<i32>,
     /// What the process exits with.
     pub exit: i32,
+    /// The same as `reason`, for people, where there is more to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// What its attempts used; left out where none could begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<Box<UsageFigures>>,

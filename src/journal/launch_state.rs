@@ -263,7 +263,7 @@ mod tests {
         let announced = |name| BlockProgress::announced(claim(name));
         let stop = |blocks| {
             let reason = StopReason::Deadline;
-            Event::Stop(Box::new(Stopped { reason, signal: None, exit: 3, figures: None, blocks }))
+            Event::Stop(Box::new(Stopped { reason, signal: None, exit: 3, why: None, figures: None, blocks }))
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.1.jsonl");

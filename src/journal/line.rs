@@ -272,6 +272,7 @@ mod tests {
                 reason: StopReason::Signal,
                 signal: Some(15),
                 exit: 143,
+                why: Some("it was so".to_owned()),
                 figures: Some(Box::new(UsageFigures::default())),
                 blocks: vec![BlockProgress::announced(block.claim)],
             })),

@@ -249,16 +249,6 @@ fn last_lines(file: &File) -> io::Result<[Vec<u8>; 2]> {
     }
 }
 
-/// The last bytes of a file, up to so many.
-///
-/// # Errors
-/// When it can't be read.
-pub fn end_of(file: &File, most: u64) -> io::Result<Vec<u8>> {
-    let (length, mut end) = (file.metadata()?.len(), Vec::new());
-    read_at(file, length.saturating_sub(most), length, &mut end)?;
-    Ok(end)
-}
-
 /// Gives the lines from `offset` on to `take`, `None` for one that can't be read; tells where to go on another time. A last
 /// line without its end is given if it can be read as it is.
 ///

@@ -392,6 +392,7 @@ pub(super) fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) 
         reason: StopReason::CannotStart,
         signal: None,
         exit,
+        why: Some(format!("{error:#}")),
         figures: None,
         blocks,
     })));

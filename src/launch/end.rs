@@ -256,8 +256,13 @@ impl Launcher<'_> {
         };
         let standing = state.counts();
         let exit = exit_code(standing, left.all(), early_stop.as_ref()).number();
-        let ended =
-            end_journal(&journal, early_stop.as_ref(), exit, &figures, written.ok(), left.here, standing);
+        let ended = end_journal(
+            &journal,
+            self.stopped(early_stop.as_ref(), exit, &figures),
+            written.ok(),
+            left.here,
+            standing,
+        );
         let early_stop = match ended {
             Err(error) => {
                 let error = StorageError::new("can't write the journal", &error);
@@ -372,6 +377,18 @@ impl Launcher<'_> {
         say_summary(self.console, &summary, &figures, &doubts, why.as_deref());
         LaunchOutcome { code, summary: Some(summary) }
     }
+
+    /// How a launch ended, for its journal.
+    fn stopped(&self, early_stop: Option<&EarlyStop>, exit: i32, figures: &UsageFigures) -> Stopped {
+        Stopped {
+            reason: early_stop.map_or(StopReason::Done, EarlyStop::reason),
+            signal: early_stop.and_then(EarlyStop::signal),
+            exit,
+            why: early_stop.map(|stop| stop.in_words(self.layout.root())),
+            figures: Some(Box::new(figures.clone())),
+            blocks: Vec::new(),
+        }
+    }
 }
 
 /// How a launch publishes what its tasks make, where they were declared to make something.
@@ -380,12 +397,10 @@ fn publishing(settings: &ProcessSettings) -> Option<Publishing<'_>> {
     (!products.is_empty()).then(|| Publishing::new(products, *checksum, run, replica.id(), *launch))
 }
 
-/// Writes the last words of a journal, and makes them last.
+/// Writes the last words of a journal, and makes them last. The blocks that it did not end are added to `stopped`.
 pub(super) fn end_journal(
     journal: &SharedJournalWriter,
-    early_stop: Option<&EarlyStop>,
-    exit: i32,
-    figures: &UsageFigures,
+    stopped: Stopped,
     written: Option<ResultsWritten>,
     left: u64,
     standing: TaskCounts,
@@ -403,13 +418,7 @@ pub(super) fn end_journal(
     if let Some(results) = written {
         last.add(&Event::ResultsWritten(Box::new(results)));
     }
-    last.add(&Event::Stop(Box::new(Stopped {
-        reason: early_stop.map_or(StopReason::Done, EarlyStop::reason),
-        signal: early_stop.and_then(EarlyStop::signal),
-        exit,
-        figures: Some(Box::new(figures.clone())),
-        blocks,
-    })));
+    last.add(&Event::Stop(Box::new(Stopped { blocks, ..stopped })));
     last.commit()?;
     drop(last);
     pulse::sync(journal)

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
@@ -80,8 +80,6 @@ struct LaunchMonitor {
     end: LaunchEnd,
     /// Read as a whole, since its end does not tell all; as long as the journal is so long.
     exact: Option<(u64, TaskCounts)>,
-    /// What canfar-run said last; as long as the journal and what it said are so long.
-    said: Option<((u64, u64), Option<String>)>,
     /// Why the journal can't be read.
     trouble: Option<String>,
 }
@@ -116,7 +114,6 @@ impl ReplicaMonitor {
             None => launch.complete(self.id, at, &self.share),
         });
         launch.trouble = looked.err().as_ref().map(in_one_line);
-        launch.hear(self.id, at.layout);
     }
 
     /// The blocks that its newest launch says it has, and those that it may have claimed.
@@ -243,7 +240,6 @@ impl LaunchMonitor {
             grown: (at.now, None),
             end: LaunchEnd::Running,
             exact: None,
-            said: None,
             trouble: None,
         }
     }
@@ -365,39 +361,11 @@ impl LaunchMonitor {
         is_at_once && matches!(stop.reason, StopReason::CannotStart | StopReason::CannotWrite)
     }
 
-    /// Reads what canfar-run said last of why the launch ended, again where it said more: the reason comes after the end.
-    fn hear(&mut self, id: u32, layout: &Layout) {
-        let has_ended_well = match &self.end {
-            LaunchEnd::Running => true,
-            LaunchEnd::Stopped(stop) => stop.reason == StopReason::Done,
-            LaunchEnd::Died => false,
-        };
-        if has_ended_well {
-            self.said = None;
-            return;
-        }
-        let own_log = layout.own_log(id, self.number);
-        let lengths = (self.length, std::fs::metadata(&own_log).map_or(0, |metadata| metadata.len()));
-        if self.said.as_ref().is_none_or(|(before, _)| *before != lengths) {
-            self.said = Some((lengths, last_words(&own_log)));
-        }
-    }
-
     fn said(&self) -> Option<String> {
-        self.trouble.clone().or_else(|| self.said.as_ref().and_then(|(_, said)| said.clone()))
+        let why = match &self.end {
+            LaunchEnd::Stopped(stop) => stop.why.as_deref().map(units::printable),
+            LaunchEnd::Running | LaunchEnd::Died => None,
+        };
+        self.trouble.clone().or(why)
     }
-}
-
-/// How the lines begin that tell why a launch ended.
-const REASONS: [&str; 3] = ["stopped early: ", "canfar-run: error: ", "canfar-run: warning: "];
-
-/// The last line of what a launch said that is about its end.
-fn last_words(own_log: &Path) -> Option<String> {
-    const ENOUGH: u64 = 16 * 1024;
-    let file = regular::open(own_log).ok()?;
-    let text = tail::end_of(&file, ENOUGH).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let line =
-        text.lines().rev().find_map(|line| REASONS.iter().find_map(|begin| line.strip_prefix(begin)))?;
-    Some(units::printable(line))
 }

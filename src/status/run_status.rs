@@ -209,7 +209,7 @@ pub struct ReplicaStatus {
     pub signal: Option<i32>,
     /// What its process exited with, if it ended in order.
     pub exit: Option<i32>,
-    /// What canfar-run itself said last of why the launch ended, or why its journals can't be read.
+    /// Why the launch ended, by its journal, or why its journals can't be read.
     pub said: Option<String>,
 }
 

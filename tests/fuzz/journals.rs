@@ -91,6 +91,7 @@ fn write(layout: &Layout, launches: &[Vec<Step>]) -> BTreeMap<Vec<u8>, Written> 
                         reason: StopReason::Done,
                         signal: None,
                         exit: 0,
+                        why: None,
                         figures: None,
                         blocks: Vec::new(),
                     })));

@@ -155,6 +155,7 @@ impl WrittenLaunch<'_> {
             reason: StopReason::Done,
             signal: None,
             exit,
+            why: None,
             figures: None,
             blocks: Vec::new(),
         })));

@@ -128,6 +128,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
             reason: StopReason::Deadline,
             signal: None,
             exit: 3,
+            why: None,
             figures: None,
             blocks: Vec::new(),
         })));

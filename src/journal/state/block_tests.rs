@@ -129,6 +129,7 @@ fn a_launch_without_tasks_knows_what_its_replica_claimed_used_and_died_of() {
         reason: StopReason::Deadline,
         signal: None,
         exit: 3,
+        why: None,
         figures: None,
         blocks: Vec::new(),
     })));

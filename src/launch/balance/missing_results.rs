@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::journal::event::ResultsWritten;
+use crate::journal::event::{ResultsWritten, StopReason, Stopped};
 use crate::journal::launches::last_launches;
 use crate::journal::state::JournalState;
 use crate::journal::tail;
@@ -25,7 +25,6 @@ use crate::model::counts::TaskCounts;
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
 use crate::model::replica::Replica;
-use crate::model::usage::UsageFigures;
 use crate::run::recorder::RecorderParts;
 use crate::sharing::ledger::{BlockLedger, BlockStanding};
 use crate::sharing::peers::{PeerState, PeerWatch};
@@ -219,7 +218,10 @@ impl Launcher<'_> {
         let (journal, fence, heartbeat) = self.begin_journal(journal, &begun)?;
         let written = self.write_held(&journal, &fence, blocks, me);
         let (written, counts) = written.map_err(|error| cannot_start(&journal, error))?;
-        end_journal(&journal, None, 0, &UsageFigures::default(), Some(written), 0, counts)?;
+        let figures = Some(Box::default());
+        let (reason, blocks) = (StopReason::Done, Vec::new());
+        let stopped = Stopped { reason, signal: None, exit: 0, why: None, figures, blocks };
+        end_journal(&journal, stopped, Some(written), 0, counts)?;
         drop(heartbeat);
         Ok(())
     }

@@ -79,7 +79,14 @@ impl Launch {
     fn stop(&mut self, blocks: &[BlockProgress]) {
         self.alive(blocks);
         let (reason, blocks) = (StopReason::Done, blocks.to_vec());
-        self.say(&Event::Stop(Box::new(Stopped { reason, signal: None, exit: 0, figures: None, blocks })));
+        self.say(&Event::Stop(Box::new(Stopped {
+            reason,
+            signal: None,
+            exit: 0,
+            why: None,
+            figures: None,
+            blocks,
+        })));
     }
 }
 

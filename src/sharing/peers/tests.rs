@@ -107,7 +107,14 @@ fn has(claim: &str) -> BlockProgress {
 }
 
 fn stop(blocks: Vec<BlockProgress>) -> Event {
-    Event::Stop(Box::new(Stopped { reason: StopReason::Done, signal: None, exit: 0, figures: None, blocks }))
+    Event::Stop(Box::new(Stopped {
+        reason: StopReason::Done,
+        signal: None,
+        exit: 0,
+        why: None,
+        figures: None,
+        blocks,
+    }))
 }
 
 #[test]
