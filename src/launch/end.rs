@@ -37,6 +37,7 @@ use crate::run::worker::{SharedWorkerState, WorkerSlot};
 use crate::sharing::claims::ClaimsFolder;
 use crate::store::pulse;
 use crate::terminal::console::{Console, Tone, Verbosity};
+use crate::terminal::progress::ExpectedTasks;
 use crate::threads::locked;
 use crate::units;
 
@@ -115,13 +116,17 @@ impl Launcher<'_> {
     pub fn carry_out(&self, mut prepared: PreparedLaunch<'_>, begun: Instant) -> LaunchOutcome {
         let resumed = prepared.resumed.take();
         let PreparedLaunch { share, tasks, jobs, recorder, source, heartbeat, .. } = &prepared;
-        let tasks = resumed.as_ref().map_or(*tasks, |resumed| resumed.due);
+        let before = match &resumed {
+            Some(_) => recorder.counts().ok,
+            None => share.len().saturating_sub(*tasks),
+        };
+        let held = resumed.as_ref().map_or(*tasks, |resumed| resumed.due);
+        let expected = ExpectedTasks { entries: share.len(), before, held };
         let report = LaunchReport::new(
             self.console,
             self.config.progress,
             self.config.identity.replica,
-            share.len(),
-            tasks,
+            expected,
             *jobs,
         );
         let publishing = publishing(&prepared.settings);

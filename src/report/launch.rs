@@ -18,7 +18,7 @@ use crate::report::groups;
 use crate::run::execute::Attempt;
 use crate::run::recorder::{EndedAttempt, NextStep, Observer};
 use crate::terminal::console::{Console, Tone, Verbosity};
-use crate::terminal::progress::{ProgressMode, ProgressState};
+use crate::terminal::progress::{ExpectedTasks, ProgressMode, ProgressState};
 use crate::text::base_name;
 use crate::threads::locked;
 use crate::units;
@@ -62,13 +62,12 @@ struct ReportState {
 }
 
 impl<'a> LaunchReport<'a> {
-    /// Of a launch that begins now, `tasks` of a share of so many entries, `jobs` at a time.
+    /// Of a launch that begins now, `jobs` tasks at a time.
     pub fn new(
         console: &'a Console,
         wanted: ProgressMode,
         replica: Replica,
-        share: u64,
-        tasks: u64,
+        expected: ExpectedTasks,
         jobs: usize,
     ) -> Self {
         let begun = Instant::now();
@@ -78,10 +77,10 @@ impl<'a> LaunchReport<'a> {
             failed_attempts: FailureGroups::default(),
             doubts: Doubts::default(),
         };
-        let lines = || Arc::new(ProgressState::new(share, tasks, 0));
+        let lines = || Arc::new(ProgressState::new(expected, 0));
         let (progress, board) = match wanted {
             ProgressMode::Bar => {
-                let board = Arc::new(ProgressState::new(share, tasks, jobs));
+                let board = Arc::new(ProgressState::new(expected, jobs));
                 if console.show(Arc::clone(&board) as _) {
                     (ProgressMode::Bar, board)
                 } else {

@@ -33,11 +33,24 @@ pub enum ProgressMode {
     Nothing,
 }
 
+/// What a launch begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpectedTasks {
+    /// Entries of its share.
+    pub entries: u64,
+    /// Of those, what had ended before.
+    pub before: u64,
+    /// Tasks that it is to begin. In a run that shares its work, those that it has so far.
+    pub held: u64,
+}
+
 /// How far a launch is. Slots write to it as they begin and end, each at a place of its own.
 #[derive(Debug)]
 pub(crate) struct ProgressState {
-    /// Entries in all; they may become more or fewer meanwhile.
+    /// Entries in all, as far as they are known at the beginning.
     share: AtomicU64,
+    /// Tasks that were begun or are to be: they may become more or fewer meanwhile, and more than the share has.
+    held: AtomicU64,
     /// Of those, what had ended before.
     before: u64,
     ended: AtomicU64,
@@ -56,11 +69,12 @@ struct Slot {
 }
 
 impl ProgressState {
-    /// Of a launch that begins `tasks` tasks of a share of so many entries; `slots` is how many are watched.
-    pub(crate) fn new(share: u64, tasks: u64, slots: usize) -> Self {
+    /// Of a launch that begins with this; `slots` is how many are watched.
+    pub(crate) fn new(expected: ExpectedTasks, slots: usize) -> Self {
         Self {
-            share: AtomicU64::new(share),
-            before: share.saturating_sub(tasks),
+            share: AtomicU64::new(expected.entries),
+            held: AtomicU64::new(expected.held),
+            before: expected.before,
             ended: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             slots: (0..slots).map(|_| Mutex::default()).collect(),
@@ -97,17 +111,20 @@ impl ProgressState {
 
     /// So many more tasks are to be run.
     pub(crate) fn add(&self, tasks: u64) {
-        self.share.fetch_add(tasks, Ordering::Relaxed);
+        self.held.fetch_add(tasks, Ordering::Relaxed);
     }
 
     /// So many of the tasks that were to be run are not to be run here any more.
     pub(crate) fn take_away(&self, tasks: u64) {
-        self.share.update(Ordering::Relaxed, Ordering::Relaxed, |share| share.saturating_sub(tasks));
+        for number in [&self.share, &self.held] {
+            number.update(Ordering::Relaxed, Ordering::Relaxed, |number| number.saturating_sub(tasks));
+        }
     }
 
     /// Entries in all, and how many of them are done.
     fn standing(&self) -> (u64, u64) {
-        let share = self.share.load(Ordering::Relaxed);
+        let [share, held] = [&self.share, &self.held].map(|number| number.load(Ordering::Relaxed));
+        let share = share.max(self.before + held);
         (share, (self.before + self.ended.load(Ordering::Relaxed)).min(share))
     }
 
@@ -207,11 +224,11 @@ mod tests {
 
     use unicode_width::UnicodeWidthStr;
 
-    use super::{ProgressState, end_of, start_of};
+    use super::{ExpectedTasks, ProgressState, end_of, start_of};
     use crate::terminal::printer::Picture;
 
     fn board() -> ProgressState {
-        let board = ProgressState::new(40, 30, 5);
+        let board = ProgressState::new(ExpectedTasks { entries: 40, before: 10, held: 30 }, 5);
         for slot in 1..=5 {
             board.begun(slot, OsStr::new(&format!("/data/n1/obs_{slot}\u{7}_星系.fits")));
         }
@@ -250,11 +267,22 @@ mod tests {
             board.lines(99, 1)[0],
             "[===                           ] 12 of 100 done, 1 failed, 4 running"
         );
-        board.take_away(95);
+        board.take_away(88);
         assert_eq!(
             board.lines(99, 1)[0],
-            "[==============================] 5 of 5 done, 1 failed, 4 running"
+            "[==============================] 12 of 12 done, 1 failed, 4 running"
         );
+    }
+
+    #[test]
+    fn what_is_taken_from_ones_own_share_was_expected() {
+        let board = ProgressState::new(ExpectedTasks { entries: 40, before: 0, held: 0 }, 1);
+        assert_eq!(board.line(0), "0 of 40 done, 0 running");
+        board.add(10);
+        board.ended(false);
+        assert_eq!(board.line(2), "1 of 40 done, 2 running");
+        board.add(50);
+        assert_eq!(board.line(2), "1 of 60 done, 2 running");
     }
 
     #[test]
