@@ -20,7 +20,7 @@ use crate::commands::{Invocation, dry_run};
 use crate::config::{Resumed, RunConfig, layered, refuse_fixed};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
-use crate::journal::launches::{last_launches, launches_of};
+use crate::journal::launches::{ListedLaunches, last_launches};
 use crate::journal::tail;
 use crate::launch::{
     LaunchOutcome, Launcher, Reach, ShareStatus, Sharing, changed_since, how_run_stands, remarks, told,
@@ -83,7 +83,7 @@ pub fn run(
         blocks: blocks.as_ref(),
         me: me.clone(),
         command_files: config.command_files(),
-        last_launches: last_launches(&layout)?,
+        listed: ListedLaunches::list(&layout)?,
         watched: WatchedJournals::default(),
         layout: &layout,
     };
@@ -158,8 +158,8 @@ struct Resume<'a> {
     ledger: Option<RefCell<BlockLedger<'a>>>,
     me: Process,
     command_files: Vec<NamedFile>,
-    /// The newest launch of each share when this began.
-    last_launches: BTreeMap<u32, u32>,
+    /// The launches of all shares when this began.
+    listed: ListedLaunches,
     watched: WatchedJournals,
 }
 
@@ -242,8 +242,8 @@ impl Resume<'_> {
     fn watch<'s>(&self, shares: impl Iterator<Item = &'s Replica>) -> WatchedJournals {
         let mut unclear = BTreeMap::new();
         for share in shares {
-            let Some(launch) = self.last_launches.get(&share.id()) else { continue };
-            let journal = self.layout.journal(share.id(), *launch);
+            let Some(launch) = self.listed.last_listed(share.id()) else { continue };
+            let journal = self.layout.journal(share.id(), launch);
             // What is wrong with it is told when it is the share's turn.
             if let Ok(probed) = probe(&journal, &self.me)
                 && probed.liveness == Liveness::Unknown
@@ -309,9 +309,9 @@ impl Resume<'_> {
     }
 
     fn is_at_work(&self, replica: Replica) -> bool {
-        let last = || self.last_launches.get(&replica.id());
-        let lives = |launch: &u32| {
-            let probed = probe(&self.layout.journal(replica.id(), *launch), &self.me);
+        let last = || self.listed.last_listed(replica.id());
+        let lives = |launch: u32| {
+            let probed = probe(&self.layout.journal(replica.id(), launch), &self.me);
             probed.is_ok_and(|probed| probed.liveness == Liveness::Alive)
         };
         self.watched.at_work.contains_key(&replica.id()) || last().is_some_and(lives)
@@ -368,7 +368,7 @@ impl Resume<'_> {
 
     /// Whether a share was never begun, or its last launch did not end in order.
     fn is_abandoned(&self, replica: Replica) -> anyhow::Result<bool> {
-        Ok(match launches_of(self.layout, replica.id())?.pop() {
+        Ok(match self.listed.of(self.layout, replica.id())?.pop() {
             Some(last) => !ended_in_order(&self.layout.journal(replica.id(), last))?,
             None => true,
         })
@@ -377,8 +377,8 @@ impl Resume<'_> {
     /// Whether another process brought it to an end since this one began: failures are not for each to try again. Who only
     /// wrote its results tried nothing.
     fn is_settled(&self, replica: Replica) -> anyhow::Result<bool> {
-        let last = launches_of(self.layout, replica.id())?.pop();
-        let Some(last) = last.filter(|_| last.as_ref() != self.last_launches.get(&replica.id())) else {
+        let last = self.listed.of(self.layout, replica.id())?.pop();
+        let Some(last) = last.filter(|_| last != self.listed.last_listed(replica.id())) else {
             return Ok(false);
         };
         let last_words = tail::last_words(&self.layout.journal(replica.id(), last))?;
@@ -405,6 +405,7 @@ impl Resume<'_> {
             list: self.list,
             stop: self.stop,
             descendants: self.descendants,
+            listed: Some(&self.listed),
             sharing,
         };
         let before = match (&self.ledger, sharing) {

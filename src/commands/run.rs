@@ -148,8 +148,16 @@ fn live(
     say_other_files(&config, &list, &command_files, console);
     let blocks = list.has_balance().then(|| list.blocks()).transpose()?;
     let sharing = blocks.as_ref().map(|blocks| Sharing { blocks, reach: Reach::All });
-    let launcher =
-        Launcher { config: &config, console, layout: &layout, list: &list, stop, descendants, sharing };
+    let launcher = Launcher {
+        config: &config,
+        console,
+        layout: &layout,
+        list: &list,
+        stop,
+        descendants,
+        listed: None,
+        sharing,
+    };
     let share = list.share_of(replica)?;
     launcher.say_imbalance();
     let status = launcher.look(&share, &me)?;

@@ -40,6 +40,50 @@ pub fn all_launches(layout: &Layout) -> anyhow::Result<BTreeMap<u32, Vec<u32>>> 
     Ok(launches)
 }
 
+/// The launches that there were when this was made. Those that began since are found by their names, as launches are numbered
+/// one by one: a folder of thousands of journals is not listed for each of its replicas.
+#[derive(Debug)]
+pub struct ListedLaunches(BTreeMap<u32, Vec<u32>>);
+
+impl ListedLaunches {
+    /// Lists them.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn list(layout: &Layout) -> anyhow::Result<Self> {
+        all_launches(layout).map(Self)
+    }
+
+    /// The newest one of a replica, as far as it was listed.
+    pub fn last_listed(&self, replica_id: u32) -> Option<u32> {
+        self.0.get(&replica_id)?.last().copied()
+    }
+
+    /// Those that a replica has by now, oldest first.
+    ///
+    /// # Errors
+    /// When storage does not tell.
+    pub fn of(&self, layout: &Layout, replica_id: u32) -> anyhow::Result<Vec<u32>> {
+        let is_there = |launch: u32| {
+            let path = layout.journal(replica_id, launch);
+            let cannot = || CannotGoOn(format!("can't look for the journal {}", path.display()));
+            path.try_exists().with_context(cannot)
+        };
+        let mut launches = self.0.get(&replica_id).cloned().unwrap_or_default();
+        let mut last = launches.last().copied().unwrap_or(0);
+        if last > 0 && !is_there(last)? {
+            return launches_of(layout, replica_id);
+        }
+        while let Some(next) = last.checked_add(1)
+            && is_there(next)?
+        {
+            launches.push(next);
+            last = next;
+        }
+        Ok(launches)
+    }
+}
+
 /// What changes when a journal grows, or one is added or taken away: the first 16 hexadecimal digits of the BLAKE3 of all
 /// their names and lengths.
 ///

@@ -101,6 +101,26 @@ impl JournalState {
         Self::read_with(layout, run, replica, share, lives, &mut |_, _, _| {})
     }
 
+    /// The same of a replica whose launches are known.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_launches(
+        layout: &Layout,
+        run: &RunRef<'_>,
+        launches: &[LaunchId],
+        share: Share,
+        lives: bool,
+        take: &mut TakeAttempt<'_>,
+    ) -> anyhow::Result<Self> {
+        let mut state = Self::of_tasks(TaskTable::new(share)?);
+        let last = launches.last().copied();
+        for launch in launches {
+            state.read_launch(layout, *launch, run, &|id| lives && Some(id) == last, &|| true, take)?;
+        }
+        Ok(state)
+    }
+
     /// The same; `take` is told of each attempt that ended.
     ///
     /// # Errors
@@ -113,13 +133,7 @@ impl JournalState {
         lives: bool,
         take: &mut TakeAttempt<'_>,
     ) -> anyhow::Result<Self> {
-        let mut state = Self::of_tasks(TaskTable::new(share)?);
-        let launches = launches_of_replica(layout, replica)?;
-        let last = launches.last().copied();
-        for launch in launches {
-            state.read_launch(layout, launch, run, &|id| lives && Some(id) == last, &|| true, take)?;
-        }
-        Ok(state)
+        Self::read_launches(layout, run, &launches_of_replica(layout, replica)?, share, lives, take)
     }
 
     /// What these launches tell of some blocks, which they had one after the other in this order; a

@@ -247,7 +247,7 @@ impl<'l> Launcher<'l> {
         before: Option<LeftShare>,
         owner: &Owner,
     ) -> anyhow::Result<(LeftShare, Pending, Option<Scratch>)> {
-        let left = before.map_or_else(|| self.read_left(share, false), Ok)?;
+        let left = before.map_or_else(|| self.read_left(share, &self.launches()?, false), Ok)?;
         left.history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         let due = self.due(&left.history, entries);
         self.check_places(due.in_share(share))?;

@@ -13,6 +13,7 @@ mod sequence;
 mod share_status;
 
 use crate::config::RunConfig;
+use crate::journal::launches::{ListedLaunches, launches_of};
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
 use crate::record::inputs::InputList;
@@ -42,6 +43,8 @@ pub struct Launcher<'a> {
     pub stop: &'a Shutdown,
     /// What tasks may leave behind.
     pub descendants: &'a Descendants,
+    /// The launches that were listed, where there are several shares to look at.
+    pub listed: Option<&'a ListedLaunches>,
     /// How the run shares its work while it goes on; `None` where every replica keeps to its share.
     pub sharing: Option<Sharing<'a>>,
 }
@@ -49,6 +52,14 @@ pub struct Launcher<'a> {
 impl Launcher<'_> {
     fn id(&self) -> u32 {
         self.config.identity.replica.id()
+    }
+
+    /// The launches of the replica, oldest first.
+    fn launches(&self) -> anyhow::Result<Vec<u32>> {
+        match self.listed {
+            Some(listed) => listed.of(self.layout, self.id()),
+            None => launches_of(self.layout, self.id()),
+        }
     }
 
     fn run_id(&self) -> &str {

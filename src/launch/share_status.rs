@@ -3,13 +3,13 @@
 use anyhow::Context;
 
 use crate::journal::event::ResultsWritten;
-use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::launch::due_again::take_back_what_is_gone;
 use crate::launch::{Launcher, Pending, Sharing};
 use crate::liveness::takeover::or_moved_away;
 use crate::model::counts::TaskCounts;
+use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
 use crate::model::shares::Share;
 use crate::products::look::ProductChanges;
@@ -85,10 +85,9 @@ impl Launcher<'_> {
     }
 
     fn read_share(&self, share: &Share) -> anyhow::Result<ShareStatus> {
-        let Some(last) = launches_of(self.layout, self.id())?.pop() else {
-            return Ok(ShareStatus::Unread);
-        };
-        let journal = self.layout.journal(self.id(), last);
+        let launches = self.launches()?;
+        let Some(last) = launches.last() else { return Ok(ShareStatus::Unread) };
+        let journal = self.layout.journal(self.id(), *last);
         let Some(last_words) = tail::last_words(&journal)? else { return Ok(ShareStatus::Unread) };
         // Where all records are in the results file, there is nothing that only the journals can tell, but of products.
         let has_products = !self.list.header().products.is_empty();
@@ -101,7 +100,7 @@ impl Launcher<'_> {
             let counts = TaskCounts { files, ok: files, without_result, ..TaskCounts::default() };
             return Ok(ShareStatus::Done(counts));
         }
-        let left = self.read_left(share, true)?;
+        let left = self.read_left(share, &launches, true)?;
         let history = &left.history;
         let is_done = Pending::of(history, self.config.rerun).is_empty();
         let promised = history.current_results().filter(|_| is_done);
@@ -115,9 +114,23 @@ impl Launcher<'_> {
     }
 
     /// Reads what earlier launches left of a share, the last of which may live, and looks at what they made.
-    pub(super) fn read_left(&self, share: &Share, lives: bool) -> anyhow::Result<LeftShare> {
-        let run = self.list.header().run_ref();
-        let mut history = JournalState::read(self.layout, &run, self.id(), share.clone(), lives)?;
+    pub(super) fn read_left(
+        &self,
+        share: &Share,
+        launches: &[u32],
+        lives: bool,
+    ) -> anyhow::Result<LeftShare> {
+        let (run, replica) = (self.list.header().run_ref(), self.id());
+        let launches: Vec<LaunchId> =
+            launches.iter().map(|launch| LaunchId { replica, launch: *launch }).collect();
+        let mut history = JournalState::read_launches(
+            self.layout,
+            &run,
+            &launches,
+            share.clone(),
+            lives,
+            &mut |_, _, _| {},
+        )?;
         let products = take_back_what_is_gone(self.config, self.list, self.stop, &mut history)?;
         Ok(LeftShare { history, products })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{DEADLINE, Dir, Run, wait_until};
+use crate::support::{Component, DEADLINE, Dir, Run, require, wait_until};
 
 mod again;
 mod cannot_write;
@@ -63,4 +63,24 @@ fn done(dir: &Dir) -> Vec<u64> {
 /// `-j JOBS` with [`TASK`].
 fn launch(dir: &Dir, jobs: usize) -> Run<'_> {
     dir.launch().args(["-j", &jobs.to_string()])
+}
+
+#[test]
+fn the_folder_of_journals_is_listed_once_and_not_for_each_share_that_is_done() {
+    if !require(Component::Strace) {
+        return;
+    }
+    let dir = Dir::with_inputs(8);
+    let launch = |id| dir.launch().replica(id, 8).args(["--result", "none", "--", "true"]).run().exits(0);
+    (1..=7).for_each(|id| _ = launch(id));
+    let listings = || {
+        let journals = dir.path("out/journal").display().to_string();
+        let strace = Run::of(&dir, "strace").args(["-f", "-qq", "-o", "calls", "-e", "signal=none"]);
+        let strace =
+            strace.args(["-e", "trace=openat", "-P", &journals]).arg(env!("CARGO_BIN_EXE_canfar-run"));
+        strace.args(["resume", "out"]).run().exits(0);
+        dir.lines("calls").iter().filter(|line| line.contains("O_DIRECTORY")).count()
+    };
+    let (with_one_to_run, all_done) = (listings(), listings());
+    assert!(all_done <= 2 && with_one_to_run <= 5, "{with_one_to_run} and {all_done}");
 }

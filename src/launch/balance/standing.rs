@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use crate::journal::event::ResultsWritten;
-use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::launch::balance::block_history::{by_chain, history};
@@ -43,7 +42,7 @@ impl Launcher<'_> {
         Sharing { blocks, reach }: Sharing<'_>,
         ledger: &mut BlockLedger<'_>,
     ) -> anyhow::Result<ShareStatus> {
-        let Some(last) = launches_of(self.layout, self.id())?.pop() else {
+        let Some(last) = self.launches()?.pop() else {
             // Others may have run all of it.
             let is_done = self.is_reach_ended(blocks, reach, ledger) && self.own_claims(ledger).is_empty();
             return Ok(if is_done { ShareStatus::Done(TaskCounts::default()) } else { ShareStatus::Unread });
