@@ -66,7 +66,7 @@ pub(super) fn section(history: &RunHistory, times: &Times) -> Markup {
             @for sentence in in_words(history, &rows, times) { p { (sentence) } }
             (timeline(history.shared.is_some()))
             details {
-                summary { "The timeline as a table: " (grouped(rows.len() as u64)) " replicas" }
+                summary { "The timeline as a table: " (grouped(rows.len() as u64)) @if rows.len() == 1 { " replica" } @else { " replicas" } }
                 (table(&rows, history.shared.is_some()))
             }
         }
