@@ -1,6 +1,7 @@
 //! Publishing what an attempt made: each product gets its final name whole, synced, and only while the task is still this
 //! launch's. Before the attempt there is room for it, and nothing that an earlier one left.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -18,10 +19,13 @@ use crate::products::exchange;
 use crate::products::look::directory_id;
 use crate::products::made::{MadeProduct, Sealing, seal};
 use crate::products::staging::{
-    AttemptName, FileError, SharedFolder, StagingFolder, shared_name, sync_folder,
+    AttemptName, FileError, IdleFolders, SharedFolder, StagingFolder, shared_name, sync_folder,
 };
-use crate::threads::locked;
+use crate::threads::{CpuPool, locked};
 use crate::units;
+
+/// From so many folders on, threads are worth their start.
+const MANY_FOLDERS: usize = 8;
 
 /// What publishing needs of the launch.
 pub trait PublishGuard {
@@ -72,8 +76,14 @@ pub enum Unpublished {
 
 impl From<FileError> for NotPublished {
     fn from(error: FileError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&FileError> for NotPublished {
+    fn from(error: &FileError) -> Self {
         if shortage::is_shortage(&error.error) {
-            return Unpublished::Short(error).into();
+            return Unpublished::Short(error.again()).into();
         }
         let trouble = StorageTrouble::of(&error.error);
         match trouble {
@@ -121,6 +131,7 @@ pub struct Publishing<'a> {
     launch: u32,
     /// What attempts wrote that were stopped with this process: to remove it may take long, and results are to be written first.
     stopped: Mutex<Vec<StagedProducts>>,
+    idle: IdleFolders,
 }
 
 impl<'a> Publishing<'a> {
@@ -132,8 +143,8 @@ impl<'a> Publishing<'a> {
         replica: u32,
         launch: u32,
     ) -> Self {
-        let stopped = Mutex::default();
-        Self { declared, checksum, shared_name: shared_name(run), replica, launch, stopped }
+        let (shared_name, stopped, idle) = (shared_name(run), Mutex::default(), IdleFolders::default());
+        Self { declared, checksum, shared_name, replica, launch, stopped, idle }
     }
 
     /// For a slot, which makes one attempt after the other.
@@ -141,8 +152,9 @@ impl<'a> Publishing<'a> {
         PublishingSlot { publishing: self, shared: Vec::new() }
     }
 
-    /// Publishes what an attempt that was ok has made; nothing of it is left in its folders, whatever comes of it. Before it has
-    /// its name it is given up once it `should_stop`, and removed at the end.
+    /// Gives what an attempt that was ok has made its final names, which last once [`FolderSyncs`] has synced their folders;
+    /// nothing of it is left in its own folders, whatever comes of it. Before it has its name it is given up once it
+    /// `should_stop`, and removed at the end.
     ///
     /// # Errors
     /// When a product is not as it has to be, can't be published, or the task is not this launch's any more.
@@ -153,7 +165,7 @@ impl<'a> Publishing<'a> {
         should_stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<PublishedProducts, NotPublished> {
         let how = Sealing { checksum: self.checksum, should_stop };
-        staged.publish(&how, guard).map_err(|not| match not {
+        staged.publish(&how, &self.idle, guard).map_err(|not| match not {
             NotPublished::Unpublished(Unpublished::Stopped) => {
                 self.remove_later(staged);
                 not
@@ -177,6 +189,50 @@ impl Drop for Publishing<'_> {
     }
 }
 
+/// Makes names last that products got: each folder is synced once, whatever got a name in it.
+#[derive(Debug)]
+pub struct FolderSyncs(BTreeMap<PathBuf, Option<FileError>>);
+
+impl FolderSyncs {
+    /// Of all folders in which products of these attempts have their names. Where the system is short of descriptors or memory
+    /// it is tried again, unless it `should_stop`.
+    pub fn of<'s>(
+        all: impl Iterator<Item = &'s PublishedProducts>,
+        should_stop: &(dyn Fn() -> bool + Sync),
+    ) -> Self {
+        let folders: BTreeSet<&Path> =
+            all.flat_map(|published| &published.places).map(PathBuf::as_path).collect();
+        let sync = |folder: &Path| {
+            let mut synced = sync_folder(folder);
+            for _ in 0..shortage::MOST_PAUSES {
+                let is_short = synced.as_ref().is_err_and(|error| shortage::is_shortage(&error.error));
+                if !is_short || should_stop() {
+                    break;
+                }
+                std::thread::sleep(shortage::PAUSE);
+                synced = sync_folder(folder);
+            }
+            (folder.to_owned(), synced.err())
+        };
+        let folders: Vec<&Path> = folders.into_iter().collect();
+        let synced = if folders.len() < MANY_FOLDERS {
+            folders.into_iter().map(sync).collect()
+        } else {
+            CpuPool::for_storage().map(folders, sync)
+        };
+        Self(synced.into_iter().collect())
+    }
+
+    /// Whether the names of an attempt's products last.
+    ///
+    /// # Errors
+    /// When a folder could not be synced, and the task is this launch's.
+    pub fn check(&self, published: &PublishedProducts, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
+        let mut errors = published.places.iter().filter_map(|place| self.0.get(place)?.as_ref());
+        errors.next().map_or(Ok(()), |error| Err(NotPublished::from(error).unless_lost(guard)))
+    }
+}
+
 /// Makes room for the products of one slot's tasks.
 #[derive(Debug)]
 pub struct PublishingSlot<'a> {
@@ -197,12 +253,14 @@ impl PublishingSlot<'_> {
         (index, number): (u64, u32),
         guard: &dyn PublishGuard,
     ) -> Result<StagedProducts, NotPublished> {
-        let Publishing { declared, replica, launch, .. } = *self.publishing;
+        let Publishing { declared, replica, launch, ref idle, .. } = *self.publishing;
         let attempt = AttemptName { index, replica, launch, number };
         let mut staged = StagedProducts::default();
         let mut add_all = || -> Result<(), NotPublished> {
             for (name, place) in declared.names().zip(declared.paths(path, rel, index)) {
-                staged.add(name, place, attempt, |above| self.shared_in(above), guard)?;
+                staged.add(name, place, |above| {
+                    StagingFolder::make(above, self.shared_in(above), attempt, idle, guard)
+                })?;
             }
             staged.look_at_places(Path::new(path), guard)
         };
@@ -275,6 +333,8 @@ pub(super) fn placeholder(name: Option<&str>) -> String {
 pub struct PublishedProducts {
     /// The products, in the order of their declaration.
     pub products: Vec<Product>,
+    /// The folders in which they have their names.
+    pub places: Vec<PathBuf>,
     /// What else was beside them, by its names, and was removed.
     pub others: Vec<OsString>,
     /// The first thing beside them that could not be removed.
@@ -286,15 +346,13 @@ impl StagedProducts {
         &mut self,
         name: Option<&str>,
         place: PathBuf,
-        attempt: AttemptName,
-        shared_in: impl FnOnce(&Path) -> Arc<SharedFolder>,
-        guard: &dyn PublishGuard,
+        make: impl FnOnce(&Path) -> Result<StagingFolder, NotPublished>,
     ) -> Result<(), NotPublished> {
         let above = place.parent().unwrap_or(Path::new("/"));
         let made = self.folders.iter().position(|folder| folder.place() == above);
         let folder = made.unwrap_or(self.folders.len());
         if made.is_none() {
-            self.folders.push(StagingFolder::make(above, shared_in(above), attempt, guard)?);
+            self.folders.push(make(above)?);
         }
         self.outs.push(self.folders[folder].path().join(place.file_name().unwrap_or_default()));
         self.products.push(StagedProduct { name: name.map(str::to_owned), place, folder, before: None });
@@ -304,6 +362,11 @@ impl StagedProducts {
     /// Where the products are to be written, in the order of their declaration.
     pub fn outs(&self) -> &[PathBuf] {
         &self.outs
+    }
+
+    /// The folders in which the products have their final names.
+    fn places(&self) -> impl Iterator<Item = &Path> {
+        self.folders.iter().map(StagingFolder::place)
     }
 
     /// Removes what was written. Where that fails, the next attempt of the task does it.
@@ -330,29 +393,31 @@ impl StagedProducts {
     fn publish(
         &self,
         how: &Sealing<'_>,
+        idle: &IdleFolders,
         guard: &dyn PublishGuard,
     ) -> Result<PublishedProducts, NotPublished> {
         let made = how.patiently(|| self.seal_all(how))?;
         let has_exchanges = how.patiently(|| self.prepare(&made, guard))?;
         guard.check_owner()?;
-        self.put_at_places(&made, how, guard)
+        self.put_at_places(&made, has_exchanges, how, guard)
             .map_err(|not| if has_exchanges { self.undo_exchanges(not) } else { not })?;
-        let (others, unremoved) = self.clear(has_exchanges);
+        let (others, unremoved) = self.clear(has_exchanges, idle);
         Ok(PublishedProducts {
             products: made.into_iter().map(|made| made.product).collect(),
+            places: self.places().map(Path::to_owned).collect(),
             others,
             unremoved,
         })
     }
 
     /// Removes what is left after the products got their names. They are published whatever comes of it.
-    fn clear(&self, has_exchanges: bool) -> (Vec<OsString>, Option<FileError>) {
+    fn clear(&self, has_exchanges: bool, idle: &IdleFolders) -> (Vec<OsString>, Option<FileError>) {
         let (mut others, mut unremoved) = (Vec::new(), None);
         for folder in &self.folders {
             if has_exchanges {
                 unremoved = unremoved.or(folder.remove_old().err());
             }
-            match folder.remove_empty() {
+            match folder.give_back(idle) {
                 Ok(left) if left.is_empty() => {}
                 Ok(left) => {
                     others.extend(left);
@@ -398,13 +463,18 @@ impl StagedProducts {
     fn put_at_places(
         &self,
         made: &[MadeProduct],
+        has_exchanges: bool,
         how: &Sealing<'_>,
         guard: &dyn PublishGuard,
     ) -> Result<(), NotPublished> {
         for (product, made) in self.products.iter().zip(made) {
             self.put_at_place(product, made, guard)?;
         }
-        self.folders.iter().try_for_each(|folder| how.patiently(|| Ok(sync_folder(folder.place())?)))
+        if !has_exchanges {
+            return Ok(());
+        }
+        // What was replaced is there until what replaces it is sure to be.
+        self.places().try_for_each(|place| how.patiently(|| Ok(sync_folder(place)?)))
     }
 
     /// Puts back what nothing came in the place of, and removes the rest, so that nothing stays hidden until the next attempt.

@@ -1,7 +1,8 @@
 //! An attempt with room for its products before it, and their publishing after it: the same for every way of executing.
 
 use std::io::{self, PipeWriter};
-use std::sync::mpsc::{SendError, Sender, channel};
+use std::iter;
+use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, Scope};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::outcome::Failure;
 use crate::model::product::DirectoryId;
 use crate::products::publish::{
-    NotPublished, PublishGuard, PublishedProducts, PublishingSlot, StagedProducts, Unpublished,
+    FolderSyncs, NotPublished, PublishGuard, PublishedProducts, PublishingSlot, StagedProducts, Unpublished,
 };
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::queue::{Piece, Ticket};
@@ -19,8 +20,14 @@ use crate::run::schedule::Work;
 use crate::threads::locked;
 use crate::units;
 
-/// What so many tasks made is published beside the commands of others.
-const AT_ONCE: usize = 16;
+/// What so many tasks made is published and recorded beside the commands of others.
+const AT_ONCE: usize = 128;
+
+/// So many products are synced at a time.
+const THREADS: usize = 16;
+
+/// So long are published products gathered whose folders are then synced, each once, before their tasks are recorded.
+const GATHERED: Duration = Duration::from_millis(5);
 
 /// What a slot's thread has, which would settle the task otherwise.
 const STACK: usize = 512 * 1024;
@@ -120,6 +127,19 @@ pub(super) struct ToPublish {
     pub(super) started_at: String,
 }
 
+/// An attempt whose products have their names. Its record waits until these last.
+struct Published(PublishedAttempt, PublishedProducts);
+
+/// Of an attempt, what its record needs.
+struct PublishedAttempt {
+    ticket: Ticket,
+    piece: Arc<Piece>,
+    index: u64,
+    number: u32,
+    executed: Box<Executed>,
+    started_at: String,
+}
+
 /// Gives what attempts made to who publishes it. To sync is to wait for the storage, which does that for many at a time as
 /// fast as for one: so it goes on in threads of its own beside the commands of other tasks, but never for more than
 /// [`AT_ONCE`] tasks.
@@ -139,23 +159,36 @@ impl<'w> Publishers<'w> {
         if work.publishing.is_none() {
             return Self { work, threads: None };
         }
-        let (sender, receiver) = channel::<ToPublish>();
-        let receiver = Arc::new(Mutex::new(receiver));
-        let mut threads = None;
-        for _ in 0..AT_ONCE {
-            let (receiver, held) = (Arc::clone(&receiver), Arc::clone(held));
-            let publish = move || {
-                let next = || locked(&receiver).recv();
-                while let Ok(made) = next() {
-                    work.publish(made);
-                }
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send + 's>| {
+            let held = Arc::clone(held);
+            let run = move || {
+                run();
                 drop(held);
             };
-            let builder = Builder::new().name("publisher".to_owned()).stack_size(STACK);
-            if builder.spawn_scoped(scope, publish).is_err() {
+            Builder::new().name(name.to_owned()).stack_size(STACK).spawn_scoped(scope, run)
+        };
+        let (to_record, published) = channel();
+        if spawn("recorder", Box::new(move || work.record_in_batches(&published))).is_err() {
+            return Self { work, threads: None };
+        }
+        let (to_publish, made) = channel();
+        let made = Arc::new(Mutex::new(made));
+        let mut threads = None;
+        for _ in 0..THREADS {
+            let (made, to_record) = (Arc::clone(&made), to_record.clone());
+            let publish = move || {
+                let next = || locked(&made).recv();
+                while let Ok(made) = next() {
+                    let Some(published) = work.publish(made) else { continue };
+                    if let Err(SendError(published)) = to_record.send(published) {
+                        work.record(vec![published]);
+                    }
+                }
+            };
+            if spawn("publisher", Box::new(publish)).is_err() {
                 break;
             }
-            threads = Some(sender.clone());
+            threads = Some(to_publish.clone());
         }
         Self { work, threads }
     }
@@ -168,37 +201,75 @@ impl<'w> Publishers<'w> {
             return work.unpublished(made.ticket, made.index, Unpublished::CannotRecord(error));
         }
         let has_room = !made.ticket.is_alone() && work.queue.publishing() < AT_ONCE;
-        let Some(threads) = self.threads.as_ref().filter(|_| has_room) else { return work.publish(made) };
+        let Some(threads) = self.threads.as_ref().filter(|_| has_room) else {
+            return work.record(work.publish(made).into_iter().collect());
+        };
         let ticket = work.queue.publish(made.ticket);
         if let Err(SendError(made)) = threads.send(ToPublish { ticket, ..made }) {
-            work.publish(made);
+            work.record(work.publish(made).into_iter().collect());
         }
     }
 }
 
 impl Work<'_> {
-    /// Publishes what an attempt made, and settles what comes of its task.
-    fn publish(&self, made: ToPublish) {
-        let ToPublish { ticket, piece, index, number, mut executed, staged, started_at } = made;
-        let entry = piece.entries.get(ticket.position as usize);
-        let (Some(publishing), Some(entry)) = (self.publishing, entry) else {
+    /// Gives what an attempt made its names. What can't be published is settled at once.
+    fn publish(&self, made: ToPublish) -> Option<Published> {
+        let Some(publishing) = self.publishing else {
+            self.queue.complete(made.ticket);
+            return None;
+        };
+        let ToPublish { ticket, piece, index, number, executed, staged, started_at } = made;
+        let guard = TaskGuard { work: self, block: piece.block, index };
+        let products = publishing.publish(staged, &guard, &|| self.stop.is_overdue(TIME_LEFT));
+        let attempt = PublishedAttempt { ticket, piece, index, number, executed, started_at };
+        match products {
+            Ok(products) => Some(Published(attempt, products)),
+            Err(not) => {
+                self.settle_published(attempt, Err(not));
+                None
+            }
+        }
+    }
+
+    /// Records what was published, until nothing more will be.
+    fn record_in_batches(&self, published: &Receiver<Published>) {
+        while let Ok(first) = published.recv() {
+            std::thread::sleep(GATHERED);
+            self.record(iter::once(first).chain(published.try_iter()).collect());
+        }
+    }
+
+    /// Makes the names of products last, then writes the records of their tasks: a power loss must not leave these without those.
+    fn record(&self, published: Vec<Published>) {
+        let each = published.iter().map(|Published(_, products)| products);
+        let syncs = FolderSyncs::of(each, &|| self.stop.is_overdue(TIME_LEFT));
+        for Published(attempt, products) in published {
+            let guard = TaskGuard { work: self, block: attempt.piece.block, index: attempt.index };
+            let synced = syncs.check(&products, &guard);
+            self.settle_published(attempt, synced.map(|()| products));
+        }
+    }
+
+    /// Settles what comes of a task whose products were to be published.
+    fn settle_published(&self, made: PublishedAttempt, products: Result<PublishedProducts, NotPublished>) {
+        let PublishedAttempt { ticket, piece, index, number, mut executed, started_at } = made;
+        let Some(entry) = piece.entries.get(ticket.position as usize) else {
             return self.queue.complete(ticket);
         };
-        let alone = ticket.is_alone();
-        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
-        let guard = TaskGuard { work: self, block: piece.block, index };
-        match publishing.publish(staged, &guard, &|| self.stop.is_overdue(TIME_LEFT)) {
-            Ok(published) => executed.has_published(published),
+        match products {
+            Ok(products) => executed.has_published(products),
             Err(NotPublished::Failed(failure)) => executed.has_failed(failure),
             Err(NotPublished::Unpublished(why)) => return self.unpublished(ticket, index, why),
         }
+        let alone = ticket.is_alone();
+        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
         self.settle(ticket, &attempt, Execution::Completed(executed), started_at);
     }
 }
 
 impl Executed {
     /// Of an ok attempt. What it made is what it is for: without a result nothing is wrong.
-    fn has_published(&mut self, PublishedProducts { products, others, unremoved }: PublishedProducts) {
+    fn has_published(&mut self, PublishedProducts { products, others, unremoved, .. }: PublishedProducts) {
         self.products = products;
         if matches!(self.doubt, Some(ResultDoubt::NoResult(_) | ResultDoubt::ReturnedNone(_))) {
             self.doubt = None;

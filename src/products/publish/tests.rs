@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{NotPublished, PublishGuard, Publishing, StagedProducts, Unpublished};
+use super::{FolderSyncs, NotPublished, PublishGuard, Publishing, StagedProducts, Unpublished};
 use crate::journal::event::PublishingBegun;
 use crate::model::product::{Checksum, DirectoryId, ProductKind};
 use crate::products::declared::DeclaredProducts;
@@ -115,6 +115,12 @@ fn products_get_their_names_when_the_attempt_is_over_and_nothing_else_is_left() 
     });
     let published = published.unwrap();
     assert!(published.others.is_empty());
+    let has_next = attempt(&publishing, 1, &Owner::new(), |outs| {
+        assert_eq!(names(&folder.path().join("x/.canfar-run-r")), ["7.1.1.1"], "the folder is used again");
+        outs.iter().for_each(|out| fs::write(out, "abc").unwrap());
+    });
+    assert!(has_next.is_ok());
+    drop(publishing);
     assert_eq!(names(&folder.path().join("x")), ["a.cat", "a.fit"]);
     assert_eq!(names(&folder.path().join("y")), ["7"]);
     let [first, second, third] = &published.products[..] else { panic!("{published:?}") };
@@ -289,10 +295,10 @@ fn a_directory_takes_the_place_of_one_that_the_task_made_and_of_no_other() {
             (published.products[0].kind, published.products[0].bytes),
             (ProductKind::Dir, text.len() as u64)
         );
-        assert_eq!(names(folder.path()), ["a.ms"]);
     }
     let message = why_failed(attempt(&publishing, 3, &Owner::new(), |_| panic!("the attempt is not made")));
     assert!(message.contains("is a directory that this run did not make"), "{message}");
+    drop(publishing);
     assert_eq!((names(folder.path()), names(&place)), (vec!["a.ms".to_owned()], vec!["sub".to_owned()]));
 }
 
@@ -359,6 +365,34 @@ fn where_a_later_product_can_not_be_published_nothing_that_an_earlier_one_replac
     let message = why_failed(attempt(&publishing, 2, &obstructed, write));
     assert!(message.contains("a.log"), "{message}");
     assert_eq!(names(folder.path()), ["a.log", "a.ms"], "{message}");
+}
+
+#[test]
+fn an_idle_folder_that_a_killed_launch_left_is_removed_by_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join(".canfar-run-r/3.2.1.1.idle")).unwrap();
+    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    attempt(&publishing, 1, &Owner::new(), |outs| fs::write(&outs[0], "x").unwrap()).unwrap();
+    drop(publishing);
+    assert_eq!(names(folder.path()), ["a.cat"]);
+}
+
+#[test]
+fn names_in_a_folder_that_can_t_be_synced_do_not_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let products = declared(folder.path(), &[(None, "sub/{/.}.cat")]);
+    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
+    let owner = Owner::new();
+    let published = attempt(&publishing, 1, &owner, |outs| fs::write(&outs[0], "x").unwrap()).unwrap();
+    assert!(FolderSyncs::of([&published].into_iter(), &|| false).check(&published, &owner).is_ok());
+    fs::remove_dir_all(folder.path().join("sub")).unwrap();
+    let not = FolderSyncs::of([&published].into_iter(), &|| false).check(&published, &owner).unwrap_err();
+    let NotPublished::Failed(failure) = not else { panic!("{not:?}") };
+    assert!(failure.message.contains("can't sync the folder"), "{}", failure.message);
+    owner.owns.set(false);
+    let lost = FolderSyncs::of([&published].into_iter(), &|| false).check(&published, &owner);
+    assert!(matches!(lost, Err(NotPublished::Unpublished(Unpublished::Lost))), "{lost:?}");
 }
 
 /// Whatever a killed exchange leaves, the next attempt begins with the old directory, or the new one, whole in its place.
