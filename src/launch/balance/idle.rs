@@ -4,6 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
+use crate::exit_code::CannotWrite;
 use crate::journal::launches::last_launches;
 use crate::launch::balance::Leaving;
 use crate::launch::balance::feeder::{Feeder, Step};
@@ -38,6 +41,8 @@ pub(super) struct IdleTime {
     group: Vec<LaunchId>,
     /// Those seen to live since, with unfinished blocks.
     at_work: BTreeSet<LaunchId>,
+    /// Whether others can read that this launch has ended all that it had.
+    is_told: bool,
 }
 
 /// What a look at the whole run showed.
@@ -76,6 +81,7 @@ impl Feeder<'_> {
             pool_filled: Instant::now(),
             group: Vec::new(),
             at_work: BTreeSet::new(),
+            is_told: false,
         };
         self.fill_pool(&mut idle);
         idle
@@ -105,6 +111,10 @@ impl Feeder<'_> {
             let pause =
                 if is_urgent { idle.pause(self.longest_pause()) } else { Step::Wait(self.longest_pause()) };
             return Ok(pause);
+        }
+        // Others who have nothing left either would wait for the next heartbeat to see it.
+        if !std::mem::replace(&mut idle.is_told, true) {
+            self.recorder.tell_progress().context(CannotWrite)?;
         }
         if self.see_to_quarantined()? {
             return Ok(Step::Fed);
@@ -174,10 +184,10 @@ impl Feeder<'_> {
                 }
                 PeerState::Missing => {}
                 PeerState::Unknown => idle.group.push(peer),
+                PeerState::Alive if look.held().next().is_none() => {}
                 PeerState::Alive if !self.ledger.peers().grew_since(peer, idle.since) => {
                     idle.group.push(peer);
                 }
-                PeerState::Alive if look.held().next().is_none() => {}
                 PeerState::Alive => _ = idle.at_work.insert(peer),
             }
         }
@@ -294,10 +304,10 @@ impl Feeder<'_> {
         idle.since.elapsed() >= worked.max(LEAST_WAIT)
     }
 
-    /// A small part of the time so far: the end of a short run is to be seen soon.
+    /// A hundredth of the time so far: a run is hardly longer for the last look at its end.
     fn longest_pause(&self) -> Duration {
         let longest = (self.launcher.config.takeover_after / 8).min(*PAUSES.end());
-        longest.min(self.begun.elapsed() / 20).max(*PAUSES.start())
+        longest.min(self.begun.elapsed() / 100).max(*PAUSES.start())
     }
 }
 

@@ -106,8 +106,11 @@ impl Aftermath {
             }
             unended += 1;
             lower += u32::from(replica < self.me.replica && self.peers.grew_since(peer, self.since));
+            if lower == ENOUGH_THAT_STAY {
+                return Ok(false);
+            }
         }
-        Ok(unended > 0 && lower < ENOUGH_THAT_STAY)
+        Ok(unended > 0)
     }
 
     fn write_if_missing(
