@@ -165,7 +165,7 @@ struct Resume<'a> {
 
 /// What came of an attempt to act as a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
+enum TakeOutcome {
     /// This container did, or there was nothing to do.
     Yes,
     /// Another process brought it to an end meanwhile.
@@ -282,7 +282,7 @@ impl Resume<'_> {
         at_work.into_iter().for_each(|replica| _ = self.take(replica, Reach::Own, tally));
         if let (true, Some((last, before))) = (is_whole_run, free.split_last()) {
             before.iter().for_each(|replica| _ = self.take(*replica, Reach::Own, tally));
-            if self.take(*last, Reach::Leftovers, tally) == Taken::Yes {
+            if self.take(*last, Reach::Leftovers, tally) == TakeOutcome::Yes {
                 return;
             }
         } else {
@@ -302,7 +302,7 @@ impl Resume<'_> {
             if tally.is_over() || self.stop.external_signal().is_some() || self.is_late() {
                 return;
             }
-            if matches!(self.take(replica, Reach::Leftovers, tally), Taken::Yes | Taken::No) {
+            if matches!(self.take(replica, Reach::Leftovers, tally), TakeOutcome::Yes | TakeOutcome::No) {
                 return;
             }
         }
@@ -318,23 +318,23 @@ impl Resume<'_> {
     }
 
     /// Takes the share of a replica that this container looks after.
-    fn take(&self, replica: Replica, reach: Reach, tally: &mut ResumeProgress) -> Taken {
+    fn take(&self, replica: Replica, reach: Reach, tally: &mut ResumeProgress) -> TakeOutcome {
         if self.stop.external_signal().is_some() {
-            return Taken::No;
+            return TakeOutcome::No;
         }
         if let Some(who) = self.watched.at_work.get(&replica.id()) {
             self.skip(replica, who, tally);
-            return Taken::ByAnother;
+            return TakeOutcome::ByAnother;
         }
         match self.take_if_due(replica, reach, tally) {
             Ok(taken) => taken,
             Err(error) => {
                 if let Some(running) = error.downcast_ref::<AlreadyRunning>() {
                     self.skip(replica, &format!("launch {} on {}", running.launch, running.who), tally);
-                    return Taken::ByAnother;
+                    return TakeOutcome::ByAnother;
                 }
                 self.note_error(replica, error, tally);
-                Taken::No
+                TakeOutcome::No
             }
         }
     }
@@ -390,11 +390,11 @@ impl Resume<'_> {
         replica: Replica,
         reach: Reach,
         tally: &mut ResumeProgress,
-    ) -> anyhow::Result<Taken> {
+    ) -> anyhow::Result<TakeOutcome> {
         let share = self.share_of(replica).unwrap_or(Share::Range(0..0));
         if share.is_empty() && self.blocks.is_none() {
             tally.done += 1;
-            return Ok(Taken::Yes);
+            return Ok(TakeOutcome::Yes);
         }
         let sharing = self.blocks.map(|blocks| Sharing { blocks, reach });
         let config = self.config.on_behalf_of(replica, self.begun.elapsed());
@@ -417,7 +417,7 @@ impl Resume<'_> {
             tally.standings.push((replica.id(), standing));
         } else if self.is_settled(replica)? {
             tally.done += 1;
-            return Ok(Taken::Settled);
+            return Ok(TakeOutcome::Settled);
         } else if tally.is_over() || self.is_late() {
             tally.not_begun.push(replica.id());
         } else {
@@ -426,7 +426,7 @@ impl Resume<'_> {
             let files = self.command_files.clone();
             tally.ended.push(launcher.launch(share, before, &self.me, files, &listener, Instant::now())?);
         }
-        Ok(Taken::Yes)
+        Ok(TakeOutcome::Yes)
     }
 
     fn is_late(&self) -> bool {

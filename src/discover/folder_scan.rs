@@ -19,7 +19,7 @@ use super::exclude::PathKind;
 use super::folder::Folder;
 use super::list_names::{self, ListedName};
 use super::matches::FolderMatches;
-use super::path_pattern::{Below, PathPattern, Step, join};
+use super::path_pattern::{Below, PathPattern, PatternStep, join};
 
 /// A folder to be read, and the positions of the pattern that are open in it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl<'g> FolderScan<'g> {
         let must_list = positions.iter().any(|position| pattern.steps[*position].needs_listing());
         let listed = must_list && scan.list(&positions)?;
         for position in positions {
-            if let Step::Literal(name) = &pattern.steps[position]
+            if let PatternStep::Literal(name) = &pattern.steps[position]
                 && !(listed && pattern.steps[position].is_listed())
             {
                 scan.probe(position, name)?;
@@ -255,18 +255,20 @@ impl NameMatch {
         let is_hidden = name.starts_with(b".");
         for position in positions {
             match &pattern.steps[*position] {
-                Step::AnyDepth if !is_hidden => {
+                PatternStep::AnyDepth if !is_hidden => {
                     self.ends |= pattern.ends_after(*position);
                     self.onward_by_depth.extend(pattern.open_at(*position));
                 }
-                Step::Names { pattern: names, hidden } if (*hidden || !is_hidden) && names.matches(name) => {
+                PatternStep::Names { pattern: names, hidden }
+                    if (*hidden || !is_hidden) && names.matches(name) =>
+                {
                     self.step_after(pattern, *position);
                 }
-                Step::Names { pattern: names, hidden } if *hidden || !is_hidden => {
+                PatternStep::Names { pattern: names, hidden } if *hidden || !is_hidden => {
                     self.ends_but_for_case |=
                         pattern.ends_after(*position) && names.matches_but_for_case(name);
                 }
-                Step::Literal(wanted) if wanted == name => self.step_after(pattern, *position),
+                PatternStep::Literal(wanted) if wanted == name => self.step_after(pattern, *position),
                 _ => {}
             }
         }

@@ -10,7 +10,7 @@ use super::name_pattern::NamePattern;
 
 /// One step down from a folder.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum PatternStep {
     /// `**`: the folder itself and, at any depth, everything in it that is not hidden.
     AnyDepth,
     /// Names that match; `hidden` if those with a leading dot may.
@@ -19,7 +19,7 @@ pub(super) enum Step {
     Literal(Vec<u8>),
 }
 
-impl Step {
+impl PatternStep {
     /// Whether a listing of the folder can answer it.
     pub(super) fn is_listed(&self) -> bool {
         !matches!(self, Self::Literal(name) if matches!(name.as_slice(), b"." | b".."))
@@ -36,7 +36,7 @@ impl Step {
 pub(super) struct PathPattern {
     /// The fixed part, absolute, as it is walked: its `.` and `..` are still there.
     pub(super) base: PathBuf,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<PatternStep>,
     /// Ends with a slash: a folder or nothing.
     pub(super) folders_only: bool,
     /// Whether the base is never an entry itself: Python's relative `**` does not yield the current folder.
@@ -50,14 +50,14 @@ impl PathPattern {
         let bytes = pattern.as_bytes();
         let absolute = bytes.starts_with(b"/");
         let mut base = if absolute { PathBuf::from("/") } else { cwd.to_path_buf() };
-        let mut steps: Vec<Step> = Vec::new();
+        let mut steps: Vec<PatternStep> = Vec::new();
         let mut dotted = false;
         for component in components(bytes) {
             dotted |= component == b".";
             match step(component) {
-                Step::Literal(name) if steps.is_empty() => base = join(&base, &name),
+                PatternStep::Literal(name) if steps.is_empty() => base = join(&base, &name),
                 // Two in a row mean the same as one.
-                Step::AnyDepth if matches!(steps.last(), Some(Step::AnyDepth)) => {}
+                PatternStep::AnyDepth if matches!(steps.last(), Some(PatternStep::AnyDepth)) => {}
                 step => steps.push(step),
             }
         }
@@ -67,14 +67,14 @@ impl PathPattern {
 
     /// Everything below a folder that is not hidden; `folder` is clean.
     pub(super) fn everything_below(folder: PathBuf) -> Self {
-        let steps = vec![Step::AnyDepth];
+        let steps = vec![PatternStep::AnyDepth];
         Self { base: folder, steps, folders_only: false, base_is_nameless: true, dotted: false }
     }
 
     /// The positions that are open in a folder where `position` is: `**` may also stand for no folder at all.
     pub(super) fn open_at(&self, position: usize) -> impl Iterator<Item = usize> {
-        let also =
-            matches!(self.steps.get(position), Some(Step::AnyDepth)) && position + 1 < self.steps.len();
+        let also = matches!(self.steps.get(position), Some(PatternStep::AnyDepth))
+            && position + 1 < self.steps.len();
         std::iter::once(position).chain(also.then_some(position + 1))
     }
 
@@ -82,7 +82,7 @@ impl PathPattern {
     pub(super) fn means_folder_at(&self, position: usize) -> bool {
         match self.steps.get(position) {
             None => true,
-            Some(step) => matches!(step, Step::AnyDepth) && self.ends_after(position),
+            Some(step) => matches!(step, PatternStep::AnyDepth) && self.ends_after(position),
         }
     }
 
@@ -97,13 +97,13 @@ impl PathPattern {
     }
 }
 
-fn step(component: &[u8]) -> Step {
+fn step(component: &[u8]) -> PatternStep {
     if component == b"**" {
-        Step::AnyDepth
+        PatternStep::AnyDepth
     } else if has_magic(component) {
-        Step::Names { pattern: NamePattern::new(component), hidden: component.starts_with(b".") }
+        PatternStep::Names { pattern: NamePattern::new(component), hidden: component.starts_with(b".") }
     } else {
-        Step::Literal(component.to_vec())
+        PatternStep::Literal(component.to_vec())
     }
 }
 

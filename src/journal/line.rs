@@ -140,7 +140,7 @@ struct LineVisitor;
 /// The members that every line begins with.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Member {
+enum EventMember {
     V,
     Run,
     T,
@@ -162,14 +162,14 @@ impl<'de> Visitor<'de> for LineVisitor {
         let (mut v, mut run, mut written) = (None, None, None);
         while let Some(member) = members.next_key()? {
             match member {
-                Member::V => v = Some(members.next_value()?),
-                Member::Run => run = Some(members.next_value::<Text<'de>>()?.0),
-                Member::T => {
+                EventMember::V => v = Some(members.next_value()?),
+                EventMember::Run => run = Some(members.next_value::<Text<'de>>()?.0),
+                EventMember::T => {
                     let text = members.next_value::<Text<'de>>()?.0;
                     written = WrittenTime::of(&text);
                 }
-                Member::Other => _ = members.next_value::<IgnoredAny>()?,
-                Member::Event => {
+                EventMember::Other => _ = members.next_value::<IgnoredAny>()?,
+                EventMember::Event => {
                     let kind = members.next_value()?;
                     let v = v.ok_or_else(|| A::Error::missing_field("v"))?;
                     let run = run.ok_or_else(|| A::Error::missing_field("run"))?;

@@ -49,7 +49,7 @@ pub fn read(
 ) -> anyhow::Result<Vec<BadLine>> {
     let file = regular::open(path)
         .with_context(|| CannotGoOn(format!("can't open the journal {}", path.display())))?;
-    let mut blocks = Blocks { file, buffer: Vec::new(), filled: 0, given: 0, before: 0 };
+    let mut blocks = LineBlocks { file, buffer: Vec::new(), filled: 0, given: 0, before: 0 };
     let mut bad = Vec::new();
     let mut crew = None;
     while let Some((block, offset)) =
@@ -75,7 +75,7 @@ pub fn read(
 }
 
 /// A file in blocks of whole lines; the last one may lack its end.
-struct Blocks {
+struct LineBlocks {
     file: File,
     buffer: Vec<u8>,
     /// The end of what has been read into the buffer.
@@ -86,7 +86,7 @@ struct Blocks {
     before: u64,
 }
 
-impl Blocks {
+impl LineBlocks {
     /// The next block and where in the file it begins.
     fn next(&mut self) -> std::io::Result<Option<(&[u8], u64)>> {
         self.before += self.given as u64;

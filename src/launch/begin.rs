@@ -29,7 +29,7 @@ use crate::products::look::ProductChanges;
 use crate::record::item;
 use crate::record::logs::PackedLog;
 use crate::run::execute::ProcessSettings;
-use crate::run::queue::{Piece, Supply, TaskQueue};
+use crate::run::queue::{QueuePiece, Supply, TaskQueue};
 use crate::run::recorder::Recorder;
 use crate::run::scratch::{Owner, Scratch, remove_leftovers_of_dead};
 use crate::store::atomic_file::{ABANDONED, remove_leftovers};
@@ -93,7 +93,7 @@ impl<'l> Launcher<'l> {
             self.write_loss(&recorder, index, attempts, 0)?;
         }
         let source = TaskQueue::new(jobs);
-        source.add(Piece { block: None, indices: share.clone(), entries, at_most: None }, due.tasks);
+        source.add(QueuePiece { block: None, indices: share.clone(), entries, at_most: None }, due.tasks);
         source.set_supply(Supply::Ended);
         // Where it can't be written, the first task finds out.
         let _ = recorder.give_sign();

@@ -106,7 +106,7 @@ fn refuse_incomplete(index: &MergeIndex, rules: Rules<'_>) -> anyhow::Result<()>
 
 /// A product that was found in a record.
 #[derive(Debug)]
-struct Taken {
+struct TakenProduct {
     path: PathBuf,
     /// Bytes, by the record.
     bytes: u64,
@@ -121,7 +121,7 @@ struct Taken {
 #[derive(Debug, Default)]
 struct ProductListing<'a> {
     name: Option<&'a str>,
-    taken: Vec<Taken>,
+    taken: Vec<TakenProduct>,
     notes: Vec<String>,
 }
 
@@ -179,7 +179,7 @@ impl ProductListing<'_> {
             let path = product.path.bytes().map_err(|error| anyhow!("a product's path: {error}"))?;
             let rel = entry.rel.unwrap_or_else(|| rels.of_entry(entry.path)).to_owned();
             let look = product.look();
-            self.taken.push(Taken { path: path.into(), bytes: product.bytes, rel, run, look });
+            self.taken.push(TakenProduct { path: path.into(), bytes: product.bytes, rel, run, look });
             Ok(())
         })
     }

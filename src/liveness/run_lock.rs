@@ -120,9 +120,9 @@ impl<'a> LockFiles<'a> {
             }
             let prepared = PreparedLock::make(self)?;
             match prepared.make_exclusively(&self.lock)? {
-                Made::Not => Ok(None),
-                Made::Linked => prepared.hold(self, None).map(Some),
-                Made::Copied(file) => prepared.hold(self, Some(file)).map(Some),
+                LockFileMade::Not => Ok(None),
+                LockFileMade::Linked => prepared.hold(self, None).map(Some),
+                LockFileMade::Copied(file) => prepared.hold(self, Some(file)).map(Some),
             }
         };
         acquire()
@@ -184,7 +184,7 @@ impl<'a> LockFiles<'a> {
             let prepared = PreparedLock::make(self)?;
             let mark = self.mark_of(&stale.key);
             let made = prepared.make_exclusively(&mark)?;
-            if matches!(made, Made::Not) {
+            if matches!(made, LockFileMade::Not) {
                 return Ok(None);
             }
             let chain = self.chain()?;
@@ -286,7 +286,7 @@ struct PreparedLock {
 }
 
 /// Whether a name was made that was not there before.
-enum Made {
+enum LockFileMade {
     Not,
     Linked,
     /// The file system knows no links.
@@ -313,7 +313,7 @@ impl PreparedLock {
         Ok(prepared)
     }
 
-    fn make_exclusively(&self, name: &Path) -> io::Result<Made> {
+    fn make_exclusively(&self, name: &Path) -> io::Result<LockFileMade> {
         make_exclusively(&self.own, name, &self.text, &self.nonce)
     }
 
@@ -335,24 +335,24 @@ impl PreparedLock {
 
 /// Gives what is under `own`, which begins with `text` and has this nonce, a name that nothing has yet. Success is believed,
 /// an error never: then the nonce that is read under the name says who made it.
-fn make_exclusively(own: &Path, name: &Path, text: &[u8], nonce: &str) -> io::Result<Made> {
+fn make_exclusively(own: &Path, name: &Path, text: &[u8], nonce: &str) -> io::Result<LockFileMade> {
     match std::fs::hard_link(own, name) {
-        Ok(()) => Ok(Made::Linked),
+        Ok(()) => Ok(LockFileMade::Linked),
         Err(error) if knows_no_links(&error) => copy_exclusively(name, text),
-        Err(_) if LockFiles::is_at(name, nonce) => Ok(Made::Linked),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Not),
+        Err(_) if LockFiles::is_at(name, nonce) => Ok(LockFileMade::Linked),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(LockFileMade::Not),
         Err(error) => Err(error),
     }
 }
 
-fn copy_exclusively(name: &Path, text: &[u8]) -> io::Result<Made> {
+fn copy_exclusively(name: &Path, text: &[u8]) -> io::Result<LockFileMade> {
     match OpenOptions::new().append(true).create_new(true).open(name) {
         Ok(file) => {
             watch::lock(&file, name);
             (&file).write_all(text)?;
-            Ok(Made::Copied(file))
+            Ok(LockFileMade::Copied(file))
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Not),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(LockFileMade::Not),
         Err(error) => Err(error),
     }
 }
@@ -405,7 +405,7 @@ impl Drop for RunLock {
         self.heartbeat = None;
         // Where another process made the mark, it takes this lock off its name.
         let marked = make_exclusively(&self.lock, &self.mark, &self.text, &self.nonce);
-        if !matches!(marked, Ok(Made::Linked | Made::Copied(_))) {
+        if !matches!(marked, Ok(LockFileMade::Linked | LockFileMade::Copied(_))) {
             return;
         }
         if LockFiles::is_at(&self.lock, &self.nonce) {

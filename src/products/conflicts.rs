@@ -72,7 +72,7 @@ pub fn check(
         return Ok(());
     }
     hashes.sort_unstable();
-    let taken = Taken { tasks, hashes };
+    let taken = TakenPlaces { tasks, hashes };
     taken.check_products()?;
     taken.check_inputs()
 }
@@ -157,13 +157,13 @@ impl<'a> Tasks<'a> {
 
 /// Where products go.
 #[derive(Debug)]
-struct Taken<'a> {
+struct TakenPlaces<'a> {
     tasks: Tasks<'a>,
     /// Of their paths, sorted. Whether a path is among them is found out only where its hash is.
     hashes: Vec<u64>,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> TakenPlaces<'a> {
     /// The file of which this is made, if it is a product.
     fn maker(&self, path: &Path) -> Option<&'a OsStr> {
         self.hashes.binary_search(&hash(path)).ok().and_then(|_| self.tasks.maker(path, None))

@@ -14,7 +14,7 @@ use crate::products::publish::{
     FolderSyncs, NotPublished, PublishGuard, PublishedProducts, PublishingSlot, StagedProducts, Unpublished,
 };
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
-use crate::run::queue::{Piece, Ticket};
+use crate::run::queue::{QueuePiece, Ticket};
 use crate::run::result::ResultDoubt;
 use crate::run::schedule::Work;
 use crate::threads::locked;
@@ -74,7 +74,7 @@ impl PublishGuard for TaskGuard<'_> {
 
 /// What came of an attempt of which products are expected.
 #[derive(Debug)]
-pub(super) enum Made {
+pub(super) enum AttemptEnd {
     /// There is nothing to publish.
     Over(Execution),
     /// Nothing comes of it, for no fault of the task.
@@ -90,28 +90,30 @@ pub(super) fn make(
     executor: &mut dyn Execute,
     products: &mut PublishingSlot<'_>,
     guard: &TaskGuard<'_>,
-) -> Made {
+) -> AttemptEnd {
     let staged = match products.stage(attempt.path, attempt.rel, (attempt.index, attempt.number), guard) {
         Ok(staged) => staged,
         Err(NotPublished::Unpublished(Unpublished::Short(error))) => {
-            return Made::Over(Execution::Short(io::Error::other(error)));
+            return AttemptEnd::Over(Execution::Short(io::Error::other(error)));
         }
-        Err(NotPublished::Unpublished(why)) => return Made::Unpublished(why),
+        Err(NotPublished::Unpublished(why)) => return AttemptEnd::Unpublished(why),
         Err(NotPublished::Failed(failure)) => {
-            return Made::Over(Execution::Completed(Box::new(Executed::not_begun(failure))));
+            return AttemptEnd::Over(Execution::Completed(Box::new(Executed::not_begun(failure))));
         }
     };
     match executor.execute(&Attempt { outs: staged.outs(), ..*attempt }) {
-        Execution::Completed(executed) if executed.failure.is_none() => Made::ToPublish(executed, staged),
+        Execution::Completed(executed) if executed.failure.is_none() => {
+            AttemptEnd::ToPublish(executed, staged)
+        }
         Execution::Stopped => {
             products.remove_later(staged);
-            Made::Over(Execution::Stopped)
+            AttemptEnd::Over(Execution::Stopped)
         }
         execution => {
             staged.remove();
             let is_failure = matches!(execution, Execution::Completed(_));
             let owner = if is_failure { guard.check_owner() } else { Ok(()) };
-            owner.map_or_else(Made::Unpublished, |()| Made::Over(execution))
+            owner.map_or_else(AttemptEnd::Unpublished, |()| AttemptEnd::Over(execution))
         }
     }
 }
@@ -119,7 +121,7 @@ pub(super) fn make(
 /// An attempt that is ok but for what it made.
 pub(super) struct ToPublish {
     pub(super) ticket: Ticket,
-    pub(super) piece: Arc<Piece>,
+    pub(super) piece: Arc<QueuePiece>,
     pub(super) index: u64,
     pub(super) number: u32,
     pub(super) executed: Box<Executed>,
@@ -133,7 +135,7 @@ struct Published(PublishedAttempt, PublishedProducts);
 /// Of an attempt, what its record needs.
 struct PublishedAttempt {
     ticket: Ticket,
-    piece: Arc<Piece>,
+    piece: Arc<QueuePiece>,
     index: u64,
     number: u32,
     executed: Box<Executed>,

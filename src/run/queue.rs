@@ -12,7 +12,7 @@ use crate::run::queue::pieces::OpenPieces;
 use crate::run::queue::stage::{STAGES, StageQueue};
 use crate::threads::{locked, wait};
 
-pub use crate::run::queue::pieces::Piece;
+pub use crate::run::queue::pieces::QueuePiece;
 pub use crate::run::queue::stage::{Stage, TasksByStage, Ticket};
 
 mod pieces;
@@ -111,12 +111,12 @@ impl TaskQueue {
     /// Adds tasks of which nothing is known.
     #[cfg(test)]
     pub fn add_some(&self, tasks: TasksByStage) {
-        self.add(Piece::without_entries(None, None), tasks);
+        self.add(QueuePiece::without_entries(None, None), tasks);
     }
 
     /// Adds tasks of a piece: those at these positions in it. They come after those that wait already, stage by stage. The
     /// piece is kept until the last of them has ended.
-    pub fn add(&self, piece: Piece, tasks: TasksByStage) {
+    pub fn add(&self, piece: QueuePiece, tasks: TasksByStage) {
         let left = tasks.len();
         if left == 0 {
             return;
@@ -184,7 +184,7 @@ impl TaskQueue {
     }
 
     /// The piece that a running task came with.
-    pub fn piece(&self, ticket: Ticket) -> Option<Arc<Piece>> {
+    pub fn piece(&self, ticket: Ticket) -> Option<Arc<QueuePiece>> {
         self.state().pieces.get(ticket.piece)
     }
 
@@ -491,7 +491,7 @@ mod tests {
     use crate::model::blocks::BlockId;
     use crate::run::early_stop::EarlyStop;
 
-    use super::{Demand, HoldsWorker, Piece, QueueLook, Stage, Supply, TaskQueue, TasksByStage, Ticket};
+    use super::{Demand, HoldsWorker, QueueLook, QueuePiece, Stage, Supply, TaskQueue, TasksByStage, Ticket};
 
     /// What waits longer than this waits for ever.
     const DEADLINE: Duration = Duration::from_mins(1);
@@ -624,7 +624,7 @@ mod tests {
 
     fn add(queue: &TaskQueue, ordinary: &[u32], suspects: &[u32], alone: &[u32]) {
         let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
-        queue.add(Piece::without_entries(Some(BLOCK), None), TasksByStage { ordinary, suspects, alone });
+        queue.add(QueuePiece::without_entries(Some(BLOCK), None), TasksByStage { ordinary, suspects, alone });
     }
 
     /// The next task, if one may begin right now.
@@ -728,7 +728,7 @@ mod tests {
         let queue = TaskQueue::new(9);
         add(&queue, &[1, 2], &[], &[]);
         let capped = TasksByStage { ordinary: vec![3, 4], ..TasksByStage::default() };
-        queue.add(Piece::without_entries(Some(BLOCK), Some(2)), capped);
+        queue.add(QueuePiece::without_entries(Some(BLOCK), Some(2)), capped);
         add(&queue, &[5, 6], &[], &[]);
         let first = take_all_now(&queue);
         assert_eq!(first.iter().map(|ticket| ticket.position).collect::<Vec<_>>(), [1, 2]);
@@ -748,7 +748,7 @@ mod tests {
     fn of_a_piece_capped_below_one_a_task_runs_when_nothing_else_does() {
         let queue = TaskQueue::new(9);
         let tasks = TasksByStage { ordinary: vec![1, 2], ..TasksByStage::default() };
-        queue.add(Piece::without_entries(Some(BLOCK), Some(0)), tasks);
+        queue.add(QueuePiece::without_entries(Some(BLOCK), Some(0)), tasks);
         assert_eq!(take_all_now(&queue).len(), 1);
     }
 
@@ -806,7 +806,7 @@ mod tests {
         let other = BlockId { round: 2, ..BLOCK };
         add(&queue, &[1, 2, 3, 4, 5], &[6], &[7]);
         let tasks = TasksByStage { ordinary: vec![8], ..TasksByStage::default() };
-        queue.add(Piece::without_entries(Some(other), None), tasks);
+        queue.add(QueuePiece::without_entries(Some(other), None), tasks);
         let running: Vec<Ticket> = (0..4).filter_map(|_| next_now(&queue)).collect();
         queue.release(running[0]);
         queue.retry_after(running[1], DEADLINE);
@@ -859,7 +859,10 @@ mod tests {
                 let stage = [&mut tasks.ordinary, &mut tasks.suspects, &mut tasks.alone];
                 stage.into_iter().nth(random.usize(0..6).saturating_sub(3)).unwrap().push(position);
             }
-            queue.add(Piece::without_entries(Some(block), random.bool().then(|| random.usize(0..4))), tasks);
+            queue.add(
+                QueuePiece::without_entries(Some(block), random.bool().then(|| random.usize(0..4))),
+                tasks,
+            );
             queue.set_supply(if random.bool() { Supply::Idle } else { Supply::Expected });
             queue.drop_block(BlockId { round: 0, share: random.u32(1..40) });
         }

@@ -21,8 +21,8 @@ use crate::products::publish::{Publishing, PublishingSlot, Unpublished};
 use crate::run::early_stop::EarlyStop;
 use crate::run::execute::{Attempt, Execute, Executed, Execution};
 use crate::run::memory::MemoryMonitor;
-use crate::run::publishing::{self, Made, Publishers, TaskGuard, ToPublish};
-use crate::run::queue::{HoldsWorker, Piece, Supply, TaskQueue, Ticket};
+use crate::run::publishing::{self, AttemptEnd, Publishers, TaskGuard, ToPublish};
+use crate::run::queue::{HoldsWorker, QueuePiece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
 
@@ -265,7 +265,7 @@ impl Work<'_> {
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
         let made = match products {
-            None => Made::Over(executor.execute(&attempt)),
+            None => AttemptEnd::Over(executor.execute(&attempt)),
             Some(products) => {
                 let guard = TaskGuard { work: self, block: piece.block, index };
                 publishing::make(&attempt, executor, products, &guard)
@@ -273,9 +273,9 @@ impl Work<'_> {
         };
         self.watch.left(slot);
         match made {
-            Made::Over(execution) => self.settle(ticket, &attempt, execution, started_at),
-            Made::Unpublished(why) => self.unpublished(ticket, index, why),
-            Made::ToPublish(executed, staged) => {
+            AttemptEnd::Over(execution) => self.settle(ticket, &attempt, execution, started_at),
+            AttemptEnd::Unpublished(why) => self.unpublished(ticket, index, why),
+            AttemptEnd::ToPublish(executed, staged) => {
                 publishers.take(ToPublish {
                     ticket,
                     piece: Arc::clone(&piece),
@@ -338,7 +338,7 @@ impl Work<'_> {
         }
     }
 
-    fn may_begin(&self, piece: &Piece) -> bool {
+    fn may_begin(&self, piece: &QueuePiece) -> bool {
         self.feeder.zip(piece.block).is_none_or(|(feeder, block)| feeder.may_begin(block))
     }
 
@@ -498,9 +498,9 @@ mod tests {
     use super::{Counters, Feed, MaxFailures, Retries, start_feeder};
 
     /// Adds a task.
-    struct Feeder<'q>(&'q TaskQueue, AtomicBool);
+    struct TestFeeder<'q>(&'q TaskQueue, AtomicBool);
 
-    impl Feed for Feeder<'_> {
+    impl Feed for TestFeeder<'_> {
         fn run(&self) {
             self.1.store(true, Ordering::Relaxed);
             self.0.add_some(TasksByStage { ordinary: vec![7], ..TasksByStage::default() });
@@ -519,7 +519,7 @@ mod tests {
     fn slots_end_when_the_feeder_has_or_was_never_told_to_begin() {
         for is_told in [true, false] {
             let queue = TaskQueue::new(1);
-            let feeder = Feeder(&queue, AtomicBool::new(false));
+            let feeder = TestFeeder(&queue, AtomicBool::new(false));
             std::thread::scope(|scope| {
                 let begin = start_feeder(scope, &feeder, &queue).unwrap();
                 if is_told {

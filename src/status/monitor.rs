@@ -18,7 +18,7 @@ use crate::sharing::ledger::BlockLedger;
 use crate::sharing::peers::TAKEOVER_AFTER;
 use crate::status::replica::{ReplicaMonitor, StatusLook};
 use crate::status::run_status::{InputRun, ReplicaState, ReplicaStatus, RunStatus, StatusTotals};
-use crate::status::shared_work::{SharedFigures, SharedWork};
+use crate::status::shared_work::{SharedFigures, SharedWorkMonitor};
 use crate::store::layout::Layout;
 use crate::store::server_clock::now_as_good_as_known;
 use crate::threads::CpuPool;
@@ -43,7 +43,7 @@ pub struct RunMonitor<'a> {
     run: &'a MonitoredRun,
     /// By their ids.
     replicas: Vec<ReplicaMonitor>,
-    shared: Option<SharedWork<'a>>,
+    shared: Option<SharedWorkMonitor<'a>>,
     me: Process,
     timeout: Duration,
     crew: CpuPool,
@@ -85,7 +85,7 @@ impl MonitoredRun {
                 .zip(self.shares.clone())
                 .map(|(id, share)| ReplicaMonitor::new(id, share))
                 .collect(),
-            shared: self.blocks.as_ref().map(|blocks| SharedWork::new(blocks, ledger(blocks))),
+            shared: self.blocks.as_ref().map(|blocks| SharedWorkMonitor::new(blocks, ledger(blocks))),
             timeout: if self.blocks.is_some() { TAKEOVER_AFTER } else { times.timeout },
             me,
             crew: CpuPool::gather(),
@@ -105,7 +105,7 @@ impl RunMonitor<'_> {
             let root = layout.root().display();
             bail!(CannotGoOn(format!("the run {} in {root} was moved away meanwhile", header.run)));
         }
-        let accounts = self.shared.as_mut().map(SharedWork::look).transpose()?;
+        let accounts = self.shared.as_mut().map(SharedWorkMonitor::look).transpose()?;
         let launches = all_launches(layout)?;
         let me = self.me.clone();
         let look = StatusLook {

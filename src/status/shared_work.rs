@@ -15,7 +15,7 @@ use crate::threads::CpuPool;
 
 /// Blocks and who claimed them.
 #[derive(Debug)]
-pub(super) struct SharedWork<'a> {
+pub(super) struct SharedWorkMonitor<'a> {
     blocks: &'a Blocks,
     ledger: BlockLedger<'a>,
     /// How the tasks of blocks stand of which nobody can tell who has them.
@@ -33,7 +33,7 @@ pub(super) struct SharedFigures {
     pub(super) is_recorded: bool,
 }
 
-impl<'a> SharedWork<'a> {
+impl<'a> SharedWorkMonitor<'a> {
     pub(super) fn new(blocks: &'a Blocks, ledger: BlockLedger<'a>) -> Self {
         Self { blocks, ledger, unreadable: WholeCounts::default() }
     }

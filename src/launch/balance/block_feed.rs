@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::model::blocks::ClaimName;
 use crate::model::shares::Share;
 use crate::record::inputs::InputList;
-use crate::run::queue::{Piece, TasksByStage};
+use crate::run::queue::{QueuePiece, TasksByStage};
 
 /// So many tasks are read at a time: many times as many as can run, and few enough to hold.
 const TASKS_AT_A_TIME: usize = 1024;
@@ -50,7 +50,7 @@ impl BlockFeed {
     ///
     /// # Errors
     /// When the list can't be read.
-    pub(super) fn next(&mut self, list: &InputList) -> anyhow::Result<Option<(Piece, TasksByStage)>> {
+    pub(super) fn next(&mut self, list: &InputList) -> anyhow::Result<Option<(QueuePiece, TasksByStage)>> {
         let tasks = TasksByStage {
             ordinary: self.ordinary.by_ref().take(TASKS_AT_A_TIME).collect(),
             suspects: std::mem::take(&mut self.suspects),
@@ -67,7 +67,7 @@ impl BlockFeed {
         let in_piece =
             |place: u32| places.binary_search(&place).map_or(0, |at| u32::try_from(at).unwrap_or_default());
         let tasks = tasks.map(in_piece);
-        let piece = Piece { block: Some(self.claim.block), indices, entries, at_most: self.at_most };
+        let piece = QueuePiece { block: Some(self.claim.block), indices, entries, at_most: self.at_most };
         Ok(Some((piece, tasks)))
     }
 }

@@ -134,14 +134,14 @@ impl Feed for Balancer<'_> {
                 Demand::Over => return,
                 Demand::Enough => feeder.is_filled = true,
                 Demand::More | Demand::All => match feeder.supply() {
-                    Ok(Step::Fed) => {}
-                    Ok(Step::Wait(time)) => {
+                    Ok(FeedStep::Fed) => {}
+                    Ok(FeedStep::Wait(time)) => {
                         let time = time.min(next_look.saturating_duration_since(Instant::now()));
                         if feeder.queue.wait_until_empty_or_over(time) {
                             return;
                         }
                     }
-                    Ok(Step::Leave(leaving)) => return feeder.leave(leaving),
+                    Ok(FeedStep::Leave(leaving)) => return feeder.leave(leaving),
                     Err(error) => return feeder.give_up(&error),
                 },
             }
@@ -158,7 +158,7 @@ impl Feed for Balancer<'_> {
 }
 
 /// What comes of a demand.
-pub(super) enum Step {
+pub(super) enum FeedStep {
     /// The queue has more.
     Fed,
     /// There is nothing now.
@@ -213,23 +213,23 @@ pub(super) struct Feeder<'a> {
 
 impl Feeder<'_> {
     /// Puts more into the queue.
-    fn supply(&mut self) -> anyhow::Result<Step> {
+    fn supply(&mut self) -> anyhow::Result<FeedStep> {
         // What was lost to another launch is that one's to run.
         self.feeds.retain(|feed| self.recorder.has_claim(feed.claim()));
         while let Some(feed) = self.feeds.front_mut() {
             if let Some((piece, tasks)) = feed.next(self.launcher.list)? {
                 self.queue.set_supply(Supply::Expected);
                 self.queue.add(piece, tasks);
-                return Ok(Step::Fed);
+                return Ok(FeedStep::Fed);
             }
             self.feeds.pop_front();
         }
         if self.reach == Reach::Results || self.launcher.stop.drain_signal().is_some() {
-            return Ok(Step::Leave(Leaving::OutOfReach));
+            return Ok(FeedStep::Leave(Leaving::OutOfReach));
         }
         if self.settle_doubts()? || self.take_from_neighbour()? || self.take()? {
             self.idle = None;
-            return Ok(Step::Fed);
+            return Ok(FeedStep::Fed);
         }
         self.queue.set_supply(Supply::Idle);
         self.wait_or_leave()

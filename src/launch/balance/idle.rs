@@ -9,7 +9,7 @@ use anyhow::Context;
 use crate::exit_code::CannotWrite;
 use crate::journal::launches::last_launches;
 use crate::launch::balance::Leaving;
-use crate::launch::balance::feeder::{Feeder, Step};
+use crate::launch::balance::feeder::{FeedStep, Feeder};
 use crate::liveness::answered_time::AnsweredTime;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::launch_id::LaunchId;
@@ -61,14 +61,14 @@ struct Account {
 
 impl Feeder<'_> {
     /// Looks at others, once.
-    pub(super) fn wait_or_leave(&mut self) -> anyhow::Result<Step> {
+    pub(super) fn wait_or_leave(&mut self) -> anyhow::Result<FeedStep> {
         let mut idle = match self.idle.take() {
             Some(idle) => idle,
             None => self.begin_idle_time(),
         };
         let step = self.look_around(&mut idle);
         // What was taken ends the idle time.
-        if matches!(step, Ok(Step::Wait(_))) {
+        if matches!(step, Ok(FeedStep::Wait(_))) {
             self.idle = Some(idle);
         }
         step
@@ -96,10 +96,10 @@ impl Feeder<'_> {
         fastrand::shuffle(&mut idle.pool);
     }
 
-    fn look_around(&mut self, idle: &mut IdleTime) -> anyhow::Result<Step> {
+    fn look_around(&mut self, idle: &mut IdleTime) -> anyhow::Result<FeedStep> {
         let sees_to_others = self.reach.has_others() && !self.is_sick();
         if sees_to_others && self.look_at_group(idle)? {
-            return Ok(Step::Fed);
+            return Ok(FeedStep::Fed);
         }
         if self.queue.left() > 0 {
             // Others may die as long as something runs here.
@@ -108,8 +108,11 @@ impl Feeder<'_> {
             }
             // Where enough are at work, no more has to be known until this launch is through with its own.
             let is_urgent = idle.at_work.len() < ENOUGH_AT_WORK;
-            let pause =
-                if is_urgent { idle.pause(self.longest_pause()) } else { Step::Wait(self.longest_pause()) };
+            let pause = if is_urgent {
+                idle.pause(self.longest_pause())
+            } else {
+                FeedStep::Wait(self.longest_pause())
+            };
             return Ok(pause);
         }
         // Others who have nothing left either would wait for the next heartbeat to see it.
@@ -117,7 +120,7 @@ impl Feeder<'_> {
             self.recorder.tell_progress().context(CannotWrite)?;
         }
         if self.see_to_quarantined()? {
-            return Ok(Step::Fed);
+            return Ok(FeedStep::Fed);
         }
         let is_unsettled =
             !self.quarantined.is_empty() || !self.doubtful.is_empty() || self.waits_for_storage();
@@ -125,17 +128,17 @@ impl Feeder<'_> {
             return Ok(idle.pause(self.longest_pause()));
         }
         if !sees_to_others {
-            return Ok(Step::Leave(Leaving::OutOfReach));
+            return Ok(FeedStep::Leave(Leaving::OutOfReach));
         }
         if let Some(others) = self.enough_at_work(idle) {
-            return Ok(Step::Leave(Leaving::OthersWork(others)));
+            return Ok(FeedStep::Leave(Leaving::OthersWork(others)));
         }
         if idle.group.len() < PEERS_AT_A_TIME {
             if idle.pool.is_empty() {
                 return self.account_for_all(idle);
             }
             // Nothing is waited for as long as there are others to look at for the first time.
-            return Ok(Step::Wait(Duration::ZERO));
+            return Ok(FeedStep::Wait(Duration::ZERO));
         }
         Ok(idle.pause(self.longest_pause()))
     }
@@ -196,22 +199,22 @@ impl Feeder<'_> {
     }
 
     /// Accounts for every block by its name.
-    fn account_for_all(&mut self, idle: &mut IdleTime) -> anyhow::Result<Step> {
+    fn account_for_all(&mut self, idle: &mut IdleTime) -> anyhow::Result<FeedStep> {
         let account = match self.account() {
             Ok(account) => account,
             Err(error) => {
                 self.note_trouble(&error);
                 let is_enough = self.has_waited_long(idle);
                 let pause = idle.pause(self.longest_pause());
-                return Ok(if is_enough { Step::Leave(Leaving::WaitedLong) } else { pause });
+                return Ok(if is_enough { FeedStep::Leave(Leaving::WaitedLong) } else { pause });
             }
         };
         if account.is_complete {
-            return Ok(Step::Leave(Leaving::AllRecorded));
+            return Ok(FeedStep::Leave(Leaving::AllRecorded));
         }
         for claim in account.unknown {
             if self.adopt(claim)? {
-                return Ok(Step::Fed);
+                return Ok(FeedStep::Fed);
             }
         }
         for (by, claim) in account.left {
@@ -220,17 +223,17 @@ impl Feeder<'_> {
                 None => self.take_over_broken(claim)?,
             };
             if taken {
-                return Ok(Step::Fed);
+                return Ok(FeedStep::Fed);
             }
         }
         if self.ledger.has_free() && self.take()? {
-            return Ok(Step::Fed);
+            return Ok(FeedStep::Fed);
         }
         if account.is_out_of_reach {
-            return Ok(Step::Leave(Leaving::OutOfReach));
+            return Ok(FeedStep::Leave(Leaving::OutOfReach));
         }
         if self.has_waited_long(idle) {
-            return Ok(Step::Leave(Leaving::WaitedLong));
+            return Ok(FeedStep::Leave(Leaving::WaitedLong));
         }
         self.fill_pool(idle);
         // Also those that are not the newest of their replica.
@@ -317,8 +320,8 @@ impl IdleTime {
     }
 
     /// Looks less often the longer nothing is to be had, so that many who wait cost the storage little.
-    fn pause(&self, longest: Duration) -> Step {
-        Step::Wait(pause_after(self.since, *PAUSES.start()..=longest))
+    fn pause(&self, longest: Duration) -> FeedStep {
+        FeedStep::Wait(pause_after(self.since, *PAUSES.start()..=longest))
     }
 }
 

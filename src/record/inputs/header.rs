@@ -166,7 +166,7 @@ impl DeclaredProduct {
 
 /// A piece of the list: neighbouring entries with one checksum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
+pub struct ListPiece {
     /// Where its first line begins, bytes from the end of the header line.
     pub offset: u64,
     /// First 16 hexadecimal digits of the BLAKE3 of its lines.
@@ -227,7 +227,7 @@ pub struct Header {
     pub piece_entries: u64,
     /// The pieces, in the order of the list.
     #[serde(alias = "blocks")]
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<ListPiece>,
 }
 
 /// What of a header is known before its list is written.

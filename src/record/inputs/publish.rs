@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use super::header::{FORMAT, Header, Origin, Piece, VERSION, sealed};
+use super::header::{FORMAT, Header, ListPiece, Origin, VERSION, sealed};
 use super::line::{PIECE_ENTRIES, checksum, write_line};
 use crate::model::entries::Entries;
 use crate::model::provenance::Process;
@@ -96,14 +96,14 @@ fn encode(entries: &Entries, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) 
 struct Encoded {
     bytes: u64,
     blake3: String,
-    pieces: Vec<Piece>,
+    pieces: Vec<ListPiece>,
 }
 
 impl Encoded {
     fn of(entries: &Entries) -> anyhow::Result<Self> {
         let (mut bytes, mut digest, mut pieces) = (0, blake3::Hasher::new(), Vec::new());
         encode(entries, |lines| {
-            pieces.push(Piece { offset: bytes, check: checksum(lines) });
+            pieces.push(ListPiece { offset: bytes, check: checksum(lines) });
             digest.update(lines);
             bytes += lines.len() as u64;
             Ok(())

@@ -9,7 +9,7 @@ use crate::model::shares::Share;
 
 /// Tasks that come into the queue together.
 #[derive(Debug)]
-pub struct Piece {
+pub struct QueuePiece {
     /// The block that they are of; `None` where a share is not cut into blocks.
     pub block: Option<BlockId>,
     /// The index in the list of each.
@@ -21,7 +21,7 @@ pub struct Piece {
 }
 
 #[cfg(test)]
-impl Piece {
+impl QueuePiece {
     /// One that knows nothing of its tasks.
     pub fn without_entries(block: Option<BlockId>, at_most: Option<usize>) -> Self {
         Self { block, indices: Share::Range(0..0), entries: Entries::default(), at_most }
@@ -37,7 +37,7 @@ pub(super) struct OpenPieces {
 
 #[derive(Debug)]
 struct OpenPiece {
-    piece: Arc<Piece>,
+    piece: Arc<QueuePiece>,
     /// Tasks that have not ended, those running included.
     left: u64,
     running: usize,
@@ -53,7 +53,7 @@ impl OpenPiece {
 
 impl OpenPieces {
     /// Adds one with so many tasks; gives its number.
-    pub(super) fn add(&mut self, piece: Piece, tasks: u64) -> u32 {
+    pub(super) fn add(&mut self, piece: QueuePiece, tasks: u64) -> u32 {
         let number = self.next;
         self.next = number.wrapping_add(1);
         let open = OpenPiece { piece: Arc::new(piece), left: tasks, running: 0, is_dropped: false };
@@ -61,7 +61,7 @@ impl OpenPieces {
         number
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<Arc<Piece>> {
+    pub(super) fn get(&self, number: u32) -> Option<Arc<QueuePiece>> {
         self.open.get(&number).map(|open| Arc::clone(&open.piece))
     }
 

@@ -48,7 +48,7 @@ struct Trial {
     path: PathBuf,
     /// The folder of its round.
     round: PathBuf,
-    step: Step,
+    step: ClaimStep,
     /// Whether the name is to be a link.
     is_link: bool,
     is_folder_made: bool,
@@ -58,7 +58,7 @@ struct Trial {
 
 /// What is done next about a claim. Each takes one call.
 #[derive(Clone, Copy)]
-enum Step {
+enum ClaimStep {
     /// Put its name there.
     Put,
     /// Make the folder of its round.
@@ -142,23 +142,23 @@ impl Claimant {
         let mut trial = Trial {
             path: self.folder.path_of(name),
             round: self.folder.path_of_round(name.block.round),
-            step: Step::Put,
+            step: ClaimStep::Put,
             is_link: self.are_links.load(Ordering::Relaxed),
             is_folder_made: false,
             fault: None,
         };
         for _ in 0..MOST_CALLS {
             let claimed = match trial.step {
-                Step::Put => self.put(&mut trial),
-                Step::MakeFolder => {
+                ClaimStep::Put => self.put(&mut trial),
+                ClaimStep::MakeFolder => {
                     self.make_round(&mut trial);
                     None
                 }
-                Step::LookForRun => {
+                ClaimStep::LookForRun => {
                     self.look_for_run(&mut trial)?;
                     None
                 }
-                Step::Ask => self.ask(&mut trial)?,
+                ClaimStep::Ask => self.ask(&mut trial)?,
             };
             if let Some(claimed) = claimed {
                 return Ok(claimed);
@@ -172,14 +172,14 @@ impl Claimant {
         let Err(fault) = put else { return Some(Claimed::Ours) };
         let is_missing = fault.error.kind() == io::ErrorKind::NotFound;
         if is_missing && !trial.is_folder_made {
-            trial.step = Step::MakeFolder;
+            trial.step = ClaimStep::MakeFolder;
         } else if trial.is_link && refuses_links(&fault.error) {
             self.are_links.store(false, Ordering::Relaxed);
             trial.is_link = false;
         } else {
             // With the folder in its place, what is missing may be the file to link.
             trial.is_link &= !is_missing;
-            trial.step = Step::Ask;
+            trial.step = ClaimStep::Ask;
         }
         trial.fault = Some(fault);
         None
@@ -206,11 +206,11 @@ impl Claimant {
         trial.is_folder_made = true;
         let made = self.folder.storage.make_folder(&trial.round);
         let is_missing = made.is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        trial.step = if is_missing { Step::LookForRun } else { Step::Put };
+        trial.step = if is_missing { ClaimStep::LookForRun } else { ClaimStep::Put };
     }
 
     fn look_for_run(&self, trial: &mut Trial) -> anyhow::Result<()> {
-        trial.step = Step::Put;
+        trial.step = ClaimStep::Put;
         match self.folder.storage.exists(&self.folder.path) {
             Ok(false) => Err(RunMovedAway(self.folder.path.clone()).into()),
             Ok(true) | Err(_) => Ok(()),
@@ -220,7 +220,7 @@ impl Claimant {
     fn ask(&self, trial: &mut Trial) -> anyhow::Result<Option<Claimed>> {
         match self.folder.read_once(&trial.path) {
             Ok(ClaimRead::Of(claim)) if self.is_ours(&claim) => return Ok(Some(Claimed::Ours)),
-            Ok(ClaimRead::Missing) if trial.may_pass() => trial.step = Step::Put,
+            Ok(ClaimRead::Missing) if trial.may_pass() => trial.step = ClaimStep::Put,
             Ok(ClaimRead::Missing) => return Err(trial.give_up()),
             Ok(ClaimRead::Broken) if trial.fault.as_ref().is_some_and(|fault| fault.is_named) => {
                 return Err(trial.give_up());
