@@ -9,6 +9,7 @@ mod everywhere;
 mod frozen;
 mod lost_answers;
 mod moved;
+mod neighbour;
 mod no_links;
 mod poison;
 mod storms;

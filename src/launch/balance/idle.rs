@@ -41,8 +41,8 @@ pub(super) struct IdleTime {
     group: Vec<LaunchId>,
     /// Those seen to live since, with unfinished blocks.
     at_work: BTreeSet<LaunchId>,
-    /// Whether others can read that this launch has ended all that it had.
-    is_told: bool,
+    /// When all was ended that this launch had.
+    through_since: Option<Instant>,
 }
 
 /// What a look at the whole run showed.
@@ -81,7 +81,7 @@ impl Feeder<'_> {
             pool_filled: Instant::now(),
             group: Vec::new(),
             at_work: BTreeSet::new(),
-            is_told: false,
+            through_since: None,
         };
         self.fill_pool(&mut idle);
         idle
@@ -115,8 +115,9 @@ impl Feeder<'_> {
             };
             return Ok(pause);
         }
-        // Others who have nothing left either would wait for the next heartbeat to see it.
-        if !std::mem::replace(&mut idle.is_told, true) {
+        if idle.through_since.is_none() {
+            idle.through_since = Some(Instant::now());
+            // Others who have nothing left either would wait for the next heartbeat to see it.
             self.recorder.tell_progress().context(CannotWrite)?;
         }
         if self.see_to_quarantined()? {
@@ -319,9 +320,11 @@ impl IdleTime {
         self.pool.is_empty() && self.group.is_empty()
     }
 
-    /// Looks less often the longer nothing is to be had, so that many who wait cost the storage little.
+    /// Looks less often the longer nothing is to be had, so that many who wait cost the storage little. What still runs when
+    /// there is nothing more to take may take long, and the end of the run come right after it.
     fn pause(&self, longest: Duration) -> FeedStep {
-        FeedStep::Wait(pause_after(self.since, *PAUSES.start()..=longest))
+        let since = self.through_since.unwrap_or(self.since);
+        FeedStep::Wait(pause_after(since, *PAUSES.start()..=longest))
     }
 }
 

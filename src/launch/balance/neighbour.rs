@@ -16,6 +16,13 @@ pub(super) struct Neighbour {
     done: Option<u32>,
 }
 
+impl Neighbour {
+    /// The replica that the neighbour comes after.
+    fn after(&self, me: LaunchId) -> u32 {
+        self.done.unwrap_or(me.replica)
+    }
+}
+
 impl Feeder<'_> {
     /// Takes over a block of the neighbour if that has ended. Gives whether it did.
     pub(super) fn take_from_neighbour(&mut self) -> anyhow::Result<bool> {
@@ -37,14 +44,21 @@ impl Feeder<'_> {
 
     /// Looks at the neighbour, so that the time is known for which it gave no sign of life.
     pub(super) fn look_at_neighbour(&mut self) {
-        if let Some(peer) = self.neighbour.peer {
+        if !self.reach.has_others() {
+            return;
+        }
+        // Where all begin at once, the next one may not have been there when it was looked for.
+        let count = self.launcher.config.identity.replica.count();
+        let next = self.neighbour.after(self.me) % count + 1;
+        self.neighbour.peer.take_if(|peer| peer.replica != next);
+        if let Some(peer) = self.find_neighbour() {
             self.ledger.peers().look(peer);
         }
     }
 
     fn find_neighbour(&mut self) -> Option<LaunchId> {
         if self.neighbour.peer.is_none() {
-            let after = self.neighbour.done.unwrap_or(self.me.replica);
+            let after = self.neighbour.after(self.me);
             let mut newest = last_launches(self.launcher.layout).ok()?;
             newest.remove(&self.me.replica);
             let next = newest.range(after + 1..).next().or_else(|| newest.iter().next());
