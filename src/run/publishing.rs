@@ -130,7 +130,7 @@ pub(super) struct ToPublish {
 }
 
 /// An attempt whose products have their names. Its record waits until these last.
-struct Published(PublishedAttempt, PublishedProducts);
+struct ToRecord(PublishedAttempt, PublishedProducts);
 
 /// Of an attempt, what its record needs.
 struct PublishedAttempt {
@@ -215,7 +215,7 @@ impl<'w> Publishers<'w> {
 
 impl Work<'_> {
     /// Gives what an attempt made its names. What can't be published is settled at once.
-    fn publish(&self, made: ToPublish) -> Option<Published> {
+    fn publish(&self, made: ToPublish) -> Option<ToRecord> {
         let Some(publishing) = self.publishing else {
             self.queue.complete(made.ticket);
             return None;
@@ -225,7 +225,7 @@ impl Work<'_> {
         let products = publishing.publish(staged, &guard, &|| self.stop.is_overdue(TIME_LEFT));
         let attempt = PublishedAttempt { ticket, piece, index, number, executed, started_at };
         match products {
-            Ok(products) => Some(Published(attempt, products)),
+            Ok(products) => Some(ToRecord(attempt, products)),
             Err(not) => {
                 self.settle_published(attempt, Err(not));
                 None
@@ -234,7 +234,7 @@ impl Work<'_> {
     }
 
     /// Records what was published, until nothing more will be.
-    fn record_in_batches(&self, published: &Receiver<Published>) {
+    fn record_in_batches(&self, published: &Receiver<ToRecord>) {
         while let Ok(first) = published.recv() {
             std::thread::sleep(GATHERED);
             self.record(iter::once(first).chain(published.try_iter()).collect());
@@ -242,10 +242,10 @@ impl Work<'_> {
     }
 
     /// Makes the names of products last, then writes the records of their tasks: a power loss must not leave these without those.
-    fn record(&self, published: Vec<Published>) {
-        let each = published.iter().map(|Published(_, products)| products);
+    fn record(&self, published: Vec<ToRecord>) {
+        let each = published.iter().map(|ToRecord(_, products)| products);
         let syncs = FolderSyncs::of(each, &|| self.stop.is_overdue(TIME_LEFT));
-        for Published(attempt, products) in published {
+        for ToRecord(attempt, products) in published {
             let guard = TaskGuard { work: self, block: attempt.piece.block, index: attempt.index };
             let synced = syncs.check(&products, &guard);
             self.settle_published(attempt, synced.map(|()| products));
