@@ -2,7 +2,7 @@
 //! beside that of the attempt, and is removed when the new one has its name. Whoever runs the task next undoes or finishes
 //! what was not ended.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, renameat, statat, un
 use rustix::io::Errno;
 use rustix::path::Arg;
 
+use crate::host::shortage::is_shortage;
 use crate::products::staging::{FileError, names_in, synced, unless_gone};
 use crate::store::remove_tree::{HANDLE, open_folder, remove_tree, set_mode};
 
@@ -66,7 +67,10 @@ pub(super) fn rename(
         renamed => return Ok(renamed?),
     };
     let flags = HANDLE | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(directory) = openat(&from_folder, from, flags, Mode::empty()) else { return Err(denied.into()) };
+    let directory = match openat(&from_folder, from, flags, Mode::empty()).map_err(io::Error::from) {
+        Err(error) if is_shortage(&error) => return Err(error),
+        opened => opened.map_err(|_| denied)?,
+    };
     let mode = Mode::from_raw_mode(fstat(&directory)?.st_mode);
     if mode.contains(Mode::WUSR) {
         return Err(denied.into());
@@ -88,17 +92,20 @@ pub(super) fn settle(place: &Path, shared: &OwnedFd, name: &CStr) -> io::Result<
             Err(Errno::NOENT) => return Ok(()),
             opened => opened?,
         };
-        let mut unremoved = None;
+        let mut replaced = Vec::new();
         for base in names_in(&old)? {
             match statat(&place, &base, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(Errno::NOENT) => unless_gone(rename(&old, &*base, &place, &*base))?,
-                Ok(_) => unremoved = unremoved.or(unless_gone(remove_tree(old.as_fd(), &base, None)).err()),
+                Ok(_) => replaced.push(base),
                 Err(error) => return Err(error.into()),
             }
         }
+        // What was replaced goes when what replaced it is sure to stay.
         synced(place.sync_all())?;
-        if unremoved.is_some() {
-            // What was replaced is of no use to anyone: it may stay.
+        let remove = |base: &CString| unless_gone(remove_tree(old.as_fd(), base, None)).is_ok();
+        let unremoved = replaced.iter().filter(|base| !remove(base)).count();
+        if unremoved > 0 {
+            // It is of no use to anyone: it may stay.
             return Ok(());
         }
         match unlinkat(shared, name, AtFlags::REMOVEDIR) {

@@ -19,13 +19,10 @@ use crate::products::exchange;
 use crate::products::look::directory_id;
 use crate::products::made::{MadeProduct, Sealing, seal};
 use crate::products::staging::{
-    AttemptName, FileError, IdleFolders, SharedFolder, StagingFolder, shared_name, sync_folder,
+    AttemptName, FileError, SharedFolder, StagingFolder, shared_name, sync_folder,
 };
 use crate::threads::{CpuPool, locked};
 use crate::units;
-
-/// From so many folders on, threads are worth their start.
-const MANY_FOLDERS: usize = 8;
 
 /// What publishing needs of the launch.
 pub trait PublishGuard {
@@ -131,7 +128,6 @@ pub struct Publishing<'a> {
     launch: u32,
     /// What attempts wrote that were stopped with this process: to remove it may take long, and results are to be written first.
     stopped: Mutex<Vec<StagedProducts>>,
-    idle: IdleFolders,
 }
 
 impl<'a> Publishing<'a> {
@@ -143,8 +139,8 @@ impl<'a> Publishing<'a> {
         replica: u32,
         launch: u32,
     ) -> Self {
-        let (shared_name, stopped, idle) = (shared_name(run), Mutex::default(), IdleFolders::default());
-        Self { declared, checksum, shared_name, replica, launch, stopped, idle }
+        let (shared_name, stopped) = (shared_name(run), Mutex::default());
+        Self { declared, checksum, shared_name, replica, launch, stopped }
     }
 
     /// For a slot, which makes one attempt after the other.
@@ -165,7 +161,7 @@ impl<'a> Publishing<'a> {
         should_stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<PublishedProducts, NotPublished> {
         let how = Sealing { checksum: self.checksum, should_stop };
-        staged.publish(&how, &self.idle, guard).map_err(|not| match not {
+        staged.publish(&how, guard).map_err(|not| match not {
             NotPublished::Unpublished(Unpublished::Stopped) => {
                 self.remove_later(staged);
                 not
@@ -191,11 +187,19 @@ impl Drop for Publishing<'_> {
 
 /// Makes names last that products got: each folder is synced once, whatever got a name in it.
 #[derive(Debug)]
-pub struct FolderSyncs(BTreeMap<PathBuf, Option<FileError>>);
+pub struct FolderSyncs(BTreeMap<PathBuf, Result<(), NotSynced>>);
+
+/// Why a folder is not synced.
+#[derive(Debug)]
+enum NotSynced {
+    Failed(FileError),
+    /// There was no time left for it.
+    Stopped,
+}
 
 impl FolderSyncs {
-    /// Of all folders in which products of these attempts have their names. Where the system is short of descriptors or memory
-    /// it is tried again, unless it `should_stop`.
+    /// Of all folders in which products of these attempts have their names, until it `should_stop`. Where the system is short
+    /// of descriptors or memory it is tried again.
     pub fn of<'s>(
         all: impl Iterator<Item = &'s PublishedProducts>,
         should_stop: &(dyn Fn() -> bool + Sync),
@@ -203,19 +207,19 @@ impl FolderSyncs {
         let folders: BTreeSet<&Path> =
             all.flat_map(|published| &published.places).map(PathBuf::as_path).collect();
         let sync = |folder: &Path| {
-            let mut synced = sync_folder(folder);
             for _ in 0..shortage::MOST_PAUSES {
-                let is_short = synced.as_ref().is_err_and(|error| shortage::is_shortage(&error.error));
-                if !is_short || should_stop() {
-                    break;
+                if should_stop() {
+                    return (folder.to_owned(), Err(NotSynced::Stopped));
                 }
-                std::thread::sleep(shortage::PAUSE);
-                synced = sync_folder(folder);
+                match sync_folder(folder) {
+                    Err(error) if shortage::is_shortage(&error.error) => std::thread::sleep(shortage::PAUSE),
+                    synced => return (folder.to_owned(), synced.map_err(NotSynced::Failed)),
+                }
             }
-            (folder.to_owned(), synced.err())
+            (folder.to_owned(), sync_folder(folder).map_err(NotSynced::Failed))
         };
         let folders: Vec<&Path> = folders.into_iter().collect();
-        let synced = if folders.len() < MANY_FOLDERS {
+        let synced = if folders.len() == 1 {
             folders.into_iter().map(sync).collect()
         } else {
             CpuPool::for_storage().map(folders, sync)
@@ -226,10 +230,14 @@ impl FolderSyncs {
     /// Whether the names of an attempt's products last.
     ///
     /// # Errors
-    /// When a folder could not be synced, and the task is this launch's.
+    /// When a folder could not be synced, and the task is this launch's; when there was no time left.
     pub fn check(&self, published: &PublishedProducts, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
-        let mut errors = published.places.iter().filter_map(|place| self.0.get(place)?.as_ref());
-        errors.next().map_or(Ok(()), |error| Err(NotPublished::from(error).unless_lost(guard)))
+        let mut synced = published.places.iter().filter_map(|place| self.0.get(place));
+        match synced.find_map(|synced| synced.as_ref().err()) {
+            None => Ok(()),
+            Some(NotSynced::Failed(error)) => Err(NotPublished::from(error).unless_lost(guard)),
+            Some(NotSynced::Stopped) => Err(Unpublished::Stopped.into()),
+        }
     }
 }
 
@@ -253,13 +261,13 @@ impl PublishingSlot<'_> {
         (index, number): (u64, u32),
         guard: &dyn PublishGuard,
     ) -> Result<StagedProducts, NotPublished> {
-        let Publishing { declared, replica, launch, ref idle, .. } = *self.publishing;
+        let Publishing { declared, replica, launch, .. } = *self.publishing;
         let attempt = AttemptName { index, replica, launch, number };
         let mut staged = StagedProducts::default();
         let mut add_all = || -> Result<(), NotPublished> {
             for (name, place) in declared.names().zip(declared.paths(path, rel, index)) {
                 staged.add(name, place, |above| {
-                    StagingFolder::make(above, self.shared_in(above), attempt, idle, guard)
+                    StagingFolder::make(above, self.shared_in(above), attempt, guard)
                 })?;
             }
             staged.look_at_places(Path::new(path), guard)
@@ -393,7 +401,6 @@ impl StagedProducts {
     fn publish(
         &self,
         how: &Sealing<'_>,
-        idle: &IdleFolders,
         guard: &dyn PublishGuard,
     ) -> Result<PublishedProducts, NotPublished> {
         let made = how.patiently(|| self.seal_all(how))?;
@@ -401,7 +408,7 @@ impl StagedProducts {
         guard.check_owner()?;
         self.put_at_places(&made, has_exchanges, how, guard)
             .map_err(|not| if has_exchanges { self.undo_exchanges(not) } else { not })?;
-        let (others, unremoved) = self.clear(has_exchanges, idle);
+        let (others, unremoved) = self.clear(has_exchanges);
         Ok(PublishedProducts {
             products: made.into_iter().map(|made| made.product).collect(),
             places: self.places().map(Path::to_owned).collect(),
@@ -411,13 +418,13 @@ impl StagedProducts {
     }
 
     /// Removes what is left after the products got their names. They are published whatever comes of it.
-    fn clear(&self, has_exchanges: bool, idle: &IdleFolders) -> (Vec<OsString>, Option<FileError>) {
+    fn clear(&self, has_exchanges: bool) -> (Vec<OsString>, Option<FileError>) {
         let (mut others, mut unremoved) = (Vec::new(), None);
         for folder in &self.folders {
             if has_exchanges {
                 unremoved = unremoved.or(folder.remove_old().err());
             }
-            match folder.give_back(idle) {
+            match folder.remove_empty() {
                 Ok(left) if left.is_empty() => {}
                 Ok(left) => {
                     others.extend(left);
@@ -468,7 +475,7 @@ impl StagedProducts {
         guard: &dyn PublishGuard,
     ) -> Result<(), NotPublished> {
         for (product, made) in self.products.iter().zip(made) {
-            self.put_at_place(product, made, guard)?;
+            how.patiently(|| self.put_at_place(product, made, guard))?;
         }
         if !has_exchanges {
             return Ok(());
@@ -479,7 +486,8 @@ impl StagedProducts {
 
     /// Puts back what nothing came in the place of, and removes the rest, so that nothing stays hidden until the next attempt.
     fn undo_exchanges(&self, not: NotPublished) -> NotPublished {
-        let Some(error) = self.folders.iter().find_map(|folder| folder.settle().err()) else { return not };
+        let errors: Vec<FileError> = self.folders.iter().filter_map(|folder| folder.settle().err()).collect();
+        let Some(error) = errors.first() else { return not };
         match not {
             NotPublished::Failed(Failure { cause, message }) => {
                 NotPublished::Failed(Failure { cause, message: format!("{message}; {error}") })
@@ -488,7 +496,11 @@ impl StagedProducts {
                 Unpublished::CannotStore(StorageError { text: format!("{text}; {error}"), trouble }).into()
             }
             // Whoever has the task by now has seen to it.
-            NotPublished::Unpublished(_) => not,
+            NotPublished::Unpublished(Unpublished::Lost) => not,
+            NotPublished::Unpublished(_) => {
+                let trouble = StorageTrouble::of(&error.error);
+                Unpublished::CannotStore(StorageError { text: error.to_string(), trouble }).into()
+            }
         }
     }
 

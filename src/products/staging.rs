@@ -1,17 +1,16 @@
 //! The folders in which attempts write their products before these are published: beside the final places, so that a rename
 //! puts them there, and one for each attempt, so that two attempts of a task never write to one file.
 //!
-//! `<final folder>/.canfar-run-<run id>/<index>.<replica>.<launch>.<attempt>/<base name>`. When that is over and nothing is in
-//! it, it is renamed to `....idle`, and then to what a later attempt needs.
+//! `<final folder>/.canfar-run-<run id>/<index>.<replica>.<launch>.<attempt>/<base name>`.
 
 use std::ffi::{CStr, CString, OsString};
 use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
@@ -19,16 +18,12 @@ use rustix::io::Errno;
 use crate::products::exchange;
 use crate::products::publish::{NotPublished, PublishGuard};
 use crate::store::remove_tree::remove_tree;
-use crate::threads::locked;
 
 /// Whoever leaves a final folder removes what is empty there: so often in a row that does not hit one attempt.
 const TRIES: u32 = 20;
 
-/// The suffix of the folder of an attempt that is over, with nothing in it.
-const IDLE: &str = ".idle";
-
-/// So many of them are kept.
-const MOST_IDLE: usize = 32;
+/// The pause before what others remove, too, is removed again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Which attempt of which task, of all launches of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +92,8 @@ pub(super) fn shared_name(run: &str) -> String {
     format!(".canfar-run-{run}")
 }
 
-/// A folder that the attempts of a run share in a final folder. When this is dropped it is removed where nothing is in it but
-/// idle folders; others may have made it again by then.
+/// A folder that the attempts of a run share in a final folder. When this is dropped it is removed where it is empty; others
+/// may have made it again by then.
 #[derive(Debug)]
 pub(super) struct SharedFolder(PathBuf);
 
@@ -116,62 +111,7 @@ impl SharedFolder {
 
 impl Drop for SharedFolder {
     fn drop(&mut self) {
-        let removed = std::fs::remove_dir(&self.0);
-        if removed.is_err_and(|error| error.kind() == io::ErrorKind::DirectoryNotEmpty) {
-            // Launches that were killed left them; one that runs makes a folder where it misses its own.
-            for entry in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
-                if entry.file_name().as_bytes().ends_with(IDLE.as_bytes()) {
-                    let _ = std::fs::remove_dir(entry.path());
-                }
-            }
-            let _ = std::fs::remove_dir(&self.0);
-        }
-    }
-}
-
-/// Folders of attempts that are over, with nothing in them, for later attempts: to make and remove a folder costs a local
-/// disk more than all else about a small product, and ext4 the more the more folders were lately removed.
-#[derive(Debug, Default)]
-pub(super) struct IdleFolders(Mutex<Vec<IdleFolder>>);
-
-/// One of them. Whoever comes upon it may remove it.
-#[derive(Debug)]
-struct IdleFolder {
-    shared: Arc<SharedFolder>,
-    path: PathBuf,
-}
-
-impl Drop for IdleFolder {
-    fn drop(&mut self) {
-        // It may have become that of an attempt, and is not there.
-        let _ = std::fs::remove_dir(&self.path);
-    }
-}
-
-impl IdleFolders {
-    /// Keeps the folder of an attempt, in which nothing is.
-    fn keep(&self, folder: &StagingFolder) -> Result<(), FileError> {
-        let path = folder.shared.path().join(format!("{}{IDLE}", folder.name));
-        match std::fs::rename(folder.path(), &path) {
-            // Whoever took the task over removed it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed.map_err(FileError::of("rename the folder", &folder.path()))?,
-        }
-        let mut idle = locked(&self.0);
-        idle.push(IdleFolder { shared: Arc::clone(&folder.shared), path });
-        let one_more = (idle.len() > MOST_IDLE).then(|| idle.remove(0));
-        drop(idle);
-        drop(one_more);
-        Ok(())
-    }
-
-    /// Makes one the folder of an attempt, if there is one.
-    fn become_that_of(&self, folder: &StagingFolder) -> bool {
-        let mut idle = locked(&self.0);
-        let at = idle.iter().rposition(|one| one.shared.path() == folder.shared.path());
-        let one = at.map(|at| idle.remove(at));
-        drop(idle);
-        one.is_some_and(|one| std::fs::rename(&one.path, folder.path()).is_ok())
+        let _ = std::fs::remove_dir(&self.0);
     }
 }
 
@@ -196,13 +136,9 @@ impl StagingFolder {
         place: &Path,
         shared: Arc<SharedFolder>,
         attempt: AttemptName,
-        idle: &IdleFolders,
         guard: &dyn PublishGuard,
     ) -> Result<Self, NotPublished> {
         let staging = Self { place: place.to_owned(), shared, name: attempt.to_string() };
-        if attempt.number == 1 && guard.is_first_holder() && idle.become_that_of(&staging) {
-            return Ok(staging);
-        }
         for _ in 0..TRIES {
             if staging.is_made(attempt, guard)? {
                 return Ok(staging);
@@ -270,10 +206,7 @@ impl StagingFolder {
         let what = "remove what an earlier attempt left in";
         let mut names = names_in(shared).map_err(FileError::of(what, self.shared.path()))?;
         let of_task = format!("{}.", attempt.index);
-        names.retain(|name| {
-            let name = name.to_bytes();
-            name.starts_with(of_task.as_bytes()) && !name.ends_with(IDLE.as_bytes())
-        });
+        names.retain(|name| name.to_bytes().starts_with(of_task.as_bytes()));
         if !names.is_empty() {
             // Who was frozen before may find what its successor is writing.
             guard.check_owner()?;
@@ -281,11 +214,13 @@ impl StagingFolder {
         // What was replaced has to be back before that is removed by which it was to be replaced.
         names.sort_by_key(|name| !exchange::is_old(name));
         for name in names {
-            let cleared = if exchange::is_old(&name) {
-                exchange::settle(&self.place, shared, &name)
-            } else {
-                unless_gone(remove_tree(shared.as_fd(), &name, None))
-            };
+            let cleared = beside_others(|| {
+                if exchange::is_old(&name) {
+                    exchange::settle(&self.place, shared, &name)
+                } else {
+                    unless_gone(remove_tree(shared.as_fd(), &name, None))
+                }
+            });
             if !attempt.is_over(&name) {
                 cleared.map_err(FileError::of(what, self.shared.path()))?;
             }
@@ -313,26 +248,22 @@ impl StagingFolder {
         self.shared.path().join(exchange::old_name(&self.name))
     }
 
-    /// Gives the folder to later attempts where nothing is in it; else tells what is in it.
+    /// Removes the folder where nothing is in it; else tells what is in it.
     ///
     /// # Errors
-    /// When it can't be read or renamed.
-    pub(super) fn give_back(&self, idle: &IdleFolders) -> Result<Vec<OsString>, FileError> {
-        let names = self.names()?;
-        if names.is_empty() {
-            idle.keep(self)?;
-        }
-        Ok(names)
-    }
-
-    /// What is in it.
-    fn names(&self) -> Result<Vec<OsString>, FileError> {
+    /// When it can't be removed or read.
+    pub(super) fn remove_empty(&self) -> Result<Vec<OsString>, FileError> {
         let path = self.path();
-        let names = std::fs::read_dir(&path)
-            .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>());
-        match names {
+        match std::fs::remove_dir(&path) {
+            Ok(()) => Ok(Vec::new()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            names => names.map_err(FileError::of("read the folder", &path)),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                let names = || -> io::Result<Vec<OsString>> {
+                    std::fs::read_dir(&path)?.map(|entry| Ok(entry?.file_name())).collect()
+                };
+                names().map_err(FileError::of("read the folder", &path))
+            }
+            Err(error) => Err(FileError::of("remove the folder", &path)(error)),
         }
     }
 
@@ -343,10 +274,7 @@ impl StagingFolder {
     pub(super) fn remove(&self) -> Result<(), FileError> {
         // What is in it has to be put back first: the next attempt does that.
         let _ = std::fs::remove_dir(self.old());
-        match std::fs::remove_dir(self.path()) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => self.remove_all(&self.name),
-            removed => unless_gone(removed).map_err(FileError::of("remove the folder", &self.path())),
-        }
+        if self.remove_empty()?.is_empty() { Ok(()) } else { self.remove_all(&self.name) }
     }
 
     /// Undoes or finishes the exchanges that the attempt began.
@@ -386,6 +314,22 @@ pub(super) fn names_in(folder: &OwnedFd) -> io::Result<Vec<CString>> {
         }
     }
     Ok(names)
+}
+
+/// What is removed may be removed by others at the same time: by a launch that has ended but for that.
+fn beside_others(mut remove: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let is_of_others = |error: &io::Error| {
+        matches!(Errno::from_io_error(error), Some(Errno::NOTEMPTY | Errno::EXIST | Errno::STALE))
+    };
+    let mut removed = remove();
+    for _ in 0..TRIES {
+        if !removed.as_ref().is_err_and(is_of_others) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        removed = remove();
+    }
+    removed
 }
 
 /// What is gone already needs not be removed.

@@ -279,15 +279,6 @@ impl Recorder {
         journal.beat()
     }
 
-    /// Tells others how the tasks stand, before the next heartbeat does.
-    ///
-    /// # Errors
-    /// When the journal can't be written.
-    pub fn tell_progress(&self) -> io::Result<()> {
-        let (_kept, mut journal) = self.writable()?;
-        journal.beat()
-    }
-
     /// Notes that a block is another launch's by now: its tasks and their records do not count here any more. What runs of it is
     /// recorded as ever.
     pub fn lose(&self, block: BlockId) {

@@ -58,11 +58,13 @@ pub enum MaxFailures {
 }
 
 impl MaxFailures {
-    /// Why a launch is to end now, if so; `tasks` is how many its own share had to be run.
-    pub fn exceeded(self, tally: &Counters, tasks: u64) -> Option<String> {
+    /// Why a launch is to end now, if so; `tasks` is how many its own share had to be run, and `most` how many it may come to:
+    /// `None` where it takes those of others, too.
+    pub fn exceeded(self, tally: &Counters, tasks: u64, most: Option<u64>) -> Option<String> {
         let failed = tally.failed;
+        let first = most.map_or(IN_A_ROW, |most| IN_A_ROW.min(most)).max(FEWEST);
         match self {
-            Self::Auto if tally.ok == 0 && failed >= IN_A_ROW.min(tasks).max(FEWEST) => {
+            Self::Auto if tally.ok == 0 && failed >= first => {
                 Some(format!("the first {failed} tasks all failed (--max-failures auto)"))
             }
             Self::Auto if tally.failed_in_a_row >= IN_A_ROW => {
@@ -353,9 +355,9 @@ impl Work<'_> {
             }
             Err(error) => return self.cannot_write(ticket, &error),
         }
-        if let Some(why) =
-            failed.then(|| self.max_failures.exceeded(&self.recorder.tally(), self.tasks)).flatten()
-        {
+        let most = self.feeder.is_none().then_some(self.tasks);
+        let exceeded = || self.max_failures.exceeded(&self.recorder.tally(), self.tasks, most);
+        if let Some(why) = failed.then(exceeded).flatten() {
             self.queue.stop_early(EarlyStop::MaxFailures(why));
         }
         match next {
@@ -537,9 +539,16 @@ mod tests {
 
     #[test]
     fn failures_end_a_launch_by_count_by_share_or_when_nothing_works() {
-        assert!(MaxFailures::Auto.exceeded(&Counters { failed: 3, ..Counters::default() }, 3).is_some());
         assert!(
-            MaxFailures::Auto.exceeded(&Counters { failed: 3, ok: 1, ..Counters::default() }, 3).is_none()
+            MaxFailures::Auto.exceeded(&Counters { failed: 3, ..Counters::default() }, 3, Some(3)).is_some()
+        );
+        assert!(
+            MaxFailures::Auto.exceeded(&Counters { failed: 3, ..Counters::default() }, 3, None).is_none()
+        );
+        assert!(
+            MaxFailures::Auto
+                .exceeded(&Counters { failed: 3, ok: 1, ..Counters::default() }, 3, Some(3))
+                .is_none()
         );
         for (rule, ok, failed, failed_in_a_row, ends) in [
             (MaxFailures::Auto, 0, 19, 19, false),
@@ -553,7 +562,7 @@ mod tests {
             (MaxFailures::Percent(10.0), 0, 11, 11, true),
         ] {
             let tally = Counters { ok, failed, failed_in_a_row, ..Counters::default() };
-            assert_eq!(rule.exceeded(&tally, 100).is_some(), ends, "{rule:?} {tally:?}");
+            assert_eq!(rule.exceeded(&tally, 100, Some(100)).is_some(), ends, "{rule:?} {tally:?}");
         }
     }
 

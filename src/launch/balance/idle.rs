@@ -118,7 +118,7 @@ impl Feeder<'_> {
         if idle.through_since.is_none() {
             idle.through_since = Some(Instant::now());
             // Others who have nothing left either would wait for the next heartbeat to see it.
-            self.recorder.tell_progress().context(CannotWrite)?;
+            self.recorder.give_sign().context(CannotWrite)?;
         }
         if self.see_to_quarantined()? {
             return Ok(FeedStep::Fed);

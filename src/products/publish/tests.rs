@@ -368,17 +368,6 @@ fn where_a_later_product_can_not_be_published_nothing_that_an_earlier_one_replac
 }
 
 #[test]
-fn an_idle_folder_that_a_killed_launch_left_is_removed_by_any_other() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir_all(folder.path().join(".canfar-run-r/3.2.1.1.idle")).unwrap();
-    let products = declared(folder.path(), &[(None, "{/.}.cat")]);
-    let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
-    attempt(&publishing, 1, &Owner::new(), |outs| fs::write(&outs[0], "x").unwrap()).unwrap();
-    drop(publishing);
-    assert_eq!(names(folder.path()), ["a.cat"]);
-}
-
-#[test]
 fn names_in_a_folder_that_can_t_be_synced_do_not_last() {
     let folder = tempfile::tempdir().unwrap();
     let products = declared(folder.path(), &[(None, "sub/{/.}.cat")]);
@@ -386,6 +375,8 @@ fn names_in_a_folder_that_can_t_be_synced_do_not_last() {
     let owner = Owner::new();
     let published = attempt(&publishing, 1, &owner, |outs| fs::write(&outs[0], "x").unwrap()).unwrap();
     assert!(FolderSyncs::of([&published].into_iter(), &|| false).check(&published, &owner).is_ok());
+    let late = FolderSyncs::of([&published].into_iter(), &|| true).check(&published, &owner);
+    assert!(matches!(late, Err(NotPublished::Unpublished(Unpublished::Stopped))), "{late:?}");
     fs::remove_dir_all(folder.path().join("sub")).unwrap();
     let not = FolderSyncs::of([&published].into_iter(), &|| false).check(&published, &owner).unwrap_err();
     let NotPublished::Failed(failure) = not else { panic!("{not:?}") };
