@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail};
 
 use crate::environment::Environment;
 use crate::model::replica::Replica;
@@ -96,17 +96,27 @@ pub(super) fn places(environment: &Environment) -> anyhow::Result<Vec<Rank>> {
     Ok(places)
 }
 
-/// Refuses to take an element of an array for all there is, where nothing says of how many it is one.
+/// Refuses to take an element of an array for all there is, where nothing says of how many it is one. `process` is which of
+/// the element's processes this is, if it has many.
 ///
 /// # Errors
 /// Then.
-pub(super) fn refuse_uncounted(environment: &Environment) -> anyhow::Result<()> {
+pub(super) fn refuse_uncounted(environment: &Environment, process: Option<&Rank>) -> anyhow::Result<()> {
     let is_element = |name: &&str| {
         environment.get(name).is_some_and(|index| *name != "LSB_JOBINDEX" || index != NO_LSF_ARRAY)
     };
     let Some(name) = UNCOUNTED.into_iter().find(is_element) else { return Ok(()) };
+    let advice = match process {
+        None => format!(
+            "\"${name}\" --replica-count N, where N is how many elements there are (ids go from 1 to N)"
+        ),
+        Some(process) => format!(
+            "and --replica-count that count the processes of all elements ({} counts only those of this one)",
+            process.said
+        ),
+    };
     bail!(
-        "{} says that this is one element of a job array, but not of how many: give --replica-id \"${name}\" --replica-count N, where N is how many elements there are (ids go from 1 to N)",
+        "{} is set, so this is one element of a job array, but nothing says how many there are: give --replica-id {advice}",
         shown(environment, &[name])
     )
 }
@@ -127,7 +137,11 @@ fn cluster_job(environment: &Environment) -> anyhow::Result<Option<Rank>> {
                 count: Some(array.count.unwrap_or(1).saturating_mul(processes)),
             })
         }
-        (array, process) => array.or(process),
+        (None, Some(process)) => {
+            refuse_uncounted(environment, Some(&process))?;
+            Some(process)
+        }
+        (array, None) => array,
     })
 }
 
@@ -137,12 +151,18 @@ fn process(environment: &Environment) -> anyhow::Result<Option<Rank>> {
     for names in MPI {
         ranks.extend(pair(environment, names)?);
     }
-    // `mpirun` starts one process on each host by `srun`, whose variables all ranks there inherit. Outside a step the same
-    // variables describe the allocation, in which a batch script is alone.
-    if ranks.is_empty() && environment.get("SLURM_STEP_ID").is_some() {
-        ranks.extend(pair(environment, ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS"])?);
+    // Outside a step the same variables describe the allocation, in which a batch script is alone.
+    let step = match environment.get("SLURM_STEP_ID") {
+        Some(_) => pair(environment, ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS"]),
+        None => Ok(None),
+    };
+    let Some(rank) = agreed(ranks)? else { return step };
+    // `mpirun` starts one process on each host by `srun`, whose variables all ranks there inherit. But a step of more
+    // processes than there are ranks may also be one that inherits the ranks' variables, from a shell in another step.
+    match step {
+        Ok(Some(step)) if step.count > rank.count => Err(disagreement(&rank, &step)),
+        _ => Ok(Some(rank)),
     }
-    agreed(ranks)
 }
 
 fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Rank>> {
@@ -178,7 +198,7 @@ fn grid_engine_array(environment: &Environment) -> anyhow::Result<Option<Rank>> 
     let [id, first, last, step] = NAMES.map(|name| number(environment, name));
     let Some((number, count)) = element_of(id?, first?, last?, step?) else {
         bail!(
-            "{said} is no element of an array with that first and last one and that step. Give --replica-id and --replica-count"
+            "{said} do not fit together: the task id is not in that range at that step. Give --replica-id and --replica-count"
         )
     };
     Ok(Some(Rank { said, number, count: Some(count) }))
@@ -223,13 +243,18 @@ pub(super) fn agreed(places: Vec<Rank>) -> anyhow::Result<Option<Rank>> {
     let Some(mut agreed) = places.next() else { return Ok(None) };
     for other in places {
         let count = agreed.count.or(other.count);
-        ensure!(
-            agreed.number == other.number && count == other.count.or(agreed.count),
-            "two engines disagree on which replica this is: {} and {}. Unset one's variables, or give --replica-id and --replica-count",
-            agreed.said,
-            other.said
-        );
+        if agreed.number != other.number || count != other.count.or(agreed.count) {
+            return Err(disagreement(&agreed, &other));
+        }
         agreed = Rank { said: format!("{} {}", agreed.said, other.said), count, ..agreed };
     }
     Ok(Some(agreed))
+}
+
+fn disagreement(one: &Rank, other: &Rank) -> anyhow::Error {
+    anyhow!(
+        "two engines disagree on which replica this is: {} and {}. Unset one's variables, or give --replica-id and --replica-count",
+        one.said,
+        other.said
+    )
 }

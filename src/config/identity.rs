@@ -109,7 +109,7 @@ pub fn identify(
     }
     let Some(place) = engine(environment)? else {
         if options.id.is_none() && environment.get(TASK_ID).is_none() {
-            engines::refuse_uncounted(environment)?;
+            engines::refuse_uncounted(environment, None)?;
         }
         let unknown_in = if options.is_set() { None } else { engines::surroundings(environment) };
         return Ok(ReplicaIdentity { replica: options.replica()?, unknown_in });
@@ -440,6 +440,29 @@ mod tests {
             assert!(error.contains("PBS_ARRAY_INDEX=3") && error.contains(given), "{error}");
         }
         assert_eq!(who(Some("3"), Some("4"), &pbs), Ok((3, 4)));
+    }
+
+    #[test]
+    fn ranks_in_an_element_of_an_array_without_a_count_are_not_all_there_are() {
+        let ranks = [("PBS_ARRAY_INDEX", "3"), ("PMI_RANK", "1"), ("PMI_SIZE", "4")];
+        let error = who(None, None, &ranks).unwrap_err();
+        assert!(error.contains("PBS_ARRAY_INDEX=3") && error.contains("PMI_RANK=1 PMI_SIZE=4"), "{error}");
+        assert_eq!(who(Some("10"), Some("32"), &ranks), Ok((10, 32)));
+        let no_array = [("LSB_JOBINDEX", "0"), ranks[1], ranks[2]];
+        assert_eq!(who(None, None, &no_array), Ok((2, 4)));
+    }
+
+    #[test]
+    fn a_step_of_more_processes_than_ranks_may_have_inherited_these() {
+        let shell = [("PMI_RANK", "0"), ("PMI_SIZE", "1"), ("SLURM_STEP_ID", "1")];
+        let step = |process, tasks| {
+            [&shell[..], &[("SLURM_PROCID", process), ("SLURM_STEP_NUM_TASKS", tasks)]].concat()
+        };
+        let error = who(None, None, &step("5", "8")).unwrap_err();
+        assert!(error.contains("two engines disagree"), "{error}");
+        assert!(error.contains("PMI_RANK=0 PMI_SIZE=1 and SLURM_PROCID=5"), "{error}");
+        assert_eq!(who(None, None, &step("0", "1")), Ok((1, 1)));
+        assert_eq!(who(None, None, &shell), Ok((1, 1)));
     }
 
     #[test]
