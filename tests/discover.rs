@@ -179,12 +179,26 @@ fn an_excluded_directory_is_not_even_opened() {
 }
 
 #[test]
-fn alternatives_exclude_and_a_note_says_so() {
+fn alternatives_exclude_and_what_looks_like_plain_braces_is_told_of() {
     let found = Place::with(NIGHTS).exclude(&["{a,c}.fits"]).ask(&["**/*.fits"]).unwrap();
-    assert_eq!((found.entries.len(), found.notes.len()), (1, 1));
-    insta::assert_snapshot!(found.notes[0], @r"--exclude {a,c}.fits: {a,b} means a or b, and a backslash takes the next character as it is. Earlier versions took both as plain characters: these are written [{] and \\");
+    assert_eq!((found.entries.len(), found.notes.len()), (1, 0));
+    let found = Place::with(NIGHTS).exclude(&["{a}.fits"]).ask(&["**/*.fits"]).unwrap();
+    insta::assert_snapshot!(found.notes[0], @r"--exclude {a}.fits: {a,b} means a or b, and a backslash takes the next character as it is. Earlier versions took both as plain characters: these are written [{] and \\");
     let plain = Place::with(NIGHTS).exclude(&["[ac].fits"]).ask(&["**/*.fits"]).unwrap();
     assert_eq!((plain.entries.len(), plain.notes.len()), (1, 0));
+}
+
+#[test]
+fn what_another_pattern_lists_or_an_exclude_leaves_out_is_no_near_miss() {
+    let files = ["data/a.fits", "data/B.FITS", "data/C.FITS"];
+    let notes = |exclude: &[&str], patterns: &[&str]| {
+        Place::with(&files).exclude(exclude).ask(patterns).unwrap().notes.len()
+    };
+    assert_eq!(notes(&[], &["data/*.fits"]), 1);
+    assert_eq!(notes(&[], &["data/*.fits", "data/*.FITS"]), 0);
+    assert_eq!(notes(&[], &["data/./*.fits", "./data/*.FITS"]), 0);
+    assert_eq!(notes(&["*.FITS"], &["data/*.fits"]), 0);
+    assert_eq!(notes(&["B.*"], &["data/*.fits"]), 1);
 }
 
 #[test]

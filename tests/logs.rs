@@ -249,7 +249,9 @@ fn a_second_attempt_that_helped_and_near_misses_are_said() {
     ended.says("2 files needed a second attempt (ok now)");
     dir.write("data/010.FITS", "");
     let planned = dir.canfar_run().args(["-n", "-i", "data/*.fits", "--", "true"]).run().exits(0);
-    planned.says("matches 2 entries and leaves out 1 for upper and lower case, such as").says("010.FITS");
+    planned
+        .says("matches 2 entries and does not match 1 name that differs only in case, such as")
+        .says("010.FITS");
 }
 
 #[test]

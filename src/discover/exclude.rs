@@ -107,10 +107,16 @@ fn tidy(glob: &str) -> String {
     tidy
 }
 
-/// What to say of the globs whose meaning is not what it was when all globs were Python's.
+/// What to say of a glob that seems to mean braces or a backslash as plain characters.
 pub(super) fn syntax_note(globs: &[OsText]) -> Option<Note> {
-    let is_other = |glob: &&OsText| memchr::memchr2(b'{', b'\\', glob.0.as_bytes()).is_some();
-    globs.iter().find(is_other).map(|glob| Note::ExcludeSyntax(glob.0.clone()))
+    let is_odd = |glob: &&OsText| glob.0.to_str().is_some_and(may_be_meant_plainly);
+    globs.iter().find(is_odd).map(|glob| Note::ExcludeSyntax(glob.0.clone()))
+}
+
+/// Whether it has a backslash, or braces without alternatives; `[{]` is plain already.
+fn may_be_meant_plainly(glob: &str) -> bool {
+    let without_choice = |rest: &str| rest.split_once('}').is_some_and(|(inside, _)| !inside.contains(','));
+    glob.contains('\\') || glob.replace("[{]", "").split('{').skip(1).any(without_choice)
 }
 
 #[cfg(test)]
@@ -156,6 +162,16 @@ mod tests {
         }
         for nothing in ["", "/", "//"] {
             assert!(Excludes::new(&[OsText::from(nothing)], Path::new("/")).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_meant_plainly_is_told_of() {
+        for glob in ["*.{fits}", "{x}{a,b}", "{a{b},c}", "a\\[1]", "a\\\\b"] {
+            assert!(syntax_note(&[OsText::from("*.bad"), OsText::from(glob)]).is_some(), "{glob}");
+        }
+        for glob in ["*.{a,b}", "{a,{b,c}}", "{{a,b},c}", "[{]x[}]", "[{]*", "*", "x.{a,b}.{c,d}"] {
+            assert!(syntax_note(&[OsText::from(glob)]).is_none(), "{glob}");
         }
     }
 

@@ -132,6 +132,7 @@ fn gathered(
         unreadable.extend(matches.unreadable);
     }
     let paths = merged(&lists);
+    notes.retain(|note| !is_answered(note, &paths));
     if paths.is_empty() && matched + pruned > 0 {
         if !search.allow_empty {
             let found = match matched {
@@ -147,6 +148,11 @@ fn gathered(
     }
     let unreadable = merged(&unreadable).into_iter().map(PathBuf::from).collect();
     Ok(Found { entries: entries_of(&paths)?, unreadable, notes })
+}
+
+/// Whether another argument gives what the note says is left out.
+fn is_answered(note: &Note, paths: &[&OsStr]) -> bool {
+    matches!(note, Note::OtherCase { example, .. } if paths.binary_search(&example.as_os_str()).is_ok())
 }
 
 fn entries_of(paths: &[&OsStr]) -> Result<Entries, DiscoverError> {

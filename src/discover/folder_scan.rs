@@ -123,7 +123,11 @@ impl<'g> FolderScan<'g> {
         name_match.on_name(self.pattern, positions, name);
         let kind = listed.kind;
         if name_match.ends_but_for_case && self.context.is_wanted(kind) {
-            self.matches.counts.add_other_case(name, || join(&self.folder.path, name));
+            self.current.name(name);
+            if !self.is_excluded(name, kind == FileType::Directory) {
+                let path = || self.pattern.tidy(self.current.path()).into_owned();
+                self.matches.counts.add_other_case(name, path);
+            }
         }
         let may_be_folder = matches!(kind, FileType::Directory | FileType::Symlink | FileType::Unknown);
         if !(name_match.ends || may_be_folder && name_match.leads_further()) {

@@ -28,7 +28,7 @@ pub(super) struct MatchCounts {
     pub(super) folders: WrongKind,
     pub(super) files: WrongKind,
     pub(super) others: WrongKind<&'static str>,
-    /// Entries of the wanted kind that it would match if upper and lower case were the same.
+    /// Entries of the wanted kind, without excluded ones, that it would match if upper and lower case were the same.
     pub(super) other_case: WrongKind,
 }
 

@@ -70,7 +70,7 @@ pub enum Note {
         /// One of these.
         example: PathBuf,
     },
-    /// This glob of `--exclude` has alternatives or a backslash, which `--input` takes as plain characters.
+    /// This glob of `--exclude` has braces without alternatives or a backslash, which may be meant as plain characters.
     ExcludeSyntax(OsString),
 }
 
@@ -85,10 +85,12 @@ impl fmt::Display for Note {
             Self::MatchedNothing(argument) => write!(f, "{} matched nothing", Quoted::from(argument)),
             Self::OtherCase { pattern, matched, others, example } => write!(
                 f,
-                "{} matches {} and leaves out {others} for upper and lower case, such as {}: add a pattern for what belongs to the input",
+                "{} matches {} and does not match {} only in case, such as {}; if {} to the input, add a pattern",
                 Quoted::from(pattern),
                 units::plural(*matched as u64, "entry", "entries"),
+                units::plural(*others as u64, "name that differs", "names that differ"),
                 Quoted::from(example),
+                if *others == 1 { "it belongs" } else { "they belong" },
             ),
             Self::AllExcluded => f.write_str("all that matched was left out by --exclude"),
             Self::ExcludeSyntax(glob) => write!(
