@@ -104,7 +104,7 @@ pub struct LogsArgs {
     /// What canfar-run itself said in the launches of a replica
     #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only", "stdout", "stderr"], value_parser = clap::value_parser!(u32).range(1..))]
     pub replica: Option<u32>,
-    /// Show what was printed with every control sequence in it. A terminal is given only colours otherwise
+    /// Print output unfiltered; by default a terminal gets only its colours
     #[arg(long)]
     pub raw: bool,
 }

@@ -148,7 +148,7 @@ pub struct TaskArgs {
     /// Pause before the first extra attempt; doubles each time, with jitter
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
     pub retry_delay: Duration,
-    /// Start no more tasks beyond so many failures [auto: when the first 20 or all of them, or any 20 in a row, failed]
+    /// Start no more tasks after more than this many failures [auto: when the first 20 or all of them, or any 20 in a row, failed]
     #[arg(long, value_name = "auto|none|N|N%", default_value = "auto", value_parser = parse_max_failures, allow_negative_numbers = true, hide_short_help = true)]
     pub max_failures: MaxFailures,
     /// Start no new task after this long; the rest is for the next launch [default: none]

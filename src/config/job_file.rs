@@ -18,6 +18,20 @@ pub(super) struct JobFile {
     pub command: Option<Vec<String>>,
     /// Variables for the tasks.
     pub env: BTreeMap<String, String>,
+    /// Variables that seem to be meant as options.
+    pub odd_variables: Vec<String>,
+}
+
+impl JobFile {
+    /// What to say of what is odd in it; `path` is the job file.
+    pub(super) fn warnings(&self, path: &Path) -> impl Iterator<Item = String> {
+        self.odd_variables.iter().map(move |name| {
+            format!(
+                "in the job file {}: `{name}` below [env] is a variable of the tasks and not the option: options belong above the line [env]",
+                path.display()
+            )
+        })
+    }
 }
 
 /// Reads a job file whose keys may be `known`; those that are `lists` too may have many values.
@@ -81,6 +95,7 @@ fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> 
             }
         }
     }
+    job.odd_variables = odd_variables(&job, known);
     if job.command.is_some() && job.options.contains_key("shell") {
         bail!("`shell` and `command` are two ways to say the same: give one of them");
     }
@@ -106,15 +121,24 @@ fn check_variable(name: &str, value: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All that stands below a table's name belongs to it.
+/// All that stands below a table's name belongs to it. No shell can read a variable with a `-` in its name, so an option is
+/// meant.
 fn refuse_option(name: &str, known: &[&str]) -> anyhow::Result<()> {
-    let option = name.replace('_', "-");
-    if option == "command" || known.contains(&option.as_str()) {
+    if name.contains('-') && known.contains(&name) {
         bail!(
             "`{name}` is an option, but stands below [env], where every key is a variable of the tasks: move it above the line [env]"
         );
     }
     Ok(())
+}
+
+/// Variables with an option's name, which tasks may read all the same. Who sets the option, too, knows where it belongs.
+fn odd_variables(job: &JobFile, known: &[&str]) -> Vec<String> {
+    let is_odd = |name: &&String| match name.replace('_', "-").as_str() {
+        "command" => job.command.is_none(),
+        option => known.contains(&option) && !job.options.contains_key(option),
+    };
+    job.env.keys().filter(is_odd).cloned().collect()
 }
 
 fn texts(key: &str, values: &[Value]) -> anyhow::Result<Vec<String>> {
@@ -149,6 +173,7 @@ mod tests {
                 .into(),
             command: Some(vec!["python".into(), "x.py".into()]),
             env: [("A".to_owned(), "b=c $".to_owned()), ("N".to_owned(), "1".to_owned())].into(),
+            odd_variables: Vec::new(),
         };
         assert_eq!(job, expected);
     }
@@ -162,6 +187,21 @@ mod tests {
         std::fs::write(file.path(), text).unwrap();
         let error = read(file.path(), &["jobs"], &[]).unwrap_err().to_string();
         assert!(error.contains("is UTF-16 text: save it as UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_with_the_name_of_an_option_is_told_of_unless_the_option_is_set_too() {
+        let known = ["jobs", "name", "max-failures"];
+        let job = parse(
+            "jobs = 2\n[env]\njobs = 1\nname = 'M31'\nmax_failures = 1\ncommand = 'x'\nJOBS = 3",
+            &known,
+            &[],
+        );
+        let job = job.unwrap();
+        assert_eq!((job.env.len(), job.env["name"].as_str()), (5, "M31"));
+        assert_eq!(job.odd_variables, ["command", "max_failures", "name"]);
+        let said: Vec<String> = job.warnings("j.toml".as_ref()).collect();
+        assert!(said[2].starts_with("in the job file j.toml: `name` below [env]"), "{said:?}");
     }
 
     #[test]
@@ -182,9 +222,7 @@ mod tests {
             ("env = 1", "has to be a table"),
             ("[env]\n'A=B' = 1", "`env.A=B` can't be a variable"),
             ("[env]\nA = \"\\u0000\"", "`env.A` can't be a variable"),
-            ("[env]\nA = 'b'\njobs = 1", "`jobs` is an option, but stands below [env]"),
-            ("[env]\nmax_failures = 1", "`max_failures` is an option, but stands below [env]"),
-            ("[env]\ncommand = 'x'", "`command` is an option, but stands below [env]"),
+            ("[env]\nA = 'b'\nmax-failures = 1", "`max-failures` is an option, but stands below [env]"),
             ("shell = 'x'\ncommand = ['x']", "two ways to say the same"),
         ] {
             let known = ["max-failures", "jobs", "shell"];

@@ -81,7 +81,9 @@ pub fn layered<A: Args>(
     let job_path = job_file_path(&typed, environment);
     let read = |path: &PathBuf| job_file::read(&environment.absolute(path), &every, &lists);
     let job = job_path.as_ref().map(read).transpose()?.unwrap_or_default();
-    let from_job = job_items(&job, &job_path.unwrap_or_default());
+    let job_path = job_path.unwrap_or_default();
+    warnings.extend(job.warnings(&job_path));
+    let from_job = job_items(&job, &job_path);
     let from_run = resumed.map(Resumed::items).unwrap_or_default();
 
     let is_known =
@@ -346,6 +348,14 @@ mod tests {
             assert!(layers.warnings.concat().contains(said), "{:?}", layers.warnings);
             assert_eq!(layers.options.len(), 1, "{:?}", layers.options);
         }
+    }
+
+    #[test]
+    fn a_variable_of_a_job_file_with_the_name_of_an_option_is_told_of() {
+        let layers = of(&[], &[], "[env]\nname = 'M31'").unwrap();
+        assert_eq!(layers.settings.env["name"], "M31");
+        let warnings = layers.warnings.concat();
+        assert!(warnings.contains("`name` below [env] is a variable of the tasks"), "{warnings}");
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn one_word_too_many(error: &clap::Error, argv: &[OsString]) -> Option<String> {
         return None;
     }
     if Request::has_subcommand(word) {
-        return Some(format!("`{word}` has to stand first: `canfar-run {word} ...`"));
+        return Some(format!("`{word}` must come first: `canfar-run {word} ...`"));
     }
     let value = value_in_pieces(argv, place);
     if !may_have_command(argv) {
@@ -318,7 +318,7 @@ mod tests {
         assert!(
             said(&["x/*.fits", "--", "y"]).contains("`canfar-run -i 'x/*.fits' -- python analyze.py {}`")
         );
-        assert!(said(&["--jobs", "2", "run"]).contains("`run` has to stand first"));
+        assert!(said(&["--jobs", "2", "run"]).contains("`run` must come first"));
         assert!(said(&["merge", "--jbos"]).contains("'--jbos'"));
     }
 }

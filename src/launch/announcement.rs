@@ -147,7 +147,7 @@ impl Launcher<'_> {
         self.console.say(Verbosity::Normal, Tone::Plain, &text);
         if let Some(place) = self.config.identity.unknown_in {
             self.console.warn(&format!(
-                "this is {place}, and neither --replica-id nor REPLICA_ID says which of how many: it takes all files"
+                "running in {place}, but neither --replica-id nor REPLICA_ID is set: this replica takes all files"
             ));
         }
     }

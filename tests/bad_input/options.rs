@@ -182,7 +182,7 @@ canfar-run: error: there is no subcommand "merg"; the nearest one is `merge`
 canfar-run: error: there is no subcommand "python", only run, plan, merge, status, resume, logs, report, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
 "#),
         case(&["--jobs", "2", "run", "-i", "data/*.fits", "--", "true"], "
-canfar-run: error: `run` has to stand first: `canfar-run run ...`
+canfar-run: error: `run` must come first: `canfar-run run ...`
 "),
         case(&["completions", "cmd"], "
 canfar-run: error: invalid value 'cmd' for '<SHELL>'

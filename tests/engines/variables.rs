@@ -262,7 +262,7 @@ fn a_missing_identity_is_odd_only_in_what_starts_many_of_a_kind() {
         variables.iter().fold(run, |run, (name, value)| run.env(name, value)).run().exits(0)
     };
     run("in_slurm", &[("SLURM_JOB_ID", "7")])
-        .says("warning: this is a Slurm job, and neither --replica-id nor REPLICA_ID says");
+        .says("warning: running in a Slurm job, but neither --replica-id nor REPLICA_ID is set");
     let alone = run("alone", &[]);
     assert!(!alone.stderr.contains("REPLICA_ID"), "{alone}");
     let given = run("given", &[("SLURM_JOB_ID", "7"), ("REPLICA_ID", "1"), ("REPLICA_COUNT", "1")]);

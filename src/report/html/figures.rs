@@ -61,7 +61,7 @@ fn in_words(values: &[Value], label: &dyn Fn(f64) -> String) -> String {
     let mut all = Histogram::default();
     values.iter().for_each(|value| all.count(value.0));
     let Some(Quantiles { median, p95, max }) = all.quantiles() else {
-        return "No file has told it.".to_owned();
+        return "Not known for any file.".to_owned();
     };
     format!(
         "{}: median {}, 95 % up to {}, at most {}",

@@ -222,14 +222,15 @@ fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
     }
     ends.sort_unstable();
     let median = ends[(ends.len() - 1) / 2].0;
-    let last: Vec<String> = ends
-        .iter()
-        .rev()
-        .take(LAST)
-        .filter(|(end, _)| *end > median)
-        .map(|(end, id)| format!("replica {id} (+{})", duration(end - median)))
-        .collect();
-    (!last.is_empty()).then(|| format!("Ended last, after the median: {}.", last.join(", ")))
+    let mut late = ends.iter().rev().take(LAST).filter(|(end, _)| *end > median);
+    let (end, id) = late.next()?;
+    let mut sentence = format!("Replica {id} ended last, {} after the median", duration(end - median));
+    let others: Vec<String> =
+        late.map(|(end, id)| format!("replica {id} (+{})", duration(end - median))).collect();
+    if !others.is_empty() {
+        sentence.push_str(&format!("; before it, {}", others.join(", ")));
+    }
+    Some(sentence + ".")
 }
 
 /// Columns of runs whose replicas share their work.
