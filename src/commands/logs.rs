@@ -50,9 +50,7 @@ pub fn run(args: &LogsArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitCo
     if args.raw || !io::stdout().is_terminal() {
         print(args, environment, out)?;
     } else {
-        let mut colors = OnlyColors::new(&mut *out);
-        print(args, environment, &mut colors)?;
-        colors.end().context(CANNOT_PRINT)?;
+        print(args, environment, &mut OnlyColors::new(&mut *out))?;
     }
     Ok(ExitCode::Ok)
 }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::template::{Token, first_out, quoted};
+use crate::template::{Token, quoted, quoted_but_tokens};
 
 /// Words that join or redirect commands.
 const OPERATORS: [&str; 9] = ["|", ">", ">>", "<", "&&", "||", ";", "2>", "&"];
@@ -89,13 +89,12 @@ fn shell_line(words: &[OsString]) -> String {
 
 /// A word in a script: operators and placeholders have to stand outside of quotes.
 fn in_script(word: &OsStr) -> String {
-    let is_operator = OPERATORS.iter().any(|operator| word == *operator);
-    if is_operator || token_in(word) || first_out(word).is_some() {
-        return word.to_string_lossy().into_owned();
+    if let Some(operator) = OPERATORS.into_iter().find(|operator| word == *operator) {
+        return operator.to_owned();
     }
     match word.to_str().filter(|word| is_assignment(word)).and_then(|word| word.split_once('=')) {
-        Some((name, value)) => format!("{name}={}", quoted(&[value.into()])),
-        None => quoted(&[word.to_owned()]),
+        Some((name, value)) => format!("{name}={}", quoted_but_tokens(value.as_ref())),
+        None => quoted_but_tokens(word),
     }
 }
 
@@ -151,6 +150,12 @@ mod tests {
         let note = |line: &[&str]| operator_note(&words(line)).unwrap_or_default();
         assert!(note(&["cat", "{}", "|", "wc", "-l"]).ends_with("--shell 'cat {} | wc -l'"));
         assert!(note(&["sort", ">", "out"]).ends_with("--shell 'sort {} > out'"));
+        assert!(note(&["time", "", "{}", "|", "wc"]).ends_with("--shell \"'time' '' {} | wc\""));
+        assert!(note(&["f", "Field {/.}", "{}", "|", "wc"]).ends_with("--shell \"f 'Field '{/.} {} | wc\""));
+        assert!(
+            note(&["f", "a;{out:c}.x", "{{}} {}", ">", "{/}.o"])
+                .ends_with("--shell \"f 'a;'{out:c}.x '{{}} '{} > {/}.o\"")
+        );
         assert_eq!(note(&["cat", "{}"]), "");
     }
 }

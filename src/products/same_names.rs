@@ -134,6 +134,8 @@ mod tests {
             ("cat {} > {:}{/:}", true),
             ("cat {} > {rel}.{/:}", false),
             ("b={/:}; cat {} > \"$b\"", true),
+            ("cat {} > \"$OUT\"/{/:}.csv", true),
+            ("cat {} > `date`/{/:}.csv;# it's", true),
             ("cat {} > {index}", false),
             ("grep -c x {}", false),
         ] {

@@ -117,7 +117,7 @@ pub fn how(ended: &AttemptEnded) -> String {
     }
 }
 
-/// So that the next heading begins a line.
+/// So that the next heading begins a line, and in no colour of this.
 fn copy_with_line_end(from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()> {
     let (mut buffer, mut last) = (vec![0; 64 * 1024], b'\n');
     loop {
@@ -131,7 +131,10 @@ fn copy_with_line_end(from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()
             Err(error) => return Err(error),
         }
     }
-    if last == b'\n' { Ok(()) } else { out.write_all(b"\n") }
+    if last != b'\n' {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
 }
 
 /// Tells why there is nothing to show of a task.

@@ -217,7 +217,7 @@ impl ArgvWord {
         ArgvWord::Pieces(pieces)
     }
 
-    fn literal(&self) -> Option<&OsStr> {
+    pub(super) fn literal(&self) -> Option<&OsStr> {
         match self {
             ArgvWord::Literal(text) => Some(text),
             ArgvWord::Pieces(_) => None,

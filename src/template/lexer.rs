@@ -14,7 +14,7 @@ use super::error::TokenPlace::{
 use super::error::{At, TemplateError, readable};
 use super::hazard;
 use super::placeholder::{self, FoundPlaceholder, OutNames, Token};
-use super::word::{ShellCommand, ShellWord};
+use super::word::{ShellCommand, ShellWord, is_of_name};
 
 /// So many quotes and expansions within each other are followed.
 const DEEPEST: usize = 50;
@@ -26,7 +26,8 @@ pub(super) struct Lexed {
     pub(super) script: Vec<u8>,
     /// The other placeholders, `$2`, `$3`, ..., each once, in the order of their first use.
     pub(super) others: Vec<Token>,
-    has_tokens: bool,
+    /// The placeholders of each word that has any, in their order.
+    pub(super) tokens: Vec<Vec<Token>>,
 }
 
 /// Why a script is not read on.
@@ -199,7 +200,8 @@ impl<'a> Lexer<'a> {
         self.at += match self.rest() {
             [b'<', b'<', ..] => return self.refuse_rest(HereDocument),
             [_, b'(', ..] => return self.refuse_rest(Unclear),
-            [_, b'&', b'-' | b'0'..=b'9', ..] | [_, b'|', ..] => 2,
+            [_, b'&', descriptor @ ..] if ends_after_descriptor(descriptor) => 2,
+            [_, b'|', ..] => 2,
             [_, b'&', ..] => return self.refuse_rest(Code(">& or <&")),
             _ => 1,
         };
@@ -283,7 +285,7 @@ impl<'a> Lexer<'a> {
                     self.word().text.extend_from_slice(text);
                     self.replace(text, found.len());
                 }
-                (None, Some((place, at))) if self.rest().is_empty() && self.lexed.has_tokens => {
+                (None, Some((place, at))) if self.rest().is_empty() && !self.lexed.tokens.is_empty() => {
                     let at = At::new(self.source, at, at + 24);
                     return Err(Stop::Refused(TemplateError::Unterminated { place, at }));
                 }
@@ -299,7 +301,11 @@ impl<'a> Lexer<'a> {
         }
         let word = self.word();
         (word.quoted, word.expands) = (true, true);
-        self.lexed.has_tokens = true;
+        let is_first = !std::mem::replace(&mut word.has_token, true);
+        match self.lexed.tokens.last_mut().filter(|_| !is_first) {
+            Some(tokens) => tokens.push(token),
+            None => self.lexed.tokens.push(vec![token]),
+        }
         let others = &mut self.lexed.others;
         if token != Token::Path && !others.contains(&token) {
             others.push(token);
@@ -326,12 +332,28 @@ impl<'a> Lexer<'a> {
                 _ => self.at += 1,
             }
         }
-        let has = |word: &str| memmem::find(rest, word.as_bytes()).is_some();
         match self.first_loop {
-            Some(at) if has("shift") || has("set ") => self.refuse_from(at, Changed("`shift` or `set`")),
+            Some(at) if has_word(rest, b"shift") || has_word(rest, b"set") => {
+                self.refuse_from(at, Changed("`shift` or `set`"))
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a text begins with `-` or a number, as it follows `>&`, and with no more of a word. Shells differ in whether they
+/// take the more for a word of its own.
+fn ends_after_descriptor(text: &[u8]) -> bool {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let length = if text.starts_with(b"-") { 1 } else { digits };
+    length > 0 && text.get(length).is_none_or(|byte| b" \t\n;|&()<>".contains(byte))
+}
+
+/// Whether a word stands in a text, and not only as a part of another.
+fn has_word(text: &[u8], word: &[u8]) -> bool {
+    let is_outside = |byte: Option<&u8>| !byte.is_some_and(|byte| is_of_name(*byte));
+    memmem::find_iter(text, word)
+        .any(|at| is_outside(text[..at].last()) && is_outside(text.get(at + word.len())))
 }
 
 /// Whether the next byte means nothing in quotes or an expansion: with any other, shells look for its end in different ways.

@@ -15,4 +15,4 @@ pub use argv::{PathTemplate, Template};
 pub use error::TemplateError;
 pub use hazard::is_shell;
 pub use placeholder::{OutNames, TaskPlace, Token, first_out};
-pub use quote::{quoted, shell_quote};
+pub use quote::{quoted, quoted_but_tokens, shell_quote};

@@ -143,6 +143,13 @@ impl OutNames {
         Self(names.into_iter().collect())
     }
 
+    /// Of the products that a text names, declared or not.
+    pub(super) fn named_in(text: &[u8]) -> Self {
+        let named =
+            outs_in(text).map(|(_, name)| name.map(|name| String::from_utf8_lossy(name).into_owned()));
+        Self(named.flat_map(|name| [None, name]).collect())
+    }
+
     /// The place of a product in the declaration.
     fn place(&self, name: Option<&[u8]>) -> Option<usize> {
         let is_it = |known: &Option<String>| known.as_ref().map(String::as_bytes) == name;

@@ -1,9 +1,11 @@
 //! Showing an argument list as a line for a shell.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use shlex::bytes::Quoter;
+
+use super::placeholder::{self, FoundPlaceholder, OutNames};
 
 /// Words that mean something else than a program where a command begins, in sh or in bash.
 const RESERVED: [&str; 17] = [
@@ -33,6 +35,32 @@ pub fn shell_quote(argv: &[OsString]) -> Vec<u8> {
 /// The same for people, where what is not UTF-8 can't be shown.
 pub fn quoted(argv: &[OsString]) -> String {
     String::from_utf8_lossy(&shell_quote(argv)).into_owned()
+}
+
+/// A word for the script of `--shell`: its placeholders stand outside of quotes, and what is between them is quoted.
+pub fn quoted_but_tokens(word: &OsStr) -> String {
+    let bytes = word.as_bytes();
+    let outs = OutNames::named_in(bytes);
+    let (mut line, mut from, mut at) = (Vec::new(), 0, 0);
+    while at < bytes.len() {
+        let found = placeholder::beginning(&bytes[at..], &outs);
+        let length = found.as_ref().map_or(1, FoundPlaceholder::len);
+        if let Some(FoundPlaceholder::Token(_, token)) = found {
+            if from < at {
+                quote_word(&bytes[from..at], &mut line);
+            }
+            line.extend_from_slice(token);
+            from = at + length;
+        }
+        at += length;
+    }
+    if from == 0 {
+        return quoted(&[word.to_owned()]);
+    }
+    if from < at {
+        quote_word(&bytes[from..], &mut line);
+    }
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 fn quote_word(word: &[u8], line: &mut Vec<u8>) {

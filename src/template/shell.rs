@@ -55,7 +55,7 @@ fn read(script: &OsStr, outs: &OutNames, path: ArgvWord) -> Result<Template, Tem
         return Err(TemplateError::EmptyScript);
     }
     outs.check(source)?;
-    let Lexed { mut script, others, .. } = lexer::lex(source, outs)?;
+    let Lexed { mut script, others, tokens } = lexer::lex(source, outs)?;
     if matches!(script.first(), Some(b'-' | b'+')) {
         // Else the shell would take it for an option.
         script.insert(0, b' ');
@@ -64,16 +64,17 @@ fn read(script: &OsStr, outs: &OutNames, path: ArgvWord) -> Result<Template, Tem
     let mut argv = vec![literal("/bin/sh"), literal("-c"), ArgvWord::Literal(OsString::from_vec(script))];
     argv.extend([literal("sh"), path]);
     argv.extend(others.into_iter().map(ArgvWord::from));
-    Ok(Template { argv, ..Template::from_words(words_in(source, outs)) })
+    Ok(Template { argv, tokens, literal: literals_in(source, outs) })
 }
 
 /// The words of a script as far as they say by themselves what they are, such as the names of files.
-fn words_in(script: &[u8], outs: &OutNames) -> Vec<ArgvWord> {
+fn literals_in(script: &[u8], outs: &OutNames) -> Vec<OsString> {
     let mut words = Vec::new();
     for word in Shlex::new(script) {
         let parts = word.split(|byte| b";|&()<>\n".contains(byte));
         let plain = parts.filter(|part| !part.is_empty() && !part.iter().any(|byte| b"$`".contains(byte)));
-        words.extend(plain.map(|part| ArgvWord::parse(part, outs)));
+        let parsed = plain.map(|part| ArgvWord::parse(part, outs));
+        words.extend(parsed.filter_map(|word| word.literal().map(OsStr::to_os_string)));
     }
     words
 }
@@ -116,7 +117,7 @@ mod tests {
         };
         let argv = of_worker("exec w {slot}").unwrap().render(&place);
         assert_eq!(argv[2..], ["exec w \"${2}\"", "sh", "", "3"]);
-        for script in ["w {}", "w {/}", "w {index}"] {
+        for script in ["w {}", "w {/}", "w {index}", "w --log=$LOGS/{/.}.log", "w {/.};# it's"] {
             assert!(matches!(of_worker(script), Err(TemplateError::FileOfWorker { .. })), "{script}");
         }
     }
@@ -154,6 +155,11 @@ mod tests {
             ("a[1]={}; grep 'NAXIS[12]' {}", "a[1]=\"${1}\"; grep 'NAXIS[12]' \"${1}\""),
             ("trap 'rm x' EXIT; eval \"$(f)\"; g {}", "trap 'rm x' EXIT; eval \"$(f)\"; g \"${1}\""),
             ("bash -euo pipefail -c 'f \"$1\"' bash {}", "bash -euo pipefail -c 'f \"$1\"' bash \"${1}\""),
+            ("f >&2; f 10>&11|g <&-;f <&3>&- {}", "f >&2; f 10>&11|g <&-;f <&3>&- \"${1}\""),
+            (
+                "for b in g r; do an.py {} $b; done; cat > x <<E\ndataset 1, redshift, offset 2\nE",
+                "for b in g r; do an.py \"${1}\" $b; done; cat > x <<E\ndataset 1, redshift, offset 2\nE",
+            ),
             ("f 2>&1 >{} <{} >>{}", "f 2>&1 >\"${1}\" <\"${1}\" >>\"${1}\""),
             ("set -eu -o pipefail; f {}", "set -eu -o pipefail; f \"${1}\""),
             (
@@ -351,6 +357,9 @@ mod tests {
             "f $[{} + 1]",
             "ssh host wc {}",
             "f >& all.log; g {}",
+            "eval >&-{}",
+            "eval >&1{}",
+            "eval <&-\"\"{}",
             "f x[$i]; g {}",
             "f x[[:digit:]]; g {}",
         ] {

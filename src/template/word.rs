@@ -9,6 +9,8 @@ pub(super) struct ShellWord {
     pub(super) quoted: bool,
     /// Whether the shell puts something in, so that `text` is not what the word says.
     pub(super) expands: bool,
+    /// Whether a placeholder is in it.
+    pub(super) has_token: bool,
 }
 
 /// A simple command, or as much of a longer one as stands between two operators.
@@ -53,6 +55,7 @@ impl ShellWord {
     }
 }
 
-fn is_of_name(byte: u8) -> bool {
+/// Whether it may stand in a name of a variable or function.
+pub(super) fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
