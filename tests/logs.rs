@@ -201,7 +201,7 @@ fn failures_for_one_reason_are_shown_once_and_all_on_request() {
     assert!(!failed("008.fits: exit code 3", "same as 000.fits"), "{ended}");
     let shown = logs(&dir, &["out", "--failed"]).exits(0).says("logs");
     let shown = shown.printed();
-    assert!(shown.starts_with("===> 8 files: exit: {}: no stars; one of them:\n==> "), "{shown}");
+    assert!(shown.starts_with("===> 8 files: exit: FILE: no stars; one of them:\n==> "), "{shown}");
     assert!(shown.contains("000.fits: no stars\n===> the same: 001.fits (1), 002.fits (2)"), "{shown}");
     assert!(shown.contains("005.fits (5) and 2 more\n") && shown.contains("\nalone\n"), "{shown}");
     assert_eq!(shown.matches("(index ").count(), 2, "{shown}");

@@ -158,6 +158,9 @@ fn assert_right(dir: &Dir, ended: &Ended) {
     }
 }
 
+/// So many that one thread syncs more than once.
+const TASKS_OF_A_THREAD: usize = 8;
+
 /// Launches that one such call fails in turn (`{}` is its number); tells how many ended for their products.
 fn fail_at_each(fault: &str, tasks: usize) -> usize {
     let mut for_products = 0;
@@ -198,7 +201,8 @@ fn storage_that_fails_under_products_ends_the_launch_and_the_next_one_finishes()
         "renameat:error=ESTALE:when={}",
     ];
     std::thread::scope(|scope| {
-        let each = faults.map(|fault| (fault, scope.spawn(move || fail_at_each(fault, 2))));
+        // The calls of each thread are counted: some thread has to make a second one of them for products.
+        let each = faults.map(|fault| (fault, scope.spawn(move || fail_at_each(fault, TASKS_OF_A_THREAD))));
         for (fault, ended) in each {
             assert!(ended.join().unwrap() > 0, "{fault}: no launch ended for its products");
         }
