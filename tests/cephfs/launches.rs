@@ -56,9 +56,14 @@ fn a_replica_that_is_killed_goes_on_from_the_other_client() {
     }
     let nodes = Nodes::new("killed");
     let mut running = begun(&nodes);
-    let mut pids = nodes.dir.events_of(1, 1, "run").into_iter().map(|run| run["pid"].as_i64().unwrap());
-    let pid = i32::try_from(pids.next().unwrap()).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let mut pid = None;
+    // A read beside the other client's writes may give nothing for once.
+    wait_until(DEADLINE, "the journal tells the process", || {
+        let run = nodes.dir.events_of(1, 1, "run").into_iter().next();
+        pid = run.and_then(|run| Pid::from_raw(i32::try_from(run["pid"].as_i64()?).ok()?));
+        pid.is_some()
+    });
+    kill_process(pid.unwrap(), Signal::KILL).unwrap();
     assert_eq!(running.remove(0).wait().signal, Some(9));
     let again = replica(nodes.on_second(), 1).start();
     let_go(&nodes);
