@@ -48,16 +48,8 @@ impl Sealing<'_> {
         &self,
         attempt: impl Fn() -> Result<T, NotPublished>,
     ) -> Result<T, NotPublished> {
-        for _ in 0..shortage::MOST_PAUSES {
-            match attempt() {
-                Err(NotPublished::Unpublished(Unpublished::Short(_))) => {
-                    self.go_on()?;
-                    std::thread::sleep(shortage::PAUSE);
-                }
-                done => return done,
-            }
-        }
-        attempt()
+        let is_short = |not: &NotPublished| matches!(not, NotPublished::Unpublished(Unpublished::Short(_)));
+        shortage::patiently(attempt, is_short, || self.go_on())
     }
 }
 

@@ -206,17 +206,13 @@ impl FolderSyncs {
     ) -> Self {
         let folders: BTreeSet<&Path> =
             all.flat_map(|published| &published.places).map(PathBuf::as_path).collect();
+        let go_on = || if should_stop() { Err(NotSynced::Stopped) } else { Ok(()) };
+        let is_short =
+            |not: &NotSynced| matches!(not, NotSynced::Failed(error) if shortage::is_shortage(&error.error));
         let sync = |folder: &Path| {
-            for _ in 0..shortage::MOST_PAUSES {
-                if should_stop() {
-                    return (folder.to_owned(), Err(NotSynced::Stopped));
-                }
-                match sync_folder(folder) {
-                    Err(error) if shortage::is_shortage(&error.error) => std::thread::sleep(shortage::PAUSE),
-                    synced => return (folder.to_owned(), synced.map_err(NotSynced::Failed)),
-                }
-            }
-            (folder.to_owned(), sync_folder(folder).map_err(NotSynced::Failed))
+            let attempt = || sync_folder(folder).map_err(NotSynced::Failed);
+            let synced = go_on().and_then(|()| shortage::patiently(attempt, is_short, go_on));
+            (folder.to_owned(), synced)
         };
         let folders: Vec<&Path> = folders.into_iter().collect();
         let synced = if folders.len() == 1 {
