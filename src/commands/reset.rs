@@ -1,6 +1,7 @@
 //! `reset`: a run is moved aside, whole, so that a new one can begin in the same results directory.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::commands::waiting::WaitingForLock;
 use crate::config::heartbeat_times;
 use crate::exit_code::CannotWrite;
 use crate::exit_code::{CannotGoOn, ExitCode};
-use crate::journal::launches::last_launches;
+use crate::journal::launches::all_launches;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::probe::Prober;
 use crate::liveness::run_lock::with_run_lock;
@@ -93,14 +94,24 @@ fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
 /// By replica, its last launch and how long that one's journal is.
 type Journals = BTreeMap<u32, (u32, u64)>;
 
+/// A launch that finds that the run is gone takes its own journal away, perhaps between listing and looking: then the one before
+/// it is the last.
 fn last_journals(layout: &Layout) -> anyhow::Result<Journals> {
-    let length = |(id, launch)| {
-        let path = layout.journal(id, launch);
-        let length =
-            std::fs::metadata(&path).with_context(|| format!("can't read {}", path.display()))?.len();
-        Ok((id, (launch, length)))
-    };
-    last_launches(layout)?.into_iter().map(length).collect()
+    let mut journals = Journals::new();
+    for (id, launches) in all_launches(layout)? {
+        for launch in launches.into_iter().rev() {
+            let path = layout.journal(id, launch);
+            match std::fs::metadata(&path) {
+                Ok(journal) => {
+                    journals.insert(id, (launch, journal.len()));
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+            }
+        }
+    }
+    Ok(journals)
 }
 
 fn refuse_if_at_work(
@@ -167,7 +178,7 @@ fn make_target(layout: &Layout) -> anyhow::Result<PathBuf> {
         let target = layout.previous().join(name);
         match std::fs::create_dir(&target) {
             Ok(()) => return Ok(target),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("can't create {}", target.display()))
@@ -180,7 +191,7 @@ fn make_target(layout: &Layout) -> anyhow::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::files_of_the_run;
+    use super::{files_of_the_run, last_journals};
     use crate::store::layout::Layout;
 
     #[test]
@@ -195,5 +206,16 @@ mod tests {
         }
         let in_order = [layout.inputs(), layout.claims(), layout.results(1), layout.journals()];
         assert_eq!(files_of_the_run(&layout).unwrap(), in_order);
+    }
+
+    #[test]
+    fn the_journal_of_a_launch_that_withdrew_since_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        std::fs::write(layout.journal(1, 1), "first").unwrap();
+        // It is listed and can't be looked at, as one that is gone since.
+        std::os::unix::fs::symlink("nowhere", layout.journal(1, 2)).unwrap();
+        assert_eq!(last_journals(&layout).unwrap().into_iter().collect::<Vec<_>>(), [(1, (1, 5))]);
     }
 }

@@ -74,7 +74,11 @@ pub fn begin(
             )));
         };
         if last > 0 {
-            make_sure_it_ended(layout, replica, last, me, times, observer)?;
+            match make_sure_it_ended(layout, replica, last, me, times, observer) {
+                // It found that it may not begin, and took its journal away.
+                Err(_) if is_gone(&layout.journal(replica.id(), last)) => continue,
+                ended => ended?,
+            }
         }
         let path = layout.journal(replica.id(), next);
         match JournalWriter::create(&path, run, next) {
@@ -100,6 +104,10 @@ pub fn begin(
             }
         }
     }
+}
+
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn make_sure_it_ended(
@@ -206,6 +214,33 @@ mod tests {
             .unwrap_err();
         assert!(error.to_string().contains(stray.to_str().unwrap()), "{error}");
         assert_eq!(std::fs::read_dir(layout.journals()).unwrap().count(), 1);
+    }
+
+    /// Withdraws the launch that is waited for.
+    struct Withdraws<'a>(&'a Layout);
+
+    impl TakeoverObserver for Withdraws<'_> {
+        fn keep_going(&self) -> bool {
+            true
+        }
+
+        fn waiting_for(&self, launch: u32, _: &str) {
+            std::fs::remove_file(self.0.journal(1, launch)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_launch_that_withdraws_while_it_is_waited_for_holds_up_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        std::fs::create_dir_all(layout.journals()).unwrap();
+        std::fs::write(layout.journal(1, 1), "").unwrap();
+        let replica = Replica::new(1, 1).unwrap();
+        let times = HeartbeatTimes::default();
+        let error = begin(&layout, "run", replica, &Process::current(None), times, &Withdraws(&layout));
+        // What is wrong here is that there is no list, not that a journal is gone.
+        let told = error.unwrap_err().to_string();
+        assert!(told.contains("was moved away while this launch began"), "{told}");
     }
 
     #[test]
