@@ -355,6 +355,12 @@ impl TaskQueue {
         self.state().running()
     }
 
+    /// Whether as many run as may.
+    pub fn is_busy(&self) -> bool {
+        let state = self.state();
+        state.running() >= self.jobs.min(state.limit).min(state.allowed)
+    }
+
     /// Tasks of which nothing is left but to publish what they made.
     pub fn publishing(&self) -> usize {
         self.state().publishing
@@ -901,5 +907,21 @@ mod tests {
             });
             assert_eq!((queue.early_stop(), queue.left(), queue.running()), (None, 0, 0), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn a_queue_is_busy_when_as_many_run_as_may() {
+        let queue = TaskQueue::of(TasksByStage { ordinary: vec![0, 1, 2], ..TasksByStage::default() }, 2);
+        assert!(!queue.is_busy());
+        let first = queue.next().unwrap();
+        assert!(!queue.is_busy());
+        queue.set_max_concurrency(1);
+        assert!(queue.is_busy());
+        queue.set_max_concurrency(2);
+        let second = queue.next().unwrap();
+        assert!(queue.is_busy());
+        queue.complete(first);
+        queue.complete(second);
+        assert!(!queue.is_busy());
     }
 }

@@ -97,6 +97,9 @@ impl Feeder<'_> {
     }
 
     fn look_around(&mut self, idle: &mut IdleTime) -> anyhow::Result<FeedStep> {
+        if self.is_turn_of_quarantined() && self.see_to_quarantined()? {
+            return Ok(FeedStep::Fed);
+        }
         let sees_to_others = self.reach.has_others() && !self.is_sick();
         if sees_to_others && self.look_at_group(idle)? {
             return Ok(FeedStep::Fed);
@@ -144,6 +147,12 @@ impl Feeder<'_> {
         Ok(idle.pause(self.longest_pause()))
     }
 
+    /// Whether what launches died with is run before more is taken over. Where one task runs at a time, all others wait for it
+    /// either way; so this launch holds none of them meanwhile, and those that live may take them.
+    fn is_turn_of_quarantined(&self) -> bool {
+        self.launcher.config.jobs == 1 && self.queue.left() == 0 && self.has_seen_alive
+    }
+
     /// As many others as are enough of those that have unfinished blocks, by a look that is not old: who left by an old one
     /// might leave the rest to somebody who leaves it to this launch.
     fn enough_at_work(&mut self, idle: &mut IdleTime) -> Option<BTreeSet<LaunchId>> {
@@ -170,6 +179,8 @@ impl Feeder<'_> {
     /// Looks at the launches at hand, and at others in place of those that are settled. Gives whether something was taken
     /// over.
     fn look_at_group(&mut self, idle: &mut IdleTime) -> anyhow::Result<bool> {
+        // What would only wait here for a slot is left to those that have one.
+        let may_take = !self.queue.is_busy();
         let mut looked_at = 0;
         let mut watched = std::mem::take(&mut idle.group);
         while looked_at < PEERS_AT_A_TIME {
@@ -179,8 +190,10 @@ impl Feeder<'_> {
             if let Some(trouble) = &look.trouble {
                 self.note_trouble(trouble);
             }
+            self.has_seen_alive |= look.state == PeerState::Alive;
             match look.state {
                 PeerState::Stopped if look.blocks.is_empty() => looked_at -= 1,
+                PeerState::Stopped | PeerState::Dead if !may_take => idle.group.push(peer),
                 PeerState::Stopped | PeerState::Dead => {
                     if self.take_over(peer, &claims_of(&look))? {
                         return Ok(true);

@@ -29,6 +29,10 @@ impl Feeder<'_> {
         if self.waits_for_storage() || !self.may_take_of_others(false) {
             return Ok(false);
         }
+        // At the end what would only wait here for a slot is left to those that have one.
+        if self.queue.is_busy() && self.own_free().is_empty() {
+            return Ok(false);
+        }
         let Some(peer) = self.find_neighbour() else { return Ok(false) };
         let look = self.ledger.peers().look(peer);
         match look.state {
