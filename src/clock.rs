@@ -7,7 +7,7 @@ pub fn now() -> String {
     format(Timestamp::now())
 }
 
-/// So long ago, in the same form; now, where the clock has no such time.
+/// The time this long ago, in the same form; now, if the clock has no such time.
 pub fn ago(time: std::time::Duration) -> String {
     let now = Timestamp::now();
     format(now.checked_sub(time).unwrap_or(now))

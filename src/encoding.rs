@@ -1,6 +1,6 @@
-//! Text files that are not plain UTF-8, as programs of other systems save them: told by their first bytes.
+//! Text files that are not plain UTF-8, as programs of other systems save them: recognised by their first bytes.
 
-/// So many bytes with a NUL at every second place are UTF-16.
+/// A text with this many bytes and a NUL in every second one is UTF-16.
 const ENOUGH: usize = 8;
 
 /// What such a file is, in words that go on after its name.

@@ -1,4 +1,4 @@
-//! What surrounds this process, taken once: so that the program can be called with any, as tests do.
+//! The environment of this process, captured once, so that tests can call the program with any environment.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -17,7 +17,7 @@ impl Environment {
     /// That of this process.
     ///
     /// # Errors
-    /// When the working directory can't be told, as where it was removed.
+    /// When the working directory can't be determined, for example because it was removed.
     pub fn of_this_process() -> std::io::Result<Self> {
         Ok(Self { variables: std::env::vars_os().collect(), cwd: std::env::current_dir()? })
     }

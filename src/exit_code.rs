@@ -25,7 +25,7 @@ pub enum ExitCode {
     /// 2: wrong usage or configuration; nothing was run.
     Usage,
     /// 3: incomplete. Tasks were left (`--deadline`, `--max-failures`), `merge` found files missing or unreadable, or what
-    /// was asked for can't be done now: the replica runs already, the run is at work or was moved away, its list is damaged,
+    /// was asked for can't be done now: the replica is already running, the run is active or was moved away, its list is damaged,
     /// storage fails, or the system is short of processes, descriptors or memory.
     Incomplete,
     /// 4: results, or what was asked for on standard output, could not be written.
@@ -58,8 +58,8 @@ impl ExitCode {
         error.chain().find_map(|cause| cause.downcast_ref().map(Self::of_io_error)).unwrap_or(Self::Usage)
     }
 
-    /// What an error of the system leads to, whatever it was about. What is not there, is of another kind or not allowed was
-    /// named or set up wrongly; anything else is no fault of whoever typed the command.
+    /// The exit code for a system error. Something that is missing, of another kind or not allowed was
+    /// named or set up wrongly; anything else is not the user's fault.
     pub fn of_io_error(error: &io::Error) -> Self {
         match Errno::from_io_error(error) {
             Some(

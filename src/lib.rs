@@ -2,7 +2,7 @@
 //! replica's share, runs a command per file and leaves results that can be merged and trusted to be complete.
 //!
 //! Data flows one way: `cli` → `config` → `listing`, `discover` → `launch` → `run` → `journal`, `record` → `merge`, `status`,
-//! `report`. Only `commands` sees them all. `docs/architecture.md` draws the rooms.
+//! `report`. Only `commands` sees them all. `docs/architecture.md` describes the modules.
 
 mod cli;
 mod clock;
@@ -53,8 +53,8 @@ use crate::process::signals;
 use crate::terminal::console::{Console, Verbosity};
 use crate::terminal::screen::Color;
 
-/// The whole program: does what `argv` (the program's name first) says, prints what was asked for to `out` and what it
-/// has to say to standard error, and tells what to exit with.
+/// The whole program: does what `argv` (the program's name first) says, prints the requested output to `out` and
+/// messages to standard error, and returns the exit code.
 pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + Send)) -> ExitCode {
     signals::block_all();
     let mut out = Stdout::new(out);
@@ -78,7 +78,7 @@ pub fn run(argv: &[OsString], environment: &Environment, out: &mut (dyn Write + 
     })
 }
 
-/// With what to do about storage that can't be written. Who may write, and what is not there, is told by who knows whose
+/// Adds what to do about storage that can't be written. Advice about permissions and missing folders comes from the code that knows which
 /// folder it is.
 fn advised(error: anyhow::Error, code: ExitCode) -> anyhow::Error {
     let trouble = StorageTrouble::in_error(&error);
@@ -100,7 +100,7 @@ fn print_if_asked(error: anyhow::Error, out: &mut dyn Write) -> anyhow::Result<E
     print(text.as_bytes(), "what was asked for", out)
 }
 
-/// Prints all that there is to print.
+/// Prints everything.
 fn print(text: &[u8], what: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let printed = out.write_all(text).and_then(|()| out.flush());
     printed.with_context(|| format!("can't print {what}"))?;

@@ -1,4 +1,4 @@
-//! The process: hands its arguments over to the library and exits with the answer.
+//! The process: passes its arguments to the library and exits with the returned code.
 
 use std::io::Write;
 

@@ -1,11 +1,11 @@
-//! Standard output, and what became of it: a reader that has seen enough, as `head`, is no error, all else is one.
+//! Standard output and its errors: a reader that stops early, such as `head`, is not an error; everything else is.
 
 use std::io::{self, ErrorKind, Write};
 
 /// Why not all could be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StdoutFault {
-    /// Nobody reads it any more.
+    /// Its reader is gone.
     ReaderLeft,
     /// Anything else, such as a full disk.
     Failed,
@@ -49,7 +49,7 @@ impl Write for Stdout<'_> {
     }
 }
 
-/// The same for what has more to do, or an exit code of its own: printing to a reader that left does nothing.
+/// The same for commands that have more to do, or their own exit code: printing to a reader that is gone does nothing.
 pub struct WhileRead<'w>(pub &'w mut dyn Write);
 
 impl WhileRead<'_> {

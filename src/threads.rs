@@ -1,4 +1,4 @@
-//! Pools of threads where threads may be few: `ulimit -u` and the cgroup's limit count those of others, too.
+//! Thread pools that cope with few available threads: `ulimit -u` and the cgroup's limit count those of other processes, too.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -10,12 +10,12 @@ use std::time::Duration;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// Whatever a thread that panicked was at, the others go on.
+/// If a thread panics, the others continue.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a change, for so long at most if there is a limit.
+/// Waits for a change, for at most this long if there is a limit.
 pub fn wait<'a, T>(
     changed: &Condvar,
     guard: MutexGuard<'a, T>,
@@ -27,7 +27,7 @@ pub fn wait<'a, T>(
     }
 }
 
-/// The longest time until it is noticed that work is to be left.
+/// The longest time until it is noticed that work must be abandoned.
 const LEAVE: Duration = Duration::from_millis(100);
 
 /// What comes of work in a thread of its own, for which there is no telling it to stop: where `keep_going` says so, it is left
@@ -40,7 +40,7 @@ pub fn unless_stopped<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Option<T>> {
     let (sender, receiver) = channel();
-    // Whoever was to have it may have left.
+    // Its receiver may be gone.
     let thread = Builder::new().name("left-behind".to_owned()).spawn(move || _ = sender.send(work()))?;
     while keep_going() {
         match receiver.recv_timeout(LEAVE) {
@@ -58,7 +58,7 @@ pub fn unless_stopped<T: Send + 'static>(
 /// Threads of an attempt that failed half way take a moment to end, and count until they have.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A pool of `most` threads, or of as many as can be had, by halves; `build` makes one of a given size.
+/// A pool of `most` threads, or of as many as are available, trying by halves; `build` makes one of a given size.
 ///
 /// # Errors
 /// When not even one thread can be started.
@@ -87,7 +87,7 @@ const STORAGE_THREADS: usize = 16;
 /// Enough for work that does not recurse, bytes: with many CPUs, stacks count.
 const STACK: usize = 512 * 1024;
 
-/// Threads that share out work which keeps CPUs busy: one for each CPU there is to use.
+/// Threads for CPU-bound work: one for each usable CPU.
 #[derive(Debug)]
 pub struct CpuPool(Option<ThreadPool>);
 

@@ -16,7 +16,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .map_err(|_| "write a number of bytes, or one with K, M, G or T, such as 4G (4 GiB)".to_owned())
 }
 
-/// Points in time further away than this can't be told from never, and beyond some the system's clock has none.
+/// Times further away than this are as good as never, and the system's clock can't represent all of them.
 const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
 
 /// Reads a duration: `90s`, `1h30m`, `13d`, `500ms`; a plain number is seconds, as for timeout(1).
@@ -51,7 +51,7 @@ pub fn duration(duration: Duration) -> String {
     printer.duration_to_string(&rounded)
 }
 
-/// A duration that nobody knows exactly, for people: its two largest units, such as `1h 2m`.
+/// An approximate duration, for people: its two largest units, such as `1h 2m`.
 pub fn rough(time: Duration) -> String {
     let whole = duration(Duration::from_secs(time.saturating_add(Duration::from_millis(500)).as_secs()));
     whole.split(' ').take(2).collect::<Vec<_>>().join(" ")
@@ -89,7 +89,7 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A count with a noun whose plural is its own: `2 directories`.
+/// A count with a noun that has an irregular plural: `2 directories`.
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -68,7 +68,7 @@ def main():
     started = Session().create(**launch)
     print(f"{len(started)} of {launch['replicas']} containers requested")
     if len(started) < launch["replicas"]:
-        # The others keep their shares, so the share of one that never started has no owner.
+        # The others keep their shares, so the share of a container that never started has no owner.
         print("The rest was refused. Merging says which; start this again, what is done is not run twice.", RESULTS)
 
 

@@ -7,7 +7,7 @@
 # fixed:    each container has the 4 cores and 16 GB it asks for, from start to end. For runs that must be alike.
 # --print:  shows what would be sent, and sends nothing.
 #
-# Typing the same line again goes on where an earlier launch stopped; nothing is run twice.
+# Running the same command again continues where an earlier launch stopped; nothing is run twice.
 set -eu
 
 image=images.canfar.net/myproject/stars:1.0

@@ -4,7 +4,7 @@
 #     launch.sh 1 [--print]    launches stage 1 (again: what is left of it)
 #     launch.sh 2 [--print]    launches stage 2, when stage 1 is complete
 #
-# --print shows what would be done, and does nothing. What each stage does is in stage1.toml and stage2.toml, which lie on
+# --print shows what would be done, and does nothing. What each stage does is in stage1.toml and stage2.toml, which are on
 # /arc beside the scripts.
 set -eu
 

@@ -1,4 +1,4 @@
-//! Options by their names, as they were typed: names are all that the command line has in common with variables and job
+//! Options by name, as they were typed: names are all that the command line has in common with variables and job
 //! files.
 
 use std::ffi::{OsStr, OsString};
@@ -97,16 +97,16 @@ pub fn subcommand_of(argv: &[OsString]) -> (&str, &[OsString]) {
 /// The long names of options.
 #[derive(Debug)]
 pub struct OptionNames {
-    /// Those of a subcommand.
+    /// The options of a subcommand.
     pub own: Vec<String>,
-    /// Those of `run`.
+    /// The options of `run`.
     pub run: Vec<String>,
-    /// Those that take many values.
+    /// The options that take many values.
     pub lists: Vec<String>,
 }
 
 impl OptionNames {
-    /// Those that there are for a subcommand.
+    /// The options that a subcommand has.
     pub fn of(subcommand: &str) -> Self {
         let root = Cli::command();
         let names = |subcommand| {
@@ -119,7 +119,7 @@ impl OptionNames {
     }
 }
 
-/// What is wrong with some words of a subcommand, whatever else it needs.
+/// What is wrong with some arguments of a subcommand, ignoring missing ones.
 pub fn refusal_of(subcommand: &str, words: &[OsString]) -> Option<clap::Error> {
     let start = ["canfar-run".into(), subcommand.into()];
     let refused = Cli::command().try_get_matches_from(start.into_iter().chain(words.iter().cloned())).err();

@@ -1,13 +1,13 @@
-//! `--merge`: whoever finds the run complete when it ends merges it.
+//! `--merge`: a launch that finds the run complete when it ends merges it.
 //!
-//! A launch looks at all replicas only after its own records, results file and last words are in place. The run is complete
-//! as soon as every file has a record, whether others are still at work or not. So of all launches that end, the one whose
-//! last record was the last of the run finds it complete, and so may others that ended meanwhile: at least one merges, and
-//! no two can each leave it to the other. If that one dies, any replica that is launched again has nothing to do, looks, and
+//! A launch looks at all replicas only after its own records, results file and stop record are in place. The run is complete
+//! as soon as every file has a record, whether others are still running or not. So of all launches that end, the one that wrote
+//! the last record of the run finds it complete, and so may others that ended meanwhile: at least one merges, and
+//! no two can each leave it to the other. If that one dies, any replica that is launched again has nothing to do, checks, and
 //! merges.
 //!
-//! Merges of one run follow one another, behind the lock that listing and `reset` take too: one that began earlier, and
-//! knows less, is not to write last. Who waited for another one looks at what its merge was made of, and merges again only if
+//! Merges of one run run one at a time, under the lock that listing and `reset` take, too: a merge that began earlier, and
+//! knows less, must not write last. A launch that waited for another one's merge checks what it was made from, and merges again only if
 //! a journal has grown since.
 
 use serde::Deserialize;
@@ -66,7 +66,7 @@ fn merge_if_complete(
     }
     if !figures.complete {
         let left = match figures.totals.left {
-            // Whoever ran the last ones has not said so yet.
+            // The launch that ran the last ones has not recorded its end yet.
             0 => "other replicas are not through".to_owned(),
             left => format!("{} of the run are left", units::count(left, "file")),
         };
@@ -83,7 +83,7 @@ fn merge_if_complete(
     })?
 }
 
-/// What the last merge is to be judged by.
+/// What the result of the last merge is judged by.
 #[derive(Deserialize)]
 struct Merged {
     results: String,
@@ -92,7 +92,7 @@ struct Merged {
     journals: Option<String>,
 }
 
-/// How a merge of the run as it is has ended, if there was one.
+/// The outcome of a merge of the run in its current state, if there was one.
 fn merged_already(layout: &Layout) -> anyhow::Result<Option<ExitCode>> {
     let results = layout.merged("final_results.json");
     let Ok(summary) = std::fs::read(layout.merged("final_summary.json")) else { return Ok(None) };
@@ -105,7 +105,7 @@ fn merged_already(layout: &Layout) -> anyhow::Result<Option<ExitCode>> {
     Ok(is_current.then_some(code))
 }
 
-/// Hears that somebody else merges.
+/// Told when another process is merging.
 struct Waiting<'a> {
     console: &'a Console,
     stop: &'a Shutdown,

@@ -30,7 +30,7 @@ use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::threads::locked;
 use crate::units;
 
-/// How far a long look at products is, is said so often.
+/// How often the progress of a long check of products is shown.
 const BETWEEN_REMARKS: Duration = Duration::from_secs(10);
 
 /// Merges one or more results directories.
@@ -49,7 +49,7 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     let times = heartbeat_times(environment)?;
     let roots: Vec<_> = args.dirs.iter().map(|dir| environment.absolute(dir)).collect();
     let first = Layout::new(roots.first().context("no results directory")?);
-    // One that began earlier, and knows less, is not to write last.
+    // A merge that began earlier, and knows less, must not write last.
     let _lock = lock(&first, times, &console)?;
     let open = |root: &PathBuf| {
         MergeDirectory::open(root, times)
@@ -88,8 +88,8 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     Ok(told(&MergeSummary::of(&survey, &results), code, args.json, &console, out))
 }
 
-/// The lock of the directory that a merge writes to. Where nothing can be written there, nobody else can merge either, and
-/// what goes elsewhere needs no lock.
+/// The lock of the directory that a merge writes to. If it is not writable, no other process can merge there either, and
+/// output elsewhere needs no lock.
 fn lock(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<Option<RunLock>> {
     match RunLock::acquire(layout, &Process::current(None), times, &WaitingForLock(console)) {
         Ok(lock) => Ok(Some(lock)),
@@ -160,7 +160,7 @@ fn refuse_to_take_out(targets: &Targets, directories: &[MergeDirectory]) -> anyh
     );
 }
 
-/// Now and then says how far a look at products is.
+/// Shows the progress of a check of products now and then.
 struct ProductProgress<'a> {
     console: &'a Console,
     said: Mutex<Instant>,
@@ -184,7 +184,7 @@ impl<'a> ProductProgress<'a> {
     }
 }
 
-/// Refuses a folder as the name of the merged file, with what may be meant by it.
+/// Refuses a folder as the name of the merged file, with a hint at what may have been meant.
 fn refuse_folder(output: &Path) -> anyhow::Result<()> {
     if !output.is_dir() {
         return Ok(());

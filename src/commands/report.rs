@@ -61,7 +61,7 @@ fn write(
     stdout: &mut dyn Write,
 ) -> std::io::Result<()> {
     let mut file = target.open(stdout)?;
-    // A page that is printed will most likely lie beside what it tells of.
+    // A page that is printed will most likely be stored beside the results.
     let page = target.path().and_then(Path::parent).unwrap_or(layout.root());
     html::write(history, layout.root(), page, &mut file)?;
     file.finish()?;

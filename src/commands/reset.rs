@@ -1,4 +1,4 @@
-//! `reset`: a run is moved aside, whole, so that a new one can begin in the same results directory.
+//! `reset`: moves a whole run aside, so that a new one can begin in the same results directory.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ use crate::terminal::screen::Color;
 /// Moves the run in a results directory to `previous/<time>/`.
 ///
 /// # Errors
-/// When a replica of it is at work, or a file can't be moved.
+/// When one of its replicas is running, or a file can't be moved.
 pub fn run(args: &ResetArgs, invocation: &Invocation<'_>) -> anyhow::Result<ExitCode> {
     let Invocation { environment, .. } = invocation;
     let console = Console::new(Verbosity::Normal, Color::Auto);
@@ -49,7 +49,7 @@ pub fn run(args: &ResetArgs, invocation: &Invocation<'_>) -> anyhow::Result<Exit
     Ok(ExitCode::Ok)
 }
 
-/// Moves what there is, and tells where to.
+/// Moves everything, and returns where to.
 fn move_away(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyhow::Result<Option<PathBuf>> {
     let files = files_of_the_run(layout)?;
     if files.is_empty() {
@@ -59,7 +59,7 @@ fn move_away(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyho
     refuse_if_at_work(layout, &before, times, console)?;
     let target = make_target(layout)?;
     let place = |file: &Path| target.join(file.file_name().unwrap_or_default());
-    // The list goes first: without it nobody can begin or go on with this run.
+    // The list goes first: without it no launch can begin or continue this run.
     for file in files {
         let is_list = file == layout.inputs();
         let failed = || format!("can't move {} to {}", file.display(), target.display());
@@ -76,8 +76,8 @@ fn move_away(layout: &Layout, times: HeartbeatTimes, console: &Console) -> anyho
     Ok(Some(target))
 }
 
-/// Everything a run leaves, its list first, then its claims: a launch that was only frozen sees by them that the run is gone
-/// before it claims anything more. Not the lock of who is listing, merging, or moving it away.
+/// All files of a run, its list first, then its claims: from these a launch that was only frozen sees that the run is gone
+/// before it claims anything more. Not the lock of a process that is listing, merging, or moving it away.
 fn files_of_the_run(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
     let cannot = || format!("can't read the results directory {}", layout.root().display());
     let mut files = Vec::new();
@@ -128,7 +128,7 @@ fn refuse_if_at_work(
     if silent.is_empty() {
         return Ok(());
     }
-    // Times of files are those of somebody's clock.
+    // Modification times come from some other clock.
     let (whose, they) =
         if silent.len() == 1 { ("its journal", "it is") } else { ("their journals", "they are") };
     let text = format!(
@@ -145,7 +145,7 @@ fn refuse_if_at_work(
     Ok(())
 }
 
-/// How often journals are looked at that might grow.
+/// How often journals that might grow are checked.
 const LOOK: Duration = Duration::from_secs(1);
 
 fn refuse_if_changed(layout: &Layout, before: &Journals) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! Results directories near the one that was asked for and holds no run: below where it was looked for, or here.
+//! Results directories near one that was asked for but holds no run: below it, or in the current directory.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use crate::report::groups;
 use crate::store::layout::Layout;
 use crate::units;
 
-/// So many are named.
+/// How many are named.
 const NAMED: usize = 5;
 
-/// So many entries of a folder are looked at: each look may take long.
+/// How many entries of a folder are examined: each may take long.
 const LOOKED_AT: usize = 1000;
 
 /// The error that `asked` holds no run, with the runs that are near: `do_so` is what to type before the name of one.

@@ -1,4 +1,4 @@
-//! `status`: how far every replica is, once, again and again, or when all is over. It only reads.
+//! `status`: the progress of every replica, once, repeatedly, or when no replica is running any more. It only reads.
 
 use std::io::Write;
 use std::path::Path;
@@ -22,13 +22,13 @@ use crate::terminal::size::TerminalSize;
 /// Between two looks, at least.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A look takes at most so little of the time, the more there is to look at the seldomer.
+/// The largest part of the time that polling may take: it polls less often the longer a poll takes.
 const SHARE: u32 = 20;
 
-/// Where nobody redraws, what only moves on is printed no more often than this.
+/// Without a screen to redraw, mere progress is printed no more often than this.
 const SELDOM: Duration = Duration::from_secs(10);
 
-/// A journal that can't be read at so many looks in a row is taken to stay so.
+/// After this many polls in a row a journal that can't be read is assumed to stay unreadable.
 const UNREADABLE: u32 = 5;
 
 /// Columns of text that goes nowhere in particular.
@@ -83,7 +83,7 @@ pub fn run(args: &StatusArgs, invocation: Invocation<'_>) -> anyhow::Result<Exit
 
 const CANNOT: &str = "can't print the status";
 
-/// What is done with each look; told whether it is the last one.
+/// What is done with the result of each poll; the argument says whether it is the last one.
 type Show<'s> = &'s mut dyn FnMut(&RunStatus, bool) -> anyhow::Result<()>;
 
 /// Looks until it is over or a signal comes; gives the last look.
@@ -98,7 +98,7 @@ fn watch(
         let begun = Instant::now();
         let figures = watcher.look()?;
         unreadable = if figures.count(ReplicaState::Unreadable) > 0 { unreadable + 1 } else { 0 };
-        // Who waits is not to wait for containers that may never come, but storage that fails once is no end.
+        // Don't wait for containers that may never start, but don't give up after one storage error either.
         let is_over = if args.wait {
             !figures.is_at_work() && (unreadable == 0 || unreadable >= UNREADABLE)
         } else {

@@ -1,9 +1,9 @@
-//! Commands that wait for another process to let go of a results directory.
+//! Messages of commands that wait for another process to release a results directory.
 
 use crate::liveness::run_lock::LockObserver;
 use crate::terminal::console::{Console, Tone, Verbosity};
 
-/// Says who is waited for. Signals end the wait with the process.
+/// Says which process it waits for. Signals end the wait together with this process.
 pub(super) struct WaitingForLock<'a>(pub(super) &'a Console);
 
 impl LockObserver for WaitingForLock<'_> {

@@ -2,9 +2,9 @@
 
 use crate::model::shares::Strategy;
 
-/// What a new list's header says of a run that was `asked` for.
+/// What a new list's header says, given what was `asked` for.
 pub fn is_balanced(asked: Option<bool>, strategy: Strategy, replicas: u32) -> bool {
-    // These are for those who want exactly what Python's helper gives each replica.
+    // These strategies are for users who want exactly what Python's helper gives each replica.
     let is_of_python = matches!(strategy, Strategy::Chunk | Strategy::Stripe);
     asked.unwrap_or(!is_of_python && replicas > 1)
 }

@@ -1,5 +1,5 @@
-//! The variables by which engines other than CANFAR tell a container which of how many it is. Which ones there are, and
-//! what they count from, is documented by each: Slurm (job arrays, srun), Grid Engine (array jobs), MPI (ranks), Kubernetes
+//! The variables by which engines other than CANFAR tell a container which replica of how many it is. Their names, and
+//! what they count from, are documented by each engine: Slurm (job arrays, srun), Grid Engine (array jobs), MPI (ranks), Kubernetes
 //! (Indexed Jobs), AWS Batch (array jobs), Google Batch and Cloud Run jobs.
 
 use std::ffi::OsStr;
@@ -10,14 +10,14 @@ use crate::environment::Environment;
 use crate::model::replica::Replica;
 use crate::process::descendants::TASK_ID;
 
-/// What an engine says of this container.
+/// What an engine says about this container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rank {
     /// The variables it was read from, with their values, for people.
     pub(super) said: String,
     /// Rank from 0.
     number: u32,
-    /// How many there are; some engines don't tell.
+    /// How many there are; some engines don't say.
     count: Option<u32>,
 }
 
@@ -47,16 +47,16 @@ const PLAIN: [[&str; 2]; 3] = [
     ["CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"],
 ];
 
-/// What starts MPI ranks says so, too: Open MPI, and those that speak PMI (MPICH, Intel MPI).
+/// MPI launchers set their variables, too: Open MPI, and those that use PMI (MPICH, Intel MPI).
 const MPI: [[&str; 2]; 2] = [["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"], ["PMI_RANK", "PMI_SIZE"]];
 
-/// PBS, Torque and LSF tell an element of an array its index, from whatever first one, and not how many there are.
+/// PBS, Torque and LSF give an array element its index, with any first index, but not the number of elements.
 const UNCOUNTED: [&str; 3] = ["PBS_ARRAY_INDEX", "PBS_ARRAYID", "LSB_JOBINDEX"];
 
 /// What LSF has there outside of arrays.
 const NO_LSF_ARRAY: &str = "0";
 
-/// Kubernetes Indexed Jobs tell the rank alone.
+/// Kubernetes Indexed Jobs give only the rank.
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Variables by which one knows what starts many processes of a kind, and what each of them is.
@@ -157,7 +157,7 @@ fn process(environment: &Environment) -> anyhow::Result<Option<Rank>> {
         None => Ok(None),
     };
     let Some(rank) = agreed(ranks)? else { return step };
-    // `mpirun` starts one process on each host by `srun`, whose variables all ranks there inherit. But a step of more
+    // `mpirun` starts one process on each host with `srun`, and all ranks there inherit its variables. But a step of more
     // processes than there are ranks may also be one that inherits the ranks' variables, from a shell in another step.
     match step {
         Ok(Some(step)) if step.count > rank.count => Err(disagreement(&rank, &step)),
@@ -234,7 +234,7 @@ fn shown(environment: &Environment, names: &[&str]) -> String {
     names.iter().filter_map(value).collect::<Vec<_>>().join(" ")
 }
 
-/// The one place that engines agree on. One that has no count agrees with any.
+/// The one rank that all engines agree on. An engine without a count agrees with any.
 ///
 /// # Errors
 /// When two of them say different things.

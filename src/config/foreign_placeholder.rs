@@ -1,4 +1,4 @@
-//! Placeholders of other tools in a command, which reach it as text.
+//! Placeholders of other tools in a command, which are passed to it as text.
 
 use crate::template::Token;
 
@@ -16,10 +16,10 @@ const SAME: [(Token, &[&str]); 7] = [
 /// Whole programs in awk.
 const CODE: [&str; 4] = ["print", "next", "exit", "getline"];
 
-/// So many are named.
+/// How many are named.
 const NAMED: usize = 4;
 
-/// One line about all in the words of a command that looks like a placeholder and is none; `None` where nothing does.
+/// One line about everything in a command that looks like a placeholder but isn't one; `None` if nothing does.
 pub(super) fn note<'w>(words: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let mut found: Vec<&str> = Vec::new();
     for name in words.into_iter().flat_map(foreign_in) {
@@ -62,7 +62,7 @@ fn foreign_in(word: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether other tools have such a placeholder, or would: a word, a number with what is to be taken of the path, a sign.
+/// Whether other tools have such a placeholder, or might: a word, a number with a part of the path, a sign.
 fn is_name(name: &str) -> bool {
     let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match name.as_bytes() {

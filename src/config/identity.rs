@@ -1,4 +1,4 @@
-//! Who am I: which replica of how many, from options, CANFAR's variables, another engine's, or 1 of 1. Never a guess.
+//! Which replica of how many this is: from options, CANFAR's variables, another engine's, or 1 of 1. Never a guess.
 
 use std::ffi::OsStr;
 use std::num::NonZeroU32;
@@ -63,7 +63,7 @@ fn is_digits(text: &str) -> bool {
 /// A value that did not come from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedValue {
-    /// As it stands there.
+    /// The value as written there.
     pub value: String,
     /// The line of the job file that says it, or `CANFAR_RUN_REPLICA_ID=3`.
     pub origin: String,
@@ -79,10 +79,10 @@ pub struct SharedIdentity {
     pub count: Option<SharedValue>,
 }
 
-/// Who this process is: `id` and `count` are those of the command line.
+/// Which replica this process is: `id` and `count` are those of the command line.
 ///
 /// # Errors
-/// Half a pair, a non-number, 0, an id above the count; what is shared contradicts what this container alone is told.
+/// Half a pair, a non-number, 0, an id above the count; a shared setting contradicts this container's own variables.
 pub fn identify(
     id: Option<&str>,
     count: Option<&str>,

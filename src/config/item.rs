@@ -1,4 +1,4 @@
-//! An option as a layer below the command line gives it: words that can be put in front of what was typed.
+//! An option as a layer below the command line gives it: words to put in front of the typed arguments.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ pub(super) const COMMAND: &str = "command";
 pub(super) struct OptionItem {
     pub(super) name: String,
     pub(super) tokens: Vec<OsString>,
-    /// As it stands there.
+    /// The value as written there.
     pub(super) origin: String,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct JobFile {
 }
 
 impl JobFile {
-    /// What to say of what is odd in it; `path` is the job file.
+    /// Warnings about what is odd in it; `path` is the job file.
     pub(super) fn warnings(&self, path: &Path) -> impl Iterator<Item = String> {
         self.odd_variables.iter().map(move |name| {
             format!(
@@ -34,7 +34,7 @@ impl JobFile {
     }
 }
 
-/// Reads a job file whose keys may be `known`; those that are `lists` too may have many values.
+/// Reads a job file. Its keys must be among `known`; those among `lists` may have many values.
 ///
 /// # Errors
 /// When it can't be read, is not TOML, or has an unknown key or a value of a wrong kind.
@@ -132,7 +132,7 @@ fn refuse_option(name: &str, known: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Variables with an option's name, which tasks may read all the same. Who sets the option, too, knows where it belongs.
+/// Variables with an option's name, which may still be meant for tasks. No warning if the option is set, too.
 fn odd_variables(job: &JobFile, known: &[&str]) -> Vec<String> {
     let is_odd = |name: &&String| match name.replace('_', "-").as_str() {
         "command" => job.command.is_none(),

@@ -1,5 +1,5 @@
-//! What a launch left of a command line whose spaces and quotes did not survive it, and what to write instead. All of
-//! it is about what was typed: a job file arrives as it was written.
+//! Command lines that lost their spaces and quotes on the way through a launcher, and what to write instead. All of
+//! it is about typed arguments: a job file arrives unchanged.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -59,7 +59,7 @@ fn line(argv: &[OsString]) -> String {
     }
 }
 
-/// Words that were one script, without the quotes that may be left at its ends.
+/// Words that used to be one script, without the quotes that may be left at its ends.
 pub(super) fn rejoined<'a>(words: impl IntoIterator<Item = &'a OsStr>) -> String {
     let words: Vec<_> = words.into_iter().map(|word| word.to_string_lossy()).collect();
     let joined = words.join(" ");
@@ -94,7 +94,7 @@ fn script_in_pieces(command: &[OsString]) -> Option<String> {
         });
     }
     let reads_more = script.as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || *byte == b'$');
-    // `sh -c ./run.sh sh {}` says what `$0` is, which none does whose quotes were lost.
+    // `sh -c ./run.sh sh {}` sets `$0`, which a script that lost its quotes never does.
     let names_itself = rest.first().is_none_or(|word| is_shell(word) || word == "_");
     if names_itself || reads_more {
         return None;
@@ -150,7 +150,7 @@ fn placeholder_in(script: &str) -> Option<String> {
     token.map(str::to_owned).or_else(|| first_out(OsStr::new(script)))
 }
 
-/// A word with a blank in it where options stand, and what makes one. In a script there may be any.
+/// A word that contains a blank among the options, and how that can happen. A script may contain any.
 pub(super) fn blank_inside(argv: &[OsString]) -> Option<String> {
     let (ours, _) = at_command(argv);
     let is_odd =
@@ -164,7 +164,7 @@ pub(super) fn blank_inside(argv: &[OsString]) -> Option<String> {
     ))
 }
 
-/// A first character that looks like `-`, as web pages and chats make of it.
+/// A first character that looks like `-`, as web pages and chat programs produce it.
 pub(super) fn typographic(word: &OsStr) -> Option<&'static str> {
     match word.to_str()?.chars().next()? {
         '\u{2010}'..='\u{2015}' | '\u{2212}' => Some(

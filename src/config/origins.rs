@@ -1,4 +1,4 @@
-//! Which options were not typed, and where they stand: so that an error about one says where to change it.
+//! Where options that were not typed come from, so that an error about one says where to change it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

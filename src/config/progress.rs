@@ -1,4 +1,4 @@
-//! What tells how far a launch is: a bar where one can be drawn, else lines.
+//! How a launch shows its progress: a bar where one can be drawn, else lines.
 
 use std::io::IsTerminal;
 

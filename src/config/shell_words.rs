@@ -1,4 +1,4 @@
-//! What only a shell understands, in a command that none runs: the line to write instead.
+//! Shell syntax in a command that no shell runs: the line to write instead.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ const STREAMS: [&str; 5] = ["|", ">", ">>", "<", "2>"];
 /// What a command line can begin with that is no program.
 const BUILTINS: [&str; 8] = ["cd", "source", ".", "export", "set", "unset", "ulimit", "umask"];
 
-/// Why these words can't be a command, where their first one is known to be no program.
+/// Why these words can't be a command, if the first one is known not to be a program.
 pub(super) fn no_program(words: &[OsString]) -> Option<String> {
     let [first, rest @ ..] = words else { return None };
     let first = first.to_str()?;
@@ -43,7 +43,7 @@ pub(super) fn no_program(words: &[OsString]) -> Option<String> {
     None
 }
 
-/// What to say of an operator among the words, which is passed on as it is.
+/// The warning about a shell operator among the words, which is passed on unchanged.
 pub(super) fn operator_note(words: &[OsString]) -> Option<String> {
     let operator = operator_in(words)?;
     Some(format!(

@@ -9,7 +9,7 @@ use rustix::io::{Errno, Result as Asked, retry_on_intr};
 
 use super::error::DiscoverError;
 
-/// What the file system said.
+/// The error of the file system.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer<T> {
     Is(T),

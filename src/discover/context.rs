@@ -1,4 +1,4 @@
-//! What all patterns of one search share: the kind of entry, what is excluded, and whether to go on.
+//! What all patterns of one search share: the kind of entry, what is excluded, and whether to continue.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};

@@ -56,7 +56,7 @@ pub enum DiscoverError {
         /// The kernel's answer.
         cause: io::Error,
     },
-    /// The size of an entry could not be told.
+    /// The size of an entry could not be determined.
     #[error(
         "cannot tell the size of {}: {cause}\nThe strategy `size` needs the size of every entry; \
          remove this one from the list or choose another strategy.",

@@ -7,8 +7,8 @@
 //! - A glob with a slash matches whole absolute paths; a relative one is joined to the current folder. Here the fixed part
 //!   counts.
 //! - A slash at the end does not count as one: it restricts the glob to folders.
-//! - `*` and `?` match a leading dot: excluding means hidden files, too.
-//! - With a folder, everything below it is excluded. It is not even opened, so `--exclude` also helps with a folder that
+//! - `*` and `?` match a leading dot: `--exclude` applies to hidden files, too.
+//! - If a folder is excluded, so is everything below it. It is not even opened, so `--exclude` also helps with a folder that
 //!   can't be read.
 
 use std::ffi::{OsStr, OsString};
@@ -107,7 +107,7 @@ fn tidy(glob: &str) -> String {
     tidy
 }
 
-/// What to say of a glob that seems to mean braces or a backslash as plain characters.
+/// The warning about a glob that seems to mean braces or a backslash as plain characters.
 pub(super) fn syntax_note(globs: &[OsText]) -> Option<Note> {
     let is_odd = |glob: &&OsText| glob.0.to_str().is_some_and(may_be_meant_plainly);
     globs.iter().find(is_odd).map(|glob| Note::ExcludeSyntax(glob.0.clone()))

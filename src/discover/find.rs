@@ -90,7 +90,7 @@ fn taken_as_path(target: &Target) -> Option<Note> {
     (target.form == ArgumentForm::PathDespiteMagic).then(|| Note::TakenAsPath(target.argument.to_os_string()))
 }
 
-/// A pattern that matches some of what lies there, and not others for their case: half of them would look like all.
+/// A pattern that misses some files only because of upper and lower case: half of the files would look like all of them.
 fn other_case(target: &Target, matches: &PatternMatches) -> Option<Note> {
     let (example, ()) = matches.counts.other_case.example.clone()?;
     (matches.counts.matched > 0).then(|| Note::OtherCase {

@@ -1,4 +1,4 @@
-//! A folder on the way down, and whether a link leads back into it or one above it.
+//! A folder on the path of a walk, and whether a link leads back to it or to one above it.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -58,7 +58,7 @@ fn identity_of(path: &Path) -> Option<Identity> {
 }
 
 /// The folder at `path` and those above it, as the path is walked: `/l/x` is in the target of the link `/l`, and in `/`.
-/// What is above a `..` can't be told from the text, so the path is resolved up to the last one.
+/// The parent that a `..` means does not follow from the text, so the path is resolved up to the last one.
 pub(super) fn identities_along(path: &Path) -> Vec<Identity> {
     let mut rest: Vec<Component> = path.components().collect();
     let resolved =

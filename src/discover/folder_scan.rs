@@ -236,7 +236,7 @@ impl<'g> FolderScan<'g> {
         if positions.is_empty() {
             return;
         }
-        // What is above `FOLDER/..` can't be told from FOLDER.
+        // The parent that `FOLDER/..` means does not follow from FOLDER.
         let path = self.current.path().to_path_buf();
         let folder = if name == b".." { Folder::start(path) } else { Folder::below(&self.folder, path) };
         self.enter.push(Visit { folder, positions });

@@ -1,4 +1,4 @@
-//! Reading from what may stay silent for long, such as a pipe, in a way that a stop can interrupt.
+//! Reading from a source that may block for long, such as a pipe, so that a shutdown can interrupt it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};

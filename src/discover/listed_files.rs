@@ -1,4 +1,4 @@
-//! Plain paths of which many are in one folder, such as a glob that a shell has expanded: one listing of the folder replaces
+//! Many plain paths in one folder, such as a glob that a shell has expanded: one listing of the folder replaces
 //! a system call for each of them.
 
 use std::collections::HashMap;

@@ -78,7 +78,7 @@ impl MatchCounts {
         }
     }
 
-    /// Counts an entry whose name differs in case only.
+    /// Counts an entry with a name that differs only in case.
     pub(super) fn add_other_case(&mut self, name: &[u8], path: impl FnOnce() -> PathBuf) {
         self.other_case.add(name, path, ());
     }

@@ -1,7 +1,7 @@
 //! Many paths in little memory, collected by many threads at once.
 //!
 //! With an allocation for each path, threads would queue for the allocator (musl's has one lock), so the paths of a folder
-//! share one buffer until the list is made of them.
+//! share one buffer until the list is built.
 
 use std::ffi::OsStr;
 use std::ops::Range;

@@ -91,7 +91,7 @@ impl PathPattern {
         position + 1 >= self.steps.len()
     }
 
-    /// A walked path as it is shown and stored.
+    /// The form of a walked path that is shown and stored.
     pub(super) fn tidy<'a>(&self, walked: &'a Path) -> Cow<'a, Path> {
         if self.dotted { Cow::Owned(clean(walked)) } else { Cow::Borrowed(walked) }
     }
@@ -110,7 +110,7 @@ fn step(component: &[u8]) -> PatternStep {
 /// The folder a pattern starts from: its leading components without magic, absolute and cleaned; for a plain path the
 /// folder that holds it. `{rel}` is relative to it. It depends on the text alone, not on the file system.
 ///
-/// A relative pattern is joined to `cwd`, whose own brackets and stars are ordinary characters.
+/// A relative pattern is joined to `cwd`; brackets and stars in `cwd` are ordinary characters.
 pub fn fixed_part(pattern: &OsStr, cwd: &Path) -> PathBuf {
     let compiled = PathPattern::new(pattern, cwd);
     let base = clean(&compiled.base);

@@ -107,7 +107,7 @@ fn begin_pattern(walk: &Walk, matches: &mut FolderMatches) -> Result<Option<Visi
     Ok(Some(Visit { folder: Folder::start(pattern.base.clone()), positions: pattern.open_at(0).collect() }))
 }
 
-/// Takes a plain path as an entry, or as a folder whose files are meant.
+/// Handles a plain path: an entry, or a folder that stands for its files.
 fn begin_path(walk: &Walk, matches: &mut FolderMatches) -> Result<Option<Visit>, DiscoverError> {
     let context = walk.context;
     let Some(info) = info_at(&walk.target.raw, matches)? else { return Ok(None) };
@@ -143,7 +143,7 @@ fn is_path_excluded(context: &SearchContext, path: &Path, kind: FileType) -> boo
         || path.parent().is_some_and(|parent| context.excludes.is_way_excluded(parent))
 }
 
-/// What is where a target starts. Where that can't be told, `matches` says why.
+/// What exists where a target starts. If unknown, `matches` says why.
 fn info_at(path: &Path, matches: &mut FolderMatches) -> Result<Option<FileInfo>, DiscoverError> {
     match look_through(path)? {
         Answer::Is(info) => return Ok(Some(info)),

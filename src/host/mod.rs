@@ -1,4 +1,4 @@
-//! The machine this runs on: what control groups and limits allow, what /proc tells, how storage fails.
+//! The machine this runs on: what control groups and limits allow, what /proc says, how storage fails.
 
 pub mod cgroup;
 pub mod limits;

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 /// The pause before what failed for a shortage is tried again.
 pub const PAUSE: Duration = Duration::from_secs(1);
 
-/// After so many pauses in a row waiting does not help.
+/// After this many pauses in a row, waiting does not help.
 pub const MOST_PAUSES: u32 = 60;
 
 /// Whether an error says so: the same may work later.

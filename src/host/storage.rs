@@ -1,4 +1,4 @@
-//! What is wrong with storage, by what the system said, and what to do about it.
+//! What is wrong with storage, judging by the system's error, and what to do about it.
 
 use std::io;
 
@@ -59,7 +59,7 @@ impl StorageTrouble {
         error.chain().find_map(|cause| cause.downcast_ref()).map_or(Self::Other, Self::of)
     }
 
-    /// What to do about it; empty where that can't be told.
+    /// What to do about it; empty if unknown.
     pub fn advice(self) -> &'static str {
         match self {
             Self::Full => "Make room there",
@@ -76,7 +76,7 @@ impl StorageTrouble {
     }
 }
 
-/// What the system said, also where an error of ours is around it.
+/// The system's error, also if it is wrapped in one of ours.
 fn errno_of(error: &io::Error) -> Option<Errno> {
     let below = || {
         let mut source = error.get_ref()?.source();
@@ -94,7 +94,7 @@ fn errno_of(error: &io::Error) -> Option<Errno> {
 /// Something that could not be written, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageError {
-    /// What could not be done, and what the system said.
+    /// What could not be done, and the system's error.
     pub text: String,
     /// What kind of trouble it is.
     pub trouble: StorageTrouble,

@@ -1,4 +1,4 @@
-//! The blocks that are held: which of them a task is in, and the notes on their tasks.
+//! The blocks that a launch holds: which of them a task is in, and the counts of their tasks.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
@@ -20,7 +20,7 @@ pub(super) struct HeldBlocks {
 }
 
 impl HeldBlocks {
-    /// Takes in a block.
+    /// Adds a block.
     pub(super) fn hold(&mut self, block: BlockId, tasks: NotedTasks) {
         self.release(block);
         self.places.add(block, tasks.indices());
@@ -124,7 +124,7 @@ struct BlockPlaces {
 }
 
 impl BlockPlaces {
-    /// The place of a block whose indices are evenly spaced.
+    /// The position of a block with evenly spaced indices.
     fn spaced_place(indices: &Share) -> Option<(u64, u64, u64)> {
         match indices {
             Share::Range(range) => Some((1, 0, range.start)),

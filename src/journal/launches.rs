@@ -59,10 +59,10 @@ impl ListedLaunches {
         self.0.get(&replica_id)?.last().copied()
     }
 
-    /// Those that a replica has by now, oldest first.
+    /// The launches that a replica has now, oldest first.
     ///
     /// # Errors
-    /// When storage does not tell.
+    /// When storage gives an error.
     pub fn of(&self, layout: &Layout, replica_id: u32) -> anyhow::Result<Vec<u32>> {
         let is_there = |launch: u32| {
             let path = layout.journal(replica_id, launch);
@@ -94,7 +94,7 @@ pub fn fingerprint(layout: &Layout) -> anyhow::Result<String> {
     for (id, launches) in all_launches(layout)? {
         for launch in launches {
             let path = layout.journal(id, launch);
-            // One that can't be looked at is named where it is read.
+            // A file that can't be examined is reported where it is read.
             let length = std::fs::metadata(&path).map_or(0, |journal| journal.len());
             hasher.update(format!("{id} {launch} {length}\n").as_bytes());
         }

@@ -1,4 +1,4 @@
-//! What launches write down as they go, and the state of tasks and replicas that follows from it.
+//! The journals of launches, and the state of tasks and replicas that follows from them.
 
 pub mod event;
 mod held_blocks;

@@ -1,4 +1,4 @@
-//! The lines of a journal, read: blocks of whole lines, of which several threads read a part each; they are given on in
+//! Reads the lines of a journal: blocks of whole lines, parsed by several threads and delivered in
 //! order.
 
 use std::fs::File;
@@ -32,7 +32,7 @@ pub struct BadLine {
     pub why: String,
 }
 
-/// Journals may be long: reading one ended early because this process was told to stop.
+/// Journals may be long: reading one ended early because this process is shutting down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped while reading journals")]
 pub struct ReadingStopped;

@@ -1,4 +1,4 @@
-//! Records, read at the places in journals that a state noted.
+//! Reads records at the journal offsets that a `JournalState` has noted.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,10 +14,10 @@ use crate::journal::task_states::TaskNote;
 use crate::journal::writer::RecordSpan;
 use crate::store::layout::Layout;
 
-/// So much is read at a time of records that follow each other.
+/// How much of consecutive records is read at a time.
 const AHEAD: usize = 64 * 1024;
 
-/// So many journals are open at a time: what a replica has may come from thousands of launches.
+/// How many journals are open at a time: a replica's records may come from thousands of launches.
 const MOST_OPEN: usize = 64;
 
 /// The records of a run.
@@ -92,13 +92,13 @@ impl Window {
         self.within(offset, bytes).map(|range| &self.part[range]).ok_or(ErrorKind::UnexpectedEof.into())
     }
 
-    /// Where in the part so many bytes of the file are, if it has them.
+    /// The position of a range of the file in the part, if it contains it.
     fn within(&self, offset: u64, bytes: usize) -> Option<Range<usize>> {
         let at = usize::try_from(offset.checked_sub(self.start)?).ok()?;
         Some(at..at.checked_add(bytes)?).filter(|range| range.end <= self.part.len())
     }
 
-    /// Takes in up to so many bytes: fewer where the file ends.
+    /// Reads up to this many bytes: fewer at the end of the file.
     fn load(&mut self, offset: u64, bytes: usize) -> io::Result<()> {
         self.start = offset;
         self.part.resize(bytes, 0);

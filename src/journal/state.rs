@@ -1,4 +1,4 @@
-//! The state of a run, folded from the journals of a replica: of every task that they tell of, and of every launch. Launches,
+//! The state of a run, folded from the journals of a replica: of every task in them, and of every launch. Launches,
 //! results, merging and every report are derived from it.
 
 use std::io;
@@ -67,14 +67,14 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Everything that the journals of one replica tell, or what those of several tell of some blocks.
+/// Everything in the journals of one replica, or everything about some blocks in the journals of several.
 #[derive(Debug)]
 pub struct JournalState {
     /// The tasks.
     pub tasks: TaskTable,
     /// The launches, in the order in which they had the tasks: those of a replica oldest first.
     pub launches: Vec<LaunchState>,
-    /// What tasks were seen to use.
+    /// The observed resource usage of tasks.
     pub seen: SeenUsage,
     /// Which launches took back records of tasks, and of which: those that lie in journals of other replicas, too.
     pub due_again: Vec<(LaunchId, TasksDueAgain)>,
@@ -82,12 +82,12 @@ pub struct JournalState {
     pub problems: Vec<Problem>,
 }
 
-/// Who is told of each attempt that ended, with its launch and the line that says so.
+/// Called for each attempt that ended, with its launch and the line that says so.
 pub type TakeAttempt<'a> = dyn FnMut(&LaunchState, &JournalLine<'_>, AttemptOver<'_>) + 'a;
 
 impl JournalState {
-    /// Reads all journals of a replica that begins with `share`. `lives` tells whether its last launch can still be running,
-    /// where that has no stop record.
+    /// Reads all journals of a replica that begins with `share`. `lives` says whether its last launch can still be running,
+    /// if it has no stop record.
     ///
     /// # Errors
     /// When a journal can't be read or is of another version.
@@ -101,7 +101,7 @@ impl JournalState {
         Self::read_with(layout, run, replica, share, lives, &mut |_, _, _| {})
     }
 
-    /// The same of a replica whose launches are known.
+    /// The same for a replica with known launches.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -121,7 +121,7 @@ impl JournalState {
         Ok(state)
     }
 
-    /// The same; `take` is told of each attempt that ended.
+    /// The same; `take` is called for each attempt that ended.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -171,8 +171,8 @@ impl JournalState {
         Ok(state)
     }
 
-    /// What a replica's launches were and claimed, and what tasks used, for one that begins without tasks: blocks are held
-    /// afterwards. `lives` tells whether its last launch can still be running, where that has no stop record; `keep_going` as
+    /// The launches of a replica, their claims, and the usage of tasks, for a replica that begins without tasks: blocks are added
+    /// afterwards. `lives` says whether its last launch can still be running, if it has no stop record; `keep_going` as
     /// for [`Self::of_blocks`].
     ///
     /// # Errors
@@ -235,7 +235,7 @@ impl JournalState {
         Ok(())
     }
 
-    /// Takes in what a line of a launch's journal says of a task.
+    /// Applies what a line of a launch's journal says about a task.
     fn take(&mut self, launch: &LaunchState, line: &JournalLine<'_>, indices: &Range<u64>) {
         match &line.event {
             Event::Start(begun) => _ = self.tasks.begin_attempt(begun.index),
@@ -267,12 +267,12 @@ impl JournalState {
         }
     }
 
-    /// How the tasks of its share stand, or of its blocks.
+    /// The counts of the tasks of its share, or of its blocks.
     pub fn counts(&self) -> TaskCounts {
         self.tasks.counts()
     }
 
-    /// The results file that the last word of the last launch vouches for.
+    /// The results file that the stop record of the last launch confirms.
     pub fn current_results(&self) -> Option<&ResultsWritten> {
         self.launches.last()?.results.as_ref()
     }

@@ -1,5 +1,5 @@
-//! The two ends of a journal, read without what lies between: how a launch began, the last line of a kind, and what was
-//! written since a place.
+//! The two ends of a journal, read without the middle: how a launch began, the last line of a kind, and what was
+//! written since an offset.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -19,10 +19,10 @@ use crate::model::counts::TaskCounts;
 use crate::model::provenance::Process;
 use crate::store::regular;
 
-/// How much is read at first from the end: where tasks take seconds, several signs of life.
+/// How much is read at first from the end: several heartbeats, if tasks take seconds.
 const FIRST: u64 = 64 * 1024;
 
-/// At most so much is read at a time, unless a line is longer.
+/// How much is read at a time at most, unless a line is longer.
 const MOST: u64 = 4 * 1024 * 1024;
 
 /// Lines that are looked for are shorter than this: there is nothing in them but numbers, and up to some ten thousand blocks.
@@ -40,7 +40,7 @@ const LONGEST_LOSS: u64 = 2 * 1024 * 1024;
 pub struct LaunchHead {
     /// When, by the clock of its host.
     pub at: Option<WrittenTime>,
-    /// Who began it, and with what.
+    /// Which process began it, and with which settings.
     pub begun: Box<LaunchBegun>,
     /// Its first heartbeat and when that was, where no task began before.
     pub first_heartbeat: Option<(Option<WrittenTime>, LaunchProgress)>,
@@ -87,7 +87,7 @@ pub fn head(journal: &File) -> io::Result<Option<LaunchHead>> {
     Ok(Some(LaunchHead { at, begun, first_heartbeat }))
 }
 
-/// Who began the launch of the journal at a path, and with what; `None` as for [`head`].
+/// Which process began the launch of the journal at a path, and with which settings; `None` as for [`head`].
 ///
 /// # Errors
 /// When it can't be read, or is of another major version.
@@ -123,7 +123,7 @@ fn cannot_read(journal: &Path) -> CannotGoOn {
     CannotGoOn(format!("can't read the journal {}", journal.display()))
 }
 
-/// The last words of a launch.
+/// The stop record of a launch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastWords {
     /// The run that it is of.
@@ -184,7 +184,7 @@ pub fn last_of(
     let marker = format!("\"event\":{}", serde_json::to_string(&kind)?);
     let (finder, parser) = (FinderRev::new(&marker), LineReader::new());
     let (mut until, mut size, mut chunk) = (end, FIRST, Vec::new());
-    // Whether the line that goes on behind `until` is a long one.
+    // Whether the line that continues after `until` is a long one.
     let mut is_long = false;
     while until > 0 {
         let begin = until.saturating_sub(size);
@@ -221,7 +221,7 @@ pub fn last_of(
 
 /// Where in a chunk the lines are that begin in it, but for a last one that `goes_on` behind it; `None` where none begins.
 fn lines_that_begin_in(chunk: &[u8], is_from_the_beginning: bool, goes_on: bool) -> Option<Range<usize>> {
-    // Behind the last end no line begins, unless one goes on there.
+    // No line begins after the last line end, unless one continues there.
     let ends = if goes_on { chunk } else { &chunk[..chunk.len().saturating_sub(1)] };
     let first = if is_from_the_beginning { 0 } else { memchr::memchr(b'\n', ends)? + 1 };
     let last = memchr::memrchr(b'\n', chunk).map_or(first, |end| end + 1);
@@ -249,8 +249,8 @@ fn last_lines(file: &File) -> io::Result<[Vec<u8>; 2]> {
     }
 }
 
-/// Gives the lines from `offset` on to `take`, `None` for one that can't be read; tells where to go on another time. A last
-/// line without its end is given if it can be read as it is.
+/// Passes the lines from `offset` on to `take`, `None` for an unreadable one; returns where to continue next time. A last
+/// line without a line end is passed if it is readable.
 ///
 /// # Errors
 /// When it can't be read, or a line is of another major version.
@@ -296,7 +296,7 @@ fn give(
     Ok(are_whole)
 }
 
-/// Reads what there is from `begin` to `end`.
+/// Reads the bytes from `begin` to `end`.
 fn read_at(file: &File, begin: u64, end: u64, into: &mut Vec<u8>) -> io::Result<()> {
     into.clear();
     // Else it would begin with reads of a few bytes.
@@ -305,7 +305,7 @@ fn read_at(file: &File, begin: u64, end: u64, into: &mut Vec<u8>) -> io::Result<
     Ok(())
 }
 
-/// Reads a file from a place without moving anybody's.
+/// Reads a file from an offset without moving the shared file position.
 struct Placed<'f> {
     file: &'f File,
     at: u64,

@@ -1,11 +1,11 @@
 //! A launch's append-only log of events, `journal/<id>.<launch>.jsonl`: the format and its writer. `reader` reads it.
 //!
-//! Every line is one JSON object that begins with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`, before what the event
-//! has to tell; an `end` line's last member is `record`, and before it stands `check`, a checksum of the line. A journal is
+//! Every line is one JSON object that begins with `v`, `run`, `launch`, `seq` (from 1), `t` and `event`, then the members of
+//! the event; the last member of an `end` line is `record`, preceded by `check`, a checksum of the line. A journal is
 //! created by its launch, appended to by it alone and never reopened.
 //!
-//! Version 2 has more than version 1: `results_written` names the tasks that the file has (`tasks`), `alive` has `files`, and
-//! where replicas share their work there are `claim`, and the blocks of a launch in `alive` and `stop`. Both are read; a run that was begun under version 1 goes on with journals of version 2.
+//! Version 2 adds to version 1: `results_written` names the tasks in the file (`tasks`), `alive` has `files`, and
+//! where replicas share work there is `claim`, and `alive` and `stop` have the launch's blocks. Both versions are read; a run begun under version 1 continues with journals of version 2.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -45,11 +45,11 @@ pub struct JournalWriter {
     length: u64,
     /// Lines not yet written.
     pending: Vec<u8>,
-    /// How the tasks stand at this very place of the journal, once that is known.
+    /// The counts of tasks at exactly this offset of the journal, once known.
     progress: Option<LaunchProgress>,
-    /// Whether the last words are said.
+    /// Whether the stop record is written.
     is_ended: bool,
-    /// Whether a sign of life told the memory in use that is now in the progress.
+    /// Whether a heartbeat has reported the memory in use that is now in the progress.
     is_memory_told: bool,
     reached: Reached,
     /// Whether a failed write may have left a part of a line at the end, which could not be taken off again.
@@ -62,11 +62,11 @@ pub type SharedJournalWriter = Arc<Mutex<JournalWriter>>;
 /// How much of a journal has reached the storage.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reached {
-    /// So many bytes of it, at least.
+    /// At least this many bytes of it.
     bytes: u64,
-    /// How the tasks stand there.
+    /// The counts of tasks there.
     standing: Standing,
-    /// Whether a sync failed: of what was written since, nobody knows, also if a later one succeeds.
+    /// Whether a sync failed: the fate of what was written since is unknown, even if a later one succeeds.
     is_doubtful: bool,
 }
 
@@ -124,12 +124,12 @@ impl JournalWriter {
         &self.file
     }
 
-    /// Takes back a journal whose first line could not be written: nobody is to wait for a launch that never began.
+    /// Removes a journal when its first line could not be written: nothing should wait for a launch that never began.
     pub fn withdraw(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// Changes what signs of life tell from here on, at its place: there may be many blocks, and it changes with each task.
+    /// Changes in place what heartbeats report from here on: there may be many blocks, and it changes with each task.
     pub fn change_progress(&mut self, change: impl FnOnce(&mut LaunchProgress)) {
         let is_first = self.progress.is_none();
         let progress = self.progress.get_or_insert_default();
@@ -140,7 +140,7 @@ impl JournalWriter {
         }
     }
 
-    /// What signs of life tell, once that is known.
+    /// The progress that heartbeats report, once known.
     pub fn progress(&self) -> Option<&LaunchProgress> {
         self.progress.as_ref()
     }
@@ -150,7 +150,7 @@ impl JournalWriter {
         self.progress.as_ref().map(|progress| progress.blocks.clone()).unwrap_or_default()
     }
 
-    /// Notes memory in use for the next sign of life, which tells the most since the one before.
+    /// Notes memory in use for the next heartbeat, which reports the maximum since the previous one.
     pub fn note_memory(&mut self, in_use: Option<u64>) {
         let Some(progress) = &mut self.progress else { return };
         progress.memory_bytes = if self.is_memory_told { in_use } else { progress.memory_bytes.max(in_use) };
@@ -192,7 +192,7 @@ impl JournalWriter {
             t: crate::clock::now(),
             event,
         };
-        // Writing plain data to memory: neither has a way to fail.
+        // Writing plain data to memory: neither can fail.
         let written = serde_json::to_writer(&mut self.pending, &line);
         debug_assert!(written.is_ok());
     }
@@ -215,7 +215,7 @@ impl JournalWriter {
                 Ok(())
             }
             Err(error) => {
-                // A line that lacks nothing but its end would count, although the launch goes on as if it were not there.
+                // A line that lacks only its line end would count, although the launch continues as if it did not exist.
                 self.torn = self.file.set_len(self.length).is_err();
                 self.length = self.file.metadata().map_or(self.length, |now| now.len());
                 Err(error)
@@ -256,7 +256,7 @@ impl Pulse for JournalWriter {
 
     const NAME: &str = "the journal";
 
-    /// With how the tasks stand; by a blank line, which readers skip, before that is known and after the last words.
+    /// With the counts of tasks; before these are known and after the stop record, as a blank line, which readers skip.
     fn beat(&mut self) -> io::Result<()> {
         match self.progress.clone().filter(|_| !self.is_ended) {
             Some(progress) => self.add(&Event::Alive(progress)),
@@ -286,7 +286,7 @@ pub(super) fn is_check_of(check: &[u8], head: &[u8], record: &[u8]) -> bool {
     digest_of(head, record).to_hex().as_bytes()[..CHECK] == *check
 }
 
-/// What tells that neither a record nor what stands before it in its line was damaged or mixed with another line: the
+/// The checksum which shows that neither a record nor the part before it was damaged or mixed with another line: the
 /// first 16 hexadecimal digits of the BLAKE3 of the line up to the comma before `check`, and of the record.
 pub(super) fn check_of(head: &[u8], record: &[u8]) -> String {
     digest_of(head, record).to_hex()[..CHECK].to_owned()

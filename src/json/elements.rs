@@ -9,7 +9,7 @@ use super::scan::{JsonKind, Scanned, Scanner, skip_whitespace};
 /// How much is read at a time: large enough that the calls cost nothing, also on a network file system.
 const BUFFER: usize = 256 * 1024;
 
-/// One element as it stands in the document.
+/// The raw text of one element in the document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Element<'a> {
     /// Its bytes without whitespace around it; not yet [normalised](super::normalise()).
@@ -66,7 +66,7 @@ impl<R: Read> Elements<R> {
         Self::with_buffer(reader, max_depth, BUFFER)
     }
 
-    /// As [`new`](Self::new), with a buffer of so many bytes. It grows for a longer element.
+    /// Like [`new`](Self::new), with a buffer of this many bytes. It grows for a longer element.
     pub fn with_buffer(reader: R, max_depth: usize, bytes: usize) -> Self {
         let source = JsonSource { reader, buffer: vec![0; bytes], start: 0, filled: 0, before: 0 };
         Self { source, scanner: Scanner::new(max_depth), place: JsonPlace::Start, given: 0 }
@@ -151,7 +151,7 @@ impl<R: Read> Elements<R> {
         }
     }
 
-    /// Scans the element at hand, reading what it needs.
+    /// Scans the current element, reading what it needs.
     fn scan_element(&mut self) -> Result<Scanned, ElementsError> {
         self.scanner.restart();
         loop {
@@ -166,7 +166,7 @@ impl<R: Read> Elements<R> {
         }
     }
 
-    /// What is wrong when the document ends within the element at hand.
+    /// The error when the document ends within the current element.
     fn cut_off(&self) -> ElementsError {
         let inside = self.scanner.inside().unwrap_or(Inside::Array);
         let end = self.source.offset() + self.source.unread().len() as u64;

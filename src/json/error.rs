@@ -36,10 +36,10 @@ pub enum JsonFault {
         "the text begins with a byte order mark, which JSON does not allow; save it as UTF-8 without one"
     )]
     ByteOrderMark,
-    /// Something else had to come.
+    /// Something else was expected.
     #[error("expected {wanted}, found {}", Byte(*found))]
     Expected {
-        /// What could have come, in words.
+        /// What was expected, in words.
         wanted: &'static str,
         /// The byte that is there.
         found: u8,

@@ -1,4 +1,4 @@
-//! The members of an object, as they stand.
+//! The members of an object, as raw text.
 
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
 //! The state machine that knows JSON: it says where a value ends, what kind it is and what is special in it. It stops
-//! where the bytes at hand end and goes on from there when there are more, so a value that comes in pieces is looked at
-//! once.
+//! where the available bytes end and continues from there when there are more, so a value that comes in pieces is scanned
+//! only once.
 
 use std::fmt;
 
@@ -88,7 +88,7 @@ pub(super) fn skip_whitespace(bytes: &[u8], at: usize) -> usize {
     at + bytes[at..].iter().take_while(|byte| blank(byte)).count()
 }
 
-/// The machine. It is fed one value's text from its first byte, again and again with more of it until it has seen all.
+/// The machine. It gets one value's text from its first byte, repeatedly with more of it, until it has seen all of it.
 #[derive(Debug)]
 pub(super) struct Scanner {
     state: GrammarState,
@@ -120,8 +120,8 @@ impl Scanner {
         *self = Self { open: std::mem::take(&mut self.open), ..Self::new(self.max_depth) };
     }
 
-    /// Goes on in `value`, the text from the value's first byte: what was given before with more at its end. `None`: the
-    /// value may go on after the text. A number at the end of the text always may.
+    /// Continues in `value`, the text from the value's first byte: the earlier text with more at its end. `None`: the
+    /// value may continue after the text. A number at the end of the text always may.
     pub(super) fn scan(&mut self, value: &[u8]) -> Result<Option<Scanned>, JsonError> {
         while self.state != GrammarState::Done {
             let next = match self.state {
@@ -248,14 +248,14 @@ impl Scanner {
         }
     }
 
-    /// Goes on in a string's body, up to and with its closing quote.
+    /// Continues in a string's body, up to and including its closing quote.
     fn string(&mut self, value: &[u8]) -> Result<Option<GrammarState>, JsonError> {
         loop {
             let body = &value[self.at..];
             let (length, ascii) = plain_run(body);
             if !ascii && let Err(error) = std::str::from_utf8(&body[..length]) {
                 self.at += error.valid_up_to();
-                // A character that is cut off where the bytes at hand end may be whole next time.
+                // A character that is cut off at the end of the available bytes may be complete next time.
                 if error.error_len().is_none() && length == body.len() {
                     return Ok(None);
                 }
@@ -277,7 +277,7 @@ impl Scanner {
         Ok(Some(if self.state == GrammarState::InKey { GrammarState::Colon } else { self.after_value() }))
     }
 
-    /// Goes on in a number, up to the first byte that is not its own.
+    /// Continues in a number, up to the first byte that does not belong to it.
     fn number(&mut self, value: &[u8], mut seen: Digits) -> Result<Option<GrammarState>, JsonError> {
         let mut at = self.at;
         let stop = loop {

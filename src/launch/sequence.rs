@@ -1,4 +1,4 @@
-//! The steps of one launch, from the look at its share to its end.
+//! The steps of one launch, from checking its share to its end.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ impl Launcher<'_> {
     /// Begins the next launch of a share that is not done, as a look at it `before` showed, and carries it out.
     ///
     /// # Errors
-    /// When it can't begin: another launch is at work, or something can't be read or written.
+    /// When it can't begin: another launch is running, or something can't be read or written.
     pub fn launch(
         &self,
         share: Share,

@@ -1,12 +1,12 @@
-//! The time in which looks were answered. Neither an observer that was frozen nor storage that stands still, for which the
-//! watched one waits as well, is to make the living seem dead.
+//! Counts only time in which storage answered. Neither a frozen observer nor hanging storage, for which the
+//! observed launch waits as well, must make a live launch look dead.
 
 use std::time::{Duration, Instant};
 
 /// Of a gap between two answers no more than this counts.
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 
-/// How long something was watched, as far as the looks at it were answered.
+/// How long something was watched, counting only checks that storage answered.
 #[derive(Debug, Clone, Copy)]
 pub struct AnsweredTime {
     passed: Duration,
@@ -15,7 +15,7 @@ pub struct AnsweredTime {
 }
 
 impl AnsweredTime {
-    /// From now on, for who waits until what is watched was quiet for `quiet`.
+    /// Starts now, for an observer that waits until the watched file has not grown for `quiet`.
     pub fn new(quiet: Duration, now: Instant) -> Self {
         Self { passed: Duration::ZERO, last_answer: now, longest_gap: LONGEST_GAP.min(quiet / 3) }
     }

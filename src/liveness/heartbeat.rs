@@ -1,4 +1,4 @@
-//! Heartbeats: a file of ours grows as long as this process runs, whatever its owner waits for.
+//! Heartbeats: a file of this process grows as long as it runs, even while other threads wait.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::host::storage::StorageError;
 use crate::store::pulse::{Pulse, sync};
 use crate::threads::locked;
 
-/// How often signs of life are given, and when their absence means that nobody is there.
+/// The heartbeat interval, and the timeout after which a launch counts as dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatTimes {
     /// How often a running process lets its file grow.
@@ -37,14 +37,14 @@ impl HeartbeatTimes {
 /// What is written is synced this often, so that it lasts through a power loss and other hosts see it.
 const SYNCED: Duration = Duration::from_secs(1);
 
-/// A sync that hangs holds up a thread. So many may hang before no more are tried.
+/// A sync that hangs blocks a thread. How many may hang before no more are tried.
 const MOST_SYNCS: usize = 4;
 
 /// These threads do hardly anything.
 const STACK: usize = 128 * 1024;
 
-/// Gives signs of life from a thread of its own as long as this is kept, whatever its owner waits for. Other threads sync
-/// them: where one sync hangs, the signs go on, and so do other tries to sync them.
+/// Sends heartbeats from its own thread as long as this is kept, whatever its owner waits for. Other threads sync
+/// them: if one sync hangs, the heartbeats continue, and so do other attempts to sync them.
 #[must_use = "signs of life end when it is dropped"]
 pub struct Heartbeat<P: Pulse> {
     shared: Arc<HeartbeatShared<P>>,
@@ -52,7 +52,7 @@ pub struct Heartbeat<P: Pulse> {
     _goes_on: PipeWriter,
 }
 
-/// What must hold before a sign of life is given after a gap in which nobody may have run here: see [`Heartbeat::start`].
+/// The check before a heartbeat after a gap in which this process may not have run: see [`Heartbeat::start`].
 pub type GoesOn = Box<dyn Fn() -> bool + Send + Sync>;
 
 struct HeartbeatShared<P> {
@@ -70,7 +70,7 @@ struct HeartbeatState {
     syncs: usize,
     idle_syncs: usize,
     last_sync_began: Option<Instant>,
-    /// When the newest sign of life was begun.
+    /// When the newest heartbeat began.
     last_sign: Option<Instant>,
     /// When the newest one was begun that is known to be synced.
     last_synced: Option<Instant>,
@@ -94,12 +94,12 @@ impl<P: Pulse> Heartbeat<P> {
         Ok(heartbeat)
     }
 
-    /// Why signs of life did not arrive, if they ever did not.
+    /// Why heartbeats did not reach storage, if that ever happened.
     pub fn trouble(&self) -> Option<StorageError> {
         locked(&self.shared.state).trouble.clone()
     }
 
-    /// When the newest sign of life was begun of those that are known to be synced, so that other hosts see it.
+    /// When the newest heartbeat began that is known to be synced, so that other hosts see it.
     pub fn last_synced(&self) -> Option<Instant> {
         locked(&self.shared.state).last_synced
     }
@@ -107,7 +107,7 @@ impl<P: Pulse> Heartbeat<P> {
 
 impl<P: Pulse> Drop for Heartbeat<P> {
     fn drop(&mut self) {
-        // Whoever gives a sign right now is waited for, so that none comes later. A sync that hangs is not.
+        // Wait for a heartbeat that is being written, so that none comes later; don't wait for a sync that hangs.
         let _pulse = locked(&self.shared.pulse);
         locked(&self.shared.state).is_over = true;
         self.shared.changed.notify_all();
@@ -118,7 +118,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name(name.into()).stack_size(STACK).spawn(work).map(drop)
 }
 
-/// Whether the other end of a pipe is dropped within so long.
+/// Whether the other end of a pipe is dropped within this time.
 fn hangs_up_within(pipe: &PipeReader, time: Duration) -> bool {
     let until = Instant::now() + time;
     loop {
@@ -153,7 +153,7 @@ impl<P: Pulse> HeartbeatShared<P> {
         }
     }
 
-    /// Whether it goes on.
+    /// Whether it continues.
     fn beat(&self) -> bool {
         let mut pulse = locked(&self.pulse);
         if locked(&self.state).is_over {

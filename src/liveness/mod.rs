@@ -1,4 +1,4 @@
-//! Who is running: heartbeats, and what follows from their absence.
+//! Which launches are running: heartbeats, and what follows from their absence.
 
 pub mod answered_time;
 pub mod fence;

@@ -1,4 +1,4 @@
-//! Whether a launch lives: by its journal's last line, by its lock on this host, else by how lately it wrote.
+//! Whether a launch is alive: by its journal's last line, by its lock on this host, else by how recently it wrote.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -14,12 +14,12 @@ use crate::model::provenance::Process;
 use crate::store::layout::Layout;
 use crate::store::server_clock::{age, now_as_good_as_known};
 
-/// What can be said at once of a launch.
+/// What is known about a launch without waiting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probed {
     /// Dead is also one that ended in order. Where it is unknown, only watching the journal can tell.
     pub liveness: Liveness,
-    /// How it began; nobody looks for that of one that ended in order.
+    /// How it began; not looked up for a launch that ended cleanly.
     begun: Option<Box<LaunchBegun>>,
 }
 
@@ -41,7 +41,7 @@ pub fn is_in_sight(process: &Process) -> bool {
     pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
-/// Asks a journal, and its lock, whether its launch lives.
+/// Checks a journal, and its lock, to see whether its launch is alive.
 ///
 /// # Errors
 /// When the journal can't be read or is of another version.
@@ -50,12 +50,12 @@ pub fn probe(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
     probe_end(journal, me, || begun)
 }
 
-/// Where its first line can't be read, or is a later version's, only watching can tell.
+/// If its first line can't be read, or is of a later version, only watching can tell.
 fn probe_any_version(journal: &Path, me: &Process) -> anyhow::Result<Probed> {
     probe_end(journal, me, || tail::begun(journal).ok().flatten())
 }
 
-/// The same; who began it is asked only where it did not end in order.
+/// The same; how it began is read only if it did not end cleanly.
 fn probe_end(
     journal: &Path,
     me: &Process,
@@ -68,7 +68,7 @@ fn probe_end(
     Ok(Probed { liveness: liveness_without_end(journal, begun.as_deref(), me), begun })
 }
 
-/// What can be said at once of a launch that began so and did not say that it ended.
+/// What is known without waiting about a launch that began like this and left no stop record.
 pub fn liveness_without_end(journal: &Path, begun: Option<&LaunchBegun>, me: &Process) -> Liveness {
     let Some(begun) = begun else { return Liveness::Unknown };
     probe_lock(journal, &begun.process, begun.locked, me).unwrap_or(Liveness::Unknown)
@@ -82,7 +82,7 @@ pub fn ended_in_order(journal: &Path) -> anyhow::Result<bool> {
     Ok(tail::last_words(journal)?.is_some())
 }
 
-/// Tells at once which launches of a results directory run, as far as can be told without watching them.
+/// Which launches of a results directory are running, as far as is known without watching them.
 #[derive(Debug)]
 pub struct Prober {
     me: Process,
@@ -105,7 +105,7 @@ impl Prober {
     }
 
     /// Whether the launch that a journal belongs to runs: by its lock on its own host, else by whether it was written lately.
-    /// Where others may take over from it, it is dead as soon as they may.
+    /// If others may take over from it, it counts as dead as soon as they may.
     pub fn is_running(&self, journal: &Path) -> bool {
         let Ok(Probed { liveness, begun }) = probe_any_version(journal, &self.me) else { return false };
         if liveness != Liveness::Unknown {

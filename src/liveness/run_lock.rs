@@ -1,22 +1,22 @@
 //! The lock of a results directory, `inputs.listing`: one process at a time makes the list, merges, or moves a run away.
 //!
-//! The lock is a file with a nonce of its own, which its holder lets grow as long as it holds it. Who finds one that is
-//! stale (its writer is gone from this host, or it was quiet for the timeout) breaks it. Clocks are not believed, nor locks
-//! of other hosts; names are, since `link(2)` has one winner on every file system that we know, NFS and that of Ceph among them.
+//! The lock is a file with its own nonce, which its holder keeps appending to. A process that finds a
+//! stale one (its writer is gone from this host, or it did not grow for the timeout) breaks it. Neither clocks nor locks
+//! of other hosts are trusted; names are, since `link(2)` has one winner on every file system that we know, including NFS and CephFS.
 //!
-//! A lock with nonce X is taken off its name by one process only: the one that made X's *successor mark*, a name that holds
+//! A lock with nonce X is removed by one process only: the one that made X's *successor mark*, a name that contains
 //! X and is made by `link(2)`. To release, the holder marks its own lock and unlinks it. To break it, another process marks
-//! it with a lock of its own, and renames that over the stale one: there is no moment without a lock, and nobody but the
+//! it with a lock of its own, and renames that over the stale one: there is no moment without a lock, and no process but the
 //! winner touches the name. So:
 //!
-//! - *Two breakers* of X: one makes X's mark. The other one finds the mark and waits for who made it; if that one is found
-//!   dead in turn, the mark itself is broken in the same way, by a mark of the mark's nonce. Nonces are never used twice, so a
+//! - *Two breakers* of X: one makes X's mark. The other one finds the mark and waits for its maker; if that one is found
+//!   dead in turn, the mark itself is broken in the same way, with a mark for the mark's nonce. Nonces are never used twice, so a
 //!   breaker that comes late, for whatever reason, finds a mark or another nonce and leaves a newer lock alone.
-//! - *An owner that wakes up* after it was broken finds the mark: it releases nothing. Before it publishes it asks
-//!   [`RunLock::is_held`]. What is published is moreover never put over an existing list. What no lock without a clock can
-//!   exclude is a process that is frozen for longer than the timeout between such a look and the system call behind it.
-//! - *Lost replies*: `link`, `rename` and `unlink` may fail although they were done. No error of theirs is believed: then the
-//!   nonce that is read under the name says who made it.
+//! - *An owner that wakes up* after its lock was broken finds the mark and releases nothing. Before it publishes it calls
+//!   [`RunLock::is_held`]. In addition, publishing never replaces an existing list. What no lock without a clock can
+//!   exclude is a process that is frozen for longer than the timeout between this check and the next system call.
+//! - *Lost replies*: `link`, `rename` and `unlink` may report an error although they succeeded. Their errors are not trusted: the
+//!   nonce found under the name says which process made it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -39,13 +39,13 @@ use crate::store::regular;
 
 /// Hears that the lock is waited for.
 pub trait LockObserver: Sync {
-    /// Whether to go on waiting.
+    /// Whether to keep waiting.
     fn keep_going(&self) -> bool;
     /// Another process holds it.
     fn waiting_for_lock(&self, who: &str);
 }
 
-/// Does `work` while nobody else lists, merges or moves a run away in a results directory.
+/// Does `work` while no other process lists, merges or moves a run away in a results directory.
 ///
 /// # Errors
 /// When the directory can't be written, or the wait for others was given up.
@@ -60,7 +60,7 @@ pub fn with_run_lock<T>(
     Ok(work())
 }
 
-/// Who holds a lock, or is about to break one: the first line of a lock's file.
+/// Which process holds a lock, or is about to break one: the first line of a lock's file.
 #[derive(Debug, Serialize, Deserialize)]
 struct LockText {
     #[serde(flatten)]
@@ -79,16 +79,16 @@ pub struct LockFiles<'a> {
     times: HeartbeatTimes,
 }
 
-/// A lock, or the mark of who is about to take it off its name.
+/// A lock, or the mark of a process that is about to remove it.
 #[derive(Debug)]
 struct LockFound {
     path: PathBuf,
     nonce: String,
-    /// What the name of its own successor mark is made of.
+    /// The text that the name of its own successor mark is made from.
     key: String,
     /// `None` while it is not written, or where it is none of ours.
     text: Option<LockText>,
-    /// Another user's, who lets nobody read it.
+    /// Another user's, without read permission.
     is_denied: bool,
 }
 
@@ -98,7 +98,7 @@ impl<'a> LockFiles<'a> {
         Self { lock: layout.listing(), me, times }
     }
 
-    /// A name beside the lock, which is known as one that a process that was killed may leave.
+    /// A name beside the lock that is recognised as a leftover of a killed process.
     fn beside(&self, text: &str) -> PathBuf {
         let name = self.lock.file_name().unwrap_or_default().to_string_lossy();
         self.lock.with_file_name(format!(".{name}.{text}.tmp"))
@@ -109,7 +109,7 @@ impl<'a> LockFiles<'a> {
         self.beside(&format!("{key}-successor"))
     }
 
-    /// Takes the lock, unless somebody has it.
+    /// Takes the lock, unless another process has it.
     ///
     /// # Errors
     /// When the directory can't be written to; as an [`io::Error`] where it is not there.
@@ -134,7 +134,7 @@ impl<'a> LockFiles<'a> {
         self.lock.parent().unwrap_or(Path::new("."))
     }
 
-    /// Waits until whoever holds the lock let go of it (`None`), or is found dead: then this process has it. Or until it
+    /// Waits until the holder has released the lock (`None`), or is found dead: then this process has it. Or until it
     /// `is_enough` (`None`).
     ///
     /// # Errors
@@ -171,7 +171,7 @@ impl<'a> LockFiles<'a> {
         }
     }
 
-    /// Takes the place of a process that was found dead; `None` where somebody else did, or it was not dead after all.
+    /// Takes the place of a process that was found dead; `None` if another process did, or it was not dead after all.
     fn break_stale(&self, stale: &LockFound) -> anyhow::Result<Option<RunLock>> {
         // Without its nonce it can't be broken in a way that leaves a newer one alone.
         anyhow::ensure!(
@@ -189,7 +189,7 @@ impl<'a> LockFiles<'a> {
             }
             let chain = self.chain()?;
             let is_next = chain.last().is_some_and(|last| last.nonce == prepared.nonce);
-            // Who was frozen meanwhile may have been taken for dead in turn.
+            // This process may have been frozen meanwhile, and counted as dead in turn.
             let is_late = begun.elapsed() > self.times.timeout / 2;
             if !is_next || is_late {
                 remove(&mark);
@@ -210,7 +210,7 @@ impl<'a> LockFiles<'a> {
             .context(CannotWrite)
     }
 
-    /// What is there under a name; `None` where nothing is.
+    /// The file with this name; `None` if there is none.
     fn find(path: PathBuf) -> anyhow::Result<Option<LockFound>> {
         let read = || -> io::Result<(u64, Vec<u8>)> {
             let file = regular::open(&path)?;
@@ -235,7 +235,7 @@ impl<'a> LockFiles<'a> {
         let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let text: Option<LockText> = serde_json::from_slice(line).ok();
         let nonce = text.as_ref().map(|text| text.nonce.clone()).filter(|nonce| is_nonce(nonce));
-        // One that is not whole is known by its inode.
+        // An incomplete one is identified by its inode.
         let nonce = nonce.unwrap_or_else(|| format!("inode{inode}"));
         Ok(Some(LockFound { path, key: nonce.clone(), nonce, text, is_denied: false }))
     }
@@ -245,7 +245,7 @@ impl<'a> LockFiles<'a> {
         matches!(Self::find(path.to_owned()), Ok(Some(found)) if found.nonce == nonce)
     }
 
-    /// The lock, whoever is about to take it off its name, whoever is about to do that in that one's place, and so on.
+    /// The lock, the process that is about to remove it, the process that is about to replace that one, and so on.
     fn chain(&self) -> anyhow::Result<Vec<LockFound>> {
         let mut chain: Vec<LockFound> = Self::find(self.lock.clone())?.into_iter().collect();
         while let Some(last) = chain.last().filter(|last| !last.is_denied)
@@ -261,7 +261,7 @@ impl<'a> LockFiles<'a> {
     }
 }
 
-/// More than the text of a lock, which may have grown by many signs of life.
+/// More than the text of a lock, which may have grown by many heartbeats.
 const LONGEST: u64 = 64 * 1024;
 
 fn is_nonce(text: &str) -> bool {
@@ -333,8 +333,8 @@ impl PreparedLock {
     }
 }
 
-/// Gives what is under `own`, which begins with `text` and has this nonce, a name that nothing has yet. Success is believed,
-/// an error never: then the nonce that is read under the name says who made it.
+/// Links `own`, which begins with `text` and has this nonce, to a name that does not exist yet. Success is trusted,
+/// an error never: then the nonce in the file with that name says which process made it.
 fn make_exclusively(own: &Path, name: &Path, text: &[u8], nonce: &str) -> io::Result<LockFileMade> {
     match std::fs::hard_link(own, name) {
         Ok(()) => Ok(LockFileMade::Linked),
@@ -367,7 +367,7 @@ pub struct RunLock {
 }
 
 impl RunLock {
-    /// Takes the lock of `layout`, as soon as nobody else has it.
+    /// Takes the lock of `layout`, as soon as no other process has it.
     ///
     /// # Errors
     /// When the directory can't be written, or the wait for others was given up.
@@ -389,10 +389,10 @@ impl RunLock {
         }
     }
 
-    /// Whether it is still held: nobody took this process for dead.
+    /// Whether it is still held: no other process has broken it.
     ///
     /// # Errors
-    /// When that can't be told.
+    /// When that is unknown.
     pub fn is_held(&self) -> anyhow::Result<bool> {
         let is_there = LockFiles::find(self.lock.clone())?.is_some_and(|found| found.nonce == self.nonce);
         Ok(is_there && LockFiles::find(self.mark.clone())?.is_none())
@@ -401,7 +401,7 @@ impl RunLock {
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // Nobody is to see it grow under another name.
+        // It must not be seen to grow under another name.
         self.heartbeat = None;
         // Where another process made the mark, it takes this lock off its name.
         let marked = make_exclusively(&self.lock, &self.mark, &self.text, &self.nonce);

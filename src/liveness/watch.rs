@@ -1,7 +1,7 @@
-//! Whether whoever writes a file (a journal, the lock of a results directory) still runs.
+//! Whether the writer of a file (a journal, the lock of a results directory) is still running.
 //!
-//! Clocks of hosts differ and file locks over a network may lie, so a lock is believed only on the very host that took it,
-//! and everybody else watches the file for growth by their own clock.
+//! Clocks of hosts differ and file locks over a network may lie, so a lock is trusted only on the host that took it,
+//! and every other observer watches the file for growth by its own clock.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,11 +15,11 @@ use rustix::io::Errno;
 use crate::liveness::answered_time::AnsweredTime;
 use crate::model::provenance::Process;
 
-/// How long a watched file is left before the next look: soon at first, for who is done in no time, then seldom, since
-/// each look costs the file server a call.
+/// The pause before a watched file is checked again: short at first, for writers that finish quickly, then longer, since
+/// each check costs the file server a call.
 const LOOKS: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(500);
 
-/// What can be said at once of a file's writer.
+/// What is known about a file's writer without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// It runs on this host.
@@ -33,7 +33,7 @@ pub enum Liveness {
 /// What watching a file showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrowthWatch {
-    /// It did not grow: nobody writes it any more.
+    /// It did not grow: its writer is gone.
     Quiet,
     /// It grew.
     Grew,
@@ -73,7 +73,7 @@ pub fn probe_lock(path: &Path, writer: &Process, locked: bool, me: &Process) -> 
 /// Watches the file at `path` until it grows, vanishes or was quiet for `quiet`. `keep_going` is asked at every look.
 ///
 /// # Errors
-/// When the file can't be looked at.
+/// When the file can't be examined.
 pub fn watch(path: &Path, quiet: Duration, keep_going: &dyn Fn() -> bool) -> io::Result<GrowthWatch> {
     let Some(at_first) = length(path)? else { return Ok(GrowthWatch::Missing) };
     let mut time = AnsweredTime::new(quiet, Instant::now());
@@ -108,7 +108,7 @@ pub fn quiet_ones(
             return BTreeMap::new();
         }
         std::thread::sleep(quiet.saturating_sub(time.passed()).min(*LOOKS.start() * 5));
-        // Whether storage answers is seen by any of them.
+        // Any of them shows whether storage answers.
         if at_first.first().is_none_or(|(_, path)| length(path).is_ok()) {
             time.note_answer(Instant::now());
         }
@@ -124,7 +124,7 @@ fn length(path: &Path) -> io::Result<Option<u64>> {
         match std::fs::metadata(path) {
             Ok(metadata) => return Ok(Some(metadata.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // What was known of it is out of date: a new look tells.
+            // What was known about it is out of date: check again.
             Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle && tries < STALE_LOOKS => {
                 tries += 1;
             }

@@ -20,7 +20,7 @@ pub(super) struct Columns {
     keys: Vec<Key>,
     /// Keys that have a cell in some record, in first-seen order: their place here is the number of their column.
     with_cells: Vec<usize>,
-    /// How many records were looked at.
+    /// How many records were read.
     records: u64,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Heading {
 type Path<'a> = Vec<(&'a str, usize)>;
 
 impl Columns {
-    /// Those of canfar-run's own that every table has.
+    /// canfar-run's own columns that every table has.
     pub(super) fn new() -> Self {
         let mut columns = Self { keys: vec![Key::new(ROOT, "", 0)], with_cells: Vec::new(), records: 0 };
         let own = columns.key(ROOT, RESERVED);
@@ -171,7 +171,7 @@ fn distinct(columns: &[usize], paths: &[Path<'_>], taken: &mut HashSet<String>) 
             names.insert(columns.remove(0), name.clone());
         }
     }
-    // Only now: a name with a number may be somebody's plain one.
+    // Only now: a name with a number may also be a user's own key.
     for (name, columns) in same {
         let mut number = 1_u64;
         for column in columns {

@@ -1,4 +1,4 @@
-//! Records as a table of text: strings as they are, null as nothing, all else as JSON.
+//! Records as a table of text: strings unchanged, null as an empty field, everything else as JSON.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -48,7 +48,7 @@ impl<W: Write> Table<W> {
     }
 }
 
-/// What stands in a cell. Half of a surrogate pair is no text, so a string with one stays JSON.
+/// The content of a cell. Half of a surrogate pair is not text, so a string with one stays JSON.
 fn text_of(value: &[u8]) -> Cow<'_, [u8]> {
     match JsonKind::of(value) {
         JsonKind::Null => Cow::Borrowed(b""),

@@ -1,5 +1,5 @@
-//! What earlier merges joined, by the summary that the last one left: a later merge takes no directory's records out of the
-//! results again unless it is told to.
+//! What earlier merges joined, according to the summary that the last one left: a later merge does not drop a directory's records from the
+//! results unless asked to.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub struct MergedDirectory {
     pub run: Option<String>,
 }
 
-/// Results with the directories whose records they have.
+/// Results, and the directories that their records come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinedResults {
     /// Where they are.
@@ -29,7 +29,7 @@ pub struct JoinedResults {
     pub directories: Vec<MergedDirectory>,
 }
 
-/// What of a summary tells of merges before.
+/// The part of a summary about earlier merges.
 #[derive(Debug, Default, Deserialize)]
 struct EarlierSummary {
     results: String,
@@ -40,7 +40,7 @@ struct EarlierSummary {
 }
 
 impl MergedDirectory {
-    /// As it is now.
+    /// The current state.
     pub fn of(directory: &MergeDirectory) -> Self {
         Self { results_dir: units::path(directory.layout.root()), run: directory.run().map(str::to_owned) }
     }
@@ -68,7 +68,7 @@ pub(super) fn joined_elsewhere(targets: &Targets) -> Vec<JoinedResults> {
     joined_results(targets).1
 }
 
-/// All results that are still there and were joined from several directories, as far as the last summary tells: those that
+/// All results that still exist and were joined from several directories, according to the last summary: those that
 /// `targets` replace, and others.
 fn joined_results(targets: &Targets) -> (Vec<JoinedResults>, Vec<JoinedResults>) {
     let read = || {
@@ -86,7 +86,7 @@ fn joined_results(targets: &Targets) -> (Vec<JoinedResults>, Vec<JoinedResults>)
     other_joined_results.into_iter().filter(is_there).partition(|joined| replaced.contains(&joined.results))
 }
 
-/// Of directories that were joined before, those that are not among `directories`.
+/// Directories that were joined before and are not among `directories`.
 pub fn left_out<'b>(
     before: &'b [MergedDirectory],
     directories: &[MergeDirectory],

@@ -1,4 +1,4 @@
-//! What there is to merge in a results directory, in the order it is merged.
+//! The files to merge in a results directory, in merge order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -38,12 +38,12 @@ pub struct MergeDirectory {
     pub(super) list: Option<InputList>,
     /// The shares of all replicas of the list.
     pub(super) shares: Vec<Share>,
-    /// Who had what, of a run that shares its work.
+    /// Which replica had which blocks, in a run that shares its work.
     pub(super) claimants: Option<BlockClaimants>,
     pub(super) parts: Vec<MergeInput>,
-    /// Replicas at work, as far as can be told at once.
+    /// Running replicas, as far as is known without waiting.
     at_work: BTreeSet<u32>,
-    /// What tells the journals, as they were before any was read, from others and from later ones.
+    /// A digest of the journals before any was read, to recognise changes.
     pub(super) journals: String,
     /// Whether there are journals, of whatever replica.
     pub(super) has_journals: bool,
@@ -61,17 +61,17 @@ pub(super) struct MergeInput {
 
 #[derive(Debug)]
 pub(super) enum MergeInputKind {
-    /// A replica of whose tasks, as far as they were run, every one is ok, and whose results file is what its journal says.
+    /// A replica with only ok tasks among those that ran, and a results file that matches its journal.
     Verified { replica_id: u32, identity: FileIdentity, tasks: IndexRanges, without_result: u64 },
-    /// A replica to be derived from its journals, as they were when they were read: it may be at work.
+    /// A replica with records from its journals as they were when they were read: it may be running.
     Journals { replica_id: u32, state: Box<JournalState> },
-    /// A replica whose journals can't be read.
+    /// A replica with unreadable journals.
     Unreadable { replica_id: u32, why: String },
     /// A file without journals: ours that was copied here, or one that Python wrote.
     File,
 }
 
-/// Tells a file from one that took its place.
+/// Distinguishes a file from one that replaced it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileIdentity {
     inode: u64,
@@ -87,7 +87,7 @@ impl FileIdentity {
 }
 
 impl MergeDirectory {
-    /// Looks what there is.
+    /// Lists the inputs.
     ///
     /// # Errors
     /// When the directory can't be read, or has neither a run nor results files.
@@ -95,7 +95,7 @@ impl MergeDirectory {
         let layout = Layout::new(root);
         let mut files = results_files(&layout)?;
         let list = InputList::open(&layout)?;
-        // Nothing is proven against a list that somebody edited, though not a name of it may be needed.
+        // An edited list proves nothing, even if none of its names is needed.
         list.as_ref().map(InputList::verify).transpose()?;
         let shares = list.as_ref().map(InputList::shares).transpose()?.unwrap_or_default();
         if list.is_none() && files.is_empty() {
@@ -119,7 +119,7 @@ impl MergeDirectory {
             take_back_what_was_due_again(&mut parts, claimants, &list.header().run_ref().indices);
             forget_losses_known_elsewhere(&mut parts);
         }
-        // With journals, the file is either what they say or not to be believed.
+        // If there are journals, the file either matches them or is not trusted.
         parts.iter().for_each(|(id, _)| _ = files.remove(id));
         parts.extend(
             files.into_iter().map(|(id, name)| (id, MergeInput { name, kind: MergeInputKind::File })),
@@ -147,14 +147,14 @@ impl MergeDirectory {
         MergeInput { name, kind }
     }
 
-    /// What the journals of a replica tell.
+    /// The state from the journals of a replica.
     pub(super) fn state(&self, replica_id: u32, share: &Share) -> anyhow::Result<JournalState> {
         let list = self.list.as_ref().context("a share without a list")?;
         let lives = self.is_at_work(replica_id);
         JournalState::read(&self.layout, &list.header().run_ref(), replica_id, share.clone(), lives)
     }
 
-    /// The results file of a replica, if by its last words it holds all that its journals do, and it does.
+    /// The results file of a replica, if according to its stop record it holds everything in its journals, and it does.
     fn verified(&self, replica_id: u32, last: u32, share: &Share) -> anyhow::Result<Option<MergeInputKind>> {
         let layout = &self.layout;
         let journal = layout.journal(replica_id, last);
@@ -168,8 +168,8 @@ impl MergeDirectory {
         Ok(is_current.then_some(MergeInputKind::Verified { replica_id, identity, tasks, without_result }))
     }
 
-    /// The tasks whose records a results file has, if the journals of its replica have no others: those of its share, or of
-    /// blocks that were never another one's.
+    /// The tasks with a record in a results file, if the journals of its replica have no others: those of its share, or of
+    /// blocks that never belonged to another one.
     fn all_tasks(
         &self,
         promised: &ResultsWritten,
@@ -211,12 +211,12 @@ impl MergeDirectory {
         (1..largest).filter(|id| !ids.contains(id)).collect()
     }
 
-    /// Whether any replica is at work, as far as can be told at once.
+    /// Whether any replica is running, as far as is known without waiting.
     pub(super) fn has_any_at_work(&self) -> bool {
         !self.at_work.is_empty()
     }
 
-    /// Whether a replica is at work, as far as can be told at once.
+    /// Whether a replica is running, as far as is known without waiting.
     pub(super) fn is_at_work(&self, replica_id: u32) -> bool {
         self.at_work.contains(&replica_id)
     }
@@ -249,7 +249,7 @@ fn results_files(layout: &Layout) -> anyhow::Result<BTreeMap<ResultsName, PathBu
 }
 
 /// A launch whose replica took a block over may have found the products of another replica's record gone: that record counts
-/// no more, also where the attempt that followed failed, or was never begun.
+/// no more, even if the attempt that followed failed, or was never begun.
 fn take_back_what_was_due_again(
     parts: &mut [(ResultsName, MergeInput)],
     claimants: &BlockClaimants,
@@ -294,7 +294,7 @@ fn forget_losses_known_elsewhere(parts: &mut [(ResultsName, MergeInput)]) {
 }
 
 impl MergeInput {
-    /// What its journals tell, where those were read.
+    /// The state from its journals, if they were read.
     fn state(&self) -> Option<&JournalState> {
         match &self.kind {
             MergeInputKind::Journals { state, .. } => Some(state),
@@ -304,7 +304,7 @@ impl MergeInput {
         }
     }
 
-    /// The replica whose journals there are.
+    /// The replica that the journals belong to.
     pub(super) fn replica(&self) -> Option<u32> {
         match self.kind {
             MergeInputKind::Verified { replica_id, .. }

@@ -1,4 +1,4 @@
-//! What is missing of the lists that were merged: files without a record, by replica, and replicas that left nothing.
+//! What is missing from the merged lists: files without a record, by replica, and replicas that left nothing.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::merge::index::{MergeIndex, TaskRanks};
 use crate::merge::proof::{Heard, MissingPart, MissingReplica};
 use crate::units;
 
-/// So many missing files of a replica are named.
+/// How many missing files of a replica are named.
 const EXAMPLES: usize = 3;
 
 impl MergeIndex {
@@ -49,7 +49,7 @@ impl MergeIndex {
         Ok(())
     }
 
-    /// Who has tasks without a record, in a run that shares its work.
+    /// Which replicas have tasks without a record, in a run that shares its work.
     fn held_by(&self, number: usize, missing: impl Iterator<Item = u64>) -> Vec<MissingPart> {
         let Some(claimants) = &self.directories[number].claimants else { return Vec::new() };
         let mut parts: BTreeMap<Option<u32>, u64> = BTreeMap::new();
@@ -64,7 +64,7 @@ impl MergeIndex {
         parts.into_iter().map(part).collect()
     }
 
-    /// Whether what is missing of a share will be run as things are: where work is shared, by whoever is at work.
+    /// Whether running replicas will run the missing tasks of a share, if work is shared.
     fn is_waited_for(&self, number: usize, replica_id: u32) -> bool {
         let directory = &self.directories[number];
         match &directory.claimants {
@@ -83,7 +83,7 @@ impl MergeIndex {
         }
     }
 
-    /// Without a list, a gap in the ids is all that can tell that a replica is missing.
+    /// Without a list, only a gap in the ids shows that a replica is missing.
     pub(super) fn warn_of_gaps(&mut self) {
         for directory in self.directories.iter().filter(|directory| directory.list.is_none()) {
             let root = units::path(directory.layout.root());

@@ -1,6 +1,6 @@
-//! Many replicas' results into one, with proof of completeness. Memory does not grow with the results: what is there is
-//! learned in one reading (`survey`), several files side by side; what wins is written in a second one (`write`). Files
-//! of unknown origin that name tasks are read once more, before, to know that they are whole.
+//! Merges the results of many replicas into one file, with proof of completeness. Memory does not grow with the results: the first
+//! pass (`index`) finds out what exists, reading several files at a time; the second one (`write`) writes the records that win. Files
+//! of unknown origin that name tasks are read once more beforehand, to make sure that they are complete.
 
 mod columns;
 mod csv_table;

@@ -1,4 +1,4 @@
-//! The forms of merged results: a JSON array, JSON lines, or a table, by the extension of their name.
+//! The formats of merged results: a JSON array, JSON lines, or a table, depending on the file extension.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -103,7 +103,7 @@ impl<'o> TableOutput<'o> {
         matches!(self, Self::Json(_))
     }
 
-    /// To an array, adds so many records whose text [`Self::piece`] then gives.
+    /// For an array: adds this many records; [`Self::piece`] then gives their text.
     pub(super) fn begin_joined(&mut self, records: u64) -> io::Result<()> {
         self.array()?.begin_joined(records)
     }

@@ -20,16 +20,16 @@ use crate::store::regular;
 use crate::threads::CpuPool;
 use crate::units;
 
-/// So many products are looked at before their lines are written.
+/// How many products are checked before their lines are written.
 const AT_A_TIME: usize = 1024;
 
-/// Or those with so many bytes together: progress is told in between.
+/// Or products with this many bytes together: progress is reported in between.
 const BYTES_AT_A_TIME: u64 = 1 << 30;
 
-/// So many products that are not as recorded are named: where there are more, mostly one thing is wrong with all.
+/// How many products that are not as recorded are named: if there are more, most have the same cause.
 const MOST_NAMED: usize = 5000;
 
-/// Hears how many products were looked at, and of how many bytes.
+/// Told how many products were checked, and how many bytes.
 pub type ProductsTold<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 /// What a merge does with products.
@@ -50,24 +50,24 @@ impl ProductsWanted {
     }
 }
 
-/// What came of comparing products with their records.
+/// The result of comparing products with their records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ProductCheck {
-    /// Those that are as recorded: by their SHA-256 where there is one, else by size and time.
+    /// Products that are as recorded: by their SHA-256 if there is one, else by size and time.
     pub as_recorded: u64,
-    /// Those that are no longer there.
+    /// Products that are gone.
     pub gone: u64,
-    /// Those of another size, time or kind.
+    /// Products with a different size, time or kind.
     pub changed: u64,
     /// Those with another SHA-256.
     pub wrong_digest: u64,
-    /// Those that can't be read.
+    /// Products that can't be read.
     pub unreadable: u64,
     /// The first 5,000 that are not as recorded, by run and replica.
     pub faults: Vec<FaultyProduct>,
     /// How many more there are.
     pub more_faults: u64,
-    /// Bytes of all that were looked at, by their records.
+    /// Bytes of all checked products, according to their records.
     #[serde(skip)]
     pub bytes: u64,
 }
@@ -100,7 +100,7 @@ pub enum ProductFault {
 }
 
 impl ProductCheck {
-    /// How many were looked at.
+    /// How many were checked.
     pub fn looked_at(&self) -> u64 {
         self.as_recorded + self.faults.len() as u64 + self.more_faults
     }
@@ -126,8 +126,8 @@ impl ProductCheck {
     }
 }
 
-/// Lists or compares the products of all directories; what came of that is then part of the proof. `told` hears of it often,
-/// also while a long one is read. Returns how many lines were written.
+/// Lists or compares the products of all directories; the result is then part of the proof. `told` is called often,
+/// even while a long one is read. Returns how many lines were written.
 ///
 /// # Errors
 /// When a record can't be read, the list can't be written, or a name needs `null`.
@@ -196,7 +196,7 @@ impl Checkup<'_> {
     }
 }
 
-/// What there is to say of a product.
+/// The lines or faults of a product.
 #[derive(Debug, Default)]
 struct SeenProduct {
     fault: Option<ProductFault>,

@@ -1,4 +1,4 @@
-//! What the tasks made whose records count, learned from these records.
+//! The products of the tasks, from the records that count.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::record::inputs::InputList;
 use crate::record::item;
 use crate::threads::CpuPool;
 
-/// A task whose record counts, and which is ok.
+/// An ok task with the record that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeByTask {
     /// Its index in the list, where it is known.
@@ -22,9 +22,9 @@ pub struct MadeByTask {
 /// How the entries of one directory's list stand, those left out of which another directory has the record that counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ListStanding {
-    /// Those that are ok.
+    /// Ok ones.
     pub ok: u64,
-    /// Those that failed.
+    /// Failed ones.
     pub failed: u64,
     /// Those without a record.
     pub missing: u64,
@@ -41,7 +41,7 @@ impl MergeDirectory {
         self.layout.root()
     }
 
-    /// Whether its tasks may have made products: of records without a list nobody can tell.
+    /// Whether its tasks may have made products: without a list that is unknown.
     pub(super) fn may_have_products(&self) -> bool {
         self.list.as_ref().is_none_or(|list| !list.header().products.is_empty())
     }
@@ -79,7 +79,7 @@ impl MergeIndex {
         Ok(())
     }
 
-    /// What all tasks whose records count made, of runs that declared products.
+    /// The products of all tasks with a record that counts, in runs that declared products.
     ///
     /// # Errors
     /// When a record can't be read.
@@ -105,7 +105,7 @@ impl MergeIndex {
         counted.into_iter().sum()
     }
 
-    /// How the entries of a directory's list stand.
+    /// The counts of the entries of a directory's list.
     pub fn standing_of(&self, number: usize) -> ListStanding {
         let none = TaskRanks::default();
         let tasks = self.own_tasks(number).unwrap_or(&none);

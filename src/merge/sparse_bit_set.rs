@@ -1,12 +1,12 @@
-//! One bit a task.
+//! A bit set with one bit per task.
 
 use std::collections::BTreeMap;
 
-/// Words of a page: lists fill theirs, and what a stray index takes is still little.
+/// Words of a page: lists fill theirs, and a stray index costs only little.
 const WORDS: usize = 8;
 const PAGE: u64 = 64 * WORDS as u64;
 
-/// A set of indices. Its memory is by what is in it: an index in a file that somebody else made can be any number.
+/// A set of indices. Its memory depends on its content: an index in a foreign file can be any number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SparseBitSet {
     pages: BTreeMap<u64, [u64; WORDS]>,
@@ -44,7 +44,7 @@ impl SparseBitSet {
         self.count
     }
 
-    /// How many are in it that are in none of `others`.
+    /// How many of its indices are in none of `others`.
     pub(super) fn count_without(&self, others: &[&Self]) -> u64 {
         let left = |(number, page): (&u64, &[u64; WORDS])| {
             let mut page = *page;
@@ -57,7 +57,7 @@ impl SparseBitSet {
     }
 }
 
-/// The word of its page and the bit of that.
+/// The word in its page, and the bit in the word.
 fn place(index: u64) -> (usize, u64) {
     let within = index % PAGE;
     (usize::try_from(within / 64).unwrap_or_default(), 1 << (within % 64))

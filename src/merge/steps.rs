@@ -1,4 +1,4 @@
-//! How the parts of a directory are carried over to the merged results, where there is a quicker way than record by record.
+//! How the inputs of a directory are copied into the merged results when there is a faster way than record by record.
 
 use crate::merge::index::{MergeIndex, TaskRanks};
 use crate::merge::input::{FileIdentity, MergeInputKind};
@@ -7,7 +7,7 @@ use crate::merge::reading::MergeRecord;
 use crate::model::outcome::Status;
 use crate::record::results::BETWEEN;
 
-/// So many bytes of files are taken into memory at a time, to be read by several threads.
+/// How many bytes of files are read into memory at a time, for several threads.
 const AT_ONCE: u64 = 8 * 1024 * 1024;
 
 /// A larger file is read on its own, record by record.
@@ -16,7 +16,7 @@ const SMALL: u64 = AT_ONCE / 2;
 /// What is done next of a directory; parts are named by their number.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum MergeStep {
-    /// All records of our own file count: they are copied as they stand.
+    /// All records of our own file count: they are copied unchanged.
     Copy { part: usize, records: u64, identity: FileIdentity },
     /// Several threads read one of these each, into memory.
     SideBySide(Vec<usize>),

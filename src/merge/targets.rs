@@ -1,4 +1,4 @@
-//! Where a merge writes what.
+//! The destinations of a merge.
 
 use crate::merge::output::partial_name;
 use crate::merge::proof::Proof;
@@ -19,7 +19,7 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Those of a results directory.
+    /// The destinations in a results directory.
     pub fn within(layout: &Layout) -> Self {
         let file = |name| Destination::Path(layout.merged(name));
         Self {
@@ -40,7 +40,7 @@ impl Targets {
 
     /// Where incomplete results go instead, if there is another place for them.
     pub fn partial(&self) -> Option<Destination> {
-        // What can't be looked at can't be written either, and that is told then.
+        // If it can't be examined, it can't be written either, and that error comes then.
         let is_replaced = self.results.replaced().is_ok_and(|path| path.is_some());
         self.results.path().filter(|_| is_replaced).map(|path| Destination::Path(partial_name(path)))
     }

@@ -1,4 +1,4 @@
-//! The second reading: the records that win are written, with the failures and the proof beside them.
+//! The second pass: writes the records that win, the failures, and the proof.
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -40,7 +40,7 @@ pub fn write(
         // An earlier, incomplete merge is no longer worth a look.
         let _ = partial.remove();
     }
-    // Before the summary that tells of them is replaced.
+    // Before the summary that names them is replaced.
     survey.other_joined_results = joined_elsewhere(targets);
     write_summary(&MergeSummary::of(survey, &destination), &targets.summary)?;
     for target in [&targets.results, &targets.failed, &targets.summary].into_iter().chain(&partial) {
@@ -221,7 +221,7 @@ fn write_summary(summary: &MergeSummary<'_>, destination: &Destination) -> anyho
 /// Writes the entries without an ok record to a list, to be given to `--files-from`.
 ///
 /// # Errors
-/// When there is no list to tell, when a name needs `--null`, or the file can't be written.
+/// When there is no list, when a name needs `--null`, or the file can't be written.
 pub fn write_missing(
     survey: &MergeIndex,
     destination: &Destination,

@@ -1,4 +1,4 @@
-//! Blocks: the pieces of shares that are handed out as a whole while a run goes on, and how a share is cut into them.
+//! Blocks: the pieces of a share that replicas claim as a whole, and how a share is cut into them.
 //!
 //! A pure function of the list's header and its sizes, in integers, so that all replicas agree.
 
@@ -25,7 +25,7 @@ const PART_OF_MEAN: u64 = 16;
 pub struct BlockId {
     /// From 0: blocks of lower rounds are handed out first.
     pub round: u32,
-    /// Of which replica's share it is, from 1.
+    /// The replica that the share belongs to, from 1.
     pub share: u32,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for BlockId {
     }
 }
 
-/// The name of a claim to a block. The claim of the highest generation stands.
+/// The name of a claim to a block. The claim of the highest generation is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimName {
     /// Which block.
@@ -245,7 +245,7 @@ impl Blocks {
         self.numbers(share).map_or(0, |numbers| u32::try_from(numbers.len()).unwrap_or(u32::MAX))
     }
 
-    /// Where the blocks of a share stand in `ends`.
+    /// The position of a share's blocks in `ends`.
     fn numbers(&self, share: u32) -> Option<Range<usize>> {
         let before = (share as usize).checked_sub(1)?;
         Some(*self.share_starts.get(before)?..*self.share_starts.get(before + 1)?)
@@ -260,7 +260,7 @@ impl Blocks {
     }
 }
 
-/// The share (from 1) that has `index`, and where in it that stands.
+/// The share (from 1) that contains `index`, and its position in the share.
 fn find(shares: &[Share], index: u64) -> Option<(u32, u64)> {
     let at = match shares.first()? {
         Share::Stripe { step, .. } => index % step,
@@ -311,7 +311,7 @@ impl Weight {
     }
 }
 
-/// Cuts a share whose entries have these weights, in the order in which it runs: a block goes on while it stays within its
+/// Cuts a share with these weights of entries, in the order in which it runs: a block continues while it stays within its
 /// part of what is left. Appends where blocks end, the first one beginning at `start`.
 fn cut_by_weight(weights: impl Iterator<Item = u128> + Clone, start: u64, ends: &mut Vec<u64>) {
     let whole: u128 = weights.clone().sum();
@@ -331,7 +331,7 @@ fn cut_by_weight(weights: impl Iterator<Item = u128> + Clone, start: u64, ends: 
     }
 }
 
-/// The same for entries of which only the number is known.
+/// The same if only the number of entries is known.
 fn cut_by_count(count: u64, ends: &mut Vec<u64>) {
     let part = |count: u64, part: u128| u64::try_from(u128::from(count).div_ceil(part)).unwrap_or(count);
     let least = part(count, PART_OF_SHARE);

@@ -38,7 +38,7 @@ impl CallTarget {
     /// Reads `FILE.py:FUNCTION` or `PACKAGE.MODULE:FUNCTION`.
     ///
     /// # Errors
-    /// Says what it lacks, for whoever typed it.
+    /// Says what is missing.
     pub fn parse(text: &OsStr) -> Result<Self, String> {
         let bytes = text.as_bytes();
         let Some(colon) = bytes.iter().rposition(|byte| *byte == b':') else {

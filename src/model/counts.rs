@@ -1,11 +1,11 @@
-//! How many tasks stand how: the one count that journals keep and status, merge and reports show.
+//! How many tasks are in which state: the one set of counts that journals keep and status, merge and reports show.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::outcome::Status;
 use crate::model::product::ProductTotals;
 
-/// How tasks stand, by their newest records.
+/// The counts of tasks, according to their newest records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TaskCounts {
@@ -13,7 +13,7 @@ pub struct TaskCounts {
     pub files: u64,
     /// Those with an ok record.
     pub ok: u64,
-    /// Those that failed, or were lost.
+    /// Failed or lost tasks.
     pub failed: u64,
     /// Of the failed ones, those that were lost: their container died while they ran in it alone. Not
     /// written: a failure that is run again does not say whether it was one.
@@ -41,7 +41,7 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    /// What a record of it says; `None` where there is nothing to record.
+    /// The content of its record; `None` if there is nothing to record.
     pub fn status(self) -> Option<Status> {
         match self {
             Self::Unfinished => None,

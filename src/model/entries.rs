@@ -11,14 +11,14 @@ pub struct Entry<'a> {
     pub path: &'a OsStr,
     /// Its size in bytes, where the strategy needs it.
     pub size: Option<u64>,
-    /// What `{rel}` means for it, where no pattern tells. Never empty.
+    /// The value of `{rel}` for it, if no pattern determines it. Never empty.
     pub rel: Option<&'a OsStr>,
     /// The row of a table that it stands for: a JSON object on one line.
     pub row: Option<&'a [u8]>,
 }
 
 impl<'a> Entry<'a> {
-    /// A path of which nothing else is known.
+    /// A path without further information.
     pub fn of(path: &'a (impl AsRef<OsStr> + ?Sized)) -> Self {
         Self { path: path.as_ref(), size: None, rel: None, row: None }
     }
@@ -48,7 +48,7 @@ impl fmt::Display for TooLong {
 impl std::error::Error for TooLong {}
 
 impl Entries {
-    /// None yet, with room for so many with paths of so many bytes together.
+    /// Empty, with capacity for this many entries, with paths of this many bytes together.
     pub fn with_capacity(entries: usize, bytes: usize) -> Self {
         Self { paths: Texts::with_capacity(entries, bytes), ..Self::default() }
     }
@@ -121,7 +121,7 @@ impl Entries {
     }
 }
 
-/// The start of every so many texts is kept.
+/// The interval of texts at which the start offset is kept.
 const STRIDE: usize = 64;
 
 /// Byte strings, end to end.

@@ -1,4 +1,4 @@
-//! Failures grouped by cause and by the last line of what they said, whatever in it is only of one file.
+//! Failures grouped by cause and by the last line of their output, ignoring the parts that differ from file to file.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use crate::model::outcome::{Cause, reason_line};
 use crate::model::reason_key::reason_key;
 
-/// Beyond so many groups, all other messages of a cause are one group.
+/// Beyond this many groups, all other messages of a cause are one group.
 const MOST_GROUPS: usize = 1000;
 
 /// What that group says.
@@ -31,7 +31,7 @@ pub struct FailureGroup {
 }
 
 impl FailureGroup {
-    /// The order in which people are told of groups.
+    /// The order in which groups are shown.
     pub fn more_frequent_first(&self, other: &Self) -> Ordering {
         let rank = |group: &Self| (Reverse(group.count), group.cause);
         rank(self).cmp(&rank(other)).then_with(|| self.last_line.cmp(&other.last_line))
@@ -63,7 +63,7 @@ impl FailureGroups {
         self.add(line, FailureGroup { cause, last_line, count: 1, example, example_index: index })
     }
 
-    /// Adds all that others counted; gives the place that each of their groups has here.
+    /// Adds the counts of another one; returns the position that each of its groups has here.
     pub fn absorb(&mut self, others: Self) -> Vec<usize> {
         let mut lines: Vec<(usize, String)> =
             others.places.into_iter().map(|((_, line), place)| (place, line)).collect();

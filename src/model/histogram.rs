@@ -1,11 +1,11 @@
-//! How many numbers are spread, in little memory however many they are: counted in buckets, each a twelfth wider than the
+//! The distribution of any number of values in little memory: counts in buckets, each a twelfth wider than the
 //! one below.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Buckets to each doubling: a number told is within 5 % of the true one.
+/// Buckets per doubling: a reported number is within 5 % of the true one.
 const PER_DOUBLING: f64 = 8.0;
 
 /// Numbers below count as this one; so there are at most some hundreds of buckets.
@@ -19,14 +19,14 @@ pub struct Histogram {
     max: f64,
 }
 
-/// As it is written: pairs of a bucket and how many numbers are in it.
+/// The serialized form: pairs of a bucket and how many numbers are in it.
 #[derive(Serialize, Deserialize)]
 struct Plain {
     max: f64,
     buckets: Vec<(i16, u64)>,
 }
 
-/// The numbers that tell a spread.
+/// The numbers that describe a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Quantiles {
     /// Half are at most this.
@@ -65,7 +65,7 @@ impl Histogram {
         self.buckets.is_empty()
     }
 
-    /// What tells them; `None` where there are none.
+    /// Its description; `None` if it is empty.
     pub fn quantiles(&self) -> Option<Quantiles> {
         (!self.is_empty()).then(|| Quantiles { median: self.at(0.5), p95: self.at(0.95), max: self.max })
     }

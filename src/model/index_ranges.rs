@@ -1,4 +1,4 @@
-//! Many indices in few numbers: ranges with a step, since shares are contiguous, or every n-th entry of a list.
+//! Many indices in few numbers: ranges with a step, since a share is contiguous or every n-th entry of a list.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ impl IndexRanges {
         Self(ranges)
     }
 
-    /// The same in parts of at most so many ranges each.
+    /// The same, split into parts of at most this many ranges each.
     pub fn in_parts(self, most: usize) -> impl Iterator<Item = Self> {
         let mut rest = self.0.into_iter();
         std::iter::from_fn(move || {
@@ -55,7 +55,7 @@ impl IndexRanges {
         self.0.iter().map(|(first, last, step)| (last - first) / step + 1).sum()
     }
 
-    /// Those that are among `indices`, ascending.
+    /// The ones that are among `indices`, ascending.
     pub fn within(&self, indices: Range<u64>) -> impl Iterator<Item = u64> + '_ {
         let of_range = move |&(first, last, step): &(u64, u64, u64)| {
             let begin = indices.start.saturating_sub(first).div_ceil(step);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Status {
     /// The command succeeded and its result, if any, is valid.
     Ok,
-    /// It did not; [`Cause`] tells why.
+    /// It did not; [`Cause`] says why.
     Failed,
 }
 
@@ -21,7 +21,7 @@ pub enum Rerun {
     Failed,
     /// Failed and lost ones.
     All,
-    /// Failed ones, and ok ones of which a product was changed since.
+    /// Failed ones, and ok ones with a product that has changed since.
     Changed,
     /// None.
     Never,
@@ -58,19 +58,19 @@ pub enum Cause {
     Product,
     /// The container died while it ran in it alone.
     Lost,
-    /// One that a later version tells apart; never written.
+    /// A value of a later version; never written.
     #[serde(other)]
     Other,
 }
 
-/// The word that files have for it.
+/// Its name in files.
 impl std::fmt::Display for Cause {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.serialize(out)
     }
 }
 
-/// Why an attempt failed, with what the system said.
+/// Why an attempt failed, with the system's error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The kind.
@@ -79,7 +79,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// How a process ended, as `wait` tells. Both are `None` where none was started, and where a worker answered and lives on.
+/// How a process ended, according to `wait`. Both are `None` if none was started, and if a worker answered and keeps running.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessEnd {
     /// Its exit code, if it exited.
@@ -95,13 +95,13 @@ pub struct Usage {
     pub duration_s: f64,
     /// User and system CPU time of the process and the children it waited for, seconds; of a worker, since its last task.
     pub cpu_s: f64,
-    /// Resident memory of the attempt's largest process, bytes; `None` where it can't be told from the runner's own. Of a
-    /// worker that lives on: the most it had so far, as last looked at.
+    /// Resident memory of the attempt's largest process, bytes; `None` if it can't be distinguished from the runner's own. For a
+    /// worker that keeps running: the most it had so far, as last read.
     pub max_rss_bytes: Option<u64>,
 }
 
 impl Usage {
-    /// Times with the microseconds that clocks really tell.
+    /// Times with the microseconds that clocks really provide.
     #[must_use]
     pub fn rounded(self) -> Self {
         let micro = |seconds: f64| (seconds * 1e6).round() / 1e6;
@@ -132,13 +132,13 @@ pub fn last_line(stderr_tail: Option<&str>) -> Option<&str> {
     stderr_tail?.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }
 
-/// How a failure is told beside others: its last words, with FILE for the names of its own file, so that failures of many
-/// files with one reason are one line.
+/// How a failure is grouped with others: its last line, with FILE for the names of its own file, so that failures of many
+/// files with the same reason are one line.
 pub fn reason_line(last_words: &str, path: &str) -> String {
     let base = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
     let mut line = crate::units::printable(last_words);
     for name in [path, base] {
-        // A short name may be part of any word.
+        // A short name may be part of any other word.
         if name.len() > 3 {
             line = line.replace(name, "FILE");
         }

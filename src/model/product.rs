@@ -56,7 +56,7 @@ pub struct Product {
 pub enum ProductLook {
     /// A file of this length, changed at this time.
     File { bytes: u64, modified: Timestamp },
-    /// A directory: what is in it is not looked at.
+    /// A directory: its content is not examined.
     Dir,
     /// Something else, such as a socket.
     Other,
@@ -81,17 +81,17 @@ pub fn changed_at(metadata: &Metadata) -> Timestamp {
     Timestamp::new(metadata.mtime(), nanoseconds).unwrap_or_default()
 }
 
-/// A directory, told from others.
+/// A directory, distinguished from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirectoryId {
     /// Its inode number. That of a directory which was removed is soon another one's.
     pub inode: u64,
-    /// When it was made, where its file system tells that: no rename changes it.
+    /// When it was created, if the file system says so: no rename changes it.
     pub born: Option<Timestamp>,
 }
 
 impl DirectoryId {
-    /// Whether both are one directory, as far as can be told.
+    /// Whether both are the same directory, as far as is known.
     pub fn may_be(self, other: Self) -> bool {
         let other_birth = self.born.zip(other.born).is_some_and(|(one, other)| one != other);
         self.inode == other.inode && !other_birth
@@ -99,7 +99,7 @@ impl DirectoryId {
 }
 
 impl Product {
-    /// What a look at it shows as long as nobody changed it.
+    /// Its metadata as long as it is unchanged.
     pub fn look(&self) -> ProductLook {
         match self.kind {
             ProductKind::File => ProductLook::File { bytes: self.bytes, modified: self.modified },
@@ -173,7 +173,7 @@ impl ProductTotals {
         self.count == 0
     }
 
-    /// Counts those of a task that had `before` and has `now`.
+    /// Counts the products of a task that had `before` and has `now`.
     pub fn change(&mut self, before: MadeProducts, now: MadeProducts) {
         let changed = |all: u64, before: u64, now: u64| all.saturating_add(now).saturating_sub(before);
         self.count = changed(self.count, before.count.into(), now.count.into());

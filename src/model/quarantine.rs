@@ -1,11 +1,11 @@
-//! What earlier attempts and deaths tell about how tasks are to be run: plain data.
+//! How tasks must be run because of earlier attempts and deaths: plain data.
 
 /// What of a limit on memory tasks may fill, bytes: 80 %.
 pub fn share_of_memory(limit: u64) -> u64 {
     limit / 5 * 4
 }
 
-/// A task that is not to run among others as if nothing had happened.
+/// A task that must not run among others as if nothing had happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Suspect {
     /// Containers that died around it since it last ended.
@@ -23,12 +23,12 @@ impl Suspect {
     }
 }
 
-/// What tasks were seen to use, those that ran out of memory left out: they run alone.
+/// The observed usage of tasks, without those that ran out of memory: they run alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SeenUsage {
     /// Attempts that ended.
     pub attempts: u64,
-    /// The most memory that one of them had, bytes; 0 where none could be told.
+    /// The most memory that one of them had, bytes; 0 if unknown.
     pub largest: u64,
 }
 
@@ -39,7 +39,7 @@ impl SeenUsage {
         self.largest = self.largest.max(bytes.unwrap_or(0));
     }
 
-    /// Takes in what others were seen to use.
+    /// Adds the observed usage of others.
     pub fn absorb(&mut self, other: Self) {
         self.attempts = self.attempts.saturating_add(other.attempts);
         self.largest = self.largest.max(other.largest);

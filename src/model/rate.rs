@@ -1,4 +1,4 @@
-//! How fast tasks end and when the last one will: at the recent rate, since the first hours tell little of the rest.
+//! How fast tasks end and when the last one will: at the recent rate, since the first hours say little about the rest.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const ENOUGH: u64 = 10;
 /// Marks are at least so far apart, so that there are few.
 const APART: Duration = Duration::from_secs(5);
 
-/// Estimates a rate from marks: so long after its beginning, so many tasks of a launch had ended.
+/// Estimates a rate from marks: pairs of a time since the launch began and the number of tasks that had ended.
 #[derive(Debug, Clone, Default)]
 pub struct RateEstimator {
     /// In order; the first is the last one that is at least [`RECENT`] older than the newest, where there is one.
@@ -20,7 +20,7 @@ pub struct RateEstimator {
 }
 
 impl RateEstimator {
-    /// Notes that so many tasks have ended `at` this time after the launch began.
+    /// Notes that this many tasks had ended `at` this time after the launch began.
     pub fn mark(&mut self, at: Duration, ended: u64) {
         if self.marks.back().is_some_and(|(before, _)| at < *before + APART) {
             return;
@@ -31,7 +31,7 @@ impl RateEstimator {
         }
     }
 
-    /// Tasks that end per second `now` that so many have: over the last minute if at least ten did then, else over the whole
+    /// Tasks that end per second, given the number `now`: over the last minute if at least ten ended in it, else over the whole
     /// launch. `None` before the first.
     pub fn per_second(&self, now: Duration, ended: u64) -> Option<f64> {
         let since = |(at, before): (Duration, u64)| {

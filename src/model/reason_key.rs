@@ -1,22 +1,22 @@
-//! By what failures of many files are known to have one reason: what differs from file to file, or from one attempt to the
-//! next, counts for nothing.
+//! The key by which failures of many files are recognised as the same: parts that differ from file to file, or from one attempt to the
+//! next, are ignored.
 
-/// A name of so few letters may be part of any word.
+/// A name with this few letters may be part of any word.
 const SHORT: usize = 3;
 
 /// A number behind one of these words says what is wrong, or where.
 const TELLING: [&str; 9] = ["code", "status", "exit", "errno", "error", "signal", "http", "line", "version"];
 
-/// So many hexadecimal digits are an address or an id.
+/// This many hexadecimal digits are an address or an id.
 const ID: usize = 8;
 
-/// So many letters and digits behind `tmp` are a random name.
+/// This many letters and digits after `tmp` are a random name.
 const RANDOM: usize = 6;
 
 /// What the names of tasks' temporary folders begin with.
 const OWN: &str = "/cr-";
 
-/// The last words of a failure without what is only of its file, at `path`, or only of this attempt: names made of the file's,
+/// The last line of a failure without what is specific to its file, at `path`, or to this attempt: names derived from the file's,
 /// numbers, times, addresses, temporary folders.
 pub(super) fn reason_key(last_words: &str, path: &str) -> String {
     let line = without_random_names(&without_names(last_words, path));

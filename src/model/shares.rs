@@ -1,4 +1,4 @@
-//! Who gets what: the share of each replica of a list, as pure functions of numbers.
+//! The share of a list that each replica gets, as pure functions of numbers.
 //!
 //! `chunk` and `stripe` equal `canfar.helpers.distributed` (canfar 1.5.2) index for index; `even` and `size` are ours.
 
@@ -34,7 +34,7 @@ impl Strategy {
     }
 }
 
-/// The word that files have for it.
+/// Its name in files.
 impl std::fmt::Display for Strategy {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.serialize(out)
@@ -86,7 +86,7 @@ impl Share {
         }
     }
 
-    /// Where in the share `index` stands, if it is of the share.
+    /// The position of `index` in the share, if it belongs to it.
     pub fn position_of(&self, index: u64) -> Option<u64> {
         match self {
             Self::Range(range) => range.contains(&index).then(|| index - range.start),

@@ -1,4 +1,4 @@
-//! One output stream of one attempt: small in memory, then an unlinked file; of a very long one the first and last MiB.
+//! One output stream of one attempt: in memory while small, then in an unlinked file; of a very long one the first and last MiB.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ const WHOLE: u64 = 64 * 1024 * 1024;
 /// Kept of each end beyond that.
 const END: usize = 1024 * 1024;
 
-/// What a stream delivered. It is read when all of it has come.
+/// The content of a stream. It is read once the stream has ended.
 #[derive(Debug)]
 pub struct Capture {
     total: u64,
@@ -181,7 +181,7 @@ impl Capture {
 fn ends_of(file: &mut SpooledTempFile, length: u64) -> KeptBytes {
     let read = |file: &mut SpooledTempFile, start: u64, count: u64| {
         let mut bytes = Vec::new();
-        // What can't be read back is lost with the temporary file; the task goes on.
+        // Output that can't be read back is lost with the temporary file; the task continues.
         let _ = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(count).read_to_end(&mut bytes));
         bytes
     };

@@ -1,7 +1,7 @@
-//! One process: its output captured, its time limited, its end and its use told.
+//! One process: captures its output, limits its time, reports its end and its resource usage.
 //!
-//! A task ends when its own process ends. What it left behind is killed before that process is reaped, while its group's
-//! number can't belong to anybody else.
+//! A task ends when its own process ends. Processes it left behind are killed before that process is reaped, while its group's
+//! number can't be reused.
 
 use std::ffi::OsStr;
 use std::time::Instant;
@@ -21,13 +21,13 @@ use crate::process::supervisor::{AttemptLimits, ChildSupervisor, EndedBy};
 /// What to start.
 #[derive(Debug)]
 pub struct Spec<'a> {
-    /// Who starts it.
+    /// What starts it.
     pub spawner: &'a Spawner,
     /// It.
     pub program: Program<'a>,
     /// Limits.
     pub limits: AttemptLimits,
-    /// Where it stands while it runs.
+    /// The registry that it is in while it runs.
     pub registration: Registration<'a>,
     /// What its descendants are known by, wherever they went: the task's id, in their environment.
     pub task_id: &'a OsStr,
@@ -40,7 +40,7 @@ pub struct Finished {
     pub end: ProcessEnd,
     /// What it used.
     pub usage: Usage,
-    /// Who ended it, if we did, unless it was for memory.
+    /// Why it was ended, if we did so, unless it was because of memory.
     pub ended_by: Option<EndedBy>,
     /// The memory it had, and whether it was stopped for that.
     pub held: MemoryUsage,

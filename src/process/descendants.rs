@@ -1,9 +1,9 @@
 //! Processes that tasks leave behind: found, killed and reaped.
 //!
-//! The kernel gives an orphan to the nearest process above it that asked for orphans (or to PID 1), there to the first
-//! thread. Tasks are started by other threads, so the first thread's children are orphans, and what was there before this
-//! program was executed. As long as a process is not reaped, its number is its own: whoever kills and whoever reaps take
-//! turns, so that no stranger is hit.
+//! The kernel gives an orphan to its nearest ancestor that is a child subreaper (or to PID 1), as a child of its first
+//! thread. Tasks are started by other threads, so the first thread's children are orphans, and processes that existed before this
+//! program was executed. A process keeps its number until it is reaped: killing and reaping take
+//! turns, so that no unrelated process is hit.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -25,10 +25,10 @@ use crate::threads::locked;
 /// Set in every task; a canfar-run inside one takes no identity from the environment.
 pub const TASK_ID: &str = "CANFAR_TASK_ID";
 
-/// Killing all that are left takes so long at most.
+/// The longest time for killing all that are left.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a task left behind is killed for so long at most: it may beget faster than it is killed, or hang in the kernel.
+/// The longest time for killing what a task left behind: it may fork faster than it is killed, or hang in the kernel.
 const PATIENCE_AFTER_A_TASK: Duration = Duration::from_secs(1);
 
 /// How long it takes until what was killed is looked for again: soon at first, since most are gone at once.
@@ -40,7 +40,7 @@ const LONGEST_EXECUTION: Duration = PATIENCE_AFTER_A_TASK;
 
 static REAPING: Mutex<()> = Mutex::new(());
 
-/// Held by whoever reaps, or lists children, or kills by a number that somebody else may reap. Never for longer than a few
+/// Held while reaping, listing children, or killing by a number that another thread may reap. Never for longer than a few
 /// system calls that can't wait.
 pub fn reap_lock() -> MutexGuard<'static, ()> {
     locked(&REAPING)
@@ -76,7 +76,7 @@ impl Descendants {
             let running = self.all().into_iter().filter(|process| process.is_running() && !is_known(process));
             let told: Vec<DescendantProcess> =
                 running.filter(|process| process.signal(Signal::STOP)).collect();
-            // What was begotten meanwhile is found next.
+            // Processes that were started meanwhile are found next.
             if told.is_empty() || Instant::now() >= until {
                 return StoppedProcesses(stopped);
             }
@@ -106,7 +106,7 @@ impl Descendants {
         }
     }
 
-    /// Kills and reaps all that are left, until there is none or `patience` is over. Only for when no task is to go on.
+    /// Kills and reaps all that are left, until there is none or `patience` is over. Only when no task may continue.
     pub fn kill_all(&self, patience: Duration) {
         if let Some(before) = &self.before {
             let is_ours = |process: &DescendantProcess| !before.contains(&process.identity);
@@ -115,12 +115,12 @@ impl Descendants {
     }
 }
 
-/// Processes that were stopped and are to go on.
+/// Processes that were stopped and must be continued.
 #[derive(Debug)]
 pub struct StoppedProcesses(Vec<DescendantProcess>);
 
 impl StoppedProcesses {
-    /// Has them go on, children before their parents, so that none sees that another one was stopped.
+    /// Continues them, children before their parents, so that none sees that another one was stopped.
     pub fn go_on(self) {
         self.0.into_iter().rev().for_each(|process| _ = process.signal(Signal::CONT));
     }
@@ -136,14 +136,14 @@ fn ask_for_orphans() -> bool {
     false
 }
 
-/// Reaps the calling thread's children that ended. Called by the first thread, that is orphans, and never a task, whose end
-/// somebody else waits for.
+/// Reaps the calling thread's children that ended. Called by the first thread: these are orphans, never tasks, which
+/// other threads wait for.
 pub fn reap_orphans() {
     #[cfg(target_os = "linux")]
     {
         /// `__WNOTHREAD` of `linux/wait.h`: no other thread's children.
         const OWN_CHILDREN: WaitOptions = WaitOptions::from_bits_retain(0x2000_0000);
-        /// Whoever begets without end is not to keep this thread from all else.
+        /// A process that starts others without end must not keep this thread from everything else.
         const MOST_AT_ONCE: usize = 1000;
         let reap_one = || {
             let _lock = reap_lock();
@@ -154,7 +154,7 @@ pub fn reap_orphans() {
 }
 
 /// Kills what a task left behind: its group, and the orphans that bear its id in their environment. The task's own process,
-/// the group's leader, must have ended and not be reaped. Tells how many orphans were killed.
+/// the group's leader, must have ended and not be reaped. Returns how many orphans were killed.
 pub fn kill_left_behind(leader: Pid, task_id: &OsStr) -> u32 {
     let find = |killed: &BTreeSet<ProcessIdentity>| {
         let is_left = |process: &DescendantProcess| {
@@ -170,8 +170,8 @@ pub fn kill_left_behind(leader: Pid, task_id: &OsStr) -> u32 {
     kill_until_none(find, PATIENCE_AFTER_A_TASK)
 }
 
-/// Kills what `find` finds, given what was killed already, until it finds nothing: what those leave behind that were killed
-/// is found next. Tells how many were killed.
+/// Kills what `find` finds, given what was killed already, until it finds nothing: children of killed processes
+/// are found next. Returns how many were killed.
 fn kill_until_none(
     find: impl Fn(&BTreeSet<ProcessIdentity>) -> Vec<DescendantProcess>,
     patience: Duration,
@@ -210,7 +210,7 @@ fn orphans() -> impl Iterator<Item = DescendantProcess> {
     found.into_iter().filter_map(DescendantProcess::look)
 }
 
-/// Without moving the file's position, which others use as well.
+/// Without moving the file position, which is shared.
 fn read_from_start(file: &File) -> io::Result<Vec<u8>> {
     let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -255,9 +255,9 @@ struct DescendantProcess {
     parent: i32,
     group: i32,
     is_zombie: bool,
-    /// Whether it was stopped, by a signal or who traces it.
+    /// Whether it was stopped, by a signal or a tracer.
     is_stopped: bool,
-    /// Bytes of its environment; `None` while it executes a program: what is to be read then may be a part of it.
+    /// Bytes of its environment; `None` while it executes a program: reading it then may return only a part.
     environment: Option<u64>,
 }
 
@@ -305,7 +305,7 @@ impl DescendantProcess {
         !self.is_zombie && !self.is_stopped
     }
 
-    /// Sends it a signal; `false` where that can't be. Nobody else is hit, also where its number is given out again.
+    /// Sends it a signal; `false` if that is impossible. No other process is hit, even if its number is reused.
     fn signal(&self, signal: Signal) -> bool {
         let Some(pid) = Pid::from_raw(self.identity.pid) else { return false };
         let is_still = || Self::find(self.identity.pid).is_some_and(|now| now.identity == self.identity);
@@ -322,7 +322,7 @@ impl DescendantProcess {
         loop {
             let environment = match std::fs::read(format!("/proc/{}/environ", self.identity.pid)) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return false,
-                // Also what executes a program seems not to be there for a moment.
+                // A process that is executing a program seems to be missing for a moment, too.
                 read => read.unwrap_or_default(),
             };
             if is_within(&environment, id) {
@@ -343,11 +343,11 @@ impl DescendantProcess {
         let (Some(now), Some(pid)) = (self.look_again(), Pid::from_raw(self.identity.pid)) else {
             return true;
         };
-        // One whose other threads live on looks like a zombie, too.
+        // A process with other live threads looks like a zombie, too.
         if now.is_zombie && matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_))) {
             return true;
         }
-        // There is nobody to tell of a failure.
+        // A failure can't be reported anywhere.
         let _ = kill_process(pid, Signal::KILL);
         false
     }

@@ -1,7 +1,7 @@
-//! What the first thread does while the work goes on in another one: it reaps the orphans that the kernel gives to it, and
-//! sees to it that a stop comes to an end whatever hangs.
+//! What the first thread does while another one works: it reaps the orphans that the kernel gives to it, and
+//! makes sure that a shutdown finishes, whatever hangs.
 //!
-//! Nothing that may take its time, such as storage, is asked here.
+//! Nothing here may block, so it does not touch storage.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -25,20 +25,20 @@ const LOOK: Duration = Duration::from_millis(250);
 /// until the 25 that are promised.
 const LAST_MOMENT: Duration = Duration::from_secs(24);
 
-/// The same from the second signal: who sends one does not wait for storage. Tasks that hang in the kernel are given up
+/// The same from the second signal: its sender does not want to wait for storage. Tasks that hang in the kernel are given up
 /// before.
 const SECOND_LAST_MOMENT: Duration = Duration::from_secs(5);
 
-/// Killing what is left, and telling about it, takes so long at most when there is no time.
+/// The longest time for killing what is left, and reporting it, when there is no time.
 const HASTE: Duration = Duration::from_millis(300);
 
-/// Getting hold of all that is to be stopped on Ctrl-Z may take so long.
+/// How long it may take to find everything that must be stopped on Ctrl-Z.
 const SUSPENSION_PATIENCE: Duration = Duration::from_secs(1);
 
 /// As much as the first thread has.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Has `work` done in a thread of its own while the calling one, which is to be the first, attends to signals and orphans.
+/// Runs `work` in its own thread while the calling one, which must be the first, handles signals and orphans.
 /// When this returns, no descendant is left that was not there before.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn run_as_init<T: Send>(
     })
 }
 
-/// Has signals come to what they mean from now on.
+/// Handles signals from now on.
 fn hear_signals(descendants: &Arc<Descendants>) -> io::Result<Arc<Shutdown>> {
     let shutdown = Arc::new(Shutdown::unconnected()?);
     let (hearing, descendants) = (Arc::clone(&shutdown), Arc::clone(descendants));
@@ -87,7 +87,7 @@ fn hear_signals(descendants: &Arc<Descendants>) -> io::Result<Arc<Shutdown>> {
 
 /// Stops what tasks are made of and this process, until that is continued.
 fn suspend_all(descendants: &Descendants) {
-    // What is started meanwhile would run on. Where storage keeps a program from being executed, it does.
+    // Processes started meanwhile would keep running. If storage blocks the execution of a program, it does.
     let _held = hold_starts(SUSPENSION_PATIENCE);
     let stopped = descendants.stop_all(SUSPENSION_PATIENCE);
     // To this very thread, which so does not get further before all of them are stopped.
@@ -132,6 +132,6 @@ fn leave(signal: i32, overdue: &str, descendants: &Descendants) -> ! {
     });
     descendants.kill_all(HASTE);
     let _ = is_saying.recv_timeout(HASTE);
-    // Without what a process does in the end of its own accord, which may wait, too.
+    // Skip exit handlers, which may block, too.
     signal_hook::low_level::exit(ExitCode::Signal(signal).number())
 }

@@ -1,4 +1,4 @@
-//! A latch that many threads can poll at once, together with other descriptors: it opens once, for good.
+//! A latch that many threads can poll at once, together with other descriptors. Once open, it stays open.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use crate::threads::locked;
 
-/// Its read end hangs up when the write end is closed, for all who poll it.
+/// Its read end hangs up when the write end is closed, for every thread that polls it.
 #[derive(Debug)]
 pub struct Latch {
     waiting: OwnedFd,

@@ -1,4 +1,4 @@
-//! How much memory a process has, with all that it started.
+//! How much memory a process uses, including its descendants.
 
 use std::path::Path;
 

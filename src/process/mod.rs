@@ -1,4 +1,4 @@
-//! Child processes: starting them, reading what they print, stopping them with all they left, and being process 1.
+//! Child processes: starting them, reading their output, stopping them with all their descendants, and being process 1.
 
 pub mod capture;
 pub mod child;

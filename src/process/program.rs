@@ -59,7 +59,7 @@ pub enum Unfit {
         "it has no execute permission. Give it one (chmod +x), or put its interpreter before it, as in `python analyze.py`; a file system mounted noexec gives none"
     )]
     Permission,
-    /// A script whose first line names no interpreter, or one that is not there: the system would blame the script.
+    /// A script without an interpreter in its first line, or with a missing one: the system would blame the script.
     #[error("{0}")]
     FirstLine(String),
 }
@@ -73,7 +73,7 @@ pub fn find(name: &OsStr, path: Option<&OsStr>, cwd: &Path) -> Result<PathBuf, P
     found(name, path, cwd).or_else(|error| not_a_whole_line(name, path, cwd).and(Err(error)))
 }
 
-/// Refuses a first word such as `python analyze.py {}`, whose own first word is a program.
+/// Refuses a first word such as `python analyze.py {}`, which itself begins with a program.
 ///
 /// # Errors
 /// When it is such a word.

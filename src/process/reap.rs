@@ -1,4 +1,4 @@
-//! What a process that ended tells: how, and what it used.
+//! How a process ended, and what it used.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::host::procfs;
 use crate::model::outcome::{ProcessEnd, Usage};
 use crate::process::descendants;
 
-/// Reaps one that has ended, or is given up; its time counts from `started`.
+/// Reaps a process that has ended, or is given up; its time counts from `started`.
 pub(crate) fn reap(pid: Pid, started: Instant) -> (ProcessEnd, Usage) {
     let lock = descendants::reap_lock();
     let reaped = try_wait4_pid(pid.as_raw_pid().cast_unsigned()).ok().flatten();
@@ -43,7 +43,7 @@ fn is_above_own_peak(peak: u64) -> bool {
 }
 
 /// The largest resident memory this process ever had, bytes. A child starts as its copy, and the kernel counts that as the
-/// child's own peak: what is not above it can't be told apart.
+/// child's own peak: a child's peak that is not above this one can't be distinguished.
 fn own_peak() -> u64 {
     own_peak_since_exec().unwrap_or_else(own_peak_of_all)
 }

@@ -1,7 +1,7 @@
-//! How far this process is on its way to its end: its stages are what threads look at, and wait for.
+//! The stages of this process's shutdown, which threads check and wait for.
 //!
-//! Drained, it starts nothing more and lets what runs finish; in a graceful shutdown what runs is told to end; in a forced
-//! one it is killed.
+//! When draining, it starts nothing more and lets running tasks finish; in a graceful shutdown it sends them SIGTERM; in a forced
+//! one it kills them.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -15,14 +15,14 @@ use signal_hook::consts::SIGTERM;
 use crate::process::latch::Latch;
 use crate::threads::locked;
 
-/// Whether and how far this process was told to stop.
+/// Whether this process is shutting down, and the stage.
 #[derive(Debug)]
 pub struct Shutdown {
     /// The signal that had us start nothing more; 0 before it.
     drain_signal: AtomicI32,
     /// The first signal that had us stop; 0 before it.
     signal: AtomicI32,
-    /// Whether another process goes on with what runs here.
+    /// Whether another process continues what runs here.
     yields: AtomicBool,
     /// When the first of these had what runs end.
     since: OnceLock<Instant>,
@@ -34,7 +34,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// One that no signal reaches, for use inside other programs and tests.
+    /// A shutdown without signals, for use inside other programs and tests.
     ///
     /// # Errors
     /// When the system is out of descriptors.
@@ -51,8 +51,8 @@ impl Shutdown {
         })
     }
 
-    /// One for a launch, which can yield to a successor while this process goes on. All that this one is told it is told,
-    /// too, also what came before.
+    /// A shutdown for a launch, which can yield to a successor while this process continues. It receives everything that this one
+    /// receives, including what came before.
     ///
     /// # Errors
     /// When the system is out of descriptors.
@@ -73,7 +73,7 @@ impl Shutdown {
         Ok(launch)
     }
 
-    /// Tells it to this one and those of launches, none of which begins meanwhile.
+    /// Applies it to this one and to those of launches, none of which begins meanwhile.
     fn tell_all(&self, tell: impl Fn(&Self)) {
         let launches = locked(&self.launches);
         tell(self);
@@ -105,7 +105,7 @@ impl Shutdown {
         });
     }
 
-    /// Ends what runs as SIGTERM does: another process goes on with it. It is no request: the first one is still to come.
+    /// Ends running tasks as SIGTERM does: another process continues them. It does not count as a request.
     pub fn yield_to_successor(&self) {
         self.yields.store(true, Ordering::Release);
         self.since.get_or_init(Instant::now);
@@ -122,12 +122,12 @@ impl Shutdown {
         self.external_signal().or_else(|| self.yields.load(Ordering::Acquire).then_some(SIGTERM))
     }
 
-    /// Whether what runs was to end at least so long ago.
+    /// Whether running tasks were asked to end at least this long ago.
     pub fn is_overdue(&self, time: Duration) -> bool {
         self.since.get().is_some_and(|since| since.elapsed() >= time)
     }
 
-    /// Waits up to `patience` for the first request to stop. Tells whether there was one.
+    /// Waits up to `patience` for the first request to stop. Returns whether there was one.
     pub fn begins_within(&self, patience: Duration) -> bool {
         wait_for(&self.graceful, patience)
     }
@@ -153,7 +153,7 @@ impl Shutdown {
     }
 }
 
-/// Waits up to `patience` until a latch is open. Tells whether it is.
+/// Waits up to `patience` until a latch is open. Returns whether it is.
 fn wait_for(latch: &Latch, patience: Duration) -> bool {
     let until = Instant::now() + patience;
     while !latch.is_open() {
@@ -162,7 +162,7 @@ fn wait_for(latch: &Latch, patience: Duration) -> bool {
             return false;
         }
         let mut polled = [PollFd::from_borrowed_fd(latch.as_fd(), PollFlags::IN)];
-        // Interrupted or not, the latch is looked at afresh.
+        // Interrupted or not, check the latch again.
         let _ = poll(&mut polled, Timespec::try_from(left).ok().as_ref());
     }
     true

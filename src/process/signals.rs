@@ -1,7 +1,7 @@
-//! What each signal means to canfar-run, and who hears it.
+//! What each signal means to canfar-run, and which thread receives it.
 //!
-//! A signal that a program has not prepared for ends it, and its tasks with it or, worse, without. So all are blocked from
-//! the first moment on, and a thread of its own waits for those that mean something:
+//! A signal that a program does not handle ends it, with its tasks or, worse, without them. So all signals are blocked from
+//! the start, and a dedicated thread waits for those that mean something:
 //!
 //! | signals | meaning |
 //! | --- | --- |
@@ -11,13 +11,13 @@
 //! | KILL, STOP, CONT | the kernel's alone |
 //! | XFSZ | stays blocked, and a write beyond the limit fails as on a full disk |
 //! | TTIN, TTOU | stay blocked: reading a terminal from the background fails, writing to it works |
-//! | CHLD, WINCH, URG | nothing by default, either |
+//! | CHLD, WINCH, URG | nothing, as by default |
 //! | ILL, FPE, SEGV, BUS, TRAP, SYS, ABRT | stay blocked: ignored where others send them; a fault of our own ends us all the same |
-//! | ALRM, VTALRM, PROF, IO, PWR, STKFLT, PIPE, all of real time | stay blocked: nobody has reason to send them |
+//! | ALRM, VTALRM, PROF, IO, PWR, STKFLT, PIPE, all real-time signals | stay blocked: nothing has a reason to send them |
 //!
-//! The C library keeps the first two or three numbers of real time for itself: those can't be handled. Tasks start with no
-//! signal blocked and with every default, but for those that were ignored when this process was started, as under `nohup`:
-//! they are ignored here and there.
+//! The C library keeps the first two or three real-time signals for itself: those can't be handled. Tasks start with no
+//! signal blocked and with default handlers, except for signals that were ignored when this process was started, as under `nohup`:
+//! tasks ignore those, too.
 
 use std::io;
 use std::sync::Arc;
@@ -37,24 +37,24 @@ pub const WARNING: Signal = Signal::SIGUSR1;
 /// What Ctrl-Z sends.
 pub const SUSPEND: Signal = Signal::SIGTSTP;
 
-/// Blocks all signals, in this thread and in those that it starts from now on: what comes is kept until somebody
-/// [listens](listen), or the default is [back](restore_requests). Also has the kernel keep the ends of children, which it
-/// does not where SIGCHLD was ignored.
+/// Blocks all signals, in this thread and in those that it starts from now on: they stay pending until a thread
+/// [listens](listen), or the default is [back](restore_requests). Also makes the kernel keep the exit status of children, which it
+/// does not if SIGCHLD was ignored.
 pub fn block_all() {
     // Neither can fail; if they did, signals would do what they do by default.
     let _ = SigSet::all().thread_block();
     default_in_children(Signal::SIGCHLD);
 }
 
-/// For commands that nobody has to stop in order: requests end them, and Ctrl-Z stops them, as is the default.
+/// For commands that need no clean shutdown: requests end them, and Ctrl-Z stops them, as is the default.
 pub fn restore_requests() {
     let mut signals: SigSet = REQUESTS.into_iter().collect();
     [SUSPEND, Signal::SIGTTIN, Signal::SIGTTOU].into_iter().for_each(|signal| signals.add(signal));
     let _ = signals.thread_unblock();
 }
 
-/// Hands those of `signals` that come from now on to `hear`, one after the other, in a thread of its own. One that is
-/// ignored (as under `nohup`) stays ignored, unless this is PID 1, for whom the kernel ignores most anyway.
+/// Passes each of `signals` that arrives from now on to `hear`, one after the other, in its own thread. A signal that is
+/// ignored (as under `nohup`) stays ignored, unless this is PID 1, for which the kernel ignores most anyway.
 ///
 /// # Errors
 /// When the thread can't be started.
@@ -63,7 +63,7 @@ pub fn listen(
     mut hear: impl FnMut(Signal) + Send + 'static,
 ) -> io::Result<()> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    // Inherited from who started this process.
+    // Inherited from the parent process.
     let is_ignored =
         |signal: &Signal| procfs::has_signal(&status, "SigIgn:", *signal as i32).unwrap_or(false);
     let (ignored, mut heard): (Vec<Signal>, Vec<Signal>) = signals.into_iter().partition(is_ignored);

@@ -1,7 +1,7 @@
 //! Starting a process: in a session of its own, with just the environment it is given, its output in pipes.
 //!
-//! By `posix_spawn` itself: it copies nothing of this process, and the environment, nearly the same for every task, is put
-//! together once and not for each.
+//! It calls `posix_spawn` directly: this copies nothing of this process, and the environment, nearly the same for every task, is put
+//! together only once.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
@@ -37,9 +37,9 @@ pub struct Program<'a> {
 /// An environment: lines `NAME=value`, no name twice.
 #[derive(Debug, Clone, Copy)]
 pub struct Variables<'a> {
-    /// Those that many processes have in common.
+    /// Variables that many processes have in common.
     pub common: &'a [CString],
-    /// Those of one alone.
+    /// Variables of one process only.
     pub own: &'a [CString],
 }
 
@@ -67,7 +67,7 @@ pub fn variable(name: &str, value: &OsStr) -> io::Result<CString> {
     Ok(CString::new(line)?)
 }
 
-/// A process that was started and is to be reaped.
+/// A process that was started and must be reaped.
 #[derive(Debug)]
 pub struct Started {
     /// Its number, and its group's.
@@ -96,7 +96,7 @@ impl From<io::Error> for SpawnError {
 /// What all processes of a launch are started with.
 #[derive(Debug)]
 pub struct Spawner {
-    /// The standard input of those that are given none: `/dev/null`.
+    /// The standard input of processes without one: `/dev/null`.
     nothing: File,
 }
 
@@ -176,7 +176,7 @@ fn add_chdir(actions: &mut PosixSpawnFileActions, folder: &CStr) -> io::Result<(
 /// What execvp(3) searches where there is no `PATH`.
 const USUAL_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
-/// Held for a moment by whoever starts a process.
+/// Held for a moment while a process is started.
 static STARTS: RwLock<()> = RwLock::new(());
 
 /// Keeps processes from being started as long as what this gives is held; `None` where one that is just being started does

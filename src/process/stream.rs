@@ -1,11 +1,11 @@
-//! One output stream of a process, read as it comes.
+//! One output stream of a process, read as it arrives.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
-/// So much is read at a time.
+/// How much is read at a time.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 
 /// Reads in a row, of one stream.
@@ -27,7 +27,7 @@ impl PipeReader {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Hands on what is there, up to a MiB, so that who writes without end holds nothing up. A pipe holds no more when its
+    /// Passes on what is available, up to a MiB, so that an endless writer blocks nothing. A pipe holds no more when its
     /// process ends. A stream that is at its end, or broken, is closed.
     pub(crate) fn drain(&mut self, buffer: &mut Vec<u8>, mut take: impl FnMut(&[u8])) {
         for _ in 0..READS_AT_ONCE {
@@ -37,7 +37,7 @@ impl PipeReader {
                 Ok(0) => self.pipe = None,
                 Ok(count) => {
                     take(buffer);
-                    // There was no more at that moment, and who writes more is polled for again.
+                    // There was no more at that moment; more data is polled for again.
                     if count < buffer.capacity() {
                         return;
                     }

@@ -1,8 +1,8 @@
-//! Supervising one process: it is waited for, its time is limited, it is told to end and killed if it does not. What it
-//! says meanwhile, and whether that is reason to leave it, is its caller's business.
+//! Supervises one process: waits for it, limits its time, sends it SIGTERM, then SIGKILL if it does not end. What it
+//! prints meanwhile, and whether that is a reason to stop waiting, is the caller's concern.
 //!
-//! Time in which nothing could be done does not count. That is noticed by looking every `TICK` as long as time is limited:
-//! between two looks that lie further apart this process was stopped, or all of its container was.
+//! Time in which this process could not run does not count. It is detected by checking every `TICK` as long as time is limited:
+//! if two checks are further apart, this process or its whole container was stopped in between.
 
 use std::os::fd::BorrowedFd;
 #[cfg(target_os = "linux")]
@@ -23,13 +23,13 @@ pub const LONGEST_GRACE_ON_STOP: Duration = Duration::from_secs(15);
 /// for the results also after a second signal.
 const GIVE_UP_AFTER_KILL: Duration = Duration::from_secs(3);
 
-/// How often a process is asked whether it ended, where the system can't tell by itself.
+/// How often to check whether a process has ended, if the system can't notify.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// A process that ends sooner has hardly filled memory, and to offer it to the kernel costs a tenth of starting it.
 const YOUNG: Duration = Duration::from_millis(20);
 
-/// How often it is looked whether time counts, where it is limited.
+/// How often to check whether time counts, if it is limited.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Looks of a busy machine may lie as far apart.
@@ -49,9 +49,9 @@ pub struct AttemptLimits {
 pub enum EndedBy {
     /// Its time was up.
     Timeout,
-    /// We are told to stop.
+    /// This process is shutting down.
     Stop,
-    /// Whoever stays with it had no use for it any more.
+    /// Its user no longer needs it.
     Owner,
 }
 
@@ -68,7 +68,7 @@ fn offer_to_the_kernel(pid: Pid) {
     let _ = pid;
 }
 
-/// Tells when a process has ended, without reaping it.
+/// Notifies when a process has ended, without reaping it.
 #[derive(Debug)]
 enum ExitWatch {
     #[cfg(target_os = "linux")]
@@ -119,14 +119,14 @@ fn is_stopped(pid: Pid) -> bool {
     states.next().flatten() != Some('R') && states.any(|state| state == Some('T'))
 }
 
-/// Whether it has a way of its own to deal with TERM; where nobody can tell, it may have.
+/// Whether it handles SIGTERM itself; if unknown, it may.
 fn handles_term(pid: Pid) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let is_set = |name| procfs::has_signal(&status, name, Signal::TERM.as_raw()).unwrap_or(true);
     is_set("SigCgt:") || is_set("SigIgn:")
 }
 
-/// Time that is not to count.
+/// Time that does not count.
 #[derive(Debug, Clone, Copy)]
 enum Pause {
     /// We were stopped, perhaps with all there is.
@@ -166,7 +166,7 @@ impl PauseWatch {
     }
 }
 
-/// Later by so much, as far as clocks go.
+/// Later by this much, as far as the clock can represent it.
 fn later(instant: Instant, by: Duration) -> Instant {
     instant.checked_add(by).unwrap_or(instant)
 }
@@ -197,7 +197,7 @@ impl Phase {
         matches!(self, Self::Running { until: Some(_) } | Self::Terminating { .. })
     }
 
-    /// With what is due put off. Who stops itself when it is told to end has no more time for that.
+    /// With deadlines postponed. A process that stops itself on SIGTERM gets no more time for that.
     fn put_off(self, pause: Pause) -> Self {
         match (self, pause) {
             (Self::Running { until: Some((until, why)) }, Pause::Ours(time)) => {
@@ -214,7 +214,7 @@ impl Phase {
     }
 }
 
-/// What the latches of [`Shutdown`] have said to this process so far.
+/// The stages of [`Shutdown`] that were applied to this process so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ShutdownStage {
     None,
@@ -231,9 +231,9 @@ pub struct ChildSupervisor {
     stage: ShutdownStage,
     grace: Duration,
     pauses: PauseWatch,
-    /// Whether it was told to end in a way that it may have answered by exiting as after success.
+    /// Whether it was asked to end in a way that it may have answered by exiting with success.
     may_have_obeyed: bool,
-    /// When the kernel is told whom to kill for memory, unless it is told.
+    /// When to set which process the kernel should kill first for memory, unless already set.
     offer_at: Option<Instant>,
 }
 
@@ -271,7 +271,7 @@ impl ChildSupervisor {
         self.group
     }
 
-    /// Why it was told to end, or killed, if it was by us.
+    /// Why we ended or killed it, if we did.
     pub fn ended_by(&self) -> Option<EndedBy> {
         match self.phase {
             Phase::Running { .. } => None,
@@ -279,7 +279,7 @@ impl ChildSupervisor {
         }
     }
 
-    /// The same of one that has ended so: who exited with 0 and could not have answered us has ended by itself.
+    /// The same for a process that has ended like this: if it exited with 0 and can't have reacted to us, it ended by itself.
     pub fn has_ended_by(&self, end: ProcessEnd) -> Option<EndedBy> {
         self.ended_by().filter(|_| end.exit_code != Some(0) || self.may_have_obeyed)
     }
@@ -311,7 +311,7 @@ impl ChildSupervisor {
         }
     }
 
-    /// What [`Self::wait`] polls for itself; the caller adds what else is to wake it.
+    /// What [`Self::wait`] polls for itself; the caller adds what else should wake it.
     pub fn watched<'a>(&'a self, stop: &'a Shutdown) -> Vec<PollFd<'a>> {
         let mut watched = Vec::with_capacity(6);
         let own = [self.exit.descriptor(), self.latch(stop)].into_iter().flatten();
@@ -333,7 +333,7 @@ impl ChildSupervisor {
     ) -> WokenBy {
         let patience = [most, self.patience()].into_iter().flatten().min();
         let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
-        // Interrupted or not, the state is looked at afresh.
+        // Interrupted or not, check the state again.
         let _ = poll(polled, timeout.as_ref());
         let mut ready = polled.iter().map(|polled| !polled.revents().is_empty());
         let mut next_if = |present: bool| present && ready.next().unwrap_or(false);
@@ -341,8 +341,8 @@ impl ChildSupervisor {
         WokenBy { exited, latch: next_if(self.latch(stop).is_some()) }
     }
 
-    /// Does what is due after a wait. `true` when it is over: the process ended, or it hangs in the kernel and we are told
-    /// to stop.
+    /// Does what is due after a wait. `true` when it is over: the process ended, or it hangs in the kernel and this process must
+    /// stop.
     pub fn is_over(&mut self, woken: WokenBy) -> bool {
         if woken.exited || self.is_given_up() {
             return true;
@@ -354,7 +354,7 @@ impl ChildSupervisor {
                 ShutdownStage::Forced
             };
         }
-        // One moment for all of it: we may be stopped between any two steps, which is noticed at the next look.
+        // Use one timestamp for all of it: we may be stopped between any two steps, which is noticed at the next check.
         let now = Instant::now();
         if self.offer_at.take_if(|at| *at <= now).is_some() {
             offer_to_the_kernel(self.group);
@@ -392,13 +392,13 @@ impl ChildSupervisor {
 
     fn terminate(&mut self, why: EndedBy, now: Instant, grace: Duration) -> Phase {
         self.may_have_obeyed = handles_term(self.group);
-        // One that has ended by itself is noticed at the next look, with all that it said.
+        // A process that has ended by itself is noticed at the next check, with all of its output.
         if has_ended(self.group) {
             return self.phase;
         }
         self.pauses = PauseWatch::since(now);
         self.signal(Signal::TERM);
-        // A stopped process learns of TERM only when it goes on.
+        // A stopped process receives SIGTERM only when it continues.
         self.signal(Signal::CONT);
         Phase::Terminating { why, kill_at: now + grace }
     }
@@ -409,8 +409,8 @@ impl ChildSupervisor {
     }
 
     fn signal(&self, signal: Signal) {
-        // It leads a session, and so can't leave its group, whose number is its own as long as it is not reaped. There is
-        // nobody to tell of a failure.
+        // It leads a session, so it can't leave its group, and the group's number is its own until it is reaped. A
+        // failure can't be reported anywhere.
         let _ = kill_process_group(self.group, signal);
     }
 

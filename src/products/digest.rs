@@ -1,4 +1,4 @@
-//! SHA-256 as `sha256sum` tells it: of files, and of directories as that of the lines for the files in them.
+//! SHA-256 as `sha256sum` prints it: of files; for a directory, of the lines for the files in it.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// Large reads for a file server.
 const BUFFER: usize = 256 * 1024;
 
-/// The SHA-256 of what is left to be read of a file, hexadecimal, and how many bytes that was; `told` hears how many were read
+/// The SHA-256 of the rest of a file, hexadecimal, and how many bytes that was; `told` is called with the number of bytes read
 /// each time.
 ///
 /// # Errors
@@ -35,7 +35,7 @@ pub struct FileHasher {
 }
 
 impl FileHasher {
-    /// Reads on in the file; gives whether there was more of it.
+    /// Continues reading the file; returns whether there was more of it.
     ///
     /// # Errors
     /// When it can't be read.

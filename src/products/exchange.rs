@@ -1,6 +1,6 @@
-//! Putting a directory at a place where something is: no rename does that, so what is there moves away first, into a folder
-//! beside that of the attempt, and is removed when the new one has its name. Whoever runs the task next undoes or finishes
-//! what was not ended.
+//! Replacing a directory: no rename does that, so the old one moves away first, into a folder
+//! beside that of the attempt, and is removed once the new one has its name. The next attempt at the task undoes or finishes
+//! an interrupted exchange.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{DirBuilder, File};
@@ -19,7 +19,7 @@ use crate::store::remove_tree::{HANDLE, open_folder, remove_tree, set_mode};
 /// The suffix of the folder of what an attempt replaces.
 const OLD: &str = ".old";
 
-/// So often does not go on who moves something there while it is settled.
+/// How many times to retry while another process keeps moving something there.
 const TRIES: u32 = 20;
 
 /// The name of the folder of what an attempt replaces.
@@ -32,8 +32,8 @@ pub(super) fn is_old(name: &CStr) -> bool {
     name.to_bytes().ends_with(OLD.as_bytes())
 }
 
-/// Makes the folder for what is to be replaced. To be done before it is looked whether the task is still this launch's: whoever
-/// took it over has then removed the folder before it begins, and nothing can be moved there any more.
+/// Makes the folder for the directory that will be replaced. This must precede the check that this launch still has the task: a launch that
+/// took it over has removed the folder before it begins, so nothing can be moved there any more.
 pub(super) fn prepare(old: &Path) -> Result<(), FileError> {
     match DirBuilder::new().create(old) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -83,7 +83,7 @@ pub(super) fn rename(
     Ok(renamed?)
 }
 
-/// Ends what was not ended of the exchange whose folder has this name: what was moved away is put back where nothing came in its place,
+/// Finishes an interrupted exchange with this folder name: the old directory is put back if nothing replaced it,
 /// and removed where something did.
 pub(super) fn settle(place: &Path, shared: &OwnedFd, name: &CStr) -> io::Result<()> {
     let place = File::open(place)?;
@@ -109,7 +109,7 @@ pub(super) fn settle(place: &Path, shared: &OwnedFd, name: &CStr) -> io::Result<
             return Ok(());
         }
         match unlinkat(shared, name, AtFlags::REMOVEDIR) {
-            // Whoever began it was frozen, and goes on.
+            // The launch that began it was frozen, and continues.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             removed => return unless_gone(removed.map_err(io::Error::from)),
         }

@@ -1,4 +1,4 @@
-//! What an attempt made: whether it can be a product, synced to its storage, and what records say of it.
+//! What an attempt made: whether it is a valid product, syncing it to storage, and its entry in the record.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
@@ -19,7 +19,7 @@ use crate::text::PathText;
 use crate::threads::CpuPool;
 use crate::units;
 
-/// From so many files in a directory on, threads are worth their start.
+/// From this many files in a directory on, threads pay off.
 const MANY: usize = 200;
 
 /// A product that is whole and synced, and does not have its final name yet.
@@ -53,7 +53,7 @@ impl Sealing<'_> {
     }
 }
 
-/// Looks at what was written at `out` and syncs it; `None` where nothing is there.
+/// Checks what was written at `out` and syncs it; `None` if nothing is there.
 ///
 /// # Errors
 /// When it can't be the product of this name for `place`, can't be read or synced, or there is no time left.
@@ -179,8 +179,8 @@ fn seal_directory(
     Ok((bytes, (how.checksum == Checksum::Sha256).then(|| digest::sha256_of_bytes(&lines))))
 }
 
-/// Many of them at a time, where there are many: to sync is to wait for the storage. A sync of the whole file system would be
-/// one call, but waits for what everybody else writes, and may miss the error of a file.
+/// Many of them at a time, if there are many: syncing means waiting for storage. A sync of the whole file system would be
+/// one call, but waits for the writes of all other processes, and may miss the error of a file.
 fn seal_files(
     directory: &Path,
     names: &[OsString],

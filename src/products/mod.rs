@@ -1,5 +1,5 @@
-//! Files and directories that tasks make and that were declared: what they are called, how they are published whole, and
-//! whether they are still as they were recorded.
+//! Declared files and directories that tasks make: their paths, how they are published whole, and
+//! whether they are still as recorded.
 
 pub mod conflicts;
 pub mod declared;

@@ -1,17 +1,17 @@
-//! One name for each place: folders are resolved, so that neither `..` nor links give a place two of them.
+//! One name for each path: folders are resolved, so that neither `..` nor links give a path two names.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-/// So many folders are remembered, which are those of the last tasks.
+/// How many folders are cached: those of the last tasks.
 const MOST: usize = 100_000;
 
 /// No longer path can be that of a file.
 const LONGEST: usize = 4096;
 
-/// Where folders really are. Each is looked at once.
+/// The real paths of folders. Each is resolved once.
 #[derive(Debug, Default)]
 pub(super) struct RealPlaces {
     folders: RefCell<HashMap<OsString, RealFolder>>,

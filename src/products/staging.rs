@@ -1,5 +1,5 @@
-//! The folders in which attempts write their products before these are published: beside the final places, so that a rename
-//! puts them there, and one for each attempt, so that two attempts of a task never write to one file.
+//! The folders in which attempts write their products before they are published: beside the final paths, so that a rename
+//! puts them there, and one for each attempt, so that two attempts at a task never write to the same file.
 //!
 //! `<final folder>/.canfar-run-<run id>/<index>.<replica>.<launch>.<attempt>/<base name>`.
 
@@ -19,10 +19,10 @@ use crate::products::exchange;
 use crate::products::publish::{NotPublished, PublishGuard};
 use crate::store::remove_tree::remove_tree;
 
-/// Whoever leaves a final folder removes what is empty there: so often in a row that does not hit one attempt.
+/// Attempts that leave a final folder remove empty folders there: how often in a row that can hit one attempt.
 const TRIES: u32 = 20;
 
-/// The pause before what others remove, too, is removed again.
+/// The pause before removing again what another process is removing, too.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Which attempt of which task, of all launches of a run.
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct AttemptName {
     /// The task's index in the list.
     pub index: u64,
-    /// Whose attempt.
+    /// Which launch's attempt.
     pub replica: u32,
     /// In which of its launches, from 1.
     pub launch: u32,
@@ -39,7 +39,7 @@ pub struct AttemptName {
 }
 
 impl AttemptName {
-    /// Whether a folder is that of an earlier attempt of the same launch: whoever wrote there publishes it no more.
+    /// Whether a folder belongs to an earlier attempt of the same launch: its files will not be published any more.
     fn is_over(self, folder: &CStr) -> bool {
         let Self { index, replica, launch, .. } = self;
         let own = format!("{self}");
@@ -64,7 +64,7 @@ pub struct FileError {
     pub what: &'static str,
     /// Which.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub error: io::Error,
 }
 
@@ -127,10 +127,10 @@ pub struct StagingFolder {
 }
 
 impl StagingFolder {
-    /// Makes the folder of an attempt, and removes what earlier attempts of its task left in the same place.
+    /// Makes the folder of an attempt, and removes what earlier attempts at its task left in the same place.
     ///
     /// # Errors
-    /// When it can't be made, or a leftover not removed: who wrote that might still publish it. When there are leftovers, and
+    /// When it can't be made, or a leftover can't be removed: its writer might still publish it. When there are leftovers, and
     /// they may be those of another launch that the task belongs to by now.
     pub(super) fn make(
         place: &Path,
@@ -208,7 +208,7 @@ impl StagingFolder {
         let of_task = format!("{}.", attempt.index);
         names.retain(|name| name.to_bytes().starts_with(of_task.as_bytes()));
         if !names.is_empty() {
-            // Who was frozen before may find what its successor is writing.
+            // A launch that was frozen may find what its successor is writing.
             guard.check_owner()?;
         }
         // What was replaced has to be back before that is removed by which it was to be replaced.
@@ -248,7 +248,7 @@ impl StagingFolder {
         self.shared.path().join(exchange::old_name(&self.name))
     }
 
-    /// Removes the folder where nothing is in it; else tells what is in it.
+    /// Removes the folder if it is empty; else returns what is in it.
     ///
     /// # Errors
     /// When it can't be removed or read.
@@ -369,7 +369,7 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), FileError> {
         .map_err(FileError::of("sync the folder", folder))
 }
 
-/// What came of syncing, where a file system that knows no syncing of such files has done all it can.
+/// The result of syncing; a file system that can't sync such files counts as success.
 pub(super) fn synced(done: io::Result<()>) -> io::Result<()> {
     use rustix::io::Errno;
     let without = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];

@@ -1,5 +1,5 @@
-//! Where a command writes what it was asked for. A regular file is replaced, whole or not at all; a link to one stays and
-//! what it leads to is replaced; what is no regular file (a pipe, a device) is written to; `-` is standard output.
+//! Where a command writes its output. A regular file is replaced, whole or not at all; a link to one stays and
+//! its target is replaced; anything else (a pipe, a device) is written to; `-` is standard output.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -15,7 +15,7 @@ use crate::units;
 /// Large writes, and few of them.
 const BUFFER: usize = 256 * 1024;
 
-/// As many links as the system follows.
+/// How many links are followed, as by the system.
 const MOST_LINKS: usize = 40;
 
 /// Where something goes.
@@ -54,7 +54,7 @@ impl Destination {
     /// The file that is replaced, wherever links lead; `None` for what is written to instead.
     ///
     /// # Errors
-    /// When it is a directory, or can't be looked at.
+    /// When it is a directory, or can't be examined.
     pub fn replaced(&self) -> io::Result<Option<PathBuf>> {
         Ok(match self.kind()? {
             DestinationKind::Replaced(path) => Some(path),
@@ -76,8 +76,8 @@ impl Destination {
         }
     }
 
-    /// The same for what was typed with `option`, so that it can be compared with names that are taken. What can't be looked
-    /// at has none: that is told when it is written.
+    /// The same for the value of `option`, so that it can be compared with names that are taken. A path that can't be
+    /// examined has none: the error comes when it is written.
     ///
     /// # Errors
     /// When it is a directory.
@@ -91,7 +91,7 @@ impl Destination {
         }
     }
 
-    /// Begins to write; `stdout` is standard output. A pipe is waited for until somebody reads it.
+    /// Begins to write; `stdout` is standard output. For a pipe, this waits until it has a reader.
     ///
     /// # Errors
     /// When it can't be written.

@@ -68,7 +68,7 @@ impl PackedLog {
 
     fn open(&mut self) -> io::Result<&mut File> {
         if self.file.is_none() {
-            // Not with the folders above: a results directory that was removed is not to come back half made.
+            // Don't create parent folders: a results directory that was removed must not reappear half made.
             match std::fs::create_dir(self.layout.logs()) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
@@ -188,7 +188,7 @@ impl KeptOutput {
         Ok((&mut self.file).take(bytes))
     }
 
-    /// The last bytes of a stream, at most so many.
+    /// The last bytes of a stream, at most this many.
     ///
     /// # Errors
     /// When the log can't be read.

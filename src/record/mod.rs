@@ -1,4 +1,4 @@
-//! What is kept in a results directory: its formats, with reader beside writer, and who may write.
+//! The files of a results directory: their formats, each with its reader beside its writer.
 
 pub mod command_files;
 pub mod destination;

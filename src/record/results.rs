@@ -39,7 +39,7 @@ impl<W: Write> ArrayWriter<W> {
         self.out.write_all(record)
     }
 
-    /// Adds so many records that are joined as they are in such an array; what [`Self::piece`] then gives is their text.
+    /// Adds this many records that are already joined as in such an array; [`Self::piece`] then gives their text.
     ///
     /// # Errors
     /// When it can't be written.
@@ -75,7 +75,7 @@ pub(crate) const BETWEEN: &[u8] = b",\n";
 const CLOSING: &[u8] = b"\n]\n";
 const EMPTY: &[u8] = b"[]\n";
 
-/// Where the records stand in an array of so many bytes that has any.
+/// The range of the records in a non-empty array of this many bytes.
 pub(crate) fn body(length: u64) -> std::ops::Range<u64> {
     OPENING.len() as u64..length.saturating_sub(CLOSING.len() as u64)
 }
@@ -200,7 +200,7 @@ pub fn matches_digest(layout: &Layout, replica_id: u32, promised: &ResultsWritte
 }
 
 /// Whether a results file may be replaced by run `run`: it is not there, or its first record is of that run, or it is
-/// the empty array. Anything else is somebody's data.
+/// the empty array. Anything else is a user's data.
 ///
 /// # Errors
 /// When it can't be read.
@@ -248,7 +248,7 @@ fn end_of_line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The first results file of a replica 1..=`replica_count` that holds somebody's data, where no run has begun yet.
+/// The first results file of a replica 1..=`replica_count` that contains a user's data, before any run has begun.
 ///
 /// # Errors
 /// When the results directory or such a file can't be read.

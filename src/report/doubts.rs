@@ -1,11 +1,11 @@
-//! Tasks that are ok although their output should be looked at: counted, and told after the first few.
+//! Tasks that are ok although their output looks wrong: counted, with a warning after the first few.
 
 use crate::run::execute::{Attempt, Executed};
 use crate::run::recorder::EndedAttempt;
 use crate::run::result::{NoResult, ResultDoubt};
 use crate::units;
 
-/// Tasks without a result are told as soon as there are so many: it may be in the nature of one or two.
+/// Tasks without a result cause a warning once there are this many: one or two may be normal.
 const FEW: u64 = 3;
 
 /// One kind of doubt.
@@ -29,17 +29,17 @@ struct DoubtExample {
 /// A note for the end of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoubtNote {
-    /// What was found, and what to do; shorter where that was said before.
+    /// What was found, and what to do; shorter if that was said before.
     pub text: String,
     /// The index of a task whose output is kept.
     pub kept: Option<u64>,
-    /// Where there is one: tasks whose output is not kept, since it would be too much.
+    /// If there is one: tasks with output that is not kept, to save space.
     pub not_kept: u64,
     /// Whether it was said before, perhaps of fewer tasks.
     pub is_told: bool,
 }
 
-/// How tasks are told that have no result, to go on with how to see one.
+/// The first part of the line about tasks without a result; how to see one follows.
 pub(super) fn without_result(count: u64) -> String {
     let files =
         units::plural(count, "file is ok but gave no JSON result", "files are ok but gave no JSON result");
@@ -57,7 +57,7 @@ pub(super) struct Doubts {
 }
 
 impl Doubts {
-    /// Counts a task; gives what is to be said now.
+    /// Counts a task; returns the warning to print now.
     pub(super) fn count(&mut self, ended: &EndedAttempt<'_>) -> Option<String> {
         let doubt = ended.executed.doubt.as_ref()?;
         let counted = match doubt {
@@ -90,7 +90,7 @@ impl Doubts {
         counted.text()
     }
 
-    /// What is to be said at the end.
+    /// The warnings to print at the end.
     pub(super) fn notes(&self) -> Vec<DoubtNote> {
         [&self.no_result, &self.several_lines, &self.answered_again, &self.other_files, &self.unremoved]
             .into_iter()

@@ -1,4 +1,4 @@
-//! What is said of failures: a line for each kind, and how to learn more of them and run them again.
+//! The lines about failures: one for each kind, and how to learn more about them and run them again.
 
 use crate::model::failures::FailureGroup;
 use crate::template;

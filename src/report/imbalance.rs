@@ -1,10 +1,10 @@
-//! The one line that tells when replicas have very uneven shares, and which strategy would do better.
+//! The one line about very uneven shares, with the strategy that would do better.
 
 use std::num::NonZeroU32;
 
 use crate::model::shares::{Strategy, imbalance, loads, shares};
 
-/// Beyond this ratio people are told: the slowest replica takes half as long again as it needs to.
+/// Above this ratio there is a warning: the slowest replica takes half as long again as it needs to.
 const FAR_OVER: f64 = 1.5;
 
 /// The line, of entries alone. Of `size` there is nothing to say: nothing spreads bytes better, and one huge file is as

@@ -1,4 +1,4 @@
-//! A plan as a table for people and as data: who gets what, and how the strategies compare.
+//! A plan as a table for people and as data: which replica gets what, and how the strategies compare.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -12,14 +12,14 @@ use crate::model::shares::{Share, Strategy, imbalance, loads, shares};
 use crate::report;
 use crate::units;
 
-/// Who gets what.
+/// Which replica gets what.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// How the list is shared out.
     pub strategy: Strategy,
     /// Among how many.
     pub replica_count: u32,
-    /// Whether replicas go on with what others have not begun.
+    /// Whether replicas continue with files that others have not begun.
     pub balance: bool,
     /// Entries of the list.
     pub files: u64,
@@ -66,7 +66,7 @@ pub struct Comparison {
 }
 
 impl Plan {
-    /// Works out who gets what, without balance. `sizes` is empty where they are not known; then `size` can't be compared.
+    /// Works out which replica gets what, without balance. `sizes` is empty if unknown; then `size` can't be compared.
     pub fn new(
         entries: &Entries,
         sizes: &[u64],

@@ -1,4 +1,4 @@
-//! What `status` says of a run whose replicas share its work: what is left of each share, who has it, and what to type.
+//! The lines of `status` for a run with shared work: what is left of each share, which replica has it, and what to type.
 
 use crate::report::status::{about, named, resuming};
 use crate::status::{HeldPart, ReplicaState, ReplicaStatus, RunStatus, ShareHoldings, SharingStatus};
@@ -14,7 +14,7 @@ fn share_of(sharing: &SharingStatus, replica: u32) -> Option<&ShareHoldings> {
     sharing.shares.iter().find(|share| share.share == replica)
 }
 
-/// What became of the shares of replicas that never started.
+/// What happened to the shares of replicas that never started.
 pub(super) fn not_started(figures: &RunStatus, sharing: &SharingStatus) -> Option<String> {
     let rows = figures.replicas.iter().filter(|row| row.launch.is_none());
     let shares: Vec<&ShareHoldings> =
@@ -37,7 +37,7 @@ pub(super) fn not_started(figures: &RunStatus, sharing: &SharingStatus) -> Optio
     (!ids.is_empty()).then(|| format!("{} not started: {left}", named(&ids)))
 }
 
-/// What is left and who has it, in at most about `most` lines.
+/// What is left and which replica has it, in at most about `most` lines.
 pub(super) fn holdings(figures: &RunStatus, sharing: &SharingStatus, most: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let is_at_work = figures.is_at_work();
@@ -91,7 +91,7 @@ fn is_running(figures: &RunStatus, replica: Option<u32>) -> bool {
     row.is_some_and(|row| row.state == ReplicaState::Running)
 }
 
-/// Whether something is left of a share that its own replica does not see to.
+/// Whether something is left of a share that its own replica is not running.
 fn is_worth_telling(figures: &RunStatus, share: &ShareHoldings) -> bool {
     let of_others = || share.held_by.iter().any(|part| part.left > 0 && part.replica_id != Some(share.share));
     share.left > 0 && (of_others() || !is_running(figures, Some(share.share)))
@@ -109,7 +109,7 @@ fn of_share(share: &ShareHoldings) -> String {
     format!("share {}: {} of {files} left: {}", share.share, share.left, parts.join(", "))
 }
 
-/// What to type where no replica runs that would finish it, and for results files that nobody is left to write.
+/// What to type if no replica is running that would finish it, and for results files that no replica is left to write.
 pub(super) fn advice(figures: &RunStatus, sharing: &SharingStatus, dir: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if !figures.without_owner.is_empty() {

@@ -1,4 +1,4 @@
-//! How far a run is, as text: a table of replicas, why some are not at work, and what to type for what nobody is at.
+//! The progress of a run as text: a table of replicas, why some are not running, and what to type to finish the rest.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::status::{ReplicaState, ReplicaStatus, RunStatus};
 use crate::template::quoted;
 use crate::units;
 
-/// Up to so many replicas each has its row.
+/// Up to this many replicas, each has its own row.
 const FEW: usize = 20;
 
-/// Of many replicas, so many of those at work that have the most time left are shown.
+/// Of many replicas, this many running ones with the most time left are shown.
 const SLOWEST: usize = 3;
 
 /// The client takes no more replicas than this.
@@ -36,7 +36,7 @@ pub struct StatusForm {
     pub color: bool,
     /// Columns; rows of the table are not longer.
     pub width: usize,
-    /// Rows of the table, and lines about replicas that are not at work, at most; `None` where nothing limits them.
+    /// Rows of the table, and lines about replicas that are not running, at most; `None` if there is no limit.
     pub most: Option<usize>,
 }
 
@@ -228,7 +228,7 @@ pub(super) fn about(seconds: f64) -> String {
     units::rough(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// Why replicas are not at work that have files left, or can't be told of.
+/// Why replicas with files left are not running, or can't be shown.
 fn reasons(figures: &RunStatus, form: StatusForm) -> Vec<String> {
     let most = most_lines(form);
     let mut lines: Vec<String> = Vec::new();
@@ -337,7 +337,7 @@ fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
     lines
 }
 
-/// What to type for what nobody is at.
+/// What to type for shares without a running replica.
 fn unowned(figures: &RunStatus, dir: &str) -> Vec<String> {
     let unowned = &figures.without_owner;
     if unowned.is_empty() {
@@ -346,7 +346,7 @@ fn unowned(figures: &RunStatus, dir: &str) -> Vec<String> {
     let files: u64 =
         figures.replicas.iter().filter(|row| row.state != ReplicaState::Running).map(|row| row.left).sum();
     let shares = ids_in_words(unowned);
-    // Where others are at work, a launch that looks after these alone has nothing to wait for.
+    // If others are running, a launch with only these shares has nothing to wait for.
     let is_worth_it = figures.is_at_work() && shares.len() <= SHORT_LIST;
     let shares = if is_worth_it { format!(" --shares {shares}") } else { String::new() };
     let mut lines = vec![format!(
@@ -359,7 +359,7 @@ fn unowned(figures: &RunStatus, dir: &str) -> Vec<String> {
     lines
 }
 
-/// What to type to finish a run: in so many new containers, or here.
+/// What to type to finish a run: in this many new containers, or here.
 pub(super) fn resuming(containers: usize, options: &str, dir: &str) -> [String; 2] {
     let containers = containers.min(MOST_CONTAINERS);
     let replicas = if containers > 1 { format!("--replicas {containers} ") } else { String::new() };

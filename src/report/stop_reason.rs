@@ -2,7 +2,7 @@
 
 use crate::journal::event::StopReason;
 
-/// Goes on after "stopped early: " and the like.
+/// Continues a sentence such as "stopped early: ".
 pub(super) fn in_words(reason: StopReason) -> &'static str {
     match reason {
         StopReason::Done => "it had run all it was to run",

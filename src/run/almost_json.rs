@@ -1,4 +1,4 @@
-//! Text that was meant as JSON and can't be taken: told from log lines by its shape.
+//! Text that was meant as JSON but is not valid: distinguished from log lines by its shape.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,10 @@ use crate::json::{self, BYTE_ORDER_MARK, JsonError, JsonFault, JsonKind, MAX_DEP
 use crate::run::json_shape::{Shape, begins_object, is_list_that_goes_on, is_meant};
 use crate::units;
 
-/// So much of a text is shown, characters.
+/// How many characters of a text are shown.
 const SHOWN: usize = 100;
 
-/// Why a text that was meant as JSON can't be taken, with the text as people are to see it.
+/// Why a text that was meant as JSON is invalid, with the text in printable form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AlmostJson {
     text: String,
@@ -25,11 +25,11 @@ enum Flaw {
     Invalid(JsonError),
     /// It is JSON without what is around it.
     Wrapped(Wrapping),
-    /// It is JSON on several lines, behind others.
+    /// It is JSON on several lines, after others.
     SeveralLines,
     /// It is JSON of another kind than was asked for.
     Not(JsonKind),
-    /// It goes on in the next line.
+    /// It continues in the next line.
     Unfinished,
 }
 
@@ -44,7 +44,7 @@ pub(super) enum Wrapping {
 }
 
 impl fmt::Display for AlmostJson {
-    /// Goes on after "standard output ends with what" or "the worker printed what".
+    /// Continues a sentence such as "standard output ends with what" or "the worker printed what".
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, flaw } = self;
         match flaw {
@@ -97,7 +97,7 @@ impl AlmostJson {
 
 /// A text for people: on one line, of bounded length, without what could move a cursor.
 pub(super) fn shown(text: &[u8]) -> String {
-    // A character has at most four bytes, and one more is to be seen to be left out.
+    // A character has at most four bytes, and one more character shows that something is left out.
     let text = text.trim_ascii();
     let begin = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN + 4)]);
     let words = begin.split([' ', '\t', '\n']).filter(|word| !word.is_empty());
@@ -108,7 +108,7 @@ pub(super) fn shown(text: &[u8]) -> String {
     }
 }
 
-/// Why a text that is not JSON was nevertheless meant as a JSON object or array; `None` for any other text.
+/// Why a text that is not JSON was probably meant as a JSON object or array; `None` for any other text.
 pub(super) fn almost_json(text: &[u8]) -> Option<AlmostJson> {
     let (plain, wrapping) = unwrapped(text);
     let is_container = matches!(plain.first(), Some(b'{' | b'['));
@@ -123,7 +123,7 @@ pub(super) fn almost_json(text: &[u8]) -> Option<AlmostJson> {
     }
 }
 
-/// Why a line that is no JSON object was nevertheless meant as one, or as the beginning of one.
+/// Why a line that is not a JSON object was probably meant as one, or as the beginning of one.
 pub(super) fn almost_object(line: &[u8]) -> Option<AlmostJson> {
     if let Some(almost) = almost_json(line) {
         return Some(almost);

@@ -1,5 +1,5 @@
-//! Why a launch ends with tasks left, and all that follows from it: which of two reasons counts, the journal's word for it,
-//! the exit code and what people are told.
+//! Why a launch ends with tasks left, and what follows from it: which of two reasons counts, its name in the journal,
+//! the exit code and the message.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub enum EarlyStop {
     CannotPublish(StorageError),
     /// The command can't be started for any file, with the reason and what that leads to.
     CannotStart(String, ExitCode),
-    /// The system stays short of processes, descriptors or memory, with what it said.
+    /// The system stays short of processes, descriptors or memory, with its error.
     Short(String),
     /// A newer launch of this replica took over.
     Superseded,
@@ -59,7 +59,7 @@ impl EarlyStop {
         matches!(self, Self::Deadline | Self::Drained(_) | Self::MaxFailures(_))
     }
 
-    /// The word for it in journals and summaries.
+    /// Its name in journals and summaries.
     pub fn reason(&self) -> StopReason {
         match self {
             Self::Signal(_) | Self::Drained(_) => StopReason::Signal,

@@ -1,4 +1,4 @@
-//! What tells a text that was meant as JSON, or as Python writes values, from a log line: how its brackets are filled.
+//! Distinguishes a text that was meant as JSON, or as a printed Python value, from a log line by the content of its brackets.
 
 /// Whether a text that is not valid was meant as an object or an array, in JSON or as Python writes values.
 pub(super) fn is_meant(text: &[u8]) -> bool {
@@ -45,11 +45,11 @@ fn is_of_word(byte: u8) -> bool {
 pub(super) struct Shape {
     /// The byte after the bracket that closes the first one; `None` where none does.
     end: Option<usize>,
-    /// Values that stand in lists.
+    /// Values in lists.
     values: usize,
     /// Whether there is nothing in its lists but values with commas between them.
     are_values: bool,
-    /// Bytes that were looked at.
+    /// Bytes that were read.
     pub(super) read: usize,
 }
 
@@ -61,7 +61,7 @@ impl Shape {
     pub(super) fn of(text: &[u8]) -> Self {
         let mut shape = Self { end: None, values: 0, are_values: true, read: text.len() };
         let mut open = Vec::new();
-        // What is within braces is not looked at.
+        // The content of braces is not examined.
         let mut braces = 0_usize;
         let mut is_after_value = false;
         let mut at = 0;

@@ -1,4 +1,4 @@
-//! Running a share: which task is next, how one is executed, how it is stopped, what is kept of it.
+//! Running a share: which task is next, how one is executed and stopped, and what is recorded about it.
 
 mod almost_json;
 pub mod call;

@@ -1,5 +1,5 @@
-//! Which task is next. All slots pull from here, in list order; a retry comes when its pause is over. What may have killed
-//! a container, or needs all of its memory, comes last. It may be refilled while it runs.
+//! The task queue. All slots take tasks from here, in list order; a retry comes when its pause is over. Tasks that may have killed
+//! a container, or need all of its memory, come last. The queue may be refilled while tasks run.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -23,7 +23,7 @@ mod stage;
 pub enum Supply {
     /// More may come soon: the later stages don't begin, and slots wait.
     Expected,
-    /// Nothing more is to be had for now: the later stages may begin, and slots wait.
+    /// Nothing more is available for now: the later stages may begin, and slots wait.
     Idle,
     /// Nothing more will come: slots end when nothing is left.
     Ended,
@@ -47,9 +47,9 @@ struct QueueState {
     stages: [StageQueue; STAGES],
     pieces: OpenPieces,
     supply: Supply,
-    /// At most so many at once, for want of processes or descriptors.
+    /// At most this many at once, because of a shortage of processes or descriptors.
     limit: usize,
-    /// At most so many at once, for their memory; at least 1.
+    /// At most this many at once, because of memory; at least 1.
     allowed: usize,
     /// Nothing is started before this.
     paused_until: Option<Instant>,
@@ -59,7 +59,7 @@ struct QueueState {
     publishing: usize,
     /// Slots that wait for a change.
     waiting: usize,
-    /// How much demand whoever adds tasks waits for.
+    /// The demand that the feeder waits for.
     awaited: Option<Demand>,
     /// Slots that may keep processes between tasks.
     holding: usize,
@@ -74,13 +74,13 @@ pub struct HoldsWorker(bool);
 pub struct TaskQueue {
     state: Mutex<QueueState>,
     changed: Condvar,
-    /// For whoever adds tasks, so that not every change wakes it.
+    /// For the feeder, so that not every change wakes it.
     demanded: Condvar,
     jobs: usize,
 }
 
 impl TaskQueue {
-    /// Of tasks that are to be added, at most `jobs` at once.
+    /// For tasks that will be added, at most `jobs` at once.
     pub fn new(jobs: usize) -> Self {
         let state = QueueState {
             stages: Default::default(),
@@ -99,7 +99,7 @@ impl TaskQueue {
         Self { state: Mutex::new(state), changed: Condvar::new(), demanded: Condvar::new(), jobs }
     }
 
-    /// Of these tasks and no others.
+    /// For these tasks and no others.
     #[cfg(test)]
     pub fn of(tasks: TasksByStage, jobs: usize) -> Self {
         let queue = Self::new(jobs);
@@ -108,7 +108,7 @@ impl TaskQueue {
         queue
     }
 
-    /// Adds tasks of which nothing is known.
+    /// Adds tasks without any history.
     #[cfg(test)]
     pub fn add_some(&self, tasks: TasksByStage) {
         self.add(QueuePiece::without_entries(None, None), tasks);
@@ -129,19 +129,19 @@ impl TaskQueue {
         });
     }
 
-    /// Tells whether more will be added.
+    /// Sets whether more will be added.
     pub fn set_supply(&self, supply: Supply) {
         self.change(|state| state.supply = supply);
     }
 
-    /// Waits until fewer ordinary tasks wait than there are slots, or nothing is given out any more, for so long at most.
-    /// Those whose pause before a retry is not over do not count, nor do those of the later stages. For one thread at a
+    /// Waits until fewer ordinary tasks wait than there are slots, or no more tasks start, for at most this long.
+    /// Tasks in a pause before a retry do not count, nor do those of later stages. For one thread at a
     /// time.
     pub fn wait_for_demand(&self, time: Duration) -> Demand {
         self.wait_for(Demand::More, time)
     }
 
-    /// Waits until nothing is given out any more, for so long at most; gives whether that is so. For the same thread.
+    /// Waits until no more tasks start, for at most this long; returns whether that is so. For the same thread.
     pub fn wait_until_over(&self, time: Duration) -> bool {
         self.wait_for(Demand::Over, time) == Demand::Over
     }
@@ -192,7 +192,7 @@ impl TaskQueue {
         locked(&self.state)
     }
 
-    /// Changes the state and wakes all who wait.
+    /// Changes the state and wakes all waiting threads.
     fn change<T>(&self, change: impl FnOnce(&mut QueueState) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
@@ -200,7 +200,7 @@ impl TaskQueue {
         result
     }
 
-    /// Wakes all who wait. To notify is a system call, also where nobody waits.
+    /// Wakes all waiting threads. Notifying is a system call even if no thread waits.
     fn wake(&self, state: MutexGuard<'_, QueueState>) {
         let somebody_waits = state.waiting > 0;
         self.wake_supplier(state);
@@ -209,7 +209,7 @@ impl TaskQueue {
         }
     }
 
-    /// Wakes whoever adds tasks, if there is the demand that it waits for.
+    /// Wakes the feeder, if there is the demand that it waits for.
     fn wake_supplier(&self, mut state: MutexGuard<'_, QueueState>) {
         let is_due = state.awaited.is_some_and(|least| state.demand(self.jobs, Instant::now()) >= least);
         if is_due {
@@ -219,7 +219,7 @@ impl TaskQueue {
         }
     }
 
-    /// Waits for a change, or for so long.
+    /// Waits for a change, or for this long.
     fn wait<'s>(
         &self,
         mut state: MutexGuard<'s, QueueState>,
@@ -266,8 +266,8 @@ impl TaskQueue {
         }
     }
 
-    /// The command of a running task has ended, and another may begin in its place while what it made is published. What
-    /// becomes of the task is told with the ticket that this gives.
+    /// The command of a running task has ended, and another may begin in its place while its products are published. The
+    /// outcome of the task is reported with the ticket that this returns.
     pub fn publish(&self, ticket: Ticket) -> Ticket {
         self.change(|state| state.publishing += 1);
         Ticket { is_publishing: true, ..ticket }
@@ -282,7 +282,7 @@ impl TaskQueue {
         });
     }
 
-    /// The task did not run and is not to be run here any more.
+    /// The task did not run and must not be run here any more.
     pub fn abandon(&self, ticket: Ticket) {
         self.change(|state| state.end(ticket));
     }
@@ -300,7 +300,7 @@ impl TaskQueue {
         self.change(|state| state.put_back(ticket, |line| line.retries.push(Reverse((due, next)))));
     }
 
-    /// The task is to run again with the container to itself, once all others ended, unless its block was dropped: then it
+    /// The task must run again alone in the container, once all others have ended, unless its block was dropped: then it
     /// has ended. That does not count as a try.
     pub fn retry_exclusive(&self, ticket: Ticket) {
         let next = Ticket { stage: Stage::Alone, is_publishing: false, ..ticket };
@@ -311,7 +311,7 @@ impl TaskQueue {
         });
     }
 
-    /// From now on at most so many at once, for their memory. One may always start when nothing runs.
+    /// From now on at most this many at once, because of memory. One may always start when nothing runs.
     pub fn set_max_concurrency(&self, at_once: usize) {
         let mut state = self.state();
         let more = at_once > state.allowed;
@@ -350,18 +350,18 @@ impl TaskQueue {
         self.state().early_stop.clone()
     }
 
-    /// Tasks whose commands run.
+    /// Tasks with a running command.
     pub fn running(&self) -> usize {
         self.state().running()
     }
 
-    /// Whether as many run as may.
+    /// Whether the maximum number is running.
     pub fn is_busy(&self) -> bool {
         let state = self.state();
         state.running() >= self.jobs.min(state.limit).min(state.allowed)
     }
 
-    /// Tasks of which nothing is left but to publish what they made.
+    /// Tasks that only have to publish their products.
     pub fn publishing(&self) -> usize {
         self.state().publishing
     }
@@ -422,7 +422,7 @@ impl QueueState {
         QueueLook::Take(ticket)
     }
 
-    /// The first stage of which something is left. What runs alone goes on doing so whatever was added meanwhile.
+    /// The first stage with tasks left. A task that runs alone continues to do so whatever was added meanwhile.
     fn stage_in_turn(&self) -> Option<Stage> {
         if self.stages[Stage::Alone as usize].running > 0 {
             return Some(Stage::Alone);

@@ -1,4 +1,4 @@
-//! What of a successful command's output is its result.
+//! Which part of a successful command's output is its result.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -32,7 +32,7 @@ pub struct ResultRule {
     pub max_bytes: u64,
 }
 
-/// Why a command that succeeded has failed nevertheless: one line.
+/// Why a task failed although its command succeeded: one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadResult(pub String);
 
@@ -41,7 +41,7 @@ pub struct BadResult(pub String);
 pub struct Extracted {
     /// Its result.
     pub result: Option<TaskResult>,
-    /// Why people should look at its output.
+    /// Why its output looks wrong.
     pub doubt: Option<ResultDoubt>,
 }
 
@@ -52,13 +52,13 @@ pub enum ResultDoubt {
     NoResult(NoResult),
     /// Its function returned None; in words.
     ReturnedNone(String),
-    /// It printed so many lines of JSON, of which the last is its result.
+    /// It printed this many lines of JSON; the last one is its result.
     SeveralLines(u64),
     /// It wrote these beside its products, which were not declared and were removed.
     OtherFiles(Vec<String>),
-    /// Its products are published, but not all beside them could be removed; in words.
+    /// Its products are published, but not everything beside them could be removed; in words.
     Unremoved(String),
-    /// Its worker answered an entry once more; the first answer counts.
+    /// Its worker answered an entry again; the first answer counts.
     AnsweredAgain {
         /// The entry, which may be the one before.
         path: String,
@@ -103,8 +103,8 @@ impl ResultRule {
         }
     }
 
-    /// What counts of what a worker answered; `None` is what a function returned that returned none. Who `gave` it is said
-    /// with a verb, as in `analyze returned`.
+    /// The result in a worker's answer; `None` is a function's None. `gave` names its source
+    /// and a verb, as in `analyze returned`.
     ///
     /// # Errors
     /// When it has canfar-run's own key, or is missing where there has to be one.
@@ -155,7 +155,7 @@ impl ResultRule {
                 Err(_) => judge(&all, false),
             };
         }
-        // All of it, were it JSON, would be too large a result; that must not pass for having none.
+        // If it is JSON, all of it would be too large a result; that must not count as having none.
         let total = stdout.total();
         let too_large = |what: &str| {
             Err(BadResult(format!(
@@ -246,7 +246,7 @@ fn last_line(output: &[u8]) -> Option<TaskResult> {
 }
 
 impl fmt::Display for NoResult {
-    /// Goes on after a colon.
+    /// Continues after a colon.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { json_lines, last_line } = self;
         if last_line.is_empty() {

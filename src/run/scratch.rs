@@ -1,7 +1,7 @@
-//! Where tasks' temporary folders go: one folder a launch, in it one for each slot's task, empty whenever a task begins.
+//! Where tasks' temporary folders go: one folder per launch, with one in it for each slot, empty whenever a task begins.
 //!
-//! Their names are short: a socket's path has 107 characters, and programs put long names of their own into `TMPDIR`. Whose
-//! a launch's folder is stands in a file in it, which is locked as long as the launch lives; so the next one on the host can
+//! Their names are short: a socket's path has at most 107 characters, and programs put long names of their own into `TMPDIR`. A file in
+//! a launch's folder says which launch owns it, and is locked as long as the launch is alive; so the next one on the host can
 //! remove what dead ones left.
 
 use std::ffi::{CStr, CString, OsStr};
@@ -26,18 +26,18 @@ use crate::store::remove_tree::{HANDLE, open_folder, remove_tree};
 /// The beginning of a launch's folder's name.
 const PREFIX: &str = "cr-";
 
-/// The file in it that says whose it is.
+/// The file in it that says which launch owns it.
 const OWNER: &CStr = c"owner";
 
 /// A launch's temporary folder, gone when this is dropped.
 #[derive(Debug)]
 pub struct Scratch {
     root: Arc<Root>,
-    /// What says whose it is, open: the lock goes with it.
+    /// The open owner file: closing it releases the lock.
     owner: Option<File>,
 }
 
-/// Whose a temporary folder is.
+/// The owner of a temporary folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The run.
@@ -51,8 +51,8 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Whether it is a launch of the same run that is dead for certain once nobody holds the lock: one on this host, where
-    /// locks can be trusted, or an earlier one of this replica, of which there is one at a time.
+    /// Whether it is a launch of the same run that is certainly dead once the lock is free: one on this host, where
+    /// locks can be trusted, or an earlier one of this replica, which has one launch at a time.
     fn would_be_dead(&self, me: &Self) -> bool {
         let is_predecessor = self.replica_id == me.replica_id && self.launch < me.launch;
         self.run == me.run && (is_predecessor || me.process.is_on_the_host_of(&self.process))
@@ -71,7 +71,7 @@ struct Root {
 }
 
 impl Root {
-    /// Opens it, or makes it anew where a task has removed it or put something else in its place.
+    /// Opens it, or creates it again if a task has removed or replaced it.
     fn open(&self) -> Result<OwnedFd, Errno> {
         match self.make_and_open() {
             Err(Errno::NOTDIR | Errno::LOOP) => {
@@ -182,7 +182,7 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// Says whose it is, under a lock.
+    /// Writes its owner, under a lock.
     fn sign(&self, owner: &Owner) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let mut file = File::from(openat(self.root.open()?, OWNER, flags, Mode::RUSR | Mode::WUSR)?);
@@ -229,9 +229,9 @@ pub fn remove_leftovers_of_dead(folder: &Path, me: &Owner) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Removes the folder `name` if it is a dead launch's; tells whether it did.
+/// Removes the folder `name` if it belongs to a dead launch; returns whether it did.
 fn remove_if_dead(home: BorrowedFd<'_>, name: &CStr, me: &Owner) -> io::Result<bool> {
-    /// What a file that says whose a folder is does not reach.
+    /// Larger than any owner file.
     const LONGEST: u64 = 64 * 1024;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = openat(home, name, flags | OFlags::DIRECTORY, Mode::empty())?;
@@ -328,7 +328,7 @@ impl SlotScratch {
         Ok(())
     }
 
-    /// Other folders, for what lives longer than a task.
+    /// Other folders, for things that outlive a task.
     ///
     /// # Errors
     /// When they can't be made.

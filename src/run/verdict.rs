@@ -1,4 +1,4 @@
-//! What the end of a process says about the task that it was at.
+//! What the end of a process means for its task.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::run::execute::ProcessSettings;
 /// Signals sent to one process after the other by one sender arrive within this time, also on a busy host.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
 
-/// A shell whose command was ended by a signal exits with its number and this.
+/// A shell exits with this plus the number of the signal that ended its command.
 const SHELLS_SIGNAL: i32 = 128;
 
 /// Why the task failed; `None` after exit code 0 or another one that is no failure.
@@ -51,8 +51,8 @@ fn timeout(limits: AttemptLimits) -> Failure {
     Failure { cause: Cause::Timeout, message: format!("stopped after {limit} (--timeout)") }
 }
 
-/// Whether the task was told to end by who tells this process, as Slurm and systemd tell all of a job's processes at
-/// once: its end may be seen before our own signal is.
+/// Whether the task got its signal from the sender that also signalled us, as Slurm and systemd signal all of a job's processes at
+/// once: its end may be noticed before our own signal.
 pub(super) fn was_told_with_us(finished: &Finished, stop: &Shutdown) -> bool {
     let ProcessEnd { exit_code, signal } = finished.end;
     let told = signal.or_else(|| exit_code.map(|code| code - SHELLS_SIGNAL));
@@ -64,7 +64,7 @@ pub(super) fn was_told_with_us(finished: &Finished, stop: &Shutdown) -> bool {
         })
 }
 
-/// Whether an attempt that failed, perhaps `alone`, ran out of memory, and what there is to say of it.
+/// Whether a failed attempt, perhaps `alone`, ran out of memory, and the message about it.
 pub(super) fn shortage(finished: &Finished, registry: &ProcessRegistry, alone: bool) -> Option<Failure> {
     if finished.ended_by.is_some() {
         return None;

@@ -1,5 +1,5 @@
-//! Who had which block, by the claims alone: where a record of a task can be, which of several counts, and which replicas have
-//! something to do with each other.
+//! Which replica had which block, from the claims alone: where a task's record can be, which of several counts, and which replicas
+//! depend on each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::store::layout::Layout;
 #[derive(Debug)]
 pub struct BlockClaimants {
     blocks: Blocks,
-    /// For each block that is claimed, by whom, by generation; `None` where nobody can tell.
+    /// For each claimed block, the launches that claimed it, by generation; `None` if unknown.
     claims: BTreeMap<BlockId, BTreeMap<u32, Option<LaunchId>>>,
     /// Replicas that had a block that another one had too.
     entangled: BTreeSet<u32>,
@@ -62,7 +62,7 @@ impl BlockClaimants {
         self.is_whole && !self.entangled.contains(&replica) && tasks.iter().all(is_own)
     }
 
-    /// The launch that has the block that a task is in; `None` where nobody has, or nobody can tell.
+    /// The launch that has the block of a task; `None` if none has, or it is unknown.
     pub fn holder(&self, index: u64) -> Option<LaunchId> {
         *self.claims_to(index)?.last_key_value()?.1
     }
@@ -82,7 +82,7 @@ impl BlockClaimants {
         self.generation(index, launch).zip(first).is_some_and(|(last, first)| last < first)
     }
 
-    /// The replicas that had the block that a task is in, the first one first; `None` where nobody is known to have had it.
+    /// The replicas that had the block of a task, oldest first; `None` if none is known.
     pub fn replicas_of(&self, index: u64) -> Option<Vec<u32>> {
         let mut in_order: Vec<u32> = Vec::new();
         for by in self.claims_to(index).filter(|_| self.is_whole)?.values().flatten() {
@@ -93,7 +93,7 @@ impl BlockClaimants {
         Some(in_order)
     }
 
-    /// From whom a replica took over the block that a task is in; `None` where it was the first that had it, or never had it.
+    /// The replica from which a replica took over the block of a task; `None` if it was the first to have it, or never had it.
     pub fn taken_over_from(&self, index: u64, by: u32) -> Option<u32> {
         let mut before = None;
         for claim in self.claims_to(index)?.values().flatten() {

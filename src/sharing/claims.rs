@@ -1,6 +1,6 @@
-//! The claims of a run, as files: how a name is put there exactly once, and who has it.
+//! The claims of a run, as files: how a name is created exactly once, and which launch owns it.
 //!
-//! Names only appear: none is renamed, reused or removed as long as the run is in its place.
+//! Names are only added: none is renamed, reused or removed until the run is moved aside.
 
 mod claimant;
 mod storage;
@@ -27,10 +27,10 @@ pub use crate::sharing::claims::claimant::{Claimant, Claimed, RunMovedAway};
 /// Far longer than any claim of ours.
 const LONGEST: u64 = 4096;
 
-/// What was known of a name may be out of date: so many looks tell.
+/// How many lookups are needed, since cached information about a name may be out of date.
 const STALE_LOOKS: u32 = 3;
 
-/// Who made a claim: one line of JSON in its file.
+/// The launch that made a claim: one line of JSON in its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The run that it is of.
@@ -40,7 +40,7 @@ pub struct Claim {
     pub by: LaunchId,
     /// Where that runs.
     pub host: String,
-    /// Which boot of it; empty where the system does not say.
+    /// Which boot of it; empty if the system does not say.
     pub boot: String,
     /// Never used twice.
     pub nonce: String,
@@ -72,8 +72,8 @@ impl ClaimRead {
 pub struct ClaimEntry {
     /// Its name.
     pub claim: ClaimName,
-    /// Which file it seems to be: the claims that a launch links are one. Some file systems make numbers up where they list
-    /// names, so that this is to be believed only where opening one of them tells the same.
+    /// Which file it seems to be: the claims that a launch links are the same file. Some file systems invent inode numbers in
+    /// listings, so this may be trusted only if opening one of them gives the same.
     pub file: FileId,
 }
 
@@ -110,7 +110,7 @@ impl ClaimsFolder {
         self.path.join(round.to_string())
     }
 
-    /// Every claim of a round; none where nobody has claimed anything of it. Names that are no claims are passed over.
+    /// Every claim of a round; none if nothing in it was claimed. Names that are not claims are skipped.
     ///
     /// # Errors
     /// When the folder can't be read.
@@ -135,7 +135,7 @@ impl ClaimsFolder {
         Ok(highest)
     }
 
-    /// Who made a claim.
+    /// The launch that made a claim.
     ///
     /// # Errors
     /// When it can't be read.
@@ -143,7 +143,7 @@ impl ClaimsFolder {
         self.read_file(claim).map(|(read, _)| read)
     }
 
-    /// The same, and in which file it stands; `None` where nothing could be opened.
+    /// The same, and its file; `None` if nothing could be opened.
     ///
     /// # Errors
     /// When it can't be read.
@@ -174,7 +174,7 @@ impl ClaimsFolder {
         Ok((read, Some(file)))
     }
 
-    /// Whether a claim's name is there.
+    /// Whether a claim's name exists.
     ///
     /// # Errors
     /// When that can't be told.
@@ -182,7 +182,7 @@ impl ClaimsFolder {
         patiently(|| self.storage.exists(&self.path_of(claim)))
     }
 
-    /// Whether the run's claims are still in their place.
+    /// Whether the run's claims still exist.
     ///
     /// # Errors
     /// When that can't be told.
@@ -190,7 +190,7 @@ impl ClaimsFolder {
         patiently(|| self.storage.exists(&self.path))
     }
 
-    /// Whether no claim takes over from this one, by a look for the next one's name.
+    /// Whether no claim takes over from this one: checks for the next one's name.
     ///
     /// # Errors
     /// When that can't be told.

@@ -1,4 +1,4 @@
-//! Who has what of a whole run: by the names of the claims, by who made them, and by the ends of those launches' journals.
+//! Which launch has which block of a run: from the names of the claims, their contents, and the ends of the launches' journals.
 
 #[cfg(test)]
 mod tests;
@@ -17,12 +17,12 @@ use crate::sharing::peers::{PeerLook, PeerState, PeerWatch};
 use crate::store::file_id::FileId;
 use crate::store::layout::Layout;
 
-/// How a block stands, by its highest claim.
+/// The state of a block, according to its highest claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockStanding {
-    /// Nobody has claimed it.
+    /// It is not claimed.
     Free,
-    /// The launch that claimed it has not ended it, whether that lives or not.
+    /// The launch that claimed it has not finished it, whether alive or not.
     Held {
         /// The highest claim.
         claim: ClaimName,
@@ -38,22 +38,22 @@ pub enum BlockStanding {
         /// Who made it.
         by: LaunchId,
     },
-    /// It is claimed, and the end of the claimant's journal does not account for all its claims: only reading that as a whole
-    /// tells.
+    /// It is claimed, but the end of the claimant's journal does not account for all its claims: the whole journal must be read
+    /// to know.
     Unclear {
         /// The highest claim.
         claim: ClaimName,
         /// Who made it.
         by: LaunchId,
     },
-    /// It is claimed, and nobody can tell by whom.
+    /// It is claimed, but it is unknown by which launch.
     Broken {
         /// The highest claim.
         claim: ClaimName,
     },
 }
 
-/// Who has which block. It only reads; what is known is as of its last refresh.
+/// Which launch has which block. It only reads; the information is as of its last refresh.
 #[derive(Debug)]
 pub struct BlockLedger<'a> {
     blocks: &'a Blocks,
@@ -61,9 +61,9 @@ pub struct BlockLedger<'a> {
     peers: PeerWatch,
     /// Every claim that was seen, by block: the last one is the highest.
     seen: BTreeMap<BlockId, BTreeMap<u32, SeenClaim>>,
-    /// Who made the claims that a file is.
+    /// The launch that made the claims linked to a file.
     makers: BTreeMap<FileId, LaunchId>,
-    /// What the ends of the claimants' journals told at the last refresh.
+    /// The state from the ends of the claimants' journals at the last refresh.
     accounts: BTreeMap<LaunchId, ClaimantAccount>,
     /// When the last listing of all rounds began.
     listed: Option<Instant>,
@@ -74,7 +74,7 @@ pub struct BlockLedger<'a> {
 struct SeenClaim {
     /// `None` where its name was not listed yet.
     file: Option<FileId>,
-    /// `None` as long as nobody can tell.
+    /// `None` as long as it is unknown.
     by: Option<LaunchId>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> BlockLedger<'a> {
         Self { blocks, claims, peers, seen, makers, accounts, listed: None }
     }
 
-    /// What is known of the claimants' lives.
+    /// Whether the claimants are alive, as far as known.
     pub fn into_peers(self) -> PeerWatch {
         self.peers
     }
@@ -104,7 +104,7 @@ impl<'a> BlockLedger<'a> {
         if self.is_full(round) { Ok(()) } else { self.list(round) }
     }
 
-    /// Learns of every claim and who made it. What was read is not read again; every round is listed.
+    /// Reads every claim and which launch made it. Nothing is read twice; every round is listed.
     ///
     /// # Errors
     /// When a folder can't be read, or storage is gone. A claim that can't be read for another reason is as a broken one.
@@ -130,13 +130,13 @@ impl<'a> BlockLedger<'a> {
         if self.listed.is_some_and(|listed| listed.elapsed() < age) { Ok(()) } else { self.refresh_claims() }
     }
 
-    /// Learns all of that and how far the claimants are, by a look at the journal of each.
+    /// Reads all of that and the progress of the claimants, from the journal of each.
     ///
     /// # Errors
-    /// As for [`Self::refresh_claims`]. A claimant whose journal does not answer is as it was known before.
+    /// As for [`Self::refresh_claims`]. If a claimant's journal can't be read, its last known state is kept.
     pub fn refresh(&mut self) -> io::Result<()> {
         self.refresh_claims()?;
-        // Journals come second: who made a claim that was listed has announced it before.
+        // Journals come second: the launch that made a listed claim has announced it before.
         for launch in self.claimants() {
             let is_over = self.peers.known(launch).is_some_and(|known| known.state == PeerState::Stopped);
             if !is_over {
@@ -147,7 +147,7 @@ impl<'a> BlockLedger<'a> {
         Ok(())
     }
 
-    /// Compares how many claims each claimant says it made with those that are there.
+    /// Compares how many claims each claimant says it made with those that exist.
     fn take_account(&mut self) {
         self.accounts.clear();
         for (block, generations) in &self.seen {
@@ -174,12 +174,12 @@ impl<'a> BlockLedger<'a> {
         generations.entry(claim.generation).or_insert(SeenClaim { file: None, by: None })
     }
 
-    /// Takes in that a claim's name is there.
+    /// Notes that a claim's name exists.
     pub fn note(&mut self, claim: ClaimName) {
         self.see(claim);
     }
 
-    /// The highest claim to a block; `None` where nobody has claimed it.
+    /// The highest claim to a block; `None` if it is not claimed.
     #[cfg(test)]
     fn highest(&self, block: BlockId) -> Option<ClaimName> {
         self.standing_claim(block).map(|(claim, _)| claim)
@@ -190,12 +190,12 @@ impl<'a> BlockLedger<'a> {
         Some((ClaimName { block, generation: *generation }, claim.by))
     }
 
-    /// Whether nobody has claimed a block.
+    /// Whether a block is unclaimed.
     pub fn is_free(&self, block: BlockId) -> bool {
         !self.seen.contains_key(&block)
     }
 
-    /// The blocks of a round that nobody has claimed.
+    /// The unclaimed blocks of a round.
     pub fn free_in(&self, round: u32) -> Vec<BlockId> {
         self.blocks.in_round(round).filter(|block| self.is_free(*block)).collect()
     }
@@ -205,7 +205,7 @@ impl<'a> BlockLedger<'a> {
         self.blocks.in_round(round).all(|block| !self.is_free(block))
     }
 
-    /// Whether there is a block that nobody has claimed.
+    /// Whether there is an unclaimed block.
     pub fn has_free(&self) -> bool {
         self.blocks.all().any(|block| self.is_free(block))
     }
@@ -220,7 +220,7 @@ impl<'a> BlockLedger<'a> {
         self.seen.values().flat_map(BTreeMap::values).filter_map(|claim| claim.by).collect()
     }
 
-    /// Every claim that was seen, by block and generation, with who made it; `None` as long as nobody can tell.
+    /// Every known claim, by block and generation, with the launch that made it; `None` as long as it is unknown.
     pub fn claims(&self) -> impl Iterator<Item = (ClaimName, Option<LaunchId>)> {
         let of_block = |(block, generations): (&'_ BlockId, &'_ BTreeMap<u32, SeenClaim>)| {
             let name = |generation: u32| ClaimName { block: *block, generation };
@@ -229,7 +229,7 @@ impl<'a> BlockLedger<'a> {
         self.seen.iter().flat_map(of_block)
     }
 
-    /// The launches that claimed a block, oldest claim first, each once. Claims of which nobody can tell are passed over.
+    /// The launches that claimed a block, oldest claim first, each once. Unreadable claims are skipped.
     pub fn chain(&self, block: BlockId) -> Vec<LaunchId> {
         let mut chain: Vec<LaunchId> = Vec::new();
         for by in self.seen.get(&block).into_iter().flat_map(BTreeMap::values).filter_map(|claim| claim.by) {
@@ -250,7 +250,7 @@ impl<'a> BlockLedger<'a> {
         launches
     }
 
-    /// How a block stands, by what the last refresh found.
+    /// The state of a block at the last refresh.
     pub fn standing(&self, block: BlockId) -> BlockStanding {
         let Some((claim, by)) = self.standing_claim(block) else { return BlockStanding::Free };
         let Some(by) = by else { return BlockStanding::Broken { claim } };
@@ -264,16 +264,16 @@ impl<'a> BlockLedger<'a> {
         }
     }
 
-    /// How every block stands, round by round.
+    /// The state of every block, round by round.
     pub fn standings(&self) -> impl Iterator<Item = (BlockId, BlockStanding)> {
         self.blocks.all().map(|block| (block, self.standing(block)))
     }
 }
 
-/// What the end of a claimant's journal tells.
+/// The state from the end of a claimant's journal.
 #[derive(Debug, Default)]
 struct ClaimantAccount {
-    /// The claims whose blocks it has not ended; without progress those that it has only announced.
+    /// The claims to its unfinished blocks; without progress, those that it has only announced.
     unended: BTreeMap<ClaimName, Option<BlockProgress>>,
     /// How many it says that it made.
     told: Option<u64>,
@@ -298,8 +298,8 @@ impl ClaimantAccount {
     }
 }
 
-/// Who made a claim: of the claims that are one file, only one is read, if that is the file that the listing told. Nobody is
-/// remembered for a broken one, which may be whole the next time.
+/// The launch that made a claim: of several claims that are the same file, only one is read, if it is the file from the listing. Nothing is
+/// remembered for a broken one, which may be complete next time.
 fn maker(
     claims: &ClaimsFolder,
     name: ClaimName,

@@ -1,4 +1,4 @@
-//! Sharing while a run goes on: who has claimed which block, and whether whoever has it is still at it.
+//! Sharing work during a run: which launch has claimed which block, and whether it is still running.
 
 pub mod claimants;
 pub mod claims;

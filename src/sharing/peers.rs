@@ -1,4 +1,4 @@
-//! Whether other launches are still at it: by the ends of their journals, by their locks on this host, and by how long their
+//! Whether other launches are still running: by the ends of their journals, by their locks on this host, and by how long their
 //! journals have not grown, by this process's own clock.
 
 #[cfg(test)]
@@ -15,7 +15,7 @@ use crate::model::provenance::Process;
 use crate::sharing::peers::watched::WatchedJournal;
 use crate::store::layout::Layout;
 
-/// The `--takeover-after` of a launch that does not tell it.
+/// The `--takeover-after` of a launch with a journal that lacks it.
 pub const TAKEOVER_AFTER: Duration = Duration::from_mins(2);
 
 /// What is known of a launch's life.
@@ -27,22 +27,22 @@ pub enum PeerState {
     Dead,
     /// Its journal has grown since the first look, or its process and lock are on this host.
     Alive,
-    /// Not looked at for long enough.
+    /// Not watched for long enough.
     Unknown,
     /// Its journal was not there for as long as a launch takes to seem dead. Until then it is unknown: another host may not
     /// see a new file yet.
     Missing,
 }
 
-/// What a look at a launch showed.
+/// The result of checking a launch.
 #[derive(Debug, Clone)]
 pub struct PeerLook {
-    /// Whether it lives.
+    /// Whether it is alive.
     pub state: PeerState,
-    /// The blocks that it has and has not ended, by its last sign of life or its last words, and those that it may have
+    /// The unfinished blocks that it has, according to its last heartbeat or its stop record, and those that it may have
     /// claimed since.
     pub blocks: Vec<BlockProgress>,
-    /// How many claims it had made by its last sign of life; `None` before its first.
+    /// How many claims it had made at its last heartbeat; `None` before its first.
     pub claims: Option<u64>,
     /// Why this look was not answered; the rest is what was known before.
     pub trouble: Option<StorageError>,
@@ -70,7 +70,7 @@ impl PeerWatch {
         Self { layout: layout.clone(), run: run.to_owned(), me, watched: BTreeMap::new() }
     }
 
-    /// Looks at a launch.
+    /// Checks a launch.
     pub fn look(&mut self, peer: LaunchId) -> PeerLook {
         self.look_at(peer, Instant::now)
     }
@@ -83,9 +83,14 @@ impl PeerWatch {
         PeerLook { trouble: answered.err().map(|error| StorageError::from(&error)), ..watched.known() }
     }
 
-    /// What is known of a launch without another look; `None` where it was never looked at.
+    /// What is known about a launch without another check; `None` if it was never checked.
     pub fn known(&self, peer: LaunchId) -> Option<PeerLook> {
         self.watched.get(&peer).map(WatchedJournal::known)
+    }
+
+    /// Whether any launch was running when it was last checked.
+    pub fn has_seen_alive(&self) -> bool {
+        self.watched.values().any(|watched| watched.known().state == PeerState::Alive)
     }
 
     /// Whether the last look showed that a launch has stopped in order, or that its lock on this host is free: it does not
@@ -94,7 +99,7 @@ impl PeerWatch {
         self.watched.get(&peer).is_some_and(WatchedJournal::is_certainly_over)
     }
 
-    /// Whether a launch certainly gave a sign of life after a moment: its journal grew between two looks after it, or a look
+    /// Whether a launch certainly sent a heartbeat after a moment: its journal grew between two checks after it, or a check
     /// after it found its process and lock on this host.
     pub fn grew_since(&self, peer: LaunchId, since: Instant) -> bool {
         self.watched.get(&peer).is_some_and(|watched| watched.has_lived_since(since))

@@ -1,4 +1,4 @@
-//! The blocks of a run that shares its work, as a look finds them: who has which, and which of them were ended.
+//! The blocks of a run that shares its work, at one moment: which launch has which, and which of them are finished.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use crate::model::launch_id::LaunchId;
 use crate::sharing::ledger::{BlockLedger, BlockStanding};
 use crate::sharing::peers::PeerState;
 
-/// A block that somebody has claimed.
+/// A claimed block.
 #[derive(Debug, Clone)]
 pub(super) struct ClaimedBlock {
     /// The highest claim.
     pub(super) claim: ClaimName,
-    /// Who made it; `None` where nobody can tell.
+    /// Which launch made it; `None` if unknown.
     pub(super) by: Option<LaunchId>,
     /// Whether that has ended it: each of its tasks has a record then.
     pub(super) is_ended: bool,
@@ -25,7 +25,7 @@ pub(super) struct ClaimedBlock {
     pub(super) chain: Vec<LaunchId>,
 }
 
-/// Blocks by who has them.
+/// Blocks by owner.
 #[derive(Debug, Default)]
 pub(super) struct BlockAccounts {
     pub(super) claimed: BTreeMap<BlockId, ClaimedBlock>,
@@ -34,7 +34,7 @@ pub(super) struct BlockAccounts {
 }
 
 impl BlockAccounts {
-    /// As claims and the ends of journals tell.
+    /// According to the claims and the ends of journals.
     ///
     /// # Errors
     /// When the folders of claims can't be read.
@@ -64,7 +64,7 @@ impl BlockAccounts {
         Ok(accounts)
     }
 
-    /// Takes in that a launch has a block: journals are read after the claims and may know of newer ones.
+    /// Notes that a launch has a block: journals are read after the claims and may know newer ones.
     pub(super) fn note(&mut self, by: LaunchId, progress: &BlockProgress) {
         let (claim, files) = (progress.claim, progress.files);
         let is_newer = |known: &ClaimedBlock| known.claim.generation < claim.generation;
@@ -79,7 +79,7 @@ impl BlockAccounts {
         self.claimed.insert(claim.block, block);
     }
 
-    /// The blocks of each replica; under `None` those of which nobody can tell who has them.
+    /// The blocks of each replica; under `None`, those with an unknown owner.
     pub(super) fn by_replica(&self) -> BTreeMap<Option<u32>, Vec<&ClaimedBlock>> {
         let mut replicas: BTreeMap<Option<u32>, Vec<&ClaimedBlock>> = BTreeMap::new();
         for block in self.claimed.values() {

@@ -1,5 +1,5 @@
-//! How the tasks of a replica's blocks stand: by the end of its newest journal, and where that does not tell all, by reading
-//! the journals of all that had a block as a whole.
+//! The state of the tasks in a replica's blocks: from the end of its newest journal, and if that is not enough, by reading
+//! the whole journals of all launches that had a block.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::status::replica::StatusLook;
 use crate::status::tail_state::TailState;
 use crate::store::server_clock::age;
 
-/// How a replica's blocks stand.
+/// The counts of a replica's blocks.
 #[derive(Debug, Default)]
 pub(super) struct BlockCounts {
     /// The tasks of all of them.
@@ -49,13 +49,13 @@ impl NewestLaunch<'_> {
         LaunchId { replica: self.tail.launch.replica, launch: self.tail.launch.number }
     }
 
-    /// What it says of a block that it claimed and has not ended.
+    /// Its entry for a block that it claimed and has not finished.
     fn progress(self, claim: ClaimName) -> Option<BlockProgress> {
         let progress = self.tail.launch.blocks.get(&claim.block)?;
         (progress.claim == claim && progress.is_held()).then_some(*progress)
     }
 
-    /// How the tasks of all blocks stand that it says it has and nobody took over; and whether any was.
+    /// The counts of the tasks in all blocks that it says it has and no other launch took over; and whether one was taken over.
     fn counts(self, accounts: &BlockAccounts) -> (TaskCounts, bool) {
         let (mut counts, mut has_lost) = (self.tail.in_blocks, false);
         let held = self.tail.launch.blocks.values().filter(|block| block.is_held());
@@ -68,12 +68,12 @@ impl NewestLaunch<'_> {
         (counts, has_lost)
     }
 
-    /// Whether the end of its journal tells all there is to know of its replica's blocks.
+    /// Whether the end of its journal says everything about its replica's blocks.
     fn tells_all(self, own: &[&ClaimedBlock], accounts: &BlockAccounts) -> bool {
         let tells_all_of = |block: &&ClaimedBlock| {
             let has_tasks_left =
                 || self.progress(block.claim).is_some_and(|progress| unrecorded(progress) > 0);
-            // Who had it before may have recorded more since.
+            // The previous owner may have recorded more since.
             block.is_ended || block.chain.len() == 1 && has_tasks_left()
         };
         let (counts, has_lost) = self.counts(accounts);
@@ -84,13 +84,13 @@ impl NewestLaunch<'_> {
         is_exact && own.iter().all(tells_all_of)
     }
 
-    /// What is left of blocks, as it tells.
+    /// What is left of blocks, according to it.
     fn told(self, own: &[&ClaimedBlock]) -> BlockCounts {
         let left = |block: &&ClaimedBlock| {
             let named = self.tail.launch.blocks.get(&block.claim.block);
             let left = match named.filter(|named| named.claim == block.claim && !block.is_ended) {
                 Some(progress) if progress.is_held() => unrecorded(*progress),
-                // It has only said that it is about to claim it.
+                // It has only announced the claim.
                 Some(_) => block.files,
                 None => 0,
             };
@@ -101,7 +101,7 @@ impl NewestLaunch<'_> {
     }
 }
 
-/// What whole journals told of blocks, as long as nobody claims these anew and the journals are so long.
+/// The state of blocks from whole journals, valid as long as there are no new claims and the journals have these lengths.
 #[derive(Debug, Default)]
 pub(super) struct WholeCounts(BTreeMap<BlockId, WholeCount>);
 
@@ -117,7 +117,7 @@ struct WholeCount {
 type SeenJournal = (Option<u64>, bool);
 
 impl WholeCounts {
-    /// Counts the tasks of blocks that one replica has, whose newest launch is `newest`.
+    /// Counts the tasks of blocks of one replica, with the newest launch `newest`.
     ///
     /// # Errors
     /// When a journal can't be read.
@@ -215,7 +215,7 @@ fn length_of(launch: LaunchId, at: &StatusLook<'_>) -> Option<u64> {
     metadata.map(|metadata| metadata.len()).ok()
 }
 
-/// Whether a launch that is not known to have ended wrote so lately that it may live.
+/// Whether a launch without a stop record wrote so recently that it may be alive.
 pub(super) fn is_fresh(launch: LaunchId, at: &StatusLook<'_>) -> bool {
     let metadata = std::fs::metadata(at.layout.journal(launch.replica, launch.launch));
     let written = metadata.and_then(|metadata| metadata.modified());

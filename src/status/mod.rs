@@ -1,6 +1,6 @@
-//! How far a run is, from its list and the ends of its journals; nothing here writes. `tail_state` follows the
-//! end of a journal, `replica` looks at one replica, `monitor` at all of them again and again, `run_status` is what comes of it.
-//! Of a run that shares its work `block_accounts` tells who has what, `block_counts` how that stands, `shared_work` both of all.
+//! The progress of a run, from its list and the ends of its journals; nothing here writes. `tail_state` follows the
+//! end of a journal, `replica` looks at one replica, `monitor` polls all of them, `run_status` is the resulting data.
+//! For a run with shared work, `block_accounts` says which launch has what, `block_counts` counts its tasks, `shared_work` combines both.
 
 mod block_accounts;
 mod block_counts;

@@ -1,4 +1,4 @@
-//! A run, looked at again and again: what is known of each journal is kept, and only what was added to it is read.
+//! Polls a run: what is known about each journal is kept, and only what was added to it is read.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -24,7 +24,7 @@ use crate::store::server_clock::now_as_good_as_known;
 use crate::threads::CpuPool;
 use crate::units;
 
-/// A run that is there to be looked at.
+/// An existing run.
 #[derive(Debug)]
 pub struct MonitoredRun {
     layout: Layout,
@@ -37,7 +37,7 @@ pub struct MonitoredRun {
     blocks: Option<Blocks>,
 }
 
-/// Looks at a run again and again.
+/// Polls a run.
 #[derive(Debug)]
 pub struct RunMonitor<'a> {
     run: &'a MonitoredRun,
@@ -74,8 +74,8 @@ impl MonitoredRun {
         })
     }
 
-    /// What looks at it. A launch that does not say when it is to be taken for dead is so after the timeout of `times`, or
-    /// after that of a run that shares its work.
+    /// What checks it. A launch without a timeout of its own counts as dead after that of `times`, or
+    /// after that of a run with shared work.
     pub fn monitor(&self, times: HeartbeatTimes) -> RunMonitor<'_> {
         let me = Process::current(None);
         let ledger = |blocks| BlockLedger::new(&self.layout, &self.header.run, blocks, me.clone());
@@ -114,7 +114,7 @@ impl RunMonitor<'_> {
             me: &me,
             blocks: blocks.as_ref(),
             timeout: self.timeout,
-            // Later on this host's own clock tells what has not grown since.
+            // Later, this host's own clock shows what has not grown since.
             server_now: now_as_good_as_known(layout.root()),
             now: Instant::now(),
         };
@@ -135,7 +135,7 @@ impl RunMonitor<'_> {
         }
     }
 
-    /// Takes in replicas that were added to the run.
+    /// Adds replicas that joined the run.
     fn meet(&mut self, ids: impl Iterator<Item = u32>) {
         for id in ids {
             if let Err(place) = self.replicas.binary_search_by_key(&id, ReplicaMonitor::id) {

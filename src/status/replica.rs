@@ -1,4 +1,4 @@
-//! One replica, looked at again and again: of its newest journal only what was not read before.
+//! Polls one replica: of its newest journal only what is new is read.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -45,14 +45,14 @@ pub(super) struct StatusLook<'a> {
     pub(super) me: &'a Process,
     /// How the shares are cut, where the run shares its work.
     pub(super) blocks: Option<&'a Blocks>,
-    /// A launch that gave no sign of life for this long is dead, unless it says itself after how long.
+    /// A launch without a heartbeat for this long counts as dead, unless its journal sets the time.
     pub(super) timeout: Duration,
     /// The file server's clock, for journals that were never seen before.
     pub(super) server_now: SystemTime,
     pub(super) now: Instant,
 }
 
-/// A replica, as far as it was looked at.
+/// What is known about a replica.
 #[derive(Debug)]
 pub(super) struct ReplicaMonitor {
     id: u32,
@@ -60,7 +60,7 @@ pub(super) struct ReplicaMonitor {
     launch: Option<LaunchMonitor>,
     /// How the launches before it began.
     earlier: LaunchHeads,
-    /// How blocks stand where the end of the newest journal does not tell.
+    /// The counts of blocks if the end of the newest journal is not enough.
     whole: WholeCounts,
 }
 
@@ -75,10 +75,10 @@ struct LaunchMonitor {
     /// Where to read on.
     offset: u64,
     tail: TailState,
-    /// When its journal was last seen to have grown, and how old that was then; no age where nobody could tell.
+    /// When its journal was last seen to have grown, and how old that was then; no age if unknown.
     grown: (Instant, Option<Duration>),
     end: LaunchEnd,
-    /// Read as a whole, since its end does not tell all; as long as the journal is so long.
+    /// Read completely, since its end is not enough; valid as long as the journal has this length.
     exact: Option<(u64, TaskCounts)>,
     /// Why the journal can't be read.
     trouble: Option<String>,
@@ -94,12 +94,12 @@ impl ReplicaMonitor {
         self.id
     }
 
-    /// Whether there is a launch of it.
+    /// Whether it has a launch.
     pub(super) fn has_begun(&self) -> bool {
         self.launch.is_some()
     }
 
-    /// Looks at the newest of all its launches.
+    /// Checks the newest of its launches.
     pub(super) fn look(&mut self, launches: &[u32], at: &StatusLook<'_>) {
         let (last, earlier) =
             launches.split_last().map_or((None, launches), |(last, earlier)| (Some(*last), earlier));
@@ -124,7 +124,7 @@ impl ReplicaMonitor {
         })
     }
 
-    /// How the blocks stand that it has, in a run that shares its work.
+    /// The counts of its blocks, in a run that shares its work.
     pub(super) fn count_blocks(
         &mut self,
         own: &[&ClaimedBlock],
@@ -151,14 +151,14 @@ impl ReplicaMonitor {
         heads.records(ok)
     }
 
-    /// How its share stands.
+    /// The counts of its share.
     pub(super) fn of_share(&self, at: &StatusLook<'_>) -> ReplicaStatus {
         let counts = self.launch.as_ref().map(LaunchMonitor::counts).unwrap_or_default();
         let counts = TaskCounts { files: self.share.len(), ..counts };
         self.figures(counts, 0, at)
     }
 
-    /// How the blocks stand that it has, in a run that shares its work; of its own share so many files are left that nobody
+    /// The counts of its blocks, in a run that shares its work; and how many files of its own share are left that no replica
     /// has, or, where it never began, that have no record.
     pub(super) fn of_blocks(&self, counts: TaskCounts, open: u64, at: &StatusLook<'_>) -> ReplicaStatus {
         ReplicaStatus { eta_s: None, ..self.figures(counts, open, at) }
@@ -212,7 +212,7 @@ impl ReplicaMonitor {
         }
     }
 
-    /// The results file that the last words of its newest launch vouch for.
+    /// The results file that the stop record of its newest launch confirms.
     pub(super) fn results(&self) -> Option<&ResultsWritten> {
         let launch = &self.launch.as_ref()?.tail.launch;
         launch.stop.as_ref().and(launch.results.as_ref())
@@ -249,7 +249,7 @@ impl LaunchMonitor {
         LaunchId { replica: launch.replica, launch: launch.number }
     }
 
-    /// Reads what is new, and finds out whether it goes on.
+    /// Reads what is new, and finds out whether it is still running.
     fn look(&mut self, at: &StatusLook<'_>, scope: TailScope<'_>) -> anyhow::Result<()> {
         let path = self.path.clone();
         let cannot = || format!("can't read the journal {}", path.display());
@@ -277,7 +277,7 @@ impl LaunchMonitor {
         Ok(())
     }
 
-    /// Finds the place to read from: the last sign of life, and for the rate those shortly before it.
+    /// Finds the offset to read from: the last heartbeat, and for the rate those shortly before it.
     fn begin(&mut self, file: &File, at: &StatusLook<'_>) -> std::io::Result<()> {
         let sign = tail::last_of(file, file.metadata()?.len(), EventKind::Alive, &at.header.run, HEARTBEATS)?;
         self.offset = sign.map_or(0, |(offset, _)| offset);
@@ -290,9 +290,9 @@ impl LaunchMonitor {
         let begun = self.tail.head.as_ref().map(|head| &*head.begun);
         let timeout = begun.and_then(LaunchBegun::takeover_after).unwrap_or(at.timeout);
         self.tail.launch.end(|| match liveness_without_end(&self.path, begun, at.me) {
-            // One that is frozen holds its lock, and others take its blocks over.
+            // A frozen launch still holds its lock, and others take its blocks over.
             Liveness::Alive => at.blocks.is_none() || self.quiet_for(at.now) < timeout,
-            // Where nobody can tell how old it is, it is watched first.
+            // If its age is unknown, it is watched first.
             Liveness::Unknown => self.quiet_for(at.now) < timeout,
             Liveness::Dead => false,
         })
@@ -308,8 +308,8 @@ impl LaunchMonitor {
         self.grown.1.map(|_| self.quiet_for(now))
     }
 
-    /// Reads all journals of the replica where the end of the newest one does not tell how its tasks stand: before its first
-    /// sign of life, and where its container may have died of the task that ran alone.
+    /// Reads all journals of the replica if the end of the newest one is not enough to count its tasks: before its first
+    /// heartbeat, and if its container may have died because of the task that ran alone.
     fn complete(&mut self, id: u32, at: &StatusLook<'_>, share: &Share) -> anyhow::Result<()> {
         if self.exact.is_some_and(|(length, _)| length == self.length) {
             return Ok(());
@@ -347,7 +347,7 @@ impl LaunchMonitor {
         }
     }
 
-    /// Whether it ended before any task of it did, for what no task could do anything about.
+    /// Whether it ended before any of its tasks did, for a reason independent of the tasks.
     fn was_refused(&self, stop: &Stopped, at: &StatusLook<'_>) -> bool {
         let launch = &self.tail.launch;
         let is_at_once = at.blocks.is_some() && self.tail.ended_of_blocks() == 0

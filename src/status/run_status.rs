@@ -1,4 +1,4 @@
-//! What is known of a run: plain data, printed as it stands with `--json`.
+//! What is known about a run: plain data, printed unchanged with `--json`.
 
 use std::collections::BTreeMap;
 
@@ -27,15 +27,15 @@ pub struct RunStatus {
     pub created_at: String,
     /// Entries of the list.
     pub files: u64,
-    /// The runs whose products the entries are.
+    /// The runs with the products that are the entries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub input_from: Vec<InputRun>,
     /// Whether every file has a record, ok or failed.
     pub complete: bool,
     /// All replicas together.
     pub totals: StatusTotals,
-    /// Replicas that have files without a record and are not at work. In a run that shares its work, while nobody is: those
-    /// whose shares have such files.
+    /// Replicas that have files without a record and are not running. In a run that shares its work, while no replica is running: those
+    /// with such files in their shares.
     pub without_owner: Vec<u32>,
     /// Who has what, in a run that shares its work.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub struct RunStatus {
     pub replicas: Vec<ReplicaStatus>,
 }
 
-/// A run whose products are entries of another one, as it was when these were listed.
+/// A run with products that are entries of another one, in its state when they were listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InputRun {
     /// Its results directory.
@@ -57,7 +57,7 @@ pub struct InputRun {
 }
 
 impl InputRun {
-    /// Those of a list.
+    /// The runs of a list.
     pub(super) fn all(header: &Header) -> Vec<Self> {
         let InputSpec::Products { runs, .. } = &header.source else { return Vec::new() };
         let input_run = |run: &SourceRun| {
@@ -72,18 +72,18 @@ impl InputRun {
 pub struct SharingStatus {
     /// Files that no replica has claimed yet.
     pub unclaimed: u64,
-    /// Files that another replica has than the one that was to begin with them.
+    /// Files that a replica other than the planned one has.
     pub moved: u64,
     /// Files in blocks that were taken over from a launch that had ended or died.
     pub taken_over: u64,
-    /// Replicas whose results file lacks records, or has some of another replica, while no replica is at work that would
-    /// write it anew.
+    /// Replicas with a results file that lacks records, or has some of another replica, while no replica is running that would
+    /// write it again.
     pub results_to_write: Vec<u32>,
     /// Each share.
     pub shares: Vec<ShareHoldings>,
 }
 
-/// A share: what of it is left, and who has it.
+/// A share: what is left of it, and which replicas have it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ShareHoldings {
     /// Which, from 1.
@@ -98,7 +98,7 @@ pub struct ShareHoldings {
     pub ended: u64,
     /// Files in blocks that were taken over.
     pub taken_over: u64,
-    /// The replicas that have blocks of it.
+    /// The replicas that have some of its blocks.
     pub held_by: Vec<HeldPart>,
 }
 
@@ -116,19 +116,19 @@ pub struct HeldPart {
 /// All replicas together.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct StatusTotals {
-    /// How its files stand.
+    /// The counts of its files.
     #[serde(flatten)]
     pub counts: TaskCounts,
     /// Files without a record.
     pub left: u64,
     /// Tasks running now.
     pub running: u64,
-    /// Tasks that end per second, of all replicas at work whose rate is known.
+    /// Tasks that end per second, of all running replicas with a known rate.
     pub rate_per_s: Option<f64>,
-    /// Seconds until the slowest replica at work is through, or, where they share the work, until all are; null while that is
-    /// not known of each of them, and where files are left that nobody is at.
+    /// Seconds until the slowest running replica has finished, or, if they share the work, until all have; null while that is
+    /// unknown for one of them, and if files are left without a running replica.
     pub eta_s: Option<f64>,
-    /// How many replicas are in which state; those that none is in are left out.
+    /// How many replicas are in which state; empty states are left out.
     pub states: BTreeMap<ReplicaState, u64>,
 }
 
@@ -136,9 +136,9 @@ pub struct StatusTotals {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaState {
-    /// It is at work.
+    /// It is running.
     Running,
-    /// It died: its journal has no end, and nobody writes it.
+    /// It died: no heartbeat; the journal has no stop record and no longer grows.
     Silent,
     /// Its last launch ended at once, before any task: it can't start, or can't write.
     Refused,
@@ -148,12 +148,12 @@ pub enum ReplicaState {
     Unreadable,
     /// It never began.
     Waiting,
-    /// It is not at work, and none of its files is without a record.
+    /// It is not running, and all of its files have a record.
     Done,
 }
 
 impl ReplicaState {
-    /// All of them, in the order in which they are told.
+    /// All of them, in display order.
     pub const ALL: [Self; 7] = [
         Self::Running,
         Self::Silent,
@@ -165,7 +165,7 @@ impl ReplicaState {
     ];
 }
 
-/// The word that files have for it.
+/// Its name in files.
 impl std::fmt::Display for ReplicaState {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.serialize(out)
@@ -191,7 +191,7 @@ pub struct ReplicaStatus {
     pub started_at: Option<String>,
     /// Seconds since its journal grew, by the file server's clock, or by that of this host as long as it watches.
     pub last_sign_age_s: Option<f64>,
-    /// How its files stand: those of its share, or of the blocks that it has.
+    /// The counts of its files: those of its share, or of the blocks that it has.
     #[serde(flatten)]
     pub counts: TaskCounts,
     /// Files without a record.
@@ -200,8 +200,8 @@ pub struct ReplicaStatus {
     pub running: u64,
     /// Tasks that end per second: over the last minute where at least ten did, else over the launch.
     pub rate_per_s: Option<f64>,
-    /// Seconds until it has run all that this launch is to run, failed tasks that are run again included; null in a run that
-    /// shares its work, where it goes on with what others have left.
+    /// Seconds until it has run all tasks of this launch, including failed tasks that are run again; null in a run that
+    /// shares its work, where it continues with what others have left.
     pub eta_s: Option<f64>,
     /// Why the launch ended, if it ended in order.
     pub reason: Option<StopReason>,
@@ -214,7 +214,7 @@ pub struct ReplicaStatus {
 }
 
 impl RunStatus {
-    /// Whether any replica is at work.
+    /// Whether any replica is running.
     pub fn is_at_work(&self) -> bool {
         self.totals.states.contains_key(&ReplicaState::Running)
     }
@@ -224,7 +224,7 @@ impl RunStatus {
         self.totals.states.get(&state).copied().unwrap_or(0)
     }
 
-    /// What has to differ for a look to be worth telling where nobody redraws: not how much time went by.
+    /// What has to differ for a new state to be printed without redrawing: not merely the elapsed time.
     pub fn has_moved_since(&self, before: &Self) -> bool {
         let moves = |figures: &Self| -> Vec<_> {
             let of_one =
@@ -247,8 +247,8 @@ impl StatusTotals {
         Self { eta_s: slowest.filter(|_| is_owned && is_running), ..totals }
     }
 
-    /// Those of a run of so many files that shares its work: all are left that no replica has a record of. `unreadable`: how
-    /// those stand of which nobody can tell who has them.
+    /// The totals of a run of this many files with shared work: all files without a record are left. `unreadable`: the
+    /// counts of those with an unknown owner.
     pub(super) fn of_shared_work(replicas: &[ReplicaStatus], files: u64, unreadable: TaskCounts) -> Self {
         let totals = Self::sum(replicas);
         let counts = TaskCounts { files, ..[totals.counts, unreadable].into_iter().sum() };

@@ -1,4 +1,4 @@
-//! The work that replicas share, looked at again and again: who has what of each share, and what is left of it.
+//! Polls the work that replicas share: which launch has which part of each share, and what is left of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::status::replica::{ReplicaMonitor, StatusLook};
 use crate::status::run_status::{HeldPart, ReplicaState, ReplicaStatus, ShareHoldings, SharingStatus};
 use crate::threads::CpuPool;
 
-/// Blocks and who claimed them.
+/// Blocks and the launches that claimed them.
 #[derive(Debug)]
 pub(super) struct SharedWorkMonitor<'a> {
     blocks: &'a Blocks,
@@ -47,10 +47,10 @@ impl<'a> SharedWorkMonitor<'a> {
         BlockAccounts::look(&mut self.ledger, self.blocks)
     }
 
-    /// What comes of a look at replicas.
+    /// The result of checking the replicas.
     ///
     /// # Errors
-    /// When journals can't be read that tell of blocks of which nobody can tell who has them.
+    /// When journals about blocks with an unknown owner can't be read.
     pub(super) fn figures(
         &mut self,
         mut accounts: BlockAccounts,
@@ -122,7 +122,7 @@ impl<'a> SharedWorkMonitor<'a> {
     }
 }
 
-/// Files of a replica's share that it would still begin with: those nobody has claimed, or, where it never began, those without a
+/// Files of a replica's share that it would still begin with: unclaimed ones, or, if it never began, those without a
 /// record.
 fn open_files(replica: &ReplicaMonitor, shares: &[ShareHoldings]) -> u64 {
     let share = shares.iter().find(|share| share.share == replica.id());
@@ -151,14 +151,14 @@ impl ShareHoldings {
         }
     }
 
-    /// Files of it that another replica has than the one that was to begin with it.
+    /// Files of it that a replica other than the planned one has.
     fn moved(&self) -> u64 {
         let others = self.held_by.iter().filter(|part| part.replica_id.is_some_and(|id| id != self.share));
         others.map(|part| part.files).sum()
     }
 }
 
-/// The replicas whose results files are not what they should be, where no replica is at work any more.
+/// The replicas with missing or outdated results files, once no replica is running any more.
 fn results_to_write(
     replicas: &[ReplicaMonitor],
     rows: &[ReplicaStatus],
@@ -175,7 +175,7 @@ fn results_to_write(
     replicas.iter().zip(rows).filter(has_wrong).map(|(_, row)| row.replica_id).collect()
 }
 
-/// Whether the results file of a replica has the ok records of its blocks, and no others, as its last words say.
+/// Whether the results file of a replica has the ok records of its blocks, and no others, according to its stop record.
 fn has_right_results(
     replica: &ReplicaMonitor,
     row: &ReplicaStatus,

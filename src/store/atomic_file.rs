@@ -1,4 +1,4 @@
-//! Files that appear under their name whole or not at all.
+//! Files that appear under their name complete or not at all.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -55,8 +55,8 @@ impl FinishedFile {
                 Ok(Published::New)
             }
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Published::Existing),
-            // A file system that knows neither links nor renaming that spares what is there: who publishes a list has
-            // taken the lock of the results directory, so that nobody else does between this look and the renaming.
+            // A file system with neither links nor a rename that does not replace: the publisher of a list has
+            // taken the lock of the results directory, so no other process publishes one between this check and the rename.
             Err(error) if knows_no_links(&error.error) => {
                 if target.try_exists()? {
                     return Ok(Published::Existing);
@@ -70,7 +70,7 @@ impl FinishedFile {
     }
 }
 
-/// What became of a file that must not replace another one.
+/// The outcome for a file that must not replace another one.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Published {
     /// It is there now.
@@ -134,11 +134,11 @@ pub fn knows_no_links(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| without.contains(&error))
 }
 
-/// A file in the making that was left alone for this long has lost its writer: even a merge of many hours goes on writing.
+/// An unfinished file that was not written to for this long has lost its writer: even a merge of many hours keeps writing.
 pub const ABANDONED: Duration = Duration::from_hours(24);
 
-/// Removes what writers of `target` that were killed have left beside it and not touched for as long, by the file
-/// server's clock; with [`Duration::ZERO`], where nobody else can be writing it, all of it. What can't be removed stays.
+/// Removes files that killed writers of `target` have left beside it and not touched for that long, by the file
+/// server's clock; with [`Duration::ZERO`], if no other process can be writing it, all of them. Files that can't be removed stay.
 pub fn remove_leftovers(target: &Path, untouched: Duration) {
     let folder = folder_of(target);
     let is_leftover = |name: &std::ffi::OsStr| {

@@ -1,4 +1,4 @@
-//! Tells files apart, whatever their names are.
+//! Identifies files independently of their names.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// By what the system says of the file.
+    /// From the file's metadata.
     pub fn of(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }

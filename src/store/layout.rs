@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The page that `report` writes where it is not told another place.
+/// The page that `report` writes by default.
 pub const REPORT: &str = "report.html";
 
 /// A results directory: one run's files.
@@ -28,7 +28,7 @@ impl Layout {
         self.root.join("inputs.jsonl")
     }
 
-    /// The lock of who lists, merges, or moves the run away.
+    /// The lock of the process that lists, merges, or moves the run away.
     pub fn listing(&self) -> PathBuf {
         self.root.join(LOCK)
     }
@@ -53,7 +53,7 @@ impl Layout {
         self.logs().join(format!("{replica_id}.{launch}.log"))
     }
 
-    /// What canfar-run itself said in a launch.
+    /// canfar-run's own messages in a launch.
     pub fn own_log(&self, replica_id: u32, launch: u32) -> PathBuf {
         self.logs().join(format!("{replica_id}.{launch}.err"))
     }
@@ -93,7 +93,7 @@ impl Layout {
         name.to_str().is_some_and(|name| name == LOCK || unfinished(name) == Some(LOCK))
     }
 
-    /// Whether a name in a results directory is one that a run of ours, or its merge, writes or reserves.
+    /// Whether a name in a results directory is one that a run, or its merge, writes or reserves.
     pub fn is_of_a_run(name: &OsStr) -> bool {
         let Some(name) = name.to_str() else { return false };
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -132,7 +132,7 @@ pub enum ResultsName {
 }
 
 impl ResultsName {
-    /// Reads a file name; `None` for one that is no results file's.
+    /// Parses a file name; `None` if it is not that of a results file.
     pub fn parse(name: &OsStr) -> Option<Self> {
         let id = name.to_str()?.strip_prefix("container_")?.strip_suffix("_results.json")?;
         Some(match id.parse() {

@@ -1,4 +1,4 @@
-//! The files of a results directory: their names, and ways to read and write them that lose nothing.
+//! The files of a results directory: their names, and reliable ways to read and write them.
 
 pub mod atomic_file;
 pub mod file_id;

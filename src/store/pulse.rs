@@ -1,4 +1,4 @@
-//! Files that show by growing that their writers run.
+//! Files that grow as long as their writers run.
 
 use std::fs::File;
 use std::io;
@@ -27,7 +27,7 @@ pub trait Pulse: Send + 'static {
     fn end_sync(&mut self, mark: Self::Mark, result: &io::Result<()>);
 }
 
-/// Syncs a file without keeping others from it meanwhile.
+/// Syncs a file without blocking others meanwhile.
 ///
 /// # Errors
 /// When it can't be synced.

@@ -1,5 +1,5 @@
-//! Opening what has to be a regular file. Under its name there may be a FIFO, which nobody ever writes to, or a link to
-//! a device that never ends: to wait for those, or to read them, is to hang.
+//! Opens a file that must be regular. Its name may be that of a FIFO without a writer, or of a link to
+//! an endless device: opening or reading those would hang.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a file for reading, at once whatever it is. A folder is opened too: reading it fails with the right words.
+/// Opens a file for reading, without blocking whatever it is. A folder is opened, too: reading it fails with the right error.
 ///
 /// # Errors
 /// When it can't be opened, or is neither a regular file nor a folder.

@@ -1,7 +1,7 @@
-//! Removing a folder with all it holds, however deep, whatever its permissions, and whatever others do in it meanwhile.
+//! Removes a folder and its contents, however deep, whatever its permissions, and whatever others do in it meanwhile.
 //!
-//! Everything is named within a folder that is open, and no link is followed: who puts one in the place of a folder that is
-//! about to be emptied has the link removed (the fault of CVE-2022-21658). Nor is another file system entered. Folders are
+//! Everything is named relative to an open folder, and no link is followed: if someone replaces a folder that is
+//! about to be emptied by a link, the link is removed (the bug of CVE-2022-21658). No other file system is entered. Folders are
 //! first moved up into the topmost one, so that neither the stack, nor descriptors, nor the length of paths grow with the
 //! depth: the standard library, and crates that do the same, hold a descriptor for each level.
 
@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, renameat, 
 use rustix::fs::{StatxFlags, statx};
 use rustix::io::Errno;
 
-/// A folder that is refilled while it is emptied is given up after so many tries.
+/// After this many tries, a folder that is refilled while it is emptied is given up.
 const TRIES: u32 = 3;
 
 /// To hold on to a folder that perhaps may not be read; where only Linux can, to read it.
@@ -23,11 +23,11 @@ pub const HANDLE: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 pub const HANDLE: OFlags = OFlags::RDONLY;
 
-/// Removes `name` in the folder `parent`. `last` is removed after all else: by it whoever finds what could not be removed
-/// knows what that is.
+/// Removes `name` in the folder `parent`. `last` is removed after everything else: it identifies
+/// whatever could not be removed.
 ///
 /// # Errors
-/// With the first thing that could not be removed; all others are.
+/// With the first thing that could not be removed; everything else is removed.
 pub fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, last: Option<&CStr>) -> io::Result<()> {
     let top = match open_folder(parent, name) {
         Ok(top) => top,
@@ -95,7 +95,7 @@ struct Removal {
     top: OwnedFd,
     /// Folders moved up so far.
     moved: u64,
-    /// Folders in the topmost one that are to be removed.
+    /// Folders in the topmost one that must be removed.
     waiting: Vec<CString>,
     failure: Option<Errno>,
 }
@@ -162,13 +162,13 @@ impl Removal {
     }
 
     fn move_up(&mut self, folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
-        // A folder can only be moved by who may write to it.
+        // Only a user who may write to a folder can move it.
         drop(open_folder(folder, name)?);
         loop {
             self.moved += 1;
             let place = CString::new(format!(".{}", self.moved)).map_err(|_| Errno::INVAL)?;
             match renameat(folder, name, &self.top, &place) {
-                // Somebody else has the name.
+                // The name is taken.
                 Err(Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST | Errno::ISDIR) => {
                     if self.moved == u64::MAX || statat(&self.top, &place, AtFlags::SYMLINK_NOFOLLOW).is_err()
                     {

@@ -1,4 +1,4 @@
-//! The file server's clock, by which times of files can be compared.
+//! The file server's clock, for comparing times of files.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -1,9 +1,9 @@
-//! The parts of an entry that placeholders stand for. Pure functions on bytes that never fail and always give a piece
-//! of what they were given, so that entries which are no paths ("NGC 1275", or nothing at all) have parts as well.
+//! The parts of an entry that placeholders stand for. Pure functions on bytes that never fail and always return a slice
+//! of their argument, so that entries which are not paths ("NGC 1275", or nothing at all) have parts as well.
 //!
 //! Slashes at the end are not part of any part: `/data/obs.ms/` is the directory `obs.ms` in `/data`. An extension is
-//! what follows the last dot of the base name, if something else than dots stands before it: `.bashrc`, `..` and
-//! `...x` have none, and `a.` has an empty one, which goes.
+//! what follows the last dot of the base name, if something other than dots precedes it: `.bashrc`, `..` and
+//! `...x` have none, and `a.` has an empty one, which is removed.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ pub(super) fn base_name(path: &[u8]) -> &[u8] {
     crate::text::base_name(OsStr::from_bytes(path)).as_bytes()
 }
 
-/// What stands before the base name: `.` where there is nothing, `/` for what lies in the root and for the root itself.
+/// The part before the base name: `.` if there is none, `/` for entries in the root and for the root itself.
 pub(super) fn directory(path: &[u8]) -> &[u8] {
     let path = without_end_slashes(path);
     match memrchr(b'/', path) {

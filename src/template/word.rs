@@ -1,13 +1,13 @@
-//! The words of a shell command as the lexer collects them: what they say without quotes.
+//! The words of a shell command as the lexer collects them: their text without quotes.
 
-/// A word of a command, or as much of it as was read.
+/// A word of a command, or the part that was read so far.
 #[derive(Debug, Default)]
 pub(super) struct ShellWord {
-    /// What the word says after quote removal. Expansions stand in it as they are written, placeholders do not.
+    /// The text of the word after quote removal. Expansions are kept as written, placeholders are not.
     pub(super) text: Vec<u8>,
-    /// Whether any of it was quoted, so that it is no reserved word.
+    /// Whether any of it was quoted, so that it is not a reserved word.
     pub(super) quoted: bool,
-    /// Whether the shell puts something in, so that `text` is not what the word says.
+    /// Whether the shell expands something in it, so that `text` is not its final value.
     pub(super) expands: bool,
     /// Whether a placeholder is in it.
     pub(super) has_token: bool,
@@ -25,12 +25,12 @@ pub(super) struct ShellCommand {
 }
 
 impl ShellWord {
-    /// What the word says; nothing where the shell puts something in.
+    /// The value of the word; `None` if the shell expands something in it.
     pub(super) fn says(&self) -> &[u8] {
         if self.expands { b"" } else { &self.text }
     }
 
-    /// What it says if it is not quoted, as reserved words are.
+    /// Its text if it is not quoted, like reserved words.
     pub(super) fn plain(&self) -> &[u8] {
         if self.quoted { b"" } else { self.says() }
     }

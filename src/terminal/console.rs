@@ -1,4 +1,4 @@
-//! The one place that writes to standard error, and keeps beside the results what was written there.
+//! The one place that writes to standard error, and keeps a copy beside the results.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -58,14 +58,14 @@ pub struct Console {
 
 #[derive(Debug)]
 enum Copy {
-    /// Not open yet: what was said so far.
+    /// Not open yet: the messages so far.
     Waiting(Vec<u8>),
     Open(File),
     Closed,
 }
 
 impl Console {
-    /// One that says what `verbosity` allows.
+    /// A console that prints what `verbosity` allows.
     pub fn new(verbosity: Verbosity, color: Color) -> Self {
         let printer = Printer::new(Screen::new(color));
         Self { verbosity, printer, claim: Mutex::new(None), copy: Mutex::new(Copy::Waiting(Vec::new())) }
@@ -76,7 +76,7 @@ impl Console {
         self.verbosity
     }
 
-    /// Keeps a copy at `path` of what was and will be said. Where that can't be, there is none.
+    /// Keeps a copy of all past and future messages at `path`. If that is impossible, there is none.
     pub fn keep_copy(&self, path: &Path) {
         let mut copy = locked(&self.copy);
         let open = || {
@@ -93,7 +93,7 @@ impl Console {
         *locked(&self.copy) = Copy::Waiting(Vec::new());
     }
 
-    /// Says a line (or several) at a level. Where nobody reads standard error, only the copy may have it.
+    /// Prints a line (or several) at a level. If standard error has no reader, only the copy may have it.
     pub fn say(&self, level: Verbosity, tone: Tone, text: &str) {
         if level > self.verbosity {
             return;
@@ -131,7 +131,7 @@ impl Console {
         self.say(Verbosity::Normal, Tone::Warning, &format!("canfar-run: warning: {text}"));
     }
 
-    /// Says why this process can't go on.
+    /// Prints why this process can't continue.
     pub fn error(&self, error: &anyhow::Error) {
         self.say(Verbosity::Quiet, Tone::Bad, &format!("canfar-run: error: {error:#}"));
     }

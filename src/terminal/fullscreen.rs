@@ -1,9 +1,9 @@
-//! A terminal that shows one text, redrawn in place. It has its own screen while it does, so that nothing that stood there
+//! Shows one text on a terminal, redrawn in place. It uses the alternate screen, so that nothing that was there before
 //! is lost, and nothing scrolls.
 
 use std::io::{self, Write};
 
-/// Standard output, as a screen of its own. When dropped, the terminal is as it was.
+/// Standard output, as an alternate screen. When dropped, the terminal is restored.
 pub struct Fullscreen<'w> {
     out: &'w mut dyn Write,
 }
@@ -19,7 +19,7 @@ impl<'w> Fullscreen<'w> {
         Ok(Self { out })
     }
 
-    /// Shows a text in place of what is there.
+    /// Replaces the text that is shown.
     ///
     /// # Errors
     /// When the terminal is gone.

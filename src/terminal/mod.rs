@@ -1,4 +1,4 @@
-//! Speaking to people: lines on standard error, and what is redrawn on a terminal.
+//! Messages to people: lines on standard error, and what is redrawn on a terminal.
 
 pub mod console;
 pub mod fullscreen;

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 /// No colour needs a longer sequence.
 const LONGEST: usize = 64;
 
-/// Takes out control sequences but for those that set colours.
+/// Removes control sequences except those that set colours.
 pub struct OnlyColors<W> {
     out: W,
     state: State,
     /// The sequence that is being read.
     sequence: Vec<u8>,
     is_coloured: bool,
-    /// What is to be written.
+    /// The output.
     kept: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ impl<W: Write> OnlyColors<W> {
         };
     }
 
-    /// Takes a byte as one that begins anew after `text`.
+    /// Handles a byte as the first one after `text`.
     fn take_after(&mut self, text: &str, byte: u8) {
         self.kept.extend_from_slice(text.as_bytes());
         self.state = State::Text;

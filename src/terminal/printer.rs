@@ -1,4 +1,4 @@
-//! A thread that prints lines, and a picture below them, so that nobody has to wait for whoever reads them: a stalled
+//! A thread that prints lines, and a picture below them, so that no other thread has to wait for their reader: a stalled
 //! reader would otherwise hold up the tasks, and the stopping.
 
 use std::collections::VecDeque;
@@ -17,10 +17,10 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// How long the end waits for what is not printed yet.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A picture is drawn anew this often, and lines that come between are printed with it: neither flickers.
+/// How often a picture is redrawn; lines that come in between are printed with it, so that nothing flickers.
 const REDRAW: Duration = Duration::from_millis(250);
 
-/// What is seen below the lines as long as it is shown.
+/// The picture below the lines, as long as it is shown.
 pub(crate) trait Picture: Send + Sync {
     /// Its lines, none wider than `width` columns, and at most `height` of them.
     fn lines(&self, width: usize, height: usize) -> Vec<String>;
@@ -35,7 +35,7 @@ pub(crate) trait Terminal: Send {
 /// Prints lines in the order they are given. When dropped, it waits for the last one, but not for long.
 pub(crate) struct Printer {
     shared: Arc<PrinterShared>,
-    /// Whether there is a thread; a system that is short of them has lines printed by whoever says them.
+    /// Whether there is a thread; if the system is short of them, the calling thread prints its lines itself.
     has_thread: bool,
 }
 
@@ -49,11 +49,11 @@ struct PrinterShared {
 struct PrinterState {
     lines: VecDeque<String>,
     picture: Option<Arc<dyn Picture>>,
-    /// When the picture was drawn last; `None` where none is to be seen.
+    /// When the picture was drawn last; `None` if none is visible.
     drawn: Option<Instant>,
-    /// Lines left out since the last one that found room.
+    /// Lines dropped since the last one that found room.
     left_out: u64,
-    /// Whether somebody waited in vain, and nothing was printed since: then nobody else waits.
+    /// Whether a thread waited in vain, and nothing was printed since: then no other thread waits.
     is_stalled: bool,
     is_printing: bool,
     is_closed: bool,
@@ -64,7 +64,7 @@ impl PrinterState {
         self.lines.len() >= MOST_LINES
     }
 
-    /// Whether all is printed, and no picture is to be seen that should not be.
+    /// Whether everything is printed, and no picture is left that should not be visible.
     fn is_settled(&self) -> bool {
         !self.is_printing && self.lines.is_empty() && (self.drawn.is_none() || self.picture.is_some())
     }
@@ -73,7 +73,7 @@ impl PrinterState {
     fn rest(&self) -> Option<Duration> {
         let until_drawn = self.drawn.map(|drawn| REDRAW.saturating_sub(drawn.elapsed()));
         match (&self.picture, until_drawn) {
-            // Whoever says so much is not kept waiting for the sake of the picture.
+            // Don't make a thread with so much to print wait for the picture.
             _ if self.lines.len() >= MOST_LINES / 2 => Some(Duration::ZERO),
             (Some(_), Some(time)) => Some(time),
             (Some(_), None) | (None, Some(_)) => Some(Duration::ZERO),
@@ -163,7 +163,7 @@ impl Printer {
         }
     }
 
-    /// Shows a picture below the lines from now on; whether there is who draws it.
+    /// Shows a picture below the lines from now on; returns whether there is a thread to draw it.
     pub(crate) fn show(&self, picture: Arc<dyn Picture>) -> bool {
         if self.has_thread {
             self.shared.state().picture = Some(picture);
@@ -190,7 +190,7 @@ impl Drop for Printer {
         state.is_closed = true;
         self.shared.changed.notify_all();
         if self.has_thread {
-            // Whoever has not read by then is not told.
+            // A reader that is slower than that misses it.
             drop(self.shared.changed.wait_timeout_while(state, FAREWELL, |state| !state.is_settled()));
         }
     }

@@ -46,14 +46,14 @@ fn is_in_foreground() -> bool {
 const CLEAR: &[u8] = b"\x1b[J";
 
 /// Standard error.
-// The cursor stays at the beginning of a picture. So it is found again after the terminal became narrower, and who else
-// writes there need not know of it: what comes from the cursor on is nothing that must stay.
+// The cursor stays at the beginning of a picture. So it is found again after the terminal became narrower, and other programs that
+// write there need not know about it: nothing from the cursor on has to stay.
 #[derive(Debug)]
 pub(crate) struct Screen {
     color: ColorChoice,
     /// Whether another one of us may draw there.
     is_shared: bool,
-    /// Whether a picture is to be seen.
+    /// Whether a picture is visible.
     is_drawn: bool,
 }
 
@@ -102,7 +102,7 @@ fn drawn(picture: &dyn Picture, TerminalSize { columns, rows }: TerminalSize) ->
 impl Terminal for Screen {
     fn show(&mut self, lines: &[String], picture: Option<&dyn Picture>) {
         let frame = self.frame(lines, picture);
-        // Nobody can be told when standard error is gone.
+        // If standard error is gone, there is nowhere to report it.
         let _ = stderr().lock().write_all(&frame);
     }
 }

@@ -1,11 +1,11 @@
-//! How large a terminal is, and how much of it a text takes.
+//! The size of a terminal, and how many of its rows a text takes.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
-/// Where nobody says how large the terminal is.
+/// Used if the size of the terminal is unknown.
 const USUAL: TerminalSize = TerminalSize { columns: 80, rows: 24 };
 
 /// How large a terminal is.
@@ -18,7 +18,7 @@ pub struct TerminalSize {
 }
 
 impl TerminalSize {
-    /// Of the terminal behind a descriptor; `None` where it is none, or nobody says how large it is.
+    /// The size of the terminal behind a descriptor; `None` if it is not a terminal, or the size is unknown.
     pub fn of(terminal: impl AsFd) -> Option<Self> {
         let told = tcgetwinsize(terminal).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0)?;
         Some(Self { columns: told.ws_col.into(), rows: told.ws_row.into() })

@@ -1,4 +1,4 @@
-//! The memory group that binds this process: what it may use, what it uses, and whom the kernel killed for it.
+//! The memory group that limits this process: its limit, its usage, and how many processes the kernel killed for it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -63,7 +63,7 @@ impl MemoryGroup {
         self.limit
     }
 
-    /// Bytes in use without what the kernel can drop; `None` where that can't be told. Cheap: two reads.
+    /// Bytes in use without what the kernel can drop; `None` if unknown. Cheap: two reads.
     pub fn in_use(&self) -> Option<u64> {
         let mut buffer = [0; LONGEST];
         let usage: u64 = text(self.files.usage.as_ref()?, &mut buffer)?.trim_end().parse().ok()?;
@@ -72,7 +72,7 @@ impl MemoryGroup {
         Some(droppable.fold(usage, |left, (_, bytes)| left.saturating_sub(bytes)))
     }
 
-    /// How many processes of this group the kernel killed for memory so far; 0 where it can't be told.
+    /// How many processes of this group the kernel has killed because of memory; 0 if unknown.
     pub fn oom_kills(&self) -> u64 {
         let mut buffer = [0; LONGEST];
         let events = self.files.events.as_ref().and_then(|file| text(file, &mut buffer));
@@ -80,8 +80,8 @@ impl MemoryGroup {
     }
 }
 
-/// The smallest limit and the level that has it. One of a level that can't be seen, which only version 1 tells of, is
-/// taken to bind the uppermost one that can.
+/// The smallest limit and the level that has it. A limit of an invisible level, which only version 1 reports, is
+/// attributed to the uppermost visible one.
 fn smallest(place: &CgroupPlace) -> Option<(u64, &Path)> {
     let limits = place.levels.iter().filter_map(|level| {
         let name = match place.version {

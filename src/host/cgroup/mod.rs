@@ -1,5 +1,5 @@
 //! What the control groups around this process allow and count: CPU time, memory, processes. It only reads, knows both
-//! versions of the interface, and takes what is missing or makes no sense for no limit.
+//! versions of the interface, and treats a value that is missing or makes no sense as no limit.
 
 mod group;
 mod memory;

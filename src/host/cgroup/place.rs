@@ -1,11 +1,11 @@
-//! Where the control groups of this process show in the file system, as `/proc/self/cgroup` and `/proc/self/mountinfo`
-//! tell (cgroups(7), `proc_pid_mountinfo(5)`).
+//! Where the control groups of this process appear in the file system, according to `/proc/self/cgroup` and `/proc/self/mountinfo`
+//! (cgroups(7), `proc_pid_mountinfo(5)`).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-/// Whose files a controller's folders have.
+/// Which version's files a controller's folders have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CgroupVersion {
     /// A hierarchy for each controller, or a few of them.
@@ -45,7 +45,7 @@ impl Tables {
                 .filter(|mount| mount.carries(version, controller))
                 .collect();
             let resolved = mounts.iter().filter_map(|mount| self.levels_up(mount, &own));
-            // Of several views, the one that shows most. A container that is told its path on the host but sees only
+            // Of several views, the one that shows most. A container that gets its path on the host but sees only
             // its own part has that at the mount point.
             let levels = resolved
                 .max_by_key(Vec::len)
@@ -70,7 +70,7 @@ impl Tables {
     /// The folders of `own` and what is around it, if it lies in what `mount` shows.
     fn levels_up(&self, mount: &Mount, own: &Path) -> Option<Vec<PathBuf>> {
         let inner = own.strip_prefix(&mount.shows).ok()?;
-        // A group outside of our namespace is told with `..`: no path from here leads there.
+        // A group outside of our namespace is shown with `..`: no path from here leads there.
         if !inner.components().all(|part| matches!(part, Component::Normal(_))) {
             return None;
         }

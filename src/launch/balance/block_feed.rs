@@ -1,4 +1,4 @@
-//! What a launch has to run of one block, read into its queue piece by piece, so that memory does not grow with the block.
+//! Reads the tasks of one block into the queue piece by piece, so that memory does not grow with the block.
 
 use std::cmp::Reverse;
 
@@ -7,7 +7,7 @@ use crate::model::shares::Share;
 use crate::record::inputs::InputList;
 use crate::run::queue::{QueuePiece, TasksByStage};
 
-/// So many tasks are read at a time: many times as many as can run, and few enough to hold.
+/// How many tasks are read at a time: many more than can run at once, and few enough to keep in memory.
 const TASKS_AT_A_TIME: usize = 1024;
 
 /// The tasks of a block that are still to come into the queue.
@@ -46,7 +46,7 @@ impl BlockFeed {
         self.claim
     }
 
-    /// The next piece, with the tasks of it by their positions in it; `None` where nothing is left.
+    /// The next piece, with the positions of its tasks in it; `None` if nothing is left.
     ///
     /// # Errors
     /// When the list can't be read.

@@ -83,7 +83,6 @@ impl<'a> Balancer<'a> {
             is_sickness_told: false,
             goes_on: false,
             idle: None,
-            has_seen_alive: false,
             neighbour: Neighbour::default(),
             settled: BTreeSet::new(),
             abandoned: BTreeSet::new(),
@@ -191,8 +190,6 @@ pub(super) struct Feeder<'a> {
     /// Whether it was said that this goes on with other shares.
     goes_on: bool,
     pub(super) idle: Option<IdleTime>,
-    /// Whether another launch was seen to live.
-    pub(super) has_seen_alive: bool,
     pub(super) neighbour: Neighbour,
     /// Claims of dead launches with nothing left to run.
     pub(super) settled: BTreeSet<ClaimName>,

@@ -1,5 +1,5 @@
-//! What a launch does that has nothing left to take: it looks whether others live, takes over from the dead, and leaves when
-//! others see to the rest, or when there is none.
+//! What a launch does when nothing is left to take: it checks whether other launches are alive, takes over from dead ones, and
+//! leaves when others are running the rest, or nothing is left.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ use crate::model::launch_id::LaunchId;
 use crate::sharing::ledger::BlockStanding;
 use crate::sharing::peers::{PeerLook, PeerState};
 
-/// So many journals are looked at side by side.
+/// How many journals are checked in parallel.
 const PEERS_AT_A_TIME: usize = 8;
 
-/// A launch leaves when it has seen so many others at work. Those that have nothing to do either do not count: they may be
-/// about to leave because this one was at work.
+/// A launch leaves when it has seen this many others running. Idle ones do not count: they may be
+/// about to leave because this one was running.
 const ENOUGH_AT_WORK: usize = 2;
 
-/// A launch waits for others at least so long, and as long as it worked.
+/// A launch waits for others at least this long, and as long as it has worked.
 pub(super) const LEAST_WAIT: Duration = Duration::from_mins(10);
 
 /// Pauses between looks.
@@ -33,25 +33,25 @@ const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=D
 #[derive(Debug)]
 pub(super) struct IdleTime {
     since: Instant,
-    /// Launches that are still to be looked at.
+    /// Launches that must still be checked.
     pool: Vec<LaunchId>,
-    /// When they were looked for.
+    /// When they were listed.
     pool_filled: Instant,
-    /// Those that are being watched.
+    /// Launches that are being watched.
     group: Vec<LaunchId>,
-    /// Those seen to live since, with unfinished blocks.
+    /// Launches seen alive since then, with unfinished blocks.
     at_work: BTreeSet<LaunchId>,
     /// When all was ended that this launch had.
     through_since: Option<Instant>,
 }
 
-/// What a look at the whole run showed.
+/// The result of checking the whole run.
 struct Account {
-    /// Claims of launches that are dead, or that nobody can read, with tasks left as far as is known.
+    /// Claims of dead launches, and unreadable claims, with tasks left as far as is known.
     left: Vec<(Option<LaunchId>, ClaimName)>,
     /// Claims of this launch that it does not know of: the storage gave an error, and made them all the same.
     unknown: Vec<ClaimName>,
-    /// Launches that hold something, of which it is not known yet whether they live.
+    /// Launches that hold blocks and may or may not be alive.
     uncertain: BTreeSet<LaunchId>,
     /// Whether every block is ended.
     is_complete: bool,
@@ -60,7 +60,7 @@ struct Account {
 }
 
 impl Feeder<'_> {
-    /// Looks at others, once.
+    /// Checks other launches, once.
     pub(super) fn wait_or_leave(&mut self) -> anyhow::Result<FeedStep> {
         let mut idle = match self.idle.take() {
             Some(idle) => idle,
@@ -105,11 +105,11 @@ impl Feeder<'_> {
             return Ok(FeedStep::Fed);
         }
         if self.queue.left() > 0 {
-            // Others may die as long as something runs here.
+            // Other launches may still die while something runs here.
             if idle.has_looked_at_all() && idle.pool_filled.elapsed() >= self.longest_pause() {
                 self.fill_pool(idle);
             }
-            // Where enough are at work, no more has to be known until this launch is through with its own.
+            // If enough are running, nothing more has to be known until this launch has finished its own.
             let is_urgent = idle.at_work.len() < ENOUGH_AT_WORK;
             let pause = if is_urgent {
                 idle.pause(self.longest_pause())
@@ -120,7 +120,7 @@ impl Feeder<'_> {
         }
         if idle.through_since.is_none() {
             idle.through_since = Some(Instant::now());
-            // Others who have nothing left either would wait for the next heartbeat to see it.
+            // Other idle launches would have to wait for the next heartbeat to see it.
             self.recorder.give_sign().context(CannotWrite)?;
         }
         if self.see_to_quarantined()? {
@@ -141,7 +141,7 @@ impl Feeder<'_> {
             if idle.pool.is_empty() {
                 return self.account_for_all(idle);
             }
-            // Nothing is waited for as long as there are others to look at for the first time.
+            // Don't wait as long as there are launches that have not been checked yet.
             return Ok(FeedStep::Wait(Duration::ZERO));
         }
         Ok(idle.pause(self.longest_pause()))
@@ -149,12 +149,15 @@ impl Feeder<'_> {
 
     /// Whether what launches died with is run before more is taken over. Where one task runs at a time, all others wait for it
     /// either way; so this launch holds none of them meanwhile, and those that live may take them.
-    fn is_turn_of_quarantined(&self) -> bool {
-        self.launcher.config.jobs == 1 && self.queue.left() == 0 && self.has_seen_alive
+    fn is_turn_of_quarantined(&mut self) -> bool {
+        self.launcher.config.jobs == 1
+            && !self.quarantined.is_empty()
+            && self.queue.left() == 0
+            && self.ledger.peers().has_seen_alive()
     }
 
-    /// As many others as are enough of those that have unfinished blocks, by a look that is not old: who left by an old one
-    /// might leave the rest to somebody who leaves it to this launch.
+    /// Enough other launches with unfinished blocks, from a recent check: a launch that left because of an old one
+    /// might leave the rest to one that leaves it to this launch.
     fn enough_at_work(&mut self, idle: &mut IdleTime) -> Option<BTreeSet<LaunchId>> {
         let peers = self.ledger.peers();
         let mut still = BTreeSet::new();
@@ -179,7 +182,7 @@ impl Feeder<'_> {
     /// Looks at the launches at hand, and at others in place of those that are settled. Gives whether something was taken
     /// over.
     fn look_at_group(&mut self, idle: &mut IdleTime) -> anyhow::Result<bool> {
-        // What would only wait here for a slot is left to those that have one.
+        // Leave tasks that would only wait for a slot here to launches with a free one.
         let may_take = !self.queue.is_busy();
         let mut looked_at = 0;
         let mut watched = std::mem::take(&mut idle.group);
@@ -190,7 +193,6 @@ impl Feeder<'_> {
             if let Some(trouble) = &look.trouble {
                 self.note_trouble(trouble);
             }
-            self.has_seen_alive |= look.state == PeerState::Alive;
             match look.state {
                 PeerState::Stopped if look.blocks.is_empty() => looked_at -= 1,
                 PeerState::Stopped | PeerState::Dead if !may_take => idle.group.push(peer),
@@ -250,7 +252,7 @@ impl Feeder<'_> {
             return Ok(FeedStep::Leave(Leaving::WaitedLong));
         }
         self.fill_pool(idle);
-        // Also those that are not the newest of their replica.
+        // Including launches that are not the newest of their replica.
         let known: BTreeSet<LaunchId> = idle.pool.iter().chain(&idle.group).copied().collect();
         idle.group.extend(account.uncertain.difference(&known));
         Ok(idle.pause(self.longest_pause()))
@@ -292,7 +294,7 @@ impl Feeder<'_> {
         Ok(account)
     }
 
-    /// Accounts for a claim whose block is not known to be ended.
+    /// Accounts for a claim to a block that may not be finished.
     fn account_for(&mut self, claim: ClaimName, by: Option<LaunchId>, account: &mut Account) {
         match by {
             None if self.is_broken_for_long(claim) => account.left.push((None, claim)),
@@ -308,7 +310,7 @@ impl Feeder<'_> {
         }
     }
 
-    /// Whether a claim could not be read for so long that whoever was writing it is dead.
+    /// Whether a claim has been unreadable for so long that its writer must be dead.
     fn is_broken_for_long(&mut self, claim: ClaimName) -> bool {
         let (patience, now) = (self.launcher.config.takeover_after, Instant::now());
         let known = self.broken_since.entry(claim).or_insert_with(|| AnsweredTime::new(patience, now));
@@ -321,7 +323,7 @@ impl Feeder<'_> {
         idle.since.elapsed() >= worked.max(LEAST_WAIT)
     }
 
-    /// A hundredth of the time so far: a run is hardly longer for the last look at its end.
+    /// A hundredth of the time so far: so the last check hardly makes the run longer.
     fn longest_pause(&self) -> Duration {
         let longest = (self.launcher.config.takeover_after / 8).min(*PAUSES.end());
         longest.min(self.begun.elapsed() / 100).max(*PAUSES.start())
@@ -333,7 +335,7 @@ impl IdleTime {
         self.pool.is_empty() && self.group.is_empty()
     }
 
-    /// Looks less often the longer nothing is to be had, so that many who wait cost the storage little. What still runs when
+    /// Polls less often the longer there is nothing to take, so that many idle launches cost the storage little. What still runs when
     /// there is nothing more to take may take long, and the end of the run come right after it.
     fn pause(&self, longest: Duration) -> FeedStep {
         let since = self.through_since.unwrap_or(self.since);

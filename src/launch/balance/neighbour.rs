@@ -1,5 +1,5 @@
-//! One other replica that a launch looks at while it still has enough to do: what that one leaves when it dies is not to
-//! wait until all else is done, for a block of it may be a large part of a share.
+//! One other replica that a launch watches while it still has work: if that replica dies, its blocks should not
+//! wait until everything else is done, since one block may be a large part of a share.
 
 use crate::journal::launches::last_launches;
 use crate::launch::balance::feeder::Feeder;
@@ -10,9 +10,9 @@ use crate::sharing::peers::PeerState;
 /// The replicas as a ring: each has the next one as its neighbour, so that all are looked at, and few by two.
 #[derive(Debug, Default)]
 pub(super) struct Neighbour {
-    /// The launch that is looked at.
+    /// The launch that is being watched.
     peer: Option<LaunchId>,
-    /// The last replica that was looked at and has nothing left.
+    /// The last replica that was checked and has nothing left.
     done: Option<u32>,
 }
 
@@ -46,12 +46,12 @@ impl Feeder<'_> {
         Ok(false)
     }
 
-    /// Looks at the neighbour, so that the time is known for which it gave no sign of life.
+    /// Checks the neighbour, to know how long it has sent no heartbeat.
     pub(super) fn look_at_neighbour(&mut self) {
         if !self.reach.has_others() {
             return;
         }
-        // Where all begin at once, the next one may not have been there when it was looked for.
+        // If all start at once, the next one may not have existed when it was looked up.
         let count = self.launcher.config.identity.replica.count();
         let next = self.neighbour.after(self.me) % count + 1;
         self.neighbour.peer.take_if(|peer| peer.replica != next);

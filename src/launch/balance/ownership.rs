@@ -17,7 +17,7 @@ use crate::terminal::console::{Tone, Verbosity};
 use crate::threads::locked;
 use crate::units;
 
-/// What a launch needs to know, and to let go of, what it lost.
+/// What a launch needs to notice lost blocks and release them.
 pub(super) struct Ownership<'a> {
     pub(super) launcher: &'a Launcher<'a>,
     pub(super) claims: ClaimsFolder,
@@ -34,7 +34,7 @@ impl Ownership<'_> {
     /// claims of the run are gone.
     ///
     /// # Errors
-    /// When the storage does not tell; the blocks of which it does not stay.
+    /// When storage gives an error; the affected blocks are kept.
     pub(super) fn look(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
         // Where they are gone, no name says that something was taken over.
@@ -52,8 +52,8 @@ impl Ownership<'_> {
         Ok(())
     }
 
-    /// Whether a task of `block` may begin. Where no sign of life is known to have arrived lately, or the last look is old,
-    /// others may take this launch for dead, so it looks first; it waits for storage that does not answer, as long as nothing
+    /// Whether a task of `block` may begin. If no recent heartbeat is known to be synced, or the last check is old,
+    /// this launch may count as dead, so it checks first; it waits for storage that does not answer, as long as nothing
     /// ends the launch.
     pub(super) fn may_begin(&self, block: BlockId) -> bool {
         let lately = self.launcher.config.takeover_after / 4;
@@ -79,7 +79,7 @@ impl Ownership<'_> {
     /// ends the tasks that run.
     ///
     /// # Errors
-    /// What the storage said last when they are to end.
+    /// The last storage error, once they must end.
     pub(super) fn is_owner(&self, block: BlockId) -> io::Result<bool> {
         let pause = self.launcher.config.takeover_after / 40;
         while let Some(claim) = self.recorder.claim_to(block) {

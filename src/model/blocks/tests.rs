@@ -1,4 +1,4 @@
-//! Every entry is in one block, whoever asks, and blocks are as large as the contract says.
+//! Every entry is in exactly one block, for every replica, and blocks are as large as the contract says.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,4 @@
-//! Charts as SVG: distributions, and time against size. Their colours stand for those that the page's style sheet gives.
+//! Charts as SVG: distributions, and time against size. The page's style sheet defines their colours.
 
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::ValueFormatter;
@@ -162,7 +162,7 @@ fn scale(range: (f64, f64), axis: &Axis<'_>) -> impl Ranged<ValueType = f64> + V
     (range.0..range.1).log_scale().base(axis.base.number()).with_key_points(marks(range, axis.base))
 }
 
-/// An axis has so many marks at least, and so many at most.
+/// The smallest and largest number of marks of an axis.
 const FEWEST_MARKS: usize = 3;
 const MOST_MARKS: usize = 7;
 

@@ -1,4 +1,4 @@
-//! Failures by kind, each with its first examples told in full.
+//! Failures by kind, each with its first examples in full.
 
 use maud::{Markup, html};
 
@@ -6,10 +6,10 @@ use super::numbers::grouped;
 use crate::report::html::model::{FailureExample, FailureKind, RunHistory};
 use crate::units;
 
-/// So many kinds are listed.
+/// How many kinds are listed.
 const KINDS: usize = 200;
 
-/// So many kinds are open at first.
+/// How many kinds are open at first.
 const OPEN: usize = 3;
 
 pub(super) fn section(history: &RunHistory) -> Markup {

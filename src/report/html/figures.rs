@@ -1,4 +1,4 @@
-//! The charts of the page with what they show in words.
+//! The charts of the page, with a text version of each.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -8,7 +8,7 @@ use crate::model::histogram::{Histogram, Quantiles};
 use crate::report::html::model::{RunHistory, TaskHistory, TaskStanding};
 use crate::units;
 
-/// Durations below are told as this: no clock here tells more, and a logarithm needs something.
+/// Shorter durations are shown as this: no clock here is more precise, and a logarithm needs a positive number.
 const LEAST_S: f64 = 0.001;
 
 pub(super) fn section(history: &RunHistory) -> Markup {
@@ -57,7 +57,7 @@ fn values(history: &RunHistory, of: impl Fn(&TaskHistory) -> Option<f64>) -> Vec
 }
 
 fn in_words(values: &[Value], label: &dyn Fn(f64) -> String) -> String {
-    // As everybody else counts them, so that all tell the same numbers.
+    // Counted as everywhere else, so that all show the same numbers.
     let mut all = Histogram::default();
     values.iter().for_each(|value| all.count(value.0));
     let Some(Quantiles { median, p95, max }) = all.quantiles() else {

@@ -10,7 +10,7 @@ pub(super) fn relative(folder: &Path, path: &Path) -> Option<(String, String)> {
     let parent: Vec<Component<'_>> = path.parent()?.components().collect();
     let from: Vec<Component<'_>> = folder.components().collect();
     let shared = from.iter().zip(&parent).take_while(|(one, other)| one == other).count();
-    // Never empty, so that no name is taken for a scheme or a host.
+    // Never empty, so that no name is mistaken for a scheme or a host.
     let up = if shared == from.len() { "./".to_owned() } else { "../".repeat(from.len() - shared) };
     let down = parent[shared..].iter().map(|part| escaped(part.as_os_str().as_bytes()) + "/");
     Some((down.fold(up, |link, part| link + &part), escaped(base.as_bytes())))

@@ -1,4 +1,4 @@
-//! One HTML page about a run, with all it needs within it: no script, style or font is asked of anybody.
+//! One self-contained HTML page about a run: no script, style or font is loaded from elsewhere.
 
 mod charts;
 mod data;

@@ -1,4 +1,4 @@
-//! The page: what is told without scripts, then the data, then the scripts that make the timeline and the table of tasks.
+//! The page: the part that needs no scripts, then the data, then the scripts that draw the timeline and the table of tasks.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -40,7 +40,7 @@ pub fn write(history: &RunHistory, root: &Path, page: &Path, out: &mut dyn Write
         style { (PreEscaped(STYLE)) }
         (PreEscaped("</head><body>"))
         (body(history, counts, root))
-        // It is read last: the page is seen before its data is there.
+        // It comes last: the page is visible before its data is loaded.
         (PreEscaped("<script type=\"application/json\" id=\"data\">"))
     };
     write!(out, "{}<html lang=\"en\">{}", DOCTYPE.into_string(), before.into_string())?;
@@ -52,7 +52,7 @@ pub fn write(history: &RunHistory, root: &Path, page: &Path, out: &mut dyn Write
     out.write_all(b"</body></html>\n")
 }
 
-/// How the run stands, in a few words.
+/// The state of the run, in a few words.
 fn standing(history: &RunHistory, counts: TaskCounts) -> String {
     let missing = counts.unfinished();
     let failed =

@@ -1,4 +1,4 @@
-//! Where time went: the timeline's frame, what it shows in words, and the same as a table of replicas.
+//! Where time went: the timeline's frame, a text version of it, and the same as a table of replicas.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::report::html::model::{
 use crate::report::stop_reason;
 use crate::units;
 
-/// So many replicas that ended last are named.
+/// How many of the replicas that ended last are named.
 const LAST: usize = 3;
 
-/// So many of those that took over from another one.
+/// How many of the replicas that took over from another one are named.
 const TAKEOVERS: usize = 5;
 
 /// One replica, all its launches together.
@@ -36,7 +36,7 @@ struct ReplicaRow<'a> {
 struct SharedCounts {
     /// Of its share.
     share: u64,
-    /// Of its share, those without a record, whoever has them.
+    /// Tasks of its share without a record, whichever replica has them.
     left: u64,
     /// Recorded by it, of other shares.
     of_others: u64,
@@ -172,7 +172,7 @@ fn in_words(history: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> Vec
     sentences
 }
 
-/// Who ran what in the place of others.
+/// Which replica ran what in place of others.
 fn sharing_in_words(history: &RunHistory, shared: &SharedWork, rows: &[ReplicaRow<'_>]) -> Vec<String> {
     let mut sentences = Vec::new();
     let of_others = rows.iter().map(|row| row.shared.of_others).sum::<u64>();
@@ -214,7 +214,7 @@ fn sharing_in_words(history: &RunHistory, shared: &SharedWork, rows: &[ReplicaRo
     sentences
 }
 
-/// Who ended last, and how long after most others.
+/// Which replica ended last, and how long after most others.
 fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
     let mut ends: Vec<(i64, u32)> = rows.iter().filter_map(|row| Some((row.last()?, row.id))).collect();
     if ends.len() < 2 {
@@ -233,7 +233,7 @@ fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
     Some(sentence + ".")
 }
 
-/// Columns of runs whose replicas share their work.
+/// Columns for runs with shared work.
 const SHARED_COLUMNS: [&str; 4] = ["Share", "Left of share", "Of other shares", "Taken over"];
 
 fn table(rows: &[ReplicaRow<'_>], is_shared: bool) -> Markup {

@@ -1,4 +1,4 @@
-//! What the Python that calls a function answers: an object with one member, whose key says what its value is.
+//! The answers of the Python process that calls a function: an object with one member; its key says what the value is.
 
 use crate::json::{self, MAX_DEPTH};
 use crate::record::item::TaskResult;
@@ -7,10 +7,10 @@ use crate::run::worker::{AnswerLimits, TaskAnswer};
 /// How much longer than the result an answer is, bytes: `{"ok":` and `}` with a line end.
 const FRAME: u64 = 8;
 
-/// How long an answer may be however small results are to be, bytes: it may say why there is none.
+/// How many bytes an answer may always have, however small results must be: it may say why there is none.
 const LEAST: u64 = 16 * 1024;
 
-/// How large an answer may be, for results of so many bytes.
+/// How large an answer may be, for results of this many bytes.
 pub(in crate::run) fn answer_limits(max_result: u64) -> AnswerLimits {
     AnswerLimits { bytes: max_result.saturating_add(FRAME).max(LEAST), depth: MAX_DEPTH + 1 }
 }

@@ -1,5 +1,5 @@
-//! Looks at a function before its run is begun, so that a mistake in its name, its module or its parameters leaves nothing
-//! behind that the next try would have to agree with. No code of the user's runs: what only importing can tell comes later.
+//! Checks a function before its run is begun, so that a mistake in its name, its module or its parameters leaves nothing
+//! behind that the next try would have to match. No user code runs: errors that only importing can show come later.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::path::Path;
@@ -19,14 +19,14 @@ use crate::run::call::{PythonCall, read_answer};
 use crate::run::environment::TaskEnvironment;
 use crate::run::worker::TaskAnswer;
 
-/// A look takes a fraction of a second. Storage that stands still is not to hold up a run for it.
+/// The check takes a fraction of a second. Storage that hangs must not hold up a run because of it.
 const LIMITS: AttemptLimits =
     AttemptLimits { timeout: Some(Duration::from_secs(30)), grace: Duration::from_secs(1) };
 
-/// At most so much of the output is read, bytes: the end.
+/// How many bytes of the end of the output are read.
 const READ: usize = 64 * 1024;
 
-/// What looks at a function: the Python that its workers will have.
+/// What checks a function: the Python that its workers will use.
 #[derive(Debug)]
 pub struct Preflight<'a> {
     /// The Python.

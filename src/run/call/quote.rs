@@ -1,4 +1,4 @@
-//! A path as a text in Python's source, as `repr` writes it.
+//! A path as a Python string literal, as `repr` writes it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -1,9 +1,9 @@
-//! How many tasks may run at once for their memory: a pure function of what was measured.
+//! How many tasks fit into memory at once: a pure function of the measurements.
 
 use crate::host::limits::JobsRule;
 use crate::model::quarantine::share_of_memory;
 
-/// A launch whose tasks nobody has seen yet begins with so many at once.
+/// A launch without any measurements begins with this many at once.
 const AT_FIRST: u64 = 2;
 
 /// What does not change during a launch.
@@ -11,9 +11,9 @@ const AT_FIRST: u64 = 2;
 pub struct MemoryBudget {
     /// Bytes that may be used.
     pub limit: u64,
-    /// At most so many at once.
+    /// At most this many at once.
     pub jobs: usize,
-    /// Whether that is to be measured.
+    /// Whether that is measured.
     pub rule: JobsRule,
 }
 
@@ -22,7 +22,7 @@ pub struct MemoryBudget {
 pub(super) struct Measured {
     /// Bytes in use in the container.
     pub(super) in_use: u64,
-    /// Bytes of those that the tasks have.
+    /// The part of these bytes that tasks use.
     pub(super) tasks: u64,
     /// Tasks that ended.
     pub(super) ended: u64,

@@ -46,7 +46,7 @@ pub struct MemoryMonitor<'a> {
 /// What it remembers from look to look.
 struct MonitorWatch {
     policy: OomPolicy,
-    /// Not before this are tasks looked at again.
+    /// When tasks may be measured again.
     next_tasks: Instant,
     /// Bytes that tasks had when they were.
     tasks: u64,
@@ -57,7 +57,7 @@ struct MonitorWatch {
 }
 
 impl<'a> MemoryMonitor<'a> {
-    /// Tells `queue` how many tasks may run at once.
+    /// Sets how many tasks of `queue` may run at once.
     ///
     /// # Errors
     /// When the system is out of descriptors.
@@ -74,7 +74,7 @@ impl<'a> MemoryMonitor<'a> {
         Ok(Self { memory, budget, died_before, registry, queue, peak: AtomicU64::new(0), wakeup })
     }
 
-    /// Looks on from a thread of its own as long as `work` goes on.
+    /// Watches from a separate thread as long as `work` runs.
     ///
     /// # Errors
     /// When the thread can't be started: then nothing was done.
@@ -111,7 +111,7 @@ impl<'a> MemoryMonitor<'a> {
 
     /// The most in use since this was last asked, bytes. Clears the wakeup.
     pub fn peak(&self) -> Option<u64> {
-        // Nothing is there to read when nobody was woken.
+        // There is nothing to read if no wakeup was sent.
         let _ = (&self.wakeup.0).read(&mut [0; 64]);
         let before = self.peak.swap(0, Ordering::Relaxed);
         self.memory.in_use().map(|now| now.max(before))
@@ -130,7 +130,7 @@ impl<'a> MemoryMonitor<'a> {
             watch.tasks = tasks.iter().map(|(_, bytes)| bytes).sum();
             watch.policy.note_tasks(now, &tasks);
             if let Some((serial, shortage)) = watch.policy.verdict() {
-                // One that left meanwhile gives its memory back just the same.
+                // A task that left meanwhile frees its memory as well.
                 self.registry.stop(serial, shortage);
             }
         }

@@ -1,4 +1,4 @@
-//! Which task is stopped before memory runs out, and when: decisions on what was read, whoever read it.
+//! Which task is stopped before memory runs out, and when: decisions based on given readings.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ const NEAR: u64 = 92;
 /// At this much another one is, although the memory of the one before has not come back.
 const TOP: u64 = 97;
 
-/// Use that reaches the limit within this time if it goes on growing as it does is as bad as use that is near it.
+/// Usage that would reach the limit within this time at its current growth counts as near the limit.
 const AHEAD: Duration = Duration::from_millis(200);
 
 /// Growth of use is measured over about this time.
 const TREND: Duration = Duration::from_millis(150);
 
-/// So long a stopped task may take to end, whatever happens meanwhile.
+/// How long a stopped task may take to end, whatever happens meanwhile.
 const TO_COME_BACK: Duration = Duration::from_millis(200);
 
 /// Which task grew most is a matter of this time.
@@ -30,7 +30,7 @@ const NEGLIGIBLE: u64 = 50;
 /// Where tasks have less than this part of what is in use, to stop one does not help: files in memory, say, are left.
 const TASKS_PART: u64 = 4;
 
-/// One that was stopped, until its memory is back.
+/// The task that was stopped, until its memory is free.
 #[derive(Debug)]
 struct TaskStopped {
     serial: Serial,
@@ -40,7 +40,7 @@ struct TaskStopped {
     is_gone: bool,
 }
 
-/// What was read of late, and who was stopped last.
+/// Recent readings, and the task that was stopped last.
 #[derive(Debug)]
 pub(super) struct OomPolicy {
     limit: u64,
@@ -56,7 +56,7 @@ impl OomPolicy {
         Self { limit, used: VecDeque::new(), tasks: BTreeMap::new(), stopped: None }
     }
 
-    /// Takes in how much is in use. Times only grow.
+    /// Adds a reading of memory in use. Times only grow.
     pub(super) fn note_use(&mut self, at: Instant, in_use: u64) {
         if self.stopped.as_ref().is_some_and(|stopped| stopped.is_gone) {
             self.stopped = None;
@@ -65,7 +65,7 @@ impl OomPolicy {
         forget_before(&mut self.used, at.checked_sub(TREND));
     }
 
-    /// Takes in what each task that runs has. Who is not named any more has ended.
+    /// Takes the memory of each running task. A task that is missing has ended.
     pub(super) fn note_tasks(&mut self, at: Instant, tasks: &[(Serial, u64)]) {
         self.tasks.retain(|serial, _| tasks.iter().any(|(named, _)| named == serial));
         if let Some(stopped) = &mut self.stopped {
@@ -78,7 +78,7 @@ impl OomPolicy {
         }
     }
 
-    /// Whether somebody should be stopped, from what was last noted of use.
+    /// Whether a task should be stopped, based on the last noted usage.
     pub(super) fn is_near_the_limit(&self) -> bool {
         let Some((_, in_use)) = self.used.back() else { return false };
         *in_use >= self.percent(NEAR)
@@ -98,7 +98,7 @@ impl OomPolicy {
         speed(first, middle).min(speed(middle, last))
     }
 
-    /// Whom to stop now, from what was last noted; `None` when nobody is to be, or nobody's end would help.
+    /// Which task to stop now, based on the last notes; `None` if none must be, or stopping one would not help.
     pub(super) fn verdict(&mut self) -> Option<(Serial, Shortage)> {
         let (at, in_use) = *self.used.back()?;
         if !self.is_near_the_limit() || self.is_waiting(at, in_use) {

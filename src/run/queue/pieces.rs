@@ -1,4 +1,4 @@
-//! The pieces in which tasks come, each kept until its last task ended.
+//! The pieces in which tasks arrive, each kept until its last task has ended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ pub struct QueuePiece {
     pub indices: Share,
     /// The entry of each, in the order of the indices.
     pub entries: Entries,
-    /// At most so many tasks of any piece run at a time while one of this piece does, at least 1.
+    /// How many tasks of any piece may run at a time while one of this piece does, at least 1.
     pub at_most: Option<usize>,
 }
 
 #[cfg(test)]
 impl QueuePiece {
-    /// One that knows nothing of its tasks.
+    /// A piece without information about its tasks.
     pub fn without_entries(block: Option<BlockId>, at_most: Option<usize>) -> Self {
         Self { block, indices: Share::Range(0..0), entries: Entries::default(), at_most }
     }
@@ -41,7 +41,7 @@ struct OpenPiece {
     /// Tasks that have not ended, those running included.
     left: u64,
     running: usize,
-    /// Nothing of it begins any more.
+    /// None of its tasks begins any more.
     is_dropped: bool,
 }
 
@@ -52,7 +52,7 @@ impl OpenPiece {
 }
 
 impl OpenPieces {
-    /// Adds one with so many tasks; gives its number.
+    /// Adds a piece with this many tasks; returns its number.
     pub(super) fn add(&mut self, piece: QueuePiece, tasks: u64) -> u32 {
         let number = self.next;
         self.next = number.wrapping_add(1);
@@ -78,13 +78,13 @@ impl OpenPieces {
         self.open.is_empty()
     }
 
-    /// At most so many tasks may run for the pieces of which some do.
+    /// How many tasks may run, given the pieces with running tasks.
     pub(super) fn at_most(&self) -> usize {
         let running = self.open.values().filter(|piece| piece.running > 0);
         running.map(OpenPiece::at_most).min().unwrap_or(usize::MAX)
     }
 
-    /// Notes that one of its tasks begins beside so many of any piece; `false` where that would be too many for it.
+    /// Notes that one of its tasks begins while this many of any piece run; `false` if that is too many for it.
     pub(super) fn begin(&mut self, number: u32, running: usize) -> bool {
         let piece = self.open.get_mut(&number).filter(|piece| running < piece.at_most());
         piece.map(|piece| piece.running += 1).is_some()
@@ -112,7 +112,7 @@ impl OpenPieces {
         }
     }
 
-    /// Drops those of a block; gives their numbers. What runs of them is all that is left.
+    /// Drops the pieces of a block; returns their numbers. Only their running tasks are left.
     pub(super) fn drop_block(&mut self, block: BlockId) -> Vec<u32> {
         let of_block = self.open.iter_mut().filter(|(_, open)| open.piece.block == Some(block));
         let dropped = of_block.map(|(number, open)| {

@@ -1,4 +1,4 @@
-//! The stages in which tasks come, and what waits in one of them.
+//! The stages in which tasks run, and the tasks waiting in one of them.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,14 +11,14 @@ pub enum Stage {
     Ordinary,
     /// Several at a time, after all others: it may have killed a container.
     Suspect,
-    /// Last, and nothing else runs meanwhile.
+    /// Last, and nothing else runs at the same time.
     Alone,
 }
 
 /// How many stages there are.
 pub(super) const STAGES: usize = 3;
 
-/// A task that is to be run now.
+/// A task to run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket {
     /// The piece it came with, in the order in which they came.
@@ -39,7 +39,7 @@ impl Ticket {
         Self { piece, position, tried: 0, stage, is_publishing: false }
     }
 
-    /// Whether nothing else runs meanwhile.
+    /// Whether nothing else runs at the same time.
     pub fn is_alone(&self) -> bool {
         self.stage == Stage::Alone
     }
@@ -87,7 +87,7 @@ struct WaitingLine {
     positions: std::vec::IntoIter<u32>,
 }
 
-/// What waits in one stage, and what runs of it.
+/// The waiting and running tasks of one stage.
 #[derive(Debug, Default)]
 pub(super) struct StageQueue {
     /// Before all others.

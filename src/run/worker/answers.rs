@@ -1,4 +1,4 @@
-//! A worker's standard output, taken apart: answers, and all other lines, which are its task's log.
+//! Splits a worker's standard output into answers and all other lines, which are its task's log.
 
 use memchr::{memchr, memrchr};
 
@@ -7,22 +7,22 @@ use crate::record::item::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object, shown};
 use crate::run::worker::protocol::{RequestLine, read_line};
 
-/// So much of a line of log is looked at whether it was meant as an answer, bytes.
+/// How many bytes of a log line are checked for an intended answer.
 const LOOKED_AT: usize = 64 * 1024;
 
 /// What stands for text that is no longer looked at since a carriage return came after it.
 const WRITTEN_OVER: &[u8] = b"...";
 
-/// What stands for an answer.
+/// The possible forms of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum WorkerAnswer {
     /// One object.
     Object(TaskResult),
-    /// An object that can't be taken, and why. The worker may go on.
+    /// An invalid object, and why. The worker may continue.
     Refused(String),
     /// A line that was meant as an answer and is none. What follows may belong to it.
     Mistaken(AlmostJson),
-    /// A line that goes on beyond what a result may have.
+    /// A line longer than the largest result.
     Endless,
 }
 
@@ -31,9 +31,9 @@ pub(super) enum WorkerAnswer {
 enum Begun {
     /// Nothing, or blanks, or something that begins as an answer does: it goes nowhere before it ends.
     Held,
-    /// Log; what is kept of it is to be looked at when it ends.
+    /// Log; the kept part is checked when the line ends.
     Log,
-    /// Log that is too long to be looked at.
+    /// Log that is too long to be checked.
     Long,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Answers {
     begun: Begun,
     /// The first answer that was not taken yet.
     first: Option<WorkerAnswer>,
-    /// The first of the answers that came after it, as people are to see it.
+    /// The first of the answers that came after it, in printable form.
     extra: Option<String>,
     /// Whether one of those does not end.
     is_endless: bool,
@@ -210,7 +210,7 @@ impl Answers {
         self.extra.take()
     }
 
-    /// Whether there is a line that goes on beyond what a result may have.
+    /// Whether there is a line longer than the largest result.
     pub(super) fn is_endless(&self) -> bool {
         self.is_endless
     }

@@ -1,4 +1,4 @@
-//! Whether a worker that was asked does nothing: it uses no CPU and prints nothing.
+//! Whether a worker with a request is idle: it uses no CPU and prints nothing.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use rustix::process::Pid;
 
 use crate::host::procfs;
 
-/// In the time that makes a worker idle it is looked at so often.
+/// How many checks there are in the time after which a worker counts as idle.
 const LOOKS: u32 = 3;
 
-/// Of the time between two looks, so much CPU time may be used by who does nothing: some runtimes tidy up now and then.
+/// The part of the time between two checks that an idle worker may use as CPU time: some runtimes clean up now and then.
 const AS_GOOD_AS_NONE: f64 = 0.01;
 
 /// Watches one worker at one task.
@@ -31,7 +31,7 @@ struct IdleLook {
 }
 
 impl IdleWatch {
-    /// Of a worker that is asked now, and is idle after so long.
+    /// For a worker that gets a request now, and is idle after this long.
     pub(super) fn new(pid: Pid, now: Instant, after: Duration) -> Self {
         let between = after / LOOKS;
         Self { pid, between, next: now + between, last: None, quiet: 0 }
@@ -42,7 +42,7 @@ impl IdleWatch {
         self.next.saturating_duration_since(now)
     }
 
-    /// Looks if it is time to; `true` where it has done nothing for long. It has printed so many bytes.
+    /// Checks, if it is time to; `true` if it has been idle for long. It has printed this many bytes.
     pub(super) fn is_idle(&mut self, now: Instant, printed: impl FnOnce() -> u64) -> bool {
         if now < self.next {
             return false;
@@ -60,7 +60,7 @@ impl IdleWatch {
     }
 }
 
-/// CPU time of a process and of all that it started and that runs or was waited for; `None` where nobody can tell.
+/// CPU time of a process and of its descendants that are running or were waited for; `None` if unknown.
 fn cpu_of_tree(pid: Pid) -> Option<Duration> {
     let times = procfs::tree(pid.as_raw_pid()).filter_map(|process| cpu_of(&process));
     times.reduce(|one, other| one + other)
@@ -87,7 +87,7 @@ mod tests {
 
     use super::{IdleWatch, cpu_of_tree};
 
-    /// Whether a shell that does this is found idle after five looks, having printed so much at each.
+    /// Whether a shell that does this is found idle after five checks, having printed this much at each.
     fn is_idle(script: &str, is_busy: bool, printed: [u64; 5]) -> bool {
         let mut child = Command::new("/bin/sh").args(["-c", script]).spawn().unwrap();
         let (begun, pid) = (Instant::now(), Pid::from_child(&child));

@@ -1,4 +1,4 @@
-//! The kinds of workers: how one is started, what its answers mean, and how people are told of it.
+//! The kinds of workers: how one is started, what its answers mean, and what messages call it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -65,8 +65,8 @@ impl WorkerKind {
         }
     }
 
-    /// After how long without a sign of work people are told of one, if that is `after` for who may answer wrongly. A
-    /// function can't, and may well wait for long.
+    /// After how long without any activity a warning is printed, if that is `after` for workers that may answer wrongly. A
+    /// function can't, and may legitimately wait for long.
     pub fn idle_after(&self, after: Duration) -> Option<Duration> {
         match self {
             Self::Command => Some(after),
@@ -82,7 +82,7 @@ impl WorkerKind {
         }
     }
 
-    /// Who gave a result, with a verb before it.
+    /// What returned a result, preceded by a verb.
     pub(super) fn gave(&self) -> String {
         match self {
             Self::Command => "the answer has".to_owned(),
@@ -98,7 +98,7 @@ impl WorkerKind {
         }
     }
 
-    /// That it failed at a task in its own words, which are told elsewhere.
+    /// The message that it reported a failure itself; its text is shown elsewhere.
     pub(super) fn raised(&self) -> String {
         match self {
             Self::Command => "the worker answered with an error".to_owned(),

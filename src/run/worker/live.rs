@@ -1,4 +1,4 @@
-//! One living worker: asked, attended to while it works, ended.
+//! One live worker: sends it requests, supervises it while it works, ends it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -25,22 +25,22 @@ use crate::run::worker::idle::IdleWatch;
 use crate::run::worker::meter::Meter;
 use crate::run::worker::shared::SharedWorkerState;
 
-/// Who closes a stream that it needs is about to end by itself, or never will.
+/// A worker that closes a stream that it needs is about to end by itself, or never will.
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// Many programs write the end of a line by itself.
 const LINE_END: Duration = Duration::from_millis(200);
 
-/// Who gives more answers than this while a request lies unread will not read it.
+/// A worker that gives more answers than this while a request is unread will not read it.
 const MOST_LATE: u32 = 16;
 
-/// At most so much of the last line that a worker printed is looked at, bytes.
+/// How many bytes of a worker's last line are checked.
 const LAST_LINE: usize = 4096;
 
-/// At most so much of the end of standard error is changed, bytes: where each thread of a process was fits in.
+/// How many bytes of the end of standard error may be changed: a stack dump of all threads of a process fits in.
 const CHANGED_END: usize = 64 * 1024;
 
-/// What was said during one task.
+/// The output during one task.
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) stdout: Capture,
@@ -61,7 +61,7 @@ impl Said {
         }
     }
 
-    /// Ends with a line of its own.
+    /// Ends with a separate line.
     pub(super) fn end_with(&mut self, line: &str) {
         if !matches!(self.stderr.tail(1).unwrap_or_default().last(), None | Some(b'\n')) {
             self.stderr.push(b"\n");
@@ -71,7 +71,7 @@ impl Said {
     }
 }
 
-/// What came of asking.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(super) enum Reply {
     /// The one answer, in time. The worker may be asked again.
@@ -80,9 +80,9 @@ pub(super) enum Reply {
     OutOfStep,
     /// It was not asked: it is in the middle of a line that begins as an answer does, and belongs to no request.
     Busy,
-    /// It ended, or was told to end, without having read the request.
+    /// It ended, or was stopped, without having read the request.
     NotTaken,
-    /// It ended, or was told to end, at the request.
+    /// It ended, or was stopped, during the request.
     Nothing,
 }
 
@@ -90,9 +90,9 @@ pub(super) enum Reply {
 #[derive(Debug)]
 pub(super) struct Live {
     supervisor: ChildSupervisor,
-    /// Gone when it is to be asked no more.
+    /// `None` once it gets no more requests.
     input: Option<OwnedFd>,
-    /// Whether nobody has the other end of its input any more.
+    /// Whether the other end of its input is closed.
     is_deaf: bool,
     output: PipeReader,
     answers: Answers,
@@ -114,7 +114,7 @@ pub(super) struct Live {
 pub(super) struct ExtraAnswer {
     /// The entry that was answered.
     pub(super) path: OsString,
-    /// It, as people are to see it.
+    /// Its printable form.
     pub(super) line: String,
 }
 
@@ -175,16 +175,16 @@ impl Live {
         self.input.is_some() && !self.is_deaf && self.output.descriptor().is_some()
     }
 
-    /// It is to be asked no more: once it has read all, it finds the end of its input.
+    /// It gets no more requests: once it has read everything, it finds the end of its input.
     pub(super) fn close_input(&mut self) {
         self.input = None;
     }
 
-    /// Asks, and stays with it until it has answered, or its time is up, or it ended.
+    /// Sends a request, and waits until it has answered, its time is up, or it has ended.
     ///
-    /// No answer is to be taken for that to another question: what comes before the question, behind the first answer, or
-    /// while the question lies unread, is log. What can't be told, since an answer names no question: a second answer that
-    /// comes after the next question was read. The one after that is then one too many, and is noticed.
+    /// No answer may be mistaken for that to another request: anything before the request, after the first answer, or
+    /// while the request is unread, is log. One case can't be detected, since an answer does not name its request: a second answer that
+    /// comes after the next request was read. The answer after that is then one too many, and is noticed.
     pub(super) fn ask(&mut self, question: Question<'_>, stop: &Shutdown, said: &mut Said) -> Reply {
         let Question { request, path, until, shared } = question;
         self.supervisor.limit(until);
@@ -244,7 +244,7 @@ impl Live {
         true
     }
 
-    /// What the answer that is there means; `None` for one that belongs to no request: nobody can answer what lies unread.
+    /// The meaning of the current answer; `None` if it belongs to no request: an unread request can't have an answer.
     fn judge(&mut self, left: &[u8], late: &mut u32) -> Option<Reply> {
         if self.unread(left) == 0 {
             return self.answers.take().map(Reply::Answer);
@@ -283,12 +283,12 @@ impl Live {
         self.extra.take()
     }
 
-    /// What it printed of a line that has not ended, as people are to see it.
+    /// The unfinished line that it printed, in printable form.
     pub(super) fn unfinished_line(&self) -> Option<String> {
         Some(shown(self.answers.held())).filter(|line| !line.is_empty())
     }
 
-    /// The last line that it printed, as people are to see it.
+    /// The last line that it printed, in printable form.
     fn last_line(&self, said: &mut Said) -> Option<String> {
         self.unfinished_line().or_else(|| {
             let tail = said.stdout.tail(LAST_LINE).unwrap_or_default();
@@ -304,7 +304,7 @@ impl Live {
         left.len() + usize::try_from(in_pipe).unwrap_or(usize::MAX)
     }
 
-    /// Sends what the pipe has room for. Whoever reads no more is noticed elsewhere.
+    /// Sends what the pipe has room for. A worker that stops reading is noticed elsewhere.
     fn send(&self, left: &mut &[u8]) {
         let Some(input) = &self.input else { return };
         while !left.is_empty() {

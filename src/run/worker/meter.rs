@@ -1,4 +1,4 @@
-//! What a worker that lives on has used so far: its clock is read after each task, the rest only now and then.
+//! What a running worker has used so far: its CPU clock is read after each task, the rest only now and then.
 
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,11 @@ pub(super) struct Meter {
     pid: Pid,
     #[cfg(target_os = "linux")]
     looked: Option<Instant>,
-    /// CPU time of the children that it waited for, as last looked at.
+    /// CPU time of the children that it waited for, as last read.
     children: Duration,
-    /// Its largest resident memory, bytes, as last looked at.
+    /// Its largest resident memory, bytes, as last read.
     peak: Option<u64>,
-    /// CPU time that was told of.
+    /// CPU time that was already reported.
     told: Duration,
 }
 
@@ -52,12 +52,12 @@ impl Meter {
         since
     }
 
-    /// What of a process's whole CPU time was not told of yet.
+    /// The part of a process's CPU time that was not reported yet.
     pub(super) fn rest_of(&self, total_s: f64) -> f64 {
         (total_s - self.told.as_secs_f64()).max(0.0)
     }
 
-    /// The most memory it had, bytes, as last looked at.
+    /// The most memory it had, bytes, as last read.
     pub(super) fn peak(&self) -> Option<u64> {
         self.peak
     }

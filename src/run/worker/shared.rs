@@ -12,7 +12,7 @@ use crate::units;
 pub struct SharedWorkerState<'a> {
     /// Whether one of them ever took a task: then it is no fault of the command when another one does not.
     took: AtomicBool,
-    /// After so long without an answer, output or use of the CPU, people are told of one.
+    /// After this long without an answer, output or CPU use there is a warning about a worker.
     idle_after: Option<Duration>,
     is_idle_told: AtomicBool,
     is_refusal_told: AtomicBool,
@@ -26,7 +26,7 @@ impl fmt::Debug for SharedWorkerState<'_> {
 }
 
 impl<'a> SharedWorkerState<'a> {
-    /// Workers of a launch that is watched, of which one that is idle for so long is told of.
+    /// Workers of a launch with observers; there is a warning about one that is idle for this long.
     pub fn new(idle_after: Option<Duration>, watch: &'a dyn Observer) -> Self {
         let [took, is_idle_told, is_refusal_told] = std::array::from_fn(|_| AtomicBool::new(false));
         Self { took, idle_after, is_idle_told, is_refusal_told, watch }
@@ -42,12 +42,12 @@ impl<'a> SharedWorkerState<'a> {
         self.took.load(Ordering::Relaxed)
     }
 
-    /// After how long without a sign of work people are to be told of a worker; `None` once they were.
+    /// After how long without any activity to warn about a worker; `None` once that was done.
     pub(super) fn idle_after(&self) -> Option<Duration> {
         self.idle_after.filter(|_| !self.is_idle_told.load(Ordering::Relaxed))
     }
 
-    /// Tells, once, of a worker that is idle at the entry `path`, and of the last line that it printed, if it did.
+    /// Warns, once, about a worker that is idle at the entry `path`, with the last line that it printed, if any.
     pub(super) fn tell_idle(&self, path: &OsStr, last_line: Option<&str>) {
         if self.is_idle_told.swap(true, Ordering::Relaxed) {
             return;
@@ -62,7 +62,7 @@ impl<'a> SharedWorkerState<'a> {
         ));
     }
 
-    /// Tells, once, what Python printed of why it can't call a function.
+    /// Reports, once, what Python printed about why it can't call a function.
     pub(super) fn tell_refusal(&self, printed: &str) {
         if !self.is_refusal_told.swap(true, Ordering::Relaxed) && !printed.trim().is_empty() {
             self.watch.import_failed(printed);

@@ -1,5 +1,5 @@
-//! Claiming: a launch writes one file and links it under the name of each claim. Success is believed, an error never: after
-//! one, who claimed is what the file says.
+//! Claiming: a launch writes one file and links it to the name of each claim. Success is trusted, an error never: after
+//! an error, the file itself says which launch made the claim.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::model::provenance::Process;
 use crate::sharing::claims::{Claim, ClaimRead, ClaimsFolder};
 use crate::store::atomic_file::knows_no_links;
 
-/// A claim takes so many calls at most, and usually one.
+/// The most calls that a claim takes; usually it takes one.
 const MOST_CALLS: u32 = 6;
 
-/// What became of a claim that was tried.
+/// The outcome of an attempt to claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
     /// It is this launch's.
     Ours,
-    /// The name is taken, by whoever this says; never [`ClaimRead::Missing`].
+    /// The name is taken, by the launch in this value; never [`ClaimRead::Missing`].
     Others(ClaimRead),
 }
 
@@ -49,7 +49,7 @@ struct Trial {
     /// The folder of its round.
     round: PathBuf,
     step: ClaimStep,
-    /// Whether the name is to be a link.
+    /// Whether the name should be a link.
     is_link: bool,
     is_folder_made: bool,
     /// What went wrong last when the name was to be put there.
@@ -65,7 +65,7 @@ enum ClaimStep {
     MakeFolder,
     /// See whether the folder of the run's claims is still there.
     LookForRun,
-    /// See who has the name.
+    /// See which launch has the name.
     Ask,
 }
 
@@ -133,11 +133,11 @@ impl Claimant {
         }
     }
 
-    /// Tries to put a claim's name there, with six calls at most.
+    /// Tries to create a claim's name, with six calls at most.
     ///
     /// # Errors
-    /// [`RunMovedAway`], or an [`io::Error`] with what was tried as its context: nobody can tell then who has the name, and a
-    /// later look may find that it is this launch's.
+    /// [`RunMovedAway`], or an [`io::Error`] with what was tried as its context: then it is unknown which launch has the name, and a
+    /// later check may find that it is this launch's.
     pub fn try_claim(&self, name: ClaimName) -> anyhow::Result<Claimed> {
         let mut trial = Trial {
             path: self.folder.path_of(name),
@@ -201,7 +201,7 @@ impl Claimant {
         written.map_err(|error| PutFault { what: "can't write", error, is_named: true })
     }
 
-    /// What the call says is not believed: whether there is a folder, the next try shows.
+    /// The result of the call is not trusted: the next attempt shows whether the folder exists.
     fn make_round(&self, trial: &mut Trial) {
         trial.is_folder_made = true;
         let made = self.folder.storage.make_folder(&trial.round);

@@ -1,4 +1,4 @@
-//! What claiming asks of storage, call by call, so that tests can make each of them fail.
+//! The storage calls of claiming, one by one, so that tests can make each of them fail.
 
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
@@ -12,11 +12,11 @@ use crate::store::regular;
 pub(super) trait ClaimStorage: Debug + Send + Sync {
     /// Gives the file at `from` a second name, which must not be taken.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Makes an empty file, whose name must not be taken.
+    /// Creates an empty file; its name must not exist yet.
     fn create(&self, path: &Path) -> io::Result<File>;
     /// Writes and syncs it.
     fn write(&self, file: &mut File, text: &[u8]) -> io::Result<()>;
-    /// Up to so many bytes of the file that has the name now, and which file that is.
+    /// Up to this many bytes of the file that has the name now, and the file's identity.
     fn read(&self, path: &Path, most: u64) -> io::Result<(Vec<u8>, FileId)>;
     /// Makes one folder.
     fn make_folder(&self, path: &Path) -> io::Result<()>;

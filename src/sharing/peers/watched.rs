@@ -1,4 +1,4 @@
-//! One launch's journal, looked at again and again: of it only what was not read before.
+//! One launch's journal, polled repeatedly: each time only what is new is read.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -31,7 +31,7 @@ pub(super) struct WatchedJournal {
     seen: Option<Seen>,
     /// Where to read on; `None` where nothing was read yet.
     offset: Option<u64>,
-    /// Who began it, once that is written.
+    /// Which process began it, once that is written.
     begun: Option<Box<LaunchBegun>>,
     launch: LaunchState,
     /// Since it last grew, or was first seen.
@@ -62,7 +62,7 @@ impl WatchedJournal {
         }
     }
 
-    /// Looks at it, reads what is new and asks its lock, if it is on this host.
+    /// Checks it: reads what is new, and tests its lock if it is on this host.
     ///
     /// # Errors
     /// When the storage does not answer; all is then as before.
@@ -106,7 +106,7 @@ impl WatchedJournal {
         }
         let read = self.read_on(run);
         if read.is_err() {
-            // What was taken in of it would be so again.
+            // Its lines would be applied twice.
             self.offset = None;
         }
         read.with_context(|| self.cannot_read())
@@ -154,13 +154,13 @@ impl WatchedJournal {
         self.begun.as_ref().and_then(|begun| begun.takeover_after()).unwrap_or(TAKEOVER_AFTER)
     }
 
-    /// A lock is held on as long as its process, or, where that was killed while it started a task, until the new process
-    /// has become the task's program: it is not dead yet, but no sign of life either.
+    /// A lock is held as long as its process exists, or, if that was killed while it started a task, until the new process
+    /// has executed the task's program: then the lock means neither dead nor alive.
     fn ask_lock(&mut self, run: &str, me: &Process) -> anyhow::Result<()> {
         self.lock = liveness_without_end(&self.path, self.begun.as_deref(), me);
         match self.lock {
             Liveness::Dead => {
-                // Its last words may have come after this look.
+                // Its stop record may have come after this check.
                 let seen = self.stat()?;
                 if seen != self.seen {
                     self.read_new(run, seen)?;

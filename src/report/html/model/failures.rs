@@ -1,4 +1,4 @@
-//! Failures by kind (cause and last line), each with a few examples told in full.
+//! Failures by kind (cause and last line), each with a few examples in full.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use crate::record::logs::{KeptOutput, OutputStream};
 use crate::report::html::model::task::{RecordFacts, TaskHistory};
 use crate::store::layout::Layout;
 
-/// So many failures of a kind are told in full.
+/// How many failures of a kind are shown in full.
 const EXAMPLES: usize = 5;
 
-/// So many kinds have examples: whoever has more of them reads the first.
+/// How many kinds have examples: with more of them, users read the first.
 const KINDS_WITH_EXAMPLES: usize = 100;
 
-/// Of kept standard output, so many bytes of its end are shown.
+/// How many of the last bytes of kept standard output are shown.
 const LOG_END: u64 = 1024;
 
 /// Failures of one kind.
@@ -26,7 +26,7 @@ pub struct FailureKind {
     pub examples: Vec<FailureExample>,
 }
 
-/// A failure, told in full.
+/// A failure, in full.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailureExample {
     /// The task.
@@ -37,7 +37,7 @@ pub struct FailureExample {
     pub stderr_tail: Option<String>,
     /// The end of its standard output, where that was kept.
     pub stdout_end: Option<String>,
-    /// Which replica's record tells of it.
+    /// The replica with the record of it.
     replica: u32,
     /// Where its output is kept: launch, attempt and place.
     log: Option<(u32, u32, LogSpan)>,

@@ -1,4 +1,4 @@
-//! The whole of a run: every replica is read, several at a time, and put together.
+//! Reads a whole run: every replica, several at a time, and combines them.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use crate::text::seen_from;
 use crate::threads::CpuPool;
 use crate::units;
 
-/// What storage does not tell within this time is left out.
+/// Information that storage does not return within this time is left out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What happened in a run.
@@ -38,7 +38,7 @@ pub struct RunHistory {
     pub header: Header,
     /// Its list.
     pub entries: Entries,
-    /// What became of each entry.
+    /// The outcome of each entry.
     pub tasks: Vec<TaskHistory>,
     /// Kinds of failure, the most frequent first.
     pub kinds: Vec<FailureKind>,
@@ -46,9 +46,9 @@ pub struct RunHistory {
     pub launches: Vec<TimelineLaunch>,
     /// All attempts, by replica, slot and time.
     pub spans: Vec<AttemptSpan>,
-    /// Who had what, where replicas share their work.
+    /// Which replica had which blocks, if replicas share their work.
     pub shared: Option<SharedWork>,
-    /// Tasks of which launches found a product gone, each time.
+    /// Tasks with a product that a launch found missing, each time.
     pub products_gone: u64,
     /// What was odd about the files of the run.
     pub problems: Vec<String>,
@@ -111,7 +111,7 @@ fn open(layout: &Layout) -> anyhow::Result<InputList> {
     }
 }
 
-/// Results that were copied here, or came from elsewhere: they tell no times.
+/// Results that were copied here, or came from elsewhere: they have no times.
 fn results_without_journals(layout: &Layout, has_journal: impl Fn(u32) -> bool) -> Vec<String> {
     let entries = std::fs::read_dir(layout.root()).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name());
@@ -158,7 +158,7 @@ impl TaskRank {
 
 impl RunHistory {
     fn take(&mut self, told: Vec<ReplicaHistory>, layout: &Layout) {
-        // Which replica's word on a task is shown, where several have one.
+        // Which replica's state of a task is shown, if several have one.
         let mut shown = vec![TaskRank::default(); self.tasks.len()];
         let mut failures = FailuresWithExamples::default();
         for of_one in told {
@@ -179,7 +179,7 @@ impl RunHistory {
         self.spans.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
     }
 
-    /// Where replicas share their work, tells of tasks whose they are.
+    /// If replicas share their work, says which replica has a task.
     fn tell_sources(&mut self) {
         let Some(shared) = &self.shared else { return };
         self.problems.extend(shared.claimants.trouble.clone());
@@ -208,7 +208,7 @@ impl RunHistory {
         places.into_iter().zip(asked).for_each(|(place, size)| self.tasks[place].size = size);
     }
 
-    /// How the tasks stand.
+    /// The counts of tasks.
     pub fn counts(&self) -> TaskCounts {
         let mut counts = TaskCounts { files: self.tasks.len() as u64, ..TaskCounts::default() };
         for task in &self.tasks {
@@ -220,7 +220,7 @@ impl RunHistory {
         counts
     }
 
-    /// What the tasks were to make, as far as that can be told.
+    /// The products that the tasks had to make, as far as known.
     pub fn declared_products(&self) -> Option<DeclaredProducts> {
         let Header { products, source, .. } = &self.header;
         let folder = self.header.begun_in().unwrap_or(Path::new("/"));
@@ -232,13 +232,13 @@ impl RunHistory {
         self.tasks.iter().filter(|task| task.state == TaskStanding::Running).count() as u64
     }
 
-    /// From the first launch's beginning to the last sign of life, milliseconds since 1970; `None` before any launch.
+    /// From the first launch's beginning to the last heartbeat, milliseconds since 1970; `None` before any launch.
     pub fn times(&self) -> Option<(i64, i64)> {
         let begun = self.launches.iter().map(|launch| launch.begun_ms).min()?;
         Some((begun, self.launches.iter().map(|launch| launch.last_ms).max()?.max(begun)))
     }
 
-    /// Whether any replica is at work.
+    /// Whether any replica is running.
     pub fn is_in_progress(&self) -> bool {
         self.launches.iter().any(|launch| launch.end == LaunchEnd::Running)
     }

@@ -1,4 +1,4 @@
-//! What happened in a run, put together from its list, journals and logs: plain data, whoever is to be shown it.
+//! What happened in a run, combined from its list, journals and logs: plain data, independent of how it is shown.
 
 mod failures;
 mod load;

@@ -1,4 +1,4 @@
-//! How the files of a run went from one replica to another, where replicas share their work.
+//! How the files of a run moved from one replica to another, if replicas share their work.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::sharing::claimants::BlockClaimants;
 /// From where a replica had a task.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TaskSource {
-    /// It is of its own share.
+    /// It belongs to the replica's own share.
     #[default]
     OwnShare,
     /// It is of this replica's share, and no other one had begun its block.
@@ -20,22 +20,22 @@ pub enum TaskSource {
 /// Files that a replica recorded in the place of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Takeover {
-    /// Who had them first.
+    /// The replica that had them first.
     pub from: u32,
-    /// Who took over.
+    /// The replica that took over.
     pub to: u32,
-    /// Those that it recorded.
+    /// Tasks that it recorded.
     pub files: u64,
 }
 
-/// Who had what.
+/// Which replica had what.
 #[derive(Debug)]
 pub struct SharedWork {
     pub(super) claimants: BlockClaimants,
 }
 
 impl SharedWork {
-    /// Of whose share a task is.
+    /// The share that a task belongs to.
     pub fn share_of(&self, index: u64) -> u32 {
         self.claimants.blocks().block_of(index).map_or(0, |block| block.share)
     }
@@ -49,12 +49,12 @@ impl SharedWork {
         }
     }
 
-    /// Who has a task that nobody has recorded: whoever claimed it last, else the replica of its share.
+    /// The replica that has a task without a record: the one that claimed it last, else the replica of its share.
     pub(super) fn holder(&self, index: u64) -> u32 {
         self.claimants.holder(index).map_or_else(|| self.share_of(index), |by| by.replica)
     }
 
-    /// Who took over what from whom, the most files first.
+    /// Which replica took over how many files from which, the most files first.
     pub fn takeovers(&self, tasks: &[TaskHistory]) -> Vec<Takeover> {
         let mut files: BTreeMap<(u32, u32), u64> = BTreeMap::new();
         for (index, task) in (0..).zip(tasks) {

@@ -1,4 +1,4 @@
-//! One entry of the list and what became of it, as its record says.
+//! One entry of the list and its outcome, according to its record.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use crate::model::outcome::{Cause, LogSpan, Usage};
 use crate::model::product::ProductTotals;
 use crate::record::item;
 
-/// How a task stands.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TaskStanding {
     /// It has an ok record.
     Ok,
-    /// Its newest record is a failure, or is to be one.
+    /// Its newest record is a failure, or will be one.
     Failed,
     /// It has no record and runs now.
     Running,
@@ -25,13 +25,13 @@ pub enum TaskStanding {
 /// One task. What it used is that of its last attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TaskHistory {
-    /// How it stands.
+    /// Its state.
     pub state: TaskStanding,
     /// Whether it is ok and has no result, although one was expected.
     pub no_result: bool,
     /// For a failure, its place among the kinds.
     pub kind: Option<u32>,
-    /// Whose journals tell of it, from 1.
+    /// The replica with the journals that mention it, from 1.
     pub replica: u32,
     /// The launch that made its record, from 1; 0 without one.
     pub launch: u32,
@@ -39,11 +39,11 @@ pub struct TaskHistory {
     pub attempts: u32,
     /// When the last attempt of its record began, milliseconds since 1970.
     pub begun_ms: Option<i64>,
-    /// What that used; `None` where nobody was left to tell.
+    /// What that used; `None` if unknown.
     pub usage: Option<Usage>,
     /// What it made.
     pub products: ProductTotals,
-    /// Bytes of its input; `None` where it is no file, or storage did not tell in time.
+    /// Bytes of its input; `None` if it is not a file, or storage did not answer in time.
     pub size: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! When each launch and each attempt of a replica was at work, as the journals tell.
+//! When each launch and each attempt of a replica ran, according to the journals.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ pub struct TimelineLaunch {
     pub replica: u32,
     /// From 1.
     pub number: u32,
-    /// Who began it, with what; `None` where the journal's first line can't be read.
+    /// Which process began it, with which settings; `None` if the journal's first line can't be read.
     pub begun: Option<Box<LaunchBegun>>,
     /// When it began, milliseconds since 1970.
     pub begun_ms: i64,
-    /// Its last sign of life, milliseconds since 1970.
+    /// Its last heartbeat, milliseconds since 1970.
     pub last_ms: i64,
     /// How it ended.
     pub end: LaunchEnd,
@@ -34,7 +34,7 @@ pub struct TimelineLaunch {
 }
 
 impl TimelineLaunch {
-    /// From its first to its last sign of life, milliseconds.
+    /// From its first to its last heartbeat, milliseconds.
     pub fn span_ms(&self) -> i64 {
         self.last_ms - self.begun_ms
     }
@@ -89,7 +89,7 @@ struct SlotUse {
 }
 
 impl Timeline {
-    /// Takes in an attempt that ended.
+    /// Adds an attempt that ended.
     pub(super) fn take(&mut self, launch: &LaunchState, line: &JournalLine<'_>, over: AttemptOver<'_>) {
         let end = match over.ended {
             None => AttemptSpanEnd::Cut,
@@ -120,8 +120,8 @@ impl Timeline {
         self.spans.push(AttemptSpan { index, replica, slot, begun_ms, ms, end, source });
     }
 
-    /// The launches, oldest first, and all attempts, those that run or were cut with their launch included; `lives` tells
-    /// whether the last launch does. Launches whose journals tell no time are left out.
+    /// The launches, oldest first, and all attempts, including running ones and those cut short with their launch; `lives` says
+    /// whether the last launch is alive. Launches with journals without times are left out.
     pub(super) fn finish(
         mut self,
         state: &JournalState,
