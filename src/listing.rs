@@ -13,14 +13,14 @@ use crate::discover::{self, DiscoverError, EntryType, InterruptibleReader, Searc
 use crate::exit_code::CannotWrite;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::liveness::run_lock::{LockFiles, LockObserver, RunLock};
-use crate::model::entries::Entries;
+use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
 use crate::products::declared::DeclaredProducts;
 use crate::products::{conflicts, same_names};
 use crate::record::inputs::{self, DeclaredProduct, InputList, InputSpec, Origin};
 use crate::record::results;
 use crate::store::layout::Layout;
-use crate::template::Template;
+use crate::template::{EntryKind, Template};
 
 /// What was listed.
 #[derive(Debug)]
@@ -132,6 +132,7 @@ fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
             let found = discover::find(&search, keep_going).map_err(DiscoverError::with_exit_code)?;
             (found.entries, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
+        InputSpec::Numbers { count } => (numbers(*count)?, Vec::new(), Vec::new()),
         InputSpec::List { file, null } => {
             let (entries, notes) = read_list(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;
             (entries, Vec::new(), notes)
@@ -143,6 +144,16 @@ fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
     Ok(ListedInputs { entries, source: source.clone(), unreadable, notes })
 }
 
+/// So many entries, called by their indices.
+fn numbers(count: u64) -> anyhow::Result<Entries> {
+    const DIGITS: usize = 7;
+    let capacity = usize::try_from(count)?;
+    let mut entries = Entries::with_capacity(capacity, capacity.saturating_mul(DIGITS));
+    (0..count).try_for_each(|index| entries.push(Entry::of(&index.to_string())))?;
+    entries.shrink();
+    Ok(entries)
+}
+
 /// The sizes of all entries, if they are to be looked up.
 fn sizes(
     entries: &Entries,
@@ -152,6 +163,9 @@ fn sizes(
 ) -> anyhow::Result<Option<Vec<u64>>> {
     let paths = || entries.iter().map(|entry| entry.path).collect::<Vec<&OsStr>>();
     match lookup {
+        SizeLookup::Needed if source.entry_kind() == EntryKind::Labels => bail!(
+            "--strategy size shares files out by their bytes, and the tasks of --table and --tasks have none: leave it out, or use --strategy stripe where neighbours take equally long"
+        ),
         SizeLookup::Needed => {
             discover::sizes(&paths(), keep_going).map(Some).map_err(DiscoverError::with_exit_code)
         }
@@ -229,7 +243,7 @@ pub fn adopt_or_publish(
         }
         let Some(origin) = origin else {
             bail!(
-                "no input: {} has no list yet, so say which files with --input, --files-from or --input-from",
+                "no input: {} has no list yet, so say which files with --input, --files-from, --table, --tasks or --input-from",
                 layout.root().display()
             );
         };

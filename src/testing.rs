@@ -35,6 +35,6 @@ pub use crate::record::item::{RecordMeta, TaskResult, build as build_item};
 pub use crate::record::results::prepare as prepare_results;
 pub use crate::status::{MonitoredRun, ReplicaState};
 pub use crate::store::layout::Layout;
-pub use crate::template::{OutNames, TaskPlace, Template, shell_quote};
+pub use crate::template::{TaskPlace, Template, Vocabulary, shell_quote};
 pub use crate::text::{OsText, PathText};
 pub use crate::units::{duration, parse_duration, parse_size};

@@ -51,6 +51,7 @@ mod slurm;
 mod status;
 mod storage;
 mod support;
+mod tables;
 mod tasks;
 mod together;
 mod version_1;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use canfar_run::testing::{OutNames, TaskPlace, Template, shell_quote};
+use canfar_run::testing::{TaskPlace, Template, Vocabulary, shell_quote};
 use proptest::prelude::*;
 
 use crate::support::InTime;
@@ -144,8 +144,8 @@ fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 /// Products with and without a name.
-fn outs() -> OutNames {
-    OutNames::new([None, Some("cat".to_owned())])
+fn outs() -> Vocabulary {
+    Vocabulary::new([None, Some("cat".to_owned())])
 }
 
 /// Where to write them.
@@ -160,6 +160,7 @@ fn place<'a>(path: &'a [u8], rel: &'a [u8]) -> TaskPlace<'a> {
         slot: 3,
         replica: 7,
         outs: &*OUTS,
+        row: None,
     }
 }
 

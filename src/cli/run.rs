@@ -11,7 +11,7 @@ use crate::cli::values::{
     Auto, CHECKSUMS, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES,
     Shares, Threads, call_target, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result,
     parse_max_timeout, parse_memory, parse_ok_codes, parse_shares, parse_switch, parse_takeover_after,
-    parse_threads, parse_worker_tasks,
+    parse_tasks, parse_threads, parse_worker_tasks,
 };
 use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;
@@ -25,10 +25,11 @@ use crate::terminal::screen::Color;
 use crate::units::parse_duration;
 
 /// Options that say what a run is, so that `resume` has none of them.
-pub const DEFINES_RUN: [&str; 17] = [
+pub const DEFINES_RUN: [&str; 18] = [
     "input",
     "files-from",
     "null",
+    "tasks",
     "input-from",
     "name",
     "allow-missing",
@@ -65,6 +66,11 @@ pub struct InputArgs {
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub null: Option<bool>,
+    /// So many tasks without a file, each with its `{index}` from 0
+    ///
+    /// For simulations: `{}` is the index, too, and nothing is appended to COMMAND. [default: none]
+    #[arg(long, value_name = "N", value_parser = parse_tasks, allow_negative_numbers = true)]
+    pub tasks: Option<u64>,
     /// What other runs made (--product): their results directories
     ///
     /// The products of the tasks that are ok, with the `{rel}` of the file that each was made of. Several directories are joined
@@ -97,10 +103,10 @@ pub struct InputArgs {
 #[command(next_help_heading = "Share")]
 pub struct ShareArgs {
     /// Which replica this is, from 1 [default: `REPLICA_ID`, else 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub replica_id: Option<String>,
     /// How many replicas there are [default: `REPLICA_COUNT`, else 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub replica_count: Option<String>,
     /// How the list is shared out: even, chunk, stripe, size
     ///

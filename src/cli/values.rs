@@ -192,6 +192,14 @@ pub(super) fn parse_count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "write a whole number from 0".to_owned())
 }
 
+/// Most `--tasks`: each takes some bytes of memory and a line of the list.
+const MOST_TASKS: u64 = 100_000_000;
+
+pub(super) fn parse_tasks(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| (1..=MOST_TASKS).contains(count));
+    count.ok_or_else(|| "write how many tasks there are to be, from 1 to 100000000".to_owned())
+}
+
 pub(super) fn parse_max_failures(text: &str) -> Result<MaxFailures, String> {
     let wrong = || "write auto, none, a number, or a percentage such as 10%".to_owned();
     match (text, text.strip_suffix('%')) {

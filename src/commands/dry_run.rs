@@ -70,8 +70,12 @@ pub(super) fn own_share(
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
             let share =
                 crate::model::shares::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
-            let mut printer =
-                CommandPrinter::begin(config, TaskNames::of(config, source, &config.started_in)?, out)?;
+            let config = &config.for_source(&listed.source)?;
+            let mut printer = CommandPrinter::begin(
+                config,
+                TaskNames::of(config, &listed.source, &config.started_in)?,
+                out,
+            )?;
             for index in share.iter() {
                 let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));
                 check_shutdown(stop)?;
@@ -80,7 +84,7 @@ pub(super) fn own_share(
             (printer.end()?, config.balance && replica.count() > 1)
         }
         (None, None) => bail!(
-            "no input: {} has no list yet, so say which files with --input, --files-from or --input-from",
+            "no input: {} has no list yet, so say which files with --input, --files-from, --table, --tasks or --input-from",
             layout.root().display()
         ),
     };
@@ -223,7 +227,7 @@ impl<'a> CommandPrinter<'a> {
     /// Prints a task, for an attempt of this number.
     fn print(&mut self, index: u64, attempt: u32, entry: Entry<'_>) -> anyhow::Result<()> {
         let path = self.names.entries.path(entry.path);
-        let outs = self.names.products.paths(entry.path, entry.rel, index);
+        let outs = self.names.products.paths(entry, index);
         match &self.config.manner {
             ExecMode::Own => {
                 let place = TaskPlace {
@@ -233,18 +237,19 @@ impl<'a> CommandPrinter<'a> {
                     slot: usize::try_from(self.printed % self.config.jobs as u64).unwrap_or(0) + 1,
                     replica: self.config.identity.replica.id(),
                     outs: &outs,
+                    row: entry.row,
                 };
                 self.line = shell_quote(&self.config.template.render(&place));
                 self.line.push(b'\n');
             }
-            ExecMode::Workers { kind: WorkerKind::Function(call), .. } => {
-                self.line = (call.written(&path, &self.names.products, &outs) + "\n").into_bytes();
-            }
-            ExecMode::Workers { kind: WorkerKind::Command, .. } => {
-                let products = &self.names.products;
+            ExecMode::Workers { kind, .. } => {
+                let (products, outs, row) = (&self.names.products, &outs, entry.row);
                 let request =
-                    TaskRequest { path: &path, index, attempt, tmpdir: self.folder, products, outs: &outs };
-                request.write(&mut self.line);
+                    TaskRequest { path: &path, index, row, attempt, tmpdir: self.folder, products, outs };
+                match kind {
+                    WorkerKind::Function(call) => self.line = (call.written(&request) + "\n").into_bytes(),
+                    WorkerKind::Command => request.write(&mut self.line),
+                }
             }
         }
         self.printed += 1;

@@ -17,7 +17,8 @@ use crate::units;
 /// # Errors
 /// When that folder is not there, or has no such program.
 pub(super) fn at_home(config: &RunConfig, list: &InputList, console: &Console) -> anyhow::Result<RunConfig> {
-    let config = &config.calling_from(list.header().begun_in());
+    let header = list.header();
+    let config = &config.for_source(&header.source)?.calling_from(header.begun_in());
     let Some((folder, entry)) = home_elsewhere(config, list)? else {
         return config.clone().with_program();
     };

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use crate::cli::{PlanArgs, Typed};
 use crate::commands::Invocation;
 use crate::config::{
-    declared_products, heartbeat_times, input_spec_of, is_balanced, layered, out_names, replica_count,
+    declared_products, heartbeat_times, input_spec_of, is_balanced, layered, replica_count, vocabulary,
 };
 use crate::discover::{self, DiscoverError};
 use crate::environment::Environment;
@@ -19,7 +19,7 @@ use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, InputSpec};
 use crate::report::plan::{Plan, advice, table};
 use crate::store::layout::Layout;
-use crate::template::{OutNames, Template};
+use crate::template::{EntryKind, Template, Vocabulary};
 use crate::terminal::console::{Console, Verbosity};
 use crate::terminal::screen::Color;
 use crate::text;
@@ -86,8 +86,8 @@ fn from_source(
     replicas: Option<NonZeroU32>,
     console: &Console,
 ) -> anyhow::Result<PlannedList> {
-    let products = declared_products(&args.product)?;
-    let template = template_of(args, &out_names(&products))?;
+    let products = declared_products(&args.product, &vocabulary(Some(source), &[]))?;
+    let template = template_of(args, &vocabulary(Some(source), &products))?;
     let rules = Rules {
         allow_empty: args.inputs.allow_empty.unwrap_or(false),
         allow_missing: args.inputs.allow_missing.unwrap_or(false),
@@ -101,7 +101,7 @@ fn from_source(
     if replicas.is_none() {
         console.warn("neither --replica-count nor REPLICA_COUNT is set: this is the plan for one replica");
     }
-    let sizes = sizes_of(&listed.entries, &environment.cwd)?;
+    let sizes = sizes_of(&listed.entries, source, &environment.cwd)?;
     let unreadable = listed.unreadable.iter().map(units::path).collect();
     let replicas = replicas.unwrap_or(NonZeroU32::MIN);
     let balance = is_balanced(args.balance, args.strategy, replicas.get());
@@ -109,11 +109,11 @@ fn from_source(
 }
 
 /// The command that would be run, if one is given.
-fn template_of(args: &PlanArgs, outs: &OutNames) -> anyhow::Result<Option<Template>> {
+fn template_of(args: &PlanArgs, names: &Vocabulary) -> anyhow::Result<Option<Template>> {
     Ok(match (&args.shell, args.command.as_slice()) {
-        (Some(script), _) => Some(Template::from_shell(script, outs).context("in --shell")?),
+        (Some(script), _) => Some(Template::from_shell(script, names).context("in --shell")?),
         (None, []) => None,
-        (None, words) => Some(Template::from_argv(words, outs)?),
+        (None, words) => Some(Template::from_argv(words, names)?),
     })
 }
 
@@ -126,14 +126,14 @@ fn from_run(
     let layout = Layout::new(environment.absolute(&args.results_dir));
     let Some(list) = InputList::open(&layout)? else {
         bail!(
-            "no input: say which files with --input, --files-from or --input-from, or give the --results-dir of a run ({} holds none)",
+            "no input: say which files with --input, --files-from, --table, --tasks or --input-from, or give the --results-dir of a run ({} holds none)",
             layout.root().display()
         );
     };
     let header = list.header();
     let replicas = replicas.or(NonZeroU32::new(header.replica_count)).unwrap_or(NonZeroU32::MIN);
     let entries = list.entries(&crate::model::shares::Share::Range(0..header.count))?;
-    let sizes = sizes_of(&entries, header.begun_in().unwrap_or(&environment.cwd))?;
+    let sizes = sizes_of(&entries, &header.source, header.begun_in().unwrap_or(&environment.cwd))?;
     let unreadable = header.unreadable.iter().map(|folder| units::path(&folder.0)).collect();
     let (strategy, balance) = (header.strategy, header.balance);
     Ok(PlannedList { entries, sizes, strategy, replicas, balance, unreadable })
@@ -141,7 +141,10 @@ fn from_run(
 
 /// The sizes of all entries, of which relative ones are so to `folder`; none where they are not all files, as in a list of
 /// target names.
-fn sizes_of(entries: &Entries, folder: &Path) -> anyhow::Result<Vec<u64>> {
+fn sizes_of(entries: &Entries, source: &InputSpec, folder: &Path) -> anyhow::Result<Vec<u64>> {
+    if source.entry_kind() == EntryKind::Labels {
+        return Ok(Vec::new());
+    }
     if let Some(known) = entries.iter().map(|entry| entry.size).collect::<Option<Vec<u64>>>() {
         return Ok(known);
     }

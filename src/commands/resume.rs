@@ -59,9 +59,9 @@ pub fn run(
     let resumed = Resumed { header: list.header(), dir };
     let (args, layers) = layered(typed, invocation.argv, invocation.environment, Some(&resumed))?;
     let origins = layers.origins.clone();
-    let configured = invocation
-        .configure(&args.run, layers)
-        .and_then(|(config, console)| Ok((config.with_program()?, console)));
+    let configured = invocation.configure(&args.run, layers).and_then(|(config, console)| {
+        Ok((config.for_source(&list.header().source)?.with_program()?, console))
+    });
     let (config, console) = &configured.map_err(|error| origins.explain(error))?;
     let out = invocation.out;
     let layout = Layout::new(&config.results_dir);

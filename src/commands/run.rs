@@ -133,7 +133,10 @@ fn live(
         list
     } else {
         // No run is begun of what can't be run.
-        let config = config.clone().with_program()?;
+        let config = match &config.input_spec {
+            Some(source) => config.for_source(source)?.with_program()?,
+            None => config.clone().with_program()?,
+        };
         check_call(&config, stop)?;
         let (origin, rules) = (origin(&config), config.listing_rules());
         let made =

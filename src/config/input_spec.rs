@@ -23,6 +23,9 @@ pub fn input_spec_of(inputs: &InputArgs, environment: &Environment) -> anyhow::R
     if let Some(file) = &inputs.files_from {
         return list_of(file, inputs.null.unwrap_or(false), environment).map(Some);
     }
+    if let Some(count) = inputs.tasks {
+        return Ok(Some(InputSpec::Numbers { count }));
+    }
     if !inputs.input_from.is_empty() {
         return products_of(inputs, environment).map(Some);
     }
@@ -33,12 +36,13 @@ fn refuse_two_sources(inputs: &InputArgs) -> anyhow::Result<()> {
     let sources = [
         ("--input", !inputs.input.is_empty()),
         ("--files-from", inputs.files_from.is_some()),
+        ("--tasks", inputs.tasks.is_some()),
         ("--input-from", !inputs.input_from.is_empty()),
     ];
     let given: Vec<&str> = sources.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name).collect();
     match given.as_slice() {
         [one, other, ..] => {
-            bail!("{one} and {other} are two ways to say the same: give one of them")
+            bail!("{one} and {other} each say what the tasks are: give one of them")
         }
         [] | [_] => Ok(()),
     }

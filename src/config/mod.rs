@@ -28,7 +28,7 @@ pub use balance::is_balanced;
 pub use identity::{SharedIdentity, identify, replica_count};
 pub use input_spec::input_spec_of;
 pub use layers::{Layers, layered};
-pub use products::{declared_products, out_names};
+pub use products::{declared_products, vocabulary};
 pub use resumed::{Resumed, refuse_fixed};
 pub use run::{RunConfig, verbosity_of};
 pub use test_times::heartbeat_times;

@@ -5,18 +5,18 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::bail;
 
-use crate::record::inputs::DeclaredProduct;
-use crate::template::{OutNames, PathTemplate};
+use crate::record::inputs::{DeclaredProduct, InputSpec};
+use crate::template::{PathTemplate, Vocabulary};
 use crate::units;
 
-/// The products as they were declared.
+/// The products as they were declared, where this can be named.
 ///
 /// # Errors
 /// When a path can't be used, two have one name, or more than the first have none.
-pub fn declared_products(given: &[OsString]) -> anyhow::Result<Vec<DeclaredProduct>> {
+pub fn declared_products(given: &[OsString], names: &Vocabulary) -> anyhow::Result<Vec<DeclaredProduct>> {
     let products: Vec<DeclaredProduct> = given.iter().map(|text| declared(text)).collect();
     for (place, product) in products.iter().enumerate() {
-        PathTemplate::parse(&product.path.0)?;
+        PathTemplate::parse(&product.path.0, names)?;
         let is_repeated = products[..place].iter().any(|before| before.name == product.name);
         match &product.name {
             None if is_repeated => bail!(
@@ -33,9 +33,10 @@ pub fn declared_products(given: &[OsString]) -> anyhow::Result<Vec<DeclaredProdu
     Ok(products)
 }
 
-/// What a command may call them.
-pub fn out_names(products: &[DeclaredProduct]) -> OutNames {
-    OutNames::new(products.iter().map(|product| product.name.clone()))
+/// What commands of a run with entries from `source` and these products can name.
+pub fn vocabulary(source: Option<&InputSpec>, products: &[DeclaredProduct]) -> Vocabulary {
+    let outs = products.iter().map(|product| product.name.clone());
+    source.map(InputSpec::vocabulary).unwrap_or_default().with_outs(outs)
 }
 
 /// A name is a word before the first `=`.

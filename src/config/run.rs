@@ -15,7 +15,7 @@ use crate::config::foreign_placeholder;
 use crate::config::identity::{ReplicaIdentity, identify};
 use crate::config::input_spec::input_spec_of;
 use crate::config::layers::Layers;
-use crate::config::products::{declared_products, out_names};
+use crate::config::products::{declared_products, vocabulary};
 use crate::config::progress::progress_of;
 use crate::config::resources::Resources;
 use crate::config::shell_words;
@@ -37,7 +37,7 @@ use crate::process::supervisor::AttemptLimits;
 use crate::products::declared::DeclaredProducts;
 use crate::record::command_files;
 use crate::record::inputs::{CallCommand, DeclaredProduct, InputSpec, Settings, TaskCommand};
-use crate::run::call::PythonCall;
+use crate::run::call::{Offered, PythonCall};
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
 use crate::run::execute::{ExecMode, WorkFolder};
@@ -46,7 +46,7 @@ use crate::run::result::{ResultKind, ResultRule};
 use crate::run::schedule::{MaxFailures, Retries};
 use crate::run::scratch;
 use crate::run::worker::WorkerKind;
-use crate::template::{OutNames, Template, first_out, quoted};
+use crate::template::{EntryKind, Template, Vocabulary, first_out, quoted};
 use crate::terminal::console::Verbosity;
 use crate::terminal::progress::ProgressMode;
 use crate::text::OsText;
@@ -157,13 +157,17 @@ impl RunConfig {
         let input_spec = input_spec_of(&args.inputs, environment)?;
         let (id, count) = (args.share.replica_id.as_deref(), args.share.replica_count.as_deref());
         let identity = identify(id, count, &layers.identity, environment)?;
-        let products = declared_products(&args.results.product)?;
-        let outs = out_names(&products);
-        let (command, template) = command_of(&args.tasks, &args.inputs, &outs, environment)?;
+        let source = input_spec.as_ref();
+        let products = declared_products(&args.results.product, &vocabulary(source, &[]))?;
+        let names = vocabulary(source, &products);
+        let command = command_of(&args.tasks, &args.inputs, environment)?;
+        let template = template_of(&command, is_worker(&args.tasks), &names)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
         let env = &layers.settings.env;
-        let tasks = TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, env);
+        let stays = is_worker(&args.tasks) || args.tasks.call.is_some();
+        let tasks = TaskEnvironment::new(&environment.variables, identity.replica, resources.threads, env)
+            .with_values(env, &names, stays)?;
         let work_folder = work_folder(args.tasks.chdir.as_deref(), environment)?;
         let (cwd, work_folder) = as_given(&layers.settings, work_folder, environment)?;
         let manner = manner_of(args, &command, &cwd)?;
@@ -266,6 +270,25 @@ impl RunConfig {
         }
     }
 
+    /// The same for a run with entries from `source`, which says what its command can name.
+    ///
+    /// # Errors
+    /// When the command, or a variable of the tasks, names what there is not.
+    pub fn for_source(&self, source: &InputSpec) -> anyhow::Result<Self> {
+        let names = vocabulary(Some(source), &self.products);
+        let is_worker = matches!(self.manner, ExecMode::Workers { kind: WorkerKind::Command, .. });
+        let (environment, mut manner) = (self.environment.clone(), self.manner.clone());
+        if let ExecMode::Workers { kind: WorkerKind::Function(call), .. } = &mut manner {
+            call.offered.path = source.entry_kind() == EntryKind::Files;
+        }
+        Ok(Self {
+            template: template_of(&self.command, is_worker, &names)?,
+            manner,
+            environment: environment.with_values(&self.settings.env, &names, self.manner != ExecMode::Own)?,
+            ..self.clone()
+        })
+    }
+
     /// The same with tasks that start in `folder`, which also what is relative in the command then means.
     #[must_use]
     pub fn at_home_in(&self, folder: &Path) -> Self {
@@ -291,7 +314,10 @@ impl RunConfig {
         let is_read_there = !self.is_dry || self.started_in == folder;
         match source {
             InputSpec::List { .. } if !(runs_there && is_read_there) => names.seen_from_elsewhere(folder),
-            InputSpec::List { .. } | InputSpec::Patterns { .. } | InputSpec::Products { .. } => names,
+            InputSpec::List { .. }
+            | InputSpec::Patterns { .. }
+            | InputSpec::Numbers { .. }
+            | InputSpec::Products { .. } => names,
         }
     }
 
@@ -398,12 +424,9 @@ fn manner_of(args: &RunArgs, command: &TaskCommand, home: &Path) -> anyhow::Resu
     let tasks = args.tasks.worker_tasks;
     let kind = match command {
         TaskCommand::Call(call) => {
-            let has_products = !args.results.product.is_empty();
-            WorkerKind::Function(PythonCall {
-                target: call.target.clone(),
-                home: home.to_owned(),
-                has_products,
-            })
+            let products = !args.results.product.is_empty();
+            let offered = Offered { products, columns: None, path: true };
+            WorkerKind::Function(PythonCall { target: call.target.clone(), home: home.to_owned(), offered })
         }
         _ if is_worker(&args.tasks) => WorkerKind::Command,
         _ if tasks.is_some() => {
@@ -450,9 +473,8 @@ fn is_worker(tasks: &TaskArgs) -> bool {
 fn command_of(
     tasks: &TaskArgs,
     inputs: &InputArgs,
-    outs: &OutNames,
     environment: &Environment,
-) -> anyhow::Result<(TaskCommand, Template)> {
+) -> anyhow::Result<TaskCommand> {
     if let Some(target) = &tasks.call {
         return call_of(target, tasks);
     }
@@ -460,30 +482,36 @@ fn command_of(
         bail!("--python is about --call, and there is none: a COMMAND names its program itself");
     }
     match (&tasks.shell, tasks.command.as_slice()) {
-        (Some(script), []) => {
-            let template = if is_worker(tasks) {
-                Template::of_worker_in_shell(script, outs)
-            } else {
-                Template::from_shell(script, outs)
-            };
-            let template = template.context("in --shell")?;
-            Ok((TaskCommand::Shell(OsText(script.clone())), template))
-        }
+        (Some(script), []) => Ok(TaskCommand::Shell(OsText(script.clone()))),
         (Some(script), words) => bail!("{}", lost_quotes(script, words)),
         (None, []) => bail!("{}", no_command(inputs, environment)),
-        (None, words) => {
-            let template = if is_worker(tasks) {
-                Template::of_worker(words, outs)?
-            } else {
-                Template::from_argv(words, outs)?
-            };
-            Ok((TaskCommand::Argv(words.iter().map(|word| OsText(word.clone())).collect()), template))
-        }
+        (None, words) => Ok(TaskCommand::Argv(words.iter().map(|word| OsText(word.clone())).collect())),
     }
 }
 
-/// A function in place of a command. Of its Python only the program is a word that may be written in many ways.
-fn call_of(target: &CallTarget, tasks: &TaskArgs) -> anyhow::Result<(TaskCommand, Template)> {
+/// The command as it is rendered, where this can be named. Of a function's Python only the program is a word that may be
+/// written in many ways.
+fn template_of(command: &TaskCommand, is_worker: bool, names: &Vocabulary) -> anyhow::Result<Template> {
+    let template = match command {
+        TaskCommand::Argv(words) if is_worker => Template::of_worker(&plain(words), names)?,
+        TaskCommand::Argv(words) => Template::from_argv(&plain(words), names)?,
+        TaskCommand::Shell(OsText(script)) if is_worker => {
+            Template::of_worker_in_shell(script, names).context("in --shell")?
+        }
+        TaskCommand::Shell(OsText(script)) => Template::from_shell(script, names).context("in --shell")?,
+        TaskCommand::Call(CallCommand { python: OsText(python), .. }) => {
+            let python = std::slice::from_ref(python);
+            Template::of_worker(python, &Vocabulary::default()).context("in --python")?
+        }
+    };
+    if let (TaskCommand::Call(call), None) = (command, template.program()) {
+        bail!("--python takes one program; {} has a placeholder in it", units::path(&call.python.0));
+    }
+    Ok(template)
+}
+
+/// A function in place of a command.
+fn call_of(target: &CallTarget, tasks: &TaskArgs) -> anyhow::Result<TaskCommand> {
     let other = match (tasks.command.first(), &tasks.shell) {
         (Some(word), _) => Some(format!("a command ({} ...)", units::path(word))),
         (None, Some(_)) => Some("--shell".to_owned()),
@@ -493,12 +521,7 @@ fn call_of(target: &CallTarget, tasks: &TaskArgs) -> anyhow::Result<(TaskCommand
         bail!("--call {target} can't be combined with {other}: give one of them");
     }
     let python = tasks.python.clone().unwrap_or(CallCommand::PYTHON.into());
-    let template =
-        Template::of_worker(std::slice::from_ref(&python), &OutNames::default()).context("in --python")?;
-    if template.program().is_none() {
-        bail!("--python takes one program; {} has a placeholder in it", units::path(&python));
-    }
-    Ok((TaskCommand::Call(CallCommand { target: target.clone(), python: OsText(python) }), template))
+    Ok(TaskCommand::Call(CallCommand { target: target.clone(), python: OsText(python) }))
 }
 
 /// The file of a function's Python, which is looked for in `folder` if it is relative.

@@ -32,7 +32,6 @@ const SYNONYMS: [(&str, &[&str]); 25] = [
             "n-jobs",
             "num-workers",
             "max-workers",
-            "tasks",
             "slots",
         ],
     ),

@@ -130,6 +130,8 @@ fn listed_at(list: &InputList) -> String {
 
 /// What would be in a list that is made now, and is not in the run's.
 struct NewInputs {
+    /// How many of what are.
+    what: String,
     count: usize,
     example: OsString,
     /// How many there are now in all.
@@ -140,9 +142,7 @@ impl NewInputs {
     /// `None` where there is nothing new, or nobody can tell: then it is no matter of this run.
     fn look(list: &InputList, root: &Path, stop: &Shutdown) -> Option<Self> {
         let source = &list.header().source;
-        if matches!(source, InputSpec::List { file, .. } if file.0 == "-") {
-            return None;
-        }
+        let [one, many] = nouns(source)?;
         let begun = Instant::now();
         let keep_going = || stop.signal().is_none() && begun.elapsed() < PATIENCE;
         let rules = Rules {
@@ -162,31 +162,13 @@ impl NewInputs {
         });
         read.ok()?;
         let example = now.iter().map(|entry| entry.path).find(|path| new.contains(path))?.to_owned();
-        Some(Self { count: new.len(), example, of: now.len() })
+        let what = units::plural(new.len() as u64, &one, &many);
+        Some(Self { what, count: new.len(), example, of: now.len() })
     }
 
     fn remark(&self, list: &InputList, root: &Path) -> String {
         let count = self.count as u64;
-        let what = match &list.header().source {
-            InputSpec::Patterns { .. } => {
-                format!(
-                    "{} now that {} not there",
-                    units::plural(count, "file matches", "files match"),
-                    were(count)
-                )
-            }
-            InputSpec::Products { .. } => format!(
-                "{} now that {} not there",
-                units::plural(count, "product is", "products are"),
-                were(count)
-            ),
-            InputSpec::List { file, .. } => format!(
-                "{} in {} now that {} not there",
-                units::plural(count, "entry is", "entries are"),
-                units::path(&file.0),
-                were(count)
-            ),
-        };
+        let what = format!("{} now that {} not there", self.what, were(count));
         let (root, other) = (quoted(root.as_os_str()), quoted(&beside(root)));
         format!(
             "{what} on {}, such as {}. To run them, too: the launch as before with -o {other} (runs all {}), then `canfar-run merge {root} {other}`",
@@ -195,6 +177,19 @@ impl NewInputs {
             self.of
         )
     }
+}
+
+/// What one new entry of a source is called, and what several are; `None` where there can be none.
+fn nouns(source: &InputSpec) -> Option<[String; 2]> {
+    Some(match source {
+        InputSpec::Patterns { .. } => ["file matches", "files match"].map(str::to_owned),
+        InputSpec::Products { .. } => ["product is", "products are"].map(str::to_owned),
+        InputSpec::List { file, .. } if file.0 == "-" => return None,
+        InputSpec::List { file, .. } => {
+            ["entry is", "entries are"].map(|what| format!("{what} in {}", units::path(&file.0)))
+        }
+        InputSpec::Numbers { .. } => return None,
+    })
 }
 
 fn were(count: u64) -> &'static str {

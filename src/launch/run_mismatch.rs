@@ -144,12 +144,13 @@ fn quoted(texts: &[OsText], others: &[OsText]) -> String {
 fn show(source: &InputSpec, other: &InputSpec) -> String {
     let (other_patterns, other_exclude): (&[OsText], &[OsText]) = match other {
         InputSpec::Patterns { patterns, exclude, .. } => (patterns, exclude),
-        InputSpec::List { .. } | InputSpec::Products { .. } => (&[], &[]),
+        InputSpec::List { .. } | InputSpec::Numbers { .. } | InputSpec::Products { .. } => (&[], &[]),
     };
     match source {
         InputSpec::List { file, null } => {
             format!("--files-from {}{}", units::path(&file.0), if *null { " --null" } else { "" })
         }
+        InputSpec::Numbers { count } => format!("--tasks {count}"),
         InputSpec::Products { runs, name } => {
             let dirs: Vec<_> = runs.iter().map(|run| units::path(&run.results_dir.0)).collect();
             let name = name.as_ref().map_or_else(String::new, |name| format!(" --name {name}"));

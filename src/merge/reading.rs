@@ -310,12 +310,12 @@ fn lost_record(
     state: &JournalState,
 ) -> anyhow::Result<Vec<u8>> {
     let list = directory.list.as_ref().context("a run without a list")?;
-    let mut path = std::ffi::OsString::new();
-    list.read(std::iter::once(index), |_, entry| {
-        entry.path.clone_into(&mut path);
-        Ok(())
-    })?;
     let replica = Replica::of_run(replica_id, list.header().replica_count);
     let launch = state.launches.last().map_or(0, |launch| launch.number);
-    Ok(item::lost(&list.header().run, replica, launch, index, &path, attempts))
+    let mut record = None;
+    list.read(std::iter::once(index), |_, entry| {
+        record = Some(item::lost(&list.header().run, replica, launch, index, entry, attempts));
+        Ok(())
+    })?;
+    record.with_context(|| format!("entry {index} is not in the list"))
 }

@@ -1,6 +1,6 @@
 //! Which tasks of several directories are the same, and whose record counts: ok before failed before none, then the later
 //! directory. Tasks of one run are known by their index. Those of two runs are known by their file's absolute path, or by the
-//! entry's text where that names no file, such as a target's name.
+//! entry's text where that names no file, such as a target's name; rows and numbers of two runs are never the same.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::merge::index::{MergeIndex, TaskRanks};
 use crate::merge::input::MergeDirectory;
+use crate::template::EntryKind;
 
 /// An entry of a list: which directory, and its index.
 type ListedTask = (usize, u64);
@@ -69,7 +70,11 @@ impl MergeIndex {
             };
             let mut pairs = Vec::new();
             list.read(0..list.header().count, |index, entry| {
-                let key = known.key_of(entry.path, number, &self.directories);
+                let key = match list.header().source.entry_kind() {
+                    EntryKind::Files => known.key_of(entry.path, number, &self.directories),
+                    // Rows and numbers of two runs have nothing in common, whatever they are called.
+                    EntryKind::Labels => digest(OsStr::new(&format!("{run} {index}"))),
+                };
                 let earlier = known.best.insert(key, (number, index));
                 pairs.extend(earlier.map(|earlier| (key, earlier, (number, index))));
                 Ok(())

@@ -15,5 +15,6 @@ pub mod quarantine;
 pub mod rate;
 mod reason_key;
 pub mod replica;
+pub mod row;
 pub mod shares;
 pub mod usage;

@@ -20,17 +20,15 @@ use crate::units;
 pub enum ProductConflict {
     /// A path without placeholders, and more than one task.
     #[error(
-        "--product {product} is the same for all {tasks} tasks, which would replace each other's: put a placeholder in it, as in --product cat/{{/:}}.cat"
+        "--product {product} is the same for all {tasks} tasks, which would replace each other's: put a placeholder in it, as in --product {example}"
     )]
-    Constant { product: String, tasks: usize },
+    Constant { product: String, tasks: usize, example: &'static str },
     /// A path that ends with nothing, as `{rel}` of the root.
     #[error("{file} would make {path}, which does not end with a name: its product needs another --product")]
     Nameless { file: String, path: String },
     /// Two tasks with one product.
-    #[error(
-        "{one} and {other} would both make {path}: tell them apart in --product, by {{rel}} (the path below the pattern's fixed part) or {{index}}"
-    )]
-    Shared { one: String, other: String, path: String },
+    #[error("{one} and {other} would both make {path}: tell them apart in --product, by {by} or {{index}}")]
+    Shared { one: String, other: String, path: String, by: &'static str },
     /// Two products of one task.
     #[error("two products of {file} would both be {path}: give each --product another path")]
     Twice { file: String, path: String },
@@ -58,7 +56,12 @@ pub fn check(
     results_dir: &Path,
 ) -> Result<(), ProductConflict> {
     if let Some(product) = declared.constant().filter(|_| entries.len() > 1) {
-        return Err(ProductConflict::Constant { product: units::path(product), tasks: entries.len() });
+        let example = if declared.has_inputs() { "cat/{/:}.cat" } else { "out/{index}.fits" };
+        return Err(ProductConflict::Constant {
+            product: units::path(product),
+            tasks: entries.len(),
+            example,
+        });
     }
     let real = RealPlaces::default();
     let tasks = Tasks { declared, entries, folder, real: &real };
@@ -74,7 +77,7 @@ pub fn check(
     hashes.sort_unstable();
     let taken = TakenPlaces { tasks, hashes };
     taken.check_products()?;
-    taken.check_inputs()
+    if declared.has_inputs() { taken.check_inputs() } else { Ok(()) }
 }
 
 /// A place, by the name that it was given and by the one that no other place has.
@@ -138,7 +141,7 @@ impl<'a> Tasks<'a> {
     /// Every product with the file that it is made of, in the order of the list.
     fn products(self) -> impl Iterator<Item = (&'a OsStr, Place)> {
         self.entries.iter().zip(0..).flat_map(move |(entry, index)| {
-            let paths = self.declared.paths(entry.path, entry.rel, index);
+            let paths = self.declared.paths(entry, index);
             paths.into_iter().map(move |path| (entry.path, self.place(path)))
         })
     }
@@ -147,11 +150,31 @@ impl<'a> Tasks<'a> {
         Place { real: self.real.place(&named), named }
     }
 
-    /// The file of which what has the real place `path` is made, not as the product of this number.
-    fn maker(self, path: &Path, but: Option<usize>) -> Option<&'a OsStr> {
+    /// The number of the product that has the real place `path`, but for this one, and the file of which it is made.
+    fn maker(self, path: &Path, but: Option<usize>) -> Option<(usize, &'a OsStr)> {
         let mut products = self.products().enumerate();
         let found = products.find(|(number, (_, place))| place.real == path && Some(*number) != but);
-        found.map(|(_, (file, _))| file)
+        found.map(|(number, (file, _))| (number, file))
+    }
+
+    /// Why two products can't have one place, each with its number and the file of which it is made.
+    fn shared(self, one: (usize, &OsStr), other: (usize, &OsStr), path: &Path) -> ProductConflict {
+        let index = |number: usize| number / self.declared.names().len();
+        let path = units::path(path);
+        if index(one.0) == index(other.0) {
+            return ProductConflict::Twice { file: units::path(one.1), path };
+        }
+        // Rows may be called alike.
+        let named = |(number, file): (usize, &OsStr)| match units::path(file) {
+            file if one.1 == other.1 => format!("{file} (index {})", index(number)),
+            file => file,
+        };
+        let by = if self.declared.has_inputs() {
+            "{rel} (the path below the pattern's fixed part)"
+        } else {
+            "another column"
+        };
+        ProductConflict::Shared { one: named(one), other: named(other), path, by }
     }
 }
 
@@ -166,7 +189,11 @@ struct TakenPlaces<'a> {
 impl<'a> TakenPlaces<'a> {
     /// The file of which this is made, if it is a product.
     fn maker(&self, path: &Path) -> Option<&'a OsStr> {
-        self.hashes.binary_search(&hash(path)).ok().and_then(|_| self.tasks.maker(path, None))
+        self.hashes
+            .binary_search(&hash(path))
+            .ok()
+            .and_then(|_| self.tasks.maker(path, None))
+            .map(|(_, file)| file)
     }
 
     fn check_products(&self) -> Result<(), ProductConflict> {
@@ -178,7 +205,7 @@ impl<'a> TakenPlaces<'a> {
             if repeated.contains(&hash(path))
                 && let Some(other) = tasks.maker(path, Some(number))
             {
-                return Err(shared(file, other, path));
+                return Err(tasks.shared((number, file), other, path));
             }
             for around in place.new_folders(&before, tasks.real) {
                 if let Some(outer) = self.maker(&around) {
@@ -213,15 +240,6 @@ impl<'a> TakenPlaces<'a> {
             before = input;
         }
         Ok(())
-    }
-}
-
-fn shared(file: &OsStr, other: &OsStr, path: &Path) -> ProductConflict {
-    let [one, other, path] = [file, other, path.as_os_str()].map(units::path);
-    if one == other {
-        ProductConflict::Twice { file: one, path }
-    } else {
-        ProductConflict::Shared { one, other, path }
     }
 }
 

@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::model::entries::Entry;
 use crate::record::inputs::{DeclaredProduct, InputSpec};
 use crate::record::rel::RelPaths;
-use crate::template::{PathTemplate, TaskPlace, TemplateError, Token};
+use crate::template::{EntryKind, PathTemplate, TaskPlace, TemplateError, Token};
 
 /// The variable by which a task is told where to write its first product; others end with `_` and a name.
 pub const TASK_OUT: &str = "CANFAR_TASK_OUT";
@@ -17,6 +18,7 @@ pub struct DeclaredProducts {
     products: Vec<(Option<String>, PathTemplate)>,
     /// Unless no path asks for it.
     rel: Option<RelPaths>,
+    entries: EntryKind,
     /// What relative paths are relative to.
     folder: PathBuf,
 }
@@ -31,11 +33,14 @@ impl DeclaredProducts {
         source: &InputSpec,
         folder: &Path,
     ) -> Result<Self, TemplateError> {
-        let parse =
-            |product: &DeclaredProduct| Ok((product.name.clone(), PathTemplate::parse(&product.path.0)?));
+        let names = source.vocabulary();
+        let parse = |product: &DeclaredProduct| {
+            Ok((product.name.clone(), PathTemplate::parse(&product.path.0, &names)?))
+        };
         let products: Vec<_> = declared.iter().map(parse).collect::<Result<_, TemplateError>>()?;
         let asks = products.iter().any(|(_, template)| template.uses(Token::Rel));
-        Ok(Self { products, rel: asks.then(|| RelPaths::of(source)), folder: folder.to_owned() })
+        let rel = asks.then(|| RelPaths::of(source));
+        Ok(Self { products, rel, entries: source.entry_kind(), folder: folder.to_owned() })
     }
 
     /// Whether none was declared.
@@ -65,11 +70,21 @@ impl DeclaredProducts {
         self.products.iter().find_map(|(_, template)| template.constant())
     }
 
-    /// Where those of one task go: absolute, in the order of their declaration. `path` is its entry as the list has it,
-    /// `rel` what the list itself says of `{rel}`.
-    pub fn paths(&self, path: &OsStr, rel: Option<&OsStr>, index: u64) -> Vec<PathBuf> {
-        let rel = rel.unwrap_or_else(|| self.rel.as_ref().map_or(path, |rel| rel.of_entry(path)));
-        let place = TaskPlace { path, rel, index, slot: 0, replica: 0, outs: &[] };
+    /// Whether the tasks' entries are files, or may be.
+    pub fn has_inputs(&self) -> bool {
+        self.entries == EntryKind::Files
+    }
+
+    /// The file that a task reads, as far as its entry tells.
+    pub fn input_of<'e>(&self, entry: Entry<'e>) -> Option<&'e OsStr> {
+        self.has_inputs().then_some(entry.path)
+    }
+
+    /// Where those of the task of this entry go: absolute, in the order of their declaration.
+    pub fn paths(&self, entry: Entry<'_>, index: u64) -> Vec<PathBuf> {
+        let Entry { path, row, .. } = entry;
+        let rel = entry.rel.unwrap_or_else(|| self.rel.as_ref().map_or(path, |rel| rel.of_entry(path)));
+        let place = TaskPlace { path, rel, index, row, ..TaskPlace::of_slot(0, 0) };
         let absolute = |(_, template): &(Option<String>, PathTemplate)| {
             let path = self.folder.join(template.render(&place));
             // Without double slashes and dots, so that one place has one name; `..` may lead through a link. One that ends

@@ -120,7 +120,7 @@ pub fn look_at_products(
         let mut stamps = tasks.iter().map(|(_, stamp)| *stamp);
         list.read(tasks.iter().map(|(index, _)| *index), |index, entry| {
             let stamp = stamps.next().unwrap_or_default();
-            stamped.push((declared.paths(entry.path, entry.rel, index), stamp));
+            stamped.push((declared.paths(entry, index), stamp));
             Ok(())
         })?;
         let conditions = pool.map(stamped, |(paths, stamp)| condition(paths, stamp));

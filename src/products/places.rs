@@ -28,7 +28,7 @@ pub fn check_places(
 ) -> anyhow::Result<()> {
     let mut places = Vec::new();
     list.read(tasks.take(MOST), |index, entry| {
-        places.extend(declared.paths(entry.path, entry.rel, index));
+        places.extend(declared.paths(entry, index));
         Ok(())
     })?;
     let folders: BTreeSet<PathBuf> =

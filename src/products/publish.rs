@@ -2,7 +2,7 @@
 //! launch's. Before the attempt there is room for it, and nothing that an earlier one left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use rustix::fs::CWD;
 
 use crate::host::shortage;
 use crate::host::storage::{StorageError, StorageTrouble};
+use crate::model::entries::Entry;
 use crate::model::outcome::{Cause, Failure};
 use crate::model::product::{Checksum, DirectoryId, Product, ProductKind, ProductLook, changed_at};
 use crate::products::declared::DeclaredProducts;
@@ -252,8 +253,7 @@ impl PublishingSlot<'_> {
     /// When there can't be room, or what is there may not be replaced.
     pub fn stage(
         &mut self,
-        path: &OsStr,
-        rel: Option<&OsStr>,
+        entry: Entry<'_>,
         (index, number): (u64, u32),
         guard: &dyn PublishGuard,
     ) -> Result<StagedProducts, NotPublished> {
@@ -261,12 +261,12 @@ impl PublishingSlot<'_> {
         let attempt = AttemptName { index, replica, launch, number };
         let mut staged = StagedProducts::default();
         let mut add_all = || -> Result<(), NotPublished> {
-            for (name, place) in declared.names().zip(declared.paths(path, rel, index)) {
+            for (name, place) in declared.names().zip(declared.paths(entry, index)) {
                 staged.add(name, place, |above| {
                     StagingFolder::make(above, self.shared_in(above), attempt, guard)
                 })?;
             }
-            staged.look_at_places(Path::new(path), guard)
+            staged.look_at_places(declared.input_of(entry).map(Path::new), guard)
         };
         let added = add_all();
         if let Err(not) = added {
@@ -381,10 +381,10 @@ impl StagedProducts {
     }
 
     /// Looks at what the products would replace.
-    fn look_at_places(&mut self, entry: &Path, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
+    fn look_at_places(&mut self, input: Option<&Path>, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
         for product in &mut self.products {
             product.before = product.look(guard)?;
-            if product.before.is_some() && is_one_file(&product.place, entry) {
+            if product.before.is_some() && input.is_some_and(|input| is_one_file(&product.place, input)) {
                 return Err(failed(format!(
                     "the product {} is the task's own input file: write it elsewhere",
                     product.placeholder()

@@ -61,7 +61,7 @@ impl Word<'_> {
 
     fn hash(&self, entry: Entry<'_>) -> u64 {
         let rel = entry.rel.unwrap_or_else(|| self.rel.map_or(entry.path, |rel| rel.of_entry(entry.path)));
-        let place = TaskPlace { path: entry.path, rel, index: 0, slot: 0, replica: 0, outs: &[] };
+        let place = TaskPlace { path: entry.path, rel, row: entry.row, ..TaskPlace::of_slot(0, 0) };
         let mut hasher = DefaultHasher::new();
         let mut text = Vec::with_capacity(entry.path.len());
         for token in self.tokens {
@@ -81,7 +81,7 @@ mod tests {
     use super::note;
     use crate::model::entries::{Entries, Entry};
     use crate::record::inputs::InputSpec;
-    use crate::template::{OutNames, Template};
+    use crate::template::{Template, Vocabulary};
 
     const FILES: [&str; 4] = ["/d/n1/o.fits", "/d/n2/o.fits", "/d/n1/o.fits.gz", "/d/n1/x.fits"];
 
@@ -118,7 +118,7 @@ mod tests {
             ("{//}", None),
         ] {
             let words = ["x", word, "{}"].map(OsString::from);
-            let said = noted(&Template::from_argv(&words, &OutNames::default()).unwrap());
+            let said = noted(&Template::from_argv(&words, &Vocabulary::default()).unwrap());
             let is_as_expected = match (&said, expected) {
                 (Some(said), Some(expected)) => said.starts_with(expected),
                 (said, expected) => said.is_none() && expected.is_none(),
@@ -139,7 +139,7 @@ mod tests {
             ("cat {} > {index}", false),
             ("grep -c x {}", false),
         ] {
-            let template = Template::from_shell(OsStr::new(script), &OutNames::default()).unwrap();
+            let template = Template::from_shell(OsStr::new(script), &Vocabulary::default()).unwrap();
             assert_eq!(noted(&template).is_some(), is_told, "{script}");
         }
     }

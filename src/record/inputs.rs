@@ -35,7 +35,8 @@
 //! | `patterns` | `patterns` and `exclude`, each a list of texts; `cwd`, the folder that relative ones mean; `type`, `file` or `dir` |
 //! | `list` | `file`, the list's absolute path or `-`, a text; `null`, whether its entries were NUL-separated |
 //! | `products` | `runs`, the runs whose products the entries are, each with its `results_dir`, a text, and `found`: its `run` id, how many `products` were taken, how many of its tasks had `failed`, how many were `missing`; `name`, which product |
-//! | `table`, `numbers` | reserved: the rows of a table, a number of tasks |
+//! | `numbers` | `count`: so many tasks without a file, called 0, 1, ... |
+//! | `table` | reserved: the rows of a table |
 //!
 //! **Entry.**
 //!

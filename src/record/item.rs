@@ -1,16 +1,21 @@
 //! A record: what is kept of a finished task. The task's result, with `file` and the reserved key `canfar_run` beside it.
 
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::json;
+use crate::model::entries::Entry;
 use crate::model::outcome::{Cause, LogSpan, ProcessEnd, Status, Usage};
 use crate::model::product::Product;
 use crate::text::{PathText, base_name};
 
 /// The key that is canfar-run's own in a record; a result must not have it.
 pub const RESERVED: &str = "canfar_run";
+
+/// The key of a result that is no object.
+const WHOLE_RESULT: &str = "result";
 
 /// What a command gave as its result: one line of JSON, byte for byte its own but for NaN and Infinity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +79,22 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Builds a record: `file`, the result, `canfar_run`. An object's own `file` wins.
-pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &RecordMeta) -> Vec<u8> {
+/// Builds a record: `file`, the row, the result, `canfar_run`. An object's own members win, first those of the result.
+pub fn build(entry: Entry<'_>, result: Option<&TaskResult>, meta: &RecordMeta) -> Vec<u8> {
     let spread = result.filter(|result| result.is_object).map(|result| result.json.as_slice());
+    let row = columns_beside(entry.row, spread, result.is_some());
     let mut record = vec![b'{'];
-    if !spread.is_some_and(has_file) {
+    if !spread.is_some_and(has_file) && !entry.row.is_some_and(has_file) {
         json::write_string(&mut record, "file");
         record.push(b':');
-        json::write_string(&mut record, &base_name(path).to_string_lossy());
+        // What a row is called is no path, unless it has a file and with it what that is made of.
+        let is_label = entry.row.is_some() && entry.rel.is_none();
+        let name = if is_label { entry.path } else { base_name(entry.path) };
+        json::write_string(&mut record, &name.to_string_lossy());
+        record.push(b',');
+    }
+    for member in row {
+        record.extend_from_slice(member);
         record.push(b',');
     }
     if let Some(object) = spread {
@@ -91,7 +104,8 @@ pub fn build(path: &OsStr, result: Option<&TaskResult>, meta: &RecordMeta) -> Ve
             record.push(b',');
         }
     } else if let Some(result) = result {
-        record.extend_from_slice(b"\"result\":");
+        json::write_string(&mut record, WHOLE_RESULT);
+        record.push(b':');
         record.extend_from_slice(&result.json);
         record.push(b',');
     }
@@ -109,13 +123,13 @@ pub fn lost(
     replica: crate::model::replica::Replica,
     launch: u32,
     index: u64,
-    path: &OsStr,
+    entry: Entry<'_>,
     attempts: u32,
 ) -> Vec<u8> {
     let meta = RecordMeta {
         run: run.to_owned(),
         index,
-        path: PathText::readable(path),
+        path: PathText::readable(entry.path),
         status: Status::Failed,
         cause: Some(Cause::Lost),
         end: ProcessEnd::default(),
@@ -134,7 +148,18 @@ pub fn lost(
         stderr_tail: None,
         log: None,
     };
-    build(path, None, &meta)
+    build(entry, None, &meta)
+}
+
+/// The members of a row that a result does not have as well.
+fn columns_beside<'r>(row: Option<&'r [u8]>, spread: Option<&[u8]>, has_result: bool) -> Vec<&'r [u8]> {
+    let Some(row) = row else { return Vec::new() };
+    let keys: HashSet<Cow<'_, str>> =
+        json::members(spread.unwrap_or_default()).filter_map(|member| json::exact_text(member.key)).collect();
+    let is_replaced =
+        |key: Cow<'_, str>| keys.contains(&key) || (has_result && spread.is_none() && key == WHOLE_RESULT);
+    let stays = |member: &json::Member<'_>| !json::exact_text(member.key).is_some_and(is_replaced);
+    json::members(row).filter(stays).map(|member| &row[member.span]).collect()
 }
 
 fn has_file(object: &[u8]) -> bool {

@@ -58,12 +58,12 @@ mod tests {
 
     use super::EntryNames;
     use crate::record::inputs::InputSpec;
-    use crate::template::{OutNames, Template};
+    use crate::template::{Template, Vocabulary};
 
     #[test]
     fn an_entry_with_a_rel_of_its_own_is_called_by_that() {
         let template =
-            Template::from_argv(&["cp", "{rel}"].map(OsString::from), &OutNames::default()).unwrap();
+            Template::from_argv(&["cp", "{rel}"].map(OsString::from), &Vocabulary::default()).unwrap();
         let names = EntryNames::new(&template, &InputSpec::List { file: "-".into(), null: false });
         let (entry, own) = (OsStr::new("/out/n1/a.cat"), OsStr::new("n1/a.fits"));
         assert_eq!(names.rel(entry, None), "out/n1/a.cat");

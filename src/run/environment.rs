@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+use anyhow::Context;
+
 use crate::model::replica::Replica;
 use crate::process::descendants::TASK_ID;
+use crate::process::spawn::variable;
 use crate::products::declared::TASK_OUT;
+use crate::template::{TaskPlace, ValueTemplate, Vocabulary};
 
 /// The variables by which numeric libraries and runtimes learn how many threads to use, or how many CPUs there are for
 /// their pools of processes. Without them most count the host's cores, or take the whole quota for each task.
@@ -52,6 +56,8 @@ fn is_not_passed_on(name: &[u8]) -> bool {
 #[derive(Debug, Clone)]
 pub struct TaskEnvironment {
     variables: BTreeMap<OsString, OsString>,
+    /// Those that are another for each task, or each slot.
+    templates: Vec<(String, ValueTemplate)>,
 }
 
 impl TaskEnvironment {
@@ -79,7 +85,41 @@ impl TaskEnvironment {
         for (name, value) in extra {
             set(name, value.clone());
         }
-        Self { variables }
+        Self { variables, templates: Vec::new() }
+    }
+
+    /// The same where placeholders in the job file's `[env]` mean this. With `stays`, processes are started before they are
+    /// given tasks.
+    ///
+    /// # Errors
+    /// When a value has a placeholder that can't be one there.
+    pub fn with_values(
+        mut self,
+        extra: &BTreeMap<String, String>,
+        names: &Vocabulary,
+        stays: bool,
+    ) -> anyhow::Result<Self> {
+        self.templates.clear();
+        for (name, value) in extra {
+            let template = ValueTemplate::parse(OsStr::new(value), names, stays)
+                .with_context(|| format!("in `{name}` of [env]"))?;
+            match template.constant() {
+                Some(value) => _ = self.variables.insert(name.into(), value.to_owned()),
+                None => self.templates.push((name.clone(), template)),
+            }
+        }
+        Ok(self)
+    }
+
+    /// The names of the variables that are another for each task, or each slot.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.templates.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Their values, but for those that the task has `own` ones of.
+    pub fn own_lines(&self, own: &[&str], place: &TaskPlace<'_>) -> std::io::Result<Vec<CString>> {
+        let templates = self.templates.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+        templates.map(|(name, template)| variable(name, &template.render(place))).collect()
     }
 
     /// The same for tasks of another replica; `extra` as it was given first.
@@ -112,7 +152,7 @@ impl TaskEnvironment {
 
     /// All of them but those that each task has of its own, for [`Variables::common`](crate::process::spawn::Variables).
     pub fn lines(&self, own: &[&str]) -> Vec<CString> {
-        let is_common = |name: &OsStr| !own.iter().any(|own| name == *own);
+        let is_common = |name: &OsStr| !own.iter().copied().chain(self.own_names()).any(|own| name == own);
         // None has a NUL byte: neither what was inherited, nor numbers, nor a job file's `[env]`, which is checked.
         let line = |(name, value): (&OsString, &OsString)| {
             CString::new([name.as_bytes(), value.as_bytes()].join(&b'=')).ok()

@@ -3,9 +3,11 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::num::NonZeroU64;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::exit_code::ExitCode;
+use crate::model::entries::Entry;
 use crate::model::outcome::{Cause, Failure, OkCodes, ProcessEnd, Usage};
 use crate::model::product::{Checksum, Product};
 use crate::model::replica::Replica;
@@ -27,7 +29,7 @@ use crate::run::worker::WorkerKind;
 use crate::template::{TaskPlace, Template};
 
 /// What each task has of its own in its environment.
-pub(super) const OWN_VARIABLES: [&str; 8] = [
+pub(super) const OWN_VARIABLES: [&str; 9] = [
     TASK_ID,
     "CANFAR_TASK_FILE",
     "CANFAR_TASK_INDEX",
@@ -36,7 +38,11 @@ pub(super) const OWN_VARIABLES: [&str; 8] = [
     "CANFAR_TASK_RESULT",
     "CANFAR_TASK_TMPDIR",
     "TMPDIR",
+    "CANFAR_TASK_ROW",
 ];
+
+/// Linux takes no variable that is longer, bytes with its name.
+const LONGEST_VARIABLE: usize = 128 * 1024 - 64;
 
 /// One attempt that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +51,8 @@ pub struct Attempt<'a> {
     pub path: &'a OsStr,
     /// What `{rel}` means for it, where the list says so.
     pub rel: Option<&'a OsStr>,
+    /// The row of a table that it stands for.
+    pub row: Option<&'a [u8]>,
     /// Its index in the list.
     pub index: u64,
     /// Which attempt of the task, over all launches, from 1.
@@ -53,6 +61,19 @@ pub struct Attempt<'a> {
     pub alone: bool,
     /// Where it is to write its products, in the order of their declaration: temporary names.
     pub outs: &'a [PathBuf],
+}
+
+impl<'a> Attempt<'a> {
+    /// Of an entry whose products have no places yet.
+    pub fn of(entry: Entry<'a>, index: u64, number: u32, alone: bool) -> Self {
+        let Entry { path, rel, row, .. } = entry;
+        Self { path, rel, row, index, number, alone, outs: &[] }
+    }
+
+    /// The entry as the list has it, but for its size.
+    pub fn entry(&self) -> Entry<'a> {
+        Entry { path: self.path, size: None, rel: self.rel, row: self.row }
+    }
 }
 
 /// What an attempt came to.
@@ -165,6 +186,10 @@ pub enum ExecMode {
     },
 }
 
+fn own_names(out_variables: &[(String, usize)]) -> Vec<&str> {
+    OWN_VARIABLES.into_iter().chain(out_variables.iter().map(|(name, _)| name.as_str())).collect()
+}
+
 /// What all processes of a launch have in common.
 #[derive(Debug)]
 pub struct ProcessSettings {
@@ -235,8 +260,7 @@ impl<'a> ProcessSlot<'a> {
     /// When its temporary folder can't be made.
     pub fn new(context: SlotContext<'a>, slot: usize) -> anyhow::Result<Self> {
         let out_variables = context.settings.products.variables();
-        let of_products = out_variables.iter().map(|(name, _)| name.as_str());
-        let own: Vec<&str> = OWN_VARIABLES.into_iter().chain(of_products).collect();
+        let own = own_names(&out_variables);
         Ok(Self {
             context,
             slot,
@@ -246,6 +270,11 @@ impl<'a> ProcessSlot<'a> {
             out_variables,
             ready: Ok(()),
         })
+    }
+
+    /// The names of the variables that it sets itself.
+    fn own_names(&self) -> Vec<&str> {
+        own_names(&self.out_variables)
     }
 
     fn task_id(&self, attempt: &Attempt<'_>) -> OsString {
@@ -261,20 +290,26 @@ impl<'a> ProcessSlot<'a> {
     fn variables(
         &self,
         attempt: &Attempt<'_>,
-        path: &OsStr,
+        place: &TaskPlace<'_>,
         task_id: &OsStr,
         result_file: &Path,
     ) -> std::io::Result<Vec<CString>> {
-        let tmp = self.scratch.tmp().as_os_str();
+        let (tmp, path) = (self.scratch.tmp().as_os_str(), place.path);
         let [index, slot, number] =
             [attempt.index.to_string(), self.slot.to_string(), attempt.number.to_string()]
                 .map(OsString::from);
+        let row = attempt.row.filter(|row| row.len() <= LONGEST_VARIABLE).map(OsStr::from_bytes);
         let values = [task_id, path, &index, &slot, &number, result_file.as_os_str(), tmp, tmp];
+        let values = values.into_iter().chain(row);
         let outs = self
             .out_variables
             .iter()
             .filter_map(|(name, place)| Some((name.as_str(), attempt.outs.get(*place)?.as_os_str())));
-        OWN_VARIABLES.into_iter().zip(values).chain(outs).map(|(name, value)| variable(name, value)).collect()
+        let lines =
+            OWN_VARIABLES.into_iter().zip(values).chain(outs).map(|(name, value)| variable(name, value));
+        let mut lines: Vec<CString> = lines.collect::<std::io::Result<_>>()?;
+        lines.extend(self.context.settings.environment.own_lines(&self.own_names(), place)?);
+        Ok(lines)
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -335,6 +370,7 @@ impl Execute for ProcessSlot<'_> {
             slot: self.slot,
             replica,
             outs: attempt.outs,
+            row: attempt.row,
         };
         let argv = settings.template.render(&place);
         let result_file = self.scratch.result_file(attempt.index, attempt.number);
@@ -362,7 +398,7 @@ impl Execute for ProcessSlot<'_> {
             };
             child::run(&spec, self.context.stop, &mut stdout, &mut stderr)
         };
-        let own = self.variables(attempt, &path, &task_id, &result_file);
+        let own = self.variables(attempt, &place, &task_id, &result_file);
         let finished = match own.map_err(SpawnError::from).and_then(run) {
             Ok(finished) => finished,
             Err(SpawnError::Short(error)) => return Execution::Short(error),

@@ -91,7 +91,7 @@ pub(super) fn make(
     products: &mut PublishingSlot<'_>,
     guard: &TaskGuard<'_>,
 ) -> AttemptEnd {
-    let staged = match products.stage(attempt.path, attempt.rel, (attempt.index, attempt.number), guard) {
+    let staged = match products.stage(attempt.entry(), (attempt.index, attempt.number), guard) {
         Ok(staged) => staged,
         Err(NotPublished::Unpublished(Unpublished::Short(error))) => {
             return AttemptEnd::Over(Execution::Short(io::Error::other(error)));
@@ -264,7 +264,7 @@ impl Work<'_> {
             Err(NotPublished::Unpublished(why)) => return self.unpublished(ticket, index, why),
         }
         let alone = ticket.is_alone();
-        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
+        let attempt = Attempt::of(entry, index, number, alone);
         self.settle(ticket, &attempt, Execution::Completed(executed), started_at);
     }
 }

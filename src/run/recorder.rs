@@ -537,7 +537,7 @@ impl Recorder {
             stderr_tail,
             log,
         };
-        item::build(attempt.path, executed.result.as_ref(), &meta)
+        item::build(attempt.entry(), executed.result.as_ref(), &meta)
     }
 
     fn keep_output(&self, attempt: &Attempt<'_>, executed: &mut Executed) -> io::Result<Option<LogSpan>> {

@@ -263,7 +263,7 @@ impl Work<'_> {
             };
         }
         let alone = ticket.is_alone();
-        let attempt = Attempt { path: entry.path, rel: entry.rel, index, number, alone, outs: &[] };
+        let attempt = Attempt::of(entry, index, number, alone);
         let started_at = crate::clock::now();
         self.watch.begun(slot, &attempt);
         let made = match products {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::error::{TemplateError, readable};
 use super::hazard::is_shell;
-use super::placeholder::{self, FoundPlaceholder, OutNames, TaskPlace, Token, outs_in};
+use super::placeholder::{self, FoundPlaceholder, TaskPlace, Token, Vocabulary, outs_in};
 
 /// A command, parsed once and rendered for every task.
 #[derive(Debug, Clone)]
@@ -31,8 +31,8 @@ pub(super) enum ArgvPiece {
 
 impl Template {
     /// Reads an argument list, the program first. Only the exact tokens of [`Token`] are placeholders, those of products as
-    /// far as `outs` names them, anywhere in a word and several per word; a doubled one (`{{}}`) is that token as text. Unless
-    /// one of them is about the file that is to be read, the path is appended as the last argument. Empty arguments are legal
+    /// far as `names` has them, and columns, anywhere in a word and several per word; a doubled one (`{{}}`) is that token as text. Unless
+    /// one of them is about the file that is to be read, or entries are no files, the path is appended as the last argument. Empty arguments are legal
     /// but for the program.
     ///
     /// A placeholder inside a script for another program (`sh -c 'wc {}'`, `python -c ...`) is replaced like any
@@ -40,10 +40,10 @@ impl Template {
     ///
     /// # Errors
     /// No words; a NUL byte; a program that is empty or begins or ends with a quote, which quoting leaves behind that
-    /// a launch took apart; a product that is not declared.
-    pub fn from_argv(words: &[OsString], outs: &OutNames) -> Result<Template, TemplateError> {
-        let mut argv = parse(words, outs)?;
-        if !argv.iter().flat_map(ArgvWord::tokens).any(Token::is_of_input) {
+    /// a launch took apart; a product that is not declared; `{rel}` where entries are no files.
+    pub fn from_argv(words: &[OsString], names: &Vocabulary) -> Result<Template, TemplateError> {
+        let mut argv = parse(words, names)?;
+        if names.appends_path() && !argv.iter().flat_map(ArgvWord::tokens).any(Token::is_of_input) {
             argv.push(ArgvWord::from(Token::Path));
         }
         Ok(Template::from_words(argv))
@@ -53,11 +53,11 @@ impl Template {
     ///
     /// # Errors
     /// Those of [`Template::from_argv`]; a placeholder that stands for something of a file.
-    pub fn of_worker(words: &[OsString], outs: &OutNames) -> Result<Template, TemplateError> {
-        let argv = parse(words, outs)?;
+    pub fn of_worker(words: &[OsString], names: &Vocabulary) -> Result<Template, TemplateError> {
+        let argv = parse(words, names)?;
         let of_a_file = argv.iter().flat_map(ArgvWord::tokens).find(|token| token.is_of_a_file());
         match of_a_file {
-            Some(token) => Err(TemplateError::FileOfWorker { token }),
+            Some(token) => Err(TemplateError::FileOfWorker { token: names.written(token) }),
             None => Ok(Template::from_words(argv)),
         }
     }
@@ -76,8 +76,7 @@ impl Template {
 
     /// The argument list of a worker, the program first.
     pub fn render_for_worker(&self, slot: usize, replica: u32) -> Vec<OsString> {
-        let nothing = OsStr::new("");
-        self.render(&TaskPlace { path: nothing, rel: nothing, index: 0, slot, replica, outs: &[] })
+        self.render(&TaskPlace::of_slot(slot, replica))
     }
 
     /// The program, unless a placeholder is part of it: then it can be looked for before the first task starts.
@@ -120,11 +119,11 @@ impl Template {
 pub struct PathTemplate(ArgvWord);
 
 impl PathTemplate {
-    /// Reads a path with placeholders.
+    /// Reads a path with placeholders, and the columns that can be named.
     ///
     /// # Errors
     /// When it can't be the name of a file, or has a placeholder that is not of the task alone.
-    pub fn parse(path: &OsStr) -> Result<PathTemplate, TemplateError> {
+    pub fn parse(path: &OsStr, names: &Vocabulary) -> Result<PathTemplate, TemplateError> {
         let bytes = path.as_bytes();
         let refuse = |what| Err(TemplateError::Product { path: readable(bytes), what });
         if bytes.is_empty() {
@@ -141,7 +140,8 @@ impl PathTemplate {
         if outs_in(bytes).next().is_some() {
             return refuse("has {out} in it, which is made of this path: take it out");
         }
-        let word = ArgvWord::parse(bytes, &OutNames::default());
+        let word = ArgvWord::parse(bytes, &names.clone().with_outs([]));
+        word.tokens().try_for_each(|token| names.check_token(token))?;
         if !word.tokens().all(Token::is_of_a_file) {
             return refuse(
                 "has {slot} or {replica} in it: a task may run in any slot and replica, and its product has one place",
@@ -166,14 +166,46 @@ impl PathTemplate {
     }
 }
 
-fn parse(words: &[OsString], outs: &OutNames) -> Result<Vec<ArgvWord>, TemplateError> {
+/// The value of a variable of tasks (`[env]`): one word, rendered for each of them.
+#[derive(Debug, Clone)]
+pub struct ValueTemplate(ArgvWord);
+
+impl ValueTemplate {
+    /// Reads a value. With `stays`, it is that of a process which is started before it is given tasks.
+    ///
+    /// # Errors
+    /// When it has a placeholder of what the process or its tasks do not have.
+    pub fn parse(value: &OsStr, names: &Vocabulary, stays: bool) -> Result<ValueTemplate, TemplateError> {
+        let word = ArgvWord::parse(value.as_bytes(), &names.clone().with_outs([]));
+        word.tokens().try_for_each(|token| names.check_token(token))?;
+        let of_a_task = word.tokens().find(|token| stays && token.is_of_a_file());
+        match of_a_task {
+            Some(token) => Err(TemplateError::FileOfWorker { token: names.written(token) }),
+            None => Ok(ValueTemplate(word)),
+        }
+    }
+
+    /// The value, where it is the same for all tasks.
+    pub fn constant(&self) -> Option<&OsStr> {
+        self.0.literal()
+    }
+
+    /// The value for one task.
+    pub fn render(&self, place: &TaskPlace) -> OsString {
+        self.0.render(place)
+    }
+}
+
+fn parse(words: &[OsString], names: &Vocabulary) -> Result<Vec<ArgvWord>, TemplateError> {
     let program = words.first().ok_or(TemplateError::NoCommand)?;
     if let Some(place) = words.iter().position(|word| word.as_bytes().contains(&0)) {
         return Err(TemplateError::NulInWord { place: place + 1 });
     }
     check_program(program)?;
-    words.iter().try_for_each(|word| outs.check(word.as_bytes()))?;
-    Ok(words.iter().map(|word| ArgvWord::parse(word.as_bytes(), outs)).collect())
+    words.iter().try_for_each(|word| names.check(word.as_bytes()))?;
+    let argv: Vec<ArgvWord> = words.iter().map(|word| ArgvWord::parse(word.as_bytes(), names)).collect();
+    argv.iter().flat_map(ArgvWord::tokens).try_for_each(|token| names.check_token(token))?;
+    Ok(argv)
 }
 
 fn check_program(program: &OsStr) -> Result<(), TemplateError> {
@@ -187,12 +219,12 @@ fn check_program(program: &OsStr) -> Result<(), TemplateError> {
 }
 
 impl ArgvWord {
-    pub(super) fn parse(word: &[u8], outs: &OutNames) -> ArgvWord {
+    pub(super) fn parse(word: &[u8], names: &Vocabulary) -> ArgvWord {
         let mut pieces = Vec::new();
         let mut text = Vec::new();
         let mut rest = word;
         while let [first, tail @ ..] = rest {
-            let Some(found) = placeholder::beginning(rest, outs) else {
+            let Some(found) = placeholder::beginning(rest, names) else {
                 text.push(*first);
                 rest = tail;
                 continue;
@@ -265,7 +297,15 @@ mod tests {
 
     fn place() -> TaskPlace<'static> {
         let path = OsStr::new("/data/n1/a b.fits.fz");
-        TaskPlace { path, rel: OsStr::new("n1/a b.fits.fz"), index: 7, slot: 2, replica: 12, outs: &[] }
+        TaskPlace {
+            path,
+            rel: OsStr::new("n1/a b.fits.fz"),
+            index: 7,
+            slot: 2,
+            replica: 12,
+            outs: &[],
+            row: None,
+        }
     }
 
     fn os(words: &[&str]) -> Vec<OsString> {
@@ -273,7 +313,7 @@ mod tests {
     }
 
     fn render(words: &[&str]) -> Vec<String> {
-        let argv = Template::from_argv(&os(words), &OutNames::default()).unwrap().render(&place());
+        let argv = Template::from_argv(&os(words), &Vocabulary::default()).unwrap().render(&place());
         argv.into_iter().map(|word| word.into_string().unwrap()).collect()
     }
 
@@ -287,7 +327,7 @@ mod tests {
             (&["python", "-c", "{}"], false),
         ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-            let template = Template::from_argv(&words, &OutNames::default()).unwrap();
+            let template = Template::from_argv(&words, &Vocabulary::default()).unwrap();
             assert_eq!(template.puts_names_into_shell_code(), noticed, "{words:?}");
         }
     }
@@ -325,7 +365,7 @@ mod tests {
 
     #[test]
     fn products_are_placeholders_where_they_are_declared() {
-        let outs = OutNames::new([None, Some("img".to_owned())]);
+        let outs = Vocabulary::new([None, Some("img".to_owned())]);
         let names = [PathBuf::from("/o/.x/a.cat"), PathBuf::from("/o/.x/a.fits")];
         let place = TaskPlace { outs: &names, ..place() };
         let render = |words: &[&str]| Template::from_argv(&os(words), &outs).unwrap().render(&place);
@@ -335,16 +375,19 @@ mod tests {
         assert_eq!(render(&["x", "{out}"]), os(&["x", "/o/.x/a.cat", "/data/n1/a b.fits.fz"]));
         assert!(Template::from_argv(&os(&["x", "{out:no}"]), &outs).is_err());
         assert!(Template::of_worker(&os(&["x", "{out}"]), &outs).is_err());
-        let plain = Template::from_argv(&os(&["x", "{out}", "{{out}}", "{}"]), &OutNames::default()).unwrap();
+        let plain =
+            Template::from_argv(&os(&["x", "{out}", "{{out}}", "{}"]), &Vocabulary::default()).unwrap();
         assert_eq!(plain.render(&place)[1..3], os(&["{out}", "{{out}}"]));
     }
 
     #[test]
     fn the_path_of_a_product_is_the_tasks_alone() {
-        let rendered = PathTemplate::parse(OsStr::new("cat/{/:}.{index}{{out}}")).unwrap().render(&place());
+        let rendered = PathTemplate::parse(OsStr::new("cat/{/:}.{index}{{out}}"), &Vocabulary::default())
+            .unwrap()
+            .render(&place());
         assert_eq!(rendered, "cat/a b.7{{out}}");
         assert_eq!(
-            PathTemplate::parse(OsStr::new("all.cat")).unwrap().constant(),
+            PathTemplate::parse(OsStr::new("all.cat"), &Vocabulary::default()).unwrap().constant(),
             Some(OsStr::new("all.cat"))
         );
         for (path, part) in [
@@ -357,7 +400,8 @@ mod tests {
             ("{out}.cat", "{out}"),
             ("{out:cat}", "{out}"),
         ] {
-            let error = PathTemplate::parse(OsStr::new(path)).unwrap_err().to_string();
+            let error =
+                PathTemplate::parse(OsStr::new(path), &Vocabulary::default()).unwrap_err().to_string();
             assert!(error.contains(part), "{path:?}: {error}");
         }
     }
@@ -366,7 +410,7 @@ mod tests {
     fn a_worker_gets_no_path_and_what_is_of_a_file_is_refused() {
         let place = place();
         let render = |words: &[&str]| {
-            Template::of_worker(&os(words), &OutNames::default()).map(|template| template.render(&place))
+            Template::of_worker(&os(words), &Vocabulary::default()).map(|template| template.render(&place))
         };
         assert_eq!(render(&["x", "-s{slot}", "{replica}", "{{}}"]).unwrap(), os(&["x", "-s2", "12", "{}"]));
         assert_eq!(render(&["x"]).unwrap(), os(&["x"]));
@@ -389,8 +433,9 @@ mod tests {
     fn arguments_are_bytes_and_may_be_empty() {
         let words = [OsString::from("x"), OsString::new(), OsString::from_vec(b"\xff{/}\xfe".to_vec())];
         let path = OsStr::from_bytes(b"/d/\x80\n");
-        let argv =
-            Template::from_argv(&words, &OutNames::default()).unwrap().render(&TaskPlace { path, ..place() });
+        let argv = Template::from_argv(&words, &Vocabulary::default())
+            .unwrap()
+            .render(&TaskPlace { path, ..place() });
         assert_eq!(argv[1], "");
         assert_eq!(argv[2].as_bytes(), b"\xff\x80\n\xfe");
     }
@@ -398,17 +443,17 @@ mod tests {
     #[test]
     fn the_program_is_known_unless_it_has_a_placeholder() {
         assert_eq!(
-            Template::from_argv(&os(&["x{{}}"]), &OutNames::default()).unwrap().program(),
+            Template::from_argv(&os(&["x{{}}"]), &Vocabulary::default()).unwrap().program(),
             Some(OsStr::new("x{}"))
         );
-        assert_eq!(Template::from_argv(&os(&["{}", "x"]), &OutNames::default()).unwrap().program(), None);
+        assert_eq!(Template::from_argv(&os(&["{}", "x"]), &Vocabulary::default()).unwrap().program(), None);
     }
 
     #[test]
     fn words_without_placeholders_are_listed() {
         let template = Template::from_argv(
             &os(&["python3", "analyze.py", "--out={/.}", "{}", "-q"]),
-            &OutNames::default(),
+            &Vocabulary::default(),
         )
         .unwrap();
         assert_eq!(template.words(), ["python3", "analyze.py", "-q"]);
@@ -424,7 +469,7 @@ mod tests {
             (vec!["x\"\"", "y"], "without quotes"),
             (vec!["x", "a\0b"], "word 2"),
         ] {
-            let error = Template::from_argv(&os(&words), &OutNames::default()).unwrap_err().to_string();
+            let error = Template::from_argv(&os(&words), &Vocabulary::default()).unwrap_err().to_string();
             assert!(error.contains(part), "{words:?}: {error}");
         }
     }

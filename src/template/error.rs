@@ -4,8 +4,6 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::placeholder::Token;
-
 /// Why a command can't be used. Each of these would go wrong for every file, so it is said before the first.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TemplateError {
@@ -41,13 +39,18 @@ pub enum TemplateError {
     },
     /// A placeholder of a file in the command of a worker.
     #[error(
-        "{token} is something of one file, and a worker (--worker) is started before it is given any: take it out. The \
-         worker reads each file's path from its standard input, one request a line. {{slot}} and {{replica}} can be used"
+        "{token} is something of one task, and a worker (--worker) is started before it is given any: take it out. The \
+         worker reads each task from its standard input, one request a line. {{slot}} and {{replica}} can be used"
     )]
     FileOfWorker {
-        /// The placeholder.
-        token: Token,
+        /// The placeholder as it is written.
+        token: String,
     },
+    /// `{rel}` where entries have no path.
+    #[error(
+        "{{rel}} is a path below a pattern, and the tasks of --table and --tasks have none: {{index}}, or a column of the table, tells them apart. The text {{rel}} is written {{{{rel}}}}"
+    )]
+    RelOfNoFile,
     /// A product that is not declared.
     #[error(
         "{token} is no product of this run: {declared} can be used, as declared with --product. The text {token} is written {{{token}}}"

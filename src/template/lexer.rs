@@ -13,7 +13,7 @@ use super::error::TokenPlace::{
 };
 use super::error::{At, TemplateError, readable};
 use super::hazard;
-use super::placeholder::{self, FoundPlaceholder, OutNames, Token};
+use super::placeholder::{self, FoundPlaceholder, Token, Vocabulary};
 use super::word::{ShellCommand, ShellWord, is_of_name};
 
 /// So many quotes and expansions within each other are followed.
@@ -42,7 +42,7 @@ type Result<T = (), E = Stop> = std::result::Result<T, E>;
 #[derive(Default)]
 struct Lexer<'a> {
     source: &'a [u8],
-    outs: OutNames,
+    names: Vocabulary,
     at: usize,
     /// How much of the source is in the script already.
     copied: usize,
@@ -58,8 +58,8 @@ struct Lexer<'a> {
 ///
 /// # Errors
 /// A placeholder in a place where it can't stand; in a script with placeholders, something that is never closed.
-pub(super) fn lex(source: &[u8], outs: &OutNames) -> Result<Lexed, TemplateError> {
-    let mut lexer = Lexer { source, outs: outs.clone(), ..Lexer::default() };
+pub(super) fn lex(source: &[u8], names: &Vocabulary) -> Result<Lexed, TemplateError> {
+    let mut lexer = Lexer { source, names: names.clone(), ..Lexer::default() };
     match lexer.script().or_else(|stop| lexer.take_rest(stop)) {
         Err(Stop::Refused(error)) => Err(error),
         Ok(()) | Err(Stop::Free) => {
@@ -137,7 +137,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads a dollar sign and the expansion that it begins, if it does.
     fn dollar(&mut self) -> Result {
-        let follows = placeholder::beginning(&self.rest()[1..], &self.outs);
+        let follows = placeholder::beginning(&self.rest()[1..], &self.names);
         if let Some(FoundPlaceholder::Token(_, text)) = follows {
             return self.misplaced(text, self.at + 1, Dollar);
         }
@@ -253,7 +253,7 @@ impl<'a> Lexer<'a> {
     /// Stops: where a placeholder follows, even in what seems to be a comment, with an error.
     fn refuse_from<T>(&self, mut at: usize, place: TokenPlace) -> Result<T> {
         while at < self.source.len() {
-            at += match placeholder::beginning(&self.source[at..], &self.outs) {
+            at += match placeholder::beginning(&self.source[at..], &self.names) {
                 Some(FoundPlaceholder::Token(_, text)) => {
                     let shown = if place == Unclear { self.at } else { at };
                     return self.misplaced(text, shown, place);
@@ -274,7 +274,7 @@ impl<'a> Lexer<'a> {
     /// placeholder nor the end of a script with placeholders may come.
     fn next(&mut self, open: Option<(TokenPlace, usize)>) -> Result<Option<u8>> {
         loop {
-            match (placeholder::beginning(self.rest(), &self.outs), open) {
+            match (placeholder::beginning(self.rest(), &self.names), open) {
                 (Some(FoundPlaceholder::Token(token, text)), None) => self.token(token, text)?,
                 (Some(FoundPlaceholder::Token(_, text)), Some((place, _))) => {
                     return self.misplaced(text, self.at, place);
@@ -327,7 +327,7 @@ impl<'a> Lexer<'a> {
         let Stop::Free = stop else { return Err(stop) };
         let rest = self.rest();
         while !self.rest().is_empty() {
-            match placeholder::beginning(self.rest(), &self.outs) {
+            match placeholder::beginning(self.rest(), &self.names) {
                 Some(found @ FoundPlaceholder::Text(text)) => self.replace(text, found.len()),
                 _ => self.at += 1,
             }

@@ -11,8 +11,8 @@ mod quote;
 mod shell;
 mod word;
 
-pub use argv::{PathTemplate, Template};
+pub use argv::{PathTemplate, Template, ValueTemplate};
 pub use error::TemplateError;
 pub use hazard::is_shell;
-pub use placeholder::{OutNames, TaskPlace, Token, first_out};
+pub use placeholder::{EntryKind, TaskPlace, Token, Vocabulary, first_out};
 pub use quote::{quoted, quoted_but_tokens, shell_quote};

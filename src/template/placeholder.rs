@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::error::{TemplateError, readable};
 use super::parts;
+use crate::model::row;
 
 /// What the placeholders stand for: one task's place in the run.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,16 @@ pub struct TaskPlace<'a> {
     pub replica: u32,
     /// Where the task is to write its products, in the order of their declaration.
     pub outs: &'a [PathBuf],
+    /// The row of the table that it stands for, with a member for each column, in their order.
+    pub row: Option<&'a [u8]>,
+}
+
+impl TaskPlace<'_> {
+    /// Of what lies nowhere in a run but in a slot: a worker, which is started before it is given any task.
+    pub fn of_slot(slot: usize, replica: u32) -> Self {
+        let nothing = OsStr::new("");
+        Self { path: nothing, rel: nothing, index: 0, slot, replica, outs: &[], row: None }
+    }
 }
 
 /// A placeholder. What counts as directory, base name and extension: the slashes at the end of an entry belong to no
@@ -56,6 +67,8 @@ pub enum Token {
     /// `{out}` or `{out:NAME}`: where to write the product of this place in the declaration, from 0. It is one only where
     /// products are declared.
     Out(usize),
+    /// `{NAME}`: the cell of the column of this place in the table, from 0. It is one only where the run has a table.
+    Column(usize),
 }
 
 impl Token {
@@ -74,7 +87,7 @@ impl Token {
         Token::Replica,
     ];
 
-    /// The token as it is written; of a product the shortest that is one.
+    /// The token as it is written; of a product the shortest that is one, of a column what stands for its name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Token::Path => "{}",
@@ -89,6 +102,7 @@ impl Token {
             Token::Slot => "{slot}",
             Token::Replica => "{replica}",
             Token::Out(_) => "{out}",
+            Token::Column(_) => "{column}",
         }
     }
 
@@ -122,6 +136,11 @@ impl Token {
             Token::Out(product) => {
                 out.extend_from_slice(place.outs.get(product).map_or(b"", |out| out.as_os_str().as_bytes()));
             }
+            Token::Column(column) => {
+                out.extend_from_slice(
+                    place.row.and_then(|row| row::cell(row, column)).unwrap_or_default().as_bytes(),
+                );
+            }
         }
     }
 }
@@ -132,49 +151,104 @@ impl fmt::Display for Token {
     }
 }
 
-/// The products that a command can name: `{out}` is the first, `{out:NAME}` the one of this name. Where there are none, both
-/// are plain text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OutNames(Vec<Option<String>>);
+/// What the entries of a run are, as far as it matters to what can be named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Files, or whatever a given list names: the path is appended to a command that names nothing of it.
+    #[default]
+    Files,
+    /// Rows and numbers, which have no path.
+    Labels,
+}
 
-impl OutNames {
+/// What a command can name beside the placeholders of every run: `{out}` is the first product, `{out:NAME}` the one of this
+/// name, `{NAME}` a column. Where there are no products, the former are plain text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vocabulary {
+    outs: Vec<Option<String>>,
+    columns: Vec<String>,
+    entries: EntryKind,
+}
+
+impl Vocabulary {
     /// Of products with these names, in the order of their declaration.
-    pub fn new(names: impl IntoIterator<Item = Option<String>>) -> Self {
-        Self(names.into_iter().collect())
+    pub fn new(outs: impl IntoIterator<Item = Option<String>>) -> Self {
+        Self::default().with_outs(outs)
     }
 
-    /// Of the products that a text names, declared or not.
-    pub(super) fn named_in(text: &[u8]) -> Self {
+    /// The same for entries of this kind, with a cell for each of these columns.
+    #[must_use]
+    pub fn with_entries(self, entries: EntryKind, columns: impl IntoIterator<Item = String>) -> Self {
+        Self { entries, columns: columns.into_iter().collect(), ..self }
+    }
+
+    /// The same with products of these names, in the order of their declaration.
+    #[must_use]
+    pub fn with_outs(self, outs: impl IntoIterator<Item = Option<String>>) -> Self {
+        Self { outs: outs.into_iter().collect(), ..self }
+    }
+
+    /// The same with the products that a text names, declared or not.
+    pub(super) fn with_outs_in(&self, text: &[u8]) -> Self {
         let named =
             outs_in(text).map(|(_, name)| name.map(|name| String::from_utf8_lossy(name).into_owned()));
-        Self(named.flat_map(|name| [None, name]).collect())
+        self.clone().with_outs(named.flat_map(|name| [None, name]))
+    }
+
+    /// Whether the entry is appended to a command that names nothing of it.
+    pub(super) fn appends_path(&self) -> bool {
+        self.entries == EntryKind::Files
+    }
+
+    /// A token as it is written.
+    pub(super) fn written(&self, token: Token) -> String {
+        match token {
+            Token::Column(column) => format!("{{{}}}", self.columns.get(column).map_or("", String::as_str)),
+            token => token.as_str().to_owned(),
+        }
+    }
+
+    /// Refuses what is of a file where entries are none.
+    pub(super) fn check_token(&self, token: Token) -> Result<(), TemplateError> {
+        match token {
+            Token::Rel if self.entries == EntryKind::Labels => Err(TemplateError::RelOfNoFile),
+            _ => Ok(()),
+        }
     }
 
     /// The place of a product in the declaration.
     fn place(&self, name: Option<&[u8]>) -> Option<usize> {
         let is_it = |known: &Option<String>| known.as_ref().map(String::as_bytes) == name;
         match name {
-            None => (!self.0.is_empty()).then_some(0),
-            Some(_) => self.0.iter().position(is_it),
+            None => (!self.outs.is_empty()).then_some(0),
+            Some(_) => self.outs.iter().position(is_it),
         }
     }
 
     /// Refuses a product that is not declared, where some are.
     pub(super) fn check(&self, text: &[u8]) -> Result<(), TemplateError> {
         let unknown = outs_in(text).find(|(_, name)| self.place(*name).is_none());
-        match unknown.filter(|_| !self.0.is_empty()) {
+        match unknown.filter(|_| !self.outs.is_empty()) {
             Some((token, _)) => {
-                Err(TemplateError::UnknownOut { token: readable(token), declared: self.to_string() })
+                Err(TemplateError::UnknownOut { token: readable(token), declared: self.declared_outs() })
             }
             None => Ok(()),
         }
     }
-}
 
-impl fmt::Display for OutNames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Token::Out(0).as_str())?;
-        self.0.iter().flatten().try_for_each(|name| write!(f, ", {{out:{name}}}"))
+    /// The products that can be named.
+    fn declared_outs(&self) -> String {
+        let named = self.outs.iter().flatten().map(|name| format!(", {{out:{name}}}"));
+        [Token::Out(0).as_str().to_owned()].into_iter().chain(named).collect()
+    }
+
+    /// The column that a text begins with, in braces, as it is written.
+    fn column_beginning<'s>(&self, bytes: &'s [u8]) -> Option<(&'s [u8], Token)> {
+        let name = bytes.strip_prefix(b"{")?;
+        let ends = |column: &&[u8]| name.starts_with(column) && name.get(column.len()) == Some(&b'}');
+        let columns = self.columns.iter().map(String::as_bytes).enumerate();
+        let (place, column) = columns.into_iter().find(|(_, column)| ends(column))?;
+        Some((&bytes[..column.len() + 2], Token::Column(place)))
     }
 }
 
@@ -225,22 +299,25 @@ impl FoundPlaceholder<'_> {
 }
 
 /// The placeholder or doubled placeholder that `bytes` begin with.
-pub(super) fn beginning<'s>(bytes: &'s [u8], outs: &OutNames) -> Option<FoundPlaceholder<'s>> {
+pub(super) fn beginning<'s>(bytes: &'s [u8], names: &Vocabulary) -> Option<FoundPlaceholder<'s>> {
     let inner = bytes.strip_prefix(b"{")?;
-    if let Some((text, token)) = written(bytes, outs) {
+    if let Some((text, token)) = written(bytes, names) {
         return token.map(|token| FoundPlaceholder::Token(token, text));
     }
-    let (text, _) = written(inner, outs)?;
+    let (text, _) = written(inner, names)?;
     (inner.get(text.len()) == Some(&b'}')).then_some(FoundPlaceholder::Text(text))
 }
 
 /// How the placeholder is written that `bytes` begin with, and which it is; none is one for a product that is not declared.
-fn written<'s>(bytes: &'s [u8], outs: &OutNames) -> Option<(&'s [u8], Option<Token>)> {
+fn written<'s>(bytes: &'s [u8], names: &Vocabulary) -> Option<(&'s [u8], Option<Token>)> {
     if let Some(token) = Token::ALL.into_iter().find(|token| bytes.starts_with(token.as_str().as_bytes())) {
         return Some((&bytes[..token.as_str().len()], Some(token)));
     }
-    let (text, name) = out_beginning(bytes).filter(|_| !outs.0.is_empty())?;
-    Some((text, outs.place(name).map(Token::Out)))
+    if let Some((text, token)) = names.column_beginning(bytes) {
+        return Some((text, Some(token)));
+    }
+    let (text, name) = out_beginning(bytes).filter(|_| !names.outs.is_empty())?;
+    Some((text, names.place(name).map(Token::Out)))
 }
 
 #[cfg(test)]
@@ -249,7 +326,7 @@ mod tests {
 
     #[test]
     fn every_token_is_found_alone_and_doubled() {
-        let outs = OutNames::new([None, Some("cat".to_owned())]);
+        let outs = Vocabulary::new([None, Some("cat".to_owned())]);
         let all = Token::ALL.map(|token| (token, token.as_str()));
         let of_products = [(Token::Out(0), "{out}"), (Token::Out(1), "{out:cat}")];
         for (token, text) in all.into_iter().chain(of_products) {
@@ -267,13 +344,13 @@ mod tests {
             "", "{", "}", "{{", "{ }", "{a}", "{///}", "{Index}", "{{}", "{{ }}", "{0}", "x{}", "{out}",
             "{{out}}", "{out:a}",
         ] {
-            assert_eq!(beginning(text.as_bytes(), &OutNames::default()), None, "{text:?}");
+            assert_eq!(beginning(text.as_bytes(), &Vocabulary::default()), None, "{text:?}");
         }
     }
 
     #[test]
     fn products_that_are_not_declared_are_refused_where_some_are() {
-        let outs = OutNames::new([Some("cat".to_owned()), Some("img".to_owned())]);
+        let outs = Vocabulary::new([Some("cat".to_owned()), Some("img".to_owned())]);
         for fine in ["{out}", "{out:cat} {out:img}", "{{out:x}}", "{out:}", "{out: 3}", "{outer}", "x"] {
             assert_eq!(outs.check(fine.as_bytes()), Ok(()), "{fine}");
         }
@@ -281,7 +358,7 @@ mod tests {
             let error = outs.check(wrong.as_bytes()).unwrap_err().to_string();
             assert!(error.contains("{out}, {out:cat}, {out:img}"), "{wrong}: {error}");
         }
-        assert_eq!(OutNames::default().check(b"{out:x}"), Ok(()));
+        assert_eq!(Vocabulary::default().check(b"{out:x}"), Ok(()));
         assert_eq!(first_out(OsStr::new("{{out}} {out:x}")).as_deref(), Some("{out:x}"));
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use shlex::bytes::Quoter;
 
-use super::placeholder::{self, FoundPlaceholder, OutNames};
+use super::placeholder::{self, FoundPlaceholder, Vocabulary};
 
 /// Words that mean something else than a program where a command begins, in sh or in bash.
 const RESERVED: [&str; 17] = [
@@ -40,10 +40,10 @@ pub fn quoted(argv: &[OsString]) -> String {
 /// A word for the script of `--shell`: its placeholders stand outside of quotes, and what is between them is quoted.
 pub fn quoted_but_tokens(word: &OsStr) -> String {
     let bytes = word.as_bytes();
-    let outs = OutNames::named_in(bytes);
+    let names = Vocabulary::default().with_outs_in(bytes);
     let (mut line, mut from, mut at) = (Vec::new(), 0, 0);
     while at < bytes.len() {
-        let found = placeholder::beginning(&bytes[at..], &outs);
+        let found = placeholder::beginning(&bytes[at..], &names);
         let length = found.as_ref().map_or(1, FoundPlaceholder::len);
         if let Some(FoundPlaceholder::Token(_, token)) = found {
             if from < at {

@@ -9,7 +9,7 @@ use shlex::bytes::Shlex;
 use super::argv::{ArgvWord, Template};
 use super::error::TemplateError;
 use super::lexer::{self, Lexed};
-use super::placeholder::{OutNames, Token};
+use super::placeholder::{Token, Vocabulary};
 
 impl Template {
     /// Reads a shell command line; the template is `/bin/sh -c SCRIPT sh PATH [OTHERS...]`.
@@ -29,24 +29,24 @@ impl Template {
     /// # Errors
     /// The above; a script that is blank, has a NUL byte, or placeholders and something that is never closed; a product that
     /// is not declared.
-    pub fn from_shell(script: &OsStr, outs: &OutNames) -> Result<Template, TemplateError> {
-        read(script, outs, ArgvWord::from(Token::Path))
+    pub fn from_shell(script: &OsStr, names: &Vocabulary) -> Result<Template, TemplateError> {
+        read(script, names, ArgvWord::from(Token::Path))
     }
 
     /// Reads the shell command line of a worker, which is started before it is given files: `$1` is empty.
     ///
     /// # Errors
     /// Those of [`Template::from_shell`]; a placeholder that stands for something of a file.
-    pub fn of_worker_in_shell(script: &OsStr, outs: &OutNames) -> Result<Template, TemplateError> {
-        let template = read(script, outs, ArgvWord::Literal(OsString::new()))?;
+    pub fn of_worker_in_shell(script: &OsStr, names: &Vocabulary) -> Result<Template, TemplateError> {
+        let template = read(script, names, ArgvWord::Literal(OsString::new()))?;
         match template.tokens.iter().flatten().find(|token| token.is_of_a_file()) {
-            Some(token) => Err(TemplateError::FileOfWorker { token: *token }),
+            Some(token) => Err(TemplateError::FileOfWorker { token: names.written(*token) }),
             None => Ok(template),
         }
     }
 }
 
-fn read(script: &OsStr, outs: &OutNames, path: ArgvWord) -> Result<Template, TemplateError> {
+fn read(script: &OsStr, names: &Vocabulary, path: ArgvWord) -> Result<Template, TemplateError> {
     let source = script.as_bytes();
     if source.contains(&0) {
         return Err(TemplateError::NulInScript);
@@ -54,8 +54,9 @@ fn read(script: &OsStr, outs: &OutNames, path: ArgvWord) -> Result<Template, Tem
     if source.iter().all(u8::is_ascii_whitespace) {
         return Err(TemplateError::EmptyScript);
     }
-    outs.check(source)?;
-    let Lexed { mut script, others, tokens } = lexer::lex(source, outs)?;
+    names.check(source)?;
+    let Lexed { mut script, others, tokens } = lexer::lex(source, names)?;
+    tokens.iter().flatten().try_for_each(|token| names.check_token(*token))?;
     if matches!(script.first(), Some(b'-' | b'+')) {
         // Else the shell would take it for an option.
         script.insert(0, b' ');
@@ -64,16 +65,16 @@ fn read(script: &OsStr, outs: &OutNames, path: ArgvWord) -> Result<Template, Tem
     let mut argv = vec![literal("/bin/sh"), literal("-c"), ArgvWord::Literal(OsString::from_vec(script))];
     argv.extend([literal("sh"), path]);
     argv.extend(others.into_iter().map(ArgvWord::from));
-    Ok(Template { argv, tokens, literal: literals_in(source, outs) })
+    Ok(Template { argv, tokens, literal: literals_in(source, names) })
 }
 
 /// The words of a script as far as they say by themselves what they are, such as the names of files.
-fn literals_in(script: &[u8], outs: &OutNames) -> Vec<OsString> {
+fn literals_in(script: &[u8], names: &Vocabulary) -> Vec<OsString> {
     let mut words = Vec::new();
     for word in Shlex::new(script) {
         let parts = word.split(|byte| b";|&()<>\n".contains(byte));
         let plain = parts.filter(|part| !part.is_empty() && !part.iter().any(|byte| b"$`".contains(byte)));
-        let parsed = plain.map(|part| ArgvWord::parse(part, outs));
+        let parsed = plain.map(|part| ArgvWord::parse(part, names));
         words.extend(parsed.filter_map(|word| word.literal().map(OsStr::to_os_string)));
     }
     words
@@ -93,20 +94,22 @@ mod tests {
             slot: 1,
             replica: 1,
             outs: &[],
+            row: None,
         };
-        let argv = Template::from_shell(OsStr::new(source), &OutNames::default())
+        let argv = Template::from_shell(OsStr::new(source), &Vocabulary::default())
             .unwrap_or_else(|e| panic!("{source:?}: {e}"))
             .render(&place);
         argv[2].to_str().unwrap().to_owned()
     }
 
     fn error(source: &str) -> TemplateError {
-        Template::from_shell(OsStr::new(source), &OutNames::default()).expect_err(source)
+        Template::from_shell(OsStr::new(source), &Vocabulary::default()).expect_err(source)
     }
 
     #[test]
     fn a_workers_script_gets_no_path_and_what_is_of_a_file_is_refused() {
-        let of_worker = |script: &str| Template::of_worker_in_shell(OsStr::new(script), &OutNames::default());
+        let of_worker =
+            |script: &str| Template::of_worker_in_shell(OsStr::new(script), &Vocabulary::default());
         let place = TaskPlace {
             path: OsStr::new("p"),
             rel: OsStr::new("r"),
@@ -114,6 +117,7 @@ mod tests {
             slot: 3,
             replica: 1,
             outs: &[],
+            row: None,
         };
         let argv = of_worker("exec w {slot}").unwrap().render(&place);
         assert_eq!(argv[2..], ["exec w \"${2}\"", "sh", "", "3"]);
@@ -211,8 +215,10 @@ mod tests {
             slot: 1,
             replica: 2,
             outs: &[],
+            row: None,
         };
-        let template = Template::from_shell(OsStr::new("f {/.} {index} {/.}"), &OutNames::default()).unwrap();
+        let template =
+            Template::from_shell(OsStr::new("f {/.} {index} {/.}"), &Vocabulary::default()).unwrap();
         let argv = template.render(&place);
         assert_eq!(argv[..2], ["/bin/sh", "-c"]);
         assert_eq!(argv[3..], ["sh", "/d/a.fits", "a", "4"]);
@@ -222,7 +228,7 @@ mod tests {
     #[test]
     fn words_of_the_script_are_listed_without_quotes() {
         let source = "python3 'my script.py' --cfg=\"a.toml\" {} < in.txt; f $x \"b$x\" g.sh|h";
-        let template = Template::from_shell(OsStr::new(source), &OutNames::default()).unwrap();
+        let template = Template::from_shell(OsStr::new(source), &Vocabulary::default()).unwrap();
         let words = ["python3", "my script.py", "--cfg=a.toml", "in.txt", "f", "g.sh", "h"];
         assert_eq!(template.words(), words);
     }
@@ -432,8 +438,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_to_its_end(source in r#"[ \n{}/'"`\\$()<>#;&=\-Ea1]{0,80}"#) {
-            if let Ok(template) = Template::from_shell(OsStr::new(&source), &OutNames::default()) {
-                let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1, outs: &[] };
+            if let Ok(template) = Template::from_shell(OsStr::new(&source), &Vocabulary::default()) {
+                let place = TaskPlace { path: OsStr::new("p"), rel: OsStr::new("r"), index: 0, slot: 1, replica: 1, outs: &[], row: None };
                 let argv = template.render(&place);
                 let parameters = (1..argv.len() - 3).filter(|n| argv[2].to_string_lossy().contains(&format!("\"${{{n}}}\"")));
                 let unused_path = usize::from(!argv[2].to_string_lossy().contains("\"${1}\""));

@@ -143,10 +143,10 @@ Every pattern must match something, or files would be missed silently; --allow-e
 fn no_input_at_all_or_twice() {
     all_are_refused(&[
         case(&["-o", "out", "--", "true"], "
-canfar-run: error: no input: [DIR]/out has no list yet, so say which files with --input, --files-from or --input-from
+canfar-run: error: no input: [DIR]/out has no list yet, so say which files with --input, --files-from, --table, --tasks or --input-from
 "),
         case(&["-i", "data/*.fits", "--files-from", "list.txt", "-o", "out", "--", "true"], "
-canfar-run: error: --input and --files-from are two ways to say the same: give one of them
+canfar-run: error: --input and --files-from each say what the tasks are: give one of them
 "),
         case(&["-i", "data/*.fits", "--null", "-o", "out", "--", "true"], "
 canfar-run: error: --null is about the list of --files-from, and there is none

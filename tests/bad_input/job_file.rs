@@ -98,10 +98,10 @@ canfar-run: error: in the job file [DIR]/job.toml: unknown key `retry_delay`; th
         case(
             LINE,
             "
-canfar-run: error: in the job file [DIR]/job.toml: [tasks]: keys stand at the top of the file, without a table above them; only `[env]` is one, and comes last. Take the line [tasks] out
+canfar-run: error: in the job file [DIR]/job.toml: [limits]: keys stand at the top of the file, without a table above them; only `[env]` is one, and comes last. Take the line [limits] out
 ",
         )
-        .given(|dir| job(dir, "[tasks]\njobs = 4\n")),
+        .given(|dir| job(dir, "[limits]\njobs = 4\n")),
         case(
             LINE,
             "
@@ -153,7 +153,7 @@ canfar-run: error: in the job file [DIR]/job.toml: `env.A=B` can't be a variable
 canfar-run: error: in the job file [DIR]/job.toml: `env.A` can't be a variable: names are not empty and have no `=`, and nothing has a NUL byte
 ").given(|dir| job(dir, "[env]\nA = \"x\\u0000\"\n")),
         case(&["--job-file", "job.toml", "-o", "out", "--", "true"], "
-canfar-run: error: `input = \"data/*.fits\"` in job.toml and `files-from = \"list.txt\"` in job.toml: --input and --files-from are two ways to say the same: give one of them
+canfar-run: error: `input = \"data/*.fits\"` in job.toml and `files-from = \"list.txt\"` in job.toml: --input and --files-from each say what the tasks are: give one of them
 ")
             .given(|dir| job(dir, "input = 'data/*.fits'\nfiles-from = 'list.txt'\n")),
         case(&["--job-file", "job.toml", "-i", "data/*.fits", "-o", "out"], "

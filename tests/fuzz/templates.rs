@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-use canfar_run::testing::{OutNames, TaskPlace, Template};
+use canfar_run::testing::{TaskPlace, Template, Vocabulary};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -77,12 +77,20 @@ fn script() -> impl Strategy<Value = String> {
     vec(part, 1..16).prop_map(|parts| parts.concat())
 }
 
-fn outs() -> OutNames {
-    OutNames::new([None, Some("cat".to_owned())])
+fn outs() -> Vocabulary {
+    Vocabulary::new([None, Some("cat".to_owned())])
 }
 
 fn place(path: &str) -> TaskPlace<'_> {
-    TaskPlace { path: OsStr::new(path), rel: OsStr::new(path), index: 41, slot: 3, replica: 7, outs: &[] }
+    TaskPlace {
+        path: OsStr::new(path),
+        rel: OsStr::new(path),
+        index: 41,
+        slot: 3,
+        replica: 7,
+        outs: &[],
+        row: None,
+    }
 }
 
 /// Whether the shell reads it to its end without finding it wrong.

@@ -81,7 +81,7 @@ impl WrittenRun {
             log: None,
         };
         let result = TaskResult { json: result.as_bytes().to_vec(), is_object: true, non_finite: 0 };
-        build_item(path, Some(&result), &meta)
+        build_item(Entry::of(path), Some(&result), &meta)
     }
 
     /// Begins a launch of a replica; nobody is at work in it.

@@ -97,7 +97,7 @@ impl StageOne<'_> {
             stderr_tail: None,
             log: None,
         };
-        String::from_utf8(item::build("raw".as_ref(), None, &meta)).unwrap()
+        String::from_utf8(item::build(Entry::of("raw"), None, &meta)).unwrap()
     }
 }
 

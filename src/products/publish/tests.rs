@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{FolderSyncs, NotPublished, PublishGuard, Publishing, StagedProducts, Unpublished};
 use crate::journal::event::PublishingBegun;
+use crate::model::entries::Entry;
 use crate::model::product::{Checksum, DirectoryId, ProductKind};
 use crate::products::declared::DeclaredProducts;
 use crate::products::look::directory_id;
@@ -66,7 +67,7 @@ fn attempt(
     write: impl FnOnce(&[PathBuf]),
 ) -> Result<super::PublishedProducts, NotPublished> {
     let mut slot = publishing.slot();
-    let staged = slot.stage(OsStr::new("/data/a.fits"), None, (7, number), owner)?;
+    let staged = slot.stage(Entry::of("/data/a.fits"), (7, number), owner)?;
     write(staged.outs());
     publishing.publish(staged, owner, &|| false)
 }
@@ -225,7 +226,7 @@ fn the_task_s_own_input_is_not_replaced() {
     let products = declared(folder.path(), &[(None, "raw/{/}")]);
     let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
     let mut slot = publishing.slot();
-    let not = slot.stage(alias.join("a.fits").as_os_str(), None, (7, 1), &Owner::new()).unwrap_err();
+    let not = slot.stage(Entry::of(&alias.join("a.fits")), (7, 1), &Owner::new()).unwrap_err();
     let NotPublished::Failed(failure) = not else { panic!("{not:?}") };
     assert!(failure.message.contains("the task's own input file"), "{failure:?}");
 }
@@ -237,11 +238,11 @@ fn all_that_stopped_attempts_wrote_is_removed_at_the_end() {
     let publishing = Publishing::new(&products, Checksum::None, "r", 1, 1);
     let mut slot = publishing.slot();
     for index in [7, 8] {
-        let staged = slot.stage(OsStr::new("/data/a.fits"), None, (index, 1), &Owner::new()).unwrap();
+        let staged = slot.stage(Entry::of("/data/a.fits"), (index, 1), &Owner::new()).unwrap();
         fs::write(&staged.outs()[0], "x").unwrap();
         slot.remove_later(staged);
     }
-    let overdue = slot.stage(OsStr::new("/data/a.fits"), None, (9, 1), &Owner::new()).unwrap();
+    let overdue = slot.stage(Entry::of("/data/a.fits"), (9, 1), &Owner::new()).unwrap();
     fs::write(&overdue.outs()[0], "x").unwrap();
     let stopped = publishing.publish(overdue, &Owner::new(), &|| true).unwrap_err();
     assert!(matches!(stopped, NotPublished::Unpublished(Unpublished::Stopped)), "{stopped:?}");
@@ -409,7 +410,7 @@ fn what_an_exchange_left_is_undone_or_finished() {
             .borrow_mut()
             .extend(directory_at(&place).or_else(|| directory_at(&shared.join("7.1.1.1.old/a.ms"))));
         let mut slot = publishing.slot();
-        let staged: StagedProducts = slot.stage(OsStr::new("/data/a.fits"), None, (7, 2), &owner).unwrap();
+        let staged: StagedProducts = slot.stage(Entry::of("/data/a.fits"), (7, 2), &owner).unwrap();
         let expected = if is_there && !is_back { "new" } else { "old" };
         assert_eq!(fs::read_to_string(place.join("sub/table")).unwrap(), expected);
         assert_eq!(names(&shared), ["7.1.2.2", "77.1.1.1"]);

@@ -15,6 +15,7 @@ use crate::journal::state::RunRef;
 use crate::model::call_target::CallTarget;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Strategy;
+use crate::template::{EntryKind, Vocabulary};
 use crate::text::OsText;
 use crate::units;
 
@@ -52,6 +53,11 @@ pub enum InputSpec {
         /// `--null`.
         null: bool,
     },
+    /// Tasks without a file (`--tasks`): each is called by its index.
+    Numbers {
+        /// How many.
+        count: u64,
+    },
     /// What the ok tasks of other runs made (`--input-from`).
     Products {
         /// Those runs, in the order given.
@@ -60,6 +66,21 @@ pub enum InputSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
+}
+
+impl InputSpec {
+    /// What its entries are.
+    pub fn entry_kind(&self) -> EntryKind {
+        match self {
+            Self::Patterns { .. } | Self::List { .. } | Self::Products { .. } => EntryKind::Files,
+            Self::Numbers { .. } => EntryKind::Labels,
+        }
+    }
+
+    /// What commands of its tasks can name, but for products.
+    pub fn vocabulary(&self) -> Vocabulary {
+        Vocabulary::default().with_entries(self.entry_kind(), [])
+    }
 }
 
 /// A run whose products are the entries of another one.
@@ -361,7 +382,7 @@ fn unknown_kind(first: &[u8]) -> Option<String> {
         kind: String,
     }
     let kind = serde_json::from_slice::<Sourced>(first).ok()?.source.kind;
-    let is_known = ["patterns", "list", "files_from", "products"].contains(&kind.as_str());
+    let is_known = ["patterns", "list", "files_from", "numbers", "products"].contains(&kind.as_str());
     (!is_known && is_sealed(first)).then_some(kind)
 }
 
@@ -369,7 +390,6 @@ fn unknown_kind(first: &[u8]) -> Option<String> {
 fn name_of(kind: &str) -> String {
     match kind {
         "table" => "the rows of a table".to_owned(),
-        "numbers" => "a number of tasks, not from files".to_owned(),
         _ => format!("a source of the kind {kind:?}"),
     }
 }

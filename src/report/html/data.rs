@@ -181,7 +181,7 @@ fn products(history: &RunHistory, page: &Path) -> (Vec<String>, Vec<ProductColum
     let mut columns: Vec<ProductColumn> = declared.names().map(column).collect();
     for ((index, task), entry) in (0..).zip(&history.tasks).zip(history.entries.iter()) {
         let is_made = !task.products.is_empty();
-        let paths = if is_made { declared.paths(entry.path, entry.rel, index) } else { Vec::new() };
+        let paths = if is_made { declared.paths(entry, index) } else { Vec::new() };
         for (place, column) in columns.iter_mut().enumerate() {
             let link = paths.get(place).and_then(|path| relative(page, path));
             let (folder, base) =

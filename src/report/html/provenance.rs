@@ -87,6 +87,7 @@ fn source(source: &InputSpec) -> Markup {
         InputSpec::List { file, null } => {
             fact("List given", &html! { (code(file)) @if *null { " (NUL-separated)" } })
         }
+        InputSpec::Numbers { count } => fact("Tasks", &html! { (units::count(*count, "number")) }),
         InputSpec::Products { runs, name } => html! {
             @for run in runs { (fact("Products of", &source_run(run, name.as_deref()))) }
         },

@@ -9,9 +9,11 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
+use crate::json;
 use crate::model::call_target::{CallPlace, CallTarget};
+use crate::model::row;
 use crate::products::declared::DeclaredProducts;
-use crate::run::worker::OUT;
+use crate::run::worker::{OUT, ROW, TaskRequest};
 use crate::units;
 
 pub(super) use answer::{answer_limits, read_answer};
@@ -24,10 +26,28 @@ const BOOT: &str = include_str!("boot.py");
 const RUNNER: &str = include_str!("runner.py");
 
 /// Parameters that get something else than the path, by their names: members of a request.
-const KNOWN: &str = "index,tmpdir";
+const KNOWN: [&str; 2] = ["index", "tmpdir"];
 
-/// Those where products are declared.
-const KNOWN_WITH_PRODUCTS: &str = "index,tmpdir,out";
+/// What a run offers to a function beside [`KNOWN`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Whether tasks have products: `out`.
+    pub products: bool,
+    /// The columns of rows, which are there with `row`; `None` where tasks have none.
+    pub columns: Option<Vec<String>>,
+    /// Whether each task has a path, which the function must take.
+    pub path: bool,
+}
+
+impl Offered {
+    /// As `runner.py` reads it.
+    fn to_json(&self) -> String {
+        let known = KNOWN.into_iter().chain(self.products.then_some(OUT));
+        let known: Vec<&str> = known.chain(self.columns.as_ref().map(|_| ROW)).collect();
+        let columns = self.columns.as_deref().unwrap_or_default();
+        serde_json::json!({ "known": known, "columns": columns, "needs_path": self.path }).to_string()
+    }
+}
 
 /// How lines begin that tell of our frames where a process ends that is killed; `boot.py` is a text without a name.
 const OWN_FRAME: &[u8] = b"  File \"<canfar-run>\", line ";
@@ -50,8 +70,8 @@ pub struct PythonCall {
     pub target: CallTarget,
     /// The folder where the run was begun: there its file lies, if that is relative, and its module is looked for.
     pub home: PathBuf,
-    /// Whether tasks have products.
-    pub has_products: bool,
+    /// What it can ask for.
+    pub offered: Offered,
 }
 
 impl PythonCall {
@@ -62,10 +82,9 @@ impl PythonCall {
             CallPlace::Module(name) => (PathBuf::new(), OsString::from(name)),
         };
         let function = OsString::from(&self.target.function);
-        let known = if self.has_products { KNOWN_WITH_PRODUCTS } else { KNOWN };
-        let [boot, runner, known] = [BOOT, RUNNER, known].map(OsString::from);
+        let [boot, runner, offered] = [BOOT, RUNNER, &self.offered.to_json()].map(OsString::from);
         let (home, most) = (self.home.clone().into_os_string(), max_result.to_string().into());
-        let own = [file.into_os_string(), module, function, home, known, most];
+        let own = [file.into_os_string(), module, function, home, offered, most];
         [program.to_owned(), "-c".into(), boot, runner].into_iter().chain(own).collect()
     }
 
@@ -102,21 +121,44 @@ impl PythonCall {
         }
     }
 
-    /// The call for this entry, as it would be written in Python, with where it is to write its products.
-    pub fn written(&self, path: &OsStr, products: &DeclaredProducts, outs: &[PathBuf]) -> String {
-        let path = quote::python_text(path);
-        let texts = outs.iter().map(|out| quote::python_text(out.as_os_str()));
-        match outs {
-            [] => format!("{}({path})", self.target),
-            [_] if products.is_one_without_name() => {
-                format!("{}({path}, out={})", self.target, texts.collect::<String>())
-            }
-            _ => {
-                let names = products.names().map(|name| name.unwrap_or(OUT));
-                let pairs: Vec<String> =
-                    names.zip(texts).map(|(name, text)| format!("'{name}': {text}")).collect();
-                format!("{}({path}, out={{{}}})", self.target, pairs.join(", "))
-            }
+    /// The call for a task, as it would be written in Python with all that it can ask for: the path or the index, cells of the
+    /// row, where to write products.
+    pub fn written(&self, task: &TaskRequest<'_>) -> String {
+        let mut arguments = match (self.offered.path, task.row) {
+            (true, _) => vec![quote::python_text(task.path)],
+            (false, Some(_)) => Vec::new(),
+            (false, None) => vec![format!("index={}", task.index)],
+        };
+        for member in task.row.into_iter().flat_map(json::members) {
+            arguments.push(format!("{}={}", json::string_text(member.key), python_value(member.value)));
+        }
+        arguments.extend(written_outs(task.products, task.outs));
+        format!("{}({})", self.target, arguments.join(", "))
+    }
+}
+
+/// A cell, as Python writes it; one that is a list or an object as JSON does.
+fn python_value(json: &[u8]) -> String {
+    match json {
+        b"null" => "None".to_owned(),
+        b"true" => "True".to_owned(),
+        b"false" => "False".to_owned(),
+        [b'"', ..] => quote::python_text(OsStr::new(&*row::text_of(json))),
+        other => String::from_utf8_lossy(other).into_owned(),
+    }
+}
+
+/// The argument that says where products go; `None` where none are declared.
+fn written_outs(products: &DeclaredProducts, outs: &[PathBuf]) -> Option<String> {
+    let mut texts = outs.iter().map(|out| quote::python_text(out.as_os_str()));
+    match outs {
+        [] => None,
+        [_] if products.is_one_without_name() => Some(format!("out={}", texts.next().unwrap_or_default())),
+        _ => {
+            let names = products.names().map(|name| name.unwrap_or(OUT));
+            let pairs: Vec<String> =
+                names.zip(texts).map(|(name, text)| format!("'{name}': {text}")).collect();
+            Some(format!("out={{{}}}", pairs.join(", ")))
         }
     }
 }

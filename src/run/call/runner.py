@@ -438,9 +438,9 @@ def wants_path(annotation, names):
     return str not in choices and any(wants_path(choice, names) for choice in choices)
 
 
-def caller(function, name, known):
-    """What calls the function for a request. Parameters without a default get what is `known` by their names, and the one
-    that is left the path."""
+def caller(function, name, offered):
+    """What calls the function for a request. Parameters without a default get what is known by their names, and the one that
+    is left the path. Those that are called like a column get its cell, also where they have a default."""
     signature = signature_of(function)
     if signature is None:
         return lambda task: function(value_of(task, "path"))
@@ -451,9 +451,12 @@ def caller(function, name, known):
         for one in parameters
         if one.default is one.empty and one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
     ]
-    others = [one for one in required if one.name not in known]
+    known, columns, needs_path = offered["known"], offered["columns"], offered["needs_path"]
+    others = [one for one in required if one.name not in known and one.name not in columns]
     takes_any = any(one.kind is kinds.VAR_POSITIONAL for one in parameters)
-    also = " or ".join("`%s`" % one for one in known)
+    also = " or ".join("`%s`" % one for one in known) + (" or like a column" if columns else "")
+    if not needs_path:
+        refuse_misspelt(name, signature, others, columns)
     if "out" not in known and any(one.name == "out" for one in others):
         raise Refused(
             "%s%s has a parameter `out`, which is where to write what it makes, and nothing is declared:"
@@ -461,17 +464,18 @@ def caller(function, name, known):
         )
     if len(others) > 1:
         raise Refused(
-            "%s%s needs %s, and there is one path for them: all but one parameter must have a default, or be called %s"
-            % (name, signature_text(signature), in_a_row(["`%s`" % one.name for one in others]), also)
+            "%s%s needs %s, and there is one %s for them: all but one parameter must have a default, or be called %s"
+            % (name, signature_text(signature), in_a_row(["`%s`" % one.name for one in others]), "path" if needs_path else "name of the task", also)
             + (". Is it a method? Only those that need no object can be called" if others[0].name == "self" else "")
         )
-    if not others and not takes_any:
+    if needs_path and not others and not takes_any:
         raise Refused(
             "%s%s has no parameter for the path: one must be without a default, and not be called %s"
             % (name, signature_text(signature), also)
         )
     names = getattr(bare_function(function), "__globals__", {})
     makers = {one.name: functools.partial(value_of, name=one.name) for one in required}
+    makers.update((one.name, functools.partial(cell_of, name=one.name)) for one in parameters if one.name in columns)
     for one in required:
         if one.name == "out":
             one_path, many = wants_path(one.annotation, names), wants_paths(one.annotation, names)
@@ -480,15 +484,30 @@ def caller(function, name, known):
         is_path = wants_path(one.annotation, names)
         makers[one.name] = path_of if is_path else functools.partial(value_of, name="path")
     positional = [makers[one.name] for one in required if one.kind is not kinds.KEYWORD_ONLY]
-    if not others:
+    if needs_path and not others:
         positional.insert(0, functools.partial(value_of, name="path"))
     keywords = {one.name: makers[one.name] for one in required if one.kind is kinds.KEYWORD_ONLY}
+    named = (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+    optional = [one.name for one in parameters if one.default is not one.empty and one.kind in named]
+    keywords.update((one, makers[one]) for one in optional if one in columns)
     if not keywords and len(positional) == 1:
         only = positional[0]
         return lambda task: function(only(task))
     return lambda task: function(
         *[make(task) for make in positional], **{name: make(task) for name, make in keywords.items()}
     )
+
+
+def refuse_misspelt(name, signature, others, columns):
+    """Refuses a parameter that is nearly called like a column: it would get the name of the task."""
+    import difflib
+
+    for one in others:
+        for close in difflib.get_close_matches(one.name, columns, 1, 0.7):
+            raise Refused(
+                "%s%s has a parameter `%s`, and the table has no such column: is it `%s`?"
+                % (name, signature_text(signature), one.name, close)
+            )
 
 
 def in_a_row(texts):
@@ -530,6 +549,10 @@ def value_of(task, name):
     return task[name] if exact is None else os.fsdecode(base64.b64decode(exact))
 
 
+def cell_of(task, name):
+    return task["row"][name]
+
+
 def path_of(task):
     return pathlib.Path(value_of(task, "path"))
 
@@ -557,7 +580,7 @@ MAKES_NAMES = re.compile(rb"\b(globals|locals|vars|exec|eval|setattr|__dict__|__
 MOVES_IMPORTS = re.compile(rb"\bsys\b[^\n]*\bpath\b|addsitedir|importlib|meta_path|path_hooks|\bexec\b|\b__import__\b")
 
 
-def look(file, module, name, folder, known):
+def look(file, module, name, folder, offered):
     """Refuses what is certain to be refused once it is imported, and nothing else."""
     add_folder(file, folder)
     place = file or file_of_module(module, folder)
@@ -576,7 +599,7 @@ def look(file, module, name, folder, known):
     if not MOVES_IMPORTS.search(source):
         look_for_imports(tree, place)
     if not MAKES_NAMES.search(source):
-        look_for_function(tree, module, name, os.path.basename(file) or module, known)
+        look_for_function(tree, module, name, os.path.basename(file) or module, offered)
 
 
 def file_of_module(module, folder):
@@ -622,7 +645,7 @@ def look_for_imports(tree, place):
                 return
 
 
-def look_for_function(tree, module, name, place, known):
+def look_for_function(tree, module, name, place, offered):
     names = [one for statement in tree.body for one in names_bound_by(statement)]
     names += [one for node in ast.walk(tree) if isinstance(node, ast.Global) for one in node.names]
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -640,7 +663,7 @@ def look_for_function(tree, module, name, place, known):
         find(stubs, name, place)
     if is_plain:
         check_kind(getattr(stubs, name), name)
-        caller(getattr(stubs, name), name, known)
+        caller(getattr(stubs, name), name, offered)
 
 
 def names_bound_by(node):
@@ -1016,10 +1039,11 @@ def end_pools():
 
 
 def main():
-    file, module, name, folder, known, largest, *only_looks = sys.argv[2:]
+    file, module, name, folder, offered, largest, *only_looks = sys.argv[2:]
+    offered = from_json(offered)
     if only_looks:
         try:
-            look(file, module, name, folder, known.split(","))
+            look(file, module, name, folder, offered)
         except Refused as refused:
             write_all(1, ('\n{"refused":%s}\n' % to_json(str(refused))).encode("ascii"))
         os._exit(0)
@@ -1027,7 +1051,7 @@ def main():
     try:
         function = find(load(file, module, folder), name, os.path.basename(file) or module)
         check_kind(function, name)
-        call = caller(function, name, known.split(","))
+        call = caller(function, name, offered)
     except Refused as refused:
         surroundings.say(refused.log)
         surroundings.requests.readline()

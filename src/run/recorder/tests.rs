@@ -1,6 +1,5 @@
 //! What is recorded of blocks that come and go.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +13,7 @@ use crate::liveness::fence::Fence;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::TaskCounts;
+use crate::model::entries::Entry;
 use crate::model::launch_id::LaunchId;
 use crate::model::outcome::{Cause, Failure, ProcessEnd, Status, Usage};
 use crate::model::provenance::Process;
@@ -86,7 +86,7 @@ fn finish(recorder: &Recorder, folder: &Path, index: u64, number: u32, status: S
         stderr: Capture::new(folder),
         left_processes: 0,
     };
-    let attempt = Attempt { path: OsStr::new("f"), rel: None, index, number, alone: false, outs: &[] };
+    let attempt = Attempt::of(Entry::of("f"), index, number, false);
     let record = format!("\"{index} here\"").into_bytes();
     recorder.write_end(&attempt, &executed, None, Some(record)).unwrap();
 }

@@ -12,6 +12,6 @@ mod slot;
 pub(super) use answers::AnswerLimits;
 pub use kind::WorkerKind;
 pub(super) use protocol::TaskAnswer;
-pub use protocol::{OUT, TaskRequest};
+pub use protocol::{OUT, ROW, TaskRequest};
 pub use shared::SharedWorkerState;
 pub use slot::WorkerSlot;

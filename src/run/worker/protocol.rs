@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 
 use crate::json::{self, JsonFault, JsonKind};
 use crate::products::declared::DeclaredProducts;
@@ -17,6 +18,9 @@ const ERROR: &str = "error";
 /// The key of where to write products, and of the one without a name among several.
 pub const OUT: &str = "out";
 
+/// The key of the row of a table.
+pub const ROW: &str = "row";
+
 /// What a worker is asked to do.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskRequest<'a> {
@@ -24,6 +28,8 @@ pub struct TaskRequest<'a> {
     pub path: &'a OsStr,
     /// Its index in the list.
     pub index: u64,
+    /// The row of a table that it stands for, an object.
+    pub row: Option<&'a [u8]>,
     /// Which attempt of the task, from 1.
     pub attempt: u32,
     /// A temporary folder.
@@ -59,6 +65,9 @@ impl Serialize for TaskRequest<'_> {
         members.serialize_entry("index", &self.index)?;
         members.serialize_entry("attempt", &self.attempt)?;
         write_path(&mut members, "tmpdir", self.tmpdir)?;
+        if let Some(row) = self.row.and_then(|row| serde_json::from_slice::<&RawValue>(row).ok()) {
+            members.serialize_entry(ROW, row)?;
+        }
         match self.outs {
             [] => {}
             [out] if self.products.is_one_without_name() => write_path(&mut members, OUT, out.as_os_str())?,
@@ -166,6 +175,7 @@ mod tests {
         let request = TaskRequest {
             path: OsStr::from_bytes(path),
             index: 7,
+            row: None,
             attempt: 2,
             tmpdir: OsStr::new("/tmp/x"),
             products: &DeclaredProducts::new(&declared, &source, Path::new("/")).unwrap(),

@@ -21,6 +21,7 @@ use crate::run::worker::kind::WorkerKind;
 use crate::run::worker::live::{ExtraAnswer, Live, Question, Reply, Said};
 use crate::run::worker::protocol::{TaskAnswer, TaskRequest};
 use crate::run::worker::shared::SharedWorkerState;
+use crate::template::TaskPlace;
 
 /// Pauses before a worker is started again that died before it took a task, although another one has taken some.
 const PAUSES: [Duration; 4] =
@@ -117,6 +118,9 @@ impl<'a> WorkerSlot<'a> {
         let own = [(TASK_ID, &*id), ("CANFAR_TASK_SLOT", &*slot), ("TMPDIR", self.home.tmp().as_os_str())];
         let own: std::io::Result<Vec<CString>> =
             own.into_iter().map(|(name, value)| variable(name, value)).collect();
+        let place = TaskPlace::of_slot(self.slot, settings.replica.id());
+        let values = settings.environment.own_lines(&OWN_VARIABLES, &place);
+        let own = own.and_then(|own| Ok([own, values?].concat()));
         let start = |own: Vec<CString>| {
             let program = Program {
                 file,
@@ -427,6 +431,7 @@ impl Execute for WorkerSlot<'_> {
         let request = TaskRequest {
             path: &settings.names.path(attempt.path),
             index: attempt.index,
+            row: attempt.row,
             attempt: attempt.number,
             tmpdir: self.scratch.tmp().as_os_str(),
             products: &settings.products,
