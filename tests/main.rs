@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
 
 mod advanced_examples;
+mod advice;
 mod bad_input;
 mod call;
 mod call_fits;

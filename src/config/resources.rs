@@ -12,6 +12,8 @@ use crate::units;
 pub(super) struct Resources {
     /// CPUs that may be used; a fraction where the quota is one.
     pub(super) cpus: f64,
+    /// Stands for them, where that is known.
+    pub(super) cpu_set: Option<u32>,
     /// The memory group that binds, if one does.
     pub(super) memory: Option<MemoryGroup>,
     /// Tasks at a time.
@@ -66,7 +68,7 @@ impl Resources {
         jobs = allowed;
         let is_measured = tasks.jobs == Auto::Auto && tasks.memory_per_task.is_none() && memory.is_some();
         let rule = if is_measured { JobsRule::Measured } else { JobsRule::Fixed };
-        Ok(Self { cpus, memory, jobs, rule, threads, notes })
+        Ok(Self { cpus, cpu_set: limits::cpu_set(cgroup), memory, jobs, rule, threads, notes })
     }
 }
 

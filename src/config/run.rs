@@ -19,7 +19,7 @@ use crate::config::products::{declared_products, vocabulary};
 use crate::config::progress::progress_of;
 use crate::config::resources::Resources;
 use crate::config::shell_words;
-use crate::config::test_times::{launch_heartbeat_times, worker_idle};
+use crate::config::test_times::{advice_after, launch_heartbeat_times, worker_idle};
 use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
 use crate::host::cgroup::{Cgroup, MemoryGroup};
@@ -86,6 +86,8 @@ pub struct RunConfig {
     pub program: Option<PathBuf>,
     /// CPUs that may be used.
     pub cpus: f64,
+    /// Stands for them, as [`cpu_set`](crate::host::limits::cpu_set) tells.
+    pub cpu_set: Option<u32>,
     /// The memory group that binds, if one does.
     pub memory: Option<MemoryGroup>,
     /// Tasks at a time; the most, where that is measured.
@@ -130,6 +132,8 @@ pub struct RunConfig {
     pub heartbeat: HeartbeatTimes,
     /// After how long people are told of a worker that does nothing.
     pub worker_idle: Duration,
+    /// How long a launch must have lasted for advice on how to start the next.
+    pub advice_after: Duration,
     /// What tells how far it is.
     pub progress: ProgressMode,
     /// Whether the summary goes to stdout as JSON.
@@ -187,6 +191,7 @@ impl RunConfig {
             strategy: args.share.strategy,
             program: None,
             cpus: resources.cpus,
+            cpu_set: resources.cpu_set,
             memory: resources.memory,
             jobs: resources.jobs,
             jobs_rule: resources.rule,
@@ -208,6 +213,7 @@ impl RunConfig {
             verbosity,
             heartbeat: launch_heartbeat_times(environment, args.share.takeover_after)?,
             worker_idle: worker_idle(environment)?,
+            advice_after: advice_after(environment)?,
             progress,
             json: messages.json.unwrap_or(false),
             warnings: warnings_of(

@@ -1,5 +1,5 @@
 //! Times that only tests set, so that 40 s of waiting become one: how often signs of life are given and how long they are
-//! waited for, and when people are told of a worker that does nothing.
+//! waited for, when people are told of a worker that does nothing, and how long a launch lasts that advice is given on.
 
 use std::time::Duration;
 
@@ -8,18 +8,22 @@ use anyhow::{Context, bail};
 use crate::config::item::PREFIX;
 use crate::environment::Environment;
 use crate::liveness::heartbeat::HeartbeatTimes;
+use crate::report::advice::ENOUGH_TIME;
 use crate::units::{self, parse_duration};
 
 const INTERVAL: &str = "CANFAR_RUN_TEST_HEARTBEAT";
 const TIMEOUT: &str = "CANFAR_RUN_TEST_HEARTBEAT_TIMEOUT";
 const WORKER_IDLE: &str = "CANFAR_RUN_TEST_WORKER_IDLE";
+const ADVICE_AFTER: &str = "CANFAR_RUN_TEST_ADVICE_AFTER";
 
 /// People are told of a worker that has neither used CPU nor printed anything for so long.
 const WORKER_IDLE_AFTER: Duration = Duration::from_secs(30);
 
 /// Whether what follows `CANFAR_RUN_` is one of these, and so no misspelt option.
 pub(super) fn is_test_variable(suffix: &str) -> bool {
-    [INTERVAL, TIMEOUT, WORKER_IDLE].iter().any(|name| name.strip_prefix(PREFIX) == Some(suffix))
+    [INTERVAL, TIMEOUT, WORKER_IDLE, ADVICE_AFTER]
+        .iter()
+        .any(|name| name.strip_prefix(PREFIX) == Some(suffix))
 }
 
 /// When people are told of a worker that does nothing.
@@ -28,6 +32,14 @@ pub(super) fn is_test_variable(suffix: &str) -> bool {
 /// When the variable that sets it is no duration.
 pub(super) fn worker_idle(environment: &Environment) -> anyhow::Result<Duration> {
     Ok(duration_of(environment, WORKER_IDLE)?.unwrap_or(WORKER_IDLE_AFTER))
+}
+
+/// How long a launch must have lasted for advice on how to start the next.
+///
+/// # Errors
+/// When the variable that sets it is no duration.
+pub(super) fn advice_after(environment: &Environment) -> anyhow::Result<Duration> {
+    Ok(duration_of(environment, ADVICE_AFTER)?.unwrap_or(ENOUGH_TIME))
 }
 
 /// The times of a launch that others take for dead after `takeover_after`: signs of life come four times within that.

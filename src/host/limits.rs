@@ -20,6 +20,24 @@ pub fn cpus(cgroup: &Cgroup) -> f64 {
     cgroup.cpu_quota().map_or(usable, |quota| quota.min(usable))
 }
 
+/// Stands for the CPUs that this process may run on and for the group that sets their quota: of processes of one host, those
+/// for which it is the same share them. `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn cpu_set(cgroup: &Cgroup) -> Option<u32> {
+    let affinity = rustix::thread::sched_getaffinity(None).ok()?;
+    let usable: Vec<usize> =
+        (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| affinity.is_set(*cpu)).collect();
+    let digest = blake3::hash(format!("{usable:?} {:?}", cgroup.cpu_quota_group()).as_bytes());
+    let [first, second, third, fourth, ..] = digest.as_bytes();
+    Some(u32::from_le_bytes([*first, *second, *third, *fourth]))
+}
+
+/// Not known here.
+#[cfg(not(target_os = "linux"))]
+pub fn cpu_set(_: &Cgroup) -> Option<u32> {
+    None
+}
+
 #[cfg(target_os = "linux")]
 fn usable_cpus() -> usize {
     // std's own answer has the quota in it, rounded down.

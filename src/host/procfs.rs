@@ -71,6 +71,17 @@ pub(crate) fn tree(pid: i32) -> impl Iterator<Item = PathBuf> {
     })
 }
 
+/// Whether the system tells which children a process has.
+pub(crate) fn tells_children() -> bool {
+    Path::new("/proc/thread-self/children").exists()
+}
+
+/// The states of the threads of the process whose folder this is; none where it is gone.
+pub(crate) fn thread_states(process: &Path) -> impl Iterator<Item = char> + use<> {
+    let threads = std::fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| state(&thread.path()))
+}
+
 /// The state of the process whose folder this is: `R`, `S`, `T`, ...; `None` where it is gone.
 pub(crate) fn state(process: &Path) -> Option<char> {
     let stat = std::fs::read(process.join("stat")).ok()?;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
+use crate::model::cpu_sharing::HostCpus;
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::{Cause, LogSpan, Status};
 use crate::model::product::{DirectoryId, MadeProducts};
@@ -174,6 +175,11 @@ impl LaunchBegun {
         let told = Duration::try_from_secs_f64(self.takeover_after_s?).ok();
         told.filter(|time| !time.is_zero())
     }
+
+    /// The CPUs that it has; `None` where it does not tell.
+    pub fn host_cpus(&self) -> Option<HostCpus> {
+        self.process.host_cpus(self.limits.cpu_set?)
+    }
 }
 
 /// What the container may use.
@@ -184,6 +190,9 @@ pub struct Limits {
     /// Bytes of memory, by the cgroup; `None` where it sets no limit.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
+    /// Stands for the CPUs, by quota and affinity: the same for all who share them on a host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_set: Option<u32>,
 }
 
 /// An attempt that begins.

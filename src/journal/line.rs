@@ -210,7 +210,7 @@ mod tests {
                 process: Process::current(Some("session".into())),
                 locked: true,
                 options: std::collections::BTreeMap::from([("check".into(), ",\"check\":\"".into())]),
-                limits: Limits { cpus: 1.5, memory_bytes: Some(1) },
+                limits: Limits { cpus: 1.5, memory_bytes: Some(1), cpu_set: Some(7) },
                 jobs: 2,
                 command_files: Vec::new(),
                 share: 10,

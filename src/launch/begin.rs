@@ -291,7 +291,11 @@ impl<'l> Launcher<'l> {
             process: me.clone(),
             locked,
             options: self.config.options.clone(),
-            limits: Limits { cpus: self.config.cpus, memory_bytes: self.memory_limit() },
+            limits: Limits {
+                cpus: self.config.cpus,
+                memory_bytes: self.memory_limit(),
+                cpu_set: self.config.cpu_set,
+            },
             jobs: self.config.jobs,
             command_files,
             share: share.len(),

@@ -103,7 +103,7 @@ mod tests {
             process: Process::current(None),
             locked: true,
             options: BTreeMap::new(),
-            limits: Limits { cpus: 8.0, memory_bytes: Some(LIMIT) },
+            limits: Limits { cpus: 8.0, memory_bytes: Some(LIMIT), cpu_set: None },
             jobs: 8,
             command_files: Vec::new(),
             share: 20,

@@ -26,6 +26,7 @@ use crate::process::descendants::PATIENCE;
 use crate::process::spawn::Spawner;
 use crate::products::publish::Publishing;
 use crate::record::results::{self, PreparedResults};
+use crate::report::advice::is_short_of_cpus;
 use crate::report::doubts::DoubtNote;
 use crate::report::launch::{LaunchReport, LaunchSummary, say_summary};
 use crate::run::early_stop::EarlyStop;
@@ -140,6 +141,7 @@ impl Launcher<'_> {
         // What goes on here would go on beside the writing of the results, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
         report.over();
+        prepared.recorder.note_activity(prepared.registry.activity());
         let aftermath = balancer.map(Balancer::finish);
         let PreparedLaunch { recorder, heartbeat, fence, source, scratch, .. } = prepared;
         if let Some(signal) = self.stop.signal() {
@@ -202,6 +204,7 @@ impl Launcher<'_> {
             recorder,
             publishing,
             stop: self.stop,
+            registry,
             monitor: monitor.as_ref(),
             retries: self.config.retries,
             max_failures: self.config.max_failures,
@@ -351,7 +354,14 @@ impl Launcher<'_> {
         begun: Instant,
     ) -> LaunchOutcome {
         let number = launch.as_ref().map(|launch| launch.number);
-        let LaunchFigures { tally, figures, failures, doubts, left, .. } = launch.unwrap_or_default();
+        let LaunchFigures { tally, mut figures, failures, doubts, left, .. } = launch.unwrap_or_default();
+        if let Some(number) = number
+            && self.stop.signal().is_none()
+            && is_short_of_cpus(&figures, self.config.advice_after)
+            && let Some(sharing) = self.cpu_sharing(number, &figures)
+        {
+            figures.launches_at_once = sharing.launches;
+        }
         let code = exit_code(standing, left.all(), early_stop);
         let told = figures.told();
         let replica = self.config.identity.replica;
@@ -379,7 +389,7 @@ impl Launcher<'_> {
             exit: code.number(),
         };
         let why = early_stop.map(|stop| stop.in_words(self.layout.root()));
-        say_summary(self.console, &summary, &figures, &doubts, why.as_deref());
+        say_summary(self.console, &summary, &figures, &doubts, why.as_deref(), self.config.advice_after);
         LaunchOutcome { code, summary: Some(summary) }
     }
 

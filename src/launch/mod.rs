@@ -4,6 +4,7 @@ mod announcement;
 mod balance;
 mod begin;
 mod concurrency_cap;
+mod cpu_sharing;
 mod due_again;
 mod end;
 mod nothing_to_do;

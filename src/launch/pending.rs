@@ -136,7 +136,7 @@ mod tests {
             process: Process::current(None),
             locked: true,
             options: std::collections::BTreeMap::new(),
-            limits: Limits { cpus: 1.0, memory_bytes: Some(1000) },
+            limits: Limits { cpus: 1.0, memory_bytes: Some(1000), cpu_set: None },
             jobs: 2,
             command_files: Vec::new(),
             share: 0,

@@ -229,7 +229,7 @@ mod tests {
             process: by.clone(),
             locked: true,
             options: BTreeMap::new(),
-            limits: Limits { cpus: 1.0, memory_bytes: None },
+            limits: Limits { cpus: 1.0, memory_bytes: None, cpu_set: None },
             jobs: 1,
             command_files: Vec::new(),
             share: 1,

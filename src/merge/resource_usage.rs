@@ -9,6 +9,7 @@ use crate::journal::state::JournalState;
 use crate::journal::tail;
 use crate::merge::input::{MergeDirectory, MergeInputKind};
 use crate::model::counts::TaskState;
+use crate::model::cpu_sharing::CpuSharing;
 use crate::model::usage::{UsageFigures, UsageJson};
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
 use crate::threads::CpuPool;
@@ -33,7 +34,7 @@ pub(super) struct ResourceUsageJson {
 
 /// Asks all launches. What can't be read is not counted in: it is told elsewhere, if it matters.
 pub(super) fn effort(directories: &[MergeDirectory]) -> ResourceUsage {
-    let mut effort = ResourceUsage::default();
+    let (mut effort, mut uses) = (ResourceUsage::default(), Vec::new());
     for directory in directories {
         let (Some(run), Ok(launches)) = (directory.run(), all_launches(&directory.layout)) else { continue };
         let journals: Vec<_> = launches
@@ -41,14 +42,23 @@ pub(super) fn effort(directories: &[MergeDirectory]) -> ResourceUsage {
             .flat_map(|(id, launches)| launches.into_iter().map(move |launch| (id, launch)))
             .map(|(id, launch)| directory.layout.journal(id, launch))
             .collect();
-        let ends = CpuPool::gather().map(journals, |journal| tail::last_words(&journal).ok().flatten());
+        let ends = CpuPool::gather().map(journals, |journal| {
+            let end = tail::last_words(&journal).ok().flatten().filter(|end| end.run == run)?;
+            let begun = end.stop.figures.as_ref().and_then(|_| tail::begun(&journal).ok().flatten());
+            Some((end.stop.figures, begun.and_then(|begun| begun.host_cpus())))
+        });
         for end in ends {
-            match end.filter(|end| end.run == run) {
-                Some(end) => end.stop.figures.iter().for_each(|figures| effort.figures.add(figures)),
+            match end {
+                Some((Some(figures), cpus)) => {
+                    effort.figures.add(&figures);
+                    uses.push(figures.cpu_use(cpus));
+                }
+                Some((None, _)) => {}
                 None => effort.untold += 1,
             }
         }
     }
+    effort.figures.share_cpus(CpuSharing::of(uses));
     effort
 }
 

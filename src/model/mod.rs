@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod call_target;
 pub mod counts;
+pub mod cpu_sharing;
 pub mod entries;
 pub mod failures;
 pub mod histogram;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::cpu_sharing::HostCpus;
 use crate::text::OsText;
 
 /// A small file named in the command, such as `analyze.py`: changed ones are told of.
@@ -48,6 +49,12 @@ impl Process {
     /// Whether both run on one host, in one boot of it: where locks and process ids mean the same.
     pub fn is_on_the_host_of(&self, other: &Self) -> bool {
         self.host == other.host && self.boot_id == other.boot_id
+    }
+
+    /// CPUs of its host; `None` where hosts of one name can't be told apart.
+    pub fn host_cpus(&self, set: u32) -> Option<HostCpus> {
+        let Self { host, boot_id, .. } = self;
+        (!boot_id.is_empty()).then(|| HostCpus { host: host.clone(), boot_id: boot_id.clone(), set })
     }
 }
 

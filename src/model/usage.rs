@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::cpu_sharing::{CpuSharing, CpuUse, HostCpus};
 use crate::model::histogram::{Histogram, Quantiles};
 use crate::model::outcome::Usage;
 use crate::units::thousandths;
@@ -21,8 +22,15 @@ pub struct UsageFigures {
     pub ended_at: Option<String>,
     /// Wall time, seconds, of all launches together.
     pub wall_s: f64,
-    /// CPU time that there was meanwhile, seconds: wall time times CPUs that might be used.
+    /// CPU time that there was meanwhile, seconds: wall time times CPUs that might be used. Those that launches share count
+    /// once.
     pub cpu_available_s: f64,
+    /// Of the wall time, that in which the CPUs of a launch were counted for another one already, seconds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub shared_s: f64,
+    /// How many launches had the same CPUs at a time; 0 where nobody looked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub launches_at_once: usize,
     /// Tasks at a time, the most of any launch.
     pub jobs: usize,
     /// Bytes of memory of the largest container; `None` where no limit is known.
@@ -39,6 +47,33 @@ pub struct UsageFigures {
     pub memory_bytes: Histogram,
     /// The slowest, slowest first.
     pub slowest: Vec<Slow>,
+    /// What they were at.
+    pub activity: TaskActivity,
+}
+
+/// What tasks were at when they were looked at, each about once a second. Nothing is known where there were no looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskActivity {
+    /// How often a task was looked at.
+    pub looks: u64,
+    /// Threads that ran, or waited for a CPU.
+    pub runnable: u64,
+    /// Tasks of which no thread was runnable, and at least one waited for storage.
+    pub stalled: u64,
+}
+
+impl TaskActivity {
+    /// Counts in all that another one does.
+    pub fn add(&mut self, other: Self) {
+        for (sum, count) in [
+            (&mut self.looks, other.looks),
+            (&mut self.runnable, other.runnable),
+            (&mut self.stalled, other.stalled),
+        ] {
+            *sum = sum.saturating_add(count);
+        }
+    }
 }
 
 /// A task that took long.
@@ -65,7 +100,7 @@ pub struct UsageJson {
     pub wall_s: f64,
     /// CPU time of all attempts, seconds.
     pub cpu_s: f64,
-    /// CPU time used of what there was, 0 to 1; `None` where nothing ran.
+    /// CPU time used of what there was, 0 to 1, with shared CPUs counted once; `None` where nothing ran.
     pub efficiency: Option<f64>,
     /// Attempts that ended.
     pub attempts: u64,
@@ -128,6 +163,27 @@ impl UsageFigures {
         self.duration_s.add(&other.duration_s);
         self.memory_bytes.add(&other.memory_bytes);
         other.slowest.iter().for_each(|slow| self.add_slow(slow.clone()));
+        self.activity.add(other.activity);
+    }
+
+    /// The time in which a launch had CPUs.
+    pub fn cpu_use(&self, cpus: Option<HostCpus>) -> CpuUse {
+        let ended = self.ended_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let ended_s = ended.map_or(self.wall_s, |ended| ended.as_duration().as_secs_f64());
+        let count = if self.wall_s > 0.0 { self.cpu_available_s / self.wall_s } else { 0.0 };
+        CpuUse { cpus: cpus.filter(|_| ended.is_some()), count, begun_s: ended_s - self.wall_s, ended_s }
+    }
+
+    /// Takes into account that launches shared CPUs.
+    pub fn share_cpus(&mut self, sharing: CpuSharing) {
+        let CpuSharing { available_s, shared_s, launches } = sharing;
+        (self.cpu_available_s, self.shared_s, self.launches_at_once) = (available_s, shared_s, launches);
+    }
+
+    /// CPUs that a launch had, alone or with others; `None` where no time passed.
+    pub fn cpus(&self) -> Option<f64> {
+        let time = self.wall_s - self.shared_s;
+        (time > 0.0 && self.cpu_available_s > 0.0).then(|| self.cpu_available_s / time)
     }
 
     /// CPU time used of what there was; `None` where nothing ran.
@@ -152,6 +208,10 @@ impl UsageFigures {
     }
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn rounded(all: Quantiles, round: fn(f64) -> f64) -> Quantiles {
     Quantiles { median: round(all.median), p95: round(all.p95), max: round(all.max) }
 }
@@ -161,6 +221,7 @@ mod tests {
     use std::ffi::OsStr;
 
     use super::UsageFigures;
+    use crate::model::cpu_sharing::{CpuSharing, HostCpus};
     use crate::model::outcome::Usage;
 
     fn one(index: u64, seconds: f64) -> UsageFigures {
@@ -181,6 +242,23 @@ mod tests {
         assert_eq!((sum.attempts, sum.launches, slowest), (9, 9, vec![1, 4, 7]));
         let told = sum.told();
         assert!((told.efficiency.unwrap() - 21.0 / 180.0).abs() < 0.001, "{told:?}");
+    }
+
+    #[test]
+    fn launches_that_share_cpus_have_them_once() {
+        let cpus = HostCpus { host: "a".into(), boot_id: "b".into(), set: 1 };
+        let at = |ended_at: &str| UsageFigures { ended_at: Some(ended_at.to_owned()), ..one(0, 5.0) };
+        let launches = [at("2026-11-26T12:00:10.000Z"), at("2026-11-26T12:00:11.000Z")];
+        for (cpus, efficiency, count, at_once) in
+            [(Some(cpus), 5.0 / 22.0, 2.0, 2), (None, 5.0 / 40.0, 2.0, 1)]
+        {
+            let mut sum = UsageFigures::default();
+            launches.iter().for_each(|launch| sum.add(launch));
+            sum.share_cpus(CpuSharing::of(launches.iter().map(|launch| launch.cpu_use(cpus.clone()))));
+            assert!((sum.efficiency().unwrap() - efficiency).abs() < 1e-9, "{sum:?}");
+            assert!((sum.cpus().unwrap() - count).abs() < 1e-9, "{sum:?}");
+            assert_eq!(sum.launches_at_once, at_once);
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::host::cgroup::MemoryGroup;
+use crate::host::procfs;
 use crate::model::quarantine::SeenUsage;
+use crate::model::usage::TaskActivity;
 use crate::process::memory_tree::bytes_of_tree;
 use crate::threads::locked;
 
@@ -62,6 +64,7 @@ struct RegistryState {
     seen: SeenUsage,
     /// How often memory ran out under a task.
     shortages: u64,
+    activity: TaskActivity,
 }
 
 /// What ended and running tasks tell together.
@@ -152,6 +155,29 @@ impl ProcessRegistry {
         looked
     }
 
+    /// Looks at what the tasks are at. Where the system does not tell, nobody is looked at.
+    pub fn sample_activity(&self) {
+        if !procfs::tells_children() {
+            return;
+        }
+        let present: Vec<(Serial, Pid)> =
+            self.state().running.values().map(|running| (running.serial, running.pid)).collect();
+        for (serial, pid) in present {
+            let threads = procfs::tree(pid.as_raw_pid());
+            let sample = activity_of(threads.flat_map(|process| procfs::thread_states(&process)));
+            let mut state = self.state();
+            // The number of one that left meanwhile may have been a stranger's.
+            if state.running.values().any(|running| running.serial == serial) {
+                state.activity.add(sample);
+            }
+        }
+    }
+
+    /// What the tasks were seen to be at so far.
+    pub fn activity(&self) -> TaskActivity {
+        self.state().activity
+    }
+
     /// Kills one for memory; `false` if it has left.
     pub(crate) fn stop(&self, serial: Serial, shortage: Shortage) -> bool {
         let mut state = self.state();
@@ -163,6 +189,17 @@ impl ProcessRegistry {
         let _ = kill_process_group(running.pid, Signal::KILL);
         true
     }
+}
+
+/// What a task is at whose threads are in these states.
+fn activity_of(states: impl Iterator<Item = char>) -> TaskActivity {
+    let (mut runnable, mut waits) = (0, false);
+    for state in states {
+        runnable += u64::from(state == 'R');
+        // Not to be interrupted: in a read or write, or a call of a file system.
+        waits |= state == 'D';
+    }
+    TaskActivity { looks: 1, runnable, stalled: u64::from(runnable == 0 && waits) }
 }
 
 /// The place of one slot in the registry.
@@ -212,12 +249,52 @@ mod tests {
     use std::process::Command;
     use std::time::{Duration, Instant};
 
-    use rustix::process::Pid;
+    use rustix::process::{Pid, Signal, kill_process_group};
 
-    use super::{ProcessRegistry, Serial, Shortage};
+    use super::{ProcessRegistry, Serial, Shortage, activity_of};
     use crate::model::quarantine::SeenUsage;
+    use crate::model::usage::TaskActivity;
 
     const SHORTAGE: Shortage = Shortage { task: 1, in_use: 2, limit: 3 };
+
+    #[test]
+    fn a_task_runs_or_waits_for_a_cpu_or_for_storage_or_for_something_else() {
+        for (states, runnable, stalled) in
+            [("", 0, 0), ("SSZ", 0, 0), ("SR", 1, 0), ("RDR", 2, 0), ("SD", 0, 1), ("tDI", 0, 1)]
+        {
+            let expected = TaskActivity { looks: 1, runnable, stalled };
+            assert_eq!(activity_of(states.chars()), expected, "{states:?}");
+        }
+    }
+
+    #[test]
+    fn what_descendants_do_counts_for_the_task() {
+        let registry = ProcessRegistry::new(None, SeenUsage::default());
+        let start = |shell| Command::new("/bin/sh").args(["-c", shell]).process_group(0).spawn().unwrap();
+        let (mut waits, mut works) = (start("sleep 1000"), start("(while :; do :; done) & wait"));
+        let (first, second) = (registry.register(1), registry.register(2));
+        first.enter(Pid::from_child(&waits), Instant::now(), 0);
+        let until = Instant::now() + Duration::from_mins(1);
+        while registry.activity().looks < 20 {
+            registry.sample_activity();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let idle = registry.activity().runnable;
+        second.enter(Pid::from_child(&works), Instant::now(), 0);
+        while registry.activity().runnable < idle + 10 && Instant::now() < until {
+            registry.sample_activity();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let TaskActivity { looks, runnable, .. } = registry.activity();
+        for (registration, child) in [(first, &mut waits), (second, &mut works)] {
+            kill_process_group(Pid::from_child(child), Signal::KILL).unwrap();
+            registration.leave();
+            child.wait().unwrap();
+        }
+        assert!(idle < 10 && runnable >= idle + 10, "{idle} {runnable}");
+        registry.sample_activity();
+        assert_eq!(registry.activity().looks, looks, "nobody is there");
+    }
 
     #[test]
     fn who_is_in_the_roster_is_looked_at_and_stopped_and_who_left_is_not() {

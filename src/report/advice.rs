@@ -1,11 +1,16 @@
 //! What to ask for next time, from what tasks used: said only where it is well founded.
 
+use std::time::Duration;
+
 use crate::model::histogram::Quantiles;
-use crate::model::usage::UsageFigures;
+use crate::model::usage::{TaskActivity, UsageFigures};
 use crate::units;
 
-/// Fewer tasks, or less time of a launch, tell nothing.
-const ENOUGH: (u64, f64) = (20, 60.0);
+/// Fewer tasks tell nothing.
+const ENOUGH_TASKS: u64 = 20;
+
+/// Nor does less time of a launch.
+pub const ENOUGH_TIME: Duration = Duration::from_mins(1);
 
 /// Slots must have been busy for this part of the time, or what limits is that there was too little to do.
 const BUSY: f64 = 0.7;
@@ -22,58 +27,87 @@ const GIB: f64 = (1_u64 << 30) as f64;
 /// More at a time than this many times as many as were tried is a leap in the dark.
 const LONGEST_STEP: f64 = 4.0;
 
+/// Tasks that could have used so much more of a CPU than they did waited for CPUs.
+const SHORT: f64 = 0.2;
+
 /// What was measured, per launch.
-struct SeenIdle {
+struct SeenUse {
     /// CPUs that there were.
     cpus: f64,
+    /// Launches that had them.
+    launches: f64,
     /// Tasks at a time.
     jobs: f64,
     /// CPUs that a running task used.
     each: f64,
+    /// CPUs that it could have used, and for which part of the time it waited for storage; `None` where nobody looked.
+    activity: Option<(f64, f64)>,
     memory: Option<Quantiles>,
     /// Bytes.
     limit: Option<f64>,
 }
 
-/// Lines of advice, at most two.
-pub(super) fn lines(figures: &UsageFigures) -> Vec<String> {
-    let Some(seen) = seen(figures) else { return Vec::new() };
+/// Lines of advice, at most two, on launches that lasted at least so long.
+pub(super) fn lines(figures: &UsageFigures, enough_time: Duration) -> Vec<String> {
+    let Some(seen) = seen(figures, enough_time) else { return Vec::new() };
     seen.about_cpus().into_iter().chain(seen.about_memory()).collect()
 }
 
-fn seen(figures: &UsageFigures) -> Option<SeenIdle> {
-    let (tasks, seconds) = ENOUGH;
-    let is_enough = figures.attempts >= tasks && figures.wall_s >= seconds * figures.launches.max(1) as f64;
+/// Whether tasks waited for CPUs, so that it is worth knowing which other launches had them.
+pub fn is_short_of_cpus(figures: &UsageFigures, enough_time: Duration) -> bool {
+    seen(figures, enough_time).is_some_and(|seen| seen.waits_for_cpus())
+}
+
+fn seen(figures: &UsageFigures, enough_time: Duration) -> Option<SeenUse> {
+    let time = enough_time.as_secs_f64() * figures.launches.max(1) as f64;
+    let is_enough = figures.attempts >= ENOUGH_TASKS && figures.wall_s >= time;
     let running = figures.busy_s / figures.wall_s;
     let is_busy = running >= BUSY * figures.jobs as f64;
-    let is_sound = figures.cpu_available_s > 0.0 && figures.jobs > 0;
-    (is_enough && is_busy && is_sound).then(|| SeenIdle {
-        cpus: figures.cpu_available_s / figures.wall_s,
+    let cpus = figures.cpus()?;
+    let each = figures.cpu_s / figures.busy_s;
+    let TaskActivity { looks, runnable, stalled } = figures.activity;
+    let per_look = |count: u64| count as f64 / looks as f64;
+    (is_enough && is_busy && figures.jobs > 0).then(|| SeenUse {
+        cpus,
+        launches: figures.launches_at_once.max(1) as f64,
         jobs: figures.jobs as f64,
-        each: figures.cpu_s / figures.busy_s,
+        each,
+        activity: (looks >= ENOUGH_TASKS).then(|| (per_look(runnable).max(each), per_look(stalled))),
         memory: figures.memory_bytes.quantiles(),
         limit: figures.memory_limit_bytes.map(|bytes| bytes as f64),
     })
 }
 
-impl SeenIdle {
-    /// Whether more at a time would use CPUs that are idle, or fewer would be in each other's way less.
+impl SeenUse {
+    fn waits_for_cpus(&self) -> bool {
+        self.activity.is_some_and(|(wanted, _)| wanted - self.each > SHORT)
+    }
+
+    /// Whether fewer at a time would be in each other's way less, or more would use CPUs that are idle.
     fn about_cpus(&self) -> Option<String> {
-        let Self { cpus, jobs, each, .. } = *self;
-        if each * jobs > 1.5 * cpus && jobs > 1.0 {
-            let fitting = (cpus / each).floor().max(1.0);
-            let threads = (cpus / jobs).floor().max(1.0);
-            return Some(format!(
-                "Tasks use {each:.1} CPUs each, more than their share of {cpus:.0}: fewer at a time (-j {fitting}) or fewer threads (--threads {threads})."
-            ));
+        let Self { cpus, launches, jobs, each, .. } = *self;
+        let (wanted, stalled) = self.activity?;
+        if wanted * jobs * launches > 1.5 * cpus {
+            return if launches > 1.0 { self.fewer_launches() } else { self.fewer_at_a_time(wanted) };
         }
-        // What waits for storage half the time leaves room for twice as many; nobody knows about less than a tenth.
-        let useful = (cpus / each.max(0.1)).floor().min(jobs * LONGEST_STEP).min(self.fitting());
+        // Other programs have the CPUs.
+        if self.waits_for_cpus() {
+            return None;
+        }
+        // What waits half the time leaves room for twice as many; nobody knows about less than a tenth.
+        let room = (cpus / (each.max(0.1) * launches)).floor();
+        let useful = room.min(jobs * LONGEST_STEP).min(self.fitting());
         if useful < (jobs * 1.5).ceil().max(jobs + 1.0) {
             return None;
         }
         let used = each * jobs;
-        Some(if each < 0.5 {
+        Some(if stalled > 0.0 && stalled >= (1.0 - each) / 2.0 {
+            // Storage that is slow for some is no faster for more.
+            format!(
+                "Tasks waited for storage {:.0} % of the time: more at a time may not be faster",
+                stalled * 100.0
+            )
+        } else if each < 0.5 {
             format!(
                 "Tasks use {each:.1} of a CPU each, so they mostly wait: more at a time may be faster: -j {useful}"
             )
@@ -84,11 +118,27 @@ impl SeenIdle {
         })
     }
 
+    fn fewer_launches(&self) -> Option<String> {
+        let (launches, cpus) = (self.launches, decimal(self.cpus));
+        let these = if cpus == "1" { "this CPU".to_owned() } else { format!("these {cpus} CPUs") };
+        self.waits_for_cpus().then(|| format!("{launches} launches share {these}: start fewer"))
+    }
+
+    fn fewer_at_a_time(&self, wanted: f64) -> Option<String> {
+        let Self { cpus, jobs, .. } = *self;
+        let (fitting, threads) = ((cpus / wanted).floor().max(1.0), (cpus / jobs).floor().max(1.0));
+        let fewer = (jobs > 1.0).then(|| format!("fewer at a time (-j {fitting})"));
+        let thinner = (wanted >= 1.5).then(|| format!("fewer threads (--threads {threads})"));
+        let ways: Vec<String> = fewer.into_iter().chain(thinner).collect();
+        let (ways, could) = (ways.join(" or "), format!("Tasks could use {wanted:.1} CPUs each"));
+        (!ways.is_empty()).then(|| format!("{could}, more than their share of {}: {ways}.", decimal(cpus)))
+    }
+
     /// How many tasks fit into the container's memory; any number where it has no limit but that of a shared machine.
     fn fitting(&self) -> f64 {
         match (self.limit, self.memory) {
             (Some(limit), Some(memory)) => {
-                ((limit * USABLE - memory.max) / memory.p95.max(1.0)).floor().max(0.0) + 1.0
+                ((limit / self.launches * USABLE - memory.max) / memory.p95.max(1.0)).floor().max(0.0) + 1.0
             }
             (Some(_), None) => self.jobs,
             (None, _) => f64::INFINITY,
@@ -111,6 +161,12 @@ impl SeenIdle {
     }
 }
 
+/// With one digit behind the point where it is no whole number.
+pub(super) fn decimal(number: f64) -> String {
+    let text = format!("{number:.1}");
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a small positive number")]
 fn whole(number: f64) -> u64 {
     number as u64
@@ -118,12 +174,17 @@ fn whole(number: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::lines;
-    use crate::model::usage::UsageFigures;
+    use super::{ENOUGH_TIME, is_short_of_cpus};
+    use crate::model::usage::{TaskActivity, UsageFigures};
 
     const GIB: f64 = (1_u64 << 30) as f64;
 
-    /// A launch of ten minutes with 8 CPUs, whose tasks used so much of a CPU and so much memory each.
+    fn lines(figures: &UsageFigures) -> Vec<String> {
+        super::lines(figures, ENOUGH_TIME)
+    }
+
+    /// A launch of ten minutes with 8 CPUs, whose tasks used so much of a CPU and so much memory each, and waited for nothing
+    /// that more or fewer of them would change.
     fn launch(jobs: usize, each: f64, sizes: &[f64], limit: Option<u64>) -> UsageFigures {
         let busy_s = 600.0 * jobs as f64 * 0.95;
         let mut figures = UsageFigures {
@@ -135,13 +196,70 @@ mod tests {
             attempts: 200,
             busy_s,
             cpu_s: busy_s * each,
+            activity: TaskActivity { looks: 1000, ..TaskActivity::default() },
             ..UsageFigures::default()
         };
         sizes.iter().cycle().take(200).for_each(|size| figures.memory_bytes.count(size * GIB));
         figures
     }
 
+    /// The same with 2 CPUs, shared by so many; of 1000 looks, so many found a thread that was runnable, or a task that waited
+    /// for storage.
+    fn small(launches_at_once: usize, each: f64, runnable: u64, stalled: u64) -> UsageFigures {
+        UsageFigures {
+            cpu_available_s: 1200.0,
+            launches_at_once,
+            activity: TaskActivity { looks: 1000, runnable, stalled },
+            ..launch(2, each, &[1.0], None)
+        }
+    }
+
     const LIMIT: Option<u64> = Some(32 << 30);
+
+    #[test]
+    fn what_tasks_wait_for_decides_what_is_advised() {
+        const MORE: &str =
+            "Tasks use 0.2 of a CPU each, so they mostly wait: more at a time may be faster: -j 8";
+        const FEWER: &str =
+            "Tasks could use 1.0 CPUs each, more than their share of 2: fewer at a time (-j 2).";
+        for (figures, advice) in [
+            // Six launches of two tasks that compute, on two CPUs.
+            (small(6, 0.17, 980, 10), Some("6 launches share these 2 CPUs: start fewer")),
+            // The same where others have the CPUs, or nobody looked for other launches.
+            (small(1, 0.17, 980, 10), None),
+            (small(0, 0.17, 980, 10), None),
+            (small(0, 0.6, 900, 0), None),
+            // Tasks that sleep.
+            (small(1, 0.2, 210, 0), Some(MORE)),
+            (small(0, 0.2, 190, 60), Some(MORE)),
+            // The same beside other launches leaves room for fewer.
+            (small(4, 0.2, 210, 0), None),
+            // Storage that stalls.
+            (
+                small(1, 0.2, 210, 780),
+                Some("Tasks waited for storage 78 % of the time: more at a time may not be faster"),
+            ),
+            // Eight at a time on two CPUs.
+            (UsageFigures { jobs: 8, busy_s: 4700.0, cpu_s: 1175.0, ..small(1, 0.25, 990, 0) }, Some(FEWER)),
+            // Nobody looked at what they wait for.
+            (UsageFigures { activity: TaskActivity::default(), ..small(1, 0.2, 0, 0) }, None),
+        ] {
+            assert_eq!(lines(&figures).first().map(String::as_str), advice, "{figures:?}");
+        }
+    }
+
+    #[test]
+    fn other_launches_are_looked_for_where_tasks_waited_for_cpus() {
+        for (figures, is_short) in [
+            (small(0, 0.17, 980, 0), true),
+            (small(0, 0.2, 210, 0), false),
+            (small(0, 0.2, 210, 780), false),
+            (UsageFigures { attempts: 3, ..small(0, 0.17, 980, 0) }, false),
+            (UsageFigures::default(), false),
+        ] {
+            assert_eq!(is_short_of_cpus(&figures, ENOUGH_TIME), is_short, "{figures:?}");
+        }
+    }
 
     #[test]
     fn memory_is_for_one_of_the_largest_and_the_others_as_nearly_all_are() {
@@ -180,12 +298,19 @@ mod tests {
 
     #[test]
     fn tasks_with_more_threads_than_their_share_want_fewer() {
-        let advice = lines(&launch(4, 3.5, &[1.0], None));
+        let threads = |jobs, each, looks, runnable| UsageFigures {
+            activity: TaskActivity { looks, runnable, stalled: 0 },
+            ..launch(jobs, each, &[1.0], None)
+        };
         assert_eq!(
-            advice,
+            lines(&threads(4, 1.9, 1000, 3500)),
             [
-                "Tasks use 3.5 CPUs each, more than their share of 8: fewer at a time (-j 2) or fewer threads (--threads 2)."
+                "Tasks could use 3.5 CPUs each, more than their share of 8: fewer at a time (-j 2) or fewer threads (--threads 2)."
             ]
+        );
+        assert_eq!(
+            lines(&threads(1, 7.5, 1000, 31_000)),
+            ["Tasks could use 31.0 CPUs each, more than their share of 8: fewer threads (--threads 8)."]
         );
     }
 

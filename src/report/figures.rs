@@ -14,7 +14,7 @@ use crate::units;
 const SLOW: (f64, u64, f64) = (4.0, 10, 5.0);
 
 /// Says it. Whoever wants a line for every task wants the slowest in any case.
-pub(super) fn say(console: &Console, figures: &UsageFigures) {
+pub(super) fn say(console: &Console, figures: &UsageFigures, advice_after: Duration) {
     let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
     if figures.attempts < 2 {
         return;
@@ -32,22 +32,20 @@ pub(super) fn say(console: &Console, figures: &UsageFigures) {
             say(&format!("slowest: {}", slow.join(", ")));
         }
     }
-    advice::lines(figures).iter().for_each(|line| say(line));
+    advice::lines(figures, advice_after).iter().for_each(|line| say(line));
 }
 
-/// Such as `CPU time 40m, 83 % of 4 CPUs`.
+/// Such as `CPU time 40m, 83 % of 4 CPUs`, or `... of 4 CPUs shared by 3 launches`.
 pub(super) fn cpu_time(figures: &UsageFigures) -> String {
     let time = format!("CPU time {}", seconds(figures.cpu_s));
-    match figures.efficiency() {
-        Some(part) => {
-            let cpus = figures.cpu_available_s / figures.wall_s;
-            let cpus = format!("{cpus:.1}");
-            let cpus = cpus.trim_end_matches('0').trim_end_matches('.');
-            let unit = if cpus == "1" { "CPU" } else { "CPUs" };
-            format!("{time}, {:.0} % of {cpus} {unit}", part * 100.0)
-        }
-        None => time,
-    }
+    let (Some(part), Some(cpus)) = (figures.efficiency(), figures.cpus()) else { return time };
+    let cpus = advice::decimal(cpus);
+    let unit = if cpus == "1" { "CPU" } else { "CPUs" };
+    let shared = match figures.launches_at_once {
+        0 | 1 => String::new(),
+        launches => format!(" shared by {launches} launches"),
+    };
+    format!("{time}, {:.0} % of {cpus} {unit}{shared}", part * 100.0)
 }
 
 /// What was taken of a run whose products are the files of another one, and what was not there.

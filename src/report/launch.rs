@@ -302,6 +302,7 @@ pub fn say_summary(
     figures: &UsageFigures,
     doubts: &[DoubtNote],
     why: Option<&str>,
+    advice_after: Duration,
 ) {
     let LaunchSummary { counts: TaskCounts { files, ok, failed, .. }, not_run, .. } = summary;
     let tone = if *failed == 0 && *not_run == 0 { Tone::Good } else { Tone::Bad };
@@ -326,7 +327,7 @@ pub fn say_summary(
     if !summary.counts.products.is_empty() {
         console.say(Verbosity::Normal, Tone::Plain, &figures::products(summary.counts.products));
     }
-    figures::say(console, figures);
+    figures::say(console, figures, advice_after);
     say_doubts(console, summary, doubts);
     say_notes(console, summary, why);
     say_what_to_do(console, summary);

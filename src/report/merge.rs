@@ -7,6 +7,7 @@ use crate::model::outcome::Cause;
 use crate::model::usage::UsageFigures;
 use crate::record::command_files::FileVersions;
 use crate::record::destination::Destination;
+use crate::report::advice::ENOUGH_TIME;
 use crate::report::doubts::without_result;
 use crate::report::{figures, groups};
 use crate::terminal::console::{Console, Tone, Verbosity};
@@ -101,14 +102,14 @@ fn say_effort(console: &Console, ResourceUsage { figures, untold }: &ResourceUsa
         text.push_str(&format!(" within {span}"));
     }
     text.push_str(&format!(", {}", figures::cpu_time(figures)));
-    if figures.launches > 1 {
+    if figures.launches > figures.launches_at_once.max(1) as u64 {
         text.push_str(" each");
     }
     if *untold > 0 {
         text.push_str(&format!("; {untold} more did not tell what they used: they died, or are at work"));
     }
     console.say(Verbosity::Normal, Tone::Plain, &text);
-    figures::say(console, figures);
+    figures::say(console, figures, ENOUGH_TIME);
 }
 
 /// From the first beginning to the last end.

@@ -1,6 +1,6 @@
 //! What people and scripts are shown: text and JSON, to a given place. Where the data comes from is not known here.
 
-mod advice;
+pub mod advice;
 pub mod doubts;
 mod figures;
 pub(crate) mod groups;

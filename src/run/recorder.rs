@@ -21,7 +21,7 @@ use crate::model::product::{DirectoryId, MadeProducts};
 use crate::model::quarantine::SeenUsage;
 use crate::model::replica::Replica;
 use crate::model::shares::Share;
-use crate::model::usage::UsageFigures;
+use crate::model::usage::{TaskActivity, UsageFigures};
 use crate::process::capture::Capture;
 use crate::record::item::{self, RecordMeta};
 use crate::record::logs::{LogHead, PackedLog};
@@ -572,6 +572,11 @@ impl Recorder {
     /// Notes the memory in use, for the next sign of life.
     pub fn note_memory(&self, in_use: Option<u64>) {
         locked(&self.journal).note_memory(in_use);
+    }
+
+    /// Notes what the tasks were seen to be at, all in all.
+    pub fn note_activity(&self, activity: TaskActivity) {
+        self.kept().figures.activity = activity;
     }
 
     /// Gives a sign of life out of turn: what is known now must not be lost.

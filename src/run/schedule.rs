@@ -16,6 +16,7 @@ use crate::journal::writer::JournalWriter;
 use crate::liveness::heartbeat::Heartbeat;
 use crate::model::blocks::BlockId;
 use crate::model::outcome::{Cause, Status};
+use crate::process::registry::ProcessRegistry;
 use crate::process::shutdown::Shutdown;
 use crate::products::publish::{Publishing, PublishingSlot, Unpublished};
 use crate::run::early_stop::EarlyStop;
@@ -28,6 +29,9 @@ use crate::threads::pool_of_up_to;
 
 /// A newer launch is looked for this often.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Looking at what tasks are at may take this part of the time.
+const COST: u32 = 100;
 
 /// How often whoever watches is told how far it is.
 const REPORT: Duration = Duration::from_secs(5);
@@ -134,6 +138,8 @@ pub struct Work<'a> {
     pub publishing: Option<&'a Publishing<'a>>,
     /// Signals.
     pub stop: &'a Shutdown,
+    /// Who runs.
+    pub registry: &'a ProcessRegistry,
     /// Who knows of memory what signs of life tell.
     pub monitor: Option<&'a MemoryMonitor<'a>>,
     /// Extra attempts.
@@ -420,6 +426,7 @@ impl Work<'_> {
     /// Keeps time until all workers are gone.
     fn keep_time(&self, all_gone: &impl AsFd) {
         let mut last_report = Instant::now();
+        let mut next_look = Instant::now() + pause_between_looks();
         loop {
             let signalled = self.stop.signal();
             if let Some(signal) = signalled {
@@ -434,6 +441,7 @@ impl Work<'_> {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() { TICK } else { left.min(TICK) }
             });
+            let patience = patience.min(next_look.saturating_duration_since(Instant::now()));
             // Interrupted or not, everything is looked at afresh.
             let _ = poll(&mut polled, Timespec::try_from(patience).ok().as_ref());
             if !polled[0].revents().is_empty() {
@@ -442,6 +450,11 @@ impl Work<'_> {
             self.tick();
             let is_memory_news = wakeup.is_some() && !polled[1].revents().is_empty();
             self.note_memory(is_memory_news);
+            let now = Instant::now();
+            if now >= next_look {
+                self.registry.sample_activity();
+                next_look = Instant::now() + pause_between_looks().max(now.elapsed() * COST);
+            }
             if last_report.elapsed() >= REPORT {
                 last_report = Instant::now();
                 (self.progress)(self.queue.running());
@@ -485,6 +498,11 @@ impl Work<'_> {
             self.halt_without_journal(&error);
         }
     }
+}
+
+/// Until tasks are looked at again: at random, so that tasks that do something every second are not always met at that.
+fn pause_between_looks() -> Duration {
+    TICK.mul_f64(0.5 + fastrand::f64())
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl WrittenRun {
             // The lock is free, so that this process, being on this host, is known to be dead.
             locked: true,
             options: [].into(),
-            limits: Limits { cpus: 1.0, memory_bytes: None },
+            limits: Limits { cpus: 1.0, memory_bytes: None, cpu_set: None },
             jobs: 1,
             command_files: Vec::new(),
             share: self.share(replica_id).len(),

@@ -48,7 +48,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
         process: Process::current(None),
         locked: true,
         options: BTreeMap::new(),
-        limits: Limits { cpus: 1.0, memory_bytes: None },
+        limits: Limits { cpus: 1.0, memory_bytes: None, cpu_set: None },
         jobs: 1,
         command_files: Vec::new(),
         share: TASKS,

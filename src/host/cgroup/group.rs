@@ -1,5 +1,6 @@
 //! The limits of the groups this process is in. All levels count: a group can't use more than those around it may.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::memory::MemoryGroup;
@@ -34,16 +35,32 @@ impl Cgroup {
 
     /// CPUs by quota, `None` where none is set. A fraction where the quota is one.
     pub fn cpu_quota(&self) -> Option<f64> {
+        self.tightest_quota().map(|(quota, _)| quota)
+    }
+
+    /// The number by which the kernel knows the group that sets the quota; `None` where none is set.
+    pub fn cpu_quota_group(&self) -> Option<u64> {
+        let (_, group) = self.tightest_quota()?;
+        std::fs::metadata(group).ok().map(|group| group.ino())
+    }
+
+    /// The smallest quota of all levels, and the group that sets it.
+    fn tightest_quota(&self) -> Option<(f64, &Path)> {
         let place = self.cpu.as_ref()?;
-        let quotas = place.levels.iter().filter_map(|level| match place.version {
-            CgroupVersion::V1 => quota(&read(level, "cpu.cfs_quota_us")?, &read(level, "cpu.cfs_period_us")?),
-            CgroupVersion::V2 => {
-                let text = read(level, "cpu.max")?;
-                let (quota_text, period) = text.split_once(' ')?;
-                quota(quota_text, period)
-            }
+        let quotas = place.levels.iter().filter_map(|level| {
+            let cpus = match place.version {
+                CgroupVersion::V1 => {
+                    quota(&read(level, "cpu.cfs_quota_us")?, &read(level, "cpu.cfs_period_us")?)
+                }
+                CgroupVersion::V2 => {
+                    let text = read(level, "cpu.max")?;
+                    let (quota_text, period) = text.split_once(' ')?;
+                    quota(quota_text, period)
+                }
+            };
+            Some((cpus?, level.as_path()))
         });
-        quotas.reduce(f64::min)
+        quotas.min_by(|(one, _), (other, _)| one.total_cmp(other))
     }
 
     /// The memory it may use, `None` where that is all the machine has.

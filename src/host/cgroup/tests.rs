@@ -1,5 +1,6 @@
 //! Made-up trees: version 2 can't be had on every machine, and no machine has all layouts.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -98,6 +99,20 @@ fn a_container_that_is_told_its_path_on_the_host_finds_its_limits_where_its_moun
             .file(&format!("sys/fs/cgroup/cpu,cpuacct/{folder}cpu.cfs_period_us"), "100000\n");
         assert_eq!(machine.limits(), (Some(0.5), Some(GIB), None), "{shown}");
     }
+}
+
+#[test]
+fn the_group_that_sets_the_quota_is_the_one_with_the_smallest() {
+    let folder = "sys/fs/cgroup/job";
+    let machine = Machine::v2("/job/step/task", "/")
+        .file(&format!("{folder}/cpu.max"), "200000 100000")
+        .file(&format!("{folder}/step/cpu.max"), "800000 100000")
+        .file(&format!("{folder}/step/task/cpu.max"), "max 100000");
+    let number = std::fs::metadata(machine.0.path().join(folder)).unwrap().ino();
+    assert_eq!(machine.cgroup().cpu_quota_group(), Some(number));
+    let machine =
+        machine.file(&format!("{folder}/cpu.max"), "max").file(&format!("{folder}/step/cpu.max"), "max");
+    assert_eq!(machine.cgroup().cpu_quota_group(), None);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn begin(journal: &mut JournalWriter, limit: Option<u64>) {
         process,
         locked: true,
         options: std::collections::BTreeMap::new(),
-        limits: Limits { cpus: 1.0, memory_bytes: limit },
+        limits: Limits { cpus: 1.0, memory_bytes: limit, cpu_set: None },
         jobs: 2,
         command_files: Vec::new(),
         share: 10,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use crate::model::counts::TaskCounts;
+use crate::model::cpu_sharing::{CpuSharing, CpuUse};
 use crate::report::html::model::{AttemptSpanEnd, RunHistory, TimelineLaunch};
 use crate::units;
 
@@ -14,8 +15,10 @@ pub(super) struct Times {
     pub(super) wall: i64,
     /// CPU time of all attempts.
     pub(super) cpu: f64,
-    /// CPU time that the containers of all launches had to give.
+    /// CPU time that the containers of all launches had to give; CPUs that launches share count once.
     available: f64,
+    /// Whether launches shared CPUs.
+    are_cpus_shared: bool,
     /// Wall time of all attempts together.
     pub(super) busy: i64,
     /// Wall time of all slots together.
@@ -27,10 +30,13 @@ pub(super) struct Times {
 impl Times {
     pub(super) fn of(history: &RunHistory) -> Self {
         let sum = |of: &dyn Fn(&TimelineLaunch) -> i64| history.launches.iter().map(of).sum();
-        let given = |launch: &TimelineLaunch| {
-            let cpus = launch.begun.as_ref().map_or(0.0, |begun| begun.limits.cpus);
-            cpus * launch.span_ms() as f64
+        let cpu_use = |launch: &TimelineLaunch| CpuUse {
+            cpus: launch.begun.as_ref().and_then(|begun| begun.host_cpus()),
+            count: launch.begun.as_ref().map_or(0.0, |begun| begun.limits.cpus),
+            begun_s: launch.begun_ms as f64 / 1000.0,
+            ended_s: launch.last_ms as f64 / 1000.0,
         };
+        let sharing = CpuSharing::of(history.launches.iter().map(cpu_use));
         let vain = history
             .spans
             .iter()
@@ -38,7 +44,8 @@ impl Times {
         Self {
             wall: history.times().map_or(0, |(begun, last)| last - begun),
             cpu: history.launches.iter().map(|launch| launch.cpu_s * 1000.0).sum(),
-            available: history.launches.iter().map(given).sum(),
+            available: sharing.available_s * 1000.0,
+            are_cpus_shared: sharing.launches > 1,
             busy: sum(&|launch| launch.busy_ms),
             slots: sum(&|launch| i64::from(launch.slots) * launch.span_ms()),
             in_vain: vain.map(|one| one.ms).sum(),
@@ -54,6 +61,11 @@ pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -
         html! { div.number { dt { (name) } dd { (value) } @if !more.is_empty() { dd.more { (more) } } } }
     };
     let missing = counts.unfinished();
+    let given = if times.are_cpus_shared {
+        "CPU time used of that given to the containers; shared CPUs count once"
+    } else {
+        "CPU time used of that given to the containers"
+    };
     html! {
         section aria-labelledby="numbers-title" {
             h2 #numbers-title { "Numbers" }
@@ -74,7 +86,7 @@ pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -
                 @if history.is_in_progress() { (number("Running now", "running", history.running(), "")) }
                 (text("Wall time", duration(times.wall), "first to last sign of life"))
                 (text("CPU time", seconds(times.cpu / 1000.0), "all attempts"))
-                (text("Efficiency", percent(times.cpu, times.available), "CPU time used of that given to the containers"))
+                (text("Efficiency", percent(times.cpu, times.available), given))
                 (text("Slots busy", percent(times.busy as f64, times.slots as f64), "of the time that launches lasted"))
             }
         }

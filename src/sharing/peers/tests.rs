@@ -48,7 +48,7 @@ impl Observed {
             process,
             locked: true,
             options: std::collections::BTreeMap::new(),
-            limits: Limits { cpus: 1.0, memory_bytes: None },
+            limits: Limits { cpus: 1.0, memory_bytes: None, cpu_set: None },
             jobs: 1,
             command_files: Vec::new(),
             share: 1,
