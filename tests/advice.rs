@@ -43,7 +43,7 @@ fn launches_that_share_two_cpus_are_told_to_be_fewer() {
 
 #[test]
 fn tasks_that_sleep_are_run_more_at_a_time() {
-    let dir = Dir::with_inputs(24);
-    let ended = on_two_cpus(&dir).args(["-j", "4"]).sh("sleep 1").run().exits(0);
-    ended.says("so they mostly wait: more at a time may be faster: -j 16").says_not("share th");
+    let dir = Dir::with_inputs(40);
+    let ended = on_two_cpus(&dir).args(["-j", "8"]).sh("sleep 2").run().exits(0);
+    ended.says("so they mostly wait: more at a time may be faster: -j ").says_not("share th");
 }

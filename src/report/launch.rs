@@ -109,6 +109,11 @@ impl<'a> LaunchReport<'a> {
         self.board.add(tasks);
     }
 
+    /// Nothing of its share is to be had any more.
+    pub fn share_is_used_up(&self) {
+        self.board.share_is_used_up();
+    }
+
     /// So many tasks that were to be run are not to be run here any more.
     pub fn take_away(&self, tasks: u64) {
         self.board.take_away(tasks);

@@ -121,6 +121,11 @@ impl ProgressState {
         }
     }
 
+    /// Nothing of its share is to be had any more: what others took of it is not to be run here.
+    pub(crate) fn share_is_used_up(&self) {
+        self.share.store(0, Ordering::Relaxed);
+    }
+
     /// Entries in all, and how many of them are done.
     fn standing(&self) -> (u64, u64) {
         let [share, held] = [&self.share, &self.held].map(|number| number.load(Ordering::Relaxed));
@@ -283,6 +288,20 @@ mod tests {
         assert_eq!(board.line(2), "1 of 40 done, 2 running");
         board.add(50);
         assert_eq!(board.line(2), "1 of 60 done, 2 running");
+    }
+
+    #[test]
+    fn what_others_took_of_a_share_does_not_count_at_its_end() {
+        let board = ProgressState::new(ExpectedTasks { entries: 50, before: 8, held: 10 }, 1);
+        board.add(20);
+        (0..30).for_each(|_| board.ended(false));
+        assert_eq!(board.standing(), (50, 38));
+        board.share_is_used_up();
+        assert_eq!(board.standing(), (38, 38));
+        board.add(5);
+        assert_eq!(board.standing(), (43, 38));
+        board.take_away(5);
+        assert_eq!(board.standing(), (38, 38));
     }
 
     #[test]

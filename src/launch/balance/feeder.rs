@@ -241,6 +241,9 @@ impl Feeder<'_> {
             return Ok(false);
         }
         let own: Vec<BlockId> = self.own_free();
+        if own.is_empty() {
+            self.report.share_is_used_up();
+        }
         let next = own.first().map_or_else(|| self.blocks.depth(), |block| block.round);
         if self.may_take_of_others(own.is_empty()) {
             for round in 0..next {
