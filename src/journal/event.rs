@@ -160,6 +160,9 @@ pub struct LaunchBegun {
     pub command_files: Vec<NamedFile>,
     /// Entries of the share.
     pub share: u64,
+    /// The command as it is typed, where it is not the one that the list keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Whether another container acts as this replica, and finishes what that left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_another: bool,
@@ -170,6 +173,11 @@ pub struct LaunchBegun {
 }
 
 impl LaunchBegun {
+    /// The tasks that it was told to run again (`--only`), as they were typed.
+    pub fn only(&self) -> Option<&str> {
+        self.options.get("only")?.as_str()
+    }
+
     /// For how long its journal must not have grown for others to take it for dead; `None` where it does not tell.
     pub fn takeover_after(&self) -> Option<Duration> {
         let told = Duration::try_from_secs_f64(self.takeover_after_s?).ok();
@@ -263,6 +271,9 @@ pub struct TaskEnded {
     /// Whether its record takes the place of a failure's, or of a loss: who reads only the end of a journal counts by it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
+    /// Whether the task was ok before: another ok record takes the place of the one before, a failure leaves that as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_ok: bool,
     /// Whether it is ok and has no result, although one was expected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_result: bool,
@@ -279,6 +290,21 @@ impl TaskEnded {
             (Some(Status::Ok), _) => TaskState::Ok,
             (Some(Status::Failed), Some(Cause::Lost)) => TaskState::Lost,
             (Some(Status::Failed), _) => TaskState::Failed,
+        }
+    }
+
+    /// Counts it among tasks that it is one of, by what it says of the record before.
+    pub fn count(&self, counts: &mut TaskCounts) {
+        let now = self.state();
+        if now == TaskState::Unfinished || self.was_ok {
+            // What the earlier ok record had of results and products is told by the heartbeat that follows.
+            return;
+        }
+        let before = if self.replaces { TaskState::Failed } else { TaskState::Unfinished };
+        counts.change(before, now);
+        if now == TaskState::Ok {
+            counts.without_result += u64::from(self.no_result);
+            counts.products.change(MadeProducts::default(), self.products.unwrap_or_default());
         }
     }
 }

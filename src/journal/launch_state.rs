@@ -9,7 +9,6 @@ use crate::journal::line::{JournalLine, WrittenTime};
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::launch_id::LaunchId;
-use crate::model::product::MadeProducts;
 use crate::model::quarantine::share_of_memory;
 
 /// An attempt that has begun and not ended.
@@ -199,13 +198,8 @@ impl LaunchState {
         }
         self.ended += 1;
         self.left = self.left.map(|left| left.saturating_sub(1));
-        let is_ok = state == TaskState::Ok;
-        self.ok += u64::from(is_ok);
-        self.counts.without_result += u64::from(ended.no_result && is_ok);
-        let made = ended.products.filter(|_| is_ok).unwrap_or_default();
-        self.counts.products.change(MadeProducts::default(), made);
-        let before = if ended.replaces { TaskState::Failed } else { TaskState::Unfinished };
-        self.counts.change(before, state);
+        self.ok += u64::from(state == TaskState::Ok);
+        ended.count(&mut self.counts);
     }
 
     /// By index, the attempts that were seen to begin and not to end.

@@ -215,6 +215,7 @@ mod tests {
                 command_files: Vec::new(),
                 share: 10,
                 takeover_after_s: Some(1.5),
+                command: None,
                 by_another: false,
             })),
             Event::Start(AttemptBegun { index: 1, attempt: 2, slot: 3, alone: true }),
@@ -293,6 +294,7 @@ mod tests {
             status: Some(Status::Ok),
             cause: None,
             replaces: true,
+            was_ok: true,
             no_result: true,
             products: None,
         };

@@ -24,8 +24,19 @@ pub struct TaskNote {
     pub attempts: u16,
     /// What is known.
     pub state: TaskState,
-    /// Whether it is ok and has no result, although one was expected.
-    pub no_result: bool,
+    detail: EndDetail,
+}
+
+/// What a record tells beside the state that counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum EndDetail {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is ok and has no result, although one was expected.
+    NoResult,
+    /// Why it failed.
+    Failed(Cause),
 }
 
 const _: () = assert!(size_of::<TaskNote>() == 24);
@@ -34,6 +45,20 @@ impl TaskNote {
     /// Whether a journal holds its record.
     pub fn has_record(&self) -> bool {
         self.bytes > 0
+    }
+
+    /// Whether it is ok and has no result, although one was expected.
+    pub fn has_no_result(&self) -> bool {
+        self.detail == EndDetail::NoResult
+    }
+
+    /// Why it failed, if it did.
+    pub fn cause(&self) -> Option<Cause> {
+        match (self.state, self.detail) {
+            (TaskState::Lost, _) => Some(Cause::Lost),
+            (TaskState::Failed, EndDetail::Failed(cause)) => Some(cause),
+            _ => None,
+        }
     }
 
     /// Of several records of a task that are read in their order, the last one of the highest weight counts: ok before failed.
@@ -45,7 +70,7 @@ impl TaskNote {
     pub(super) fn count_for(&self, before: Self, counts: &mut TaskCounts) {
         counts.change(before.state, self.state);
         counts.without_result =
-            (counts.without_result + u64::from(self.no_result)).saturating_sub(u64::from(before.no_result));
+            (counts.without_result + u64::from(self.has_no_result())).saturating_sub(u64::from(before.has_no_result()));
     }
 
     /// Whose launch made the record: the replica and the launch.
@@ -307,7 +332,7 @@ impl TaskTable {
 
     /// The indices of tasks that are ok and have no result, although one was expected.
     pub fn without_result(&self) -> impl Iterator<Item = u64> + '_ {
-        self.all().filter(|(_, note)| note.no_result).map(|(index, _)| index)
+        self.all().filter(|(_, note)| note.has_no_result()).map(|(index, _)| index)
     }
 
     /// Notes that an attempt begins; gives its number over all launches, from 1.
@@ -356,8 +381,12 @@ impl TaskTable {
         self.end_attempt(ended.index, ended.cause);
         let before = self.get(ended.index);
         let RecordSpan { offset, bytes } = span;
-        let no_result = state == TaskState::Ok && ended.no_result;
-        let now = TaskNote { offset, bytes, replica, launch, state, no_result, ..before };
+        let detail = match (state, ended.cause) {
+            (TaskState::Ok, _) if ended.no_result => EndDetail::NoResult,
+            (TaskState::Failed | TaskState::Lost, Some(cause)) => EndDetail::Failed(cause),
+            _ => EndDetail::None,
+        };
+        let now = TaskNote { offset, bytes, replica, launch, state, detail, ..before };
         if now.weight() >= before.weight() {
             self.set(ended.index, now);
             let made = ended.products.filter(|_| state == TaskState::Ok);
@@ -369,7 +398,7 @@ impl TaskTable {
     pub fn make_due_again(&mut self, index: u64) {
         let note = self.get(index);
         if note.state == TaskState::Ok {
-            let now = TaskNote { state: TaskState::Unfinished, bytes: 0, no_result: false, ..note };
+            let now = TaskNote { state: TaskState::Unfinished, bytes: 0, detail: EndDetail::None, ..note };
             self.set(index, now);
             self.set_products(index, MadeProducts::default());
         }

@@ -37,8 +37,7 @@ impl Launcher<'_> {
     pub(super) fn say_changed_files(&self, history: &JournalState, now: &[NamedFile]) {
         let mut made = RecordsByContent::default();
         for launch in &history.launches {
-            let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice());
-            made.add(files.unwrap_or_default(), launch.ok);
+            launch.begun.iter().for_each(|begun| made.add(begun, launch.ok));
         }
         let listed = &self.list.header().command_files;
         for file in now {

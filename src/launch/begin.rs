@@ -300,6 +300,7 @@ impl<'l> Launcher<'l> {
             command_files,
             share: share.len(),
             takeover_after_s: self.sharing.map(|_| self.config.takeover_after.as_secs_f64()),
+            command: self.other_command(),
             by_another: self.config.acts_as_another,
         }
     }
@@ -330,7 +331,14 @@ impl<'l> Launcher<'l> {
             self.config.keep_logs,
             self.run_id(),
             self.config.identity.replica,
+            self.other_command(),
         )
+    }
+
+    /// The command as it is typed, where it is not the one that the list keeps.
+    fn other_command(&self) -> Option<String> {
+        let command = &self.config.command;
+        (*command != self.list.header().command).then(|| command.to_string())
     }
 
     fn settings(&self, launch: u32) -> anyhow::Result<ProcessSettings> {

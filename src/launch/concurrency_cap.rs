@@ -108,6 +108,7 @@ mod tests {
             command_files: Vec::new(),
             share: 20,
             takeover_after_s: None,
+            command: None,
             by_another: false,
         }));
         launch.heartbeat =

@@ -141,6 +141,7 @@ mod tests {
             command_files: Vec::new(),
             share: 0,
             takeover_after_s: None,
+            command: None,
             by_another: false,
         })));
         journal.add(&Event::Alive(LaunchProgress { memory_bytes: Some(10), ..LaunchProgress::default() }));

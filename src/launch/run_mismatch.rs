@@ -203,13 +203,5 @@ pub fn agree_on_command(
 }
 
 fn show_command(command: &TaskCommand, is_worker: bool) -> String {
-    let words = match command {
-        TaskCommand::Argv(words) => {
-            let words: Vec<_> = words.iter().map(|word| word.0.clone()).collect();
-            units::printable(&template::quoted(&words))
-        }
-        TaskCommand::Shell(script) => format!("--shell '{}'", units::path(&script.0)),
-        TaskCommand::Call(call) => call.to_string(),
-    };
-    if is_worker { format!("{words} (--worker)") } else { words }
+    if is_worker { format!("{command} (--worker)") } else { command.to_string() }
 }

@@ -269,6 +269,7 @@ mod tests {
             command_files: Vec::new(),
             share: 1,
             takeover_after_s: None,
+            command: None,
             by_another: false,
         }
     }

@@ -8,7 +8,7 @@ use crate::merge::input::{MergeDirectory, MergeInput, MergeInputKind};
 use crate::merge::output::Format;
 use crate::merge::proof::{BrokenFile, Proof};
 use crate::merge::reading::{Checked, RecordTask, WithoutResult};
-use crate::merge::resource_usage::{ResourceUsage, effort, records_by_content};
+use crate::merge::resource_usage::{ResourceUsage, effort, record_origins};
 use crate::merge::sparse_bit_set::SparseBitSet;
 use crate::model::outcome::Status;
 use crate::threads::CpuPool;
@@ -102,7 +102,9 @@ pub fn survey(directories: Vec<MergeDirectory>, format: Format) -> anyhow::Resul
     survey.find_missing()?;
     survey.conclude();
     survey.proof.counts.products = survey.count_products()?;
-    survey.proof.command_files = records_by_content(&survey.directories).told();
+    let origins = record_origins(&survey.directories);
+    survey.proof.command_files = origins.files;
+    survey.proof.commands = origins.commands;
     if format.delimiter().is_some() {
         survey.columns = Some(survey.learn_columns()?);
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::merge::product_check::ProductCheck;
 use crate::model::counts::TaskCounts;
 use crate::model::failures::{self, FailureGroup};
-use crate::record::command_files::FileVersions;
+use crate::record::command_files::{CommandRecords, FileVersions};
 
 /// What a merge found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -46,6 +46,8 @@ pub struct Proof {
     pub failed_in: Vec<String>,
     /// Ok records that replicas made, by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
+    /// Ok records that replicas made, by the command that made them.
+    pub commands: Vec<CommandRecords>,
     /// What came of comparing products with their records, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_check: Option<ProductCheck>,

@@ -1,5 +1,6 @@
 //! What the launches of the merged runs used, by their own last words: no record is read for it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -11,7 +12,8 @@ use crate::merge::input::{MergeDirectory, MergeInputKind};
 use crate::model::counts::TaskState;
 use crate::model::cpu_sharing::CpuSharing;
 use crate::model::usage::{UsageFigures, UsageJson};
-use crate::record::command_files::{LaunchHeads, RecordsByContent};
+use crate::model::shares::Share;
+use crate::record::command_files::{CommandRecords, FileVersions, LaunchHeads, RecordsByContent};
 use crate::threads::CpuPool;
 
 /// What was used.
@@ -62,22 +64,50 @@ pub(super) fn effort(directories: &[MergeDirectory]) -> ResourceUsage {
     effort
 }
 
-/// How many ok records the replicas made by which contents of the files that their command names.
-pub(super) fn records_by_content(directories: &[MergeDirectory]) -> RecordsByContent {
+/// By what the ok records of replicas were made.
+#[derive(Debug, Default)]
+pub(super) struct RecordOrigins {
+    pub(super) files: Vec<FileVersions>,
+    pub(super) commands: Vec<CommandRecords>,
+}
+
+/// How many ok records the replicas made by which contents of the files that their command names, and by which command.
+pub(super) fn record_origins(directories: &[MergeDirectory]) -> RecordOrigins {
     let mut all = RecordsByContent::default();
+    let mut commands: BTreeMap<String, u64> = BTreeMap::new();
     for directory in directories {
-        let launches = all_launches(&directory.layout).unwrap_or_default();
-        let records = CpuPool::gather().map(directory.parts.iter().collect(), |part| match &part.kind {
-            MergeInputKind::Verified { replica_id, tasks, .. } => {
-                let launches = launches.get(replica_id).map(Vec::as_slice).unwrap_or_default();
-                LaunchHeads::read(&directory.layout, *replica_id, launches).records(tasks.count())
-            }
-            MergeInputKind::Journals { state, .. } => by_launch(state),
-            MergeInputKind::Unreadable { .. } | MergeInputKind::File => RecordsByContent::default(),
-        });
-        records.into_iter().for_each(|records| all.join(records));
+        let records = records_by_content(directory);
+        let of_run = directory.list.as_ref().map(|list| list.header().command.to_string()).unwrap_or_default();
+        for told in records.clone().commands(&of_run) {
+            *commands.entry(told.command).or_default() += told.records;
+        }
+        all.join(records);
     }
-    all
+    let commands = commands.into_iter().map(|(command, records)| CommandRecords { command, records });
+    let mut commands: Vec<CommandRecords> = commands.collect();
+    commands.sort_by_key(|told| Reverse(told.records));
+    RecordOrigins { files: all.told(), commands }
+}
+
+fn records_by_content(directory: &MergeDirectory) -> RecordsByContent {
+    let launches = all_launches(&directory.layout).unwrap_or_default();
+    let records = CpuPool::gather().map(directory.parts.iter().collect(), |part| match &part.kind {
+        MergeInputKind::Verified { replica_id, tasks, .. } => {
+            let launches = launches.get(replica_id).map(Vec::as_slice).unwrap_or_default();
+            let heads = LaunchHeads::read(&directory.layout, *replica_id, launches);
+            let state = heads.has_retries().then(|| directory.state(*replica_id, &Share::Range(0..0)));
+            match state {
+                Some(Ok(state)) => by_launch(&state),
+                Some(Err(_)) | None => heads.records(tasks.count()),
+            }
+        }
+        MergeInputKind::Journals { state, .. } => by_launch(state),
+        MergeInputKind::Unreadable { .. } | MergeInputKind::File => RecordsByContent::default(),
+    });
+    records.into_iter().fold(RecordsByContent::default(), |mut all, records| {
+        all.join(records);
+        all
+    })
 }
 
 /// The same of the launches whose journals were read.
@@ -89,7 +119,7 @@ fn by_launch(state: &JournalState) -> RecordsByContent {
     let mut records = RecordsByContent::default();
     for launch in &state.launches {
         let made = ok.get(&(launch.replica, launch.number)).copied().unwrap_or(0);
-        launch.begun.iter().for_each(|begun| records.add(&begun.command_files, made));
+        launch.begun.iter().for_each(|begun| records.add(begun, made));
     }
     records
 }

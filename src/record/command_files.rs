@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::journal::event::LaunchBegun;
 use crate::journal::tail::{self, LaunchHead};
 use crate::model::provenance::NamedFile;
 use crate::store::layout::Layout;
@@ -85,9 +86,22 @@ fn digest(path: &Path) -> Option<String> {
     Some(blake3::hash(&content).to_hex().to_string())
 }
 
-/// How many ok records were made by which contents of each file.
+/// How many ok records were made by which contents of each file, and by which command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecordsByContent(BTreeMap<OsText, BTreeMap<String, u64>>);
+pub struct RecordsByContent {
+    files: BTreeMap<OsText, BTreeMap<String, u64>>,
+    /// By commands as they are typed; `None` is the one that the list keeps.
+    commands: BTreeMap<Option<String>, u64>,
+}
+
+/// A command and how many ok records it made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CommandRecords {
+    /// As it is typed.
+    pub command: String,
+    /// Ok records made by it.
+    pub records: u64,
+}
 
 /// One file with the contents that records were made by, most records first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,29 +123,37 @@ pub struct FileVersion {
 
 impl RecordsByContent {
     /// Counts records that a launch made, with the files as it found them.
-    pub fn add(&mut self, files: &[NamedFile], records: u64) {
-        for file in files.iter().filter(|_| records > 0) {
-            *self.0.entry(file.name.clone()).or_default().entry(file.blake3.clone()).or_default() += records;
+    pub fn add(&mut self, launch: &LaunchBegun, records: u64) {
+        if records == 0 {
+            return;
         }
+        for file in &launch.command_files {
+            let versions = self.files.entry(file.name.clone()).or_default();
+            *versions.entry(file.blake3.clone()).or_default() += records;
+        }
+        *self.commands.entry(launch.command.clone()).or_default() += records;
     }
 
     /// Counts those of others, too.
     pub fn join(&mut self, others: Self) {
-        for (name, versions) in others.0 {
-            let known = self.0.entry(name).or_default();
+        for (name, versions) in others.files {
+            let known = self.files.entry(name).or_default();
             versions.into_iter().for_each(|(blake3, records)| *known.entry(blake3).or_default() += records);
+        }
+        for (command, records) in others.commands {
+            *self.commands.entry(command).or_default() += records;
         }
     }
 
     /// Records made by another content of a file than this one.
     pub fn by_others(&self, file: &NamedFile) -> u64 {
-        let versions = self.0.get(&file.name).into_iter().flatten();
+        let versions = self.files.get(&file.name).into_iter().flatten();
         versions.filter(|(blake3, _)| **blake3 != file.blake3).map(|(_, records)| records).sum()
     }
 
     /// Records made by this content of a file.
     pub fn by(&self, file: &OsText, blake3: &str) -> u64 {
-        self.0.get(file).and_then(|versions| versions.get(blake3)).copied().unwrap_or(0)
+        self.files.get(file).and_then(|versions| versions.get(blake3)).copied().unwrap_or(0)
     }
 
     /// All files.
@@ -145,7 +167,30 @@ impl RecordsByContent {
             versions.sort_by_key(|version| Reverse(version.records));
             FileVersions { name: units::path(&name.0), versions }
         };
-        self.0.iter().map(told).collect()
+        self.files.iter().map(told).collect()
+    }
+
+    /// The commands, most records first, in a run that was begun with the command `of_run`.
+    pub fn commands(self, of_run: &str) -> Vec<CommandRecords> {
+        let command = |command: Option<String>| command.unwrap_or_else(|| of_run.to_owned());
+        let told = self.commands.into_iter();
+        let mut told: Vec<CommandRecords> =
+            told.map(|(typed, records)| CommandRecords { command: command(typed), records }).collect();
+        told.sort_by_key(|told| Reverse(told.records));
+        told
+    }
+}
+
+impl CommandRecords {
+    /// How many records each of these commands made; `None` where there is only one.
+    pub fn in_words(commands: &[Self]) -> Option<String> {
+        let [first, others @ ..] = commands else { return None };
+        let records = units::count(first.records, "record");
+        let mut text = format!("{records} made by `{}`", units::printable(&first.command));
+        for other in others {
+            text.push_str(&format!(", {} by `{}`", other.records, units::printable(&other.command)));
+        }
+        (!others.is_empty()).then_some(text)
     }
 }
 
@@ -169,9 +214,9 @@ impl FileVersions {
     }
 }
 
-/// How the launches of a replica began, oldest first: with which files, and with how many ok records of earlier ones.
+/// How the launches of a replica began, oldest first: with which command and files, and with how many ok records of earlier ones.
 #[derive(Debug, Clone, Default)]
-pub struct LaunchHeads(Vec<(Vec<NamedFile>, u64)>);
+pub struct LaunchHeads(Vec<(Box<LaunchBegun>, u64)>);
 
 impl LaunchHeads {
     /// Of these launches, by the first lines of their journals. What can't be read is passed over: it is told elsewhere.
@@ -192,16 +237,21 @@ impl LaunchHeads {
             None if self.0.is_empty() => 0,
             None => return,
         };
-        self.0.push((head.begun.command_files.clone(), before));
+        self.0.push((head.begun.clone(), before));
     }
 
-    /// Who made the `ok` records that the replica has now. A task that is ok is not run again, so what came between the
-    /// beginnings of two launches was made by the first of them.
+    /// Whether a launch may have run again what was ok: then only the journals tell who made which records.
+    pub fn has_retries(&self) -> bool {
+        self.0.iter().any(|(begun, _)| begun.only().is_some())
+    }
+
+    /// Who made the `ok` records that the replica has now. Where no task that is ok was named to run again, what came between
+    /// the beginnings of two launches was made by the first of them.
     pub fn records(&self, ok: u64) -> RecordsByContent {
         let mut records = RecordsByContent::default();
         let next = self.0.iter().skip(1).map(|(_, before)| *before).chain([ok]);
-        for ((files, before), next) in self.0.iter().zip(next) {
-            records.add(files, next.saturating_sub(*before));
+        for ((begun, before), next) in self.0.iter().zip(next) {
+            records.add(begun, next.saturating_sub(*before));
         }
         records
     }
@@ -212,7 +262,8 @@ mod tests {
     use std::ffi::OsString;
     use std::path::Path;
 
-    use super::{LaunchHeads, RecordsByContent, missing};
+    use super::{CommandRecords, LaunchHeads, RecordsByContent, missing};
+    use crate::journal::event::LaunchBegun;
     use crate::model::provenance::NamedFile;
 
     #[test]
@@ -238,6 +289,12 @@ mod tests {
         assert_eq!(missing(&["/etc/nothing.py".into()], Some(Path::new("/"))), ["/etc/nothing.py"]);
     }
 
+    fn begun(files: &[NamedFile]) -> Box<LaunchBegun> {
+        let head = r#"{"replica_id":1,"replica_count":1,"host":"h","boot_id":"","pid":3,"version":"0","locked":true,"options":{},"limits":{"cpus":1.0},"jobs":1,"command_files":[],"share":1}"#;
+        let begun: LaunchBegun = serde_json::from_str(head).unwrap();
+        Box::new(LaunchBegun { command_files: files.to_vec(), ..begun })
+    }
+
     fn file(name: &str, blake3: &str) -> NamedFile {
         NamedFile { name: name.into(), blake3: blake3.to_owned() }
     }
@@ -249,9 +306,9 @@ mod tests {
         let mut counted = RecordsByContent::default();
         let mut heads = LaunchHeads::default();
         for (blake3, records, before) in launches {
-            let files = [file("analyze.py", blake3), file("same.toml", "1")];
-            counted.add(&files, records);
-            heads.0.push((files.to_vec(), before));
+            let launch = begun(&[file("analyze.py", blake3), file("same.toml", "1")]);
+            counted.add(&launch, records);
+            heads.0.push((launch, before));
         }
         assert_eq!(heads.records(1000), counted);
         let told = counted.told();
@@ -267,5 +324,20 @@ mod tests {
         let mut both = counted.clone();
         both.join(counted.clone());
         assert_eq!(both.by_others(&file("analyze.py", "fedcba9876")), 2 * 980);
+        assert_eq!(CommandRecords::in_words(&both.commands("python analyze.py")), None);
+    }
+
+    #[test]
+    fn records_are_counted_by_the_command_that_made_them() {
+        let mut counted = RecordsByContent::default();
+        let lenient = LaunchBegun { command: Some("python3 a.py --lenient".into()), ..*begun(&[]) };
+        for (launch, records) in [(&*begun(&[]), 38), (&lenient, 5), (&lenient, 0)] {
+            counted.add(launch, records);
+        }
+        let told = counted.commands("python3 a.py");
+        assert_eq!(
+            CommandRecords::in_words(&told).unwrap(),
+            "38 records made by `python3 a.py`, 5 by `python3 a.py --lenient`"
+        );
     }
 }

@@ -58,6 +58,9 @@ pub struct RecordMeta {
     pub replica_count: u32,
     /// In which of its launches, from 1.
     pub launch: u32,
+    /// The command as it is typed, where it is not the one that the list keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// NaN and Infinity in the result that became null.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub non_finite: u64,
@@ -139,6 +142,7 @@ pub fn lost(
         replica_id: replica.id(),
         replica_count: replica.count(),
         launch,
+        command: None,
         non_finite: 0,
         products: Vec::new(),
         message: Some(

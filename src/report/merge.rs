@@ -5,7 +5,7 @@ use crate::merge::{
 };
 use crate::model::outcome::Cause;
 use crate::model::usage::UsageFigures;
-use crate::record::command_files::FileVersions;
+use crate::record::command_files::{CommandRecords, FileVersions};
 use crate::record::destination::Destination;
 use crate::report::advice::ENOUGH_TIME;
 use crate::report::doubts::without_result;
@@ -299,6 +299,7 @@ fn say_oddities(console: &Console, proof: &Proof) {
         console.warn(&format!("{records} left out: of another run than the list beside it"));
     }
     proof.command_files.iter().filter_map(FileVersions::change).for_each(|change| console.warn(&change));
+    CommandRecords::in_words(&proof.commands).iter().for_each(|commands| console.warn(commands));
     let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
     let run_twice = proof.run_twice.unwrap_or(0);
     if run_twice > 0 {

@@ -15,7 +15,7 @@ use crate::journal::task_states::{BlockTasks, TaskTable};
 use crate::journal::writer::{JournalWriter, SharedJournalWriter};
 use crate::liveness::fence::Fence;
 use crate::model::blocks::{BlockId, ClaimName};
-use crate::model::counts::TaskCounts;
+use crate::model::counts::{TaskCounts, TaskState};
 use crate::model::outcome::{Cause, LogSpan, Status};
 use crate::model::product::{DirectoryId, MadeProducts};
 use crate::model::quarantine::SeenUsage;
@@ -143,6 +143,8 @@ pub struct Recorder {
     run: String,
     replica: Replica,
     launch: u32,
+    /// As it is typed, where it is not the one that the list keeps.
+    command: Option<String>,
 }
 
 #[derive(Debug)]
@@ -179,6 +181,7 @@ impl Recorder {
         keep_logs: KeepLogs,
         run: &str,
         replica: Replica,
+        command: Option<String>,
     ) -> Self {
         let launch = locked(&journal).launch();
         let kept = RecorderState {
@@ -197,6 +200,7 @@ impl Recorder {
             run: run.to_owned(),
             replica,
             launch,
+            command,
         }
     }
 
@@ -495,6 +499,7 @@ impl Recorder {
             status,
             cause: executed.failure.as_ref().map(|failure| failure.cause),
             replaces: kept.has_failed(index),
+            was_ok: kept.is_ok(index),
             no_result: executed.has_no_result(),
             products: MadeProducts::of(&executed.products),
         };
@@ -531,6 +536,7 @@ impl Recorder {
             replica_id: self.replica.id(),
             replica_count: self.replica.count(),
             launch: self.launch,
+            command: self.command.clone(),
             non_finite: executed.result.as_ref().map_or(0, |result| result.non_finite),
             products: executed.products.clone(),
             message: failure.map(|failure| failure.message.clone()),
@@ -599,9 +605,9 @@ impl Recorder {
     /// When the journal can't be written.
     pub fn write_record(&self, index: u64, cause: Cause, record: &[u8], due: u64) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
-        let replaces = kept.has_failed(index);
+        let (replaces, was_ok) = (kept.has_failed(index), kept.is_ok(index));
         let (status, cause) = (Some(Status::Failed), Some(cause));
-        let ended = TaskEnded { index, status, cause, replaces, no_result: false, products: None };
+        let ended = TaskEnded { index, status, cause, replaces, was_ok, no_result: false, products: None };
         let span = journal.add_end(ended, record);
         journal.commit()?;
         kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);
@@ -626,6 +632,11 @@ impl RecorderState {
     /// Whether the task counts as failed so far.
     fn has_failed(&self, index: u64) -> bool {
         self.state.tasks.get(index).state.status() == Some(Status::Failed)
+    }
+
+    /// Whether it counts as ok: it was named to run again.
+    fn is_ok(&self, index: u64) -> bool {
+        self.state.tasks.get(index).state == TaskState::Ok
     }
 }
 

@@ -10,7 +10,6 @@ use crate::journal::line::{JournalLine, WrittenTime};
 use crate::journal::tail::LaunchHead;
 use crate::model::blocks::Blocks;
 use crate::model::counts::{TaskCounts, TaskState};
-use crate::model::product::MadeProducts;
 use crate::model::rate::RateEstimator;
 use crate::model::shares::Share;
 
@@ -140,17 +139,12 @@ fn recorded(progress: &LaunchProgress) -> u64 {
 
 /// Counts a task that ended, in its block and in all blocks.
 fn note_end(ended: &TaskEnded, block: &mut BlockProgress, all: &mut TaskCounts) {
-    let now = ended.state();
-    if now == TaskState::Unfinished {
+    if ended.state() == TaskState::Unfinished {
         return;
     }
-    let before = if ended.replaces { TaskState::Failed } else { TaskState::Unfinished };
     let mut counts = TaskCounts { ok: block.ok, failed: block.failed, ..TaskCounts::default() };
-    counts.change(before, now);
+    ended.count(&mut counts);
     (block.ok, block.failed) = (counts.ok, counts.failed);
     block.left = block.left.saturating_sub(1);
-    all.change(before, now);
-    all.without_result += u64::from(ended.no_result && now == TaskState::Ok);
-    let made = ended.products.filter(|_| now == TaskState::Ok).unwrap_or_default();
-    all.products.change(MadeProducts::default(), made);
+    ended.count(all);
 }

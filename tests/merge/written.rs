@@ -74,6 +74,7 @@ impl WrittenRun {
             replica_id: made.replica_id,
             replica_count: self.list.header().replica_count,
             launch: made.launch,
+            command: None,
             non_finite: 0,
             products: Vec::new(),
             message: None,
@@ -100,6 +101,7 @@ impl WrittenRun {
             command_files: Vec::new(),
             share: self.share(replica_id).len(),
             takeover_after_s: None,
+            command: None,
             by_another: false,
         })));
         WrittenLaunch { run: self, journal, replica_id, launch }

@@ -53,6 +53,7 @@ fn write(run: &WrittenRun, number: u32, steps: &[Step], stops: bool) {
         command_files: Vec::new(),
         share: TASKS,
         takeover_after_s: None,
+        command: None,
         by_another: false,
     };
     journal.add(&Event::Run(Box::new(begun)));

@@ -135,6 +135,7 @@ fn begin(journal: &mut JournalWriter, limit: Option<u64>) {
         command_files: Vec::new(),
         share: 10,
         takeover_after_s: None,
+        command: None,
         by_another: false,
     })));
 }

@@ -91,6 +91,7 @@ impl StageOne<'_> {
             replica_id: 1,
             replica_count: 2,
             launch: 1,
+            command: None,
             non_finite: 0,
             products: products.collect(),
             message: None,

@@ -15,7 +15,7 @@ use crate::journal::state::RunRef;
 use crate::model::call_target::CallTarget;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::shares::Strategy;
-use crate::template::{EntryKind, Vocabulary};
+use crate::template::{self, EntryKind, Vocabulary};
 use crate::text::OsText;
 use crate::units;
 
@@ -116,6 +116,20 @@ pub enum TaskCommand {
     Shell(OsText),
     /// `--call`.
     Call(CallCommand),
+}
+
+impl fmt::Display for TaskCommand {
+    /// For people, on one line, as it is typed.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argv(words) => {
+                let words: Vec<OsString> = words.iter().map(|word| word.0.clone()).collect();
+                out.write_str(&units::printable(&template::quoted(&words)))
+            }
+            Self::Shell(script) => write!(out, "--shell '{}'", units::path(&script.0)),
+            Self::Call(call) => call.fmt(out),
+        }
+    }
 }
 
 /// A Python function, and the Python that calls it.

@@ -1,7 +1,6 @@
 //! Where the results come from: the run's command, inputs and options, and who ran it when.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::path::Path;
 
 use maud::{Markup, html};
@@ -9,11 +8,10 @@ use maud::{Markup, html};
 use super::numbers::{grouped, time};
 use super::replicas;
 use crate::discover::EntryType;
-use crate::record::command_files::RecordsByContent;
-use crate::record::inputs::{Header, InputSpec, SourceRun, TaskCommand};
+use crate::record::command_files::{CommandRecords, RecordsByContent};
+use crate::record::inputs::{Header, InputSpec, SourceRun};
 use crate::report::figures;
 use crate::report::html::model::{RunHistory, TaskStanding, TimelineLaunch};
-use crate::template::quoted;
 use crate::text::OsText;
 use crate::units;
 
@@ -25,7 +23,7 @@ pub(super) fn section(history: &RunHistory, root: &Path) -> Markup {
             dl.facts {
                 (fact("Run", &html! { code { (header.run) } }))
                 (fact("Results directory", &html! { code { bdi { (units::path(root)) } } }))
-                (fact("Command", &html! { code.command { bdi { (command(&header.command)) } } }))
+                (fact("Command", &commands(history)))
                 @if let Some(cwd) = &header.settings.cwd { (fact("Working directory", &code(cwd))) }
                 (source(&header.source))
                 (fact("Strategy", &html! { (header.strategy) ", " (units::count(u64::from(header.replica_count), "replica")) @if history.shared.is_some() { "; they share their work (--balance)" } }))
@@ -65,14 +63,17 @@ fn list(texts: &[OsText]) -> Markup {
     } }
 }
 
-fn command(command: &TaskCommand) -> String {
-    match command {
-        TaskCommand::Argv(words) => {
-            let words: Vec<OsString> = words.iter().map(|word| word.0.clone()).collect();
-            units::printable(&quoted(&words))
+/// The command of the run, and those of launches that were given another one.
+fn commands(history: &RunHistory) -> Markup {
+    let of_run = history.header.command.to_string();
+    let made = records_by_content(history).commands(&of_run);
+    html! {
+        code.command { bdi { (of_run) } }
+        @if let [_, _, ..] = made.as_slice() {
+            ul { @for CommandRecords { command, records } in &made {
+                li { (units::count(*records, "record")) " by " code.command { bdi { (units::printable(command)) } } }
+            } }
         }
-        TaskCommand::Shell(line) => format!("--shell {}", units::path(&line.0)),
-        TaskCommand::Call(call) => call.to_string(),
     }
 }
 
@@ -154,8 +155,8 @@ fn records_by_content(history: &RunHistory) -> RecordsByContent {
     }
     let mut records = RecordsByContent::default();
     for launch in &history.launches {
-        let files = launch.begun.as_ref().map(|begun| begun.command_files.as_slice()).unwrap_or_default();
-        records.add(files, ok.get(&(launch.replica, launch.number)).copied().unwrap_or(0));
+        let made = ok.get(&(launch.replica, launch.number)).copied().unwrap_or(0);
+        launch.begun.iter().for_each(|begun| records.add(begun, made));
     }
     records
 }

@@ -53,6 +53,7 @@ impl Observed {
             command_files: Vec::new(),
             share: 1,
             takeover_after_s,
+            command: None,
             by_another: false,
         };
         say(&mut journal, &Event::Run(Box::new(begun)));

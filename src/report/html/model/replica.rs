@@ -88,7 +88,7 @@ impl ReplicaReader<'_> {
                     TaskState::Unfinished if running.contains(&index) => TaskStanding::Running,
                     TaskState::Unfinished => TaskStanding::Missing,
                 },
-                no_result: note.no_result,
+                no_result: note.has_no_result(),
                 replica: self.id,
                 launch: meta.as_ref().map_or(0, |meta| meta.launch),
                 // Where replicas share their work, others may have tried it before.
