@@ -151,7 +151,7 @@ fn a_task_of_which_its_container_died_is_told_before_a_launch_has_written_so() {
 fn a_name_that_was_not_written_out_is_answered_with_those_that_begin_so() {
     let dir = a_run();
     let refused = logs(&dir, &["out", "001."]).exits(2).stderr;
-    assert!(refused.contains("these begin so:\n  1  ") && refused.contains("data/001.fits"), "{refused}");
+    assert!(refused.contains("these are similar:\n  1  ") && refused.contains("data/001.fits"), "{refused}");
 }
 
 #[test]

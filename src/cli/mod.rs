@@ -93,7 +93,9 @@ pub enum Request {
     /// Show how far a run and each of its replicas are, and what to type next
     Status(StatusArgs),
     /// Run what is missing or failed of a run, and only that, with any number of containers
-    #[command(override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR")]
+    #[command(
+        override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR\n       canfar-run resume [OPTIONS] RESULTS_DIR --only WHAT [-- COMMAND [ARG]...]"
+    )]
     Resume(Typed<ResumeArgs>),
     /// Print what tasks printed, as far as it was kept
     #[command(

@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::values::{
     Auto, CHECKSUMS, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES,
-    Shares, Threads, call_target, one_of, parse_auto, parse_count, parse_max_failures, parse_max_result,
+    Shares, Threads, call_target, one_of, only_list, parse_auto, parse_count, parse_max_failures, parse_max_result,
     parse_max_timeout, parse_memory, parse_ok_codes, parse_shares, parse_switch, parse_takeover_after,
     parse_tasks, parse_threads, parse_worker_tasks,
 };
@@ -17,6 +17,7 @@ use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;
 use crate::model::outcome::{OkCodes, Rerun};
 use crate::model::product::Checksum;
+use crate::model::selection::OnlyList;
 use crate::model::shares::Strategy;
 use crate::run::recorder::KeepLogs;
 use crate::run::result::ResultKind;
@@ -351,6 +352,14 @@ pub struct ResumeArgs {
     /// Only these replicas' shares, such as 3,17,40-42 [default: all with missing or failed files]
     #[arg(long, value_name = "LIST", value_parser = parse_shares, help_heading = "Share")]
     pub shares: Option<Shares>,
+    /// Run these again, and nothing else: failed, lost, missing, a cause such as timeout, files
+    ///
+    /// A comma list of: failed, lost (died with its container), missing (no record); a cause of failure (timeout, oom, exit,
+    /// signal, spawn, result, product); indices; paths or base names (./failed is a file). What is named by index, path or name
+    /// runs again even if it is ok; if that fails, its earlier record and products stay. Options given with it are for this
+    /// try; `-- COMMAND`, --shell or --call replaces the command for it. [default: all that is missing or failed]
+    #[arg(long, value_name = "WHAT", value_parser = only_list(), help_heading = "Share")]
+    pub only: Option<OnlyList>,
     /// All of `run`.
     #[command(flatten)]
     pub run: RunArgs,

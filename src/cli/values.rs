@@ -1,7 +1,9 @@
 //! What values of options may be, and what each of a few words stands for.
 
+use std::ffi::OsStr;
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -10,6 +12,7 @@ use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;
 use crate::model::outcome::{OkCodes, Rerun};
 use crate::model::product::Checksum;
+use crate::model::selection::{OnlyList, TaskKind};
 use crate::model::shares::Strategy;
 use crate::record::logs::OutputStream;
 use crate::run::recorder::KeepLogs;
@@ -259,6 +262,25 @@ pub(super) fn parse_takeover_after(text: &str) -> Result<Duration, String> {
 
 pub(super) fn parse_worker_tasks(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| "write a whole number from 1, or leave the option out".to_owned())
+}
+
+/// `--only`.
+pub(super) fn only_list() -> impl TypedValueParser<Value = OnlyList> {
+    OsStringValueParser::new().try_map(|typed| parse_only(&typed))
+}
+
+fn parse_only(typed: &OsStr) -> Result<OnlyList, &'static str> {
+    let mut only = OnlyList::default();
+    for item in typed.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        if item.is_empty() {
+            return Err("an item of the list is empty; write such as failed,timeout or f0007.fits,12");
+        }
+        match TaskKind::NAMED.into_iter().find(|kind| kind.to_string().as_bytes() == item) {
+            Some(kind) => _ = only.kinds.insert(kind),
+            None => only.names.push(OsStr::from_bytes(item).to_owned()),
+        }
+    }
+    Ok(only)
 }
 
 /// `--shares`: ids of replicas and ranges of them.

@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
 use crate::launch::{
-    Pending, agree, agree_on_balance, agree_on_command, agree_on_products, take_back_what_is_gone,
+    DueRule, Pending, agree, agree_on_balance, agree_on_command, agree_on_products, take_back_what_is_gone,
 };
 use crate::listing;
 use crate::liveness::heartbeat::HeartbeatTimes;
@@ -118,23 +118,43 @@ pub(super) fn rest_of(
         }
         let mut history =
             JournalState::read(&layout, &list.header().run_ref(), replica.id(), share.clone(), false)?;
-        take_back_what_is_gone(config, list, stop, &mut history)?;
-        let mut places = Pending::of(&history, config.rerun).places();
+        let rule = DueRule::Rerun(config.rerun);
+        take_back_what_is_gone(config, rule, list, stop, &mut history)?;
+        let mut places = Pending::of(&history, rule).places();
         if places.is_empty() {
             continue;
         }
         places.sort_unstable();
-        let config = config.on_behalf_of(replica, std::time::Duration::ZERO);
-        let mut printer = CommandPrinter::begin(&config, names_in(&config, list)?, &mut *out)?;
         let indices = places.into_iter().filter_map(|place| share.index_at(place.into()));
-        list.read(indices, |index, entry| {
-            check_shutdown(stop)?;
-            let before = history.tasks.get(index).attempts;
-            printer.print(index, u32::from(before) + 1, entry)
-        })?;
-        say(&config, replica, printer.end()?, console);
+        let due: Vec<(u64, u32)> =
+            indices.map(|index| (index, history.tasks.get(index).attempts.into())).collect();
+        tasks_of(replica, &due, list, config, console, stop, out)?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Prints these tasks of a replica, each with how often it was tried before, in list order.
+///
+/// # Errors
+/// When the list can't be read, or they can't be printed.
+pub(super) fn tasks_of(
+    replica: Replica,
+    due: &[(u64, u32)],
+    list: &InputList,
+    config: &RunConfig,
+    console: &Console,
+    stop: &Shutdown,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let config = config.on_behalf_of(replica, std::time::Duration::ZERO);
+    let mut printer = CommandPrinter::begin(&config, names_in(&config, list)?, out)?;
+    let mut attempts = due.iter().map(|(_, before)| before + 1);
+    list.read(due.iter().map(|(index, _)| *index), |index, entry| {
+        check_shutdown(stop)?;
+        printer.print(index, attempts.next().unwrap_or(1), entry)
+    })?;
+    say(&config, replica, printer.end()?, console);
+    Ok(())
 }
 
 /// What is called how in the commands.

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::cli::LogsArgs;
+use crate::commands::task_names::{NamedTask, find_tasks, similar_entries};
 use crate::commands::{Invocation, runs_nearby};
 use crate::config::heartbeat_times;
 use crate::environment::Environment;
@@ -271,35 +272,15 @@ impl<'a> LoggedRun<'a> {
     /// The one entry that a word means: by index, by path, or by base name.
     fn find(&self, task: &OsStr, environment: &Environment) -> anyhow::Result<(u64, OsString)> {
         let count = self.list.header().count;
-        let by_index = task.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|index| *index < count);
-        let absolute = environment.absolute(Path::new(task));
-        // A relative entry means the folder where the run was begun.
-        let relative = self.list.header().begun_in().and_then(|folder| absolute.strip_prefix(folder).ok());
-        let is_meant = |entry: &OsStr| {
-            entry == task || entry == absolute.as_os_str() || Some(Path::new(entry)) == relative
-        };
-        let (mut exact, mut namesakes, mut others) = (None, Vec::new(), 0_u64);
-        let mut begin_so = Vec::new();
-        let wanted = by_index.map_or(0..count, |index| index..index + 1);
-        self.list.read(wanted, |index, entry| {
-            if by_index.is_some() || is_meant(entry.path) {
-                exact.get_or_insert((index, entry.path.to_owned()));
-            } else if base_name(entry.path) == task {
-                if namesakes.len() < EXAMPLES {
-                    namesakes.push((index, entry.path.to_owned()));
-                } else {
-                    others += 1;
-                }
-            } else if begin_so.len() < EXAMPLES && begins_with(entry.path, task) {
-                begin_so.push((index, entry.path.to_owned()));
+        match find_tasks(&[task.to_owned()], &self.list, environment)?.pop() {
+            Some(NamedTask::One(index, path)) => Ok((index, path)),
+            Some(NamedTask::Several(namesakes, others)) => {
+                bail!("{}", report::several(task, &namesakes, others))
             }
-            Ok(())
-        })?;
-        match (exact, namesakes.len()) {
-            (Some(found), _) => Ok(found),
-            (None, 1) => Ok(namesakes.remove(0)),
-            (None, 0) => bail!("{}", report::nobody(task, self.layout.root(), count, &begin_so)),
-            (None, _) => bail!("{}", report::several(task, &namesakes, others)),
+            Some(NamedTask::None) | None => {
+                let similar = similar_entries(task, &self.list)?;
+                bail!("{}", report::nobody(task, self.layout.root(), count, &similar))
+            }
         }
     }
 
@@ -470,11 +451,6 @@ impl<'a> LoggedRun<'a> {
         io::copy(&mut output.read(stream)?, out)?;
         Ok(())
     }
-}
-
-/// Whether a base name begins with a word, as where its extension was left out.
-fn begins_with(path: &OsStr, word: &OsStr) -> bool {
-    !word.is_empty() && base_name(path).as_encoded_bytes().starts_with(word.as_encoded_bytes())
 }
 
 /// Prints what canfar-run said in each launch of a replica.

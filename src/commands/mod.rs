@@ -12,6 +12,7 @@ pub mod resume;
 pub mod run;
 mod runs_nearby;
 pub mod status;
+mod task_names;
 mod waiting;
 
 use std::ffi::OsString;

@@ -4,8 +4,11 @@
 //! container comes to look. Who is through with its own goes on with those of others that nobody is at: never begun, or
 //! their container died. That no share is run twice at a time is the rule of one launch at a time, as for any launch.
 
+mod another_try;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
+use self::another_try::AnotherTry;
 use crate::cli::{ResumeArgs, Shares, Typed};
 use crate::commands::auto_merge::merge_if_last;
 use crate::commands::home::say_missing_files;
@@ -32,6 +36,7 @@ use crate::model::blocks::Blocks;
 use crate::model::counts::TaskCounts;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::replica::Replica;
+use crate::model::selection::TaskSelection;
 use crate::model::shares::Share;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
@@ -53,10 +58,11 @@ pub fn run(
     descendants: &Descendants,
 ) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    refuse_fixed(&typed)?;
+    let commands = refuse_fixed(&typed)?;
+    let only = typed.values("only").pop().map(OsStr::to_owned);
     let dir = &invocation.environment.absolute(&typed.args()?.dir);
     let list = &list_in(dir)?;
-    let resumed = Resumed { header: list.header(), dir };
+    let resumed = Resumed { header: list.header(), dir, commands };
     let (args, layers) = layered(typed, invocation.argv, invocation.environment, Some(&resumed))?;
     let origins = layers.origins.clone();
     let configured = invocation.configure(&args.run, layers).and_then(|(config, console)| {
@@ -68,6 +74,10 @@ pub fn run(
     let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;
     let is_whole_run = args.shares.is_none();
     let chosen = choose(args.shares.as_ref(), count)?;
+    let another = match (&args.only, &only) {
+        (Some(only), Some(typed)) => Some(AnotherTry::find(only, typed, list, invocation.environment)?),
+        _ => None,
+    };
     let blocks = list.has_balance().then(|| list.blocks()).transpose()?;
     let me = Process::current(config.session.clone());
     let ledger_of = |blocks| BlockLedger::new(&layout, &list.header().run, blocks, me.clone());
@@ -78,6 +88,7 @@ pub fn run(
         stop,
         descendants,
         begun,
+        selection: None,
         shares: list.shares()?,
         ledger: blocks.as_ref().map(ledger_of).map(RefCell::new),
         blocks: blocks.as_ref(),
@@ -87,6 +98,12 @@ pub fn run(
         watched: WatchedJournals::default(),
         layout: &layout,
     };
+    let mut tally = ResumeProgress::default();
+    if let Some(another) = another {
+        let chosen = (!is_whole_run).then_some(chosen.as_slice());
+        let ended = resume.try_again(another, chosen, &mut tally, out)?;
+        return Ok(ended.unwrap_or_else(|| resume.close(tally, out)));
+    }
     let container = config.identity.replica;
     let (own, others): (Vec<Replica>, Vec<Replica>) =
         chosen.into_iter().partition(|share| (share.id() - 1) % container.count() == container.id() - 1);
@@ -101,7 +118,6 @@ pub fn run(
     resume.say_begin(own.len());
     say_missing_files(config, list, console);
     resume.watched = resume.watch(own.iter().chain(&others));
-    let mut tally = ResumeProgress::default();
     if resume.blocks.is_some() {
         resume.share_work(&own, others, is_whole_run, &mut tally);
     } else {
@@ -150,6 +166,8 @@ struct Resume<'a> {
     stop: &'a Shutdown,
     descendants: &'a Descendants,
     begun: Instant,
+    /// What is run again and nothing else, where that was named.
+    selection: Option<TaskSelection>,
     /// Of all replicas, in order.
     shares: Vec<Share>,
     /// How they are cut, where the run shares its work.
@@ -354,6 +372,20 @@ impl Resume<'_> {
         self.console.error(&error.context(format!("{replica} can't be resumed")));
     }
 
+    fn launcher<'l>(&'l self, config: &'l RunConfig, reach: Reach) -> Launcher<'l> {
+        Launcher {
+            config,
+            console: self.console,
+            layout: self.layout,
+            list: self.list,
+            stop: self.stop,
+            descendants: self.descendants,
+            listed: Some(&self.listed),
+            selection: self.selection.as_ref(),
+            sharing: self.blocks.map(|blocks| Sharing { blocks, reach }),
+        }
+    }
+
     /// Takes a share that another container looks after, if nobody is at it.
     fn help(&self, replica: Replica, tally: &mut ResumeProgress) {
         let is_known_to_live = self.watched.at_work.contains_key(&replica.id());
@@ -381,6 +413,12 @@ impl Resume<'_> {
         let Some(last) = last.filter(|_| last != self.listed.last_listed(replica.id())) else {
             return Ok(false);
         };
+        // Another launch than one of the same try has not run what was named.
+        let only = self.config.options.get("only");
+        let begun = tail::begun(&self.layout.journal(replica.id(), last))?;
+        if only.is_some() && begun.is_none_or(|begun| begun.options.get("only") != only) {
+            return Ok(false);
+        }
         let last_words = tail::last_words(&self.layout.journal(replica.id(), last))?;
         Ok(last_words.is_some_and(|words| words.stop.figures.is_none_or(|figures| figures.launches > 0)))
     }
@@ -396,19 +434,11 @@ impl Resume<'_> {
             tally.done += 1;
             return Ok(TakeOutcome::Yes);
         }
-        let sharing = self.blocks.map(|blocks| Sharing { blocks, reach });
         let config = self.config.on_behalf_of(replica, self.begun.elapsed());
-        let launcher = Launcher {
-            config: &config,
-            console: self.console,
-            layout: self.layout,
-            list: self.list,
-            stop: self.stop,
-            descendants: self.descendants,
-            listed: Some(&self.listed),
-            sharing,
-        };
-        let before = match (&self.ledger, sharing) {
+        let launcher = self.launcher(&config, reach);
+        let before = match (&self.ledger, launcher.sharing) {
+            // What is left of what was named was looked for.
+            _ if self.selection.is_some() => ShareStatus::Unread,
             (Some(ledger), Some(sharing)) => launcher.look_by(&mut ledger.borrow_mut(), sharing)?,
             _ => launcher.look(&share, &self.me)?,
         };
@@ -448,6 +478,10 @@ impl Resume<'_> {
         let summary = ResumeSummary {
             run: self.list.header().run.clone(),
             results_dir: units::path(self.layout.root()),
+            only: self
+                .selection
+                .as_ref()
+                .map(|_| self.config.options.get("only").cloned().unwrap_or_default()),
             whole_run: self.whole_run(),
             container_id: container.id(),
             container_count: container.count(),
@@ -473,13 +507,16 @@ impl Resume<'_> {
 
     /// How the run stands, where others have a part in that.
     fn whole_run(&self) -> Option<TaskCounts> {
-        let is_asked = self.blocks.is_some() && self.stop.external_signal().is_none();
+        let has_part = self.blocks.is_some() || self.selection.is_some();
+        let is_asked = has_part && self.stop.external_signal().is_none();
         is_asked.then(|| how_run_stands(self.layout, self.config.heartbeat)).flatten()
     }
 
     fn code(&self, tally: &ResumeProgress) -> ExitCode {
         let by_signal = self.stop.external_signal().map(ExitCode::Signal);
-        let by_rest = (!tally.not_begun.is_empty()).then_some(ExitCode::Incomplete);
+        // What was named is to be run, whoever is at it.
+        let is_left = !tally.not_begun.is_empty() || (self.selection.is_some() && !tally.at_work.is_empty());
+        let by_rest = is_left.then_some(ExitCode::Incomplete);
         let has_failures = tally.standings.iter().any(|(_, standing)| standing.failed > 0);
         let by_done = has_failures.then_some(ExitCode::TasksFailed);
         let by_shares = tally.ended.iter().map(|ended| ended.code);

@@ -159,6 +159,7 @@ fn live(
         stop,
         descendants,
         listed: None,
+        selection: None,
         sharing,
     };
     let share = list.share_of(replica)?;
@@ -223,6 +224,7 @@ fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> 
         done_before: 0,
         non_finite: 0,
         ok_after_retry: 0,
+        kept_before: 0,
         wall_s: 0.0,
         cpu_s: 0.0,
         max_rss_bytes: None,

@@ -42,7 +42,7 @@ const OPPOSITES: [(&str, &str); 2] = [("verbose", "quiet"), ("quiet", "verbose")
 const MOST_VALUES: usize = 16;
 
 /// Says nothing about a run.
-const NOT_LAYERED: [&str; 3] = ["help", "version", "job-file"];
+const NOT_LAYERED: [&str; 4] = ["help", "version", "job-file", "only"];
 
 /// What all layers together say beyond the arguments themselves.
 #[derive(Debug)]
@@ -90,6 +90,7 @@ pub fn layered<A: Args>(
         |name: &&str| !NOT_LAYERED.contains(name) && (resumed.is_none() || !DEFINES_RUN.contains(name));
     let known = names.own.iter().map(String::as_str).filter(is_known).collect();
     let mut line = LayeredLine::begin(subcommand, known, &typed);
+    line.taken.extend(resumed.iter().flat_map(|resumed| resumed.commands.clone()));
     for layer in [from_environment, from_job, from_run] {
         line.add(layer)?;
     }

@@ -31,28 +31,46 @@ pub(super) const LASTING: [&str; 15] = [
     "merge",
 ];
 
-/// Refuses what says what a run is.
+/// Options that give another command.
+const COMMANDS: [&str; 4] = [COMMAND, "shell", "call", "python"];
+
+/// Refuses what says what a run is. With `--only` another command may be given: these of its options were.
 ///
 /// # Errors
 /// Names the first such option that was typed.
-pub fn refuse_fixed(typed: &Typed<ResumeArgs>) -> anyhow::Result<()> {
-    let why = "a run that is resumed has its own files, shares and command, which its list (inputs.jsonl) keeps. Leave it out; for other files or another command begin a new run";
-    if let Some(name) = DEFINES_RUN.into_iter().find(|name| typed.is_typed(name)) {
-        bail!("--{name} has no place after `resume`: {why}");
+pub fn refuse_fixed(typed: &Typed<ResumeArgs>) -> anyhow::Result<Vec<String>> {
+    let why = "a run that is resumed has its own files, shares and command, which its list (inputs.jsonl) keeps. Leave it out; for other files begin a new run";
+    let commands: Vec<&str> = COMMANDS.into_iter().filter(|name| typed.is_typed(name)).collect();
+    let is_retry = typed.is_typed("only");
+    if let Some(name) =
+        DEFINES_RUN.into_iter().find(|name| typed.is_typed(name) && !(is_retry && commands.contains(name)))
+    {
+        bail!(
+            "--{name} has no place after `resume`: {why}{}",
+            if commands.contains(&name) { OTHER_COMMAND } else { "" }
+        );
     }
-    if typed.is_typed(COMMAND) {
-        bail!("a command has no place after `resume`: {why}");
+    if commands.contains(&COMMAND) && !is_retry {
+        bail!("a command has no place after `resume`: {why}{OTHER_COMMAND}");
     }
-    Ok(())
+    if is_retry && typed.is_typed("rerun") {
+        bail!("--rerun and --only both say what runs again: leave --rerun out");
+    }
+    Ok(commands.into_iter().map(str::to_owned).collect())
 }
 
+const OTHER_COMMAND: &str =
+    "; to try some files with another command say which: --only failed, --only f0007.fits";
+
 /// A run to go on with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Resumed<'a> {
     /// What its list says.
     pub header: &'a Header,
     /// Its results directory, absolute.
     pub dir: &'a Path,
+    /// The options that give another command for this launch.
+    pub commands: Vec<String>,
 }
 
 impl Resumed<'_> {
@@ -60,7 +78,10 @@ impl Resumed<'_> {
     pub(super) fn items(&self) -> Vec<OptionItem> {
         let settings = &self.header.settings;
         let lasting = settings.options.iter().filter(|(name, _)| LASTING.contains(&name.as_str()));
+        // A function always is in a worker, a command need not be.
+        let is_for_call = matches!(self.header.command, TaskCommand::Call(_)) && self.has_other_command();
         lasting
+            .filter(|(name, _)| !(is_for_call && *name == "worker-tasks"))
             .map(|(name, value)| OptionItem {
                 tokens: vec![token(name, &self.as_seen_there(name, value))],
                 name: name.clone(),
@@ -82,6 +103,10 @@ impl Resumed<'_> {
         let mut options = vec![token("results-dir", self.dir.as_os_str())];
         let mut command = Vec::new();
         match &self.header.command {
+            TaskCommand::Call(CallCommand { target, .. }) if self.commands == ["python"] => {
+                options.push(token("call", &OsText::from(target.clone()).0));
+            }
+            _ if self.has_other_command() => {}
             TaskCommand::Shell(script) => options.push(token("shell", &script.0)),
             TaskCommand::Call(CallCommand { target, python }) => {
                 options.push(token("call", &OsText::from(target.clone()).0));
@@ -94,6 +119,11 @@ impl Resumed<'_> {
         }
         options.extend(self.header.products.iter().map(|product| token("product", &product.as_text())));
         [options, command]
+    }
+
+    /// Whether a command is given in place of its own.
+    fn has_other_command(&self) -> bool {
+        self.commands.iter().any(|name| name != "python")
     }
 
     /// Where its command was given.

@@ -28,10 +28,18 @@ pub(super) fn explained(error: clap::Error, argv: &[OsString]) -> anyhow::Error 
     }
     let said = dropped_quotes(argv)
         .or_else(|| no_such_subcommand(argv))
+        .or_else(|| only_of_resume(&error))
         .or_else(|| command_as_option(&error, argv))
         .or_else(|| merged_output(&error, argv))
         .or_else(|| one_word_too_many(&error, argv));
     said.map_or_else(|| with_nearest_name(error, argv).into(), anyhow::Error::msg)
+}
+
+/// Where `--only` belongs, if it was given to another subcommand.
+fn only_of_resume(error: &clap::Error) -> Option<String> {
+    (wrong_word(error)? == "--only").then(|| {
+        "--only belongs to `resume`, which runs files of a run again: canfar-run resume RESULTS_DIR --only failed".to_owned()
+    })
 }
 
 /// The error with the option that was meant where other tools have another name for it. The parser's own tip, how to pass

@@ -69,8 +69,8 @@ impl TaskNote {
     /// Counts this note in the place of one before.
     pub(super) fn count_for(&self, before: Self, counts: &mut TaskCounts) {
         counts.change(before.state, self.state);
-        counts.without_result =
-            (counts.without_result + u64::from(self.has_no_result())).saturating_sub(u64::from(before.has_no_result()));
+        counts.without_result = (counts.without_result + u64::from(self.has_no_result()))
+            .saturating_sub(u64::from(before.has_no_result()));
     }
 
     /// Whose launch made the record: the replica and the launch.

@@ -90,6 +90,7 @@ impl Launcher<'_> {
         let mut text = self.first_line(launch, share);
         let has_others = self.sharing.is_some_and(|sharing| sharing.reach.has_others());
         text.push_str(&match share.len() {
+            _ if self.selection.is_some() => "\nruns what --only names, and nothing else".to_owned(),
             0 => "\nruns what nobody has begun".to_owned(),
             files if !has_others => format!("\nruns its share of {}", units::count(files, "file")),
             files => format!(
@@ -135,7 +136,9 @@ impl Launcher<'_> {
         if share.is_empty() {
             text.push_str(&format!("\n{}", self.no_share()));
         }
-        if done_before > 0 || tasks != share.len() {
+        if self.selection.is_some() {
+            text.push_str(&format!("\nruns {}, and nothing else", units::count(tasks, "file")));
+        } else if done_before > 0 || tasks != share.len() {
             text.push_str(&format!("\n{done_before} done before, {tasks} to run"));
         }
         text.push_str(&later(due));

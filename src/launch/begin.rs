@@ -81,7 +81,8 @@ impl<'l> Launcher<'l> {
         let jobs = caution.as_ref().map_or(self.config.jobs, |caution| caution.jobs);
         self.say_start(launch, &share, &due, history.counts().ok, caution.as_ref());
         self.say_changes(&products);
-        let losses = unwritten_losses(&history);
+        // What was not named is left as it is.
+        let losses = if self.selection.is_none() { unwritten_losses(&history) } else { Vec::new() };
         let settings = self.settings(launch)?;
         let registry = ProcessRegistry::new(self.config.memory.clone(), history.seen);
         let died_before = died_before(&history, launch);
@@ -307,7 +308,7 @@ impl<'l> Launcher<'l> {
 
     /// What is to be run, in the order it is to start.
     fn due(&self, history: &JournalState, entries: &Entries) -> Pending {
-        let mut due = Pending::of(history, self.config.rerun);
+        let mut due = Pending::of(history, self.due_rule());
         if self.list.header().strategy.needs_sizes() {
             // Largest first; stable, so that equal sizes keep the list's order.
             let size = |position: &u32| entries.get(*position as usize).and_then(|entry| entry.size);

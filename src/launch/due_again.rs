@@ -10,6 +10,7 @@ use crate::journal::event::TasksDueAgain;
 use crate::journal::record_reader::Records;
 use crate::journal::state::JournalState;
 use crate::launch::Launcher;
+use crate::launch::pending::DueRule;
 use crate::model::counts::TaskState;
 use crate::model::index_ranges::IndexRanges;
 use crate::model::outcome::Rerun;
@@ -35,12 +36,14 @@ const TOO_MANY: u64 = 20;
 /// When it is, when the list can't be read, and where all of many are gone: then nothing is to be run.
 fn look_at_done<'h>(
     config: &RunConfig,
+    rule: DueRule<'_>,
     list: &InputList,
     stop: &Shutdown,
     histories: impl IntoIterator<Item = &'h JournalState>,
 ) -> anyhow::Result<ProductChanges> {
     let header = list.header();
-    if header.products.is_empty() || config.rerun == Rerun::Never {
+    let is_left_alone = matches!(rule, DueRule::Only(_) | DueRule::Rerun(Rerun::Never));
+    if header.products.is_empty() || is_left_alone {
         return Ok(ProductChanges::default());
     }
     let histories: Vec<&JournalState> = histories.into_iter().collect();
@@ -87,11 +90,12 @@ fn due_again(rerun: Rerun, changes: &ProductChanges) -> TasksDueAgain {
 /// When it is told to `stop`, when the list can't be read, and where all of many are gone: then nothing is to be run.
 pub fn take_back_what_is_gone(
     config: &RunConfig,
+    rule: DueRule<'_>,
     list: &InputList,
     stop: &Shutdown,
     history: &mut JournalState,
 ) -> anyhow::Result<ProductChanges> {
-    let changes = look_at_done(config, list, stop, [&*history])?;
+    let changes = look_at_done(config, rule, list, stop, [&*history])?;
     let again = due_again(config.rerun, &changes);
     again.within(&list.header().run_ref().indices).for_each(|index| history.tasks.make_due_again(index));
     Ok(changes)
@@ -106,7 +110,7 @@ impl Launcher<'_> {
         &self,
         histories: impl IntoIterator<Item = &'h JournalState>,
     ) -> anyhow::Result<ProductChanges> {
-        look_at_done(self.config, self.list, self.stop, histories)
+        look_at_done(self.config, self.due_rule(), self.list, self.stop, histories)
     }
 
     /// What the tasks of the run make.

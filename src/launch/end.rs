@@ -117,12 +117,13 @@ impl Launcher<'_> {
     pub fn carry_out(&self, mut prepared: PreparedLaunch<'_>, begun: Instant) -> LaunchOutcome {
         let resumed = prepared.resumed.take();
         let PreparedLaunch { share, tasks, jobs, recorder, source, heartbeat, .. } = &prepared;
-        let before = match &resumed {
-            Some(_) => recorder.counts().ok,
-            None => share.len().saturating_sub(*tasks),
-        };
         let held = resumed.as_ref().map_or(*tasks, |resumed| resumed.due);
-        let expected = ExpectedTasks { entries: share.len(), before, held };
+        let (entries, before) = match &resumed {
+            _ if self.selection.is_some() => (held, 0),
+            Some(_) => (share.len(), recorder.counts().ok),
+            None => (share.len(), share.len().saturating_sub(*tasks)),
+        };
+        let expected = ExpectedTasks { entries, before, held };
         let report = LaunchReport::new(
             self.console,
             self.config.progress,
@@ -263,7 +264,8 @@ impl Launcher<'_> {
             Err(error) => Some(EarlyStop::CannotWrite(error.into()).or_earlier(early_stop)),
         };
         let standing = state.counts();
-        let exit = exit_code(standing, left.all(), early_stop.as_ref()).number();
+        let told = self.told_counts(standing, &tally, left);
+        let exit = exit_code(told, left.all(), early_stop.as_ref()).number();
         let ended = end_journal(
             &journal,
             self.stopped(early_stop.as_ref(), exit, &figures),
@@ -362,6 +364,7 @@ impl Launcher<'_> {
         {
             figures.launches_at_once = sharing.launches;
         }
+        let standing = self.told_counts(standing, &tally, left);
         let code = exit_code(standing, left.all(), early_stop);
         let told = figures.told();
         let replica = self.config.identity.replica;
@@ -377,7 +380,9 @@ impl Launcher<'_> {
             not_run: left.all(),
             done_before: standing.ok - tally.ok.min(standing.ok),
             non_finite: tally.non_finite,
-            ok_after_retry: tally.ok_after_retry,
+            // What was named to run again needs one more attempt in any case.
+            ok_after_retry: if self.selection.is_none() { tally.ok_after_retry } else { 0 },
+            kept_before: tally.kept_before,
             wall_s: units::thousandths(begun.elapsed().as_secs_f64()),
             cpu_s: told.cpu_s,
             max_rss_bytes: tally.peak_bytes,
@@ -391,6 +396,19 @@ impl Launcher<'_> {
         let why = early_stop.map(|stop| stop.in_words(self.layout.root()));
         say_summary(self.console, &summary, &figures, &doubts, why.as_deref(), self.config.advice_after);
         LaunchOutcome { code, summary: Some(summary) }
+    }
+
+    /// What the closing words are about: all that the replica has or, where tasks were named, how these went.
+    fn told_counts(&self, standing: TaskCounts, tally: &Counters, left: LeftTasks) -> TaskCounts {
+        match self.selection {
+            None => standing,
+            Some(_) => TaskCounts {
+                files: tally.ok + tally.failed + left.here,
+                ok: tally.ok,
+                failed: tally.failed,
+                ..TaskCounts::default()
+            },
+        }
     }
 
     /// How a launch ended, for its journal.

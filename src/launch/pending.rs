@@ -1,13 +1,51 @@
 //! Which tasks of a share, or of a block, a launch has to run, and when in it.
 
 use crate::journal::state::JournalState;
-use crate::journal::task_states::NotedTasks;
+use crate::journal::task_states::{NotedTasks, TaskNote};
 use crate::model::blocks::BlockId;
 use crate::model::counts::TaskState;
+use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Rerun;
 use crate::model::quarantine::Suspect;
+use crate::model::selection::TaskSelection;
 use crate::model::shares::Share;
 use crate::run::queue::TasksByStage;
+
+/// Which tasks a launch is to run of those that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DueRule<'a> {
+    /// Those without a record, and of the others those that run again on a later launch.
+    Rerun(Rerun),
+    /// These and no others (`--only`).
+    Only(&'a TaskSelection),
+}
+
+impl DueRule<'_> {
+    /// Whether a task is due that `holder` had before and that stands so.
+    pub(super) fn has(self, index: u64, note: TaskNote, died_around: bool, holder: PreviousHolder) -> bool {
+        let is_own = holder == PreviousHolder::OwnReplica;
+        match (self, note.state) {
+            (Self::Only(selection), _) => is_own && is_selected(selection, index, note),
+            (Self::Rerun(_), TaskState::Unfinished) => true,
+            (Self::Rerun(_), TaskState::Ok) => false,
+            (Self::Rerun(rerun), TaskState::Failed) => is_own && (rerun != Rerun::Never || died_around),
+            (Self::Rerun(rerun), TaskState::Lost) => is_own && rerun == Rerun::All,
+        }
+    }
+
+    /// Whether a task is one of those that are to run and no others, where there are such.
+    pub(super) fn may_begin(self, index: u64) -> bool {
+        match self {
+            Self::Rerun(_) => true,
+            Self::Only(selection) => is_selected(selection, index, TaskNote::default()),
+        }
+    }
+}
+
+fn is_selected(selection: &TaskSelection, index: u64, note: TaskNote) -> bool {
+    let (replica, launch) = note.made_by();
+    selection.has(index, note.state, note.cause(), LaunchId { replica, launch })
+}
 
 /// What is left of a share, or of a block.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,6 +56,8 @@ pub struct Pending {
     pub suspects: u64,
     /// How many others ran out of memory.
     pub hungry: u64,
+    /// How many others of a block have no record and are left out here (`--only`).
+    pub left_out: u64,
 }
 
 /// Whose launches left what is to be run.
@@ -31,27 +71,22 @@ pub enum PreviousHolder {
 }
 
 impl Pending {
-    /// Of what the journals tell, under a rule for failed tasks.
-    pub fn of(state: &JournalState, rerun: Rerun) -> Self {
+    /// Of what the journals tell, under a rule.
+    pub fn of(state: &JournalState, rule: DueRule<'_>) -> Self {
         let mut due = Self::default();
         for (position, (index, note)) in (0..).zip(state.tasks.of_share()) {
-            due.take(
-                position,
-                note.state,
-                state.tasks.suspects.get(&index),
-                rerun,
-                PreviousHolder::OwnReplica,
-            );
+            let suspect = state.tasks.suspects.get(&index);
+            due.take(position, (index, note), suspect, rule, PreviousHolder::OwnReplica);
         }
         due
     }
 
     /// Of what the journals tell of a block that `state` holds; positions are those within the block.
-    pub fn of_block(state: &JournalState, block: BlockId, rerun: Rerun, holder: PreviousHolder) -> Self {
+    pub fn of_block(state: &JournalState, block: BlockId, rule: DueRule<'_>, holder: PreviousHolder) -> Self {
         let mut due = Self::default();
         let tasks = state.tasks.block(block).into_iter().flat_map(NotedTasks::iter);
         for (position, (index, note)) in (0..).zip(tasks) {
-            due.take(position, note.state, state.tasks.suspects.get(&index), rerun, holder);
+            due.take(position, (index, note), state.tasks.suspects.get(&index), rule, holder);
         }
         due
     }
@@ -59,26 +94,21 @@ impl Pending {
     fn take(
         &mut self,
         position: u32,
-        state: TaskState,
+        (index, note): (u64, TaskNote),
         suspect: Option<&Suspect>,
-        rerun: Rerun,
+        rule: DueRule<'_>,
         holder: PreviousHolder,
     ) {
         let is_own = holder == PreviousHolder::OwnReplica;
         let died_around = suspect.is_some_and(|suspect| suspect.deaths > 0);
-        let is_due = match state {
-            TaskState::Unfinished => true,
-            TaskState::Ok => false,
-            TaskState::Failed => is_own && (rerun != Rerun::Never || died_around),
-            TaskState::Lost => is_own && rerun == Rerun::All,
-        };
-        if !is_due {
+        if !rule.has(index, note, died_around, holder) {
+            self.left_out += u64::from(!note.has_record());
             return;
         }
         self.suspects += u64::from(died_around);
         self.hungry += u64::from(suspect.is_some() && !died_around);
         let may_have_company = is_own && suspect.is_some_and(|suspect| suspect.may_have_company());
-        let stage = match (suspect, state) {
+        let stage = match (suspect, note.state) {
             (Some(_), _) if may_have_company => &mut self.tasks.suspects,
             (Some(_), _) | (None, TaskState::Lost) => &mut self.tasks.alone,
             (None, _) => &mut self.tasks.ordinary,
@@ -112,7 +142,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pending, PreviousHolder};
+    use super::{DueRule, Pending, PreviousHolder};
     use crate::journal::event::{AttemptBegun, Event, LaunchBegun, LaunchProgress, Limits, TaskEnded};
     use crate::journal::state::{JournalState, RunRef};
     use crate::journal::writer::JournalWriter;
@@ -162,7 +192,7 @@ mod tests {
     fn what_another_replica_had_running_runs_alone_and_its_failures_are_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let state = left_by_the_dead(&Layout::new(folder.path()));
-        let due = |rerun, holder| Pending::of_block(&state, BLOCK, rerun, holder).tasks;
+        let due = |rerun, holder| Pending::of_block(&state, BLOCK, DueRule::Rerun(rerun), holder).tasks;
         let tasks = |ordinary: &[u32], suspects: &[u32], alone: &[u32]| {
             let [ordinary, suspects, alone] = [ordinary, suspects, alone].map(<[u32]>::to_vec);
             TasksByStage { ordinary, suspects, alone }
@@ -171,6 +201,9 @@ mod tests {
         assert_eq!(due(Rerun::Never, PreviousHolder::OwnReplica), tasks(&[3], &[2], &[]));
         assert_eq!(due(Rerun::All, PreviousHolder::OtherReplica), tasks(&[3], &[], &[2]));
         let other = BlockId { round: 1, ..BLOCK };
-        assert!(Pending::of_block(&state, other, Rerun::All, PreviousHolder::OwnReplica).is_empty());
+        assert!(
+            Pending::of_block(&state, other, DueRule::Rerun(Rerun::All), PreviousHolder::OwnReplica)
+                .is_empty()
+        );
     }
 }

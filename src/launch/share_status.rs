@@ -102,7 +102,7 @@ impl Launcher<'_> {
         }
         let left = self.read_left(share, &launches, true)?;
         let history = &left.history;
-        let is_done = Pending::of(history, self.config.rerun).is_empty();
+        let is_done = Pending::of(history, self.due_rule()).is_empty();
         let promised = history.current_results().filter(|_| is_done);
         match promised.map(|promised| self.is_current(promised)).transpose()? {
             Some(true) => {
@@ -131,7 +131,8 @@ impl Launcher<'_> {
             lives,
             &mut |_, _, _| {},
         )?;
-        let products = take_back_what_is_gone(self.config, self.list, self.stop, &mut history)?;
+        let products =
+            take_back_what_is_gone(self.config, self.due_rule(), self.list, self.stop, &mut history)?;
         Ok(LeftShare { history, products })
     }
 

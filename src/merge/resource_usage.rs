@@ -11,8 +11,8 @@ use crate::journal::tail;
 use crate::merge::input::{MergeDirectory, MergeInputKind};
 use crate::model::counts::TaskState;
 use crate::model::cpu_sharing::CpuSharing;
-use crate::model::usage::{UsageFigures, UsageJson};
 use crate::model::shares::Share;
+use crate::model::usage::{UsageFigures, UsageJson};
 use crate::record::command_files::{CommandRecords, FileVersions, LaunchHeads, RecordsByContent};
 use crate::threads::CpuPool;
 
@@ -77,7 +77,8 @@ pub(super) fn record_origins(directories: &[MergeDirectory]) -> RecordOrigins {
     let mut commands: BTreeMap<String, u64> = BTreeMap::new();
     for directory in directories {
         let records = records_by_content(directory);
-        let of_run = directory.list.as_ref().map(|list| list.header().command.to_string()).unwrap_or_default();
+        let of_run =
+            directory.list.as_ref().map(|list| list.header().command.to_string()).unwrap_or_default();
         for told in records.clone().commands(&of_run) {
             *commands.entry(told.command).or_default() += told.records;
         }

@@ -17,5 +17,6 @@ pub mod rate;
 mod reason_key;
 pub mod replica;
 pub mod row;
+pub mod selection;
 pub mod shares;
 pub mod usage;

@@ -274,6 +274,9 @@ pub struct LaunchSummary {
     pub not_run: u64,
     /// Ok tasks of earlier launches.
     pub done_before: u64,
+    /// Of the failed ones, those that were ok before and keep that record.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kept_before: u64,
     /// NaN and Infinity in this launch's results that became null.
     pub non_finite: u64,
     /// Tasks that became ok in this launch after an attempt that was not.
@@ -298,6 +301,11 @@ pub struct LaunchSummary {
     pub results_dir: String,
     /// What the process exits with.
     pub exit: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Says the closing summary.
@@ -366,6 +374,13 @@ fn say_notes(console: &Console, summary: &LaunchSummary, why: Option<&str>) {
     if summary.ok_after_retry > 0 {
         say(&format!("{} needed a second attempt (ok now)", units::count(summary.ok_after_retry, "file")));
     }
+    if summary.kept_before > 0 {
+        say(&units::plural(
+            summary.kept_before,
+            "file that failed was ok before: its earlier record and products stay",
+            "files that failed were ok before: their earlier records and products stay",
+        ));
+    }
     if summary.non_finite > 0 {
         say(&format!(
             "{} (NaN or Infinity) in results became null",
@@ -395,7 +410,15 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
         say(&format!("{lost} not run again, unless with --rerun all (and more memory, if that was why)."));
     }
     if !summary.failures.is_empty() && summary.keeps_logs {
-        say(&groups::how_to_see(&summary.results_dir));
+        let example = summary.failures.first().and_then(|group| group.example_index);
+        let is_failed = summary.counts.failed > summary.kept_before;
+        say(&match example.filter(|_| !is_failed) {
+            // No reader takes these for failed.
+            Some(index) => {
+                format!("What it printed: canfar-run logs {} {index}", groups::quoted(&summary.results_dir))
+            }
+            None => groups::how_to_see(&summary.results_dir),
+        });
     }
     if summary.not_run > 0 {
         say(&format!(

@@ -164,20 +164,20 @@ pub fn own_words(replica: u32, launch: u32, out: &mut dyn Write) -> io::Result<(
 }
 
 /// Says that no entry of a list has such an index, path or base name, and which come near.
-pub fn nobody(task: &OsStr, root: &Path, count: u64, begin_so: &[(u64, OsString)]) -> String {
+pub fn nobody(task: &OsStr, root: &Path, count: u64, similar: &[(u64, OsString)]) -> String {
     let mut text = format!(
         "no entry of the list in {} has the index, path or base name {}",
         root.display(),
         units::path(task)
     );
-    if begin_so.is_empty() {
+    if similar.is_empty() {
         text.push_str(&format!(": it has {}", units::plural(count, "entry", "entries")));
         if count > 0 {
             text.push_str(&format!(", with the indices 0 to {}", count - 1));
         }
     } else {
-        text.push_str("; these begin so:");
-        push_entries(&mut text, begin_so);
+        text.push_str("; these are similar:");
+        push_entries(&mut text, similar);
     }
     text
 }
@@ -203,7 +203,8 @@ pub fn is_older(shown: &PastAttempt, last: &PastAttempt) -> String {
     )
 }
 
-fn push_entries(text: &mut String, entries: &[(u64, OsString)]) {
+/// Adds entries to a text, one a line.
+pub fn push_entries(text: &mut String, entries: &[(u64, OsString)]) {
     for (index, path) in entries {
         text.push_str(&format!("\n  {index}  {}", units::path(path)));
     }

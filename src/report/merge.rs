@@ -299,8 +299,8 @@ fn say_oddities(console: &Console, proof: &Proof) {
         console.warn(&format!("{records} left out: of another run than the list beside it"));
     }
     proof.command_files.iter().filter_map(FileVersions::change).for_each(|change| console.warn(&change));
-    CommandRecords::in_words(&proof.commands).iter().for_each(|commands| console.warn(commands));
     let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
+    CommandRecords::in_words(&proof.commands).iter().for_each(|commands| note(commands));
     let run_twice = proof.run_twice.unwrap_or(0);
     if run_twice > 0 {
         note(&format!(

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::model::counts::TaskCounts;
+use crate::report::groups;
 use crate::report::launch::LaunchSummary;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
@@ -18,7 +19,10 @@ pub struct ResumeSummary {
     pub container_id: u32,
     /// Of how many.
     pub container_count: u32,
-    /// How the whole run stands, where its replicas share its work.
+    /// What was named to run again (`--only`), and nothing else was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<serde_json::Value>,
+    /// How the whole run stands, where its replicas share its work, or where some of it was named to run again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whole_run: Option<TaskCounts>,
     /// The launches, one for each share that was unfinished, with the ids of the shares' own replicas; where replicas share the
@@ -77,6 +81,14 @@ pub fn say(console: &Console, summary: &ResumeSummary) {
     let (level, tone) =
         if summary.exit == 0 { (Verbosity::Normal, Tone::Good) } else { (Verbosity::Quiet, Tone::Bad) };
     console.say(level, tone, &parts.join("; "));
+    let has_rest = summary.whole_run.is_some_and(|run| run.ok < run.files);
+    if summary.only.is_some() && has_rest {
+        let text = format!(
+            "What was not named is left as it is: canfar-run resume {} runs it",
+            groups::quoted(&summary.results_dir)
+        );
+        console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
 }
 
 /// How the whole run stands.
@@ -110,6 +122,9 @@ fn what_ran(summary: &ResumeSummary) -> String {
     let ids: Vec<u32> = shares.iter().map(|share| share.replica_id).collect();
     let (number, ids) = (ids.len() as u64, ids_in_words(&ids));
     let who = match summary.whole_run {
+        _ if summary.only.is_some() => {
+            format!("ran again in {} {ids}", if number == 1 { "replica" } else { "replicas" })
+        }
         Some(_) => format!("acted as {} {ids}", if number == 1 { "replica" } else { "replicas" }),
         None => format!("resumed {} ({ids})", units::count(number, "share")),
     };
@@ -129,7 +144,7 @@ fn what_ran(summary: &ResumeSummary) -> String {
 }
 
 /// As `--shares` takes them: `3, 17, 40-42`.
-pub(super) fn ids_in_words(ids: &[u32]) -> String {
+pub fn ids_in_words(ids: &[u32]) -> String {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     let runs = ids.chunk_by(|one, next| next - one <= 1);

@@ -56,6 +56,8 @@ pub struct Counters {
     pub ok: u64,
     /// Tasks ended failed.
     pub failed: u64,
+    /// Of these, those that were ok before: that record stays.
+    pub kept_before: u64,
     /// The last so many tasks that ended all failed.
     pub failed_in_a_row: u64,
     /// Of the ok ones, those of which an attempt before was not.
@@ -66,6 +68,22 @@ pub struct Counters {
     pub non_finite: u64,
     /// Largest resident memory of any attempt's process, bytes.
     pub peak_bytes: Option<u64>,
+}
+
+/// Tasks of a block that have no record yet, or are to run again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlockDue {
+    /// Those that the launch is to run.
+    pub here: u64,
+    /// Those without a record that it leaves to others, so that the block is not ended by it.
+    pub left_out: u64,
+}
+
+impl BlockDue {
+    /// All that is due of a block is to run here.
+    pub fn here(tasks: u64) -> Self {
+        Self { here: tasks, left_out: 0 }
+    }
 }
 
 /// How a launch came to a block.
@@ -152,6 +170,8 @@ struct RecorderState {
     state: JournalState,
     /// By what the blocks are held.
     claims: BTreeMap<BlockId, ClaimName>,
+    /// Of blocks, tasks that are left to others.
+    left_out: BTreeMap<BlockId, u64>,
     tally: Counters,
     figures: UsageFigures,
 }
@@ -187,6 +207,7 @@ impl Recorder {
         let kept = RecorderState {
             state,
             claims: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             tally: Counters::default(),
             figures: UsageFigures::default(),
         };
@@ -247,7 +268,7 @@ impl Recorder {
         });
     }
 
-    /// Takes in a block of these indices, of which `due` tasks are to be run: it counts from here on, and a sign of life says
+    /// Takes in a block of these indices, of whose tasks those `due` are to be run: it counts from here on, and a sign of life says
     /// so. What is known of its tasks is moved here from `history`.
     ///
     /// # Errors
@@ -257,7 +278,7 @@ impl Recorder {
         claim: ClaimName,
         indices: Share,
         mut history: Option<&mut JournalState>,
-        due: u64,
+        due: BlockDue,
         by: HeldBy,
     ) -> io::Result<()> {
         let (mut kept, mut journal) = self.writable()?;
@@ -270,13 +291,16 @@ impl Recorder {
         kept.state.seen.absorb(seen);
         kept.state.tasks.hold(claim.block, tasks);
         kept.claims.insert(claim.block, claim);
+        if due.left_out > 0 {
+            kept.left_out.insert(claim.block, due.left_out);
+        }
         let tasks = &kept.state.tasks;
         journal.change_progress(|progress| {
             progress.counts = tasks.counts();
-            progress.left += due;
+            progress.left += due.here;
             progress.claims += u64::from(by == HeldBy::NewClaim);
             progress.drop_block(claim.block);
-            if let Some(block) = progress_of(tasks, claim, due) {
+            if let Some(block) = progress_of(tasks, claim, due.here + due.left_out) {
                 progress.name_block(block);
             }
         });
@@ -289,10 +313,11 @@ impl Recorder {
         let mut kept = self.kept();
         kept.state.tasks.release(block);
         kept.claims.remove(&block);
+        let left_out = kept.left_out.remove(&block).unwrap_or(0);
         locked(&self.journal).change_progress(|progress| {
             progress.counts = kept.state.counts();
             let left = progress.drop_block(block).map_or(0, |block| block.left);
-            progress.left = progress.left.saturating_sub(left);
+            progress.left = progress.left.saturating_sub(left.saturating_sub(left_out));
         });
     }
 
@@ -506,6 +531,8 @@ impl Recorder {
         let span = record.map(|record| journal.add_end(ended, &record));
         journal.commit()?;
         kept.tally.count(attempt, executed, span.is_some());
+        let is_kept = ended.was_ok && span.is_some() && status == Some(Status::Failed);
+        kept.tally.kept_before += u64::from(is_kept);
         kept.figures.count(index, attempt.path, executed.usage, executed.tree_bytes);
         if let Some(span) = span {
             kept.state.tasks.end(ended, (self.replica.id(), self.launch), span);

@@ -9,6 +9,8 @@ use crate::support::{DEADLINE, Dir, Run, Running, wait_until};
 mod as_begun;
 mod dry;
 mod many;
+mod only;
+mod only_refused;
 mod refused;
 mod shared;
 mod side_by_side;

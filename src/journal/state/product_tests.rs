@@ -22,8 +22,10 @@ fn made(index: u64) -> MadeProducts {
 
 fn end_with_products(journal: &mut JournalWriter, index: u64) {
     let (status, products) = (Some(Status::Ok), Some(made(index)));
-    journal
-        .add_end(TaskEnded { index, status, cause: None, replaces: false, was_ok: false, no_result: false, products }, b"1");
+    journal.add_end(
+        TaskEnded { index, status, cause: None, replaces: false, was_ok: false, no_result: false, products },
+        b"1",
+    );
 }
 
 /// Four tasks are done; the product of one is gone, then one was changed, and one of the two ran again, in vain.

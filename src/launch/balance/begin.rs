@@ -17,7 +17,7 @@ use crate::model::counts::TaskState;
 use crate::model::launch_id::LaunchId;
 use crate::model::provenance::Process;
 use crate::products::look::ProductChanges;
-use crate::run::recorder::{HeldBy, Recorder};
+use crate::run::recorder::{BlockDue, HeldBy, Recorder};
 use crate::sharing::claims::{Claimant, Claimed, ClaimsFolder, RunMovedAway};
 use crate::sharing::ledger::BlockLedger;
 
@@ -135,13 +135,15 @@ impl Launcher<'_> {
         let free = resumed.blocks.of_share(self.id()).filter(|block| resumed.ledger.is_free(*block));
         let mut due: Vec<u64> = free
             .filter_map(|block| resumed.blocks.indices(block))
-            .flat_map(|share| share.iter().collect::<Vec<_>>())
+            .flat_map(|share| {
+                share.iter().filter(|index| self.due_rule().may_begin(*index)).collect::<Vec<_>>()
+            })
             .collect();
         for LeftBlocks { claims, history, .. } in left {
             for claim in claims {
                 let Some(indices) = resumed.blocks.indices(claim.block) else { continue };
                 let own = PreviousHolder::OwnReplica;
-                let pending = Pending::of_block(history, claim.block, self.config.rerun, own);
+                let pending = Pending::of_block(history, claim.block, self.due_rule(), own);
                 due.extend(pending.in_share(&indices));
             }
         }
@@ -158,17 +160,22 @@ impl Launcher<'_> {
         resumed: &mut ResumedBlocks<'_>,
     ) -> anyhow::Result<()> {
         let Some(indices) = resumed.blocks.indices(claim.block) else { return Ok(()) };
-        let rerun = self.config.rerun;
-        let rest = RemainingTasks::of(self, history, claim.block, rerun, PreviousHolder::OwnReplica);
+        let rest =
+            RemainingTasks::of(self, history, claim.block, self.due_rule(), PreviousHolder::OwnReplica);
         let due = rest.len();
         if due == 0 || resumed.reach == Reach::Results {
-            return recorder.hold(claim, indices, Some(history), 0, HeldBy::OldClaim).context(CannotWrite);
+            return recorder
+                .hold(claim, indices, Some(history), BlockDue::default(), HeldBy::OldClaim)
+                .context(CannotWrite);
         }
         let claim = claim.next();
         if !self.patiently(|| resumed.claim(claim, recorder))? {
             return Ok(());
         }
-        recorder.hold(claim, indices.clone(), Some(history), due, HeldBy::NewClaim).context(CannotWrite)?;
+        let block_due = BlockDue { here: due, left_out: rest.left_out };
+        recorder
+            .hold(claim, indices.clone(), Some(history), block_due, HeldBy::NewClaim)
+            .context(CannotWrite)?;
         resumed.due += due;
         resumed.last += (rest.tasks.suspects.len() + rest.tasks.alone.len()) as u64;
         if !rest.lost.is_empty() {

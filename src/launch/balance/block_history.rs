@@ -8,7 +8,7 @@ use crate::journal::state::JournalState;
 use crate::journal::task_states::NotedTasks;
 use crate::launch::Launcher;
 use crate::launch::concurrency_cap::after_deaths;
-use crate::launch::pending::{Pending, PreviousHolder};
+use crate::launch::pending::{DueRule, Pending, PreviousHolder};
 use crate::model::blocks::{BlockId, Blocks, ClaimName};
 use crate::model::counts::TaskState;
 use crate::model::launch_id::LaunchId;
@@ -134,6 +134,8 @@ pub(super) struct RemainingTasks {
     pub(super) tasks: TasksByStage,
     /// As in [`QuarantinedTasks`].
     pub(super) lost: Vec<LostTask>,
+    /// How many others have no record and are left out.
+    pub(super) left_out: u64,
     /// While any of it runs, at most so many tasks run at a time.
     pub(super) at_most: Option<usize>,
 }
@@ -144,10 +146,10 @@ impl RemainingTasks {
         launcher: &Launcher<'_>,
         history: &JournalState,
         block: BlockId,
-        rerun: Rerun,
+        rule: DueRule<'_>,
         holder: PreviousHolder,
     ) -> Self {
-        let pending = Pending::of_block(history, block, rerun, holder);
+        let pending = Pending::of_block(history, block, rule, holder);
         let is_unwritten = |state, has_record: bool| state == TaskState::Lost && !has_record;
         let lost = history.tasks.block(block).into_iter().flat_map(NotedTasks::iter);
         let lost = lost.filter(|(_, note)| is_unwritten(note.state, note.has_record()));
@@ -155,12 +157,16 @@ impl RemainingTasks {
             let by = ran_alone(history, index)?;
             Some(LostTask { index, attempts: u32::from(note.attempts), by })
         });
-        // Those run again.
-        let is_due_again = holder == PreviousHolder::OwnReplica && rerun == Rerun::All;
-        let lost = lost.filter(|_| !is_due_again).collect();
+        // Those that run again get their record by that.
+        let is_written = match rule {
+            DueRule::Only(_) => false,
+            DueRule::Rerun(rerun) => holder == PreviousHolder::OtherReplica || rerun != Rerun::All,
+        };
+        let lost = lost.filter(|_| is_written).collect();
+        let left_out = if matches!(rule, DueRule::Only(_)) { pending.left_out } else { 0 };
         let cap = || after_deaths(history, u32::MAX, launcher.memory_limit(), launcher.config.jobs);
         let at_most = (holder == PreviousHolder::OtherReplica).then(cap).flatten().map(|cap| cap.jobs);
-        Self { tasks: pending.tasks, lost, at_most }
+        Self { tasks: pending.tasks, lost, at_most, left_out }
     }
 
     /// How many tasks get a record by it.

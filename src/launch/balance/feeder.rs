@@ -27,7 +27,7 @@ use crate::model::provenance::Process;
 use crate::report::launch::LaunchReport;
 use crate::run::early_stop::EarlyStop;
 use crate::run::queue::{Demand, Supply, TaskQueue};
-use crate::run::recorder::{HeldBy, Recorder};
+use crate::run::recorder::{BlockDue, HeldBy, Recorder};
 use crate::run::schedule::Feed;
 use crate::sharing::claims::{Claimant, Claimed, RunMovedAway};
 use crate::sharing::ledger::BlockLedger;
@@ -277,7 +277,11 @@ impl Feeder<'_> {
 
     pub(super) fn own_free(&self) -> Vec<BlockId> {
         let share = self.launcher.id();
-        self.blocks.of_share(share).filter(|block| self.ledger.is_free(*block)).collect()
+        let free = self.blocks.of_share(share).filter(|block| self.ledger.is_free(*block));
+        let is_wanted = |block: &BlockId| {
+            self.launcher.selection.is_none() || self.launcher.wanted_of(self.blocks, *block) > 0
+        };
+        free.filter(is_wanted).collect()
     }
 
     /// Whether other shares are looked at now: not before its own share has filled its slots.
@@ -319,11 +323,16 @@ impl Feeder<'_> {
         if !self.claim(claim)? {
             return Ok(false);
         }
-        let tasks = indices.len();
-        self.recorder.hold(claim, indices.clone(), None, tasks, HeldBy::NewClaim).context(CannotWrite)?;
+        let rule = self.launcher.due_rule();
+        let all = u32::try_from(indices.len()).context("a block has more tasks than can be counted")?;
+        let is_wanted =
+            |place: &u32| indices.index_at((*place).into()).is_some_and(|index| rule.may_begin(index));
+        let ordinary: Vec<u32> = (0..all).filter(is_wanted).collect();
+        let tasks = ordinary.len() as u64;
+        let due = BlockDue { here: tasks, left_out: indices.len() - tasks };
+        self.recorder.hold(claim, indices.clone(), None, due, HeldBy::NewClaim).context(CannotWrite)?;
         self.report.add_tasks(tasks);
-        let all = u32::try_from(tasks).context("a block has more tasks than can be counted")?;
-        let tasks = crate::run::queue::TasksByStage { ordinary: (0..all).collect(), ..Default::default() };
+        let tasks = crate::run::queue::TasksByStage { ordinary, ..Default::default() };
         self.feeds.push_back(BlockFeed::new(self.launcher.list, claim, indices, tasks, None)?);
         Ok(true)
     }

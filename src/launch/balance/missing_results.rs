@@ -178,7 +178,7 @@ impl Feeder<'_> {
     fn left_of_own(&self) -> u64 {
         let own = self.blocks.of_share(self.me.replica).filter(|block| self.ledger.is_free(*block));
         let own = own.filter(|_| self.reach == Reach::Own);
-        own.filter_map(|block| self.blocks.indices(block)).map(|indices| indices.len()).sum()
+        own.map(|block| self.launcher.wanted_of(self.blocks, block)).sum()
     }
 
     /// How many tasks of a block nobody living has or will take.

@@ -14,11 +14,13 @@ mod takeover;
 
 use std::collections::BTreeSet;
 
-use crate::model::blocks::Blocks;
+use crate::launch::{DueRule, Launcher};
+use crate::model::blocks::{BlockId, Blocks};
 use crate::model::launch_id::LaunchId;
 
 pub(super) use self::begin::ResumedBlocks;
 pub(super) use self::feeder::Balancer;
+pub(super) use self::standing::history_of_claims;
 
 /// How a run shares its work while it goes on.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,17 @@ pub enum Reach {
     All,
     /// Also blocks that five launches died with.
     Leftovers,
+}
+
+impl Launcher<'_> {
+    /// How many tasks of a block that nobody has begun this launch may run.
+    fn wanted_of(&self, blocks: &Blocks, block: BlockId) -> u64 {
+        let Some(indices) = blocks.indices(block) else { return 0 };
+        match self.due_rule() {
+            DueRule::Rerun(_) => indices.len(),
+            rule @ DueRule::Only(_) => indices.iter().filter(|index| rule.may_begin(*index)).count() as u64,
+        }
+    }
 }
 
 impl Reach {

@@ -32,6 +32,23 @@ enum BlocksStatus {
     Due,
 }
 
+/// What is known of the blocks that a replica has by its standing claims.
+///
+/// # Errors
+/// When journals or claims can't be read.
+pub(in crate::launch) fn history_of_claims(
+    launcher: &Launcher<'_>,
+    blocks: &Blocks,
+    ledger: &BlockLedger<'_>,
+) -> anyhow::Result<Vec<(JournalState, Vec<ClaimName>)>> {
+    let folder = ClaimsFolder::new(launcher.layout, launcher.run_id());
+    let chains = by_chain(&folder, launcher.own_claims(ledger))?;
+    chains
+        .into_iter()
+        .map(|(chain, claims)| Ok((history(launcher, blocks, &chain, &claims)?, claims)))
+        .collect()
+}
+
 impl Launcher<'_> {
     /// Whether a launch would find nothing to do in what is in its reach. What is known of claims is kept in `ledger`.
     ///
@@ -125,7 +142,7 @@ impl Launcher<'_> {
         for (chain, claims) in by_chain(&folder, claims)? {
             let history = history(self, blocks, &chain, &claims)?;
             for claim in claims {
-                if !Pending::of_block(&history, claim.block, self.config.rerun, PreviousHolder::OwnReplica)
+                if !Pending::of_block(&history, claim.block, self.due_rule(), PreviousHolder::OwnReplica)
                     .is_empty()
                 {
                     return Ok(BlocksStatus::Due);

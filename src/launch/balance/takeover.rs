@@ -15,13 +15,13 @@ use crate::launch::balance::block_history::{
     Chain, LostTask, QuarantinedTasks, RemainingTasks, by_chain, chain, history_beside, is_deadly,
 };
 use crate::launch::balance::feeder::{Feeder, is_lasting};
-use crate::launch::pending::PreviousHolder;
+use crate::launch::pending::{DueRule, PreviousHolder};
 use crate::model::blocks::ClaimName;
 use crate::model::counts::TaskState;
 use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Rerun;
 use crate::run::queue::TasksByStage;
-use crate::run::recorder::HeldBy;
+use crate::run::recorder::{BlockDue, HeldBy};
 use crate::sharing::claims::ClaimRead;
 use crate::sharing::peers::PeerState;
 use crate::terminal::console::Tone;
@@ -176,7 +176,13 @@ impl Feeder<'_> {
     }
 
     fn remaining(&self, claim: ClaimName, history: &JournalState) -> RemainingTasks {
-        RemainingTasks::of(self.launcher, history, claim.block, Rerun::Never, PreviousHolder::OtherReplica)
+        RemainingTasks::of(
+            self.launcher,
+            history,
+            claim.block,
+            DueRule::Rerun(Rerun::Never),
+            PreviousHolder::OtherReplica,
+        )
     }
 
     /// Takes in a block that was claimed, with what is left of it; gives how many tasks these are.
@@ -192,10 +198,10 @@ impl Feeder<'_> {
         self.taken_over_from
             .extend(chain.iter().map(|by| by.replica).filter(|replica| *replica != self.me.replica));
         self.recorder
-            .hold(claim, indices.clone(), Some(history), due, HeldBy::NewClaim)
+            .hold(claim, indices.clone(), Some(history), BlockDue::here(due), HeldBy::NewClaim)
             .context(CannotWrite)?;
         self.report.add_tasks(due);
-        let RemainingTasks { tasks: TasksByStage { ordinary, suspects, alone }, lost, at_most } = rest;
+        let RemainingTasks { tasks: TasksByStage { ordinary, suspects, alone }, lost, at_most, .. } = rest;
         let ordinary = TasksByStage { ordinary, ..TasksByStage::default() };
         self.feeds.push_back(BlockFeed::new(self.launcher.list, claim, indices, ordinary, at_most)?);
         let suspects = [suspects, alone].concat();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::{HeldBy, KeepLogs, Recorder};
+use super::{BlockDue, HeldBy, KeepLogs, Recorder};
 use crate::journal::event::{BlockProgress, LaunchProgress, TaskEnded};
 use crate::journal::launch_state::LaunchState;
 use crate::journal::reader;
@@ -116,7 +116,7 @@ fn signs_of_life_name_a_block_from_its_announcement_until_its_last_task_ended() 
     recorder.give_sign().unwrap();
     assert_eq!(named(&layout), [first, others].map(BlockProgress::announced));
     recorder.not_claimed(others);
-    recorder.hold(first, Share::Range(0..3), None, 3, HeldBy::NewClaim).unwrap();
+    recorder.hold(first, Share::Range(0..3), None, BlockDue::here(3), HeldBy::NewClaim).unwrap();
     let block = BlockProgress { claim: first, files: 3, ok: 0, failed: 0, left: 3 };
     assert_eq!((named(&layout), told(&layout).claims), (vec![block], 1));
     recorder.not_claimed(first);
@@ -131,7 +131,7 @@ fn signs_of_life_name_a_block_from_its_announcement_until_its_last_task_ended() 
     assert_eq!(heartbeat, LaunchProgress { counts, claims: 1, ..LaunchProgress::default() });
     assert_eq!(recorder.unended(), []);
     // One that was claimed before and has nothing left to run was ended by that.
-    recorder.hold(others, Share::Range(5..6), None, 0, HeldBy::OldClaim).unwrap();
+    recorder.hold(others, Share::Range(5..6), None, BlockDue::here(0), HeldBy::OldClaim).unwrap();
     assert_eq!((named(&layout), told(&layout).claims, told(&layout).counts.files), (vec![], 1, 4));
 }
 
@@ -143,8 +143,10 @@ fn what_is_taken_over_goes_on_and_what_is_lost_counts_no_more_and_is_still_recor
     let [own, taken] = ["0/1.0", "1/2.1"].map(claim);
     let mut before = history(&layout, taken.block, Share::Range(10..13), &[(11, "\"11 there\"")]);
     before.tasks.begin_attempt(10);
-    recorder.hold(own, Share::Listed(vec![3, 11_000]), None, 2, HeldBy::NewClaim).unwrap();
-    recorder.hold(taken, Share::Range(10..13), Some(&mut before), 2, HeldBy::NewClaim).unwrap();
+    recorder.hold(own, Share::Listed(vec![3, 11_000]), None, BlockDue::here(2), HeldBy::NewClaim).unwrap();
+    recorder
+        .hold(taken, Share::Range(10..13), Some(&mut before), BlockDue::here(2), HeldBy::NewClaim)
+        .unwrap();
     assert!(before.tasks.block(taken.block).is_none());
     let of_taken = BlockProgress { claim: taken, files: 3, ok: 1, failed: 0, left: 2 };
     assert_eq!(recorder.unended()[1], of_taken);
@@ -178,8 +180,10 @@ fn results_of_blocks_that_lie_within_each_other_are_in_list_order_whoever_made_t
     let there: Vec<(u64, String)> = [1, 4, 5].map(|index| (index, format!("\"{index} there\""))).into();
     let there: Vec<(u64, &str)> = there.iter().map(|(index, record)| (*index, &**record)).collect();
     let mut before = history(&layout, taken.block, Share::Listed(vec![1, 4, 5]), &there);
-    recorder.hold(taken, Share::Listed(vec![1, 4, 5]), Some(&mut before), 0, HeldBy::NewClaim).unwrap();
-    recorder.hold(own, Share::Listed(vec![0, 2, 3, 9]), None, 4, HeldBy::NewClaim).unwrap();
+    recorder
+        .hold(taken, Share::Listed(vec![1, 4, 5]), Some(&mut before), BlockDue::here(0), HeldBy::NewClaim)
+        .unwrap();
+    recorder.hold(own, Share::Listed(vec![0, 2, 3, 9]), None, BlockDue::here(4), HeldBy::NewClaim).unwrap();
     for index in [9, 0, 3, 2] {
         run(&recorder, folder.path(), index, Status::Ok);
     }
