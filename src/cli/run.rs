@@ -9,9 +9,9 @@ use clap::{ArgAction, Args, ValueHint};
 
 use crate::cli::values::{
     Auto, CHECKSUMS, COLORS, ENTRY_TYPES, KEEP_LOGS, PROGRESS, Progress, RERUNS, RESULT_KINDS, STRATEGIES,
-    Shares, Threads, call_target, one_of, only_list, parse_auto, parse_count, parse_max_failures, parse_max_result,
-    parse_max_timeout, parse_memory, parse_ok_codes, parse_shares, parse_switch, parse_takeover_after,
-    parse_tasks, parse_threads, parse_worker_tasks,
+    Shares, Threads, call_target, one_of, only_list, parse_auto, parse_count, parse_max_failures,
+    parse_max_result, parse_max_timeout, parse_memory, parse_ok_codes, parse_shares, parse_switch,
+    parse_takeover_after, parse_tasks, parse_threads, parse_worker_tasks,
 };
 use crate::discover::EntryType;
 use crate::model::call_target::CallTarget;

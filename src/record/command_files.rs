@@ -186,11 +186,23 @@ impl CommandRecords {
     pub fn in_words(commands: &[Self]) -> Option<String> {
         let [first, others @ ..] = commands else { return None };
         let records = units::count(first.records, "record");
-        let mut text = format!("{records} made by `{}`", units::printable(&first.command));
+        let mut text = format!("{records} made by `{}`", first.shown());
         for other in others {
-            text.push_str(&format!(", {} by `{}`", other.records, units::printable(&other.command)));
+            text.push_str(&format!(", {} by `{}`", other.records, other.shown()));
         }
         (!others.is_empty()).then_some(text)
+    }
+
+    /// The command, of a long one its ends.
+    fn shown(&self) -> String {
+        const LONGEST: usize = 100;
+        let command = units::printable(&self.command);
+        let letters: Vec<char> = command.chars().collect();
+        if letters.len() <= LONGEST {
+            return command;
+        }
+        let (start, end) = (&letters[..LONGEST / 2], &letters[letters.len() - LONGEST / 2..]);
+        format!("{} ... {}", String::from_iter(start).trim_end(), String::from_iter(end).trim_start())
     }
 }
 
@@ -339,5 +351,8 @@ mod tests {
             CommandRecords::in_words(&told).unwrap(),
             "38 records made by `python3 a.py`, 5 by `python3 a.py --lenient`"
         );
+        let long = CommandRecords { command: format!("first {} last", "x".repeat(200)), records: 1 };
+        let shown = CommandRecords::in_words(&[long.clone(), long]).unwrap();
+        assert!(shown.len() < 260 && shown.contains("`first x") && shown.ends_with("x last`"), "{shown}");
     }
 }
