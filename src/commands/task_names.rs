@@ -74,7 +74,7 @@ pub(super) fn find_tasks(
     let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
     for (place, word) in words.iter().enumerate() {
         if let Some(index) = index_of(word) {
-            list.read(index..index + 1, |index, entry| {
+            list.read(std::iter::once(index), |index, entry| {
                 found[place].exact = Some((index, entry.path.to_owned()));
                 Ok(())
             })?;

@@ -332,8 +332,8 @@ impl<'l> Launcher<'l> {
             self.config.keep_logs,
             self.run_id(),
             self.config.identity.replica,
-            self.other_command(),
         )
+        .of_command(self.other_command())
     }
 
     /// The command as it is typed, where it is not the one that the list keeps.

@@ -201,7 +201,6 @@ impl Recorder {
         keep_logs: KeepLogs,
         run: &str,
         replica: Replica,
-        command: Option<String>,
     ) -> Self {
         let launch = locked(&journal).launch();
         let kept = RecorderState {
@@ -221,8 +220,14 @@ impl Recorder {
             run: run.to_owned(),
             replica,
             launch,
-            command,
+            command: None,
         }
+    }
+
+    /// The same for tasks of another command than the list keeps, as it is typed.
+    #[must_use]
+    pub fn of_command(self, command: Option<String>) -> Self {
+        Self { command, ..self }
     }
 
     /// Tells how many tasks are to be run. From here on signs of life tell how they stand.

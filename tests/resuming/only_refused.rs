@@ -10,7 +10,7 @@ fn run(dir: &Dir) {
     for id in [1, 2] {
         let launch = dir.canfar_run().args(["-i", "data/*/*.fits", "-o", "out"]).replica(id, 2);
         let task = "case $1 in */a/*) exit 3;; esac; echo '{}'";
-        launch.sh(task).run().exits(if id == 1 { 1 } else { 0 });
+        launch.sh(task).run().exits(i32::from(id == 1));
     }
 }
 

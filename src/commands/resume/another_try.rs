@@ -304,7 +304,7 @@ fn refuse_others(
     let is_chosen = |id: u32| chosen.iter().any(|replica| replica.id() == id);
     let others: Vec<(&u64, &u32)> = owners.iter().filter(|(_, owner)| !is_chosen(**owner)).collect();
     let Some((index, owner)) = others.first() else { return Ok(()) };
-    let word = another.named.get(index).map(|word| units::path(word)).unwrap_or_default();
+    let word = another.named.get(index).map(units::path).unwrap_or_default();
     let ids: BTreeSet<u32> = others.iter().map(|(_, owner)| **owner).collect();
     bail!(
         "--only {word}: replica {owner} has it, and --shares leaves that out. Leave --shares out, or add {}",

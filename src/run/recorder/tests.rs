@@ -47,7 +47,6 @@ fn recorder(layout: &Layout) -> Recorder {
         KeepLogs::None,
         RUN.id,
         Replica::new(1, 2).unwrap(),
-        None,
     );
     recorder.expect(0);
     recorder
