@@ -29,6 +29,7 @@ mod run;
 mod sharing;
 mod status;
 mod store;
+mod table;
 mod template;
 mod terminal;
 #[doc(hidden)]

@@ -20,7 +20,10 @@ use crate::products::{conflicts, same_names};
 use crate::record::inputs::{self, DeclaredProduct, InputList, InputSpec, Origin};
 use crate::record::results;
 use crate::store::layout::Layout;
-use crate::template::{EntryKind, Template};
+use crate::table::{self, Table, TableSource};
+use crate::template::Template;
+use crate::text::OsText;
+use crate::units;
 
 /// What was listed.
 #[derive(Debug)]
@@ -117,7 +120,7 @@ pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> 
 
 fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
     let (mut entries, unreadable, notes) = match source {
-        InputSpec::Products { runs, name } => {
+        InputSpec::Products { runs, name, .. } => {
             return products::list(runs, name.as_deref(), rules, keep_going);
         }
         InputSpec::Patterns { patterns, cwd, exclude, entry_type } => {
@@ -132,7 +135,11 @@ fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
             let found = discover::find(&search, keep_going).map_err(DiscoverError::with_exit_code)?;
             (found.entries, found.unreadable, found.notes.iter().map(ToString::to_string).collect())
         }
-        InputSpec::Numbers { count } => (numbers(*count)?, Vec::new(), Vec::new()),
+        InputSpec::Table { file, .. } => return rows(file, rules, keep_going),
+        InputSpec::Numbers { count } => {
+            refuse_sizes(rules.sizes)?;
+            (numbers(*count)?, Vec::new(), Vec::new())
+        }
         InputSpec::List { file, null } => {
             let (entries, notes) = read_list(Path::new(&file.0), *null, rules.allow_empty, keep_going)?;
             (entries, Vec::new(), notes)
@@ -142,6 +149,35 @@ fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
         entries.set_sizes(sizes);
     }
     Ok(ListedInputs { entries, source: source.clone(), unreadable, notes })
+}
+
+/// The rows of a table.
+fn rows(file: &OsText, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
+    let read =
+        TableSource::open(Path::new(&file.0), keep_going).and_then(|mut source| table::read(&mut source));
+    let Table { entries, columns, notes } = match read {
+        Err(_) if !keep_going() => return Err(DiscoverError::Stopped.with_exit_code()),
+        read => read?,
+    };
+    if entries.is_empty() && !rules.allow_empty {
+        bail!(
+            "the table {} (--table) has no rows below its column names; give --allow-empty if that is right",
+            units::path(&file.0)
+        );
+    }
+    let source = InputSpec::Table { file: file.clone(), columns };
+    refuse_sizes(rules.sizes)?;
+    Ok(ListedInputs { entries, source, unreadable: Vec::new(), notes })
+}
+
+/// Refuses to share by sizes what has none.
+fn refuse_sizes(lookup: SizeLookup) -> anyhow::Result<()> {
+    if lookup == SizeLookup::Needed {
+        bail!(
+            "--strategy size shares files out by their bytes, and the tasks of --table and --tasks have none: leave it out, or use --strategy stripe where neighbours take equally long"
+        );
+    }
+    Ok(())
 }
 
 /// So many entries, called by their indices.
@@ -163,9 +199,6 @@ fn sizes(
 ) -> anyhow::Result<Option<Vec<u64>>> {
     let paths = || entries.iter().map(|entry| entry.path).collect::<Vec<&OsStr>>();
     match lookup {
-        SizeLookup::Needed if source.entry_kind() == EntryKind::Labels => bail!(
-            "--strategy size shares files out by their bytes, and the tasks of --table and --tasks have none: leave it out, or use --strategy stripe where neighbours take equally long"
-        ),
         SizeLookup::Needed => {
             discover::sizes(&paths(), keep_going).map(Some).map_err(DiscoverError::with_exit_code)
         }
@@ -212,7 +245,7 @@ fn read_list(
         bail!("the list {name} (--files-from) has no entries; give --allow-empty if that is right");
     }
     let repeats = (read.repeats > 0).then(|| {
-        let entries = crate::units::plural(read.repeats as u64, "entry", "entries");
+        let entries = units::plural(read.repeats as u64, "entry", "entries");
         format!("{entries} repeated in the list {name}; each counts once")
     });
     Ok((read.entries, repeats.into_iter().collect()))
@@ -222,6 +255,12 @@ fn read_list(
 pub trait ListingObserver: LockObserver {
     /// Something that the user should know about how it was listed.
     fn note(&self, note: &str);
+
+    /// Refuses what was listed, before anything is published, for what only the list can tell.
+    ///
+    /// # Errors
+    /// Says why.
+    fn check(&self, source: &InputSpec) -> anyhow::Result<()>;
 }
 
 /// The run's list. If there is none and an `origin` is given, one is made and published, unless it is empty (`None`).
@@ -329,6 +368,7 @@ impl Listing {
         if listed.entries.is_empty() {
             return Ok(ListingOutcome::NothingFound);
         }
+        observer.check(&listed.source)?;
         let origin = Origin { source: listed.source, ..origin.clone() };
         let list =
             inputs::prepare(layout, origin, &listed.entries, &listed.unreadable, me).context(CannotWrite)?;

@@ -26,10 +26,11 @@ use crate::terminal::screen::Color;
 use crate::units::parse_duration;
 
 /// Options that say what a run is, so that `resume` has none of them.
-pub const DEFINES_RUN: [&str; 18] = [
+pub const DEFINES_RUN: [&str; 19] = [
     "input",
     "files-from",
     "null",
+    "table",
     "tasks",
     "input-from",
     "name",
@@ -67,6 +68,13 @@ pub struct InputArgs {
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub null: Option<bool>,
+    /// A table (.csv, .tsv, .ecsv, .jsonl), a task per row; its columns are placeholders
+    ///
+    /// `{seed}` in COMMAND is the cell of the column `seed`; --call functions get it by the name of a parameter. Nothing is
+    /// appended to COMMAND. `{}` is the column `file`, `path`, `name` or `id`, else the row's index. `-` is stdin.
+    /// [default: none]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub table: Option<PathBuf>,
     /// So many tasks without a file, each with its `{index}` from 0
     ///
     /// For simulations: `{}` is the index, too, and nothing is appended to COMMAND. [default: none]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::commands::home::at_home;
+use crate::commands::home::{at_home, say_unknown_words};
 use crate::config::RunConfig;
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
@@ -56,6 +56,7 @@ pub(super) fn own_share(
             let RunConfig { command, manner, accept_changed_command, .. } = config;
             agree_on_command(&list, &layout, command, manner, *accept_changed_command)?;
             let config = at_home(config, &list, console)?;
+            say_unknown_words(&config, console);
             let mut printer = CommandPrinter::begin(&config, names_in(&config, &list)?, out)?;
             list.read(list.share_of(replica)?.iter(), |index, entry| {
                 check_shutdown(stop)?;
@@ -71,6 +72,7 @@ pub(super) fn own_share(
             let share =
                 crate::model::shares::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
             let config = &config.for_source(&listed.source)?;
+            say_unknown_words(config, console);
             let mut printer = CommandPrinter::begin(
                 config,
                 TaskNames::of(config, &listed.source, &config.started_in)?,

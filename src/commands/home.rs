@@ -61,6 +61,13 @@ fn home_elsewhere<'l>(
     Ok(relative.map(|entry| (folder, entry)))
 }
 
+/// Tells of words in braces that are no placeholders.
+pub(super) fn say_unknown_words(config: &RunConfig, console: &Console) {
+    if let Some(note) = &config.unknown_words {
+        console.warn(note);
+    }
+}
+
 /// Tells of files that the command names and that are not there, where the tasks start: each task would fail for them.
 /// What was there where the run was begun, in another folder, is told by [`say_other_files`].
 pub(super) fn say_missing_files(config: &RunConfig, list: &InputList, console: &Console) {

@@ -19,7 +19,7 @@ use anyhow::{Context, bail};
 use self::another_try::AnotherTry;
 use crate::cli::{ResumeArgs, Shares, Typed};
 use crate::commands::auto_merge::merge_if_last;
-use crate::commands::home::say_missing_files;
+use crate::commands::home::{say_missing_files, say_unknown_words};
 use crate::commands::{Invocation, dry_run};
 use crate::config::{Resumed, RunConfig, layered, refuse_fixed};
 use crate::exit_code::ExitCode;
@@ -69,6 +69,7 @@ pub fn run(
         Ok((config.for_source(&list.header().source)?.with_program()?, console))
     });
     let (config, console) = &configured.map_err(|error| origins.explain(error))?;
+    say_unknown_words(config, console);
     let out = invocation.out;
     let layout = Layout::new(&config.results_dir);
     let count = NonZeroU32::new(list.header().replica_count).context("the list is for no replica")?;

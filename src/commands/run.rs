@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use crate::cli::{RunArgs, Typed};
 use crate::commands::auto_merge::merge_if_last;
-use crate::commands::home::{at_home, say_missing_files, say_other_files};
+use crate::commands::home::{at_home, say_missing_files, say_other_files, say_unknown_words};
 use crate::commands::{Invocation, dry_run};
 use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
@@ -25,7 +25,7 @@ use crate::model::provenance::Process;
 use crate::model::usage::UsageJson;
 use crate::process::descendants::Descendants;
 use crate::process::shutdown::Shutdown;
-use crate::record::inputs::{InputList, Origin};
+use crate::record::inputs::{InputList, InputSpec, Origin};
 use crate::report::launch::LaunchSummary;
 use crate::run::call::Preflight;
 use crate::store::layout::Layout;
@@ -64,6 +64,7 @@ pub fn run(
 
 /// Hears what goes on before the first task.
 struct Hearing<'a> {
+    config: &'a RunConfig,
     console: &'a Console,
     stop: &'a Shutdown,
     timeout: Duration,
@@ -86,6 +87,15 @@ impl LockObserver for Hearing<'_> {
 impl ListingObserver for Hearing<'_> {
     fn note(&self, note: &str) {
         self.console.warn(note);
+    }
+
+    fn check(&self, source: &InputSpec) -> anyhow::Result<()> {
+        match &self.config.input_spec {
+            Some(asked) if asked.is_to_tell_columns() => {
+                check_call(&self.config.for_source(source)?.with_program()?, self.stop)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -128,7 +138,7 @@ fn live(
     let begun = Instant::now();
     let layout = Layout::new(&config.results_dir);
     let me = Process::current(config.session.clone());
-    let listener = Hearing { console, stop, timeout: config.heartbeat.timeout };
+    let listener = Hearing { config, console, stop, timeout: config.heartbeat.timeout };
     let list = if let Some(list) = InputList::open(&layout)? {
         list
     } else {
@@ -137,7 +147,9 @@ fn live(
             Some(source) => config.for_source(source)?.with_program()?,
             None => config.clone().with_program()?,
         };
-        check_call(&config, stop)?;
+        if !config.input_spec.as_ref().is_some_and(InputSpec::is_to_tell_columns) {
+            check_call(&config, stop)?;
+        }
         let (origin, rules) = (origin(&config), config.listing_rules());
         let made =
             listing::adopt_or_publish(&layout, origin.as_ref(), rules, &me, config.heartbeat, &listener)?;
@@ -147,6 +159,7 @@ fn live(
     let replica = config.identity.replica;
     check_agreement(config, &list, &layout, console)?;
     let config = at_home(config, &list, console)?;
+    say_unknown_words(&config, console);
     let command_files = config.command_files();
     say_other_files(&config, &list, &command_files, console);
     let blocks = list.has_balance().then(|| list.blocks()).transpose()?;

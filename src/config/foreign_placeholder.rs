@@ -1,6 +1,8 @@
 //! Placeholders of other tools in a command, which are passed to it as text.
 
+use crate::model::row::Column;
 use crate::template::Token;
+use crate::units;
 
 /// What other tools call what a placeholder of ours stands for.
 const SAME: [(Token, &[&str]); 7] = [
@@ -20,10 +22,10 @@ const CODE: [&str; 4] = ["print", "next", "exit", "getline"];
 const NAMED: usize = 4;
 
 /// One line about everything in a command that looks like a placeholder but isn't one; `None` if nothing does.
-pub(super) fn note<'w>(words: impl IntoIterator<Item = &'w str>) -> Option<String> {
+pub(super) fn note<'w>(words: impl IntoIterator<Item = &'w str>, columns: &[Column]) -> Option<String> {
     let mut found: Vec<&str> = Vec::new();
     for name in words.into_iter().flat_map(foreign_in) {
-        if !found.contains(&name) {
+        if !found.contains(&name) && !columns.iter().any(|column| column.name == name) {
             found.push(name);
         }
     }
@@ -35,11 +37,35 @@ pub(super) fn note<'w>(words: impl IntoIterator<Item = &'w str>) -> Option<Strin
     let more = if found.len() > NAMED { ", ..." } else { "" };
     found.truncate(NAMED);
     let named: Vec<String> = found.iter().map(|name| format!("{{{name}}}")).collect();
-    let ours: Vec<String> =
-        found.iter().filter_map(|name| Some(format!("{} for {{{name}}}", same_as(name)?))).collect();
+    let ours: Vec<String> = found
+        .iter()
+        .filter_map(|name| Some(format!("{} for {{{name}}}", instead_of(name, columns)?)))
+        .collect();
     let instead = if ours.is_empty() { String::new() } else { format!(": use {}", ours.join(", ")) };
     let all = Token::ALL.map(Token::as_str).join(" ");
-    Some(format!("{}{more} {is}{instead}. Placeholders: {all}", named.join(", ")))
+    let columns = match columns {
+        [] => String::new(),
+        _ => format!(". Columns: {}", named_columns(columns)),
+    };
+    Some(format!("{}{more} {is}{instead}. Placeholders: {all}{columns}", named.join(", ")))
+}
+
+/// What was meant: of a table the column that is called nearly so, else what stands for the same in other tools.
+fn instead_of(name: &str, columns: &[Column]) -> Option<String> {
+    let likeness = |column: &&Column| strsim::jaro_winkler(&column.name.to_lowercase(), &name.to_lowercase());
+    let near = columns.iter().filter(|column| likeness(column) > 0.8);
+    let nearest = near.max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    nearest
+        .map(|column| format!("{{{}}}", column.name))
+        .or_else(|| same_as(name).map(|token| token.to_string()))
+}
+
+/// The columns, of many the first.
+fn named_columns(columns: &[Column]) -> String {
+    const MOST: usize = 12;
+    let named: Vec<String> = columns.iter().take(MOST).map(|column| format!("{{{}}}", column.name)).collect();
+    let more = if columns.len() > MOST { " ..." } else { "" };
+    units::printable(&(named.join(" ") + more))
 }
 
 fn same_as(name: &str) -> Option<Token> {
@@ -97,7 +123,7 @@ mod tests {
             ),
             ("{a} {b} {a} {c} {d} {e}", "{a}, {b}, {c}, {d}, ... are not"),
         ] {
-            let note = note([word]).unwrap();
+            let note = note([word], &[]).unwrap();
             assert!(note.contains(said), "{note}");
         }
     }
@@ -124,6 +150,6 @@ mod tests {
             "{",
             "}",
         ];
-        assert_eq!(note(words), None);
+        assert_eq!(note(words, &[]), None);
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::InputArgs;
 use crate::config::run::place;
 use crate::environment::Environment;
 use crate::record::inputs::{InputSpec, SourceRun};
+use crate::table::TableFormat;
 use crate::text::OsText;
 
 /// Where files come from, with relative patterns, lists and results directories as seen from the working directory; `None`
@@ -22,6 +23,9 @@ pub fn input_spec_of(inputs: &InputArgs, environment: &Environment) -> anyhow::R
     refuse_strays(inputs)?;
     if let Some(file) = &inputs.files_from {
         return list_of(file, inputs.null.unwrap_or(false), environment).map(Some);
+    }
+    if let Some(file) = &inputs.table {
+        return table_of(file, environment).map(Some);
     }
     if let Some(count) = inputs.tasks {
         return Ok(Some(InputSpec::Numbers { count }));
@@ -36,6 +40,7 @@ fn refuse_two_sources(inputs: &InputArgs) -> anyhow::Result<()> {
     let sources = [
         ("--input", !inputs.input.is_empty()),
         ("--files-from", inputs.files_from.is_some()),
+        ("--table", inputs.table.is_some()),
         ("--tasks", inputs.tasks.is_some()),
         ("--input-from", !inputs.input_from.is_empty()),
     ];
@@ -74,6 +79,19 @@ fn list_of(file: &Path, null: bool, environment: &Environment) -> anyhow::Result
     Ok(InputSpec::List { file: OsText(file.into_os_string()), null })
 }
 
+fn table_of(file: &Path, environment: &Environment) -> anyhow::Result<InputSpec> {
+    let is_stdin = file.as_os_str() == "-";
+    if !is_stdin && TableFormat::of(file).is_none() {
+        bail!(
+            "--table {}: the extension says how a table is written, and this one is none of .csv, .tsv, .ecsv and .jsonl: rename the file, or read it from standard input (--table - < {})",
+            file.display(),
+            file.display()
+        );
+    }
+    let file = if is_stdin { file.to_owned() } else { place("--table", file, environment)? };
+    Ok(InputSpec::Table { file: OsText(file.into_os_string()), columns: Vec::new() })
+}
+
 fn products_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<InputSpec> {
     let mut runs = Vec::new();
     for dir in &inputs.input_from {
@@ -86,7 +104,7 @@ fn products_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<
         }
         runs.push(SourceRun { results_dir, found: None });
     }
-    Ok(InputSpec::Products { runs, name: inputs.name.clone() })
+    Ok(InputSpec::Products { runs, name: inputs.name.clone(), columns: Vec::new() })
 }
 
 fn patterns_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<InputSpec> {

@@ -31,6 +31,7 @@ use crate::model::outcome::{OkCodes, Rerun};
 use crate::model::product::Checksum;
 use crate::model::provenance::NamedFile;
 use crate::model::replica::Replica;
+use crate::model::row::Column;
 use crate::model::shares::Strategy;
 use crate::process::program::{self, ProgramError};
 use crate::process::supervisor::AttemptLimits;
@@ -142,6 +143,8 @@ pub struct RunConfig {
     pub options: BTreeMap<String, serde_json::Value>,
     /// What is odd about it but no error.
     pub warnings: Vec<String>,
+    /// What to say of words in braces that are no placeholders, once it is known what can be named.
+    pub unknown_words: Option<String>,
     /// The platform's session id.
     pub session: Option<String>,
     /// What the run's list keeps of it.
@@ -226,6 +229,7 @@ impl RunConfig {
                     .chain(note),
             ),
             products,
+            unknown_words: None,
             options: layers.options,
             settings: layers.settings,
             session: environment.get(SESSION).map(|session| session.to_string_lossy().into_owned()),
@@ -285,14 +289,39 @@ impl RunConfig {
         let is_worker = matches!(self.manner, ExecMode::Workers { kind: WorkerKind::Command, .. });
         let (environment, mut manner) = (self.environment.clone(), self.manner.clone());
         if let ExecMode::Workers { kind: WorkerKind::Function(call), .. } = &mut manner {
+            let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect();
+            let mut columns = source.columns().unwrap_or_default().iter();
+            if let Some(column) = columns.find(|column| Offered::has(&column.name)) {
+                bail!(
+                    "--call {}: the column `{}` is called like a parameter that means something else (row: the whole row, tmpdir: a folder): give it another name",
+                    call.target,
+                    column.name
+                );
+            }
             call.offered.path = source.entry_kind() == EntryKind::Files;
+            call.offered.columns = source.columns().map(names);
         }
         Ok(Self {
             template: template_of(&self.command, is_worker, &names)?,
+            unknown_words: self.unknown_words_with(source),
             manner,
             environment: environment.with_values(&self.settings.env, &names, self.manner != ExecMode::Own)?,
             ..self.clone()
         })
+    }
+
+    /// What to say of words in braces that are no placeholders in a run with entries from `source`.
+    fn unknown_words_with(&self, source: &InputSpec) -> Option<String> {
+        let of_command: Vec<&OsText> = match &self.command {
+            TaskCommand::Argv(words) => words.iter().collect(),
+            TaskCommand::Shell(script) => vec![script],
+            TaskCommand::Call(_) => Vec::new(),
+        };
+        let of_products = self.products.iter().map(|product| &product.path);
+        let words = of_command.into_iter().chain(of_products).map(|word| word.0.to_string_lossy());
+        let words: Vec<_> = words.chain(self.settings.env.values().map(Into::into)).collect();
+        let columns = source.columns().unwrap_or_default();
+        foreign_placeholder::note(words.iter().map(|word| &**word), columns)
     }
 
     /// The same with tasks that start in `folder`, which also what is relative in the command then means.
@@ -323,6 +352,7 @@ impl RunConfig {
             InputSpec::List { .. }
             | InputSpec::Patterns { .. }
             | InputSpec::Numbers { .. }
+            | InputSpec::Table { .. }
             | InputSpec::Products { .. } => names,
         }
     }
@@ -560,12 +590,6 @@ fn warnings_of(
         warnings.extend(shell_words::operator_note(&words));
         warnings.extend(words.iter().find_map(|word| unreplaced(word)));
     }
-    let words: Vec<_> = match command {
-        TaskCommand::Argv(words) => words.iter().map(|word| word.0.to_string_lossy()).collect(),
-        TaskCommand::Shell(script) => vec![script.0.to_string_lossy()],
-        TaskCommand::Call(_) => Vec::new(),
-    };
-    warnings.extend(foreign_placeholder::note(words.iter().map(|word| &**word)));
     warnings.extend(notes);
     warnings
 }

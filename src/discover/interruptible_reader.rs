@@ -29,6 +29,16 @@ impl<'a> InterruptibleReader<'a> {
         Ok(Self { file: OpenOptions::new().read(true).custom_flags(flags).open(path)?, keep_going })
     }
 
+    /// Of what is open already.
+    pub fn of(file: File, keep_going: &'a dyn Fn() -> bool) -> Self {
+        Self { file, keep_going }
+    }
+
+    /// What is read.
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Opens standard input, of which nothing may have been read yet.
     ///
     /// # Errors

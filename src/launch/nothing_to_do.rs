@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use crate::launch::Launcher;
 use crate::listing::{self, Rules, SizeLookup};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::counts::TaskCounts;
+use crate::model::entries::Entry;
 use crate::model::provenance::NamedFile;
 use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
@@ -154,14 +156,19 @@ impl NewInputs {
             makes: None,
         };
         let now = listing::list(source, rules, &keep_going).ok()?.entries;
-        let mut new: HashSet<&OsStr> = now.iter().map(|entry| entry.path).collect();
+        let is_table = matches!(source, InputSpec::Table { .. });
+        let known_by = |entry: Entry<'_>| match entry.row {
+            Some(row) if is_table => row.to_vec(),
+            _ => entry.path.as_bytes().to_vec(),
+        };
+        let mut new: HashSet<Vec<u8>> = now.iter().map(known_by).collect();
         let all = 0..list.header().count;
         let read = list.read(all, |_, entry| {
-            new.remove(entry.path);
+            new.remove(&known_by(entry));
             Ok(())
         });
         read.ok()?;
-        let example = now.iter().map(|entry| entry.path).find(|path| new.contains(path))?.to_owned();
+        let example = now.iter().find(|entry| new.contains(&known_by(*entry)))?.path.to_owned();
         let what = units::plural(new.len() as u64, &one, &many);
         Some(Self { what, count: new.len(), example, of: now.len() })
     }
@@ -187,6 +194,10 @@ fn nouns(source: &InputSpec) -> Option<[String; 2]> {
         InputSpec::List { file, .. } if file.0 == "-" => return None,
         InputSpec::List { file, .. } => {
             ["entry is", "entries are"].map(|what| format!("{what} in {}", units::path(&file.0)))
+        }
+        InputSpec::Table { file, .. } if file.0 == "-" => return None,
+        InputSpec::Table { file, .. } => {
+            ["row is", "rows are"].map(|what| format!("{what} in {}", units::path(&file.0)))
         }
         InputSpec::Numbers { .. } => return None,
     })

@@ -94,8 +94,14 @@ fn are_same(one: &InputSpec, other: &InputSpec) -> bool {
         (InputSpec::List { file, null }, InputSpec::List { file: other_file, null: other_null }) => {
             null == other_null && is_one(file, other_file)
         }
+        (InputSpec::Table { file, .. }, InputSpec::Table { file: other_file, .. }) => {
+            is_one(file, other_file)
+        }
         // Whatever was found in them when the list was made.
-        (InputSpec::Products { runs, name }, InputSpec::Products { runs: others, name: other_name }) => {
+        (
+            InputSpec::Products { runs, name, .. },
+            InputSpec::Products { runs: others, name: other_name, .. },
+        ) => {
             let mut pairs = runs.iter().zip(others);
             name == other_name
                 && runs.len() == others.len()
@@ -144,14 +150,18 @@ fn quoted(texts: &[OsText], others: &[OsText]) -> String {
 fn show(source: &InputSpec, other: &InputSpec) -> String {
     let (other_patterns, other_exclude): (&[OsText], &[OsText]) = match other {
         InputSpec::Patterns { patterns, exclude, .. } => (patterns, exclude),
-        InputSpec::List { .. } | InputSpec::Numbers { .. } | InputSpec::Products { .. } => (&[], &[]),
+        InputSpec::List { .. }
+        | InputSpec::Numbers { .. }
+        | InputSpec::Table { .. }
+        | InputSpec::Products { .. } => (&[], &[]),
     };
     match source {
         InputSpec::List { file, null } => {
             format!("--files-from {}{}", units::path(&file.0), if *null { " --null" } else { "" })
         }
         InputSpec::Numbers { count } => format!("--tasks {count}"),
-        InputSpec::Products { runs, name } => {
+        InputSpec::Table { file, .. } => format!("--table {}", units::path(&file.0)),
+        InputSpec::Products { runs, name, .. } => {
             let dirs: Vec<_> = runs.iter().map(|run| units::path(&run.results_dir.0)).collect();
             let name = name.as_ref().map_or_else(String::new, |name| format!(" --name {name}"));
             format!("--input-from {}{name}", dirs.join(" "))

@@ -9,10 +9,12 @@ use anyhow::{Context, anyhow, bail, ensure};
 use super::{KeepGoing, ListedInputs, Rules};
 use crate::discover::DiscoverError;
 use crate::exit_code::CannotGoOn;
+use crate::json;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::merge::{Format, MergeDirectory, MergeIndex, survey};
 use crate::model::entries::{Entries, Entry};
 use crate::model::product::{Product, ProductLook};
+use crate::model::row::{self, Column};
 use crate::products::look::{LookingStopped, look_at_all};
 use crate::record::inputs::{FoundRun, Header, InputList, InputSpec, SourceRun};
 use crate::record::rel::RelPaths;
@@ -37,7 +39,9 @@ pub(super) fn list(
 ) -> anyhow::Result<ListedInputs> {
     let index = index_of(runs, rules.heartbeat, keep_going)?;
     refuse_incomplete(&index, rules)?;
-    let mut listing = ProductListing { name, notes: index.proof.problems.clone(), ..Default::default() };
+    let columns = columns_of(&index);
+    let notes = index.proof.problems.clone();
+    let mut listing = ProductListing { name, columns, notes, ..Default::default() };
     let mut found = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         found.push(SourceRun { found: Some(listing.take(&index, number, keep_going)?), ..run.clone() });
@@ -45,8 +49,32 @@ pub(super) fn list(
     let gone = listing.look(keep_going)?;
     listing.refuse_gone(&gone, runs, rules)?;
     listing.refuse_none(&found, rules)?;
-    let source = InputSpec::Products { runs: found, name: name.map(str::to_owned) };
+    let columns = std::mem::take(&mut listing.columns);
+    let source = InputSpec::Products { runs: found, name: name.map(str::to_owned), columns };
     Ok(ListedInputs { entries: listing.entries()?, source, unreadable: Vec::new(), notes: listing.notes })
+}
+
+/// The columns of the rows that the products of these runs were made of, each once.
+fn columns_of(index: &MergeIndex) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    let lists = index.directories().iter().filter_map(|directory| directory.list());
+    for column in lists.filter_map(|list| list.header().source.columns()).flatten() {
+        match columns.iter_mut().find(|known| known.name == column.name) {
+            Some(known) => known.numbers &= column.numbers,
+            None => columns.push(column.clone()),
+        }
+    }
+    columns
+}
+
+/// A row with a member for each of these columns, null where it has none.
+fn arranged(row: Option<&[u8]>, columns: &[Column]) -> Vec<u8> {
+    let members: Vec<_> = row.into_iter().flat_map(json::members).collect();
+    let value = |column: &Column| {
+        let found = members.iter().find(|member| json::string_eq(member.key, &column.name));
+        found.map_or(&b"null"[..], |member| member.value)
+    };
+    row::object_of(columns.iter().map(|column| (column.name.as_str(), value(column))))
 }
 
 fn stopped() -> anyhow::Error {
@@ -112,6 +140,8 @@ struct TakenProduct {
     bytes: u64,
     /// The `{rel}` of the file that it was made of.
     rel: OsString,
+    /// The row that it was made of, where that was one.
+    row: Option<Vec<u8>>,
     /// Which of the runs it is of.
     run: usize,
     look: ProductLook,
@@ -121,6 +151,8 @@ struct TakenProduct {
 #[derive(Debug, Default)]
 struct ProductListing<'a> {
     name: Option<&'a str>,
+    /// Those of all rows.
+    columns: Vec<Column>,
     taken: Vec<TakenProduct>,
     notes: Vec<String>,
 }
@@ -173,13 +205,18 @@ impl ProductListing<'_> {
     fn add(&mut self, list: &InputList, run: usize, made: Vec<(u64, Product)>) -> anyhow::Result<()> {
         let rels = RelPaths::of(&list.header().source);
         let indices: Vec<u64> = made.iter().map(|(index, _)| *index).collect();
+        let is_as_it_is = list.header().source.columns() == Some(self.columns.as_slice());
         let mut products = made.into_iter();
         list.read(indices.into_iter(), |_, entry| {
             let Some((_, product)) = products.next() else { return Ok(()) };
             let path = product.path.bytes().map_err(|error| anyhow!("a product's path: {error}"))?;
             let rel = entry.rel.unwrap_or_else(|| rels.of_entry(entry.path)).to_owned();
             let look = product.look();
-            self.taken.push(TakenProduct { path: path.into(), bytes: product.bytes, rel, run, look });
+            let row = match entry.row {
+                Some(row) if is_as_it_is => Some(row.to_vec()),
+                row => (!self.columns.is_empty()).then(|| arranged(row, &self.columns)),
+            };
+            self.taken.push(TakenProduct { path: path.into(), bytes: product.bytes, rel, row, run, look });
             Ok(())
         })
     }
@@ -253,7 +290,8 @@ impl ProductListing<'_> {
                 ProductLook::Dir | ProductLook::Other => taken.bytes,
             };
             let rel = (!taken.rel.is_empty()).then_some(taken.rel.as_os_str());
-            entries.push(Entry { size: Some(size), rel, ..Entry::of(path) })?;
+            let row = taken.row.as_deref();
+            entries.push(Entry { size: Some(size), rel, row, ..Entry::of(path) })?;
         }
         if repeats > 0 {
             let products = units::count(repeats, "product");

@@ -22,7 +22,7 @@ pub enum ProductConflict {
     #[error(
         "--product {product} is the same for all {tasks} tasks, which would replace each other's: put a placeholder in it, as in --product {example}"
     )]
-    Constant { product: String, tasks: usize, example: &'static str },
+    Constant { product: String, tasks: usize, example: String },
     /// A path that ends with nothing, as `{rel}` of the root.
     #[error("{file} would make {path}, which does not end with a name: its product needs another --product")]
     Nameless { file: String, path: String },
@@ -56,12 +56,8 @@ pub fn check(
     results_dir: &Path,
 ) -> Result<(), ProductConflict> {
     if let Some(product) = declared.constant().filter(|_| entries.len() > 1) {
-        let example = if declared.has_inputs() { "cat/{/:}.cat" } else { "out/{index}.fits" };
-        return Err(ProductConflict::Constant {
-            product: units::path(product),
-            tasks: entries.len(),
-            example,
-        });
+        let (product, example) = (units::path(product), declared.example());
+        return Err(ProductConflict::Constant { product, tasks: entries.len(), example });
     }
     let real = RealPlaces::default();
     let tasks = Tasks { declared, entries, folder, real: &real };

@@ -5,9 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::entries::Entry;
+use crate::model::row::Column;
 use crate::record::inputs::{DeclaredProduct, InputSpec};
 use crate::record::rel::RelPaths;
 use crate::template::{EntryKind, PathTemplate, TaskPlace, TemplateError, Token};
+use crate::units;
 
 /// The variable by which a task is told where to write its first product; others end with `_` and a name.
 pub const TASK_OUT: &str = "CANFAR_TASK_OUT";
@@ -19,6 +21,8 @@ pub struct DeclaredProducts {
     /// Unless no path asks for it.
     rel: Option<RelPaths>,
     entries: EntryKind,
+    /// The columns of rows, as they are named.
+    columns: Vec<String>,
     /// What relative paths are relative to.
     folder: PathBuf,
 }
@@ -40,7 +44,9 @@ impl DeclaredProducts {
         let products: Vec<_> = declared.iter().map(parse).collect::<Result<_, TemplateError>>()?;
         let asks = products.iter().any(|(_, template)| template.uses(Token::Rel));
         let rel = asks.then(|| RelPaths::of(source));
-        Ok(Self { products, rel, entries: source.entry_kind(), folder: folder.to_owned() })
+        let named = |column: &Column| format!("{{{}}}", column.name);
+        let columns = source.columns().unwrap_or_default().iter().map(named).collect();
+        Ok(Self { products, rel, entries: source.entry_kind(), columns, folder: folder.to_owned() })
     }
 
     /// Whether none was declared.
@@ -73,6 +79,19 @@ impl DeclaredProducts {
     /// Whether the tasks' entries are files, or may be.
     pub fn has_inputs(&self) -> bool {
         self.entries == EntryKind::Files
+    }
+
+    /// A path that is another one for each task.
+    pub fn example(&self) -> String {
+        match (self.entries, self.columns.as_slice()) {
+            (EntryKind::Files, _) => "cat/{/:}.cat".to_owned(),
+            (EntryKind::Labels, []) => "out/{index}.fits".to_owned(),
+            (EntryKind::Labels, columns) => {
+                let (some, more) = columns.split_at(columns.len().min(12));
+                let more = if more.is_empty() { "" } else { " ..." };
+                units::printable(&format!("out/{{index}}.fits; columns are {}{more}", some.join(" ")))
+            }
+        }
     }
 
     /// The file that a task reads, as far as its entry tells.

@@ -34,9 +34,9 @@
 //! | --- | --- |
 //! | `patterns` | `patterns` and `exclude`, each a list of texts; `cwd`, the folder that relative ones mean; `type`, `file` or `dir` |
 //! | `list` | `file`, the list's absolute path or `-`, a text; `null`, whether its entries were NUL-separated |
-//! | `products` | `runs`, the runs whose products the entries are, each with its `results_dir`, a text, and `found`: its `run` id, how many `products` were taken, how many of its tasks had `failed`, how many were `missing`; `name`, which product |
+//! | `products` | `runs`, the runs whose products the entries are, each with its `results_dir`, a text, and `found`: its `run` id, how many `products` were taken, how many of its tasks had `failed`, how many were `missing`; `name`, which product; `columns`, where those were made of the rows of tables |
 //! | `numbers` | `count`: so many tasks without a file, called 0, 1, ... |
-//! | `table` | reserved: the rows of a table |
+//! | `table` | `file`, the table's absolute path or `-`, a text; `columns`, a list of `{"name": ..., "numbers": whether its cells are numbers}`: each row has them in this order |
 //!
 //! **Entry.**
 //!
@@ -45,7 +45,7 @@
 //! | `path`, or `path_base64` where it is not UTF-8 | the path, or whatever a given list names; never empty |
 //! | `rel`, or `rel_base64` | what `{rel}` means, where the source has no patterns to tell it from; absent: none; never empty |
 //! | `size` | bytes, where the header says so |
-//! | `row` | the row of a table, an object; its text is kept as it is written |
+//! | `row` | the row of a table, an object with a member for each column of the header, in their order; its text is kept as it is written |
 //!
 //! What this version can't do yet is read and refused, with what it is: another kind of source, and a
 //! `first_index` that is not 0.

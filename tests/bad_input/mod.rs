@@ -11,6 +11,7 @@ mod inputs;
 mod job_file;
 mod options;
 mod results_dir;
+mod tables;
 
 /// A user who owns nothing here.
 const NOBODY: u32 = 54_321;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::support::{Dir, Ended};
 
 mod numbers;
+mod rows;
 
 /// Merges these runs, which are complete; the records.
 #[track_caller]

@@ -151,7 +151,7 @@ fn entries_are_the_products_of_ok_tasks_in_list_order_with_rel_and_size() {
         })
         .collect();
     assert_eq!(found, expected);
-    let InputSpec::Products { runs, name: None } = &listed.source else { panic!("{:?}", listed.source) };
+    let InputSpec::Products { runs, name: None, .. } = &listed.source else { panic!("{:?}", listed.source) };
     let run = runs[0].found.clone().unwrap();
     assert_eq!(run, FoundRun { run: run.run.clone(), products: 5, failed: 1, missing: 0 });
     assert_eq!(run.run.len(), 6);

@@ -14,6 +14,7 @@ use crate::exit_code::CannotGoOn;
 use crate::journal::state::RunRef;
 use crate::model::call_target::CallTarget;
 use crate::model::provenance::{NamedFile, Process};
+use crate::model::row::Column;
 use crate::model::shares::Strategy;
 use crate::template::{self, EntryKind, Vocabulary};
 use crate::text::OsText;
@@ -58,6 +59,14 @@ pub enum InputSpec {
         /// How many.
         count: u64,
     },
+    /// The rows of a table (`--table`).
+    Table {
+        /// The table's absolute path, or `-` for standard input.
+        file: OsText,
+        /// Its columns, in the order of the members of each row; none before it was read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<Column>,
+    },
     /// What the ok tasks of other runs made (`--input-from`).
     Products {
         /// Those runs, in the order given.
@@ -65,6 +74,9 @@ pub enum InputSpec {
         /// `--name`: which product, where tasks have several.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+        /// The columns of the rows that they were made of; none before they were listed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<Column>,
     },
 }
 
@@ -73,13 +85,29 @@ impl InputSpec {
     pub fn entry_kind(&self) -> EntryKind {
         match self {
             Self::Patterns { .. } | Self::List { .. } | Self::Products { .. } => EntryKind::Files,
-            Self::Numbers { .. } => EntryKind::Labels,
+            Self::Numbers { .. } | Self::Table { .. } => EntryKind::Labels,
         }
+    }
+
+    /// The columns of its rows, in the order of their members; `None` where its entries have no rows. Of a source that was
+    /// not listed yet none is known.
+    pub fn columns(&self) -> Option<&[Column]> {
+        match self {
+            Self::Table { columns, .. } => Some(columns),
+            Self::Products { columns, .. } => Some(columns.as_slice()).filter(|columns| !columns.is_empty()),
+            Self::Patterns { .. } | Self::List { .. } | Self::Numbers { .. } => None,
+        }
+    }
+
+    /// Whether it has columns that are known only once it is listed.
+    pub fn is_to_tell_columns(&self) -> bool {
+        matches!(self, Self::Table { columns, .. } | Self::Products { columns, .. } if columns.is_empty())
     }
 
     /// What commands of its tasks can name, but for products.
     pub fn vocabulary(&self) -> Vocabulary {
-        Vocabulary::default().with_entries(self.entry_kind(), [])
+        let columns = self.columns().unwrap_or_default().iter().map(|column| column.name.clone());
+        Vocabulary::default().with_entries(self.entry_kind(), columns)
     }
 }
 
@@ -299,7 +327,7 @@ impl Header {
     pub(super) fn parse(first: &[u8], path: &Path) -> anyhow::Result<Self> {
         check_version(first, path)?;
         serde_json::from_slice(first).map_err(|error| match unknown_kind(first) {
-            Some(kind) => is_for_later(&format!("its tasks come from {}", name_of(&kind))),
+            Some(kind) => is_for_later(&format!("its tasks come from a source of the kind {kind:?}")),
             None => damaged(&format!("its first line is not a header ({error})"), path),
         })
     }
@@ -396,16 +424,9 @@ fn unknown_kind(first: &[u8]) -> Option<String> {
         kind: String,
     }
     let kind = serde_json::from_slice::<Sourced>(first).ok()?.source.kind;
-    let is_known = ["patterns", "list", "files_from", "numbers", "products"].contains(&kind.as_str());
+    let is_known =
+        ["patterns", "list", "files_from", "numbers", "table", "products"].contains(&kind.as_str());
     (!is_known && is_sealed(first)).then_some(kind)
-}
-
-/// What tasks come from, for kinds that are reserved for later versions.
-fn name_of(kind: &str) -> String {
-    match kind {
-        "table" => "the rows of a table".to_owned(),
-        _ => format!("a source of the kind {kind:?}"),
-    }
 }
 
 fn is_for_later(what: &str) -> anyhow::Error {

@@ -144,7 +144,6 @@ fn what_a_later_version_asks_for_is_named_and_what_it_merely_says_is_passed_over
     let with = |from: &str, to: &str| opened(VERSION_1, |header| version_2(header).replace(from, to));
     assert_eq!(with(",\"count\"", ",\"news\":{\"v\":3},\"parent\":\"abc\",\"count\"").unwrap().header().v, 2);
     for (from, to, what) in [
-        ("\"kind\":\"list\"", "\"kind\":\"table\"", "its tasks come from the rows of a table"),
         ("\"kind\":\"list\"", "\"kind\":\"sky\"", "its tasks come from a source of the kind \"sky\""),
         (",\"count\"", ",\"first_index\":7,\"count\"", "go on after those of another run"),
     ] {

@@ -89,7 +89,14 @@ fn source(source: &InputSpec) -> Markup {
             fact("List given", &html! { (code(file)) @if *null { " (NUL-separated)" } })
         }
         InputSpec::Numbers { count } => fact("Tasks", &html! { (units::count(*count, "number")) }),
-        InputSpec::Products { runs, name } => html! {
+        InputSpec::Table { file, columns } => {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            html! {
+                (fact("Table", &code(file)))
+                (fact("Columns", &html! { bdi { (units::printable(&names.join(", "))) } }))
+            }
+        }
+        InputSpec::Products { runs, name, .. } => html! {
             @for run in runs { (fact("Products of", &source_run(run, name.as_deref()))) }
         },
     }

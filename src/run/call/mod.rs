@@ -40,6 +40,11 @@ pub struct Offered {
 }
 
 impl Offered {
+    /// Whether a parameter of this name gets something whatever the columns are.
+    pub fn has(name: &str) -> bool {
+        KNOWN.contains(&name) || name == ROW
+    }
+
     /// As `runner.py` reads it.
     fn to_json(&self) -> String {
         let known = KNOWN.into_iter().chain(self.products.then_some(OUT));
