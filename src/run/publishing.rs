@@ -1,11 +1,11 @@
 //! An attempt with room for its products before it, and their publishing after it: the same for every way of executing.
 
+use std::collections::VecDeque;
 use std::io::{self, PipeWriter};
-use std::iter;
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, Scope};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::model::blocks::{BlockId, ClaimName};
 use crate::model::outcome::Failure;
@@ -26,8 +26,9 @@ const AT_ONCE: usize = 128;
 /// So many products are synced at a time.
 const THREADS: usize = 16;
 
-/// So long are published products gathered whose folders are then synced, each once, before their tasks are recorded.
-const GATHERED: Duration = Duration::from_millis(5);
+/// The time between the moments at which products are synced, and the folders of renamed products. Both use the same moments,
+/// because storage syncs many files together for little more than one.
+const GATHERED: Duration = Duration::from_millis(10);
 
 /// What a slot's thread has, which would settle the task otherwise.
 const STACK: usize = 512 * 1024;
@@ -169,18 +170,25 @@ impl<'w> Publishers<'w> {
             };
             Builder::new().name(name.to_owned()).stack_size(STACK).spawn_scoped(scope, run)
         };
+        let since = Instant::now();
         let (to_record, published) = channel();
-        if spawn("recorder", Box::new(move || work.record_in_batches(&published))).is_err() {
+        let mut published = Gathered::new(published, since);
+        let record = move || {
+            while let Some(batch) = published.next_batch() {
+                work.record(batch);
+            }
+        };
+        if spawn("recorder", Box::new(record)).is_err() {
             return Self { work, threads: None };
         }
         let (to_publish, made) = channel();
-        let made = Arc::new(Mutex::new(made));
+        let made = Arc::new(Mutex::new(Gathered::new(made, since)));
         let mut threads = None;
         for _ in 0..THREADS {
             let (made, to_record) = (Arc::clone(&made), to_record.clone());
             let publish = move || {
-                let next = || locked(&made).recv();
-                while let Ok(made) = next() {
+                let next = || locked(&made).next();
+                while let Some(made) = next() {
                     let Some(published) = work.publish(made) else { continue };
                     if let Err(SendError(published)) = to_record.send(published) {
                         work.record(vec![published]);
@@ -213,6 +221,44 @@ impl<'w> Publishers<'w> {
     }
 }
 
+/// The receiver of a channel that delivers in batches, at moments that are [`GATHERED`] apart.
+struct Gathered<T> {
+    from: Receiver<T>,
+    /// The batch of the last such moment, as far as it is not taken yet.
+    ready: VecDeque<T>,
+    /// The first moment.
+    since: Instant,
+}
+
+impl<T> Gathered<T> {
+    fn new(from: Receiver<T>, since: Instant) -> Self {
+        Self { from, ready: VecDeque::new(), since }
+    }
+
+    /// Waits until something is ready; `false` when nothing more will be.
+    fn gather(&mut self) -> bool {
+        if self.ready.is_empty() {
+            let Ok(first) = self.from.recv() else { return false };
+            // A second has a whole number of these moments.
+            let past = self.since.elapsed().subsec_nanos() % GATHERED.subsec_nanos();
+            std::thread::sleep(GATHERED.saturating_sub(Duration::from_nanos(u64::from(past))));
+            self.ready.push_back(first);
+            self.ready.extend(self.from.try_iter());
+        }
+        true
+    }
+
+    /// The next item.
+    fn next(&mut self) -> Option<T> {
+        self.gather().then(|| self.ready.pop_front()).flatten()
+    }
+
+    /// The next batch, or the rest of this one.
+    fn next_batch(&mut self) -> Option<Vec<T>> {
+        self.gather().then(|| self.ready.drain(..).collect())
+    }
+}
+
 impl Work<'_> {
     /// Gives what an attempt made its names. What can't be published is settled at once.
     fn publish(&self, made: ToPublish) -> Option<ToRecord> {
@@ -230,14 +276,6 @@ impl Work<'_> {
                 self.settle_published(attempt, Err(not));
                 None
             }
-        }
-    }
-
-    /// Records what was published, until nothing more will be.
-    fn record_in_batches(&self, published: &Receiver<ToRecord>) {
-        while let Ok(first) = published.recv() {
-            std::thread::sleep(GATHERED);
-            self.record(iter::once(first).chain(published.try_iter()).collect());
         }
     }
 
@@ -288,5 +326,26 @@ impl Executed {
     /// Of an attempt that was ok but for what it made.
     fn has_failed(&mut self, failure: Failure) {
         (self.failure, self.result, self.doubt) = (Some(failure), None, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    use super::Gathered;
+
+    #[test]
+    fn what_came_before_a_moment_is_ready_together_and_nothing_is_lost_at_the_end() {
+        let (send, from) = channel();
+        (0..5).for_each(|item| send.send(item).unwrap());
+        let mut gathered = Gathered::new(from, Instant::now());
+        assert_eq!(gathered.next(), Some(0));
+        send.send(5).unwrap();
+        drop(send);
+        assert_eq!(gathered.next_batch(), Some(vec![1, 2, 3, 4]));
+        assert_eq!(gathered.next_batch(), Some(vec![5]));
+        assert_eq!((gathered.next(), gathered.next_batch()), (None, None));
     }
 }
