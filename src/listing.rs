@@ -17,6 +17,7 @@ use crate::model::entries::{Entries, Entry};
 use crate::model::provenance::Process;
 use crate::products::declared::DeclaredProducts;
 use crate::products::{conflicts, same_names};
+use crate::record::family::{self, ListedBefore, ParentRun};
 use crate::record::inputs::{self, DeclaredProduct, InputList, InputSpec, Origin};
 use crate::record::results;
 use crate::store::layout::Layout;
@@ -32,6 +33,8 @@ pub struct ListedInputs {
     pub entries: Entries,
     /// Where they come from, with what was learned about it.
     pub source: InputSpec,
+    /// How many entries are left out, since a run that this one continues has them.
+    pub known: u64,
     /// Directories that could not be read.
     pub unreadable: Vec<PathBuf>,
     /// What the user should know about how it was listed.
@@ -76,6 +79,40 @@ pub struct Rules<'a> {
     pub heartbeat: HeartbeatTimes,
     /// What the tasks would make; `None` where that is not to be looked at.
     pub makes: Option<Makes<'a>>,
+    /// Whose files are left out.
+    pub since: Option<Since<'a>>,
+}
+
+/// A run whose files, and those of the runs that it continues, are left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Since<'a> {
+    /// That run.
+    pub parent: &'a ParentRun,
+    /// What relative entries are relative to.
+    pub folder: &'a Path,
+}
+
+impl Since<'_> {
+    /// The entries that are new, and how many are not.
+    fn new_of(self, entries: &Entries) -> anyhow::Result<(Entries, u64)> {
+        let Self { parent, folder } = self;
+        let lists = family::lineage(&parent.run, &parent.dir)?;
+        let mut before = ListedBefore::read(lists.iter().map(|(_, list)| list), folder)?;
+        let mut new = Entries::default();
+        entries.iter().filter(|entry| !before.has(entry.path)).try_for_each(|entry| new.push(entry))?;
+        let known = (entries.len() - new.len()) as u64;
+        Ok((new, known))
+    }
+
+    /// All entries of these runs, and then new ones: at the place of each is its index.
+    fn all_with(self, new: &Entries) -> anyhow::Result<Entries> {
+        let mut all = Entries::default();
+        for (_, list) in family::lineage(&self.parent.run, &self.parent.dir)? {
+            list.read(list.header().indices(), |_, entry| Ok(all.push(entry)?))?;
+        }
+        new.iter().try_for_each(|entry| all.push(entry))?;
+        Ok(all)
+    }
 }
 
 /// What tasks make, as far as the names of it are known before they run.
@@ -91,13 +128,15 @@ pub struct Makes<'a> {
 
 impl Makes<'_> {
     /// What to say of names that the command makes, if anything.
-    fn check(&self, listed: &ListedInputs, results_dir: &Path) -> anyhow::Result<Option<String>> {
+    fn check(&self, listed: &ListedInputs, rules: Rules<'_>) -> anyhow::Result<Option<String>> {
         let (entries, source) = (&listed.entries, &listed.source);
         if self.products.is_empty() {
             return Ok(self.template.and_then(|template| same_names::note(template, entries, source)));
         }
         let declared = DeclaredProducts::new(self.products, source, self.folder)?;
-        conflicts::check(&declared, entries, self.folder, results_dir)?;
+        // What a run has made that this one continues must not be replaced either.
+        let all = rules.since.map(|since| since.all_with(entries)).transpose()?;
+        conflicts::check(&declared, all.as_ref().unwrap_or(entries), self.folder, rules.results_dir)?;
         Ok(None)
     }
 }
@@ -112,14 +151,23 @@ pub type KeepGoing<'a> = &'a (dyn Fn() -> bool + Sync);
 /// run whose products are listed is not complete, or two tasks would make the same.
 pub fn list(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
     let mut listed = found(source, rules, keep_going)?;
+    if let Some(since) = rules.since {
+        (listed.entries, listed.known) = since.new_of(&listed.entries)?;
+    }
+    // What products are like is known from the run that made them.
+    if !matches!(source, InputSpec::Products { .. })
+        && let Some(sizes) = sizes(&listed.entries, source, rules.sizes, keep_going)?
+    {
+        listed.entries.set_sizes(sizes);
+    }
     if let Some(makes) = rules.makes {
-        listed.notes.extend(makes.check(&listed, rules.results_dir)?);
+        listed.notes.extend(makes.check(&listed, rules)?);
     }
     Ok(listed)
 }
 
 fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::Result<ListedInputs> {
-    let (mut entries, unreadable, notes) = match source {
+    let (entries, unreadable, notes) = match source {
         InputSpec::Products { runs, name, .. } => {
             return products::list(runs, name.as_deref(), rules, keep_going);
         }
@@ -145,10 +193,7 @@ fn found(source: &InputSpec, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> any
             (entries, Vec::new(), notes)
         }
     };
-    if let Some(sizes) = sizes(&entries, source, rules.sizes, keep_going)? {
-        entries.set_sizes(sizes);
-    }
-    Ok(ListedInputs { entries, source: source.clone(), unreadable, notes })
+    Ok(ListedInputs { entries, source: source.clone(), known: 0, unreadable, notes })
 }
 
 /// The rows of a table.
@@ -167,7 +212,7 @@ fn rows(file: &OsText, rules: Rules<'_>, keep_going: KeepGoing<'_>) -> anyhow::R
     }
     let source = InputSpec::Table { file: file.clone(), columns };
     refuse_sizes(rules.sizes)?;
-    Ok(ListedInputs { entries, source, unreadable: Vec::new(), notes })
+    Ok(ListedInputs { entries, source, known: 0, unreadable: Vec::new(), notes })
 }
 
 /// Refuses to share by sizes what has none.
@@ -263,7 +308,19 @@ pub trait ListingObserver: LockObserver {
     fn check(&self, source: &InputSpec) -> anyhow::Result<()>;
 }
 
-/// The run's list. If there is none and an `origin` is given, one is made and published, unless it is empty (`None`).
+/// What came of looking for a run's list.
+#[derive(Debug)]
+pub enum FoundList {
+    /// The list.
+    List(Box<InputList>),
+    /// Nothing was found that could be listed, so none was published.
+    Nothing {
+        /// How many entries were left out, since a run that this one continues has them.
+        known: u64,
+    },
+}
+
+/// The run's list. If there is none and an `origin` is given, one is made and published, unless it is empty.
 ///
 /// # Errors
 /// As [`list`]; when the results directory can't be written; when there is neither a list nor a source.
@@ -274,11 +331,11 @@ pub fn adopt_or_publish(
     me: &Process,
     times: HeartbeatTimes,
     observer: &dyn ListingObserver,
-) -> anyhow::Result<Option<InputList>> {
+) -> anyhow::Result<FoundList> {
     let lock_files = LockFiles::of(layout, me, times);
     loop {
         if let Some(list) = InputList::open(layout)? {
-            return Ok(Some(list));
+            return Ok(FoundList::List(Box::new(list)));
         }
         let Some(origin) = origin else {
             bail!(
@@ -295,9 +352,9 @@ pub fn adopt_or_publish(
         let Some(lock) = lock else { continue };
         let listing = Listing { lock, made };
         match listing.list_and_publish(layout, origin, rules, me, observer)? {
-            ListingOutcome::List(list) => return Ok(Some(*list)),
-            ListingOutcome::NothingFound => return Ok(None),
-            ListingOutcome::LockLost => {}
+            Some(found) => return Ok(found),
+            // Another process took this one for dead and took the lock.
+            None => {}
         }
     }
 }
@@ -337,16 +394,8 @@ struct Listing {
     made: MadeFolders,
 }
 
-/// What came of making the list.
-enum ListingOutcome {
-    List(Box<InputList>),
-    /// Nothing was found, so nothing was published.
-    NothingFound,
-    /// Another process took this one for dead and took the lock.
-    LockLost,
-}
-
 impl Listing {
+    /// `None` where the lock was lost meanwhile.
     fn list_and_publish(
         mut self,
         layout: &Layout,
@@ -354,11 +403,11 @@ impl Listing {
         rules: Rules<'_>,
         me: &Process,
         observer: &dyn ListingObserver,
-    ) -> anyhow::Result<ListingOutcome> {
+    ) -> anyhow::Result<Option<FoundList>> {
         // The process that had the lock before may have published a list since this one looked.
         if let Some(list) = InputList::open(layout)? {
             self.made.keep();
-            return Ok(ListingOutcome::List(Box::new(list)));
+            return Ok(Some(FoundList::List(Box::new(list))));
         }
         refuse_results_of_others(layout, origin.replica_count)?;
         let listed = list(&origin.source, rules, &|| observer.keep_going())?;
@@ -366,19 +415,18 @@ impl Listing {
             observer.note(note);
         }
         if listed.entries.is_empty() {
-            return Ok(ListingOutcome::NothingFound);
+            return Ok(Some(FoundList::Nothing { known: listed.known }));
         }
         observer.check(&listed.source)?;
         let origin = Origin { source: listed.source, ..origin.clone() };
         let list =
             inputs::prepare(layout, origin, &listed.entries, &listed.unreadable, me).context(CannotWrite)?;
         if !self.lock.is_held()? {
-            return Ok(ListingOutcome::LockLost);
+            return Ok(None);
         }
         list.publish().context(CannotWrite)?;
         self.made.keep();
-        Ok(InputList::open(layout)?
-            .map_or(ListingOutcome::LockLost, |list| ListingOutcome::List(Box::new(list))))
+        Ok(InputList::open(layout)?.map(|list| FoundList::List(Box::new(list))))
     }
 }
 
@@ -474,6 +522,7 @@ mod tests {
             results_dir: Path::new("/none"),
             heartbeat: HeartbeatTimes::default(),
             makes: None,
+            since: None,
         };
         let listed = list(&source, rules, &|| true).unwrap();
         listed.entries.iter().map(|entry| entry.size).collect()

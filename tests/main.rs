@@ -28,6 +28,7 @@ mod limits;
 mod logs;
 mod merge;
 mod names;
+mod new_since;
 mod nothing_to_do;
 mod odd_tasks;
 mod options;

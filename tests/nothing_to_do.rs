@@ -43,7 +43,7 @@ fn where_nothing_changed_it_says_since_when_and_how_to_begin_anew() {
 }
 
 #[test]
-fn files_that_match_now_and_are_not_in_the_list_are_counted_and_another_results_directory_is_ready_to_type() {
+fn files_that_match_now_and_are_not_in_the_list_are_counted_and_the_lines_that_run_them_are_ready_to_type() {
     let dir = done(2);
     (10..15).for_each(|number| _ = dir.write(format!("data/0{number}.fits"), ""));
     dir.write("data/other.txt", "");
@@ -54,12 +54,13 @@ fn files_that_match_now_and_are_not_in_the_list_are_counted_and_another_results_
         let ended = ended.says(&format!("nothing to do: all 2 files of replica {id} of 2 are done"));
         let ended = ended.says("5 files match now that were not there on 20").says("data/010.fits");
         let (one, other) = (dir.path("out").display().to_string(), dir.path("out-3").display().to_string());
-        ended.says(&format!("-o {other} (runs all 8), then `canfar-run merge {one} {other}`"));
+        ended.says(&format!(
+            "To run them: `canfar-run --new-since {one} -o {other}`, then `canfar-run merge {one} {other}`"
+        ));
     }
     resume(&dir).exits(0).says("5 files match now that were not there on 20");
 
-    let both = dir.canfar_run().args(["-i", "data/*.fits", "-o", "out-3", "--", "sh", "analyze.sh", "{}"]);
-    both.run().exits(0).says_not("nothing to do");
+    dir.canfar_run().args(["--new-since", "out", "-o", "out-3"]).run().exits(0).says("5 of 5 files ok");
     dir.canfar_run().args(["merge", "out", "out-3"]).run().exits(0).says("9 files: 9 ok");
 }
 

@@ -26,13 +26,14 @@ use crate::terminal::screen::Color;
 use crate::units::parse_duration;
 
 /// Options that say what a run is, so that `resume` has none of them.
-pub const DEFINES_RUN: [&str; 19] = [
+pub const DEFINES_RUN: [&str; 20] = [
     "input",
     "files-from",
     "null",
     "table",
     "tasks",
     "input-from",
+    "new-since",
     "name",
     "allow-missing",
     "exclude",
@@ -86,6 +87,13 @@ pub struct InputArgs {
     /// as `merge` joins them. They must be complete: every file has a record, of whichever outcome. [default: none]
     #[arg(long, value_name = "DIR", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::DirPath)]
     pub input_from: Vec<PathBuf>,
+    /// Only files that have come since a run: its results directory; needs another -o
+    ///
+    /// What the inputs match now and is in no list of that run and of those that it continues. Inputs, command and options are
+    /// those of that run unless others are given, and indices go on after its last one. `merge DIR DIR2` joins both.
+    /// [default: none]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub new_since: Option<PathBuf>,
     /// Which product of --input-from, where tasks have several; `out` is one without a name [default: the only one]
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub name: Option<String>,

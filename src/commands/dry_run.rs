@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::commands::family::say_new;
 use crate::commands::home::{at_home, say_unknown_words};
 use crate::config::RunConfig;
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
 use crate::journal::state::JournalState;
 use crate::launch::{
-    DueRule, Pending, agree, agree_on_balance, agree_on_command, agree_on_products, take_back_what_is_gone,
+    DueRule, Pending, agree, agree_on_balance, agree_on_command, agree_on_parent, agree_on_products,
+    take_back_what_is_gone,
 };
 use crate::listing;
 use crate::liveness::heartbeat::HeartbeatTimes;
@@ -50,6 +52,7 @@ pub(super) fn own_share(
     let replica = config.identity.replica;
     let (printed, is_balanced) = match (InputList::open(&layout)?, config.input_spec.as_ref()) {
         (Some(list), source) => {
+            agree_on_parent(&list, &layout, config.parent.as_ref(), source.is_some())?;
             agree(&list, &layout, source, source.map(|_| config.strategy), replica.count())?;
             agree_on_balance(&list, &layout, config.asked_balance)?;
             agree_on_products(&list, &layout, &config.products)?;
@@ -68,20 +71,19 @@ pub(super) fn own_share(
             let config = &config.clone().with_program()?;
             let listed = listing::list(source, config.listing_rules(), &|| stop.signal().is_none())?;
             listed.notes.iter().for_each(|note| console.warn(note));
+            config.parent.iter().for_each(|parent| say_new(console, &listed, parent));
+            let first_index = config.parent.as_ref().map_or(0, |parent| parent.indices.end);
             let sizes: Vec<u64> = listed.entries.iter().filter_map(|entry| entry.size).collect();
             let share =
                 crate::model::shares::share(config.strategy, listed.entries.len() as u64, &sizes, replica);
             let config = &config.for_source(&listed.source)?;
             say_unknown_words(config, console);
-            let mut printer = CommandPrinter::begin(
-                config,
-                TaskNames::of(config, &listed.source, &config.started_in)?,
-                out,
-            )?;
+            let mut printer =
+                CommandPrinter::begin(config, TaskNames::of(config, &listed.source, &config.cwd)?, out)?;
             for index in share.iter() {
                 let entry = usize::try_from(index).ok().and_then(|place| listed.entries.get(place));
                 check_shutdown(stop)?;
-                entry.map_or(Ok(()), |entry| printer.print(index, 1, entry))?;
+                entry.map_or(Ok(()), |entry| printer.print(first_index + index, 1, entry))?;
             }
             (printer.end()?, config.balance && replica.count() > 1)
         }

@@ -271,7 +271,7 @@ impl<'a> LoggedRun<'a> {
 
     /// The one entry that a word means: by index, by path, or by base name.
     fn find(&self, task: &OsStr, environment: &Environment) -> anyhow::Result<(u64, OsString)> {
-        let count = self.list.header().count;
+        let all = self.list.header().indices();
         match find_tasks(&[task.to_owned()], &self.list, environment)?.pop() {
             Some(NamedTask::One(index, path)) => Ok((index, path)),
             Some(NamedTask::Several(namesakes, others)) => {
@@ -279,7 +279,7 @@ impl<'a> LoggedRun<'a> {
             }
             Some(NamedTask::None) | None => {
                 let similar = similar_entries(task, &self.list)?;
-                bail!("{}", report::nobody(task, self.layout.root(), count, &similar))
+                bail!("{}", report::nobody(task, self.layout.root(), &all, &similar))
             }
         }
     }
@@ -408,7 +408,7 @@ impl<'a> LoggedRun<'a> {
         let mut named = None;
         let is_index = task.as_encoded_bytes().iter().all(u8::is_ascii_digit);
         if is_index {
-            self.list.read(0..self.list.header().count, |index, entry| {
+            self.list.read(self.list.header().indices(), |index, entry| {
                 if named.is_none() && base_name(entry.path) == task {
                     named = Some((index, entry.path.to_owned()));
                 }

@@ -23,6 +23,7 @@ use crate::merge::{
 use crate::model::provenance::Process;
 use crate::output::WhileRead;
 use crate::record::destination::Destination;
+use crate::record::family::is_nothing_new;
 use crate::report;
 use crate::report::groups;
 use crate::store::layout::{Layout, ResultsName};
@@ -48,6 +49,7 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     );
     let times = heartbeat_times(environment)?;
     let roots: Vec<_> = args.dirs.iter().map(|dir| environment.absolute(dir)).collect();
+    let roots = without_nothing_new(&roots, &console);
     let first = Layout::new(roots.first().context("no results directory")?);
     // A merge that began earlier, and knows less, must not write last.
     let _lock = lock(&first, times, &console)?;
@@ -86,6 +88,25 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     let dirs: Vec<String> = roots.iter().map(units::path).collect();
     let (results, code) = write_and_tell(&mut survey, &targets, &dirs, &console, out)?;
     Ok(told(&MergeSummary::of(&survey, &results), code, args.json, &console, out))
+}
+
+/// Without directories in which no run was begun since nothing had come since one of the others (`--new-since`).
+fn without_nothing_new(roots: &[PathBuf], console: &Console) -> Vec<PathBuf> {
+    let since = |root: &PathBuf| {
+        let is_parent = |other: &&PathBuf| *other != root && is_nothing_new(&Layout::new(*other), root);
+        roots.iter().find(is_parent).filter(|_| !Layout::new(root).inputs().exists())
+    };
+    let mut kept = Vec::new();
+    for root in roots {
+        let Some(parent) = since(root) else {
+            kept.push(root.clone());
+            continue;
+        };
+        let [root, parent] = [root, parent].map(units::path);
+        let text = format!("{root} has no run: no file had come since {parent}");
+        console.say(Verbosity::Normal, Tone::Plain, &text);
+    }
+    kept
 }
 
 /// The lock of the directory that a merge writes to. If it is not writable, no other process can merge there either, and

@@ -2,6 +2,7 @@
 
 mod auto_merge;
 mod dry_run;
+mod family;
 mod home;
 pub mod logs;
 pub mod merge;

@@ -7,13 +7,15 @@ use anyhow::{Context, bail};
 
 use crate::cli::{PlanArgs, Typed};
 use crate::commands::Invocation;
+use crate::commands::family::say_new;
 use crate::config::{
-    declared_products, heartbeat_times, input_spec_of, is_balanced, layered, replica_count, vocabulary,
+    ContinuedRun, Layers, declared_products, heartbeat_times, is_balanced, layered, replica_count, source_of,
+    vocabulary,
 };
 use crate::discover::{self, DiscoverError};
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
-use crate::listing::{self, Makes, Rules, SizeLookup};
+use crate::listing::{self, Makes, Rules, Since, SizeLookup};
 use crate::model::entries::Entries;
 use crate::model::shares::Strategy;
 use crate::record::inputs::{InputList, InputSpec};
@@ -45,8 +47,8 @@ pub fn run(typed: Typed<PlanArgs>, invocation: Invocation<'_>) -> anyhow::Result
     let console = &Console::new(Verbosity::Normal, Color::Auto);
     layers.warnings.iter().for_each(|warning| console.warn(warning));
     let replicas = replica_count(args.replica_count.as_deref(), &layers.identity, environment)?;
-    let listed =
-        planned(args, environment, replicas, console).map_err(|error| layers.origins.explain(error))?;
+    let listed = planned(args, layers, environment, replicas, console)
+        .map_err(|error| layers.origins.explain(error))?;
     let plan = Plan::new(&listed.entries, &listed.sizes, listed.strategy, listed.replicas, listed.unreadable);
     let plan = Plan { balance: listed.balance && plan.replica_count > 1, ..plan };
     let text = if args.json.unwrap_or(false) {
@@ -69,12 +71,13 @@ pub fn run(typed: Typed<PlanArgs>, invocation: Invocation<'_>) -> anyhow::Result
 
 fn planned(
     args: &PlanArgs,
+    layers: &Layers,
     environment: &Environment,
     replicas: Option<NonZeroU32>,
     console: &Console,
 ) -> anyhow::Result<PlannedList> {
-    match input_spec_of(&args.inputs, environment)? {
-        Some(source) => from_source(&source, args, environment, replicas, console),
+    match source_of(&args.inputs, layers.continued.as_ref(), environment)? {
+        Some(source) => from_source(&source, args, layers, environment, replicas, console),
         None => from_run(args, environment, replicas),
     }
 }
@@ -82,10 +85,13 @@ fn planned(
 fn from_source(
     source: &InputSpec,
     args: &PlanArgs,
+    layers: &Layers,
     environment: &Environment,
     replicas: Option<NonZeroU32>,
     console: &Console,
 ) -> anyhow::Result<PlannedList> {
+    let folder = layers.settings.cwd.as_ref().map_or(&*environment.cwd, |folder| Path::new(&folder.0));
+    let parent = layers.continued.as_ref().map(ContinuedRun::parent);
     let products = declared_products(&args.product, &vocabulary(Some(source), &[]))?;
     let template = template_of(args, &vocabulary(Some(source), &products))?;
     let rules = Rules {
@@ -94,14 +100,18 @@ fn from_source(
         sizes: if args.strategy.needs_sizes() { SizeLookup::Needed } else { SizeLookup::None },
         results_dir: &environment.absolute(&args.results_dir),
         heartbeat: heartbeat_times(environment)?,
-        makes: Some(Makes { products: &products, template: template.as_ref(), folder: &environment.cwd }),
+        makes: Some(Makes { products: &products, template: template.as_ref(), folder }),
+        since: parent.as_ref().map(|parent| Since { parent, folder }),
     };
     let listed = listing::list(source, rules, &|| true)?;
     listed.notes.iter().for_each(|note| console.warn(note));
+    if let Some(parent) = &parent {
+        say_new(console, &listed, parent);
+    }
     if replicas.is_none() {
         console.warn("neither --replica-count nor REPLICA_COUNT is set: this is the plan for one replica");
     }
-    let sizes = sizes_of(&listed.entries, source, &environment.cwd)?;
+    let sizes = sizes_of(&listed.entries, source, folder)?;
     let unreadable = listed.unreadable.iter().map(units::path).collect();
     let replicas = replicas.unwrap_or(NonZeroU32::MIN);
     let balance = is_balanced(args.balance, args.strategy, replicas.get());
@@ -132,7 +142,7 @@ fn from_run(
     };
     let header = list.header();
     let replicas = replicas.or(NonZeroU32::new(header.replica_count)).unwrap_or(NonZeroU32::MIN);
-    let entries = list.entries(&crate::model::shares::Share::Range(0..header.count))?;
+    let entries = list.entries(&crate::model::shares::Share::Range(header.indices()))?;
     let sizes = sizes_of(&entries, &header.source, header.begun_in().unwrap_or(&environment.cwd))?;
     let unreadable = header.unreadable.iter().map(|folder| units::path(&folder.0)).collect();
     let (strategy, balance) = (header.strategy, header.balance);

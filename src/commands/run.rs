@@ -8,16 +8,17 @@ use anyhow::bail;
 
 use crate::cli::{RunArgs, Typed};
 use crate::commands::auto_merge::merge_if_last;
+use crate::commands::family::{make_known, say_nothing_new, say_siblings};
 use crate::commands::home::{at_home, say_missing_files, say_other_files, say_unknown_words};
 use crate::commands::{Invocation, dry_run};
 use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
 use crate::journal::event::StopReason;
 use crate::launch::{
-    Launcher, Reach, ShareStatus, Sharing, agree, agree_on_balance, agree_on_command, agree_on_products,
-    print_json,
+    Launcher, Reach, ShareStatus, Sharing, agree, agree_on_balance, agree_on_command, agree_on_parent,
+    agree_on_products, print_json,
 };
-use crate::listing::{self, ListingObserver};
+use crate::listing::{self, FoundList, ListingObserver};
 use crate::liveness::run_lock::LockObserver;
 use crate::liveness::takeover::{AlreadyRunning, TakeoverObserver};
 use crate::model::counts::TaskCounts;
@@ -116,6 +117,7 @@ impl TakeoverObserver for Hearing<'_> {
 /// What a list would be made of; `None` without an input.
 fn origin(config: &RunConfig) -> Option<Origin> {
     config.input_spec.as_ref().map(|spec| Origin {
+        parent: config.parent.clone(),
         source: spec.clone(),
         strategy: config.strategy,
         replica_count: config.identity.replica.count(),
@@ -150,14 +152,18 @@ fn live(
         if !config.input_spec.as_ref().is_some_and(InputSpec::is_to_tell_columns) {
             check_call(&config, stop)?;
         }
+        say_siblings(&config, console);
         let (origin, rules) = (origin(&config), config.listing_rules());
         let made =
             listing::adopt_or_publish(&layout, origin.as_ref(), rules, &me, config.heartbeat, &listener)?;
-        let Some(list) = made else { return nothing_found(&config, console, out) };
-        list
+        match made {
+            FoundList::List(list) => *list,
+            FoundList::Nothing { known } => return nothing_found(&config, known, console, out),
+        }
     };
     let replica = config.identity.replica;
     check_agreement(config, &list, &layout, console)?;
+    make_known(&list, config, console);
     let config = at_home(config, &list, console)?;
     say_unknown_words(&config, console);
     let command_files = config.command_files();
@@ -218,14 +224,21 @@ fn check_call(config: &RunConfig, stop: &Shutdown) -> anyhow::Result<()> {
     refusal.map_or(Ok(()), |why| bail!(why))
 }
 
-/// Patterns may match nothing and did.
-fn nothing_found(config: &RunConfig, console: &Console, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// Patterns may match nothing and did, or nothing that is new.
+fn nothing_found(
+    config: &RunConfig,
+    known: u64,
+    console: &Console,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let replica = config.identity.replica;
-    console.say(
-        Verbosity::Normal,
-        Tone::Plain,
-        &format!("{replica}: no file matches; nothing to do, and no run was begun"),
-    );
+    match &config.parent {
+        Some(parent) => say_nothing_new(parent, known, config, console),
+        None => {
+            let text = format!("{replica}: no file matches; nothing to do, and no run was begun");
+            console.say(Verbosity::Normal, Tone::Plain, &text);
+        }
+    }
     let summary = LaunchSummary {
         run: None,
         replica_id: replica.id(),
@@ -259,6 +272,7 @@ fn check_agreement(
     console: &Console,
 ) -> anyhow::Result<()> {
     let source = config.input_spec.as_ref();
+    agree_on_parent(list, layout, config.parent.as_ref(), source.is_some())?;
     // Without an input the run's own list is used, and its strategy with it.
     agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
     agree_on_balance(list, layout, config.asked_balance)?;

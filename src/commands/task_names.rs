@@ -68,7 +68,8 @@ pub(super) fn find_tasks(
     environment: &Environment,
 ) -> anyhow::Result<Vec<NamedTask>> {
     let header = list.header();
-    let index_of = |word: &OsString| word.to_str()?.parse::<u64>().ok().filter(|index| *index < header.count);
+    let index_of =
+        |word: &OsString| word.to_str()?.parse::<u64>().ok().filter(|index| header.indices().contains(index));
     let mut found: Vec<NameMatches> = words.iter().map(|_| NameMatches::default()).collect();
     let mut by_path: HashMap<PathBuf, Vec<usize>> = HashMap::new();
     let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
@@ -90,7 +91,7 @@ pub(super) fn find_tasks(
         by_name.entry(word).or_default().push(place);
     }
     if !by_name.is_empty() {
-        list.read(0..header.count, |index, entry| {
+        list.read(header.indices(), |index, entry| {
             for place in by_path.get(Path::new(entry.path)).into_iter().flatten() {
                 found[*place].exact.get_or_insert_with(|| (index, entry.path.to_owned()));
             }
@@ -111,7 +112,7 @@ pub(super) fn similar_entries(word: &OsStr, list: &InputList) -> anyhow::Result<
     let wanted = base_name(word).to_string_lossy();
     let far = wanted.chars().count() / 3;
     let mut nearest: Vec<(usize, NamedEntry)> = Vec::new();
-    list.read(0..list.header().count, |index, entry| {
+    list.read(list.header().indices(), |index, entry| {
         let name = base_name(entry.path).to_string_lossy();
         let begins_so = !wanted.is_empty() && name.starts_with(&*wanted);
         let worst = nearest.last().filter(|_| nearest.len() == EXAMPLES).map(|(distance, _)| *distance);

@@ -10,6 +10,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::cli::{DEFINES_RUN, OptionNames, Typed, refusal_of, subcommand_of};
+use crate::config::continued::ContinuedRun;
 use crate::config::identity::{SharedIdentity, SharedValue};
 use crate::config::item::{COMMAND, OptionItem, PREFIX, token};
 use crate::config::job_file::{self, JobFile};
@@ -57,6 +58,8 @@ pub struct Layers {
     pub origins: Origins,
     /// What of it the run's list keeps, for who resumes it.
     pub settings: Settings,
+    /// The run that this one continues.
+    pub continued: Option<ContinuedRun>,
 }
 
 /// Adds environment and job file to what was `typed`, which clap took from `argv`. Where a run is `resumed`, what it was
@@ -94,6 +97,7 @@ pub fn layered<A: Args>(
     for layer in [from_environment, from_job, from_run] {
         line.add(layer)?;
     }
+    let continued = line.add_continued(&typed, environment)?;
     if let Some(resumed) = resumed {
         let [options, command] = resumed.fixed();
         line.front.extend(options);
@@ -107,9 +111,13 @@ pub fn layered<A: Args>(
         settings.cwd = resumed.cwd().or(settings.cwd);
         settings.env.clone_from(&resumed.header.settings.env);
     }
+    if let Some(continued) = &continued {
+        settings.cwd = continued.folder().or(settings.cwd);
+        settings.env.clone_from(continued.env());
+    }
     settings.env.extend(job.env);
     let options = options_of(&names.own, &all);
-    Ok((all.args()?, Layers { warnings, options, identity, origins, settings }))
+    Ok((all.args()?, Layers { warnings, options, identity, origins, settings, continued }))
 }
 
 /// The command line with what weaker layers add to it, from the strongest to the weakest.
@@ -168,6 +176,23 @@ impl<'a> LayeredLine<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Adds what the run of `--new-since` says, if that was given.
+    fn add_continued<A: Args>(
+        &mut self,
+        typed: &Typed<A>,
+        environment: &Environment,
+    ) -> anyhow::Result<Option<ContinuedRun>> {
+        const NAME: &str = "new-since";
+        let added = self.added.iter().find(|item| item.name == NAME).and_then(|item| item.tokens.last());
+        let added = added.and_then(|token| token.as_bytes().splitn(2, |byte| *byte == b'=').nth(1));
+        let Some(dir) = typed.values(NAME).pop().or(added.map(OsStr::from_bytes)) else { return Ok(None) };
+        let given = self.taken.clone();
+        let is_given = |name: &str| given.iter().any(|given| given == name);
+        let continued = ContinuedRun::open(Path::new(dir), environment, is_given)?;
+        self.add(continued.items(is_given))?;
+        Ok(Some(continued))
     }
 
     /// All of it as if typed; `words` were, after the subcommand.

@@ -1,6 +1,7 @@
 //! From what was typed to what it means: resolved settings for each subcommand.
 
 mod balance;
+mod continued;
 mod engines;
 mod foreign_placeholder;
 mod identity;
@@ -25,8 +26,8 @@ use std::ffi::OsString;
 use crate::cli::Request;
 
 pub use balance::is_balanced;
+pub use continued::{ContinuedRun, source_of};
 pub use identity::{SharedIdentity, identify, replica_count};
-pub use input_spec::input_spec_of;
 pub use layers::{Layers, layered};
 pub use products::{declared_products, vocabulary};
 pub use resumed::{Resumed, refuse_fixed};

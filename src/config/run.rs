@@ -11,9 +11,9 @@ use rustix::fs::{Access, access};
 
 use crate::cli::{InputArgs, MessageArgs, RunArgs, TaskArgs};
 use crate::config::balance::is_balanced;
+use crate::config::continued::{ContinuedRun, source_of};
 use crate::config::foreign_placeholder;
 use crate::config::identity::{ReplicaIdentity, identify};
-use crate::config::input_spec::input_spec_of;
 use crate::config::layers::Layers;
 use crate::config::products::{declared_products, vocabulary};
 use crate::config::progress::progress_of;
@@ -24,7 +24,7 @@ use crate::config::usage_errors::lost_quotes;
 use crate::environment::Environment;
 use crate::host::cgroup::{Cgroup, MemoryGroup};
 use crate::host::limits::JobsRule;
-use crate::listing::{Makes, Rules, SizeLookup};
+use crate::listing::{Makes, Rules, Since, SizeLookup};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::call_target::CallTarget;
 use crate::model::outcome::{OkCodes, Rerun};
@@ -37,6 +37,7 @@ use crate::process::program::{self, ProgramError};
 use crate::process::supervisor::AttemptLimits;
 use crate::products::declared::DeclaredProducts;
 use crate::record::command_files;
+use crate::record::family::ParentRun;
 use crate::record::inputs::{CallCommand, DeclaredProduct, InputSpec, Settings, TaskCommand};
 use crate::run::call::{Offered, PythonCall};
 use crate::run::entry_names::EntryNames;
@@ -59,6 +60,8 @@ use crate::units;
 pub struct RunConfig {
     /// Where files come from; `None` for the run's own list.
     pub input_spec: Option<InputSpec>,
+    /// The run that it continues: its files are left out.
+    pub parent: Option<ParentRun>,
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
     /// Whether the runs whose products are the input may be incomplete.
@@ -161,7 +164,8 @@ impl RunConfig {
     /// # Errors
     /// When options contradict each other, the command is missing or can't run, or the identity is unclear.
     pub fn resolve(args: &RunArgs, layers: Layers, environment: &Environment) -> anyhow::Result<Self> {
-        let input_spec = input_spec_of(&args.inputs, environment)?;
+        let continued = layers.continued.as_ref();
+        let input_spec = source_of(&args.inputs, continued, environment)?;
         let (id, count) = (args.share.replica_id.as_deref(), args.share.replica_count.as_deref());
         let identity = identify(id, count, &layers.identity, environment)?;
         let source = input_spec.as_ref();
@@ -170,6 +174,7 @@ impl RunConfig {
         let command = command_of(&args.tasks, &args.inputs, environment)?;
         let template = template_of(&command, is_worker(&args.tasks), &names)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
+        continued.map(|continued| continued.refuse_same_place(&results_dir)).transpose()?;
         let resources = Resources::resolve(&args.tasks, &Cgroup::of_this_process())?;
         let env = &layers.settings.env;
         let stays = is_worker(&args.tasks) || args.tasks.call.is_some();
@@ -184,6 +189,7 @@ impl RunConfig {
         let scratch = scratch_of(args.tasks.tmp_dir.as_deref(), &results_dir, environment)?;
         Ok(Self {
             input_spec,
+            parent: layers.continued.as_ref().map(ContinuedRun::parent),
             allow_empty: args.inputs.allow_empty.unwrap_or(false),
             allow_missing: args.inputs.allow_missing.unwrap_or(false),
             balance: is_balanced(args.share.balance, args.share.strategy, identity.replica.count()),
@@ -389,6 +395,7 @@ impl RunConfig {
                 template: Some(&self.template),
                 folder: &self.cwd,
             }),
+            since: self.parent.as_ref().map(|parent| Since { parent, folder: &self.cwd }),
         }
     }
 

@@ -495,21 +495,23 @@ pub struct ResultsWritten {
 
 impl ResultsWritten {
     /// The tasks whose records it has, if all of `share` are among them, in a list of `count` entries.
-    pub fn if_all_of(&self, share: &Share, count: u64) -> Option<IndexRanges> {
+    pub fn if_all_of(&self, share: &Share, list: &Range<u64>) -> Option<IndexRanges> {
         if self.tasks.is_none() {
             return (self.records == share.len()).then(|| IndexRanges::of(share.iter()));
         }
-        let tasks = self.tasks_within(count)?;
+        let tasks = self.tasks_within(list)?;
         let mut rest = tasks.iter();
         let mut has_all = || share.iter().all(|index| rest.find(|other| *other >= index) == Some(index));
         has_all().then(|| tasks.clone())
     }
 
-    /// The tasks whose records it has, of a list of `count` entries. Only an edited line has another number of them, or
+    /// The tasks whose records it has, of a list with these indices. Only an edited line has another number of them, or
     /// indices beyond the list: that is not believed.
-    pub fn tasks_within(&self, count: u64) -> Option<&IndexRanges> {
+    pub fn tasks_within(&self, list: &Range<u64>) -> Option<&IndexRanges> {
         let is_sound = |tasks: &&IndexRanges| {
-            tasks.count() == self.records && tasks.last().is_none_or(|last| last < count)
+            tasks.count() == self.records
+                && tasks.iter().next().is_none_or(|first| first >= list.start)
+                && tasks.last().is_none_or(|last| last < list.end)
         };
         self.tasks.as_ref().filter(is_sound)
     }

@@ -70,11 +70,21 @@ impl Launcher<'_> {
             self.config.identity.replica,
             header.run,
             share.len(),
-            units::count(header.count, "file"),
+            self.files_in_words(),
             if self.config.jobs_rule == JobsRule::Measured && self.config.jobs > 1 { "up to " } else { "" },
             units::count(self.config.jobs as u64, "task"),
             self.limits_in_words(),
             self.layout.root().display()
+        )
+    }
+
+    /// How many files the run has.
+    fn files_in_words(&self) -> String {
+        let header = self.list.header();
+        let files = units::count(header.count, "file");
+        header.parent_dir.as_ref().map_or_else(
+            || files.clone(),
+            |parent| format!("{files} that came since {}", units::path(&parent.0)),
         )
     }
 

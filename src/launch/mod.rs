@@ -29,7 +29,7 @@ pub use due_again::take_back_what_is_gone;
 pub use end::{LaunchOutcome, print_json, told};
 pub use nothing_to_do::{changed_since, how_run_stands, remarks};
 pub use pending::{DueRule, Pending};
-pub use run_mismatch::{agree, agree_on_balance, agree_on_command, agree_on_products};
+pub use run_mismatch::{agree, agree_on_balance, agree_on_command, agree_on_parent, agree_on_products};
 pub use selected::SelectedTasks;
 pub use share_status::ShareStatus;
 

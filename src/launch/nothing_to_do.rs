@@ -3,8 +3,7 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::journal::launches::launches_of;
@@ -12,11 +11,12 @@ use crate::launch::Launcher;
 use crate::listing::{self, Rules, SizeLookup};
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::counts::TaskCounts;
-use crate::model::entries::Entry;
+use crate::model::entries::Entries;
 use crate::model::provenance::NamedFile;
 use crate::model::shares::Share;
 use crate::process::shutdown::Shutdown;
 use crate::record::command_files::{LaunchHeads, RecordsByContent};
+use crate::record::family::{self, ListedBefore};
 use crate::record::inputs::{InputList, InputSpec};
 use crate::status::MonitoredRun;
 use crate::store::layout::Layout;
@@ -112,7 +112,9 @@ pub fn changed_since(
 pub fn remarks(list: &InputList, layout: &Layout, stop: &Shutdown, changed: &[(String, u64)]) -> Vec<String> {
     let root = layout.root();
     let mut lines = Vec::new();
-    lines.extend(NewInputs::look(list, root, stop).map(|new| new.remark(list, root)));
+    let children = family::descendants(layout, &list.header().run);
+    lines.extend(children.iter().map(|child| child.told().to_string()));
+    lines.extend(NewInputs::look(list, root, stop).map(|new| new.remark()));
     lines.extend(changed.iter().map(|(file, results)| {
         format!("{file} has changed since it made {}", units::count(*results, "result"))
     }));
@@ -130,20 +132,23 @@ fn listed_at(list: &InputList) -> String {
     at.get(..16).map_or_else(|| at.clone(), |at| format!("{} UTC", at.replace('T', " ")))
 }
 
-/// What would be in a list that is made now, and is not in the run's.
+/// What would be in a list that is made now, and is in none of the run's family: the runs that it continues and those that
+/// continue it.
 struct NewInputs {
     /// How many of what are.
     what: String,
     count: usize,
     example: OsString,
-    /// How many there are now in all.
-    of: usize,
+    /// Results directories of the family, and the list of the last one.
+    family: Vec<PathBuf>,
+    last: InputList,
 }
 
 impl NewInputs {
     /// `None` where there is nothing new, or nobody can tell: then it is no matter of this run.
     fn look(list: &InputList, root: &Path, stop: &Shutdown) -> Option<Self> {
-        let source = &list.header().source;
+        let header = list.header();
+        let source = &header.source;
         let [one, many] = nouns(source)?;
         let begun = Instant::now();
         let keep_going = || stop.signal().is_none() && begun.elapsed() < PATIENCE;
@@ -154,36 +159,66 @@ impl NewInputs {
             results_dir: root,
             heartbeat: HeartbeatTimes::default(),
             makes: None,
+            since: None,
         };
         let now = listing::list(source, rules, &keep_going).ok()?.entries;
-        let is_table = matches!(source, InputSpec::Table { .. });
-        let known_by = |entry: Entry<'_>| match entry.row {
-            Some(row) if is_table => row.to_vec(),
-            _ => entry.path.as_bytes().to_vec(),
+        let mut lists = family::lineage(&header.run, root).ok()?;
+        let children = family::descendants(&Layout::new(root), &header.run);
+        lists.extend(children.into_iter().map(|child| (child.dir, child.list)));
+        let new = if matches!(source, InputSpec::Table { .. }) {
+            new_rows(&now, list).ok()?
+        } else {
+            let folder = header.begun_in().unwrap_or(Path::new(""));
+            let mut before = ListedBefore::read(lists.iter().map(|(_, list)| list), folder).ok()?;
+            now.iter().map(|entry| entry.path).filter(|path| !before.has(path)).collect()
         };
-        let mut new: HashSet<Vec<u8>> = now.iter().map(known_by).collect();
-        let all = 0..list.header().count;
-        let read = list.read(all, |_, entry| {
-            new.remove(&known_by(entry));
-            Ok(())
-        });
-        read.ok()?;
-        let example = now.iter().find(|entry| new.contains(&known_by(*entry)))?.path.to_owned();
-        let what = units::plural(new.len() as u64, &one, &many);
-        Some(Self { what, count: new.len(), example, of: now.len() })
+        let (example, count) = ((*new.first()?).to_owned(), new.len());
+        let what = units::plural(count as u64, &one, &many);
+        let (family, mut lists): (Vec<PathBuf>, Vec<InputList>) = lists.into_iter().unzip();
+        Some(Self { what, count, example, family, last: lists.pop()? })
     }
 
-    fn remark(&self, list: &InputList, root: &Path) -> String {
-        let count = self.count as u64;
-        let what = format!("{} now that {} not there", self.what, were(count));
-        let (root, other) = (quoted(root.as_os_str()), quoted(&beside(root)));
+    /// With the lines to type.
+    fn remark(&self) -> String {
+        let what = format!("{} now that {} not there", self.what, were(self.count as u64));
+        let first = self.family.first().map_or(Path::new("results"), PathBuf::as_path);
+        let other = quoted(Layout::new(first).free_beside().as_os_str());
+        let family: Vec<String> = self.family.iter().map(|dir| quoted(dir.as_os_str())).collect();
+        let since = format!("`canfar-run --new-since {}", family.last().map_or("results", String::as_str));
+        let how = match &self.last.header().source {
+            // Rows are never the same as those of another run, so all of them would be merged twice.
+            InputSpec::Table { .. } => {
+                format!("the launch as before with a table of these alone and -o {other}")
+            }
+            // A given list is not read again unless it is named.
+            InputSpec::List { file, null } => {
+                let null = if *null { " --null" } else { "" };
+                format!("{since} --files-from {}{null} -o {other}`", quoted(&file.0))
+            }
+            _ => format!("{since} -o {other}`"),
+        };
         format!(
-            "{what} on {}, such as {}. To run them, too: the launch as before with -o {other} (runs all {}), then `canfar-run merge {root} {other}`",
-            listed_at(list),
+            "{what} on {}, such as {}. To run {}: {how}, then `canfar-run merge {} {other}`",
+            listed_at(&self.last),
             units::path(&self.example),
-            self.of
+            if self.count == 1 { "it" } else { "them" },
+            family.join(" ")
         )
     }
+}
+
+/// The rows of a table that a list has not.
+fn new_rows<'n>(now: &'n Entries, list: &InputList) -> anyhow::Result<Vec<&'n OsStr>> {
+    let mut new: HashSet<&[u8]> = now.iter().filter_map(|entry| entry.row).collect();
+    list.read(list.header().indices(), |_, entry| {
+        entry.row.map(|row| new.remove(row));
+        Ok(())
+    })?;
+    Ok(now
+        .iter()
+        .filter(|entry| entry.row.is_some_and(|row| new.contains(row)))
+        .map(|entry| entry.path)
+        .collect())
 }
 
 /// What one new entry of a source is called, and what several are; `None` where there can be none.
@@ -209,14 +244,4 @@ fn were(count: u64) -> &'static str {
 
 fn quoted(path: &OsStr) -> String {
     template::quoted(&[path.to_owned()])
-}
-
-/// A name beside a results directory where nothing is.
-fn beside(root: &Path) -> OsString {
-    let named = |number: u32| {
-        let mut name = root.as_os_str().to_owned();
-        name.push(format!("-{number}"));
-        name
-    };
-    (2..100).map(named).find(|name| !Path::new(name).exists()).unwrap_or_else(|| named(100))
 }

@@ -8,6 +8,7 @@ use anyhow::bail;
 
 use crate::discover::EntryType;
 use crate::model::shares::Strategy;
+use crate::record::family::ParentRun;
 use crate::record::inputs::{DeclaredProduct, InputList, InputSpec, TaskCommand};
 use crate::run::execute::ExecMode;
 use crate::run::worker::WorkerKind;
@@ -40,6 +41,33 @@ pub fn agree(
         bail!(differs("the replica count", &replica_count.to_string(), &header.replica_count.to_string()));
     }
     Ok(())
+}
+
+/// Why a launch must not go on with a list that continues another run than the one that was given with `--new-since`, or none.
+/// A launch without an input does as the run does.
+///
+/// # Errors
+/// Names both and what to do.
+pub fn agree_on_parent(
+    list: &InputList,
+    layout: &Layout,
+    parent: Option<&ParentRun>,
+    has_input: bool,
+) -> anyhow::Result<()> {
+    let header = list.header();
+    let given = parent.map(|parent| &parent.run);
+    if given == header.parent.as_ref() || (given.is_none() && !has_input) {
+        return Ok(());
+    }
+    let shown = |run: Option<&String>, dir: Option<String>| match (run, dir) {
+        (Some(run), dir) => {
+            format!("--new-since {} (run {})", dir.unwrap_or_default(), units::printable(run))
+        }
+        (None, _) => "all files, without --new-since".to_owned(),
+    };
+    let here = shown(given, parent.map(|parent| units::path(&parent.dir)));
+    let there = shown(header.parent.as_ref(), header.parent_dir.as_ref().map(|dir| units::path(&dir.0)));
+    bail!(differs("what is taken as new", &here, &there, layout))
 }
 
 /// Why a launch must not go on with a list if it was `asked` for the other of `--balance` and `--balance=false`. Unasked it does

@@ -93,7 +93,7 @@ impl Launcher<'_> {
         let has_products = !self.list.header().products.is_empty();
         let promised = last_words.results.filter(|_| last_words.run == self.run_id() && !has_products);
         if let Some(promised) =
-            promised.filter(|promised| promised.if_all_of(share, self.list.header().count).is_some())
+            promised.filter(|promised| promised.if_all_of(share, &self.list.header().indices()).is_some())
             && self.is_current(&promised)?
         {
             let (files, without_result) = (share.len(), promised.without_result);

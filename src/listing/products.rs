@@ -51,7 +51,13 @@ pub(super) fn list(
     listing.refuse_none(&found, rules)?;
     let columns = std::mem::take(&mut listing.columns);
     let source = InputSpec::Products { runs: found, name: name.map(str::to_owned), columns };
-    Ok(ListedInputs { entries: listing.entries()?, source, unreadable: Vec::new(), notes: listing.notes })
+    Ok(ListedInputs {
+        entries: listing.entries()?,
+        source,
+        known: 0,
+        unreadable: Vec::new(),
+        notes: listing.notes,
+    })
 }
 
 /// The columns of the rows that the products of these runs were made of, each once.

@@ -1,6 +1,7 @@
 //! The first reading: which tasks have a record, which records win, what is missing, which files can't be read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use crate::merge::columns::Columns;
 use crate::merge::earlier::JoinedResults;
@@ -11,6 +12,7 @@ use crate::merge::reading::{Checked, RecordTask, WithoutResult};
 use crate::merge::resource_usage::{ResourceUsage, effort, record_origins};
 use crate::merge::sparse_bit_set::SparseBitSet;
 use crate::model::outcome::Status;
+use crate::record::family::descendants;
 use crate::threads::CpuPool;
 use crate::units;
 
@@ -242,11 +244,11 @@ impl MergeIndex {
             return Ok(());
         }
         let directory = &self.directories[number];
-        let counts = self.counts();
+        let listed = self.listed();
         directory.parts[part_number].each(directory, &mut |item| {
             match &item.task {
                 None => self.proof.foreign += 1,
-                Some(task) if is_admitted(directory, task, &counts) => {
+                Some(task) if is_admitted(directory, task, &listed) => {
                     take(task, item.status, &mut self.tasks[number], &mut self.proof);
                 }
                 Some(_) => self.proof.of_other_runs += 1,
@@ -306,10 +308,45 @@ impl MergeIndex {
         self.tasks[number].get(self.directories[number].run()?)
     }
 
-    /// How many entries the lists have, by their runs.
-    fn counts(&self) -> HashMap<String, u64> {
+    /// The indices of the lists, by their runs.
+    fn listed(&self) -> HashMap<String, Range<u64>> {
         let lists = self.directories.iter().filter_map(|directory| directory.list.as_ref());
-        lists.map(|list| (list.header().run.clone(), list.header().count)).collect()
+        lists.map(|list| (list.header().run.clone(), list.header().indices())).collect()
+    }
+
+    /// The numbers of the directories in the order in which their records are written: as given, but a run and those that
+    /// continue it one after the other.
+    pub(super) fn in_order(&self) -> Vec<usize> {
+        let list = |number: usize| self.directories[number].list.as_ref();
+        let holder =
+            |run: &str| (0..self.directories.len()).find(|other| self.directories[*other].run() == Some(run));
+        let parent = |number: usize| list(number).and_then(|list| holder(list.header().parent.as_deref()?));
+        let first_of_family = |number: usize| {
+            let mut lineage = std::iter::successors(Some(number), |number| parent(*number));
+            // An edited list may name itself.
+            lineage.by_ref().take(self.directories.len()).last().unwrap_or(number)
+        };
+        let mut numbers: Vec<usize> = (0..self.directories.len()).collect();
+        numbers.sort_by_cached_key(|number| {
+            (first_of_family(*number), list(*number).map_or(0, |list| list.header().first_index))
+        });
+        numbers
+    }
+
+    /// Finds the runs that continue those that are merged, and are not merged themselves.
+    fn find_continuing(&mut self) {
+        let mut found = BTreeMap::new();
+        for directory in &self.directories {
+            let Some(run) = directory.run() else { continue };
+            for child in descendants(&directory.layout, run) {
+                let child = child.told();
+                if !self.directories.iter().any(|other| other.run() == Some(&child.run)) {
+                    found.insert(child.run.clone(), child);
+                }
+            }
+        }
+        self.proof.continued_by = found.into_values().collect();
+        self.proof.continued_by.sort_by(|one, other| one.results_dir.cmp(&other.results_dir));
     }
 
     fn conclude(&mut self) {
@@ -319,7 +356,7 @@ impl MergeIndex {
             .zip(&self.tasks)
             .filter(|(_, tasks)| tasks.values().any(|tasks| tasks.counts().1 > 0));
         self.proof.failed_in = failed_in.map(|(directory, _)| units::path(directory.root())).collect();
-        let counts = self.counts();
+        let listed = self.listed();
         for (directory, tasks) in self.directories.iter().zip(&self.tasks) {
             if let Some(list) = &directory.list {
                 self.proof.proven = true;
@@ -328,7 +365,7 @@ impl MergeIndex {
             }
             for (run, tasks) in tasks {
                 let (ok, failed) = tasks.counts();
-                match (counts.contains_key(run), &directory.list) {
+                match (listed.contains_key(run), &directory.list) {
                     (false, _) => self.proof.foreign += ok + failed,
                     (true, list) => {
                         self.proof.counts.ok += ok;
@@ -345,15 +382,20 @@ impl MergeIndex {
             proof.journals = Some(directory.journals.clone());
         }
         proof.complete = proof.proven && proof.missing == 0 && proof.broken.is_empty();
+        self.find_continuing();
         self.warn_of_gaps();
     }
 }
 
 /// Whether a record of a file is to be merged: not if it is of another run than the list beside it, so somebody's older
-/// result, or of no entry of its list. `counts` are the lengths of the lists by their runs.
-fn is_admitted(directory: &MergeDirectory, task: &RecordTask<'_>, counts: &HashMap<String, u64>) -> bool {
+/// result, or of no entry of its list. `listed` are the indices of the lists by their runs.
+fn is_admitted(
+    directory: &MergeDirectory,
+    task: &RecordTask<'_>,
+    listed: &HashMap<String, Range<u64>>,
+) -> bool {
     directory.run().is_none_or(|run| run == task.run)
-        && counts.get(&*task.run).is_none_or(|count| task.index < *count)
+        && listed.get(&*task.run).is_none_or(|indices| indices.contains(&task.index))
 }
 
 fn take(task: &RecordTask<'_>, status: Status, tasks: &mut HashMap<String, TaskRanks>, proof: &mut Proof) {

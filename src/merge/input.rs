@@ -177,10 +177,10 @@ impl MergeDirectory {
         share: &Share,
         journal: &Path,
     ) -> anyhow::Result<Option<IndexRanges>> {
-        let count = self.list.as_ref().map_or(0, |list| list.header().count);
-        let Some(claimants) = &self.claimants else { return Ok(promised.if_all_of(share, count)) };
+        let list = self.list.as_ref().map_or(0..0, |list| list.header().indices());
+        let Some(claimants) = &self.claimants else { return Ok(promised.if_all_of(share, &list)) };
         let is_all = |tasks: &&IndexRanges| claimants.are_only_of(replica_id, tasks);
-        let Some(tasks) = promised.tasks_within(count).filter(is_all) else { return Ok(None) };
+        let Some(tasks) = promised.tasks_within(&list).filter(is_all) else { return Ok(None) };
         let counts = tail::last_counts(journal, self.run().unwrap_or_default())?;
         let are_all_ok = |counts: &TaskCounts| (counts.ok, counts.failed) == (tasks.count(), 0);
         Ok(counts.filter(are_all_ok).map(|_| tasks.clone()))

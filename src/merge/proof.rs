@@ -6,6 +6,7 @@ use crate::merge::product_check::ProductCheck;
 use crate::model::counts::TaskCounts;
 use crate::model::failures::{self, FailureGroup};
 use crate::record::command_files::{CommandRecords, FileVersions};
+use crate::record::family::ContinuingRun;
 
 /// What a merge found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -32,6 +33,9 @@ pub struct Proof {
     pub non_finite: u64,
     /// Replicas that have files without a record.
     pub missing_replicas: Vec<MissingReplica>,
+    /// Runs of files that came since, which are not merged with those that they continue.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub continued_by: Vec<ContinuingRun>,
     /// Results files that could not be read to their end; nothing of them was merged.
     pub broken: Vec<BrokenFile>,
     /// Directories that could not be read when the list was made.

@@ -2,21 +2,16 @@
 //! directory. Tasks of one run are known by their index. Those of two runs are known by their file's absolute path, or by the
 //! entry's text where that names no file, such as a target's name; rows and numbers of two runs are never the same.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use crate::merge::index::{MergeIndex, TaskRanks};
 use crate::merge::input::MergeDirectory;
+use crate::record::known_entries::{KnownEntries, digest};
 use crate::template::EntryKind;
 
 /// An entry of a list: which directory, and its index.
 type ListedTask = (usize, u64);
-
-/// Digests stand for paths: a list may have millions.
-type TaskDigest = [u8; 16];
 
 impl MergeIndex {
     /// Records of a run whose list is elsewhere, or nowhere: a directory without a list may be a copy of another one.
@@ -69,9 +64,11 @@ impl MergeIndex {
                 continue;
             };
             let mut pairs = Vec::new();
-            list.read(0..list.header().count, |index, entry| {
+            list.read(list.header().indices(), |index, entry| {
                 let key = match list.header().source.entry_kind() {
-                    EntryKind::Files => known.key_of(entry.path, number, &self.directories),
+                    EntryKind::Files => {
+                        known.key_of(entry.path, number, |number| base_of(&self.directories[number]))
+                    }
                     // Rows and numbers of two runs have nothing in common, whatever they are called.
                     EntryKind::Labels => digest(OsStr::new(&format!("{run} {index}"))),
                 };
@@ -136,123 +133,7 @@ impl MergeIndex {
     }
 }
 
-/// Entries of the lists so far, as they are found again.
-#[derive(Default)]
-struct KnownEntries {
-    /// The entry whose record counts, by what the entry is known by.
-    best: HashMap<TaskDigest, ListedTask>,
-    /// What relative entries are known by, and whose they are, by their text.
-    texts: HashMap<TaskDigest, (TaskDigest, usize)>,
-    folders: Folders,
-}
-
-impl KnownEntries {
-    /// What an entry of a directory's list is known by.
-    fn key_of(&mut self, entry: &OsStr, number: usize, directories: &[MergeDirectory]) -> TaskDigest {
-        let text = Path::new(entry);
-        let absolute = |number: usize| base_of(&directories[number]).join(text);
-        let key = digest(self.folders.without_dots(&absolute(number)).as_os_str());
-        if text.is_absolute() || self.best.contains_key(&key) {
-            return key;
-        }
-        match self.texts.entry(digest(entry)) {
-            Entry::Vacant(first) => {
-                first.insert((key, number));
-                key
-            }
-            Entry::Occupied(_) if absolute(number).exists() => key,
-            // That one is a file, so the text is nothing that others could have in common with it.
-            Entry::Occupied(mut other) if absolute(other.get().1).exists() => {
-                other.insert((key, number));
-                key
-            }
-            Entry::Occupied(other) => other.get().0,
-        }
-    }
-}
-
 /// What relative entries of a directory's list are relative to; nothing where the list does not say.
 fn base_of(directory: &MergeDirectory) -> &Path {
     directory.list.as_ref().and_then(|list| list.header().begun_in()).unwrap_or(Path::new(""))
-}
-
-fn digest(path: &OsStr) -> TaskDigest {
-    let mut digest = TaskDigest::default();
-    digest.copy_from_slice(&blake3::hash(path.as_bytes()).as_bytes()[..size_of::<TaskDigest>()]);
-    digest
-}
-
-/// Folders that paths go up from, looked at once each.
-#[derive(Default)]
-struct Folders(HashMap<PathBuf, Option<PathBuf>>);
-
-impl Folders {
-    /// The path with as few `.` and `..` as it can be said with. Links stay, but for those that are gone up from.
-    fn without_dots<'p>(&mut self, path: &'p Path) -> std::borrow::Cow<'p, Path> {
-        let bytes = path.as_os_str().as_bytes();
-        let may_have_dots =
-            [&b"//"[..], b"/./", b"/../"].iter().any(|dots| memchr::memmem::find(bytes, dots).is_some())
-                || bytes.starts_with(b".")
-                || bytes.ends_with(b"/")
-                || bytes.ends_with(b"/.")
-                || bytes.ends_with(b"/..");
-        if !may_have_dots {
-            return path.into();
-        }
-        let mut plain = PathBuf::new();
-        for component in path.components() {
-            match component {
-                Component::CurDir => {}
-                Component::ParentDir => plain = self.above(plain),
-                Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(component),
-            }
-        }
-        plain.into()
-    }
-
-    fn above(&mut self, folder: PathBuf) -> PathBuf {
-        if folder.as_os_str().is_empty() || folder.ends_with("..") {
-            return folder.join("..");
-        }
-        let real = self.0.entry(folder.clone()).or_insert_with(|| {
-            let is_link = folder.is_symlink();
-            is_link.then(|| folder.canonicalize().ok()).flatten()
-        });
-        let mut above = real.clone().unwrap_or(folder);
-        above.pop();
-        above
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::Folders;
-
-    #[test]
-    fn one_file_has_one_path_whatever_dots_are_in_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
-        std::fs::create_dir_all(root.join("real/deep")).unwrap();
-        symlink("real/deep", root.join("link")).unwrap();
-        let mut folders = Folders::default();
-        for (path, plain) in [
-            ("a/b.fits", "a/b.fits"),
-            ("a/.b/c..d", "a/.b/c..d"),
-            ("./a//b/./c", "a/b/c"),
-            ("a/b/", "a/b"),
-            ("a/../b.fits", "b.fits"),
-            ("not/there/../../b", "b"),
-            // Up from where the link leads.
-            ("link/../b", "real/b"),
-            ("link/b", "link/b"),
-        ] {
-            let found = folders.without_dots(&root.join(path)).into_owned();
-            assert_eq!(found, root.join(plain), "{path}");
-        }
-        let plain = |path: &str| Folders::default().without_dots(path.as_ref()).into_owned();
-        assert_eq!(plain("/../../a"), std::path::Path::new("/a"));
-        assert_eq!([plain("../a"), plain("./M31")], ["../a", "M31"].map(std::path::PathBuf::from));
-    }
 }

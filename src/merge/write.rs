@@ -65,7 +65,7 @@ fn write_records(
     let failures = Failures::begin(&targets.failed, &mut nowhere)?;
     let mut written = Written { destination, results, failures, non_finite: 0 };
     let crew = CpuPool::gather();
-    for number in 0..survey.directories.len() {
+    for number in survey.in_order() {
         for step in survey.steps(number, &written.results) {
             written.take(survey, number, step, &crew)?;
         }
@@ -237,7 +237,7 @@ pub fn write_missing(
     for (number, directory) in survey.directories.iter().enumerate() {
         let Some(list) = &directory.list else { continue };
         let is_wanted = |index: &u64| survey.is_without_ok(number, *index);
-        list.read((0..list.header().count).filter(is_wanted), |_, entry| {
+        list.read(list.header().indices().filter(is_wanted), |_, entry| {
             let bytes = entry.path.as_bytes();
             if !null && (bytes.contains(&b'\n') || bytes.ends_with(b"\r")) {
                 bail!("a name with a line end can't be told in {destination}: give --null too, and again to --files-from: {}", units::path(entry.path));

@@ -103,6 +103,8 @@ impl<'de> Deserialize<'de> for ClaimName {
 /// A share is cut in the order in which it runs: largest first where shares go by size, else as listed.
 #[derive(Debug)]
 pub struct Blocks {
+    /// The index of the list's first entry. All else counts from 0.
+    first: u64,
     shares: BlockedShares,
     /// For each share where its blocks end, one after the other; `share_starts` says from where on.
     ends: Vec<u64>,
@@ -144,7 +146,7 @@ impl Blocks {
             }
             share_starts.push(ends.len());
         }
-        Self { shares: BlockedShares::Regular(shares), ends, share_starts }
+        Self { first: 0, shares: BlockedShares::Regular(shares), ends, share_starts }
     }
 
     /// Cuts shares that go by size.
@@ -166,7 +168,13 @@ impl Blocks {
             indices[start..end].iter().for_each(|index| blocks[*index as usize] = number);
             start = end;
         }
-        Self { shares: BlockedShares::Dealt { indices, blocks }, ends, share_starts }
+        Self { first: 0, shares: BlockedShares::Dealt { indices, blocks }, ends, share_starts }
+    }
+
+    /// The same of a list whose first index is `first` and not 0.
+    #[must_use]
+    pub fn starting_at(self, first: u64) -> Self {
+        Self { first, ..self }
     }
 
     /// How many rounds there are: the most blocks of a share.
@@ -199,14 +207,16 @@ impl Blocks {
     pub fn indices(&self, block: BlockId) -> Option<Share> {
         let number = self.numbers(block.share)?.nth(block.round as usize)?;
         let positions = self.positions(number, block.share);
-        Some(match &self.shares {
+        let part = match &self.shares {
             BlockedShares::Regular(shares) => shares.get(block.share as usize - 1)?.part(positions),
             BlockedShares::Dealt { indices, .. } => listed(&indices[places(positions)]),
-        })
+        };
+        Some(part.starting_at(self.first))
     }
 
     /// The block that an index of the list is in.
     pub fn block_of(&self, index: u64) -> Option<BlockId> {
+        let index = index.checked_sub(self.first)?;
         match &self.shares {
             BlockedShares::Regular(shares) => {
                 let (share, position) = find(shares, index)?;
@@ -227,13 +237,14 @@ impl Blocks {
     pub fn share(&self, id: u32) -> Share {
         let nothing = Share::Range(0..0);
         let Some(numbers) = self.numbers(id) else { return nothing };
-        match &self.shares {
+        let share = match &self.shares {
             BlockedShares::Regular(shares) => shares.get(id as usize - 1).cloned().unwrap_or(nothing),
             BlockedShares::Dealt { indices, .. } => {
                 let end_of = |number: usize| if number == 0 { 0 } else { place(self.ends[number - 1]) };
                 listed(&indices[end_of(numbers.start)..end_of(numbers.end)])
             }
-        }
+        };
+        share.starting_at(self.first)
     }
 
     fn replicas(&self) -> u32 {

@@ -52,7 +52,7 @@ pub enum Share {
         start: u64,
         /// Distance of two indices.
         step: u64,
-        /// Length of the list.
+        /// The index after the list's last one.
         end: u64,
     },
     /// Named one by one, ascending.
@@ -113,6 +113,21 @@ impl Share {
                 let place =
                     |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(indices.len());
                 Self::Listed(indices[place(first)..place(end)].to_vec())
+            }
+        }
+    }
+
+    /// The same part of a list whose first index is `first` and not 0.
+    #[must_use]
+    pub fn starting_at(self, first: u64) -> Self {
+        match self {
+            Self::Range(range) => Self::Range(first + range.start..first + range.end),
+            Self::Stripe { start, step, end } => {
+                Self::Stripe { start: first + start, step, end: first + end }
+            }
+            Self::Listed(mut indices) => {
+                indices.iter_mut().for_each(|index| *index += first);
+                Self::Listed(indices)
             }
         }
     }

@@ -14,6 +14,7 @@
 //! | `v` | 2 |
 //! | `run` | the run id |
 //! | `parent` | run id of the run that this one continues (`--new-since`); absent or null: none |
+//! | `parent_dir` | where that run was, its results directory, a text; absent: no parent |
 //! | `first_index` | the index of the first entry, the others follow; 0 without a parent; absent: 0 |
 //! | `source` | where the entries come from: `{"kind": ..., ...}`, see below |
 //! | `strategy`, `replica_count` | how the list is shared out (`even`, `chunk`, `stripe`, `size`), and among how many |
@@ -47,12 +48,11 @@
 //! | `size` | bytes, where the header says so |
 //! | `row` | the row of a table, an object with a member for each column of the header, in their order; its text is kept as it is written |
 //!
-//! What this version can't do yet is read and refused, with what it is: another kind of source, and a
-//! `first_index` that is not 0.
+//! What this version can't do yet is read and refused, with what it is: another kind of source.
 //!
 //! # Version 1
 //!
-//! Written by 0.1, and still finished, merged and shown. The header has no `parent`, `first_index`, `balance`, `sizes`
+//! Written by 0.1, and still finished, merged and shown. The header has no `parent`, `parent_dir`, `first_index`, `balance`, `sizes`
 //! and `products`, and in early ones no `settings`; the kind `list` is called `files_from`, `piece_entries` `block_entries`, and
 //! `pieces` `blocks`. Entries have `path` or `path_base64`, and `size`.
 
@@ -132,7 +132,6 @@ impl InputList {
         if !is_sealed(&first) {
             return Err(damaged("its header does not have its checksum: it was edited", path));
         }
-        header.check_features()?;
         Ok(Self { header, body, file, path: path.to_owned() })
     }
 
@@ -147,7 +146,8 @@ impl InputList {
     /// When the list can't be read or is damaged.
     pub fn share_of(&self, replica: crate::model::replica::Replica) -> anyhow::Result<Share> {
         let sizes = self.sizes()?;
-        Ok(crate::model::shares::share(self.header.strategy, self.header.count, &sizes, replica))
+        let share = crate::model::shares::share(self.header.strategy, self.header.count, &sizes, replica);
+        Ok(share.starting_at(self.header.first_index))
     }
 
     /// The shares of all replicas, in the order of their ids.
@@ -155,12 +155,9 @@ impl InputList {
     /// # Errors
     /// As [`Self::share_of`].
     pub fn shares(&self) -> anyhow::Result<Vec<Share>> {
-        Ok(crate::model::shares::shares(
-            self.header.strategy,
-            self.header.count,
-            &self.sizes()?,
-            self.replicas()?,
-        ))
+        let Header { strategy, count, first_index, .. } = self.header;
+        let shares = crate::model::shares::shares(strategy, count, &self.sizes()?, self.replicas()?);
+        Ok(shares.into_iter().map(|share| share.starting_at(first_index)).collect())
     }
 
     /// How the shares are cut into blocks. Where entries have sizes all of the list is read for it.
@@ -168,13 +165,13 @@ impl InputList {
     /// # Errors
     /// As [`Self::share_of`].
     pub fn blocks(&self) -> anyhow::Result<Blocks> {
-        let Header { strategy, count, .. } = self.header;
+        let Header { strategy, count, first_index, .. } = self.header;
         ensure!(
             !strategy.needs_sizes() || u32::try_from(count).is_ok(),
             "{count} entries are too many for --strategy size with --balance"
         );
         let sizes = if self.header.has_sizes() { self.read_sizes()? } else { Vec::new() };
-        Ok(Blocks::new(strategy, count, &sizes, self.replicas()?))
+        Ok(Blocks::new(strategy, count, &sizes, self.replicas()?).starting_at(first_index))
     }
 
     /// Whether replicas go on with what others have not begun: never where there is one alone.
@@ -193,7 +190,7 @@ impl InputList {
 
     fn read_sizes(&self) -> anyhow::Result<Vec<u64>> {
         let mut sizes = Vec::new();
-        self.read_lines(0..self.header.count, |index, line| {
+        self.read_lines(self.header.indices(), |index, line| {
             sizes.push(parse_size(line, index).with_context(|| self.unusable())?);
             Ok(())
         })?;
@@ -233,12 +230,14 @@ impl InputList {
         wanted: impl Iterator<Item = u64>,
         mut take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        let first_index = self.header.first_index;
         let mut wanted = wanted.peekable();
         let mut piece = Vec::new();
         while let Some(&next) = wanted.peek() {
-            let number = next / self.header.piece_entries;
+            let place = next.checked_sub(first_index).with_context(|| format!("it has no entry {next}"))?;
+            let number = place / self.header.piece_entries;
             self.read_piece(number, &mut piece).with_context(|| self.unusable())?;
-            let first = number * self.header.piece_entries;
+            let first = first_index + number * self.header.piece_entries;
             let lines = piece.split_inclusive(|byte| *byte == b'\n');
             for (index, line) in (first..).zip(lines) {
                 if wanted.next_if_eq(&index).is_some() {
@@ -277,8 +276,10 @@ impl InputList {
         let lines = memchr::memchr_iter(b'\n', piece).count() as u64;
         let expected = self.header.piece_entries.min(self.header.count - first);
         if checksum(piece) != begin.check || lines != expected {
-            let what =
-                format!("entries from {first} on don't match their checksum: they were edited or damaged");
+            let what = format!(
+                "entries from {} on don't match their checksum: they were edited or damaged",
+                self.header.first_index + first
+            );
             return Err(damaged(&what, &self.path));
         }
         Ok(())

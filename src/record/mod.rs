@@ -2,8 +2,10 @@
 
 pub mod command_files;
 pub mod destination;
+pub mod family;
 pub mod inputs;
 pub mod item;
+pub mod known_entries;
 pub mod logs;
 pub mod rel;
 pub mod results;

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -164,16 +165,17 @@ pub fn own_words(replica: u32, launch: u32, out: &mut dyn Write) -> io::Result<(
 }
 
 /// Says that no entry of a list has such an index, path or base name, and which come near.
-pub fn nobody(task: &OsStr, root: &Path, count: u64, similar: &[(u64, OsString)]) -> String {
+pub fn nobody(task: &OsStr, root: &Path, all: &Range<u64>, similar: &[(u64, OsString)]) -> String {
     let mut text = format!(
         "no entry of the list in {} has the index, path or base name {}",
         root.display(),
         units::path(task)
     );
     if similar.is_empty() {
-        text.push_str(&format!(": it has {}", units::plural(count, "entry", "entries")));
-        if count > 0 {
-            text.push_str(&format!(", with the indices 0 to {}", count - 1));
+        let entries = units::plural(all.end - all.start, "entry", "entries");
+        text.push_str(&format!(": it has {entries}"));
+        if !all.is_empty() {
+            text.push_str(&format!(", with the indices {} to {}", all.start, all.end - 1));
         }
     } else {
         text.push_str("; these are similar:");

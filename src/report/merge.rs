@@ -7,6 +7,7 @@ use crate::model::outcome::Cause;
 use crate::model::usage::UsageFigures;
 use crate::record::command_files::{CommandRecords, FileVersions};
 use crate::record::destination::Destination;
+use crate::record::family::ContinuingRun;
 use crate::report::advice::ENOUGH_TIME;
 use crate::report::doubts::without_result;
 use crate::report::{figures, groups};
@@ -53,6 +54,20 @@ pub fn say(
     }
     let kind = if is_final { "results" } else { "incomplete results" };
     console.say(Verbosity::Normal, Tone::Plain, &format!("{kind}: {results}"));
+    if !proof.continued_by.is_empty() {
+        console.say(Verbosity::Normal, Tone::Plain, &continued(&proof.continued_by, dirs));
+    }
+}
+
+/// Where more files are, and how to have all of them in one.
+fn continued(runs: &[ContinuingRun], dirs: &[String]) -> String {
+    let files: u64 = runs.iter().map(|run| run.files).sum();
+    let more = if files == 1 { "1 more file".to_owned() } else { format!("{files} more files") };
+    let hold = if runs.len() == 1 { "holds" } else { "hold" };
+    let others: Vec<&str> = runs.iter().map(|run| &*run.results_dir).collect();
+    let all = dirs.iter().map(String::as_str).chain(others.iter().copied());
+    let all: Vec<String> = all.map(groups::quoted).collect();
+    format!("{} {hold} {more} that came since: canfar-run merge {}", others.join(" and "), all.join(" "))
 }
 
 /// How many products are as recorded, which are not, and what to type next.

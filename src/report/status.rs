@@ -51,6 +51,7 @@ pub fn text(figures: &RunStatus, root: &Path, form: StatusForm) -> String {
             words::found(&run.found)
         )
     }));
+    lines.extend(figures.continued_by.iter().map(ToString::to_string));
     lines.push(states(figures));
     let products = figures.totals.counts.products;
     lines.extend((!products.is_empty()).then(|| words::products(products)));

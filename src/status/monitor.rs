@@ -13,6 +13,7 @@ use crate::model::blocks::Blocks;
 use crate::model::provenance::Process;
 use crate::model::shares::Share;
 use crate::record::command_files::RecordsByContent;
+use crate::record::family::{ChildRun, descendants};
 use crate::record::inputs::{Header, InputList};
 use crate::sharing::ledger::BlockLedger;
 use crate::sharing::peers::TAKEOVER_AFTER;
@@ -183,6 +184,7 @@ impl RunMonitor<'_> {
             created_at: header.created_at.clone(),
             files: header.count,
             input_from: InputRun::all(header),
+            continued_by: descendants(&self.run.layout, &header.run).iter().map(ChildRun::told).collect(),
             complete: false,
             totals,
             without_owner: Vec::new(),

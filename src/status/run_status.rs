@@ -8,6 +8,7 @@ use crate::journal::event::StopReason;
 use crate::model::counts::TaskCounts;
 use crate::model::rate::time_left;
 use crate::record::command_files::FileVersions;
+use crate::record::family::ContinuingRun;
 use crate::record::inputs::{FoundRun, Header, InputSpec, SourceRun};
 use crate::units;
 
@@ -30,6 +31,9 @@ pub struct RunStatus {
     /// The runs with the products that are the entries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub input_from: Vec<InputRun>,
+    /// The runs of files that came since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub continued_by: Vec<ContinuingRun>,
     /// Whether every file has a record, ok or failed.
     pub complete: bool,
     /// All replicas together.

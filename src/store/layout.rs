@@ -68,6 +68,21 @@ impl Layout {
         self.claims().join(run)
     }
 
+    /// Where runs that continue this one say where they are.
+    pub fn children(&self) -> PathBuf {
+        self.root.join(CHILDREN)
+    }
+
+    /// The name of a results directory beside this one where nothing is.
+    pub fn free_beside(&self) -> PathBuf {
+        let named = |number: u32| {
+            let mut name = self.root.as_os_str().to_owned();
+            name.push(format!("-{number}"));
+            PathBuf::from(name)
+        };
+        (2..100).map(named).find(|name| !name.exists()).unwrap_or_else(|| named(100))
+    }
+
     /// A replica's results.
     pub fn results(&self, replica_id: u32) -> PathBuf {
         self.root.join(format!("container_{replica_id}_results.json"))
@@ -102,7 +117,7 @@ impl Layout {
             matches!(extension.as_str(), "json" | "jsonl" | "ndjson" | "csv" | "tsv")
         };
         let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
-        matches!(name, "inputs.jsonl" | LOCK | "journal" | "logs" | CLAIMS)
+        matches!(name, "inputs.jsonl" | LOCK | "journal" | "logs" | CLAIMS | CHILDREN)
             || matches!(name, "final_failed.json" | "final_summary.json" | REPORT)
             || name.strip_prefix("final_results.").is_some_and(is_merged)
             || later_list.is_some_and(is_number)
@@ -113,6 +128,9 @@ impl Layout {
 
 /// The folder of claims.
 const CLAIMS: &str = "claims";
+
+/// The folder where runs that continue this one say where they are.
+const CHILDREN: &str = "children";
 
 /// The lock of a results directory.
 const LOCK: &str = "inputs.listing";

@@ -28,6 +28,7 @@ fn check((entries, strategy, replica_count, damages): Case) -> Result<(), TestCa
         entries.iter().map(|(path, size)| Entry { size: *size, ..Entry::of(OsStr::from_bytes(path)) });
     let entries = Entries::of(entries).unwrap();
     let origin = Origin {
+        parent: None,
         source: InputSpec::List { file: "-".into(), null: false },
         strategy,
         replica_count,

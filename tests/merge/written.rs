@@ -27,6 +27,7 @@ impl WrittenRun {
             entries.push(Entry { size, ..Entry::of(path) }).unwrap();
         }
         let origin = Origin {
+            parent: None,
             source: InputSpec::List { file: "/list".into(), null: false },
             strategy,
             replica_count,

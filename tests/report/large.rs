@@ -49,6 +49,7 @@ fn size(index: u64) -> u64 {
 
 fn publish(layout: &Layout) -> InputList {
     let origin = Origin {
+        parent: None,
         source: InputSpec::Patterns {
             patterns: vec![OsText::from("/arc/projects/survey/raw/**/*.fits")],
             cwd: None,

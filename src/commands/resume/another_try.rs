@@ -68,7 +68,7 @@ fn nobody(word: &OsStr, list: &InputList) -> anyhow::Result<String> {
     let kinds: Vec<String> = TaskKind::NAMED.iter().map(TaskKind::to_string).collect();
     let distance = |kind: &&String| strsim::damerau_levenshtein(&shown, kind);
     let nearest = kinds.iter().min_by_key(distance).filter(|kind| distance(kind) <= 2);
-    let count = list.header().count;
+    let all = list.header().indices();
     let mut text = format!(
         "{shown}: neither a file of the list (by index, path or base name) nor one of the words {}",
         kinds.join(", ")
@@ -77,9 +77,9 @@ fn nobody(word: &OsStr, list: &InputList) -> anyhow::Result<String> {
     if let Some(kind) = nearest {
         text.push_str(&format!("; the nearest word is `{kind}`"));
     } else if similar.is_empty() {
-        text.push_str(&format!("; the list has {}", units::count(count, "file")));
-        if count > 0 {
-            text.push_str(&format!(", with the indices 0 to {}", count - 1));
+        text.push_str(&format!("; the list has {}", units::count(all.end - all.start, "file")));
+        if !all.is_empty() {
+            text.push_str(&format!(", with the indices {} to {}", all.start, all.end - 1));
         }
     } else {
         text.push_str("; these are similar:");

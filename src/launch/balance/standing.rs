@@ -121,7 +121,8 @@ impl Launcher<'_> {
     ) -> Option<TaskCounts> {
         let own: BTreeSet<BlockId> = claims.iter().map(|claim| claim.block).collect();
         let files: u64 = own.iter().filter_map(|block| blocks.indices(*block)).map(|share| share.len()).sum();
-        let tasks = written.tasks_within(self.list.header().count).filter(|_| files == written.records)?;
+        let tasks =
+            written.tasks_within(&self.list.header().indices()).filter(|_| files == written.records)?;
         let are_own =
             tasks.iter().all(|index| blocks.block_of(index).is_some_and(|block| own.contains(&block)));
         let without_result = written.without_result;

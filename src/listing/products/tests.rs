@@ -42,6 +42,7 @@ impl StageOne<'_> {
         let declared =
             |name: Option<&str>| DeclaredProduct { name: name.map(str::to_owned), path: "x".into() };
         let origin = Origin {
+            parent: None,
             source: InputSpec::Patterns {
                 patterns: vec!["/raw/**/*.fits".into()],
                 cwd: None,
@@ -112,6 +113,7 @@ fn listed(roots: &[&Path], name: Option<&str>, allow_missing: bool) -> anyhow::R
         results_dir: Path::new("/none"),
         heartbeat: HeartbeatTimes::default(),
         makes: None,
+        since: None,
     };
     list(&runs, name, rules, &|| true)
 }

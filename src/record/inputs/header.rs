@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::bail;
@@ -16,6 +17,7 @@ use crate::model::call_target::CallTarget;
 use crate::model::provenance::{NamedFile, Process};
 use crate::model::row::Column;
 use crate::model::shares::Strategy;
+use crate::record::family::ParentRun;
 use crate::template::{self, EntryKind, Vocabulary};
 use crate::text::OsText;
 use crate::units;
@@ -248,6 +250,9 @@ pub struct Header {
     /// The run id of the run that this one continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// The results directory of that run when this one was begun, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_dir: Option<OsText>,
     /// The index of the first entry; always 0 where there is no parent.
     #[serde(default)]
     pub first_index: u64,
@@ -296,6 +301,8 @@ pub struct Header {
 /// What of a header is known before its list is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
+    /// The run that it continues.
+    pub parent: Option<ParentRun>,
     /// Where the entries come from.
     pub source: InputSpec,
     /// How they are shared out.
@@ -317,7 +324,12 @@ pub struct Origin {
 impl Header {
     /// The run, for readers of its journals.
     pub fn run_ref(&self) -> RunRef<'_> {
-        RunRef { id: &self.run, indices: 0..self.count }
+        RunRef { id: &self.run, indices: self.indices() }
+    }
+
+    /// The indices of its entries.
+    pub fn indices(&self) -> Range<u64> {
+        self.first_index..self.first_index + self.count
     }
 
     /// From the first line of a list.
@@ -332,13 +344,9 @@ impl Header {
         })
     }
 
-    /// Checks that it needs nothing that only a later canfar-run can do.
-    ///
-    /// # Errors
-    /// Names what it needs.
-    pub(super) fn check_features(&self) -> anyhow::Result<()> {
-        let asked = [(self.first_index > 0, "its indices go on after those of another run (`first_index`)")];
-        asked.iter().find(|(is_asked, _)| *is_asked).map_or(Ok(()), |(_, what)| Err(is_for_later(what)))
+    /// The place of an entry in the list, from 0, by its index.
+    pub fn place_of(&self, index: u64) -> Option<usize> {
+        usize::try_from(index.checked_sub(self.first_index)?).ok()
     }
 
     /// Whether every entry has its size.
@@ -360,6 +368,7 @@ impl Header {
             && (1..=crate::model::replica::MOST).contains(&self.replica_count)
             // No line is shorter than {}.
             && self.count <= self.bytes / 3
+            && self.first_index.checked_add(self.count).is_some()
             && self.pieces.len() as u64 == self.count.div_ceil(self.piece_entries)
             && offsets.is_sorted()
     }

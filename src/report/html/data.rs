@@ -17,6 +17,8 @@ use crate::units;
 struct Data<'a> {
     /// What times are counted from, milliseconds since 1970.
     begun: i64,
+    /// The index of the first task; all columns begin with it.
+    first_index: u64,
     /// Of every task its folder's place in `folders`, and its name in that.
     folders: Vec<String>,
     folder: Vec<u32>,
@@ -104,6 +106,7 @@ impl<'a> Data<'a> {
         let (folders, folder, name) = names(history);
         Self {
             begun,
+            first_index: history.header.first_index,
             folders,
             folder,
             name,
@@ -179,7 +182,9 @@ fn products(history: &RunHistory, page: &Path) -> (Vec<String>, Vec<ProductColum
         base: Vec::with_capacity(history.tasks.len()),
     };
     let mut columns: Vec<ProductColumn> = declared.names().map(column).collect();
-    for ((index, task), entry) in (0..).zip(&history.tasks).zip(history.entries.iter()) {
+    for ((index, task), entry) in
+        (history.header.first_index..).zip(&history.tasks).zip(history.entries.iter())
+    {
         let is_made = !task.products.is_empty();
         let paths = if is_made { declared.paths(entry, index) } else { Vec::new() };
         for (place, column) in columns.iter_mut().enumerate() {
@@ -215,9 +220,11 @@ impl IndexedNames {
 impl SpanColumns {
     fn of(history: &RunHistory, begun: i64) -> Self {
         let spans = &history.spans;
-        let index = |one: &AttemptSpan| i64::try_from(one.index).unwrap_or(i64::MAX);
+        let place = |one: &AttemptSpan| {
+            history.header.place_of(one.index).and_then(|at| i64::try_from(at).ok()).unwrap_or(0)
+        };
         Self {
-            task: differences(spans.iter().map(index)),
+            task: differences(spans.iter().map(place)),
             replica: differences(spans.iter().map(|one| i64::from(one.replica))),
             begin: differences(spans.iter().map(|one| one.begun_ms - begun)),
             slot: spans.iter().map(|one| one.slot).collect(),

@@ -52,7 +52,7 @@ fn files(count: u64) -> String {
 }
 
 fn example_of(history: &RunHistory, example: &FailureExample, is_open: bool) -> Markup {
-    let at = usize::try_from(example.index).ok();
+    let at = history.header.place_of(example.index);
     let path = at.and_then(|at| history.entries.get(at)).map(|entry| units::path(entry.path));
     let replica = at.and_then(|at| history.tasks.get(at)).map_or(0, |task| task.replica);
     let log = |title: &str, text: &str| {

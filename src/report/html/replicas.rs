@@ -103,7 +103,7 @@ fn rows(history: &RunHistory) -> Vec<ReplicaRow<'_>> {
     for launch in &history.launches {
         rows.entry(launch.replica).or_insert_with(|| row(launch.replica).1).launches.push(launch);
     }
-    for (index, task) in (0..).zip(&history.tasks) {
+    for (index, task) in (history.header.first_index..).zip(&history.tasks) {
         if let Some(row) = rows.get_mut(&task.replica) {
             match task.state {
                 TaskStanding::Ok => row.ok += 1,
@@ -194,7 +194,7 @@ fn sharing_in_words(history: &RunHistory, shared: &SharedWork, rows: &[ReplicaRo
             units::count(files, "file"),
         ));
     }
-    let takeovers = shared.takeovers(&history.tasks);
+    let takeovers = shared.takeovers(history.header.first_index, &history.tasks);
     let files: u64 = takeovers.iter().map(|takeover| takeover.files).sum();
     if files > 0 {
         let name = |takeover: &Takeover| {

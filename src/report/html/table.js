@@ -199,7 +199,7 @@ function columnsOf(data) {
     const kinds = () => Float64Array.from(data.kind, (kind) => (kind < 0 ? NaN : kind));
     const column = (key, text) => ({ key: () => key, text });
     return {
-        index: column(Array.from({ length: data.count }, (_, task) => task), (task) => String(task)),
+        index: column(Array.from({ length: data.count }, (_, task) => task), (task) => String(data.first_index + task)),
         file: { key: () => (byPath ??= ranks()), text: (task) => data.name[task] },
         state: column(data.state, (task) => STATES[data.state[task]]),
         kind: { key: kinds, text: data.reason },

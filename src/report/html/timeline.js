@@ -252,7 +252,7 @@ class Timeline {
         const words = [`Replica ${replica}, slot ${slot}, ${timeText(begun + Math.max(0, time))} UTC:`];
         if (found >= 0 && spans.begin[found] + spans.duration[found] >= time - reach) {
             const task = spans.task[found];
-            words.push(`task ${task}, ${this.data.path(task)},`);
+            words.push(`task ${this.data.first_index + task}, ${this.data.path(task)},`);
             words.push(`${ENDS[spans.end[found]]} after ${durationText(spans.duration[found])}`);
             const source = spans.source?.[found] ?? 0;
             if (source < 0) words.push(`(taken over from replica ${-source})`);

@@ -19,6 +19,7 @@ fn list(folder: &std::path::Path, strategy: Strategy, count: u64) -> InputList {
         entries.push(Entry { size: Some(index % 7), ..Entry::of(&format!("/{index}")) }).unwrap();
     }
     let origin = Origin {
+        parent: None,
         source: InputSpec::List { file: OsText("-".into()), null: false },
         strategy,
         replica_count: 3,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::model::failures::{FailureGroup, FailureGroups};
 use crate::model::outcome::{Cause, LogSpan, reason};
+use crate::record::inputs::Header;
 use crate::record::logs::{KeptOutput, OutputStream};
 use crate::report::html::model::task::{RecordFacts, TaskHistory};
 use crate::store::layout::Layout;
@@ -88,7 +89,12 @@ impl FailuresWithExamples {
 
     /// The kinds of these tasks, the most frequent first, with the ends of logs. Each task, which knew the place of its
     /// group, then knows that of its kind.
-    pub(super) fn into_kinds(self, tasks: &mut [TaskHistory], layout: &Layout) -> Vec<FailureKind> {
+    pub(super) fn into_kinds(
+        self,
+        tasks: &mut [TaskHistory],
+        header: &Header,
+        layout: &Layout,
+    ) -> Vec<FailureKind> {
         let of_group = |group, examples| FailureKind { group: FailureGroup { count: 0, ..group }, examples };
         let kinds = self.groups.into_groups().into_iter().zip(self.examples);
         let mut kinds: Vec<FailureKind> = kinds.map(|(group, examples)| of_group(group, examples)).collect();
@@ -96,7 +102,7 @@ impl FailuresWithExamples {
         tasks.iter().filter_map(|task| task.kind).for_each(|kind| kinds[kind as usize].group.count += 1);
         for (place, kind) in (0..).zip(&mut kinds) {
             let is_shown = |example: &FailureExample| {
-                let task = usize::try_from(example.index).ok().and_then(|index| tasks.get(index));
+                let task = header.place_of(example.index).and_then(|place| tasks.get(place));
                 task.is_some_and(|task| task.kind == Some(place) && task.replica == example.replica)
             };
             kind.examples.retain(is_shown);

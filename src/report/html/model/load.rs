@@ -62,7 +62,7 @@ pub fn load(layout: &Layout, times: HeartbeatTimes) -> anyhow::Result<RunHistory
     let list = open(layout)?;
     let header = list.header().clone();
     let shares = list.shares()?;
-    let entries = list.entries(&Share::Range(0..header.count))?;
+    let entries = list.entries(&Share::Range(header.indices()))?;
     let last = last_launches(layout)?;
     let claimants = BlockClaimants::read(layout, &list)?;
     let prober = Prober::new(layout, times);
@@ -164,7 +164,7 @@ impl RunHistory {
         for of_one in told {
             let kinds = failures.absorb(of_one.failures);
             for (index, note, mut task) in of_one.tasks {
-                let place = usize::try_from(index).unwrap_or(usize::MAX);
+                let place = self.header.place_of(index).unwrap_or(usize::MAX);
                 let rank = TaskRank::of(index, &note, &task, self.shared.as_ref());
                 let Some(best) = shown.get_mut(place).filter(|best| rank >= **best) else { continue };
                 task.kind = task.kind.and_then(|kind| kinds.get(kind as usize).copied());
@@ -175,7 +175,7 @@ impl RunHistory {
             self.products_gone += of_one.products_gone;
             self.problems.extend(of_one.problems);
         }
-        self.kinds = failures.into_kinds(&mut self.tasks, layout);
+        self.kinds = failures.into_kinds(&mut self.tasks, &self.header, layout);
         self.spans.sort_by_key(|one| (one.replica, one.slot, one.begun_ms));
     }
 
@@ -183,7 +183,7 @@ impl RunHistory {
     fn tell_sources(&mut self) {
         let Some(shared) = &self.shared else { return };
         self.problems.extend(shared.claimants.trouble.clone());
-        for (index, task) in (0..).zip(&mut self.tasks) {
+        for (index, task) in (self.header.first_index..).zip(&mut self.tasks) {
             if task.state == TaskStanding::Missing {
                 task.replica = shared.holder(index);
             }

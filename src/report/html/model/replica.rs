@@ -100,7 +100,7 @@ impl ReplicaReader<'_> {
             // The record of one that was lost knows no times.
             task.usage = meta.as_ref().filter(|_| task.begun_ms.is_some()).map(|meta| meta.usage);
             if task.state == TaskStanding::Failed {
-                let path = usize::try_from(index).ok().and_then(|at| self.entries.get(at));
+                let path = self.header.place_of(index).and_then(|at| self.entries.get(at));
                 let path = path.map(|entry| units::path(entry.path)).unwrap_or_default();
                 task.kind = Some(failures.add(index, &path, meta, self.id));
             }

@@ -54,10 +54,11 @@ impl SharedWork {
         self.claimants.holder(index).map_or_else(|| self.share_of(index), |by| by.replica)
     }
 
-    /// Which replica took over how many files from which, the most files first.
-    pub fn takeovers(&self, tasks: &[TaskHistory]) -> Vec<Takeover> {
+    /// Which replica took over how many files from which, the most files first. The first of `tasks` has the index
+    /// `first_index`.
+    pub fn takeovers(&self, first_index: u64, tasks: &[TaskHistory]) -> Vec<Takeover> {
         let mut files: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-        for (index, task) in (0..).zip(tasks) {
+        for (index, task) in (first_index..).zip(tasks) {
             let is_recorded = matches!(task.state, TaskStanding::Ok | TaskStanding::Failed);
             if let TaskSource::TakenOver(from) = self.source(index, task.replica)
                 && is_recorded
