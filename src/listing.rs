@@ -351,10 +351,9 @@ pub fn adopt_or_publish(
         };
         let Some(lock) = lock else { continue };
         let listing = Listing { lock, made };
-        match listing.list_and_publish(layout, origin, rules, me, observer)? {
-            Some(found) => return Ok(found),
-            // Another process took this one for dead and took the lock.
-            None => {}
+        // Without, another process took this one for dead and took the lock.
+        if let Some(found) = listing.list_and_publish(layout, origin, rules, me, observer)? {
+            return Ok(found);
         }
     }
 }

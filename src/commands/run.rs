@@ -232,12 +232,11 @@ fn nothing_found(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let replica = config.identity.replica;
-    match &config.parent {
-        Some(parent) => say_nothing_new(parent, known, config, console),
-        None => {
-            let text = format!("{replica}: no file matches; nothing to do, and no run was begun");
-            console.say(Verbosity::Normal, Tone::Plain, &text);
-        }
+    if let Some(parent) = &config.parent {
+        say_nothing_new(parent, known, config, console);
+    } else {
+        let text = format!("{replica}: no file matches; nothing to do, and no run was begun");
+        console.say(Verbosity::Normal, Tone::Plain, &text);
     }
     let summary = LaunchSummary {
         run: None,
