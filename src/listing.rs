@@ -293,7 +293,34 @@ fn read_list(
         let entries = units::plural(read.repeats as u64, "entry", "entries");
         format!("{entries} repeated in the list {name}; each counts once")
     });
-    Ok((read.entries, repeats.into_iter().collect()))
+    let strangers = strange_entries(&read.entries);
+    Ok((read.entries, repeats.into_iter().chain(strangers).collect()))
+}
+
+/// Longer lists are not compared with the storage: each entry takes a call.
+const MOST_COMPARED: usize = 1000;
+
+/// What to say of entries that are no files where others are, such as a comment. A list of names alone is right, too.
+fn strange_entries(entries: &Entries) -> Option<String> {
+    if entries.len() > MOST_COMPARED {
+        return None;
+    }
+    let here = std::env::current_dir().ok()?;
+    let is_there = |entry: &Entry<'_>| here.join(entry.path).try_exists().unwrap_or(true);
+    let is_comment = |entry: &Entry<'_>| entry.path.as_encoded_bytes().starts_with(b"#");
+    let (there, strange): (Vec<Entry<'_>>, Vec<_>) = entries.iter().partition(is_there);
+    let example = strange.iter().find(|entry| is_comment(entry)).or(strange.first())?;
+    if there.is_empty() && !is_comment(example) {
+        return None;
+    }
+    Some(format!(
+        "{} of {} {} not a file in {}, such as '{}' (entries are taken as they are; there are no comments)",
+        strange.len(),
+        units::plural(entries.len() as u64, "entry", "entries"),
+        if strange.len() == 1 { "is" } else { "are" },
+        here.display(),
+        units::path(example.path)
+    ))
 }
 
 /// Is told how the list is made or waited for.
@@ -525,6 +552,18 @@ mod tests {
         };
         let listed = list(&source, rules, &|| true).unwrap();
         listed.entries.iter().map(|entry| entry.size).collect()
+    }
+
+    #[test]
+    fn an_entry_that_is_no_file_where_others_are_is_told() {
+        let of = |names: &[&str]| strange_entries(&Entries::of(names.iter().map(Entry::of)).unwrap());
+        let told = of(&["# my targets", "/", "Cargo.toml"]).unwrap();
+        assert!(told.starts_with("1 of 3 entries is not a file in "), "{told}");
+        assert!(told.contains("such as '# my targets' (entries"), "{told}");
+        assert!(of(&["/", "/no such file"]).is_some());
+        for fine in [&["M31", "M33"][..], &["/"], &[]] {
+            assert_eq!(of(fine), None, "{fine:?}");
+        }
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod reset;
 mod resume;
 mod resuming;
 mod screen;
+mod second_try;
 mod shares;
 mod sharing;
 mod shell_injection;

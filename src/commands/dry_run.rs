@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::commands::family::say_new;
-use crate::commands::home::{at_home, say_unknown_words};
+use crate::commands::home::{at_home, or_begin_anew, say_unknown_words};
 use crate::config::RunConfig;
 use crate::exit_code::ExitCode;
 use crate::journal::launches::launches_of;
@@ -57,7 +57,8 @@ pub(super) fn own_share(
             agree_on_balance(&list, &layout, config.asked_balance)?;
             agree_on_products(&list, &layout, &config.products)?;
             let RunConfig { command, manner, accept_changed_command, .. } = config;
-            agree_on_command(&list, &layout, command, manner, *accept_changed_command)?;
+            agree_on_command(&list, &layout, command, manner, *accept_changed_command)
+                .map_err(|error| or_begin_anew(error, &layout, config.heartbeat))?;
             let config = at_home(config, &list, console)?;
             say_unknown_words(&config, console);
             let mut printer = CommandPrinter::begin(&config, names_in(&config, &list)?, out)?;
@@ -68,7 +69,7 @@ pub(super) fn own_share(
             (printer.end()?, list.has_balance())
         }
         (None, Some(source)) => {
-            let config = &config.clone().with_program()?;
+            let config = &config.clone().with_program_and_script()?;
             let listed = listing::list(source, config.listing_rules(), &|| stop.signal().is_none())?;
             listed.notes.iter().for_each(|note| console.warn(note));
             config.parent.iter().for_each(|parent| say_new(console, &listed, parent));

@@ -3,10 +3,15 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use anyhow::anyhow;
+
 use crate::config::RunConfig;
+use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::model::provenance::NamedFile;
 use crate::record::inputs::{InputList, InputSpec};
 use crate::run::execute::WorkFolder;
+use crate::status::MonitoredRun;
+use crate::store::layout::Layout;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
@@ -110,5 +115,17 @@ pub(super) fn say_other_files(config: &RunConfig, list: &InputList, here: &[Name
             "this launch was started in {here_shown}, the run was begun in {there}: {} is {how} here. Start in that folder, or give --chdir {there}, unless this is meant",
             units::path(&file.name.0)
         ));
+    }
+}
+
+/// An error about the command of a launch, with what is quickest where no file of the run is ok yet.
+pub(super) fn or_begin_anew(error: anyhow::Error, layout: &Layout, times: HeartbeatTimes) -> anyhow::Error {
+    let count_ok = || anyhow::Ok(MonitoredRun::open(layout.root())?.monitor(times).look()?.totals.counts.ok);
+    match count_ok() {
+        Ok(0) => anyhow!(
+            "{error:#}\nNo file of that run is ok yet, so nothing is lost by beginning anew: `canfar-run reset {}`, then this command again",
+            layout.root().display()
+        ),
+        _ => error,
     }
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::cli::MergeArgs;
 use crate::commands::waiting::WaitingForLock;
 use crate::commands::{Invocation, runs_nearby};
 use crate::config::heartbeat_times;
+use crate::environment::Environment;
 use crate::exit_code::ExitCode;
 use crate::host::storage::StorageTrouble;
 use crate::launch::told;
@@ -27,6 +28,7 @@ use crate::record::family::is_nothing_new;
 use crate::report;
 use crate::report::groups;
 use crate::store::layout::{Layout, ResultsName};
+use crate::template;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::threads::locked;
 use crate::units;
@@ -48,6 +50,7 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
         "--null is about the lists that --missing and --products write: give one of them too"
     );
     let times = heartbeat_times(environment)?;
+    refuse_table_as_directory(&args.dirs, environment)?;
     let roots: Vec<_> = args.dirs.iter().map(|dir| environment.absolute(dir)).collect();
     let roots = without_nothing_new(&roots, &console);
     let first = Layout::new(roots.first().context("no results directory")?);
@@ -107,6 +110,23 @@ fn without_nothing_new(roots: &[PathBuf], console: &Console) -> Vec<PathBuf> {
         console.say(Verbosity::Normal, Tone::Plain, &text);
     }
     kept
+}
+
+/// Refuses `merge results stars.csv`: what is called like a table is no results directory.
+fn refuse_table_as_directory(dirs: &[PathBuf], environment: &Environment) -> anyhow::Result<()> {
+    let is_table = |dir: &PathBuf| {
+        let ending = dir.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        ["json", "jsonl", "csv", "tsv"].contains(&ending) && !environment.absolute(dir).is_dir()
+    };
+    let (tables, runs): (Vec<PathBuf>, Vec<PathBuf>) = dirs.iter().cloned().partition(is_table);
+    let Some(table) = tables.first() else { return Ok(()) };
+    let words: Vec<_> = runs.into_iter().map(PathBuf::into_os_string).collect();
+    let runs = if words.is_empty() { "results".to_owned() } else { template::quoted(&words) };
+    bail!(
+        "{} is no results directory; to write a table: merge {runs} -o {}",
+        units::path(table),
+        template::quoted(&[table.into()])
+    )
 }
 
 /// The lock of the directory that a merge writes to. If it is not writable, no other process can merge there either, and

@@ -9,7 +9,7 @@ use anyhow::bail;
 use crate::cli::{RunArgs, Typed};
 use crate::commands::auto_merge::merge_if_last;
 use crate::commands::family::{make_known, say_nothing_new, say_siblings};
-use crate::commands::home::{at_home, say_missing_files, say_other_files, say_unknown_words};
+use crate::commands::home::{at_home, or_begin_anew, say_missing_files, say_other_files, say_unknown_words};
 use crate::commands::{Invocation, dry_run};
 use crate::config::{RunConfig, layered};
 use crate::exit_code::ExitCode;
@@ -146,8 +146,8 @@ fn live(
     } else {
         // No run is begun of what can't be run.
         let config = match &config.input_spec {
-            Some(source) => config.for_source(source)?.with_program()?,
-            None => config.clone().with_program()?,
+            Some(source) => config.for_source(source)?.with_program_and_script()?,
+            None => config.clone().with_program_and_script()?,
         };
         if !config.input_spec.as_ref().is_some_and(InputSpec::is_to_tell_columns) {
             check_call(&config, stop)?;
@@ -162,7 +162,8 @@ fn live(
         }
     };
     let replica = config.identity.replica;
-    check_agreement(config, &list, &layout, console)?;
+    check_agreement(config, &list, &layout)?;
+    check_command(config, &list, &layout, console)?;
     make_known(&list, config, console);
     let config = at_home(config, &list, console)?;
     say_unknown_words(&config, console);
@@ -257,6 +258,7 @@ fn nothing_found(
         failures: Vec::new(),
         reason: StopReason::Done,
         keeps_logs: true,
+        timeout: None,
         results_dir: units::path(&config.results_dir),
         exit: ExitCode::Ok.number(),
     };
@@ -264,20 +266,25 @@ fn nothing_found(
     Ok(ExitCode::Ok)
 }
 
-fn check_agreement(
-    config: &RunConfig,
-    list: &InputList,
-    layout: &Layout,
-    console: &Console,
-) -> anyhow::Result<()> {
+fn check_agreement(config: &RunConfig, list: &InputList, layout: &Layout) -> anyhow::Result<()> {
     let source = config.input_spec.as_ref();
     agree_on_parent(list, layout, config.parent.as_ref(), source.is_some())?;
     // Without an input the run's own list is used, and its strategy with it.
     agree(list, layout, source, source.map(|_| config.strategy), config.identity.replica.count())?;
     agree_on_balance(list, layout, config.asked_balance)?;
-    agree_on_products(list, layout, &config.products)?;
+    agree_on_products(list, layout, &config.products)
+}
+
+fn check_command(
+    config: &RunConfig,
+    list: &InputList,
+    layout: &Layout,
+    console: &Console,
+) -> anyhow::Result<()> {
     let RunConfig { command, manner, accept_changed_command, .. } = config;
-    if let Some(before) = agree_on_command(list, layout, command, manner, *accept_changed_command)? {
+    let before = agree_on_command(list, layout, command, manner, *accept_changed_command)
+        .map_err(|error| or_begin_anew(error, layout, config.heartbeat))?;
+    if let Some(before) = before {
         console.warn(&format!("the command differs from the run's, which was: {before}"));
     }
     if let Some(first) = list.header().unreadable.first() {

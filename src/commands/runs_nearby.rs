@@ -34,6 +34,10 @@ pub(super) fn named_in(
             run
         })))
     };
+    if let Some(last) = previous(asked) {
+        let last = shown(&last);
+        return anyhow::anyhow!("{error:#}\nThe run that was here is in {last}: {do_so} {last}");
+    }
     let lines: Vec<String> =
         near.iter().take(NAMED).map(|run| format!("\n    {do_so} {}", shown(run))).collect();
     if lines.is_empty() {
@@ -45,6 +49,13 @@ pub(super) fn named_in(
 
 fn holds_run(folder: &Path) -> bool {
     Layout::new(folder).inputs().exists()
+}
+
+/// The last run that `reset` moved away from a results directory.
+fn previous(dir: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(Layout::new(dir).previous()).into_iter().flatten().flatten();
+    // They are named by the time.
+    entries.take(LOOKED_AT).map(|entry| entry.path()).filter(|run| holds_run(run)).max()
 }
 
 /// The folder itself and those in it, as far as they hold runs; one more than are named is enough.

@@ -16,6 +16,7 @@ mod progress;
 mod resources;
 mod resumed;
 mod run;
+mod script;
 mod shell_words;
 mod test_times;
 mod usage_errors;

@@ -18,6 +18,7 @@ use crate::config::layers::Layers;
 use crate::config::products::{declared_products, vocabulary};
 use crate::config::progress::progress_of;
 use crate::config::resources::Resources;
+use crate::config::script;
 use crate::config::shell_words;
 use crate::config::test_times::{advice_after, launch_heartbeat_times, worker_idle};
 use crate::config::usage_errors::lost_quotes;
@@ -172,6 +173,7 @@ impl RunConfig {
         let products = declared_products(&args.results.product, &vocabulary(source, &[]))?;
         let names = vocabulary(source, &products);
         let command = command_of(&args.tasks, &args.inputs, environment)?;
+        refuse_undeclared_out(&command, &products)?;
         let template = template_of(&command, is_worker(&args.tasks), &names)?;
         let results_dir = place("--results-dir", &args.results.results_dir, environment)?;
         continued.map(|continued| continued.refuse_same_place(&results_dir)).transpose()?;
@@ -228,9 +230,8 @@ impl RunConfig {
             warnings: warnings_of(
                 &command,
                 &template,
-                out_unreplaced(&command, &products)
+                tmpdir_note(args.tasks.tmp_dir.as_deref(), environment)
                     .into_iter()
-                    .chain(tmpdir_note(args.tasks.tmp_dir.as_deref(), environment))
                     .chain(resources.notes)
                     .chain(note),
             ),
@@ -267,6 +268,22 @@ impl RunConfig {
             call.check_file()?;
         }
         Ok(Self { program, ..self })
+    }
+
+    /// The same with its program, for tasks none of which has run yet: an interpreter's script must be there, too.
+    ///
+    /// # Errors
+    /// As [`Self::with_program`], and when there is no such script where tasks start.
+    pub fn with_program_and_script(self) -> anyhow::Result<Self> {
+        let config = self.with_program()?;
+        match &config.command {
+            TaskCommand::Argv(words) => {
+                script::missing(&plain(words), config.tasks_folder())
+                    .map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))?;
+            }
+            TaskCommand::Shell(_) | TaskCommand::Call(_) => {}
+        }
+        Ok(config)
     }
 
     /// The file of a command's first word, where that has no placeholder.
@@ -419,6 +436,19 @@ impl RunConfig {
         config
     }
 
+    /// Whether a task is told where to write its products otherwise than by its variables: `{out}` in the command or a variable
+    /// of the user's, or the request of a worker.
+    pub fn has_out(&self) -> bool {
+        let in_command = match &self.command {
+            TaskCommand::Argv(words) => words.iter().any(|word| first_out(&word.0).is_some()),
+            TaskCommand::Shell(script) => first_out(&script.0).is_some(),
+            TaskCommand::Call(_) => true,
+        };
+        let in_variables =
+            || self.settings.env.iter().any(|(_, value)| first_out(OsStr::new(value)).is_some());
+        self.manner != ExecMode::Own || in_command || in_variables()
+    }
+
     /// The folder that relative names of files in the command are relative to.
     pub fn command_folder(&self) -> &Path {
         self.call().map_or(&self.cwd, |call| &call.home)
@@ -433,12 +463,16 @@ impl RunConfig {
         } else {
             words
         };
-        let folder = match &self.work_folder {
+        command_files::missing(words, self.tasks_folder())
+    }
+
+    /// Where tasks start, if that is one folder.
+    fn tasks_folder(&self) -> Option<&Path> {
+        match &self.work_folder {
             WorkFolder::Inherited => Some(&*self.started_in),
             WorkFolder::Fixed(folder) => Some(&**folder),
             WorkFolder::Task => None,
-        };
-        command_files::missing(words, folder)
+        }
     }
 
     /// The small files that the command names, with their digests.
@@ -601,17 +635,20 @@ fn warnings_of(
     warnings
 }
 
-/// What to say of `{out}` in a command whose products are not declared.
-fn out_unreplaced(command: &TaskCommand, products: &[DeclaredProduct]) -> Option<String> {
+/// Refuses `{out}` in a command whose products are not declared: all tasks would write the one file of that name.
+fn refuse_undeclared_out(command: &TaskCommand, products: &[DeclaredProduct]) -> anyhow::Result<()> {
     let token = match command {
         _ if !products.is_empty() => None,
         TaskCommand::Argv(words) => words.iter().find_map(|word| first_out(&word.0)),
         TaskCommand::Shell(script) => first_out(&script.0),
         TaskCommand::Call(_) => None,
-    }?;
-    Some(format!(
-        "{token} is passed to the command as it is: no product is declared. --product PATH says what each task makes, and {token} is then where to write it"
-    ))
+    };
+    let Some(token) = token else { return Ok(()) };
+    let name = token.strip_prefix("{out:").and_then(|name| name.strip_suffix('}'));
+    let name = name.map_or_else(String::new, |name| format!("{name}="));
+    bail!(
+        "{token} is in the command, but no --product says what it stands for: add --product '{name}out/{{/}}' (or write {{{token}}} for the text itself)"
+    )
 }
 
 /// What to say of a word that names a variable as job files of other tools do.

@@ -13,6 +13,7 @@ use crate::config::item::COMMAND;
 use crate::config::mangled_argv::{blank_inside, rejoined, toml_text, typographic};
 use crate::config::shell_words::shown;
 use crate::config::wrong_name::{meant, similar};
+use crate::store::layout::Layout;
 use crate::template::quoted;
 
 /// The parser's error, or what is behind it.
@@ -75,9 +76,11 @@ pub(super) fn first_line(error: &clap::Error) -> String {
 /// What to say when `--shell SCRIPT` is followed by words: a job file that keeps them together.
 pub(super) fn lost_quotes<'a>(script: &'a OsStr, words: impl IntoIterator<Item = &'a OsString>) -> String {
     let words = words.into_iter().map(OsString::as_os_str);
-    let toml = toml_text(&rejoined(std::iter::once(script).chain(words)));
+    let line = rejoined(std::iter::once(script).chain(words));
+    let toml = toml_text(&line);
     format!(
-        "--shell takes one string and is followed by more words: the launch dropped the quotes. Put the command into a job file and give that with --job-file:\n\n    shell = {toml}\n"
+        "--shell takes one string and is followed by more words. Put the whole line in quotes: --shell {}\nA `canfar create` line loses quotes: there, put the command into a job file and give that with --job-file:\n\n    shell = {toml}\n",
+        quoted(&[line.into()])
     )
 }
 
@@ -120,7 +123,6 @@ fn command_as_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
 
 /// `--output stars.csv` of a run, whose results are one file only once they are merged.
 fn merged_output(error: &clap::Error, argv: &[OsString]) -> Option<String> {
-    const FORMATS: [&str; 4] = ["json", "jsonl", "csv", "tsv"];
     let wrong = wrong_word(error)?.strip_prefix("--")?;
     if subcommand_of(argv).0 != "run" || meant(wrong, std::iter::once("results-dir")).is_none() {
         return None;
@@ -131,13 +133,18 @@ fn merged_output(error: &clap::Error, argv: &[OsString]) -> Option<String> {
         Some((_, value)) => value,
         None => argv.get(place + 1)?.to_str()?,
     };
-    let ending = Path::new(value).extension()?.to_str()?.to_lowercase();
-    FORMATS.contains(&ending.as_str()).then(|| {
+    is_table(value).then(|| {
         format!(
             "there is no option --{wrong}: a run writes into a directory (`-o results`), and one file of all is made of that afterwards: `canfar-run merge results -o {}`",
             quoted(&[value.into()])
         )
     })
+}
+
+/// Whether a file is called like merged results.
+fn is_table(name: &str) -> bool {
+    let ending = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
+    ["json", "jsonl", "csv", "tsv"].contains(&ending.to_lowercase().as_str())
 }
 
 /// A plain word where an option has to stand: half of a value with a space in it, or a command without `--`.
@@ -149,6 +156,12 @@ fn one_word_too_many(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     let place = argv.iter().position(|given| given == word)?;
     if word.starts_with('-') || place < 2 {
         return None;
+    }
+    if subcommand_of(argv).0 == "plan" && Layout::new(word).inputs().exists() {
+        return Some(format!(
+            "unexpected argument {word:?}: write: canfar-run plan -o {}",
+            shown(&argv[place..=place])
+        ));
     }
     if Request::has_subcommand(word) {
         return Some(format!("`{word}` must come first: `canfar-run {word} ...`"));
@@ -219,16 +232,52 @@ fn no_such_subcommand(argv: &[OsString]) -> Option<String> {
     let shown = word.display().to_string();
     let is_input = Path::new(word).exists() || shown.contains(['*', '?']);
     Some(match similar(&shown, names.iter().copied()) {
-        _ if is_input => format!(
-            "{shown:?} is no subcommand. Input files are given with -i, and the command after `--`: `canfar-run -i {} -- python analyze.py {{}}`",
-            quoted(&argv[1..2])
-        ),
+        _ if is_input => match ending_of(word) {
+            Some("py") => format!(
+                "{shown:?} is no subcommand. The command stands after `--`, behind the input files: `canfar-run -i '*.fits' -- python3 {} {{}}`",
+                quoted(&argv[1..2])
+            ),
+            Some("toml") => {
+                format!(
+                    "{shown:?} is no subcommand. A job file is given with --job-file {}",
+                    quoted(&argv[1..2])
+                )
+            }
+            _ => format!(
+                "{shown:?} is no subcommand. Input files are given with -i, and the command after `--`: `canfar-run -i {} -- python analyze.py {{}}`",
+                inputs_in(&argv[1..])
+            ),
+        },
         Some(name) => format!("there is no subcommand {shown:?}; the nearest one is `{name}`"),
         None => format!(
             "there is no subcommand {shown:?}, only {}. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {{}}`",
             names.join(", ")
         ),
     })
+}
+
+fn ending_of(word: &OsString) -> Option<&str> {
+    Path::new(word).extension()?.to_str()
+}
+
+/// The input among words of a line without options: the first, or where a shell made several files of a folder out of a glob,
+/// that again.
+fn inputs_in(words: &[OsString]) -> String {
+    let parts = |word: &OsString| {
+        let path = Path::new(word);
+        Some((path.parent()?.to_owned(), path.extension()?.to_owned()))
+    };
+    let first = words.first().and_then(parts);
+    let files = words.iter().take_while(|word| *word != "--" && !word.as_bytes().starts_with(b"-"));
+    let alike = files.take_while(|word| parts(word) == first && Path::new(word).is_file()).count();
+    match first {
+        Some((folder, ending)) if alike > 1 => {
+            let mut glob = OsString::from("*.");
+            glob.push(ending);
+            quoted(&[folder.join(glob).into_os_string()])
+        }
+        _ => quoted(&words[..1]),
+    }
 }
 
 #[cfg(test)]
@@ -247,11 +296,17 @@ mod tests {
 
     #[test]
     fn words_after_a_script_of_one_word_lost_their_quotes() {
-        let said_of = |words| said(words).lines().nth(2).unwrap_or_default().trim().to_owned();
+        let said_of = |words| {
+            let said = said(words);
+            let mut lines = said.lines().map(str::trim);
+            lines.find(|line| line.starts_with("shell =")).unwrap_or_default().to_owned()
+        };
         assert_eq!(said_of(&["--shell", "wc", "-c", "{}"]), "shell = \"wc -c {}\"");
         assert_eq!(said_of(&["-i", "a", "--shell", "wc", "{}", "--results-dir", "x"]), "shell = \"wc {}\"");
         assert_eq!(said_of(&["--shell=wc", "-c", "{}"]), "shell = \"wc -c {}\"");
         assert_eq!(said_of(&["--shell", "'wc", "-c", "{}'"]), "shell = \"wc -c {}\"");
+        let typed = said(&["--shell", "wc", "-c", "{}"]);
+        assert!(typed.contains("Put the whole line in quotes: --shell 'wc -c {}'"), "{typed}");
         assert!(said(&["--shell", "wc -c {}", "--jbos", "4"]).contains("'--jbos'"));
         assert!(said(&["--shell", "wc", "--jobs", "4", "--jbos"]).contains("'--jbos'"));
     }
@@ -317,6 +372,32 @@ mod tests {
             assert!(said.contains(&format!("exists: {right}")) && !said.contains("as a value"), "{said}");
         }
         assert!(said(&["merge", "--outptu", "x"]).contains("'--output'"));
+    }
+
+    #[test]
+    fn files_that_a_shell_made_of_a_glob_become_the_glob_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, "").unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let (one, other, script, job) = (file("a.fits"), file("b.fits"), file("my.py"), file("job.toml"));
+        let glob = format!("-i '{}/*.fits' --", folder.path().display());
+        assert!(said(&[&one, &other, "--", "y"]).contains(&glob));
+        assert!(said(&[&one, "--", "y"]).contains("a.fits"));
+        assert!(
+            said(&[&script]).contains(&format!("-- python3 {}", super::quoted(&[script.clone().into()])))
+        );
+        assert!(said(&[&job]).contains("given with --job-file"));
+    }
+
+    #[test]
+    fn tables_and_runs_in_the_wrong_place_are_told_where_they_go() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("inputs.jsonl"), "").unwrap();
+        let run = folder.path().to_str().unwrap();
+        assert!(said(&["plan", run]).contains("write: canfar-run plan -o "), "{}", said(&["plan", run]));
     }
 
     #[test]

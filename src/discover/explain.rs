@@ -75,6 +75,10 @@ fn meant_for_a_shell(case: &Case) -> Option<String> {
     {
         return Some("it is one argument with blanks in it, and parts of it match: quotes, a line break or a variable kept several together. Give them as separate ones, or as a list in a job file".to_owned());
     }
+    if let Some(patterns) = braces(argument) {
+        let patterns: Vec<String> = patterns.iter().map(|one| format!("'{one}'")).collect();
+        return Some(format!("braces have no meaning here: -i {}", patterns.join(" ")));
+    }
     let is_variable = argument
         .split('$')
         .skip(1)
@@ -83,6 +87,14 @@ fn meant_for_a_shell(case: &Case) -> Option<String> {
         "`~` and variables mean something to a shell only, and none has seen this: write the whole path"
             .to_owned()
     })
+}
+
+/// What a shell makes of one pair of braces with alternatives.
+fn braces(argument: &str) -> Option<Vec<String>> {
+    let (before, rest) = argument.split_once('{')?;
+    let (inside, after) = rest.split_once('}')?;
+    let is_plain = inside.contains(',') && !inside.contains('{') && !before.ends_with('$');
+    is_plain.then(|| inside.split(',').map(|one| format!("{before}{one}{after}")).collect())
 }
 
 fn in_results(case: &Case) -> Option<String> {

@@ -123,15 +123,17 @@ fn gathered(
     matches: Vec<PatternMatches>,
     mut notes: Vec<Note>,
 ) -> Result<Found, DiscoverError> {
-    let (mut lists, mut unreadable) = (listed.paths, Vec::new());
+    let (mut lists, mut unreadable, mut runs) = (listed.paths, Vec::new(), Vec::new());
     let (mut matched, mut pruned) = (listed.matched, 0);
     for matches in matches {
         matched += matches.counts.matched;
         pruned += matches.counts.pruned;
         lists.extend(matches.paths);
         unreadable.extend(matches.unreadable);
+        runs.extend(matches.runs);
     }
     let paths = merged(&lists);
+    notes.extend(merged(&runs).into_iter().map(|run| Note::LeftOutRun(run.into())));
     notes.retain(|note| !is_answered(note, &paths));
     if paths.is_empty() && matched + pruned > 0 {
         if !search.allow_empty {

@@ -31,6 +31,11 @@ impl Folder {
         Arc::new(Self { path, identity: OnceLock::new(), above: Above::Folder(Arc::clone(parent)) })
     }
 
+    /// Whether a walk starts here.
+    pub(super) fn is_start(&self) -> bool {
+        matches!(self.above, Above::Start(_))
+    }
+
     /// Whether this folder, or one above it on the path as walked, is `target`: a link from here to there is a cycle.
     pub(super) fn lies_in(&self, target: Identity) -> bool {
         let mut folder = self;

@@ -20,6 +20,7 @@ use super::folder::Folder;
 use super::list_names::{self, ListedName};
 use super::matches::FolderMatches;
 use super::path_pattern::{Below, PathPattern, PatternStep, join};
+use crate::store::layout::Layout;
 
 /// A folder to be read, and the positions of the pattern that are open in it.
 #[derive(Debug)]
@@ -38,6 +39,15 @@ pub(super) struct FolderScan<'g> {
     pub(super) enter: Vec<Visit>,
     /// The path of the current name.
     current: Below,
+    /// Names of a run's results directory that were listed.
+    of_a_run: OfARun,
+}
+
+/// What shows that a folder holds a run.
+#[derive(Debug, Default)]
+struct OfARun {
+    list: bool,
+    journals: bool,
 }
 
 /// How the pattern matches a name. Reused from name to name, so that a name without a match allocates nothing.
@@ -72,9 +82,13 @@ impl<'g> FolderScan<'g> {
         let Visit { folder, positions } = visit;
         let current = Below::new(&folder.path);
         let (matches, enter) = (FolderMatches::default(), Vec::new());
-        let mut scan = Self { context, pattern, folder, matches, enter, current };
+        let of_a_run = OfARun::default();
+        let mut scan = Self { context, pattern, folder, matches, enter, current, of_a_run };
         let must_list = positions.iter().any(|position| pattern.steps[*position].needs_listing());
         let listed = must_list && scan.list(&positions)?;
+        if scan.is_run_on_the_way() {
+            return Ok(scan.without_run());
+        }
         for position in positions {
             if let PatternStep::Literal(name) = &pattern.steps[position]
                 && !(listed && pattern.steps[position].is_listed())
@@ -85,6 +99,19 @@ impl<'g> FolderScan<'g> {
         let shared = pattern.tidy(&scan.folder.path).as_os_str().len();
         scan.matches.paths.sort(shared);
         Ok(scan)
+    }
+
+    /// Whether the walk came to a folder that holds a run. One that a pattern names, or begins in, is meant.
+    fn is_run_on_the_way(&self) -> bool {
+        self.of_a_run.list && self.of_a_run.journals && !self.folder.is_start()
+    }
+
+    /// The scan of a folder that is left out, as the run's own results directory is.
+    fn without_run(mut self) -> Self {
+        self.matches = FolderMatches::default();
+        self.matches.runs.push(&self.pattern.tidy(&self.folder.path));
+        self.enter.clear();
+        self
     }
 
     /// Handles all names of the folder; false if it could not be listed.
@@ -120,6 +147,8 @@ impl<'g> FolderScan<'g> {
         if matches!(name, b"." | b"..") {
             return Ok(());
         }
+        self.of_a_run.list |= name == Layout::LIST.as_bytes();
+        self.of_a_run.journals |= name == Layout::JOURNALS.as_bytes();
         name_match.on_name(self.pattern, positions, name);
         let kind = listed.kind;
         if name_match.ends_but_for_case && self.context.is_wanted(kind) {

@@ -12,6 +12,8 @@ use super::path_list::PathList;
 pub(super) struct FolderMatches {
     pub(super) paths: PathList,
     pub(super) unreadable: PathList,
+    /// Folders that hold runs, which are left out.
+    pub(super) runs: PathList,
     pub(super) counts: MatchCounts,
 }
 
@@ -100,6 +102,7 @@ pub(super) struct PatternMatches {
     /// Each list is sorted.
     pub(super) paths: Vec<PathList>,
     pub(super) unreadable: Vec<PathList>,
+    pub(super) runs: Vec<PathList>,
     pub(super) counts: MatchCounts,
 }
 
@@ -110,6 +113,9 @@ impl PatternMatches {
         }
         if !matches.unreadable.is_empty() {
             self.unreadable.push(matches.unreadable);
+        }
+        if !matches.runs.is_empty() {
+            self.runs.push(matches.runs);
         }
         self.counts.absorb(matches.counts);
     }

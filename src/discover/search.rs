@@ -70,6 +70,8 @@ pub enum Note {
         /// One of these.
         example: PathBuf,
     },
+    /// This folder holds a run, and is left out.
+    LeftOutRun(PathBuf),
     /// This glob of `--exclude` has braces without alternatives or a backslash, which may be meant as plain characters.
     ExcludeSyntax(OsString),
 }
@@ -91,6 +93,11 @@ impl fmt::Display for Note {
                 units::plural(*others as u64, "name that differs", "names that differ"),
                 Quoted::from(example),
                 if *others == 1 { "it belongs" } else { "they belong" },
+            ),
+            Self::LeftOutRun(folder) => write!(
+                f,
+                "{} is left out: it holds the results of another run (a pattern that begins there takes its files all the same)",
+                Quoted::from(folder)
             ),
             Self::AllExcluded => f.write_str("all that matched was left out by --exclude"),
             Self::ExcludeSyntax(glob) => write!(

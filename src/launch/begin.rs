@@ -251,7 +251,7 @@ impl<'l> Launcher<'l> {
         let left = before.map_or_else(|| self.read_left(share, &self.launches()?, false), Ok)?;
         left.history.problems.iter().for_each(|problem| self.console.warn(&problem.to_string()));
         let due = self.due(&left.history, entries);
-        self.check_places(due.in_share(share))?;
+        self.check_places(due.in_share(share), |index| left.history.tasks.get(index).attempts == 0)?;
         let create = || Scratch::create(&self.config.scratch, owner);
         let scratch = (!due.is_empty()).then(create).transpose()?;
         let home = scratch.as_ref().and_then(Scratch::home);

@@ -121,15 +121,30 @@ impl Launcher<'_> {
         declared_products(self.config, self.list)
     }
 
-    /// Refuses to begin where products of tasks that are to be run can't be put in their places.
+    /// Refuses to begin where products of tasks that are to be run can't be put in their places, and warns of files that are
+    /// replaced there by those of tasks that `is_new`.
     ///
     /// # Errors
     /// With the first such place, or when the list can't be read.
-    pub(super) fn check_places(&self, due: impl Iterator<Item = u64>) -> anyhow::Result<()> {
+    pub(super) fn check_places(
+        &self,
+        due: impl Iterator<Item = u64>,
+        is_new: impl Fn(u64) -> bool,
+    ) -> anyhow::Result<()> {
         if self.list.header().products.is_empty() {
             return Ok(());
         }
-        check_places(&self.declared_products()?, self.list, due)
+        let occupied = check_places(&self.declared_products()?, self.list, due, is_new)?;
+        if let Some(example) = occupied.example {
+            let (are, they) = if occupied.count == 1 { ("is", "it is") } else { ("are", "they are") };
+            self.console.warn(&format!(
+                "{} {are} there already and {} not made by this run, such as {}: {they} replaced as tasks end ok",
+                units::count(occupied.count, "product"),
+                if occupied.count == 1 { "was" } else { "were" },
+                units::path(&example)
+            ));
+        }
+        Ok(())
     }
 
     /// Writes into the journal which done tasks are to be run again: their records count no more.

@@ -131,7 +131,8 @@ impl Launcher<'_> {
             expected,
             *jobs,
         );
-        let publishing = publishing(&prepared.settings);
+        let publishing = publishing(&prepared.settings)
+            .map(|publishing| publishing.of_command_with_out(self.config.has_out()));
         let balancer =
             resumed.map(|resumed| Balancer::new(self, resumed, recorder, source, &report, heartbeat));
         if let Err(error) = self.work_off(&prepared, publishing.as_ref(), &report, balancer.as_ref(), begun) {
@@ -390,6 +391,7 @@ impl Launcher<'_> {
             failures,
             reason: early_stop.map_or(StopReason::Done, EarlyStop::reason),
             keeps_logs: self.config.keep_logs != KeepLogs::None,
+            timeout: self.config.limits.timeout,
             results_dir: units::path(self.layout.root()),
             exit: code.number(),
         };

@@ -60,7 +60,8 @@ pub fn how_run_stands(layout: &Layout, times: HeartbeatTimes) -> Option<TaskCoun
 
 /// How a run is done whose replicas share its work. What failed runs again in a launch of the replica that recorded it.
 fn run_done(run: &TaskCounts, root: &Path) -> String {
-    let again = || format!("; to run those again: `canfar-run resume {}`", quoted(root.as_os_str()));
+    let rerun = if run.lost > 0 { " --rerun all" } else { "" };
+    let again = || format!("; to run those again: `canfar-run resume {}{rerun}`", quoted(root.as_os_str()));
     how_done(run, "this run") + &(if run.failed > 0 { again() } else { String::new() })
 }
 

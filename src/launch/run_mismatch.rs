@@ -38,7 +38,12 @@ pub fn agree(
         bail!(differs("the strategy", &strategy.to_string(), &header.strategy.to_string()));
     }
     if replica_count != header.replica_count {
-        bail!(differs("the replica count", &replica_count.to_string(), &header.replica_count.to_string()));
+        let [here, there] = [replica_count, header.replica_count].map(|count| count.to_string());
+        let what = what_differs("the replica count", &here, &there, layout);
+        let root = layout.root().display();
+        bail!(
+            "{what}\nTo finish this run from here: canfar-run resume {root}\nOr use the same as the run, another --results-dir, or begin anew after `canfar-run reset {root}`"
+        );
     }
     Ok(())
 }
@@ -107,7 +112,15 @@ fn show_products(products: &[DeclaredProduct]) -> String {
 
 fn differs(what: &str, here: &str, there: &str, layout: &Layout) -> String {
     format!(
-        "{what} of this launch differs from that of the run in {root}:\n  this launch: {here}\n  the run:     {there}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {root}`",
+        "{}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {root}`",
+        what_differs(what, here, there, layout),
+        root = layout.root().display()
+    )
+}
+
+fn what_differs(what: &str, here: &str, there: &str, layout: &Layout) -> String {
+    format!(
+        "{what} of this launch differs from that of the run in {root}:\n  this launch: {here}\n  the run:     {there}",
         root = layout.root().display()
     )
 }

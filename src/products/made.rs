@@ -34,6 +34,8 @@ pub(super) struct MadeProduct {
 /// How what was made is sealed.
 pub(super) struct Sealing<'a> {
     pub(super) checksum: Checksum,
+    /// Whether the command names where to write.
+    pub(super) has_out: bool,
     /// Asked between files and between parts of them: whether there is no time left for this.
     pub(super) should_stop: &'a (dyn Fn() -> bool + Sync),
 }

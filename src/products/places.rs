@@ -16,8 +16,17 @@ use crate::units;
 /// The places of so many tasks are looked at: what is wrong with one is mostly wrong with all, and a launch is not to wait.
 const MOST: usize = 10_000;
 
+/// Files that are where products are to go.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OccupiedPlaces {
+    /// How many of the places that were looked at.
+    pub count: u64,
+    /// The first of them.
+    pub example: Option<PathBuf>,
+}
+
 /// Looks where the products of these tasks (ascending) are to go: their folders must be there or can be made, and can be
-/// read and written, and no place may be a mount point.
+/// read and written, and no place may be a mount point. Gives the files that are there of tasks that `is_new`.
 ///
 /// # Errors
 /// With the first place that can't be used, or when the list can't be read.
@@ -25,14 +34,16 @@ pub fn check_places(
     declared: &DeclaredProducts,
     list: &InputList,
     tasks: impl Iterator<Item = u64>,
-) -> anyhow::Result<()> {
+    is_new: impl Fn(u64) -> bool,
+) -> anyhow::Result<OccupiedPlaces> {
     let mut places = Vec::new();
     list.read(tasks.take(MOST), |index, entry| {
-        places.extend(declared.paths(entry, index));
+        let is_new = is_new(index);
+        places.extend(declared.paths(entry, index).into_iter().map(|place| (place, is_new)));
         Ok(())
     })?;
     let folders: BTreeSet<PathBuf> =
-        places.iter().filter_map(|place| Some(place.parent()?.to_owned())).collect();
+        places.iter().filter_map(|(place, _)| Some(place.parent()?.to_owned())).collect();
     let pool = CpuPool::for_storage();
     let folders = pool.map(folders.into_iter().collect(), |folder| match can_be_written(&folder) {
         Ok(()) => None,
@@ -43,14 +54,34 @@ pub fn check_places(
         let cannot = if at == folder { what } else { format!("{what}: {}", units::path(&at)) };
         return Err(error).context(cannot).context(CannotWrite);
     }
-    let mounts = pool.map(places, |place| is_mount_point(&place).then_some(place));
-    if let Some(place) = mounts.into_iter().flatten().next() {
-        bail!(
-            "{} is a mount point, so that no product can take its place: give --product a path within it, or mount the folder above",
-            units::path(&place)
-        );
+    let mut occupied = OccupiedPlaces::default();
+    for (place, is_new, found) in pool.map(places, |(place, is_new)| {
+        let found = found_at(&place);
+        (place, is_new, found)
+    }) {
+        match found {
+            FoundAt::MountPoint => bail!(
+                "{} is a mount point, so that no product can take its place: give --product a path within it, or mount the folder above",
+                units::path(&place)
+            ),
+            FoundAt::File if is_new => {
+                occupied.count += 1;
+                occupied.example.get_or_insert(place);
+            }
+            FoundAt::File | FoundAt::Other => {}
+        }
     }
-    Ok(())
+    Ok(occupied)
+}
+
+/// What is where a product is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FoundAt {
+    MountPoint,
+    /// A file, which the product replaces.
+    File,
+    /// Nothing, a directory, or what can't be told.
+    Other,
 }
 
 /// Whether a folder can be written, or made where it is missing; else where that ends, and why.
@@ -71,22 +102,32 @@ fn can_be_written(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
     Ok(())
 }
 
-/// Whether something is mounted at a path. What is not there, or can't be told, is none.
+/// Looks at a place. What is not there, or can't be told, is no mount point.
 #[cfg(target_os = "linux")]
-fn is_mount_point(path: &Path) -> bool {
-    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+fn found_at(path: &Path) -> FoundAt {
+    use rustix::fs::{AtFlags, CWD, FileType, StatxAttributes, StatxFlags, statx};
 
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let Ok(found) = statx(CWD, path, flags, StatxFlags::TYPE) else { return false };
-    if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
-        return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    let Ok(found) = statx(CWD, path, flags, StatxFlags::TYPE) else { return FoundAt::Other };
+    let is_mount_point = if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
+        found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    } else {
+        is_on_other_device(path)
+    };
+    match FileType::from_raw_mode(found.stx_mode.into()) {
+        _ if is_mount_point => FoundAt::MountPoint,
+        FileType::RegularFile => FoundAt::File,
+        _ => FoundAt::Other,
     }
-    is_on_other_device(path)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_mount_point(path: &Path) -> bool {
-    is_on_other_device(path)
+fn found_at(path: &Path) -> FoundAt {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) if is_on_other_device(path) => FoundAt::MountPoint,
+        Ok(found) if found.is_file() => FoundAt::File,
+        _ => FoundAt::Other,
+    }
 }
 
 /// Whether it lies on another device than the folder it is in.
@@ -104,7 +145,21 @@ mod tests {
     use std::os::unix::fs::DirBuilderExt;
     use std::path::Path;
 
-    use super::{can_be_written, is_mount_point, is_on_other_device};
+    use super::{FoundAt, can_be_written, found_at, is_on_other_device};
+
+    fn is_mount_point(path: &Path) -> bool {
+        found_at(path) == FoundAt::MountPoint
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_product_is_told_from_what_no_product_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        std::fs::create_dir(folder.path().join("dir")).unwrap();
+        for (name, found) in [("file", FoundAt::File), ("dir", FoundAt::Other), ("none", FoundAt::Other)] {
+            assert_eq!(found_at(&folder.path().join(name)), found, "{name}");
+        }
+    }
 
     #[test]
     fn a_folder_can_be_written_where_all_that_is_missing_can_be_made() {

@@ -124,6 +124,8 @@ pub(super) fn failed(message: String) -> NotPublished {
 pub struct Publishing<'a> {
     declared: &'a DeclaredProducts,
     checksum: Checksum,
+    /// Whether the command names where to write.
+    has_out: bool,
     shared_name: String,
     replica: u32,
     launch: u32,
@@ -141,7 +143,14 @@ impl<'a> Publishing<'a> {
         launch: u32,
     ) -> Self {
         let (shared_name, stopped) = (shared_name(run), Mutex::default());
-        Self { declared, checksum, shared_name, replica, launch, stopped }
+        Self { declared, checksum, has_out: true, shared_name, replica, launch, stopped }
+    }
+
+    /// The same of a command that names no place to write to, as far as `has_out` is false: messages say so.
+    #[must_use]
+    pub fn of_command_with_out(mut self, has_out: bool) -> Self {
+        self.has_out = has_out;
+        self
     }
 
     /// For a slot, which makes one attempt after the other.
@@ -161,7 +170,7 @@ impl<'a> Publishing<'a> {
         guard: &dyn PublishGuard,
         should_stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<PublishedProducts, NotPublished> {
-        let how = Sealing { checksum: self.checksum, should_stop };
+        let how = Sealing { checksum: self.checksum, has_out: self.has_out, should_stop };
         staged.publish(&how, guard).map_err(|not| match not {
             NotPublished::Unpublished(Unpublished::Stopped) => {
                 self.remove_later(staged);
@@ -437,7 +446,7 @@ impl StagedProducts {
         each.map(|(product, out)| {
             let name = product.name.as_deref();
             let made = seal(name, out, &product.place, how)?;
-            made.ok_or_else(|| product.not_written())
+            made.ok_or_else(|| product.not_written(how.has_out))
         })
         .collect()
     }
@@ -544,7 +553,7 @@ impl StagedProduct {
     }
 
     /// Why there is nothing where it was to be written.
-    fn not_written(&self) -> NotPublished {
+    fn not_written(&self, has_out: bool) -> NotPublished {
         let now = self.place.symlink_metadata().ok().map(|there| ProductLook::of(&there));
         if now.is_some() && now != self.before {
             return failed(format!(
@@ -552,7 +561,9 @@ impl StagedProduct {
                 self.placeholder()
             ));
         }
-        failed(format!("no product: the command wrote nothing to {}", self.placeholder()))
+        let out = self.placeholder();
+        let hint = if has_out { String::new() } else { format!(" (the command has no {out})") };
+        failed(format!("no product: the command wrote nothing to {out}{hint}"))
     }
 
     fn placeholder(&self) -> String {

@@ -68,12 +68,28 @@ pub(super) fn seconds(seconds: f64) -> String {
     units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
+/// How long a task took: below a second in milliseconds, with two figures.
+fn task_time(time: f64) -> String {
+    let millis = time * 1000.0;
+    match millis {
+        _ if millis <= 0.0 || millis >= 995.0 => seconds(time),
+        99.5.. => format!("{:.0} ms", (millis / 10.0).round() * 10.0),
+        9.95.. => format!("{millis:.0} ms"),
+        0.995.. => advice::decimal(millis) + " ms",
+        _ => {
+            // 0.4 and 0.04 ms, not 0.40.
+            let text = format!("{:.2}", (millis * 100.0).round().max(1.0) / 100.0);
+            text.trim_end_matches('0').to_owned() + " ms"
+        }
+    }
+}
+
 fn each(times: Quantiles, memory: Option<Quantiles>) -> String {
     let mut text = format!(
         "each task: {} (median), {} (95 %), {} (longest)",
-        seconds(times.median),
-        seconds(times.p95),
-        seconds(times.max)
+        task_time(times.median),
+        task_time(times.p95),
+        task_time(times.max)
     );
     if let Some(Quantiles { median, p95, max }) = memory {
         let [median, p95, max] = [median, p95, max].map(bytes);
@@ -95,4 +111,23 @@ fn is_slow(slow: &Slow, figures: &UsageFigures, times: Quantiles) -> bool {
 fn slow_one(slow: &Slow) -> String {
     // It comes from a journal when merged.
     format!("{} ({}, task {})", units::printable(&slow.path), seconds(slow.duration_s), slow.index)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn short_tasks_are_told_in_milliseconds() {
+        for (seconds, text) in [
+            (0.12, "120 ms"),
+            (0.034, "34 ms"),
+            (0.0012, "1.2 ms"),
+            (0.0004, "0.4 ms"),
+            (0.000_000_1, "0.01 ms"),
+            (0.9951, "1s"),
+            (1.53, "1.5s"),
+            (0.0, "0s"),
+        ] {
+            assert_eq!(super::task_time(seconds), text, "{seconds}");
+        }
+    }
 }

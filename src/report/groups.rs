@@ -23,6 +23,21 @@ pub(super) fn how_to_see(results_dir: &str) -> String {
 pub(super) const MORE_MEMORY: &str =
     "What ran out of memory needs a container with more of it; the same --results-dir is right.";
 
+/// How tasks are tried again that killed their container.
+pub(super) fn lost_again(lost: u64, dirs: &[String]) -> String {
+    let lines: Vec<String> =
+        dirs.iter().map(|dir| format!("canfar-run resume {} --rerun all", quoted(dir))).collect();
+    format!(
+        "{} (lost); to try {} again, with more memory: {}",
+        units::plural(lost, "file killed its container", "files killed their container"),
+        if lost == 1 { "it" } else { "them" },
+        lines.join("; ")
+    )
+}
+
+/// What to do where max-failures ended a launch of a run of which nothing is ok.
+pub(super) const CORRECT_COMMAND: &str = "Nothing is ok yet. If the command is wrong: `canfar-run reset` moves this run aside, and the corrected command can use the same -o";
+
 /// A path as a shell takes it.
 pub(crate) fn quoted(path: &str) -> String {
     template::quoted(&[path.into()])

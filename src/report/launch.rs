@@ -297,6 +297,9 @@ pub struct LaunchSummary {
     /// Whether the output of failed tasks is kept.
     #[serde(skip)]
     pub keeps_logs: bool,
+    /// How long an attempt may take.
+    #[serde(skip)]
+    pub timeout: Option<Duration>,
     /// The directory of the run.
     pub results_dir: String,
     /// What the process exits with.
@@ -401,13 +404,16 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
     if summary.failures.iter().any(|group| group.cause == Cause::Oom) {
         say(groups::MORE_MEMORY);
     }
+    let timed_out = summary.failures.iter().any(|group| group.cause == Cause::Timeout);
+    if let Some(timeout) = summary.timeout.filter(|_| timed_out) {
+        let line = resume_line(summary);
+        say(&format!(
+            "To give what ran out of time twice as much: {line} --timeout {}s",
+            2.0 * timeout.as_secs_f64()
+        ));
+    }
     if summary.lost > 0 {
-        let lost = units::plural(
-            summary.lost,
-            "file was running alone when its container died and is",
-            "files were running alone when their container died and are",
-        );
-        say(&format!("{lost} not run again, unless with --rerun all (and more memory, if that was why)."));
+        say(&groups::lost_again(summary.lost, std::slice::from_ref(&summary.results_dir)));
     }
     if !summary.failures.is_empty() && summary.keeps_logs {
         let example = summary.failures.first().and_then(|group| group.example_index);
@@ -420,7 +426,9 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
             None => groups::how_to_see(&summary.results_dir),
         });
     }
-    if summary.not_run > 0 {
+    if summary.reason == StopReason::MaxFailures && summary.counts.ok == 0 {
+        say(groups::CORRECT_COMMAND);
+    } else if summary.not_run > 0 {
         say(&format!(
             "Launch the same line again to run the rest, what is done is not run again; or: {}",
             resume_line(summary)

@@ -154,8 +154,10 @@ fn say_failures(console: &Console, proof: &Proof, failed: &Destination) {
             &format!("To run just the failed ones again: {}, then merge again", lines.join("; ")),
         );
     }
-    if causes().any(|cause| cause == Cause::Lost) {
-        say(Verbosity::Quiet, "What is lost runs again only with --rerun all.");
+    let lost =
+        proof.failures.iter().filter(|group| group.cause == Cause::Lost).map(|group| group.count).sum();
+    if lost > 0 {
+        say(Verbosity::Quiet, &groups::lost_again(lost, dirs));
     }
 }
 

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::journal::event::StopReason;
+use crate::model::counts::TaskCounts;
 use crate::record::command_files::FileVersions;
 use crate::report::doubts::without_result;
 use crate::report::figures as words;
+use crate::report::groups;
 use crate::report::resume::ids_in_words;
 use crate::report::shared_status;
 use crate::report::stop_reason;
@@ -313,6 +316,7 @@ fn died(row: &ReplicaStatus, launch: u32) -> String {
 fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
     let dir = quoted(&[root.into()]);
     let mut lines = match &figures.sharing {
+        _ if has_wrong_command(figures) => vec![groups::CORRECT_COMMAND.to_owned()],
         Some(sharing) => shared_status::advice(figures, sharing, &dir),
         None => unowned(figures, &dir),
     };
@@ -324,8 +328,12 @@ fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
             "why {} failed: canfar-run logs --failed {dir}",
             units::count(figures.totals.counts.failed, "file")
         ));
-        if figures.complete {
+        let TaskCounts { failed, lost, .. } = figures.totals.counts;
+        if figures.complete && failed > lost {
             lines.push(format!("to run just the failed ones again: canfar-run resume {dir}"));
+        }
+        if lost > 0 {
+            lines.push(groups::lost_again(lost, &[root.to_string_lossy().into_owned()]));
         }
     }
     lines.extend(figures.command_files.iter().filter_map(FileVersions::change));
@@ -336,6 +344,12 @@ fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Whether a command seems to be wrong for every file: launches gave up, and nothing is ok.
+fn has_wrong_command(figures: &RunStatus) -> bool {
+    let gave_up = |row: &ReplicaStatus| row.reason == Some(StopReason::MaxFailures);
+    figures.totals.counts.ok == 0 && !figures.is_at_work() && figures.replicas.iter().any(gave_up)
 }
 
 /// What to type for shares without a running replica.

@@ -13,6 +13,12 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The name of the frozen input list.
+    pub const LIST: &str = "inputs.jsonl";
+
+    /// The name of the folder of journals.
+    pub const JOURNALS: &str = "journal";
+
     /// Of the directory at `root`, which need not exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -25,7 +31,7 @@ impl Layout {
 
     /// The frozen input list.
     pub fn inputs(&self) -> PathBuf {
-        self.root.join("inputs.jsonl")
+        self.root.join(Self::LIST)
     }
 
     /// The lock of the process that lists, merges, or moves the run away.
@@ -35,7 +41,7 @@ impl Layout {
 
     /// The folder of journals.
     pub fn journals(&self) -> PathBuf {
-        self.root.join("journal")
+        self.root.join(Self::JOURNALS)
     }
 
     /// One launch's journal.
@@ -117,7 +123,7 @@ impl Layout {
             matches!(extension.as_str(), "json" | "jsonl" | "ndjson" | "csv" | "tsv")
         };
         let later_list = name.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".jsonl"));
-        matches!(name, "inputs.jsonl" | LOCK | "journal" | "logs" | CLAIMS | CHILDREN)
+        matches!(name, Self::LIST | LOCK | Self::JOURNALS | "logs" | CLAIMS | CHILDREN)
             || matches!(name, "final_failed.json" | "final_summary.json" | REPORT)
             || name.strip_prefix("final_results.").is_some_and(is_merged)
             || later_list.is_some_and(is_number)

@@ -304,7 +304,8 @@ pub(super) fn beginning<'s>(bytes: &'s [u8], names: &Vocabulary) -> Option<Found
     if let Some((text, token)) = written(bytes, names) {
         return token.map(|token| FoundPlaceholder::Token(token, text));
     }
-    let (text, _) = written(inner, names)?;
+    // A product that is not declared is refused, so that doubled it is text in every run.
+    let text = written(inner, names).map(|(text, _)| text).or_else(|| Some(out_beginning(inner)?.0))?;
     (inner.get(text.len()) == Some(&b'}')).then_some(FoundPlaceholder::Text(text))
 }
 
@@ -342,7 +343,7 @@ mod tests {
     fn other_braces_are_no_placeholders() {
         for text in [
             "", "{", "}", "{{", "{ }", "{a}", "{///}", "{Index}", "{{}", "{{ }}", "{0}", "x{}", "{out}",
-            "{{out}}", "{out:a}",
+            "{out:a}", "{{out}",
         ] {
             assert_eq!(beginning(text.as_bytes(), &Vocabulary::default()), None, "{text:?}");
         }

@@ -127,7 +127,8 @@ fn scripts_that_are_wrong() {
         case(
             &["-i", "data/*.fits", "-o", "out", "--shell", "wc", "-c", "{}"],
             r#"
-canfar-run: error: --shell takes one string and is followed by more words: the launch dropped the quotes. Put the command into a job file and give that with --job-file:
+canfar-run: error: --shell takes one string and is followed by more words. Put the whole line in quotes: --shell 'wc -c {}'
+A `canfar create` line loses quotes: there, put the command into a job file and give that with --job-file:
 
     shell = "wc -c {}"
 "#,
@@ -135,7 +136,8 @@ canfar-run: error: --shell takes one string and is followed by more words: the l
         case(
             &["-i", "data/*.fits", "-o", "out", "--shell", "wc", "--", "-c", "{}", "> it's"],
             r#"
-canfar-run: error: --shell takes one string and is followed by more words: the launch dropped the quotes. Put the command into a job file and give that with --job-file:
+canfar-run: error: --shell takes one string and is followed by more words. Put the whole line in quotes: --shell "wc -c {} > it's"
+A `canfar create` line loses quotes: there, put the command into a job file and give that with --job-file:
 
     shell = "wc -c {} > it's"
 "#,

@@ -117,7 +117,8 @@ Use the same as the run, another --results-dir, or begin anew after `canfar-run 
 canfar-run: error: the replica count of this launch differs from that of the run in [DIR]/out:
   this launch: 3
   the run:     2
-Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+To finish this run from here: canfar-run resume [DIR]/out
+Or use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
 ").replica("2", "3"),
         second(&["-i", "data/*.fits", "-o", "out", "--", "false", "{}"], "
 canfar-run: error: the command of this launch differs from that of the run in [DIR]/out:

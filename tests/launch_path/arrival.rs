@@ -97,9 +97,9 @@ const DATA: &str = "/arc/projects/survey/data/[01].fits";
 const DRY: [Launched; 9] = [
     Launched {
         options: &[],
-        command: &["-n", "-i", DATA, "--", "python3", "a.py", "", "{}"],
+        command: &["-n", "-i", DATA, "--", "echo", "a.py", "", "{}"],
         code: 0,
-        printed: "python3 a.py '' [DIR]/arc/projects/survey/data/0.fits\n",
+        printed: "echo a.py '' [DIR]/arc/projects/survey/data/0.fits\n",
         said: "word 3 of the command is empty",
     },
     Launched {

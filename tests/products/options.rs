@@ -122,10 +122,17 @@ fn a_function_is_given_its_parameter_out() {
 }
 
 #[test]
-fn out_is_text_with_a_warning_where_nothing_is_declared() {
+fn out_where_nothing_is_declared_is_refused_and_doubled_is_text() {
     let dir = Dir::with_inputs(1);
-    let once = dir.launch().args(["--", "echo", "{out}", "{out:x}", "{}"]).run().exits(0);
-    assert_eq!(once.stderr.matches("no product is declared").count(), 1, "{once:?}");
+    for (command, said) in [
+        (&["--", "echo", "{}", "{out}"][..], "{out} is in the command, but no --product"),
+        (&["--", "echo", "{}", "{out:x}"], "add --product 'x=out/{/}' (or write {{out:x}}"),
+        (&["--shell", "echo {} > {out}"], "{out} is in the command, but no --product"),
+    ] {
+        begins_nothing(&dir, dir.launch().args(command).run()).says(said);
+    }
+    let shown = dir.launch().args(["-n", "--", "echo", "{{out}}", "{{out:x}}", "{}"]).run().exits(0);
+    assert!(shown.printed().contains("echo '{out}' '{out:x}' "), "{shown:?}");
     begins_nothing(
         &Dir::new(),
         Dir::with_inputs(1).launch().args(["--product", "c/{/}", "--", "x", "{out:y}"]).run(),
@@ -200,8 +207,8 @@ fn other_products_than_the_runs_stop_a_launch_and_resume_keeps_them() {
     declared(&dir, &["c/{/}"]).args(["--ok-codes", "7"]).args(command).run().exits(1);
     let other = declared(&dir, &["d/{/}"]).args(command).run().exits(2);
     other.says("this launch: 'd/{/}'").says("the run:     'c/{/}'");
-    dir.launch().args(command).run().exits(2).says("this launch: none");
-    dir.launch().arg("-n").args(command).run().exits(2).says("this launch: none");
+    dir.launch().args(command).run().exits(2).says("but no --product says");
+    dir.launch().arg("-n").args(command).run().exits(2).says("but no --product says");
     dir.canfar_run()
         .args(["resume", "out", "--product", "d/{/}"])
         .run()

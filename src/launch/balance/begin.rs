@@ -148,7 +148,9 @@ impl Launcher<'_> {
             }
         }
         due.sort_unstable();
-        self.check_places(due.into_iter())
+        let is_new =
+            |index| left.iter().all(|LeftBlocks { history, .. }| history.tasks.get(index).attempts == 0);
+        self.check_places(due.into_iter(), is_new)
     }
 
     fn resume_block(

@@ -7,7 +7,8 @@ use super::{NotPublished, Sealing, Unpublished, seal};
 use crate::model::product::{Checksum, ProductLook};
 use crate::products::digest::{add_line, sha256_of_bytes};
 
-const HASHED: Sealing<'static> = Sealing { checksum: Checksum::Sha256, should_stop: &|| false };
+const HASHED: Sealing<'static> =
+    Sealing { checksum: Checksum::Sha256, has_out: true, should_stop: &|| false };
 
 #[test]
 fn what_is_written_while_it_is_hashed_is_seen_even_if_the_length_stays() {
@@ -21,7 +22,7 @@ fn what_is_written_while_it_is_hashed_is_seen_even_if_the_length_stays() {
         file.set_modified(UNIX_EPOCH + time).unwrap();
         false
     };
-    let how = Sealing { checksum: Checksum::Sha256, should_stop: &write };
+    let how = Sealing { checksum: Checksum::Sha256, has_out: true, should_stop: &write };
     let not = seal(None, &out, Path::new("/data/cat"), &how).unwrap_err();
     let NotPublished::Failed(failure) = not else { panic!("{not:?}") };
     assert!(failure.message.ends_with("something still writes to it"), "{}", failure.message);
@@ -36,7 +37,7 @@ fn the_record_has_the_look_after_the_sync() {
         fs::write(&out, "all of it").unwrap();
         false
     };
-    let how = Sealing { checksum: Checksum::None, should_stop: &write };
+    let how = Sealing { checksum: Checksum::None, has_out: true, should_stop: &write };
     let made = seal(None, &out, Path::new("/data/cat"), &how).unwrap().unwrap();
     assert_eq!(made.product.look(), ProductLook::of(&fs::metadata(&out).unwrap()));
 }
@@ -62,7 +63,7 @@ fn without_time_left_it_ends_between_files_and_between_parts_of_one() {
     for times in 0..4 {
         let asked = AtomicU64::new(0);
         let should_stop = || asked.fetch_add(1, Ordering::Relaxed) >= times;
-        let how = Sealing { checksum: Checksum::Sha256, should_stop: &should_stop };
+        let how = Sealing { checksum: Checksum::Sha256, has_out: true, should_stop: &should_stop };
         let not = seal(None, folder.path(), Path::new("/data/ms"), &how).unwrap_err();
         assert!(matches!(not, NotPublished::Unpublished(Unpublished::Stopped)), "{not:?}");
     }

@@ -53,6 +53,10 @@ impl ReplicaRow<'_> {
         self.launches.iter().map(|launch| launch.last_ms).max()
     }
 
+    fn has_died(&self) -> bool {
+        self.launches.last().is_some_and(|launch| launch.end == LaunchEnd::Died)
+    }
+
     fn sum(&self, of: impl Fn(&TimelineLaunch) -> i64) -> i64 {
         self.launches.iter().map(|launch| of(launch)).sum()
     }
@@ -214,9 +218,10 @@ fn sharing_in_words(history: &RunHistory, shared: &SharedWork, rows: &[ReplicaRo
     sentences
 }
 
-/// Which replica ended last, and how long after most others.
+/// Which replica ended last, and how long after most others. The dead did not end when they were through.
 fn stragglers(rows: &[ReplicaRow<'_>]) -> Option<String> {
-    let mut ends: Vec<(i64, u32)> = rows.iter().filter_map(|row| Some((row.last()?, row.id))).collect();
+    let ended = rows.iter().filter(|row| !row.has_died());
+    let mut ends: Vec<(i64, u32)> = ended.filter_map(|row| Some((row.last()?, row.id))).collect();
     if ends.len() < 2 {
         return None;
     }

@@ -462,6 +462,13 @@ def caller(function, name, offered):
             "%s%s has a parameter `out`, which is where to write what it makes, and nothing is declared:"
             " --product PATH says what each task makes" % (name, signature_text(signature))
         )
+    takes_names = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
+    if "out" in known and not takes_names and not any(one.name == "out" for one in parameters):
+        wanted = ", ".join([one.name for one in required] + ["out"])
+        raise Refused(
+            "%s%s has no parameter `out`, which is where to write what it makes (--product): def %s(%s)"
+            % (name, signature_text(signature), name.rpartition(".")[2], wanted)
+        )
     if len(others) > 1:
         raise Refused(
             "%s%s needs %s, and there is one %s for them: all but one parameter must have a default, or be called %s"
