@@ -13,7 +13,7 @@ fn main() {
         Err(error) => {
             let _ = writeln!(
                 std::io::stderr(),
-                "canfar-run: error: can't tell the working directory: {error}. Was it removed? Start in another one"
+                "canfar-run: error: can't determine the working directory: {error}. Was it removed? Start in another one"
             );
             ExitCode::Usage
         }

@@ -1,5 +1,5 @@
-//! What tests and benches use beyond the crate's one function. Nothing else can be seen from outside, so that the compiler
-//! tells what is not used.
+//! What tests and benches use beyond the crate's one public function. Nothing else is public, so that the compiler
+//! reports unused code.
 
 pub use crate::cli::{Cli, Request};
 pub use crate::clock::format;

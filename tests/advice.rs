@@ -45,5 +45,5 @@ fn launches_that_share_two_cpus_are_told_to_be_fewer() {
 fn tasks_that_sleep_are_run_more_at_a_time() {
     let dir = Dir::with_inputs(40);
     let ended = on_two_cpus(&dir).args(["-j", "8"]).sh("sleep 2").run().exits(0);
-    ended.says("so they mostly wait: more at a time may be faster: -j ").says_not("share th");
+    ended.says("so they mostly wait; more at a time may be faster: -j ").says_not("share th");
 }

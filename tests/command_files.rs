@@ -45,7 +45,7 @@ fn merge_status_and_report_count_the_records_by_each_content_alike() {
     launch(&dir, 2, 0);
     let digest = |version| blake3::hash(script(version).as_bytes()).to_hex().to_string();
     let [first, second] = [1, 2].map(digest);
-    let counts = format!("4 records by one version ({}), 2 by another ({})", &second[..8], &first[..8]);
+    let counts = format!("4 records from one version ({}), 2 from another ({})", &second[..8], &first[..8]);
     let said = format!("analyze.sh changed during the run: {counts}");
     let told = json!([{
         "name": "analyze.sh",
@@ -105,6 +105,6 @@ fn a_launch_that_was_killed_has_the_records_that_it_made() {
         .args(["merge", "out"])
         .run()
         .exits(0)
-        .says("2 records by one version (")
-        .says("), 2 by another (");
+        .says("2 records from one version (")
+        .says("), 2 from another (");
 }

@@ -143,7 +143,7 @@ fn a_pattern_into_the_results_directory_is_refused_with_the_reason() {
     the input pattern matched nothing:
       results/*.json
           /data/results is the results directory, which is never searched: give another --results-dir
-    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.
     ");
 }
 
@@ -183,7 +183,7 @@ fn alternatives_exclude_and_what_looks_like_plain_braces_is_told_of() {
     let found = Place::with(NIGHTS).exclude(&["{a,c}.fits"]).ask(&["**/*.fits"]).unwrap();
     assert_eq!((found.entries.len(), found.notes.len()), (1, 0));
     let found = Place::with(NIGHTS).exclude(&["{a}.fits"]).ask(&["**/*.fits"]).unwrap();
-    insta::assert_snapshot!(found.notes[0], @r"--exclude {a}.fits: {a,b} means a or b, and a backslash takes the next character as it is. Earlier versions took both as plain characters: these are written [{] and \\");
+    insta::assert_snapshot!(found.notes[0], @r"--exclude {a}.fits: {a,b} means a or b, and a backslash makes the next character literal. Earlier versions took both literally: for that, write [{] and \\");
     let plain = Place::with(NIGHTS).exclude(&["[ac].fits"]).ask(&["**/*.fits"]).unwrap();
     assert_eq!((plain.entries.len(), plain.notes.len()), (1, 0));
 }
@@ -215,14 +215,14 @@ fn a_pattern_that_would_match_nothing_in_excluded_directories_either_is_refused(
       night2/**/d.fits
           nearest existing folder: /data/night2 (3 entries: a.fits, old, .hidden.fits)
           1 directory was left out by --exclude, but holds no match either
-    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.
     ");
 }
 
 #[test]
 fn a_list_that_is_empty_after_excluding_is_an_error_of_its_own() {
     let mut place = Place::with(NIGHTS).exclude(&["*.fits"]);
-    insta::assert_snapshot!(place.refused(&["night*/*.fits"]), @"all that the input patterns matched (3 entries) was left out by --exclude *.fits: nothing is left to run");
+    insta::assert_snapshot!(place.refused(&["night*/*.fits"]), @"everything that the input patterns matched (3 entries) was left out by --exclude *.fits: nothing is left to run");
     let found = place.allow_empty().ask(&["night*/*.fits"]).unwrap();
     assert_eq!((found.entries.len(), found.notes), (0, vec![Note::AllExcluded]));
 }
@@ -238,7 +238,7 @@ fn every_pattern_without_a_match_is_named() {
       NIGHT1/*.fits
           nearest existing folder: /data (2 entries: night1, night2)
           upper and lower case differ: there is night1
-    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.
     ");
 }
 
@@ -257,13 +257,13 @@ fn directories_in_place_of_files_are_explained() {
     the input pattern matched nothing:
       night*
           it matches 2 directories (such as /data/night1) and no file: add --type dir if these are the entries, or give night*/** for the files in them
-    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.
     ");
     insta::assert_snapshot!(Place::with(NIGHTS).directories().refused(&["night1/*"]), @r"
     the input pattern matched nothing:
       night1/*
           it matches 2 files (such as /data/night1/a.fits) and no directory: leave out --type dir
-    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.
     ");
 }
 
@@ -280,7 +280,7 @@ fn things_that_are_no_files_are_explained() {
           it matches only /data/p.fits, which is a FIFO
       l.fits
           it matches only /data/l.fits, which is a dangling link
-    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.
     ");
 }
 
@@ -299,12 +299,12 @@ fn a_path_that_the_launch_split_at_its_space_is_recognised() {
           nearest existing folder: /data (2 entries: "my data", "two  spaces.fits")
           the launch may have split "two  spaces.fits" at a space: write `?` for the space, or give the path in a job file
       ""
-          an empty argument, as two spaces in a row become when the launch splits at every space
+          an empty argument: two spaces in a row become one when the launcher splits at every space
           the launch may have split "two  spaces.fits" at a space: write `?` for the space, or give the path in a job file
       spaces.fits
           nearest existing folder: /data (2 entries: "my data", "two  spaces.fits")
           the launch may have split "two  spaces.fits" at a space: write `?` for the space, or give the path in a job file
-    Every pattern must match something, or files would be missed silently; --allow-empty lifts that.
+    Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.
     "#);
 }
 

@@ -105,7 +105,7 @@ fn many_paths_that_differ_from_those_of_the_run_fill_no_screen() {
     names.push("d/new".to_owned());
     let refused = launch(&names).exits(2).says("'d/0000' ... 'd/new' (5001 in all, only here: 'd/new')");
     let refused =
-        refused.says("'d/0000' ... 'd/4999' (5000 in all)").says("a shell seems to have expanded a glob");
+        refused.says("'d/0000' ... 'd/4999' (5000 in all)").says("A shell seems to have expanded a glob");
     assert!(refused.stderr.len() < 2000, "{refused}");
     dir.canfar_run().args(["report", "out"]).run().exits(0);
     let page = dir.text("out/report.html");

@@ -57,7 +57,7 @@ fn where_journals_cannot_be_read_nothing_is_merged_and_it_is_said() {
     let ended = replica(dir.canfar_run(), 2, 2).run().exits(3);
     ended
         .says("the results were not merged: `canfar-run merge ")
-        .says("whether the run is complete can't be told: replica 1: can't read the journal")
+        .says("can't tell whether the run is complete: replica 1: can't read the journal")
         .says("Is a directory");
     let names = dir.names("out");
     assert!(!names.iter().any(|name| name.starts_with("final_") || name.contains("listing")), "{names:?}");
@@ -73,7 +73,7 @@ fn where_journals_cannot_be_read_nothing_is_merged_and_it_is_said() {
 fn who_is_not_last_says_so_and_who_is_exits_by_all_files() {
     let dir = Dir::with_inputs(4);
     dir.write("bad/000.fits", "");
-    replica(dir.canfar_run(), 1, 2).run().exits(1).says("not merged: 2 files of the run are left");
+    replica(dir.canfar_run(), 1, 2).run().exits(1).says("not merged: 2 files of the run have no record yet");
     assert!(!dir.exists("out/final_summary.json"));
     replica(dir.canfar_run().arg("--json"), 2, 2).run().exits(1);
     is_merged(&dir, 4);

@@ -83,7 +83,7 @@ fn what_canfar_run_said_is_shown_for_every_launch_of_a_replica() {
     );
     assert!(shown.contains("000.fits") && shown.contains("exit code 3"), "{shown}");
     let refused = logs(&dir, &["--replica", "7", "out"]).exits(2).stderr;
-    assert!(refused.contains("replica 7 has not begun in"), "{refused}");
+    assert!(refused.contains("replica 7 has not started in"), "{refused}");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_second_attempt_that_helped_and_near_misses_are_said() {
     dir.write("data/010.FITS", "");
     let planned = dir.canfar_run().args(["-n", "-i", "data/*.fits", "--", "true"]).run().exits(0);
     planned
-        .says("matches 2 entries and does not match 1 name that differs only in case, such as")
+        .says("matches 2 entries, but not 1 name that differs only in upper and lower case, such as")
         .says("010.FITS");
 }
 

@@ -258,7 +258,7 @@ fn an_empty_list_is_nothing_to_do_where_that_is_allowed() {
         "--",
         "true",
     ]);
-    let ended = run.run().exits(0).says("nothing to do, and no run was begun");
+    let ended = run.run().exits(0).says("nothing to do, so no run was begun");
     assert_eq!(ended.json()["files"], 0);
     assert!(!dir.exists("out"));
 }

@@ -31,11 +31,12 @@ fn where_nothing_changed_it_says_since_when_and_how_to_begin_anew() {
             .unwrap()[..10]
             .to_owned();
     let ended = launch(&dir, 1, 1).run().exits(0).says("nothing to do: all 4 files of this run are done\n");
-    let ended =
-        ended.says(&format!("The list of this run is frozen since {today} ")).says("`canfar-run reset ");
+    let ended = ended
+        .says(&format!("The list of this run has been frozen since {today} "))
+        .says("`canfar-run reset ");
     let ended = ended.says_not("match").says_not("changed");
     assert!(!ended.stderr.contains("but"), "{ended}");
-    let ended = resume(&dir).exits(0).says("nothing to do: 1 share looked at").says("frozen since");
+    let ended = resume(&dir).exits(0).says("nothing to do: 1 share checked").says("frozen since");
     ended.says_not("match").says_not("changed");
     let quiet =
         dir.canfar_run().args(["-q", "-i", "data/*.fits", "-o", "out", "--", "sh", "analyze.sh", "{}"]);

@@ -357,6 +357,6 @@ fn a_working_directory_that_is_gone_is_an_error_that_says_so() {
     let run = Run::of(&dir, "/bin/sh").args(["-c", script, "sh", env!("CARGO_BIN_EXE_canfar-run"), "-h"]);
     run.run()
         .exits(2)
-        .says("canfar-run: error: can't tell the working directory")
+        .says("canfar-run: error: can't determine the working directory")
         .says("Start in another one");
 }

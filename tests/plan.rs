@@ -127,7 +127,8 @@ fn what_shares_mean_for_absent_replicas_is_said() {
     let dir = Dir::with_inputs(5);
     let of =
         |args: &[&str]| plan(&dir, &[&["-i", "data/*.fits", "--replica-count", "2"], args].concat()).exits(0);
-    let (shared, kept) = ("go on with what others have not begun", "an absent one leaves is for");
+    let (shared, kept) =
+        ("continue with files that no replica has begun", "a replica that never starts are left to");
     for (args, balance, is_shared, is_kept) in [
         (&["--balance"][..], true, true, false),
         (&["--balance=false"], false, false, false),
@@ -261,7 +262,7 @@ fn folders_that_may_not_be_read_are_told_of() {
     let args = ["plan", "-i", "data/**/*.fits", "--replica-count", "2", "--json"];
     let ended = dir.canfar_run().args(args).without_rights(54_321).run().exits(0);
     let ended =
-        ended.says("1 directory could not be read, such as ").says("data/closed: what lies there is not");
+        ended.says("1 directory could not be read, such as ").says("data/closed: files in there are not");
     assert_eq!(ended.json()["unreadable"], json!([dir.path("data/closed")]));
     mode("data/closed", 0o700);
 }

@@ -123,7 +123,7 @@ fn a_run_with_a_replica_at_work_is_left_alone() {
     let running = dir.launch().arg("--accept-changed-command").replica(3, 3).sh(HELD).start();
     wait_until(DEADLINE, "the task begins", || dir.exists("began"));
     let before = names(&dir, "out");
-    reset(&dir).exits(3).says("is at work (replica 3): stop it first, or wait for its end");
+    reset(&dir).exits(3).says("is still active (replica 3): stop it or wait for it to finish");
     assert_eq!(names(&dir, "out"), before);
 
     // One that died does not hold it up.
@@ -148,7 +148,7 @@ fn a_replica_on_another_host_is_at_work_as_long_as_its_journal_is_fresh() {
     let elsewhere = journal.replace(&format!("\"host\":\"{host}\""), "\"host\":\"elsewhere\"");
     assert_ne!(journal, elsewhere);
     let path = dir.write("out/journal/1.1.jsonl", elsewhere);
-    reset(&dir).exits(3).says("at work (replica 1)");
+    reset(&dir).exits(3).says("is still active (replica 1)");
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
     fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
     dir.canfar_run().quick_heartbeat().args(["reset", "out"]).run().exits(0);
@@ -215,7 +215,7 @@ fn a_lock_that_may_not_be_read_is_waited_for_and_named() {
     let reset = || dir.canfar_run().quick_heartbeat().args(["reset", "out"]).without_rights(54_321).run();
     let ended = reset();
     assert_ne!(ended.code, Some(0), "{ended}");
-    ended.says("waiting for another process").says("inputs.listing was left by another user's process");
+    ended.says("waiting for another process").says("inputs.listing was left by another user's dead process");
     assert!(dir.exists("out/inputs.jsonl") && dir.exists("out/inputs.listing"));
 }
 

@@ -94,7 +94,7 @@ fn files_that_appear_between_the_starts_move_nobodys_share() {
     }
     assert_eq!(dir.sorted_lines("ran"), names(10));
     // Also those that have done their share keep it.
-    dir.launch().replica(1, 5).sh(NOTE).run().exits(0).says("The list of this run is frozen since");
+    dir.launch().replica(1, 5).sh(NOTE).run().exits(0).says("The list of this run has been frozen since");
     assert_eq!(dir.sorted_lines("ran"), names(10));
 }
 

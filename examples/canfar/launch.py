@@ -69,7 +69,7 @@ def main():
     print(f"{len(started)} of {launch['replicas']} containers requested")
     if len(started) < launch["replicas"]:
         # The others keep their shares, so the share of a container that never started has no owner.
-        print("The rest was refused. Merging says which; start this again, what is done is not run twice.", RESULTS)
+        print("The rest was refused. `canfar-run merge` says which; start this again, finished files are not run twice.", RESULTS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-//! What can be typed: clap types and help texts. What it means is worked out in `config`.
+//! The command line: clap types and help texts. `config` works out what they mean.
 
 mod readers;
 mod run;
@@ -25,18 +25,18 @@ const STYLES: Styles = Styles::styled()
 const EXAMPLE: &str = "\
 Example, as the command of 100 containers:
   canfar-run -i '/arc/projects/sky/*.fits' -o /arc/projects/sky/results -- python analyze.py {}
-Then, each with that directory: status (how far), logs --failed (why), resume (the rest), merge";
+Then, with the same directory: status (progress), logs --failed (why), resume (the rest), merge";
 
 const EXAMPLES: &str = "\
 Examples, the second as the command of 100 containers:
   canfar-run -i 'data/*.fits' --call analysis.py:analyze
   canfar-run -i '/arc/projects/sky/*.fits' -o /arc/projects/sky/results -- python analyze.py {}
 While they run and afterwards:
-  canfar-run status /arc/projects/sky/results          how far it is, and what to type next
+  canfar-run status /arc/projects/sky/results          progress, and what to type next
   canfar-run logs --failed /arc/projects/sky/results   which files failed, why, and what they printed
   canfar-run resume /arc/projects/sky/results          run what is missing or failed, and only that
-  canfar-run merge /arc/projects/sky/results           one file of all results, proven complete
-  canfar-run report /arc/projects/sky/results          one HTML page about it";
+  canfar-run merge /arc/projects/sky/results           all results in one file, checked for completeness
+  canfar-run report /arc/projects/sky/results          one HTML page about the run";
 
 const MORE_HELP: &str = "\
 Options can also be given as CANFAR_RUN_<NAME> (CANFAR_RUN_JOBS=4) or in a TOML job file (jobs = 4);
@@ -49,7 +49,7 @@ Placeholders in COMMAND and --shell:
   {index} place in the list, from 0     {slot} 1..jobs     {replica} replica id
   {{}} is {} as text. Without a placeholder the path is appended.
 
-Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 tasks were left or files are missing;
+Exit codes: 0 all ok; 1 some tasks failed; 2 wrong usage, nothing was run; 3 some tasks were not run, or files are missing;
 4 results could not be written; 128+signal when stopped.";
 
 /// Runs your script once per file, on one machine or in a hundred containers, and merges the results.
@@ -83,21 +83,21 @@ pub enum Request {
         after_long_help = format!("{EXAMPLES}\n\n{MORE_HELP}")
     )]
     Run(Typed<RunArgs>),
-    /// Show who gets what, for every replica; runs and writes nothing
+    /// Show which replica gets which files; runs and writes nothing
     #[command(
         override_usage = "canfar-run plan [OPTIONS] --input PATTERN... --replica-count N\n       canfar-run plan --results-dir DIR"
     )]
     Plan(Typed<PlanArgs>),
-    /// Combine all replicas' results into one file, with proof of completeness
+    /// Combine all replicas' results into one file, and check that none is missing
     Merge(MergeArgs),
-    /// Show how far a run and each of its replicas are, and what to type next
+    /// Show the progress of a run and of each replica, and what to type next
     Status(StatusArgs),
-    /// Run what is missing or failed of a run, and only that, with any number of containers
+    /// Run only the missing and failed files of a run, in any number of containers
     #[command(
         override_usage = "canfar-run resume [OPTIONS] RESULTS_DIR\n       canfar-run resume [OPTIONS] RESULTS_DIR --only WHAT [-- COMMAND [ARG]...]"
     )]
     Resume(Typed<ResumeArgs>),
-    /// Print what tasks printed, as far as it was kept
+    /// Print the output of tasks, if it was kept
     #[command(
         override_usage = "canfar-run logs [--stdout|--stderr] [RESULTS_DIR] TASK\n       canfar-run logs --failed [--all] [RESULTS_DIR]\n       canfar-run logs --replica N [RESULTS_DIR]"
     )]

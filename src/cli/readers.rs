@@ -19,24 +19,24 @@ pub struct MergeArgs {
     /// Where the merged results go, as .json, .jsonl, .csv or .tsv; `-` prints them (JSON) [default: `final_results.json` in the first directory]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// Merge only these directories, although results that are replaced have records of more
+    /// Merge only these directories, even if the results being replaced have records of others
     #[arg(long)]
     pub alone: bool,
-    /// Call the result final although files are missing
+    /// Accept the results as final although files are missing
     #[arg(long)]
     pub allow_missing: bool,
-    /// Write the paths without an ok record to this file, to be given to --files-from
+    /// Write the paths without an ok record to this file, for --files-from
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub missing: Option<PathBuf>,
-    /// Write the paths of all products to this file, for `sha256sum -c` where they were hashed; `-` prints them
+    /// Write the paths of all products to this file, for `sha256sum -c` if they were hashed; `-` prints them
     ///
-    /// Of the results that count and are ok. Of a directory that was hashed, a line for each file in it, if all of them are still
+    /// Only of results that count and are ok. A directory that was hashed gets a line for each file in it, if all of them are still
     /// as recorded.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub products: Option<PathBuf>,
     /// Compare all products with their records: exits 3 if one is gone or changed
     ///
-    /// By their SHA-256, which reads all of each, where they were hashed (--checksum sha256), else by size and time.
+    /// By SHA-256, which reads every byte, if they were hashed (--checksum sha256), else by size and time.
     #[arg(long)]
     pub verify_products: bool,
     /// End the paths of --missing and --products with a NUL byte instead of a line end
@@ -60,15 +60,15 @@ pub struct StatusArgs {
     /// The run's results directory
     #[arg(value_name = "RESULTS_DIR", default_value = "results", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
-    /// A row for every replica [without it, beyond 20 replicas: those that need attention, and the slowest]
+    /// A row for every replica [without it, above 20 replicas: those that need attention, and the slowest]
     #[arg(short, long)]
     pub all: bool,
-    /// Show it again and again, until the run is complete
+    /// Keep showing it until the run is complete
     ///
-    /// On a terminal it is redrawn in place, elsewhere printed again when something changed. Ctrl-C ends it.
+    /// On a terminal it is redrawn in place, elsewhere printed again when something has changed. Ctrl-C ends it.
     #[arg(short, long)]
     pub watch: bool,
-    /// Wait until nobody is at work: exits 0 if the run is complete, 1 if some files failed, 3 if files are left
+    /// Wait silently until no replica is running: exits 0 if the run is complete, 1 if some files failed, 3 if files are left
     #[arg(long)]
     pub wait: bool,
     /// As one JSON object (with --watch one per line)
@@ -86,25 +86,25 @@ pub struct LogsArgs {
     /// The run's directory (`results` if left out), and the task: its index in the list, its path or its base name
     #[arg(value_name = "[RESULTS_DIR] TASK", num_args = 0..=2)]
     pub words: Vec<OsString>,
-    /// Why tasks failed: for each reason one task with what it printed, and which others there are
+    /// Why tasks failed: for each reason one task with its output, and the names of the others
     #[arg(long)]
     pub failed: bool,
-    /// With --failed: every task that failed, with what each attempt printed
+    /// With --failed: every failed task, with the output of each attempt
     #[arg(long, requires = "failed")]
     pub all: bool,
-    /// Just what a task wrote to standard output, without headings, in its newest attempt of which that is kept
+    /// Only the standard output of a task, without headings, from its newest attempt with kept output
     #[arg(long, conflicts_with_all = ["failed", "only", "stderr"])]
     pub stdout: bool,
-    /// The same of standard error
+    /// The same for standard error
     #[arg(long, conflicts_with_all = ["failed", "only"])]
     pub stderr: bool,
-    /// What --stdout and --stderr say, as they were called before
+    /// The old form of --stdout and --stderr
     #[arg(long, value_name = "STREAM", value_parser = one_of(OUTPUT_STREAMS), conflicts_with = "failed", hide = true)]
     pub only: Option<OutputStream>,
-    /// What canfar-run itself said in the launches of a replica
+    /// What canfar-run itself printed in the launches of a replica
     #[arg(long, value_name = "N", conflicts_with_all = ["failed", "only", "stdout", "stderr"], value_parser = clap::value_parser!(u32).range(1..))]
     pub replica: Option<u32>,
-    /// Print output unfiltered; by default a terminal gets only its colours
+    /// Print output unfiltered; by default a terminal gets text and colours only
     #[arg(long)]
     pub raw: bool,
 }

@@ -1,4 +1,4 @@
-//! Options of what begins or goes on with a run, and of `plan`, which takes them from the same environment and job file.
+//! Options of `run` and `resume`, and of `plan`, which reads them from the same environment and job file.
 
 use std::ffi::OsString;
 use std::num::NonZeroU64;
@@ -55,15 +55,15 @@ pub const DEFINES_RUN: [&str; 20] = [
 pub struct InputArgs {
     /// Files, directories or globs (`*` `?` `[...]` `**`), in quotes
     ///
-    /// In quotes, so that canfar-run expands them and not the shell. Globs mean what they mean in Python's `glob.glob(..., recursive=True)`. A directory means the non-hidden files
-    /// under it; with --type dir, itself. May be repeated and take many values. Every one must match something. [default: the run's own list, if the
-    /// results directory has one]
+    /// In quotes, so that canfar-run expands them and not the shell. Globs work as in Python's `glob.glob(..., recursive=True)`. A directory
+    /// means the non-hidden files under it, or with `--type dir` the directory itself. May be repeated and take many values. Every one must
+    /// match something. [default: the run's own list, if the results directory has one]
     #[arg(short, long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::AnyPath)]
     pub input: Vec<OsString>,
-    /// Entries of a list, one per line, exactly as they are (`-` is stdin)
+    /// Read entries from a file, one per line, taken literally (`-` is stdin)
     ///
-    /// In the order given, repeats once; they need not be files. Blank lines are skipped. A relative entry means the folder
-    /// where the run was begun: there its tasks start, in every launch. [default: none]
+    /// Order is kept, repeats are dropped; entries need not be files. Blank lines are skipped. A relative entry is relative to the folder
+    /// where the run was begun; its tasks start there in every launch. [default: none]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files_from: Option<PathBuf>,
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
@@ -81,10 +81,10 @@ pub struct InputArgs {
     /// For simulations: `{}` is the index, too, and nothing is appended to COMMAND. [default: none]
     #[arg(long, value_name = "N", value_parser = parse_tasks, allow_negative_numbers = true)]
     pub tasks: Option<u64>,
-    /// What other runs made (--product): their results directories
+    /// Take the products of other runs (--product): their results directories
     ///
-    /// The products of the tasks that are ok, with the `{rel}` of the file that each was made of. Several directories are joined
-    /// as `merge` joins them. They must be complete: every file has a record, of whichever outcome. [default: none]
+    /// The products of the tasks that are ok, with the `{rel}` of the file each was made from. Several directories are joined
+    /// as `merge` joins them. They must be complete: every file has a record, whatever its outcome. [default: none]
     #[arg(long, value_name = "DIR", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::DirPath)]
     pub input_from: Vec<PathBuf>,
     /// Only files that have come since a run: its results directory; needs another -o
@@ -94,16 +94,16 @@ pub struct InputArgs {
     /// [default: none]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub new_since: Option<PathBuf>,
-    /// Which product of --input-from, where tasks have several; `out` is one without a name [default: the only one]
+    /// Which product of --input-from, if tasks have several; `out` is the unnamed one [default: the only one]
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub name: Option<String>,
-    /// Take what the runs of --input-from have made so far, although files are missing [default: false]
+    /// Take what the runs of --input-from have made so far, even if files are missing [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub allow_missing: Option<bool>,
-    /// Leave out what these globs match (base names, unless with a `/`)
+    /// Leave out what these globs match (base names; whole paths if the glob has a `/`)
     ///
-    /// Without a `/` a glob is about base names, with one about whole paths. A directory that matches is left out with all
-    /// below it. These globs are those of ripgrep and fd, with `{a,b}` and `\`; those of --input are Python's, without.
+    /// A glob without a `/` is matched against base names, one with a `/` against whole paths. A matching directory is left out with everything
+    /// below it. The syntax is that of ripgrep and fd, with `{a,b}` and `\`; --input uses Python's, which has neither.
     /// [default: none]
     #[arg(long, value_name = "GLOB", num_args = 1.., action = ArgAction::Append, hide_short_help = true)]
     pub exclude: Vec<OsString>,
@@ -133,12 +133,12 @@ pub struct ShareArgs {
     pub strategy: Strategy,
     /// Replicas go on with files that others have not begun [default: true; chunk, stripe: false]
     ///
-    /// Each replica starts with its own share, then goes on with files that no replica has begun, and finishes what one that
-    /// died has left. false: it keeps to its share, and what is left of others is for `resume`. The same for all replicas of a
-    /// run; where there is only one, there is nothing to share.
+    /// Each replica starts with its own share, then goes on with files that no replica has begun, and finishes what
+    /// dead replicas left. false: it keeps to its share; what others leave is for `resume`. Must be the same for all replicas of a
+    /// run; with only one replica it has no effect.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub balance: Option<bool>,
-    /// With --balance, take over from a replica that gave no sign of life for so long (at least 1s)
+    /// With --balance, take over from a replica that sent no heartbeat for this long (at least 1s)
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_takeover_after, allow_negative_numbers = true, hide_short_help = true)]
     pub takeover_after: Duration,
 }
@@ -149,20 +149,20 @@ pub struct ShareArgs {
 pub struct TaskArgs {
     /// Tasks at a time; auto is the container's CPU quota
     ///
-    /// auto: the quota divided by a number given with --threads, at least 1, and as many of these as memory allows. A number
-    /// is taken literally, but for --memory-per-task and for what the limits on open files and processes allow.
+    /// auto: the quota divided by --threads if that is a number, at least 1, and no more than memory allows. A number
+    /// is used as given, unless --memory-per-task or the limits on open files and processes lower it.
     #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = parse_auto, allow_negative_numbers = true)]
     pub jobs: Auto,
     /// Threads each task's libraries may use [auto: quota / jobs, at least 1; inherit: their variables stay as they are]
     #[arg(long, value_name = "N|auto|inherit", default_value = "auto", value_parser = parse_threads, allow_negative_numbers = true, hide_short_help = true)]
     pub threads: Threads,
-    /// Keep jobs within the container's memory: so much for each, such as 4G (4 GiB) [default: measured]
+    /// Limit jobs to what fits in the container's memory at this much each, such as 4G (4 GiB) [default: measured]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, allow_negative_numbers = true, hide_short_help = true)]
     pub memory_per_task: Option<u64>,
     /// Longest time for one attempt, such as 90s or 1h30m [default: none]
     #[arg(long, value_name = "DURATION", value_parser = parse_max_timeout, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
-    /// Time between TERM and KILL (at most 15s when canfar-run itself is stopped)
+    /// Time between SIGTERM and SIGKILL (at most 15s when canfar-run itself is stopped)
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
     pub grace: Duration,
     /// Extra attempts for a failed task in this launch
@@ -177,7 +177,7 @@ pub struct TaskArgs {
     /// Start no new task after this long; the rest is for the next launch [default: none]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
     pub deadline: Option<Duration>,
-    /// On a later launch, which failed tasks run again? [all: also those that died with their container]
+    /// Which failed tasks a later launch runs again [all: also those that died with their container]
     #[arg(long, value_name = "WHICH", default_value = "failed", value_parser = one_of(RERUNS), hide_short_help = true)]
     pub rerun: Rerun,
     /// A shell command line in place of COMMAND
@@ -189,7 +189,7 @@ pub struct TaskArgs {
     ///
     /// FILE.py:FUNCTION, or PACKAGE.MODULE:FUNCTION for one that can be imported. It gets the path, and what it returns is
     /// the result; an exception fails the task. Its file is looked for where the run was begun, imported once per job slot,
-    /// and what is printed is log. Parameters without a default that are called `index` or `tmpdir` get these. [default: none]
+    /// and whatever it prints goes to the log. Parameters without a default named `index` or `tmpdir` receive these. [default: none]
     #[arg(long, value_name = "FILE.py:FUNCTION", value_parser = call_target())]
     pub call: Option<CallTarget>,
     /// The Python for --call [default: python3]
@@ -202,7 +202,7 @@ pub struct TaskArgs {
     /// {"error": "..."}. Other lines are its log. It ends when its input does.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub worker: Option<bool>,
-    /// Start a worker afresh after so many tasks [default: never]
+    /// Restart a worker after this many tasks [default: never]
     #[arg(long, value_name = "N", value_parser = parse_worker_tasks, allow_negative_numbers = true, hide_short_help = true)]
     pub worker_tasks: Option<NonZeroU64>,
     /// The tasks' working directory [task: each its own temporary one; default: where canfar-run was started]
@@ -225,21 +225,21 @@ pub struct ResultArgs {
     pub results_dir: PathBuf,
     /// What each task makes; {out} in COMMAND is where to write it
     ///
-    /// A path with placeholders, of a file or a directory. {out} is a temporary name beside it; when the task is ok, what is
-    /// there is renamed into place whole. Several are told apart by names: --product cat={/:}.cat img={/:}.fits, which are
+    /// A path with placeholders, for a file or a directory. {out} is a temporary name beside it; once the task is ok, whatever is
+    /// there is renamed into place in one step. Several products need names: --product cat={/:}.cat img={/:}.fits, which are
     /// {out:cat} and {out:img} in COMMAND. A script finds them in `CANFAR_TASK_OUT` and `CANFAR_TASK_OUT_<NAME>`, a worker and
-    /// a function in `out`. Two files with one product are an error before anything runs. [default: none]
+    /// a function in `out`. Two files with the same product path are an error, before anything runs. [default: none]
     #[arg(long, value_name = "[NAME=]PATH", num_args = 1.., action = ArgAction::Append)]
     pub product: Vec<OsString>,
     /// Whether products are hashed
     #[arg(long, value_name = "KIND", default_value = "none", value_parser = one_of(CHECKSUMS), hide_short_help = true)]
     pub checksum: Checksum,
-    /// Further exit codes that are no failure, such as 1,3 [default: none]
+    /// Exit codes besides 0 that count as success, such as 1,3 [default: none]
     ///
-    /// 0 always is no failure. Not for workers and functions, which say themselves how each task went.
+    /// 0 always counts as success. Not for workers and functions, which report the outcome of each task themselves.
     #[arg(long, value_name = "CODES", value_parser = parse_ok_codes, allow_negative_numbers = true, hide_short_help = true)]
     pub ok_codes: Option<OkCodes>,
-    /// What of a command's output is its result [auto: `$CANFAR_TASK_RESULT`, else stdout or its last line if JSON]
+    /// Which part of a command's output is its result [auto: `$CANFAR_TASK_RESULT`, else stdout or its last line if JSON]
     #[arg(long, value_name = "KIND", default_value = "auto", value_parser = one_of(RESULT_KINDS), hide_short_help = true)]
     pub result: ResultKind,
     /// Largest result
@@ -250,11 +250,11 @@ pub struct ResultArgs {
     pub logs: KeepLogs,
     /// Merge at the end if the whole run is complete, as `canfar-run merge` does [default: false]
     ///
-    /// At least the replica that finishes last finds it complete. It exits as both would: 1 if a file of any replica
+    /// The replica that finishes last always finds it complete. Its exit code covers the merge, too: 1 if a file of any replica
     /// failed.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub merge: Option<bool>,
-    /// Go on in a results directory although the command differs [default: false]
+    /// Continue a run although the command differs [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub accept_changed_command: Option<bool>,
 }
@@ -269,7 +269,7 @@ pub struct MessageArgs {
     /// Failures and errors only [default: false]
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub quiet: Option<bool>,
-    /// What tells how far it is: a bar, or a line now and then [auto: a bar on a terminal]
+    /// How progress is shown: a bar, or a line now and then [auto: a bar on a terminal]
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = one_of(PROGRESS), hide_short_help = true)]
     pub progress: Progress,
     /// Colours in messages
@@ -300,7 +300,7 @@ pub struct RunArgs {
     pub messages: MessageArgs,
     /// Print the commands and stop; writes nothing
     ///
-    /// Shell-quoted, one per line: those of this replica's share, after `resume` only what would be run again or for the
+    /// Shell-quoted, one per line, for this replica's share; with `resume`, only those that would run, again or for the
     /// first time. [default: false]
     #[arg(short = 'n', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Messages")]
     pub dry_run: Option<bool>,
@@ -334,13 +334,13 @@ pub struct PlanArgs {
     /// Replicas go on with files that others have not begun [default: true; chunk, stripe: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, help_heading = "Share")]
     pub balance: Option<bool>,
-    /// What each task makes, as for `run`: two files with one product are an error
+    /// What each task makes, as for `run`: two files with the same product are an error
     #[arg(long, value_name = "[NAME=]PATH", num_args = 1.., action = ArgAction::Append, help_heading = "Results")]
     pub product: Vec<OsString>,
-    /// A shell command line, as for `run`: names in it that are the same for several files are told of
+    /// A shell command line, as for `run`: warns about names in it that several files share
     #[arg(long, value_name = "STRING", help_heading = "Tasks")]
     pub shell: Option<OsString>,
-    /// Program and arguments, as for `run`: names in it that are the same for several files are told of
+    /// Program and arguments, as for `run`: warns about names in it that several files share
     #[arg(value_name = "COMMAND", last = true)]
     pub command: Vec<OsString>,
     /// The run's directory: its list is shown if it has one and no input is given

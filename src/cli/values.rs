@@ -1,4 +1,4 @@
-//! What values of options may be, and what each of a few words stands for.
+//! Parsers for option values, and the words that some options accept, each with its meaning.
 
 use std::ffi::OsStr;
 use std::num::NonZeroU64;
@@ -21,7 +21,7 @@ use crate::run::schedule::MaxFailures;
 use crate::terminal::screen::Color;
 use crate::units::{parse_duration, parse_size};
 
-/// Words for the values of an option: each with its value and its help.
+/// The words that an option accepts: each with its value and its help.
 type Choices<T> = &'static [(&'static str, T, &'static str)];
 
 /// The value of one of a few words.
@@ -65,7 +65,7 @@ pub(super) const RERUNS: Choices<Rerun> = &[
     (
         "changed",
         Rerun::Changed,
-        "Failed ones, and ok ones of which a product (`--product`) was changed since",
+        "Failed ones, and ok ones with a product (`--product`) that has changed since",
     ),
     ("never", Rerun::Never, "None; products that are gone are not made again either"),
 ];
@@ -81,7 +81,7 @@ pub(super) fn parse_ok_codes(typed: &str) -> Result<OkCodes, String> {
     let code = |word: &str| {
         let word = word.trim();
         word.parse::<u8>()
-            .map_err(|_| format!("{word:?} is no exit code: give numbers from 0 to 255, as in 1,3"))
+            .map_err(|_| format!("{word:?} is not an exit code: give numbers from 0 to 255, as in 1,3"))
     };
     typed.split(',').map(code).collect::<Result<_, _>>().map(OkCodes)
 }
@@ -103,7 +103,7 @@ pub(super) const KEEP_LOGS: Choices<KeepLogs> = &[
     (
         "failed",
         KeepLogs::Failed,
-        "The output of failed attempts is kept, and of ok ones without a result where one was expected",
+        "Output is kept of failed attempts, and of ok ones that lack an expected result",
     ),
     ("all", KeepLogs::All, "All output is kept"),
     ("none", KeepLogs::None, "No output is kept"),
@@ -178,7 +178,7 @@ const MOST_JOBS: usize = 4096;
 /// `--threads`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
-    /// So many.
+    /// This many.
     Set(Auto),
     /// The thread variables stay as they are.
     Inherit,
@@ -234,8 +234,8 @@ const LEAST_MEMORY: u64 = 64 * 1024;
 
 pub(super) fn parse_memory(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
-        0 => Err("0 would say nothing about jobs; leave the option out to have memory measured".into()),
-        // Who asks the platform for memory gives it a number of GB.
+        0 => Err("0 limits nothing; leave the option out to have memory measured".into()),
+        // On the platform's command line memory is a plain number of GB, so people may type one here, too.
         size @ ..LEAST_MEMORY => Err(format!("that is {size} bytes; give the unit, too, such as 4G")),
         size => Ok(size),
     }
@@ -248,13 +248,13 @@ pub(super) fn parse_max_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Shorter pauses of a living replica are common.
+/// Shorter gaps in a live replica's heartbeats are common.
 const LEAST_TAKEOVER_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) fn parse_takeover_after(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         short if short < LEAST_TAKEOVER_AFTER => {
-            Err("at least 1s: replicas that are alive may be silent for shorter times".into())
+            Err("at least 1s: a live replica may miss heartbeats for shorter times".into())
         }
         duration => Ok(duration),
     }
@@ -297,7 +297,9 @@ pub(super) fn parse_shares(text: &str) -> Result<Shares, String> {
     text.split(',')
         .map(|part| {
             range(part).ok_or_else(|| {
-                format!("{part:?} is neither a replica's id nor a range of them; write such as 3,17,40-42")
+                format!(
+                    "{part:?} is neither a replica id nor a range of ids; write a list such as 3,17,40-42"
+                )
             })
         })
         .collect::<Result<_, _>>()

@@ -62,15 +62,15 @@ fn merge_if_complete(
         figures.replicas.iter().find(|replica| replica.state == ReplicaState::Unreadable)
     {
         let why = unreadable.said.as_deref().unwrap_or("its journals can't be read");
-        anyhow::bail!("whether the run is complete can't be told: replica {}: {why}", unreadable.replica_id);
+        anyhow::bail!("can't tell whether the run is complete: replica {}: {why}", unreadable.replica_id);
     }
     if !figures.complete {
         let left = match figures.totals.left {
             // The launch that ran the last ones has not recorded its end yet.
-            0 => "other replicas are not through".to_owned(),
-            left => format!("{} of the run are left", units::count(left, "file")),
+            0 => "other replicas have not finished".to_owned(),
+            left => format!("{} of the run have no record yet", units::count(left, "file")),
         };
-        let text = format!("not merged: {left}, and whoever finishes last merges (--merge)");
+        let text = format!("not merged: {left}; the replica that finishes last will merge (--merge)");
         waiting.console.say(Verbosity::Normal, Tone::Plain, &text);
         return Ok(ExitCode::Ok);
     }
@@ -117,7 +117,7 @@ impl LockObserver for Waiting<'_> {
     }
 
     fn waiting_for_lock(&self, who: &str) {
-        let text = format!("the results are being merged by {who}: waiting for that");
+        let text = format!("waiting for {who}, which is merging the results");
         self.console.say(Verbosity::Normal, Tone::Plain, &text);
     }
 }

@@ -35,7 +35,7 @@ use crate::template::{TaskPlace, shell_quote};
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
-/// So much is printed at a time, bytes: standard output writes each line on its own.
+/// How many bytes are printed at a time: standard output would write each line separately.
 const PRINTED_AT_ONCE: usize = 64 * 1024;
 
 /// Prints the commands of this replica's share. Uses the run's list if there is one.
@@ -95,7 +95,7 @@ pub(super) fn own_share(
     };
     say(config, replica, printed, console);
     if is_balanced {
-        let text = "it would start with these and go on with what others have not begun";
+        let text = "it would start with these, then continue with files that no replica has begun";
         console.say(Verbosity::Normal, Tone::Plain, text);
     }
     Ok(ExitCode::Ok)
@@ -117,7 +117,7 @@ pub(super) fn rest_of(
     let me = Process::current(config.session.clone());
     for (replica, share) in shares {
         if let Some(who) = who_is_at(&layout, replica, &me, config.heartbeat)? {
-            let text = format!("{replica} is at work ({who}): it would be left alone");
+            let text = format!("{replica} is running ({who}): it would be left alone");
             console.say(Verbosity::Normal, Tone::Plain, &text);
             continue;
         }
@@ -181,7 +181,7 @@ fn names_in(config: &RunConfig, list: &InputList) -> anyhow::Result<TaskNames> {
     TaskNames::of(config, &header.source, header.begun_in().unwrap_or(&config.cwd))
 }
 
-/// Who is at a share, as far as can be told at once.
+/// Which launch is running a share, as far as is known without waiting.
 fn who_is_at(
     layout: &Layout,
     replica: Replica,
@@ -222,7 +222,7 @@ fn say(config: &RunConfig, replica: Replica, printed: u64, console: &Console) {
 struct CommandPrinter<'a> {
     config: &'a RunConfig,
     names: TaskNames,
-    /// What a worker is told of its temporary folder.
+    /// What a worker's request says about its temporary folder.
     folder: &'a OsStr,
     out: BufWriter<&'a mut dyn Write>,
     line: Vec<u8>,

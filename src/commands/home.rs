@@ -1,4 +1,4 @@
-//! The folder where a run was begun: what relative entries of its list mean, wherever a launch is started.
+//! The folder where a run was begun: relative entries of its list are relative to it, wherever a launch is started.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) fn at_home(config: &RunConfig, list: &InputList, console: &Console) -
     let (entry, folder_shown) = (units::path(&entry), units::path(folder));
     anyhow::ensure!(
         folder.is_dir(),
-        "the entries of this run's list are relative, such as {entry}: they mean the folder where the run was begun, {folder_shown}, and there is no such directory here. Launch where that folder can be seen; if its files lie elsewhere now, give that folder with --chdir"
+        "the entries of this run's list are relative, such as {entry}, to the folder where the run was begun, {folder_shown}, and there is no such directory here. Launch where that folder is mounted; if its files are elsewhere now, give their folder with --chdir"
     );
     let here = units::path(&config.started_in);
     console.say(
@@ -73,8 +73,8 @@ pub(super) fn say_unknown_words(config: &RunConfig, console: &Console) {
     }
 }
 
-/// Tells of files that the command names and that are not there, where the tasks start: each task would fail for them.
-/// What was there where the run was begun, in another folder, is told by [`say_other_files`].
+/// Warns about files that the command names but that don't exist where the tasks start: each task would fail because of them.
+/// [`say_other_files`] warns about files that existed in the folder where the run was begun.
 pub(super) fn say_missing_files(config: &RunConfig, list: &InputList, console: &Console) {
     let header = list.header();
     let is_told = |file: &OsString| {
@@ -96,7 +96,7 @@ pub(super) fn say_missing_files(config: &RunConfig, list: &InputList, console: &
     }
 }
 
-/// Tells of what the command names by a relative path where that is another file in this launch's folder than in the one
+/// Warns about relative paths in the command that mean a different file in this launch's folder than in the one
 /// where the run was begun, or none.
 pub(super) fn say_other_files(config: &RunConfig, list: &InputList, here: &[NamedFile], console: &Console) {
     let header = list.header();
@@ -112,7 +112,7 @@ pub(super) fn say_other_files(config: &RunConfig, list: &InputList, here: &[Name
         }
         let how = if is_there { "another file" } else { "not there" };
         console.warn(&format!(
-            "this launch was started in {here_shown}, the run was begun in {there}: {} is {how} here. Start in that folder, or give --chdir {there}, unless this is meant",
+            "this launch was started in {here_shown}, the run was begun in {there}: {} is {how} here. Start in that folder, or give --chdir {there}, unless this is intended",
             units::path(&file.name.0)
         ));
     }

@@ -1,4 +1,4 @@
-//! `logs`: what tasks printed, as far as it was kept, and what canfar-run itself said.
+//! `logs`: the kept output of tasks, and what canfar-run itself printed.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -36,10 +36,10 @@ use crate::terminal::screen::Color;
 use crate::text::base_name;
 use crate::units;
 
-/// So many entries of one name are shown.
+/// How many entries with the same name are shown.
 const EXAMPLES: usize = 5;
 
-/// Why a task failed is told by so many of the last bytes of its standard error.
+/// How many of the last bytes of standard error are used to explain why a task failed.
 const STDERR_TAIL: u64 = 2048;
 
 /// Prints what was asked for.
@@ -78,7 +78,7 @@ fn print(args: &LogsArgs, environment: &Environment, out: &mut dyn Write) -> any
     out.flush().context(CANNOT_PRINT)
 }
 
-/// What is to be shown, of which run.
+/// What to show, and of which run.
 enum LogQuery {
     Task(Layout, OsString),
     Failed(Layout),
@@ -102,7 +102,7 @@ impl LogQuery {
             (None, Some(replica)) => Ok(Self::Replica(layout, replica)),
             (None, None) if args.failed => Ok(Self::Failed(layout)),
             (Some(task), None) if !args.failed => Ok(Self::Task(layout, task.clone())),
-            (Some(_), _) => bail!("--failed and --replica say which output is meant: leave the task out"),
+            (Some(_), _) => bail!("--failed and --replica say which output to show: leave the task out"),
             (None, _) => bail!(
                 "which task? Give its index, path or base name after {}; --failed shows all that failed",
                 layout.root().display()
@@ -111,13 +111,13 @@ impl LogQuery {
     }
 }
 
-/// A run whose tasks are looked for.
+/// The run in which tasks are looked up.
 struct LoggedRun<'a> {
     layout: &'a Layout,
     list: InputList,
     /// Of all replicas.
     shares: Vec<Share>,
-    /// Who had what, where replicas share their work.
+    /// Which replica had which blocks, if replicas share their work.
     claimants: Option<BlockClaimants>,
     prober: Prober,
 }
@@ -129,7 +129,7 @@ struct FailedTask<'a> {
     replica: u32,
     /// Oldest first.
     attempts: &'a [&'a PastAttempt],
-    /// Whether it died with its container, of which there is nothing to show.
+    /// Whether it died with its container, so there is nothing to show.
     is_lost: bool,
 }
 
@@ -161,7 +161,7 @@ impl ReasonExamples {
 struct LoggedReplica {
     id: u32,
     state: JournalState,
-    /// Those that are wanted, oldest first.
+    /// The wanted attempts, oldest first.
     attempts: Vec<PastAttempt>,
 }
 
@@ -174,7 +174,7 @@ impl LoggedReplica {
         self.standing(index).status() == Some(Status::Failed)
     }
 
-    /// Whether a task died alone with a container of this replica, and nobody has written a record of that here.
+    /// Whether a task died alone with a container of this replica, and no record of that exists here.
     fn has_lost(&self, index: u64) -> bool {
         let note = self.state.tasks.get(index);
         note.state == TaskState::Lost && !note.has_record()
@@ -220,7 +220,7 @@ impl<'a> LoggedRun<'a> {
         let mut attempts = Vec::new();
         let run = self.list.header().run_ref();
         let state = JournalState::read_with(self.layout, &run, id, share, lives, &mut |launch, _, over| {
-            // One with words of a later version is no attempt that can be shown.
+            // An attempt with values of a later version can't be shown.
             let ended = over.ended.filter(|ended| ended.status.is_some() && wanted(ended));
             let by = LaunchId { replica: id, launch: launch.number };
             attempts.extend(ended.map(|ended| PastAttempt { by, ended: ended.clone() }));
@@ -269,7 +269,7 @@ impl<'a> LoggedRun<'a> {
         Ok(())
     }
 
-    /// The one entry that a word means: by index, by path, or by base name.
+    /// The one entry that a word refers to: by index, by path, or by base name.
     fn find(&self, task: &OsStr, environment: &Environment) -> anyhow::Result<(u64, OsString)> {
         let all = self.list.header().indices();
         match find_tasks(&[task.to_owned()], &self.list, environment)?.pop() {
@@ -330,7 +330,7 @@ impl<'a> LoggedRun<'a> {
         Ok(())
     }
 
-    /// Why a task failed, and the last words about that.
+    /// Why a task failed, and the last line of its output about that.
     fn reason_of(&self, task: &FailedTask<'_>) -> anyhow::Result<(Cause, String)> {
         let Some(newest) = task.attempts.last().filter(|_| !task.is_lost) else {
             return Ok((Cause::Lost, "its container died while it ran alone".to_owned()));
@@ -380,7 +380,7 @@ impl<'a> LoggedRun<'a> {
         Ok(())
     }
 
-    /// Calls `each` for what failed in a replica, but for what is told of another one.
+    /// Calls `each` for every failure in a replica, except those that are shown for another one.
     fn failures_of(
         &self,
         replica: &LoggedReplica,
@@ -420,7 +420,7 @@ impl<'a> LoggedRun<'a> {
 
     fn output(&self, attempt: &PastAttempt) -> anyhow::Result<Option<KeptOutput>> {
         let Some(span) = &attempt.ended.log else { return Ok(None) };
-        // By the name that we give, not by the one that the journal says: that may have been edited.
+        // Use the name that canfar-run gives, not the one in the journal: that may have been edited.
         let path = self.layout.log(attempt.by.replica, attempt.by.launch);
         KeptOutput::open(&path, span, attempt.ended.index, attempt.ended.attempt).map(Some)
     }
@@ -457,7 +457,7 @@ impl<'a> LoggedRun<'a> {
 fn own_words(layout: &Layout, replica: u32, out: &mut dyn Write) -> anyhow::Result<()> {
     let launches = launches_of(layout, replica)?;
     if launches.is_empty() {
-        bail!("replica {replica} has not begun in {}: there is no journal of it", layout.root().display());
+        bail!("replica {replica} has not started in {}: it has no journal", layout.root().display());
     }
     for launch in launches {
         let path = layout.own_log(replica, launch);
@@ -466,7 +466,7 @@ fn own_words(layout: &Layout, replica: u32, out: &mut dyn Write) -> anyhow::Resu
                 report::own_words(replica, launch, out)?;
                 io::copy(&mut file, out)?;
             }
-            // It had nothing to say, or no room to keep it.
+            // It printed nothing, or there was no room to keep it.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
         }

@@ -47,7 +47,7 @@ pub fn run(args: &MergeArgs, invocation: Invocation<'_>) -> anyhow::Result<ExitC
     let console = Console::new(verbosity, args.color);
     anyhow::ensure!(
         !args.null || args.missing.is_some() || args.products.is_some(),
-        "--null is about the lists that --missing and --products write: give one of them too"
+        "--null is for the lists that --missing and --products write: give one of them, too"
     );
     let times = heartbeat_times(environment)?;
     refuse_table_as_directory(&args.dirs, environment)?;
@@ -173,7 +173,7 @@ fn write_and_tell(
     let is_final = targets.is_final(&survey.proof);
     report::merge::say(console, &survey.proof, &survey.effort, targets, &results, dirs);
     if results != targets.results && targets.results.path().is_some_and(Path::exists) {
-        console.warn(&format!("{} is there from an earlier merge and was left as it was", targets.results));
+        console.warn(&format!("{} is from an earlier merge and was left unchanged", targets.results));
     }
     Ok((results, exit_code(&survey.proof, is_final)))
 }
@@ -190,7 +190,7 @@ fn refuse_to_take_out(targets: &Targets, directories: &[MergeDirectory]) -> anyh
     let new = now.filter(|directory| !before.iter().any(|known| known.is_same(directory)));
     let all: Vec<String> = before.iter().cloned().chain(new).map(|directory| quoted(&directory)).collect();
     anyhow::bail!(
-        "{} also has the records of {}, which an earlier merge joined and this one would take out. To keep them: canfar-run merge {}. To leave them out: give --alone, or another --output",
+        "{} also has the records of {}, which an earlier merge added and this one would drop. To keep them: canfar-run merge {}. To leave them out: give --alone, or another --output",
         targets.results,
         left_out
             .into_iter()
@@ -256,7 +256,7 @@ fn refuse_names(targets: &Targets, lists: [(&str, Option<&Destination>); 2]) -> 
         let is_read = name == "inputs.jsonl" || ResultsName::parse(name).is_some();
         anyhow::ensure!(
             !is_read && !taken.contains(&place),
-            "{option} {destination}: a merge reads or writes something else under this name: give another one"
+            "{option} {destination}: a merge reads or writes something else under this name: give another name"
         );
         taken.extend([partial_name(&place), place]);
     }
@@ -277,7 +277,7 @@ fn refuse_two_on_stdout(
     asked.extend(json.then(|| "--json".to_owned()));
     anyhow::ensure!(
         asked.len() < 2,
-        "{} would all go to standard output: give a file's name to all but one",
+        "{} would all go to standard output: give all but one a file name",
         asked.join(" and ")
     );
     Ok(())

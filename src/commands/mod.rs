@@ -1,4 +1,4 @@
-//! One file per subcommand: each wires the steps together, the work is elsewhere.
+//! One file per subcommand: each only connects the steps; the work is done elsewhere.
 
 mod auto_merge;
 mod dry_run;
@@ -35,7 +35,7 @@ pub struct Invocation<'a> {
 }
 
 impl Invocation<'_> {
-    /// The settings of a launch, and where it says what it has to say: at first, what is odd about them.
+    /// The settings of a launch, and the console for its messages; first, warnings about the settings.
     fn configure(&self, args: &RunArgs, layers: Layers) -> anyhow::Result<(RunConfig, Console)> {
         let console = Console::new(verbosity_of(&args.messages)?, args.messages.color);
         layers.warnings.iter().for_each(|warning| console.warn(warning));

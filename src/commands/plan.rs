@@ -1,4 +1,4 @@
-//! `plan`: who gets what, for every replica, without a container. Runs and writes nothing.
+//! `plan`: which replica gets which files, without a container. Runs and writes nothing.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -59,7 +59,7 @@ pub fn run(typed: Typed<PlanArgs>, invocation: Invocation<'_>) -> anyhow::Result
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("can't print the plan")?;
     if let Some(first) = plan.unreadable.first() {
         console.warn(&format!(
-            "{} could not be read, such as {first}: what lies there is not in the list",
+            "{} could not be read, such as {first}: files in there are not in the list",
             units::plural(plan.unreadable.len() as u64, "directory", "directories")
         ));
     }

@@ -49,7 +49,7 @@ fn refuse_names(target: &Destination, layout: &Layout) -> anyhow::Result<()> {
     let is_elsewhere = place.parent() != layout.root().canonicalize().ok().as_deref();
     ensure!(
         is_elsewhere || name == REPORT || !Layout::is_of_a_run(name),
-        "--output {target}: the run keeps something else under this name: give another one"
+        "--output {target}: the run keeps something else under this name: give another name"
     );
     Ok(())
 }

@@ -160,7 +160,7 @@ fn refuse(layout: &Layout, at_work: impl Iterator<Item = u32>) -> anyhow::Result
     }
     let (root, replicas) = (layout.root().display(), named(&ids));
     bail!(CannotGoOn(format!(
-        "the run in {root} is at work ({replicas}): stop it first, or wait for its end"
+        "the run in {root} is still active ({replicas}): stop it or wait for it to finish"
     )))
 }
 
@@ -186,7 +186,10 @@ fn make_target(layout: &Layout) -> anyhow::Result<PathBuf> {
             }
         }
     }
-    bail!("{} is full of runs of this very second", layout.previous().display())
+    bail!(
+        "{} already holds too many runs that were moved within this second: try again",
+        layout.previous().display()
+    )
 }
 
 #[cfg(test)]

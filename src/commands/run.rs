@@ -63,7 +63,7 @@ pub fn run(
     }
 }
 
-/// Hears what goes on before the first task.
+/// Observes what happens before the first task.
 struct Hearing<'a> {
     config: &'a RunConfig,
     console: &'a Console,
@@ -80,7 +80,7 @@ impl LockObserver for Hearing<'_> {
         self.console.say(
             Verbosity::Normal,
             Tone::Plain,
-            &format!("waiting for the list of inputs, which is being made by {who}"),
+            &format!("waiting for {who}, which is making the list of inputs"),
         );
     }
 }
@@ -236,7 +236,7 @@ fn nothing_found(
     if let Some(parent) = &config.parent {
         say_nothing_new(parent, known, config, console);
     } else {
-        let text = format!("{replica}: no file matches; nothing to do, and no run was begun");
+        let text = format!("{replica}: no file matches; nothing to do, so no run was begun");
         console.say(Verbosity::Normal, Tone::Plain, &text);
     }
     let summary = LaunchSummary {
@@ -289,7 +289,7 @@ fn check_command(
     }
     if let Some(first) = list.header().unreadable.first() {
         console.warn(&format!(
-            "{} could not be read when the list was made, such as {}: what lies there is not in the list",
+            "{} could not be read when the list was made, such as {}: files in there are not in the list",
             units::plural(list.header().unreadable.len() as u64, "directory", "directories"),
             units::path(&first.0)
         ));

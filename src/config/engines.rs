@@ -31,7 +31,7 @@ impl Rank {
     pub(super) fn replica(&self, count: Option<u32>) -> anyhow::Result<Replica> {
         let Some(count) = self.count.or(count) else {
             bail!(
-                "{} is set, but that engine does not say how many there are: give --replica-count",
+                "{} is set, but that engine does not say how many replicas there are: give --replica-count",
                 self.said
             );
         };
@@ -183,7 +183,7 @@ fn slurm_array(environment: &Environment) -> anyhow::Result<Option<Rank>> {
         Some((number, regular)) if regular == count => Ok(Some(Rank { said, number, count: Some(count) })),
         // `--array=3,7,9` says no more than its ends, so which of the three this is can't be known.
         _ => bail!(
-            "the elements of this Slurm array don't follow each other at one distance ({said}), so which one of them this is can't be told. Use --array=1-{count}, or give --replica-id and --replica-count"
+            "the elements of this Slurm array are not evenly spaced ({said}), so it is unclear which one this is. Use --array=1-{count}, or give --replica-id and --replica-count"
         ),
     }
 }
@@ -198,7 +198,7 @@ fn grid_engine_array(environment: &Environment) -> anyhow::Result<Option<Rank>> 
     let [id, first, last, step] = NAMES.map(|name| number(environment, name));
     let Some((number, count)) = element_of(id?, first?, last?, step?) else {
         bail!(
-            "{said} do not fit together: the task id is not in that range at that step. Give --replica-id and --replica-count"
+            "{said} contradict each other: the task id is not in that range with that step. Give --replica-id and --replica-count"
         )
     };
     Ok(Some(Rank { said, number, count: Some(count) }))
@@ -222,10 +222,10 @@ fn pair(environment: &Environment, names: [&str; 2]) -> anyhow::Result<Option<Ra
 
 fn number(environment: &Environment, name: &str) -> anyhow::Result<u32> {
     let value = environment.get(name).with_context(|| {
-        format!("{name} is not set, though the variables beside it are: the engine's environment did not arrive whole. Give --replica-id and --replica-count")
+        format!("{name} is not set, though the variables that belong to it are: the engine's environment is incomplete. Give --replica-id and --replica-count")
     })?;
     let number = value.to_str().and_then(|text| text.parse().ok());
-    number.with_context(|| format!("{name}={:?} is not a number from 0", value.display().to_string()))
+    number.with_context(|| format!("{name}={:?} is not a whole number from 0", value.display().to_string()))
 }
 
 fn shown(environment: &Environment, names: &[&str]) -> String {

@@ -142,12 +142,12 @@ impl SharedIdentity {
         };
         if let Some((SharedValue { value, origin }, own)) = differs(&self.id, id) {
             bail!(
-                "{origin}, but this container is replica {own} of {count} ({variables}). All containers have that in common, so all of them would be replica {value}: take it out there. To choose a replica by hand, give --replica-id and --replica-count"
+                "{origin}, but this container is replica {own} of {count} ({variables}). All containers share that setting, so all of them would be replica {value}: remove it there. To choose a replica by hand, give --replica-id and --replica-count"
             );
         }
         if let Some((SharedValue { value, origin }, own)) = differs(&self.count, Some(count)) {
             bail!(
-                "{origin}, but there are {own} replicas ({variables}): take it out there, or launch {value} of them. To choose a replica by hand, give --replica-id and --replica-count"
+                "{origin}, but there are {own} replicas ({variables}): remove it there, or launch {value} of them. To choose a replica by hand, give --replica-id and --replica-count"
             );
         }
         Ok(())
@@ -392,7 +392,7 @@ mod tests {
             (
                 None,
                 &[("AWS_BATCH_JOB_ARRAY_INDEX", "x"), ("AWS_BATCH_JOB_ARRAY_SIZE", "2")],
-                "is not a number",
+                "is not a whole number",
             ),
             (
                 None,

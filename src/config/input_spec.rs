@@ -56,21 +56,21 @@ fn refuse_two_sources(inputs: &InputArgs) -> anyhow::Result<()> {
 /// Refuses what is about a source that was not given.
 fn refuse_strays(inputs: &InputArgs) -> anyhow::Result<()> {
     if inputs.null.unwrap_or(false) && inputs.files_from.is_none() {
-        bail!("--null is about the list of --files-from, and there is none");
+        bail!("--null is for the list of --files-from, which is not given");
     }
     if inputs.name.is_some() && inputs.input_from.is_empty() {
-        bail!("--name says which product of --input-from is meant, and that is not given");
+        bail!("--name chooses a product of --input-from, which is not given");
     }
     if inputs.allow_missing.unwrap_or(false) && inputs.input_from.is_empty() {
-        bail!("--allow-missing is about the runs of --input-from, and there are none");
+        bail!("--allow-missing is for the runs of --input-from, which is not given");
     }
     if inputs.exclude.is_empty() || !inputs.input.is_empty() {
         return Ok(());
     }
     if inputs.files_from.is_some() {
-        bail!("--exclude is about patterns; with --files-from, leave the entries out of the list");
+        bail!("--exclude applies to patterns; with --files-from, leave the entries out of the list");
     }
-    bail!("--exclude needs --input: it says what to leave out of what that finds")
+    bail!("--exclude needs --input: it leaves out some of what that finds")
 }
 
 fn list_of(file: &Path, null: bool, environment: &Environment) -> anyhow::Result<InputSpec> {
@@ -96,7 +96,7 @@ fn products_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<
     let mut runs = Vec::new();
     for dir in &inputs.input_from {
         if dir.as_os_str().is_empty() {
-            bail!("--input-from has an empty value: take it out, or set the variable it came from");
+            bail!("--input-from has an empty value: remove it, or set the variable it came from");
         }
         let results_dir = OsText(place("--input-from", dir, environment)?.into_os_string());
         if runs.iter().any(|run: &SourceRun| run.results_dir == results_dir) {
@@ -110,7 +110,7 @@ fn products_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<
 fn patterns_of(inputs: &InputArgs, environment: &Environment) -> anyhow::Result<InputSpec> {
     if let Some(place) = inputs.input.iter().position(|pattern| pattern.is_empty()) {
         bail!(
-            "--input has an empty value (the {}. one): take it out, or set the variable it came from",
+            "--input has an empty value (number {}): remove it, or set the variable it came from",
             place + 1
         );
     }

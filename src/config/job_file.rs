@@ -27,7 +27,7 @@ impl JobFile {
     pub(super) fn warnings(&self, path: &Path) -> impl Iterator<Item = String> {
         self.odd_variables.iter().map(move |name| {
             format!(
-                "in the job file {}: `{name}` below [env] is a variable of the tasks and not the option: options belong above the line [env]",
+                "in the job file {}: `{name}` below [env] sets a variable of the tasks, not the option: options belong above the line [env]",
                 path.display()
             )
         })
@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path, known: &[&str], lists: &[&str]) -> anyhow::Resul
         bail!("the job file {} {encoding}", path.display());
     }
     let text = String::from_utf8(bytes)
-        .with_context(|| format!("the job file {} is no UTF-8 text", path.display()))?;
+        .with_context(|| format!("the job file {} is not UTF-8 text", path.display()))?;
     parse(&text, known, lists).with_context(|| format!("in the job file {}", path.display()))
 }
 
@@ -78,7 +78,7 @@ fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> 
             }
             ("env", _) => bail!("`env` has to be a table: [env], then NAME = \"value\" lines"),
             (name, value) if !known.contains(&name) && is_table(&value) => bail!(
-                "[{name}]: keys stand at the top of the file, without a table above them; only `[env]` is one, and comes last. Take the line [{name}] out"
+                "[{name}] is not a table of a job file: options go at the top, and `[env]`, the only table, comes last. Remove the line [{name}]"
             ),
             (name, _) if !known.contains(&name) => {
                 let every = known.iter().copied().chain(["command", "env"]);
@@ -97,7 +97,7 @@ fn parse(text: &str, known: &[&str], lists: &[&str]) -> anyhow::Result<JobFile> 
     }
     job.odd_variables = odd_variables(&job, known);
     if job.command.is_some() && job.options.contains_key("shell") {
-        bail!("`shell` and `command` are two ways to say the same: give one of them");
+        bail!("`shell` and `command` are two ways to say the same thing: give one of them");
     }
     Ok(job)
 }
@@ -114,7 +114,7 @@ fn is_table(value: &Value) -> bool {
 fn check_variable(name: &str, value: &str) -> anyhow::Result<()> {
     if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
         bail!(
-            "`env.{}` can't be a variable: names are not empty and have no `=`, and nothing has a NUL byte",
+            "`env.{}` can't be a variable: a name can't be empty or contain `=`, and neither name nor value can contain a NUL byte",
             name.escape_debug()
         );
     }
@@ -126,7 +126,7 @@ fn check_variable(name: &str, value: &str) -> anyhow::Result<()> {
 fn refuse_option(name: &str, known: &[&str]) -> anyhow::Result<()> {
     if name.contains('-') && known.contains(&name) {
         bail!(
-            "`{name}` is an option, but stands below [env], where every key is a variable of the tasks: move it above the line [env]"
+            "`{name}` is an option, but it is below [env], where every key is a variable of the tasks: move it above the line [env]"
         );
     }
     Ok(())
@@ -151,7 +151,7 @@ fn text_of(key: &str, value: &Value) -> anyhow::Result<String> {
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
-        other => bail!("`{key}` can't be of type {}; write a text in quotes", other.type_str()),
+        other => bail!("`{key}` can't be of type {}; write a string in quotes", other.type_str()),
     })
 }
 
@@ -209,10 +209,10 @@ mod tests {
         for (text, said) in [
             ("max_failures = 1", "unknown key `max_failures`; the nearest one is `max-failures`"),
             ("commnd = ['x']", "the nearest one is `command`"),
-            ("[run]\njobs = 2", "[run]: keys stand at the top of the file, without a table"),
-            ("[[run]]\njobs = 2", "[run]: keys stand at the top of the file"),
-            ("[canfar-run.tasks]\njobs = 2", "[canfar-run]: keys stand at the top"),
-            ("replicas = 10", "; `canfar-run run --help` shows"),
+            ("[run]\njobs = 2", "[run] is not a table of a job file: options go at the top"),
+            ("[[run]]\njobs = 2", "[run] is not a table of a job file"),
+            ("[canfar-run.tasks]\njobs = 2", "[canfar-run] is not a table of a job file"),
+            ("replicas = 10", "; `canfar-run run --help` lists"),
             ("cmd = ['x']", "the nearest one is `command`"),
             ("parallel = 4", "the nearest one is `jobs`"),
             ("max_failures = 1", "the nearest one is `max-failures`"),
@@ -222,7 +222,7 @@ mod tests {
             ("env = 1", "has to be a table"),
             ("[env]\n'A=B' = 1", "`env.A=B` can't be a variable"),
             ("[env]\nA = \"\\u0000\"", "`env.A` can't be a variable"),
-            ("[env]\nA = 'b'\nmax-failures = 1", "`max-failures` is an option, but stands below [env]"),
+            ("[env]\nA = 'b'\nmax-failures = 1", "`max-failures` is an option, but it is below [env]"),
             ("shell = 'x'\ncommand = ['x']", "two ways to say the same"),
         ] {
             let known = ["max-failures", "jobs", "shell"];

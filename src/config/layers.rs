@@ -1,4 +1,4 @@
-//! Flag beats environment beats job file beats default. The weaker layers are put in front of what was typed as if they
+//! Flag beats environment beats job file beats default. The weaker layers are put in front of the typed arguments as if they
 //! had been typed, so that one parser, with one set of checks, reads all of them.
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ const REPLACES: [(&str, &[&str]); 6] = [
     (COMMAND, &["shell", "call", "python"]),
 ];
 
-/// Switches of which one that is on replaces a weaker layer's other one; one that is off says nothing about it.
+/// Pairs of switches: if one is on, it replaces the other one in a weaker layer; if it is off, it has no effect on it.
 const OPPOSITES: [(&str, &str); 2] = [("verbose", "quiet"), ("quiet", "verbose")];
 
 /// Longest list of values that the journal keeps whole.
@@ -52,11 +52,11 @@ pub struct Layers {
     pub warnings: Vec<String>,
     /// Options that are not defaults, by name, for the journal.
     pub options: BTreeMap<String, serde_json::Value>,
-    /// What weaker layers say about who this is: no flag, so that it does not beat what the container alone is told.
+    /// What weaker layers say about the replica: not a flag, so that it does not beat the container's own variables.
     pub identity: SharedIdentity,
     /// Where options come from that were not typed.
     pub origins: Origins,
-    /// What of it the run's list keeps, for who resumes it.
+    /// The part that the run's list keeps for `resume`.
     pub settings: Settings,
     /// The run that this one continues.
     pub continued: Option<ContinuedRun>,
@@ -75,7 +75,7 @@ pub fn layered<A: Args>(
 ) -> anyhow::Result<(A, Layers)> {
     let (subcommand, words) = subcommand_of(argv);
     let names = OptionNames::of(subcommand);
-    // A job file is written for `run`; others take of it what they know.
+    // A job file is written for `run`; other subcommands use the keys that they know.
     let every = names.run.iter().chain(&names.own).map(String::as_str);
     let every: Vec<&str> = every.filter(|name| !NOT_LAYERED.contains(name)).collect();
     let lists: Vec<&str> = names.lists.iter().map(String::as_str).collect();
@@ -124,7 +124,7 @@ pub fn layered<A: Args>(
 struct LayeredLine<'a> {
     subcommand: &'a str,
     known: Vec<&'a str>,
-    /// What stronger layers have said.
+    /// What stronger layers have set.
     taken: Vec<String>,
     /// Options that come before what was typed.
     front: Vec<OsString>,
@@ -151,7 +151,7 @@ impl<'a> LayeredLine<'a> {
         }
     }
 
-    /// Adds what a layer says and no stronger one has said.
+    /// Adds the settings of a layer that no stronger one has set.
     fn add(&mut self, mut layer: Vec<OptionItem>) -> anyhow::Result<()> {
         layer.retain(|item| {
             (item.name == COMMAND || self.known.contains(&item.name.as_str()))
@@ -236,9 +236,9 @@ fn environment_items(
         let is_option = every.contains(&name.as_str()) || name == "job-file";
         if !is_option || exact != suffix {
             let hint = if is_option {
-                format!("; it is written {PREFIX}{exact}")
+                format!("; write it {PREFIX}{exact}")
             } else if meant(&name, std::iter::once(COMMAND)).is_some() {
-                format!("; a command stands after `--`, in {PREFIX}SHELL, or in a job file")
+                format!("; a command goes after `--`, into {PREFIX}SHELL, or in a job file")
             } else {
                 did_you_mean(&name, every.iter().copied())
             };
@@ -364,10 +364,10 @@ mod tests {
     #[test]
     fn variables_in_another_case_are_told_of_and_do_nothing() {
         for (variable, said) in [
-            ("CANFAR_RUN_jobs", "it is written CANFAR_RUN_JOBS"),
-            ("CANFAR_RUN_RETRY-DELAY", "it is written CANFAR_RUN_RETRY_DELAY"),
-            ("CANFAR_RUN_Job_File", "it is written CANFAR_RUN_JOB_FILE"),
-            ("CANFAR_RUN_COMMAND", "in CANFAR_RUN_SHELL"),
+            ("CANFAR_RUN_jobs", "write it CANFAR_RUN_JOBS"),
+            ("CANFAR_RUN_RETRY-DELAY", "write it CANFAR_RUN_RETRY_DELAY"),
+            ("CANFAR_RUN_Job_File", "write it CANFAR_RUN_JOB_FILE"),
+            ("CANFAR_RUN_COMMAND", "into CANFAR_RUN_SHELL"),
             ("CANFAR_RUN_JBOS", "the nearest one is `jobs`"),
         ] {
             let layers = of(&[], &[(variable, "4")], "").unwrap();
@@ -381,7 +381,7 @@ mod tests {
         let layers = of(&[], &[], "[env]\nname = 'M31'").unwrap();
         assert_eq!(layers.settings.env["name"], "M31");
         let warnings = layers.warnings.concat();
-        assert!(warnings.contains("`name` below [env] is a variable of the tasks"), "{warnings}");
+        assert!(warnings.contains("`name` below [env] sets a variable of the tasks"), "{warnings}");
     }
 
     #[test]

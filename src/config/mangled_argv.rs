@@ -18,7 +18,7 @@ pub(super) fn check(argv: &[OsString]) -> anyhow::Result<()> {
     if let Some(place) = ours.iter().position(|word| word.is_empty()) {
         let after = if place > 1 { ours[place - 1].display().to_string() } else { "canfar-run".to_owned() };
         bail!(
-            "an argument is empty, the one after {after:?}: a launch such as `canfar create` splits the command at every space, so that two spaces in a row leave one, and so does a variable that was not set. Write single spaces, and all of it on one line. What arrived:\n\n    {}\n",
+            "the argument after {after:?} is empty: a launcher such as `canfar create` splits the command at every space, so two spaces in a row, or an unset variable, leave an empty argument. Write the command on one line, with single spaces. What arrived:\n\n    {}\n",
             line(argv)
         );
     }
@@ -34,7 +34,7 @@ pub(super) fn notes(argv: &[OsString]) -> Vec<String> {
     let empty = command.iter().skip(1).position(|word| word.is_empty());
     let note = |place: usize| {
         format!(
-            "word {} of the command is empty, and is passed on so. If that is not meant: two spaces in a row become an empty argument when a launch splits at every space",
+            "word {} of the command is empty, and is passed on as it is. If that is not intended: two spaces in a row become an empty argument when a launcher splits at every space",
             place + 2
         )
     };
@@ -79,7 +79,7 @@ fn script_in_pieces(command: &[OsString]) -> Option<String> {
     let runs = |what: &str| {
         let script = script.display().to_string();
         format!(
-            "{} runs only the {what} {script:?}, without the words after it: the launch dropped the quotes.",
+            "{} runs only the {what} {script:?}, without the words after it: the launcher dropped the quotes.",
             shown(start)
         )
     };
@@ -160,7 +160,7 @@ pub(super) fn blank_inside(argv: &[OsString]) -> Option<String> {
         ours.iter().zip(ours.iter().skip(1)).filter_map(|(before, word)| Some((before, word.to_str()?)));
     let (_, word) = words.into_iter().find(|(before, text)| is_odd(text) && !is_script(before, text))?;
     Some(format!(
-        "The argument {word:?} has a blank in it. A line break in the text of a launch becomes one, a blank copied from a web page may be one that nothing splits at, and quotes around several arguments keep them together: write all of it on one line, with single spaces."
+        "The argument {word:?} contains a blank. It may come from a line break in the launch command, from a non-breaking space copied from a web page, or from quotes around several arguments: write everything on one line, with single spaces."
     ))
 }
 
@@ -168,7 +168,7 @@ pub(super) fn blank_inside(argv: &[OsString]) -> Option<String> {
 pub(super) fn typographic(word: &OsStr) -> Option<&'static str> {
     match word.to_str()?.chars().next()? {
         '\u{2010}'..='\u{2015}' | '\u{2212}' => Some(
-            "It begins with a dash that is not the `-` of the keyboard, as in text that was copied: type it anew",
+            "It begins with a dash that is not the `-` of the keyboard, probably from copied text: retype it",
         ),
         _ => None,
     }
@@ -191,10 +191,10 @@ mod tests {
     #[test]
     fn an_empty_word_before_the_command_is_shown_where_it_is() {
         let said = error(&["-i", "*.fits", "--jobs", "", "2", "--", "x"]);
-        assert!(said.contains("the one after \"--jobs\""), "{said}");
+        assert!(said.contains("the argument after \"--jobs\" is empty"), "{said}");
         assert!(said.contains("canfar-run -i '*.fits' --jobs '' 2 -- x\n"), "{said}");
-        assert!(error(&["", "-i"]).contains("the one after \"canfar-run\""));
-        assert!(error(&["merge", "", "out"]).contains("the one after \"merge\""));
+        assert!(error(&["", "-i"]).contains("the argument after \"canfar-run\" is empty"));
+        assert!(error(&["merge", "", "out"]).contains("the argument after \"merge\" is empty"));
     }
 
     #[test]

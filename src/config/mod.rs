@@ -1,4 +1,4 @@
-//! From what was typed to what it means: resolved settings for each subcommand.
+//! From typed arguments to resolved settings for each subcommand.
 
 mod balance;
 mod continued;

@@ -20,7 +20,7 @@ pub fn declared_products(given: &[OsString], names: &Vocabulary) -> anyhow::Resu
         let is_repeated = products[..place].iter().any(|before| before.name == product.name);
         match &product.name {
             None if is_repeated => bail!(
-                "--product {} has no name, and there is another one without: of several, give each but the first a name, as in --product cat={}",
+                "--product {} has no name, and neither has an earlier one: with several products, name all but the first, as in --product cat={}",
                 units::path(&product.path.0),
                 units::path(&product.path.0)
             ),

@@ -23,7 +23,7 @@ pub(super) fn progress_of(
         cli::Progress::Auto | cli::Progress::Bar if can_draw() => (ProgressMode::Bar, None),
         cli::Progress::Auto | cli::Progress::Plain => (ProgressMode::Lines, None),
         cli::Progress::Bar => {
-            let note = "--progress bar: standard error is no terminal that a bar can be drawn on; lines tell how far it is";
+            let note = "--progress bar: standard error is not a terminal that can show a bar; progress is printed as lines";
             (ProgressMode::Lines, Some(note.to_owned()))
         }
     }

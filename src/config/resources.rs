@@ -1,4 +1,4 @@
-//! How many tasks at a time and how many threads each: what was asked for, within what surrounds this process.
+//! How many tasks at a time and how many threads each: what was asked for, within the limits of this process.
 
 use anyhow::bail;
 
@@ -51,7 +51,7 @@ impl Resources {
                 jobs = fitting;
             }
             (Some(_), None) => notes.push(
-                "--memory-per-task has no effect: how much memory there is can't be told here".to_owned(),
+                "--memory-per-task has no effect: the memory limit can't be determined here".to_owned(),
             ),
             (None, _) => {}
         }
@@ -78,7 +78,7 @@ fn lowered(jobs: usize, allowed: usize, what: &str) -> Option<String> {
     (allowed < jobs).then(|| format!("{what} allows {tasks} at a time, not {jobs}"))
 }
 
-/// So many that jobs times threads fits the quota.
+/// The number of jobs such that jobs times threads fits the quota.
 fn jobs_for_cpus(cpus: usize, threads: Threads) -> usize {
     match threads {
         Threads::Set(Auto::Number(threads)) => (cpus / threads).max(1),
@@ -89,7 +89,7 @@ fn jobs_for_cpus(cpus: usize, threads: Threads) -> usize {
 fn tasks_that_fit(size: u64, room: u64) -> anyhow::Result<usize> {
     if size > room {
         bail!(
-            "--memory-per-task {}: there are only {} here, so not one task would fit. Start the container with more memory, or give what a task really takes (the summary of a launch tells its largest)",
+            "--memory-per-task {}: there are only {} here, so not one task would fit. Start the container with more memory, or give what a task really needs (the summary of a launch shows the largest)",
             units::bytes(size),
             units::bytes(room)
         );

@@ -1,4 +1,4 @@
-//! What `run` is to do, worked out from what was typed and what surrounds it. Past this point nothing is "maybe given".
+//! The settings of `run`, worked out from its arguments and its environment. Past this point nothing is "maybe given".
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -65,21 +65,21 @@ pub struct RunConfig {
     pub parent: Option<ParentRun>,
     /// Whether patterns may match nothing.
     pub allow_empty: bool,
-    /// Whether the runs whose products are the input may be incomplete.
+    /// Whether the runs of `--input-from` may be incomplete.
     pub allow_missing: bool,
     /// The run's directory, absolute.
     pub results_dir: PathBuf,
-    /// Who this is.
+    /// Which replica this is.
     pub identity: ReplicaIdentity,
     /// Whether this container acts as another one, and finishes what that left.
     pub acts_as_another: bool,
     /// How the list is shared out.
     pub strategy: Strategy,
-    /// Whether replicas go on with what others have not begun, in a run that this launch begins.
+    /// Whether replicas continue with files that others have not begun, in a run that this launch begins.
     pub balance: bool,
-    /// What was said about that; `None`: a run that exists stays as it is.
+    /// What the user asked for about that; `None`: an existing run keeps its setting.
     pub asked_balance: Option<bool>,
-    /// A launch that gave no sign of life for so long is taken for dead, with `balance`.
+    /// With `balance`, a launch without a heartbeat for this long counts as dead.
     pub takeover_after: Duration,
     /// The command as it is kept.
     pub command: TaskCommand,
@@ -117,7 +117,7 @@ pub struct RunConfig {
     pub scratch: Vec<PathBuf>,
     /// What a result is.
     pub result: ResultRule,
-    /// Whose output is kept.
+    /// Which tasks' output is kept.
     pub keep_logs: KeepLogs,
     /// What each task makes.
     pub products: Vec<DeclaredProduct>,
@@ -131,15 +131,15 @@ pub struct RunConfig {
     pub merge: bool,
     /// Whether commands are printed only.
     pub is_dry: bool,
-    /// How much is said.
+    /// The verbosity of messages.
     pub verbosity: Verbosity,
-    /// How often signs of life are given, and how long they are waited for.
+    /// The heartbeat interval and timeout.
     pub heartbeat: HeartbeatTimes,
-    /// After how long people are told of a worker that does nothing.
+    /// After how long a warning about an idle worker is printed.
     pub worker_idle: Duration,
     /// How long a launch must have lasted for advice on how to start the next.
     pub advice_after: Duration,
-    /// What tells how far it is.
+    /// How progress is shown.
     pub progress: ProgressMode,
     /// Whether the summary goes to stdout as JSON.
     pub json: bool,
@@ -151,7 +151,7 @@ pub struct RunConfig {
     pub unknown_words: Option<String>,
     /// The platform's session id.
     pub session: Option<String>,
-    /// What the run's list keeps of it.
+    /// The part that the run's list keeps.
     pub settings: Settings,
     /// What is relative in the command is so to this folder.
     pub cwd: PathBuf,
@@ -380,7 +380,7 @@ impl RunConfig {
         }
     }
 
-    /// The same for a replica of the run whose share this process takes, `elapsed` after it began.
+    /// The same for the replica that this process acts as, `elapsed` after it began.
     #[must_use]
     pub fn on_behalf_of(&self, replica: Replica, elapsed: Duration) -> Self {
         let config = self.clone();
@@ -454,7 +454,7 @@ impl RunConfig {
         self.call().map_or(&self.cwd, |call| &call.home)
     }
 
-    /// Of the scripts and settings files that the command names, those that are not there where its tasks start.
+    /// The scripts and settings files named in the command that don't exist where its tasks start.
     pub fn missing_files(&self) -> Vec<&OsString> {
         // A program is found elsewhere, and a function's file is looked for by itself.
         let words = if self.call().is_some() { &[] } else { self.template.words() };
@@ -483,7 +483,7 @@ impl RunConfig {
     }
 }
 
-/// How much is to be said.
+/// The verbosity.
 ///
 /// # Errors
 /// When options contradict each other.
@@ -496,7 +496,7 @@ pub fn verbosity_of(messages: &MessageArgs) -> anyhow::Result<Verbosity> {
     }
 }
 
-/// In what processes tasks are done. A function that is called lies in `home`, if it is not said where.
+/// In which processes tasks run. The function of `--call` is looked up in `home` if its path is relative.
 fn manner_of(args: &RunArgs, command: &TaskCommand, home: &Path) -> anyhow::Result<ExecMode> {
     let tasks = args.tasks.worker_tasks;
     let kind = match command {
@@ -507,13 +507,13 @@ fn manner_of(args: &RunArgs, command: &TaskCommand, home: &Path) -> anyhow::Resu
         }
         _ if is_worker(&args.tasks) => WorkerKind::Command,
         _ if tasks.is_some() => {
-            bail!("--worker-tasks is about workers: give --worker, too, or leave it out")
+            bail!("--worker-tasks is for workers: give --worker, too, or leave it out")
         }
         _ => return Ok(ExecMode::Own),
     };
     if args.results.ok_codes.is_some() {
         bail!(
-            "--ok-codes has no meaning with {}: {} fails or not by what it says of each task, not by an exit code. Leave it out",
+            "--ok-codes has no effect with {}: {} reports success or failure itself, not by an exit code. Leave it out",
             match kind {
                 WorkerKind::Command => "--worker",
                 WorkerKind::Function(_) => "--call",
@@ -527,16 +527,16 @@ fn manner_of(args: &RunArgs, command: &TaskCommand, home: &Path) -> anyhow::Resu
     let in_its_folder = args.tasks.chdir.as_deref().is_some_and(|folder| folder.as_os_str() == "task");
     match (&kind, args.results.result) {
         (WorkerKind::Command, ResultKind::Text) => bail!(
-            "--result text has no meaning with --worker: a worker's answer is one line of JSON, and its other output is log. Leave it out"
+            "--result text can't be used with --worker: a worker's answer is one line of JSON, and its other output goes to the log. Leave it out"
         ),
         (WorkerKind::Function(_), ResultKind::Text) => bail!(
-            "--result text has no meaning with --call: the result is what the function returns, and what it prints is log. Leave it out"
+            "--result text can't be used with --call: the result is what the function returns, and what it prints goes to the log. Leave it out"
         ),
         (WorkerKind::Command, _) if in_its_folder => bail!(
-            "--chdir task has no meaning with --worker, which stays where it was started: each request names a temporary folder for its task (`tmpdir`), into which the worker can go by itself"
+            "--chdir task can't be used with --worker, which stays in the directory where it was started: each request names a temporary folder for its task (`tmpdir`), and the worker can change to it"
         ),
         (WorkerKind::Function(call), _) if in_its_folder => bail!(
-            "--chdir task has no meaning with --call, whose Python stays where it was started: a function with a parameter `tmpdir`, as in {}(path, tmpdir), gets a temporary folder for its task",
+            "--chdir task can't be used with --call: its Python stays in the directory where it was started. A function with a parameter `tmpdir`, as in {}(path, tmpdir), gets a temporary folder for its task",
             call.target.function
         ),
         _ => Ok(ExecMode::Workers { kind, tasks }),
@@ -556,7 +556,7 @@ fn command_of(
         return call_of(target, tasks);
     }
     if tasks.python.is_some() {
-        bail!("--python is about --call, and there is none: a COMMAND names its program itself");
+        bail!("--python is for --call, which is not given: a COMMAND names its program itself");
     }
     match (&tasks.shell, tasks.command.as_slice()) {
         (Some(script), []) => Ok(TaskCommand::Shell(OsText(script.clone()))),
@@ -651,7 +651,7 @@ fn refuse_undeclared_out(command: &TaskCommand, products: &[DeclaredProduct]) ->
     )
 }
 
-/// What to say of a word that names a variable as job files of other tools do.
+/// The warning about a word that names a variable in the syntax of other tools' job files.
 fn unreplaced(word: &OsStr) -> Option<String> {
     let word = word.to_string_lossy();
     let (_, rest) = word.split_once("$(")?;
@@ -695,8 +695,8 @@ fn command_among(patterns: &[OsString], environment: &Environment) -> Option<Str
     Some(format!("-i {inputs}{more} -- {command}"))
 }
 
-/// A path as seen from the working directory. What only a shell expands would become a folder of that name, which nobody
-/// looks for.
+/// A path as seen from the working directory. Unexpanded shell syntax would become a folder of that name, where nobody
+/// would look.
 pub(super) fn place(option: &str, path: &Path, environment: &Environment) -> anyhow::Result<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     let is_name = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'(' | b'{');
@@ -705,14 +705,14 @@ pub(super) fn place(option: &str, path: &Path, environment: &Environment) -> any
     let absolute = environment.absolute(path);
     if (is_home || is_variable) && !absolute.try_exists().unwrap_or(true) {
         bail!(
-            "{option} {}: `~` and variables mean something to a shell only, and none has seen this: write the whole path, such as /arc/projects/... (the platform replaces $(NAME) on a launch line, but only where the container has a variable of that name)",
+            "{option} {}: only a shell expands `~` and variables, and none has seen this: write the full path, such as /arc/projects/... (the platform replaces $(NAME) on a launch line, but only where the container has a variable of that name)",
             path.display()
         );
     }
     Ok(absolute)
 }
 
-/// Where temporary folders may go. One that was asked for is judged now: nothing should begin without it.
+/// Where temporary folders may go. A requested one is checked now: nothing should begin without it.
 fn scratch_of(
     asked: Option<&Path>,
     results_dir: &Path,
@@ -731,18 +731,18 @@ fn scratch_of(
     Ok(vec![folder])
 }
 
-/// What to say of a `TMPDIR` in which programs could make no sockets.
+/// The warning about a `TMPDIR` too long for sockets.
 fn tmpdir_note(asked: Option<&Path>, environment: &Environment) -> Option<String> {
     let tmpdir = asked.is_none().then(|| environment.get("TMPDIR")).flatten().map(Path::new)?;
     scratch::is_too_long_for_sockets(tmpdir).then(|| {
         format!(
-            "TMPDIR has {} characters, which leaves too few for the sockets of programs such as Python's multiprocessing: the tasks' temporary folders are in /scratch or /tmp, if those can be written to (--tmp-dir \"$TMPDIR\" uses it all the same)",
+            "TMPDIR has {} characters, which leaves too few for the sockets of programs such as Python's multiprocessing: the tasks' temporary folders are in /scratch or /tmp, if those can be written to (--tmp-dir \"$TMPDIR\" uses it anyway)",
             tmpdir.as_os_str().len()
         )
     })
 }
 
-/// Where the command was given, and where tasks run: there too, if nothing else was said.
+/// Where the command was given, and where tasks run: the same folder by default.
 fn as_given(
     settings: &Settings,
     work_folder: WorkFolder,
@@ -752,7 +752,7 @@ fn as_given(
     let is_elsewhere = cwd != environment.cwd;
     match work_folder {
         WorkFolder::Inherited if is_elsewhere && !cwd.is_dir() => bail!(
-            "the run was begun in {}, where its tasks ran, and there is no such directory here: give --chdir, with the directory (or `task`) in which they are to run",
+            "the run was begun in {}, where its tasks ran, and there is no such directory here: give --chdir, with the directory (or `task`) where they should run",
             cwd.display()
         ),
         WorkFolder::Inherited if is_elsewhere => Ok((cwd.to_owned(), WorkFolder::Fixed(cwd.to_owned()))),

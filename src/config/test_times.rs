@@ -1,4 +1,4 @@
-//! Times that only tests set, so that 40 s of waiting become one: how often signs of life are given and how long they are
+//! Times that only tests set, so that 40 s of waiting become one: the heartbeat interval, the heartbeat
 //! waited for, when people are told of a worker that does nothing, and how long a launch lasts that advice is given on.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ const TIMEOUT: &str = "CANFAR_RUN_TEST_HEARTBEAT_TIMEOUT";
 const WORKER_IDLE: &str = "CANFAR_RUN_TEST_WORKER_IDLE";
 const ADVICE_AFTER: &str = "CANFAR_RUN_TEST_ADVICE_AFTER";
 
-/// People are told of a worker that has neither used CPU nor printed anything for so long.
+/// A warning is printed about a worker that has neither used CPU nor printed anything for this long.
 const WORKER_IDLE_AFTER: Duration = Duration::from_secs(30);
 
 /// Whether what follows `CANFAR_RUN_` is one of these, and so no misspelt option.
@@ -26,7 +26,7 @@ pub(super) fn is_test_variable(suffix: &str) -> bool {
         .any(|name| name.strip_prefix(PREFIX) == Some(suffix))
 }
 
-/// When people are told of a worker that does nothing.
+/// When a warning about an idle worker is printed.
 ///
 /// # Errors
 /// When the variable that sets it is no duration.
@@ -42,7 +42,7 @@ pub(super) fn advice_after(environment: &Environment) -> anyhow::Result<Duration
     Ok(duration_of(environment, ADVICE_AFTER)?.unwrap_or(ENOUGH_TIME))
 }
 
-/// The times of a launch that others take for dead after `takeover_after`: signs of life come four times within that.
+/// The times of a launch that counts as dead after `takeover_after`: it sends four heartbeats within that.
 ///
 /// # Errors
 /// As [`heartbeat_times`].
@@ -57,7 +57,7 @@ pub(super) fn launch_heartbeat_times(
 /// The times that the environment sets, or else those of the contract.
 ///
 /// # Errors
-/// When a variable is no duration, or the two would take the living for dead.
+/// When a variable is not a duration, or the two would make live launches look dead.
 pub fn heartbeat_times(environment: &Environment) -> anyhow::Result<HeartbeatTimes> {
     times_of(environment, HeartbeatTimes::default())
 }
@@ -82,7 +82,7 @@ fn duration_of(environment: &Environment, name: &str) -> anyhow::Result<Option<D
     let Some(value) = environment.get(name) else { return Ok(None) };
     let value = value.to_string_lossy();
     let duration = parse_duration(&value).map_err(anyhow::Error::msg);
-    duration.with_context(|| format!("the variable {name} is {value:?}, which is no duration")).map(Some)
+    duration.with_context(|| format!("the variable {name} is {value:?}, which is not a duration")).map(Some)
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn times_that_are_none_or_would_take_the_living_for_dead_are_errors() {
         for (variables, said) in [
-            (&[(INTERVAL, "soon")][..], "CANFAR_RUN_TEST_HEARTBEAT is \"soon\", which is no duration"),
+            (&[(INTERVAL, "soon")][..], "CANFAR_RUN_TEST_HEARTBEAT is \"soon\", which is not a duration"),
             (&[(TIMEOUT, "10s")], "at least twice the interval"),
             (&[(INTERVAL, "0s")], "above 0"),
         ] {

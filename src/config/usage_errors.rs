@@ -1,5 +1,5 @@
-//! Wrong command lines of which more can be said than the parser knows: quotes that a launch dropped, and subcommands
-//! that there are not.
+//! Better errors than the parser's for some wrong command lines: quotes that a launcher dropped, and subcommands
+//! that don't exist.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -58,7 +58,7 @@ fn with_nearest_name(mut error: clap::Error, argv: &[OsString]) -> clap::Error {
     error
 }
 
-/// The word that the parser knows nothing of.
+/// The word that the parser does not know.
 fn wrong_word(error: &clap::Error) -> Option<&str> {
     match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(wrong)) => Some(wrong),
@@ -116,12 +116,12 @@ fn command_as_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
         word => word.strip_prefix(&start),
     });
     Some(format!(
-        "there is no option {wrong}: the command stands after `--`, behind all options: `-- {}`",
+        "there is no option {wrong}: the command goes after `--`, after all options: `-- {}`",
         value.filter(|value| !value.starts_with('-')).unwrap_or("python analyze.py {}")
     ))
 }
 
-/// `--output stars.csv` of a run, whose results are one file only once they are merged.
+/// `--output stars.csv` for a run: its results become one file only when they are merged.
 fn merged_output(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     let wrong = wrong_word(error)?.strip_prefix("--")?;
     if subcommand_of(argv).0 != "run" || meant(wrong, std::iter::once("results-dir")).is_none() {
@@ -135,7 +135,7 @@ fn merged_output(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     };
     is_table(value).then(|| {
         format!(
-            "there is no option --{wrong}: a run writes into a directory (`-o results`), and one file of all is made of that afterwards: `canfar-run merge results -o {}`",
+            "there is no option --{wrong}: a run writes into a directory (`-o results`), and `merge` puts all results into one file afterwards: `canfar-run merge results -o {}`",
             quoted(&[value.into()])
         )
     })
@@ -170,7 +170,7 @@ fn one_word_too_many(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     if !may_have_command(argv) {
         return value.map(|value| {
             format!(
-                "unexpected argument {word:?} after {}, which takes one value. A launch such as `canfar create` splits at every space; a value that has one goes into a job file, given with --job-file:\n\n    {}\n",
+                "unexpected argument {word:?} after {}, which takes one value. A launcher such as `canfar create` splits at every space; put a value that contains one into a job file, given with --job-file:\n\n    {}\n",
                 value.before, value.setting
             )
         });
@@ -182,13 +182,13 @@ fn one_word_too_many(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     );
     if let Some(SplitValue { setting, .. }) = value {
         said.push_str(&format!(
-            ". (If it is part of the value before it, which a launch such as `canfar create` split at the space: write {setting} in a job file, given with --job-file)"
+            ". (If it is part of the value before it, which a launcher such as `canfar create` split at the space: write {setting} in a job file, given with --job-file)"
         ));
     }
     Some(said)
 }
 
-/// An option of one value that is followed by a word.
+/// An option that takes one value, followed by another word.
 struct SplitValue {
     /// The option and its value, as they were typed.
     before: String,
@@ -244,13 +244,13 @@ fn no_such_subcommand(argv: &[OsString]) -> Option<String> {
                 )
             }
             _ => format!(
-                "{shown:?} is no subcommand. Input files are given with -i, and the command after `--`: `canfar-run -i {} -- python analyze.py {{}}`",
+                "{shown:?} is not a subcommand. Input files are given with -i, and the command after `--`: `canfar-run -i {} -- python analyze.py {{}}`",
                 inputs_in(&argv[1..])
             ),
         },
         Some(name) => format!("there is no subcommand {shown:?}; the nearest one is `{name}`"),
         None => format!(
-            "there is no subcommand {shown:?}, only {}. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {{}}`",
+            "there is no subcommand {shown:?}, only {}. The command to run for each file goes after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {{}}`",
             names.join(", ")
         ),
     })
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_command_as_an_option_is_told_where_it_stands() {
-        assert!(said(&["-i", "a", "--cmd", "cat {}"]).ends_with("behind all options: `-- cat {}`"));
+        assert!(said(&["-i", "a", "--cmd", "cat {}"]).ends_with("after all options: `-- cat {}`"));
         assert!(said(&["-i", "a", "--command=cat {}"]).ends_with("`-- cat {}`"));
         assert!(said(&["-i", "a", "--exec", "-v"]).ends_with("`-- python analyze.py {}`"));
     }
@@ -354,9 +354,9 @@ mod tests {
     #[test]
     fn what_was_copied_from_a_page_is_told_by_its_characters() {
         assert!(
-            said(&["-i", "a", "--jobs", "2 --threads", "1"]).contains("\"2 --threads\" has a blank in it")
+            said(&["-i", "a", "--jobs", "2 --threads", "1"]).contains("\"2 --threads\" contains a blank")
         );
-        assert!(said(&["--jobs\u{a0}2", "-i", "a"]).contains("has a blank in it"));
+        assert!(said(&["--jobs\u{a0}2", "-i", "a"]).contains("contains a blank"));
         assert!(said(&["--jobs", "2", "\u{2014}input", "a"]).contains("not the `-` of the keyboard"));
     }
 

@@ -1,4 +1,4 @@
-//! The right name for a wrong one: what people write for an option because other tools call it so, else what differs least.
+//! The right name for a wrong one: the option that other tools call by that name, else the most similar one.
 
 /// Names by which other tools, or people, call what an option is for, after the option's own.
 const SYNONYMS: [(&str, &[&str]); 25] = [
@@ -86,7 +86,7 @@ pub(super) fn meant<'a>(wrong: &str, right: impl Iterator<Item = &'a str> + Clon
     similar(&written, right)
 }
 
-/// The name that differs least; `None` where each is another word.
+/// The most similar name; `None` if all are too different.
 pub(super) fn similar<'a>(written: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |name: &&str| strsim::damerau_levenshtein(written, name);
     let nearest = right.min_by_key(distance)?;
@@ -97,7 +97,7 @@ pub(super) fn similar<'a>(written: &str, right: impl Iterator<Item = &'a str>) -
 pub(super) fn did_you_mean<'a>(wrong: &str, right: impl Iterator<Item = &'a str> + Clone) -> String {
     match meant(wrong, right) {
         Some(name) => format!("; the nearest one is `{name}`"),
-        None => "; `canfar-run run --help` shows those that there are".to_owned(),
+        None => "; `canfar-run run --help` lists all options".to_owned(),
     }
 }
 

@@ -21,7 +21,7 @@ pub enum DiscoverError {
     NoMatch(NoMatch),
     /// Something matched, and all of it was excluded.
     #[error(
-        "all that the input patterns matched ({found}) was left out by --exclude {}: \
+        "everything that the input patterns matched ({found}) was left out by --exclude {}: \
          nothing is left to run",
         some_of(exclude, 10)
     )]
@@ -33,7 +33,7 @@ pub enum DiscoverError {
     },
     /// A glob of `--exclude` that is broken.
     #[error(
-        "--exclude {} is not a valid glob: {cause}. Where a special character is meant itself, put it in brackets, as in [[]",
+        "--exclude {} is not a valid glob: {cause}. To match a special character itself, put it in brackets, as in [[]",
         Quoted::from(glob)
     )]
     BadExclude {
@@ -45,7 +45,7 @@ pub enum DiscoverError {
     /// The list can't be known to be complete.
     #[error(
         "cannot {action} {}: {cause}\nThe list of input files would not be complete, so nothing was started. \
-         Launch again once the storage answers, or leave the folder out with --exclude.",
+         Rerun once the storage responds, or leave the folder out with --exclude.",
         Quoted::from(path)
     )]
     Listing {
@@ -95,7 +95,7 @@ pub enum DiscoverError {
     },
     /// A line of `--files-from` ends with a carriage return.
     #[error(
-        "line {line} of {name} ends with a carriage return: the file has Windows line ends, \
+        "line {line} of {name} ends with a carriage return: the file has Windows line endings, \
          which would become part of every name. Remove them (`tr -d '\\r'`), \
          or give --null and NUL-separated entries if they are meant"
     )]
@@ -166,6 +166,6 @@ impl fmt::Display for NoMatch {
         if missing > SHOWN_PATTERNS {
             writeln!(f, "  ... and {} more", missing - SHOWN_PATTERNS)?;
         }
-        f.write_str("Every pattern must match something, or files would be missed silently; --allow-empty lifts that.")
+        f.write_str("Every pattern must match something, or files would be missed silently; --allow-empty turns this check off.")
     }
 }

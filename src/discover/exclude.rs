@@ -190,7 +190,7 @@ mod tests {
             assert!(matches!(refused, Err(DiscoverError::BadExclude { .. })), "{glob:?}");
         }
         let refused = Excludes::new(&[OsText::from("/d/[a")], Path::new("/")).unwrap_err().to_string();
-        insta::assert_snapshot!(refused, @"--exclude /d/[a is not a valid glob: unclosed character class; missing ']'. Where a special character is meant itself, put it in brackets, as in [[]");
+        insta::assert_snapshot!(refused, @"--exclude /d/[a is not a valid glob: unclosed character class; missing ']'. To match a special character itself, put it in brackets, as in [[]");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn help(case: &Case) -> Vec<String> {
     let mut lines = Vec::new();
     match case.target.form {
         ArgumentForm::Empty => lines.push(
-            "an empty argument, as two spaces in a row become when the launch splits at every space"
+            "an empty argument: two spaces in a row become one when the launcher splits at every space"
                 .to_owned(),
         ),
         ArgumentForm::Path | ArgumentForm::PathDespiteMagic | ArgumentForm::Pattern => {
@@ -66,14 +66,14 @@ fn meant_for_a_shell(case: &Case) -> Option<String> {
     if inside.len() < argument.len() {
         let found = if would_match(case, OsStr::new(inside)) { ", which matches" } else { "" };
         return Some(format!(
-            "the quotes are part of it, as no shell took them away: write {}{found}",
+            "the quotes are part of it, since no shell removed them: write {}{found}",
             Quoted::from(inside)
         ));
     }
     if argument.contains(char::is_whitespace)
         && argument.split_whitespace().any(|part| would_match(case, OsStr::new(part)))
     {
-        return Some("it is one argument with blanks in it, and parts of it match: quotes, a line break or a variable kept several together. Give them as separate ones, or as a list in a job file".to_owned());
+        return Some("it is one argument with blanks in it, and parts of it match: quotes, a line break or a variable kept several together. Give them as separate arguments, or as a list in a job file".to_owned());
     }
     if let Some(patterns) = braces(argument) {
         let patterns: Vec<String> = patterns.iter().map(|one| format!("'{one}'")).collect();
@@ -84,8 +84,7 @@ fn meant_for_a_shell(case: &Case) -> Option<String> {
         .skip(1)
         .any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_({".contains(c)));
     (argument.starts_with('~') || is_variable).then(|| {
-        "`~` and variables mean something to a shell only, and none has seen this: write the whole path"
-            .to_owned()
+        "only a shell expands `~` and variables, and none has seen this: write the full path".to_owned()
     })
 }
 

@@ -81,13 +81,13 @@ impl fmt::Display for Note {
         match self {
             Self::TakenAsPath(argument) => write!(
                 f,
-                "{} exists as it stands and is taken as that path, not as a pattern",
+                "a path named exactly {} exists, so it is taken as that path, not as a pattern",
                 Quoted::from(argument)
             ),
             Self::MatchedNothing(argument) => write!(f, "{} matched nothing", Quoted::from(argument)),
             Self::OtherCase { pattern, matched, others, example } => write!(
                 f,
-                "{} matches {} and does not match {} only in case, such as {}; if {} to the input, add a pattern",
+                "{} matches {}, but not {} only in upper and lower case, such as {}; if {} to the input, add a pattern",
                 Quoted::from(pattern),
                 units::plural(*matched as u64, "entry", "entries"),
                 units::plural(*others as u64, "name that differs", "names that differ"),
@@ -99,11 +99,11 @@ impl fmt::Display for Note {
                 "{} is left out: it holds the results of another run (a pattern that begins there takes its files all the same)",
                 Quoted::from(folder)
             ),
-            Self::AllExcluded => f.write_str("all that matched was left out by --exclude"),
+            Self::AllExcluded => f.write_str("everything that matched was left out by --exclude"),
             Self::ExcludeSyntax(glob) => write!(
                 f,
-                "--exclude {}: {{a,b}} means a or b, and a backslash takes the next character as it is. Earlier versions took \
-                 both as plain characters: these are written [{{] and \\\\",
+                "--exclude {}: {{a,b}} means a or b, and a backslash makes the next character literal. Earlier versions took \
+                 both literally: for that, write [{{] and \\\\",
                 Quoted::from(glob)
             ),
         }

@@ -60,7 +60,7 @@ pub fn whole_cpus(cpus: f64) -> usize {
     ((cpus + TOLERANCE).floor() as usize).max(1)
 }
 
-/// Descriptors that canfar-run itself needs, and those that one task in its hands does.
+/// Descriptors that canfar-run itself needs, and those that it needs for each running task.
 const DESCRIPTORS: (u64, u64) = (64, 10);
 
 /// How many of `jobs` tasks at a time the limit on open descriptors allows, after raising it as far as is needed and
@@ -106,7 +106,7 @@ mod user {
 
     use crate::host::procfs::word;
 
-    /// `CAP_SYS_ADMIN` and `CAP_SYS_RESOURCE`: whoever has one is not bound.
+    /// `CAP_SYS_ADMIN` and `CAP_SYS_RESOURCE`: a process with one of them is not limited.
     const EXEMPT: u64 = 1 << 21 | 1 << 24;
 
     /// How many more processes and threads this user may start; `None` where that is unlimited. Those of the same user
@@ -126,7 +126,7 @@ mod user {
         let Ok(processes) = fs::read_dir("/proc") else { return 0 };
         // Links such as `self` would count one of them again.
         let is_process = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        // What is not a process has no such file; what ended meanwhile, neither.
+        // Neither non-processes nor processes that have just ended have such a file.
         let statuses = processes
             .flatten()
             .filter(is_process)

@@ -1,4 +1,4 @@
-//! How the files of `/proc` are written (proc(5)): lines of a name and values, and lists of processes.
+//! The format of files in `/proc` (proc(5)): lines of a name and values, and lists of processes.
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ fn time_in(stat: &[u8], field: usize) -> Option<std::time::Duration> {
     Some(std::time::Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
-/// The children of the process whose folder this is: every thread has its own. One that has ended meanwhile has none.
+/// The children of the process with this folder: every thread has its own. A process that has ended meanwhile has none.
 pub(crate) fn children(process: &Path) -> Vec<i32> {
     let threads = std::fs::read_dir(process.join("task")).into_iter().flatten().flatten();
     threads
@@ -56,8 +56,8 @@ pub(crate) fn children(process: &Path) -> Vec<i32> {
         .collect()
 }
 
-/// A process's folder and those of all that came from it. Whoever is told something on the way passes it on to children
-/// that come later: they are looked for after that.
+/// A process's folder and those of its descendants. A process that changes on the way passes the change on to children
+/// that it starts later: children are looked up after that.
 pub(crate) fn tree(pid: i32) -> impl Iterator<Item = PathBuf> {
     let mut waiting = vec![pid];
     let mut visited: Option<PathBuf> = None;
@@ -82,7 +82,7 @@ pub(crate) fn thread_states(process: &Path) -> impl Iterator<Item = char> + use<
     threads.filter_map(|thread| state(&thread.path()))
 }
 
-/// The state of the process whose folder this is: `R`, `S`, `T`, ...; `None` where it is gone.
+/// The state of the process with this folder: `R`, `S`, `T`, ...; `None` if it is gone.
 pub(crate) fn state(process: &Path) -> Option<char> {
     let stat = std::fs::read(process.join("stat")).ok()?;
     let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];

@@ -62,14 +62,14 @@ impl StorageTrouble {
     /// What to do about it; empty if unknown.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Full => "Make room there",
+            Self::Full => "Free some space there",
             Self::Quota => "The quota is used up: remove files there, or ask for a larger quota",
             Self::FileTooLarge => "The limit on the size of files is too low: raise it (ulimit -f)",
             Self::ReadOnly => "It is mounted read-only: mount it for writing, or write elsewhere",
             Self::Denied => "This user may not write there: change the permissions, or write elsewhere",
-            Self::Removed => "Something removed it or moved it away",
+            Self::Removed => "Something removed or moved it",
             Self::Gone => {
-                "The storage is gone: its mount died, or the file server has cut this host off. Rerun the same command when it is back, or on another host"
+                "The storage is gone: its mount died, or the file server has disconnected this host. Rerun the same command when it is back, or on another host"
             }
             Self::Other => "",
         }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn storage_that_is_gone_is_not_storage_without_room() {
         for (errno, advice) in [
-            (Errno::NOSPC, "Make room there"),
+            (Errno::NOSPC, "Free some space there"),
             (Errno::DQUOT, "quota"),
             (Errno::ROFS, "read-only"),
             (Errno::ACCESS, "permissions"),
@@ -145,7 +145,7 @@ mod tests {
         ] {
             let error = StorageError::new("can't write the journal", &errno.into());
             assert!(error.to_string().contains(advice), "{error}");
-            assert_eq!(error.to_string().contains("room"), errno == Errno::NOSPC, "{error}");
+            assert_eq!(error.to_string().contains("Free some space"), errno == Errno::NOSPC, "{error}");
         }
     }
 

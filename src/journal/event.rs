@@ -1,5 +1,5 @@
 //! What happens during a launch, as its journal keeps it. Events are read as they are written; unknown events and fields are
-//! passed over. The two folds (`state`, `launch_state`) name every event, so that the compiler tells of one that is forgotten.
+//! skipped. The two folds (`state`, `launch_state`) name every event, so that the compiler reports a forgotten one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,11 +35,11 @@ pub enum Event {
     Interrupted(TaskNamed),
     /// An attempt ended.
     Attempt(AttemptEnded),
-    /// A task ended; its record stands beside this in the same line.
+    /// A task ended; its record is in the same line.
     End(TaskEnded),
     /// Directories that an attempt made are about to get the names of its task's products.
     Publish(PublishingBegun),
-    /// Tasks that were ok are to be run again: their records count no more.
+    /// Tasks that were ok must be run again: their records no longer count.
     DueAgain(Box<TasksDueAgain>),
     /// A block is about to be claimed: the name is put there after this.
     Claim(ClaimAnnounced),
@@ -138,7 +138,7 @@ impl Event {
     }
 }
 
-/// Who began a launch, and with what.
+/// Which process began a launch, and with which settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchBegun {
     /// 1..=`replica_count`.
@@ -148,7 +148,7 @@ pub struct LaunchBegun {
     /// The process.
     #[serde(flatten)]
     pub process: Process,
-    /// Whether it holds a lock on its journal, so that on its host a free lock tells its death.
+    /// Whether it holds a lock on its journal, so that on its host a free lock means that it is dead.
     pub locked: bool,
     /// The effective options that are not defaults, by their long names.
     pub options: BTreeMap<String, serde_json::Value>,
@@ -166,8 +166,8 @@ pub struct LaunchBegun {
     /// Whether another container acts as this replica, and finishes what that left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_another: bool,
-    /// For how long its journal must not have grown for others to take it for dead and its blocks over, seconds. `None` where
-    /// nobody else takes over.
+    /// After how many seconds without growth of its journal others may take its blocks over. `None` if
+    /// no other launch takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover_after_s: Option<f64>,
 }
@@ -216,7 +216,7 @@ pub struct AttemptBegun {
     pub alone: bool,
 }
 
-/// The task that an event is about, where there is no more to tell.
+/// The task that an event is about, if the event has no other members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskNamed {
     /// The task's index in the list.
@@ -224,7 +224,7 @@ pub struct TaskNamed {
 }
 
 /// An attempt that ended.
-// Not made of the structures that it comes from: members that are flattened would be gathered first, each in memory of its own.
+// Not built from the source structures: serde would first collect flattened members, each in its own allocation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttemptEnded {
     /// The task's index in the list.
@@ -248,7 +248,7 @@ pub struct AttemptEnded {
     pub cpu_s: f64,
     /// Resident memory of its largest process, bytes.
     pub max_rss_bytes: Option<u64>,
-    /// The most memory that all its processes together were seen to have, bytes; left out where nobody looked.
+    /// The most memory that all its processes together were seen to have, bytes; left out if it was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree_bytes: Option<u64>,
     /// Where its output is kept.
@@ -268,7 +268,7 @@ pub struct TaskEnded {
     pub status: Option<Status>,
     /// Why it failed.
     pub cause: Option<Cause>,
-    /// Whether its record takes the place of a failure's, or of a loss: who reads only the end of a journal counts by it.
+    /// Whether its record replaces that of a failure or a loss: readers of only the end of a journal need it to count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
     /// Whether the task was ok before: another ok record takes the place of the one before, a failure leaves that as it is.
@@ -283,7 +283,7 @@ pub struct TaskEnded {
 }
 
 impl TaskEnded {
-    /// How the task stands by it.
+    /// The state of the task according to it.
     pub fn state(&self) -> TaskState {
         match (self.status, self.cause) {
             (None, _) => TaskState::Unfinished,
@@ -309,19 +309,19 @@ impl TaskEnded {
     }
 }
 
-/// Tasks that were ok and are to be run again for what became of their products.
+/// Tasks that were ok and must be run again because their products are gone or changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TasksDueAgain {
-    /// Those of which a product is gone.
+    /// Tasks with a missing product.
     #[serde(default)]
     pub gone: IndexRanges,
-    /// Those of which a product was changed, where these were asked for.
+    /// Tasks with a changed product, if those were asked for.
     #[serde(default)]
     pub changed: IndexRanges,
 }
 
 impl TasksDueAgain {
-    /// So many ranges, of at most 65 bytes each, make a line that can be read with little memory.
+    /// This many ranges, of at most 65 bytes each, make a line that can be read with little memory.
     const MOST_RANGES: usize = 10_000;
 
     /// Whether there are none.
@@ -329,7 +329,7 @@ impl TasksDueAgain {
         self.gone.last().or(self.changed.last()).is_none()
     }
 
-    /// The same in so many that the line of each is short.
+    /// The same, split so that each line is short.
     pub fn in_lines(self) -> impl Iterator<Item = Self> {
         let gone = self.gone.in_parts(Self::MOST_RANGES).map(|gone| Self { gone, ..Self::default() });
         let changed =
@@ -361,10 +361,10 @@ fn known_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
 pub struct PublishingBegun {
     /// The task.
     pub index: u64,
-    /// The inode numbers of those that are directories, once they are whole.
+    /// The inode numbers of the directories, once they are complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     directories: Vec<u64>,
-    /// When these were made; left out where no file system tells that.
+    /// When they were made; left out if the file system does not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     born: Vec<Option<Timestamp>>,
 }
@@ -400,13 +400,13 @@ pub struct ClaimAnnounced {
 pub struct BlockProgress {
     /// By which claim.
     pub claim: ClaimName,
-    /// Tasks of the block; 0 as long as the claim is announced and nobody knows whether it was made.
+    /// Tasks of the block; 0 as long as the claim is announced and it is unknown whether it was made.
     pub files: u64,
     /// Those with an ok record, over all launches that had the block.
     pub ok: u64,
     /// Those that failed, or were lost.
     pub failed: u64,
-    /// Those that this launch has still to run, those running included.
+    /// Tasks that this launch still has to run, including running ones.
     pub left: u64,
 }
 
@@ -422,7 +422,7 @@ impl BlockProgress {
     }
 }
 
-/// How far a launch is: written when it has read what earlier ones left, every 10 s, and before its last words.
+/// A heartbeat with the progress of a launch: written when it has read what earlier ones left, every 10 s, and before its stop record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaunchProgress {
     /// How the tasks of the share stand, or those of the blocks that the launch has had, over this and earlier launches.
@@ -435,7 +435,7 @@ pub struct LaunchProgress {
     /// The most memory in use in the container since the heartbeat before, bytes, without cache that can be dropped;
     /// `None` where no limit is visible.
     pub memory_bytes: Option<u64>,
-    /// The blocks that it has and has not ended, and those that it may have claimed.
+    /// The unfinished blocks that it has, and those that it may have claimed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<BlockProgress>,
     /// Claims that it made, of blocks that it has ended or lost, too.
@@ -443,7 +443,7 @@ pub struct LaunchProgress {
     pub claims: u64,
 }
 
-/// How tasks stand at a place of a journal.
+/// The counts of tasks at an offset of a journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// As in [`LaunchProgress`].
@@ -453,7 +453,7 @@ pub struct Standing {
 }
 
 impl LaunchProgress {
-    /// How the tasks stand by it.
+    /// The counts of tasks according to it.
     pub fn standing(&self) -> Standing {
         Standing { counts: self.counts, left: self.left }
     }
@@ -469,7 +469,7 @@ impl LaunchProgress {
         self.blocks.push(block);
     }
 
-    /// Names a block no more; gives what it said of it.
+    /// Removes a block; returns its entry.
     pub fn drop_block(&mut self, block: BlockId) -> Option<BlockProgress> {
         let at = self.blocks.iter().position(|named| named.claim.block == block)?;
         Some(self.blocks.remove(at))
@@ -488,13 +488,13 @@ pub struct ResultsWritten {
     pub bytes: u64,
     /// BLAKE3 of it, hexadecimal.
     pub blake3: String,
-    /// The tasks whose records it has. `None` in journals of version 1, which do not tell.
+    /// The tasks with a record in it. `None` in journals of version 1, which lack this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<IndexRanges>,
 }
 
 impl ResultsWritten {
-    /// The tasks whose records it has, if all of `share` are among them, in a list of `count` entries.
+    /// The tasks with a record in it, if all of `share` are among them, in a list of `count` entries.
     pub fn if_all_of(&self, share: &Share, list: &Range<u64>) -> Option<IndexRanges> {
         if self.tasks.is_none() {
             return (self.records == share.len()).then(|| IndexRanges::of(share.iter()));
@@ -506,7 +506,7 @@ impl ResultsWritten {
     }
 
     /// The tasks whose records it has, of a list with these indices. Only an edited line has another number of them, or
-    /// indices beyond the list: that is not believed.
+    /// indices beyond the list: that is rejected.
     pub fn tasks_within(&self, list: &Range<u64>) -> Option<&IndexRanges> {
         let is_sound = |tasks: &&IndexRanges| {
             tasks.count() == self.records
@@ -521,7 +521,7 @@ impl ResultsWritten {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// It ran all it had to run.
+    /// It ran everything that it had to run.
     Done,
     /// A signal.
     Signal,
@@ -537,7 +537,7 @@ pub enum StopReason {
     Short,
     /// A newer launch of the same replica took over.
     Superseded,
-    /// One that a later version tells apart; never written.
+    /// A value of a later version; never written.
     #[serde(other)]
     Other,
 }
@@ -551,7 +551,7 @@ pub struct Stopped {
     pub signal: Option<i32>,
     /// What the process exits with.
     pub exit: i32,
-    /// The same as `reason`, for people, where there is more to tell.
+    /// The same as `reason`, in words, if there is more to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// What its attempts used; left out where none could begin.

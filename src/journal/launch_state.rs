@@ -1,4 +1,4 @@
-//! One launch, followed line by line through its journal, or through the end of it: how far it is, and how it ended.
+//! The state of one launch, folded from the lines of its journal or of the end of it: its progress, and how it ended.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct RunningAttempt {
 }
 
 impl RunningAttempt {
-    /// Whether a container may have died of it, or of one of those beside it.
+    /// Whether a container may have died because of it, or of another task running at the same time.
     pub fn may_kill_with_others(&self) -> bool {
         !self.alone && !self.is_publishing
     }
@@ -40,7 +40,7 @@ pub struct PastAttempt {
     pub ended: AttemptEnded,
 }
 
-/// What a line says of an attempt that runs no more.
+/// What a line says about an attempt that no longer runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttemptOver<'a> {
     /// The task.
@@ -75,7 +75,7 @@ pub struct LaunchState {
     pub times: Option<(WrittenTime, WrittenTime)>,
     /// The newest heartbeat.
     pub heartbeat: Option<LaunchProgress>,
-    /// How the tasks of the share stand, by that heartbeat and what ended since.
+    /// The counts of the share's tasks, from that heartbeat and the tasks that ended since.
     pub counts: TaskCounts,
     /// Tasks that it has still to run; not known before a heartbeat.
     pub left: Option<u64>,
@@ -89,16 +89,16 @@ pub struct LaunchState {
     pub gone: u64,
     /// The claims that it was seen to announce, in order.
     pub claims_announced: Vec<ClaimName>,
-    /// The blocks that it has and has not ended, and those that it may have claimed: by the newest of its heartbeats, by its
-    /// last words, and by what it announced since.
+    /// The unfinished blocks that it has, and those that it may have claimed: from its newest heartbeat, its
+    /// stop record, and what it announced since.
     pub blocks: BTreeMap<BlockId, BlockProgress>,
     /// How many claims it made, by the newest heartbeat.
     pub claims: u64,
-    /// The results file that its last words vouch for.
+    /// The results file that its stop record confirms.
     pub results: Option<ResultsWritten>,
     /// How it ended in order, if nothing follows.
     pub stop: Option<Stopped>,
-    /// How many tasks were running side by side when it died; `None` where it ended in order, or may live.
+    /// How many tasks were running at the same time when it died; `None` if it ended cleanly, or may be alive.
     pub died_with: Option<usize>,
     /// By index, attempts that were seen to begin.
     running: BTreeMap<u64, RunningAttempt>,
@@ -107,12 +107,12 @@ pub struct LaunchState {
 }
 
 impl LaunchState {
-    /// Of which nothing was read yet.
+    /// Nothing was read yet.
     pub fn new(replica: u32, number: u32) -> Self {
         Self { replica, number, ..Self::default() }
     }
 
-    /// Takes in the next line; tells of the attempt that it ends.
+    /// Applies the next line; returns the attempt that it ends.
     pub fn take<'l>(&mut self, line: &'l JournalLine<'_>) -> Option<AttemptOver<'l>> {
         self.stop = None;
         if let Some(at) = line.written {
@@ -143,7 +143,7 @@ impl LaunchState {
                 return Some(AttemptOver { index: ended.index, begun, ended: Some(ended) });
             }
             Event::End(ended) => self.take_end(*ended),
-            // How many are ok by it is told by the heartbeat that follows.
+            // The heartbeat that follows says how many are ok.
             Event::DueAgain(tasks) => self.gone = self.gone.saturating_add(tasks.gone.count()),
             Event::Claim(announced) => {
                 self.claims_announced.push(announced.claim);
@@ -173,7 +173,7 @@ impl LaunchState {
         None
     }
 
-    /// Takes in a line that can't be read: whatever it is, the journal does not end with what was before it.
+    /// Applies an unreadable line: whatever it is, the journal does not end with the line before it.
     pub fn take_unreadable(&mut self) {
         self.stop = None;
     }
@@ -190,7 +190,7 @@ impl LaunchState {
 
     fn take_end(&mut self, ended: TaskEnded) {
         self.results = None;
-        // The attempt has said that it ended, but for one whose line can't be read.
+        // The attempt has ended, unless its line can't be read.
         self.running.remove(&ended.index);
         let state = ended.state();
         if state == TaskState::Unfinished {
@@ -212,7 +212,7 @@ impl LaunchState {
         self.running.len() as u64 + self.unseen
     }
 
-    /// Whether its last heartbeat showed memory with room in it. Memory that can't be told has none.
+    /// Whether its last heartbeat showed free memory. Unknown memory counts as full.
     pub fn had_room(&self) -> bool {
         let limit = self.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
         let in_use = self.heartbeat.as_ref().and_then(|heartbeat| heartbeat.memory_bytes);

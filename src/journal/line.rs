@@ -1,4 +1,4 @@
-//! One line of a journal, read.
+//! Parses one line of a journal.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::journal::event::{Event, EventKind, Text};
 use crate::journal::writer::{self, RecordSpan, VERSIONS};
 
-/// What stands before the checksum of an `end` line.
+/// The part before the checksum of an `end` line.
 const CHECK: &[u8] = b",\"check\":\"";
 
 /// One line of a journal.
@@ -57,7 +57,7 @@ impl WrittenTime {
 #[derive(Debug)]
 pub(super) struct LineReader {
     check: Finder<'static>,
-    /// What stands before a record, as an object of its own.
+    /// The part before a record, as a separate object.
     head: RefCell<Vec<u8>>,
 }
 
@@ -80,12 +80,12 @@ impl LineReader {
         }
         let line = parse(line)?;
         if line.event.kind() == EventKind::End {
-            return Err("it does not have the checksum that it was written with".to_owned());
+            return Err("its checksum does not match".to_owned());
         }
         Ok(line)
     }
 
-    /// An `end` line, given what stands before its checksum.
+    /// An `end` line, given the part before its checksum.
     fn parse_head<'a>(&self, head: &'a [u8], record: RecordSpan) -> Result<JournalLine<'a>, String> {
         let mut object = self.head.borrow_mut();
         object.clear();
@@ -117,7 +117,7 @@ fn parse(line: &[u8]) -> Result<JournalLine<'_>, String> {
     serde_json::from_slice(line).or_else(|error| parse_unordered(line).ok_or_else(|| error.to_string()))
 }
 
-/// A line whose members are in another order than ours, as tools that sort them leave it.
+/// A line with its members in a different order, as written by tools that sort them.
 fn parse_unordered(line: &[u8]) -> Option<JournalLine<'static>> {
     let mut members: BTreeMap<String, &RawValue> = serde_json::from_slice(line).ok()?;
     let head = ["v", "run", "t", "event"].map(|key| (key.to_owned(), members.remove(key)));

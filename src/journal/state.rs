@@ -54,14 +54,14 @@ impl std::fmt::Display for Problem {
             }
             Self::OtherRun(path, run) => {
                 let run = units::printable(run);
-                write!(out, "{}: is of another run ({run}) and was left out", path.display())
+                write!(out, "{}: belongs to another run ({run}) and was left out", path.display())
             }
             Self::UnknownTasks(path, lines) => {
                 let lines = units::plural(*lines, "line is about a task", "lines are about tasks");
                 write!(out, "{}: {lines} not in the list", path.display())
             }
             Self::Gone(path) => {
-                write!(out, "{}: is gone; tasks that are recorded nowhere else run again", path.display())
+                write!(out, "{}: is missing; tasks that are recorded nowhere else run again", path.display())
             }
         }
     }

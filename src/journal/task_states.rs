@@ -1,4 +1,4 @@
-//! What journals tell of each task: which record counts and where it lies, how often it was tried, what died around it.
+//! The state of each task according to the journals: which record counts and where it is, its attempts, and launches that died with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +73,7 @@ impl TaskNote {
             .saturating_sub(u64::from(before.has_no_result()));
     }
 
-    /// Whose launch made the record: the replica and the launch.
+    /// Which launch made the record: the replica and the launch.
     pub fn made_by(&self) -> (u32, u32) {
         (self.replica, self.launch)
     }
@@ -84,7 +84,7 @@ impl TaskNote {
     }
 }
 
-/// Tasks that are noted together: those of a share, or of a block.
+/// Tasks that are tracked together: those of a share, or of a block.
 #[derive(Debug)]
 pub struct NotedTasks {
     indices: Share,
@@ -196,12 +196,12 @@ impl BlockTasks {
     }
 }
 
-/// Whose tasks are noted.
+/// Which tasks are tracked.
 #[derive(Debug)]
 enum TableScope {
-    /// Those of a share, and whichever others the journals tell of, by index.
+    /// The tasks of a share, and any others in the journals, by index.
     Share { own: NotedTasks, others: BTreeMap<u64, TaskNote> },
-    /// Those of the blocks that are held, and no others: they may be many.
+    /// Only the tasks of the held blocks: they may be many.
     Blocks(HeldBlocks),
 }
 
@@ -232,7 +232,7 @@ impl TaskTable {
         Self { scope, suspects: BTreeMap::new(), directories: BTreeSet::new() }
     }
 
-    /// Takes in a block. A table of a share has none.
+    /// Adds a block. A table of a share has none.
     pub fn hold(&mut self, block: BlockId, BlockTasks { tasks, suspects, directories }: BlockTasks) {
         if let TableScope::Blocks(held) = &mut self.scope {
             held.hold(block, tasks);
@@ -254,7 +254,7 @@ impl TaskTable {
         Some(BlockTasks { tasks, suspects, directories })
     }
 
-    /// Takes in what else became known of a block that is held: records that its tasks had none of.
+    /// Adds newly found records of a held block, for tasks that had none.
     pub fn learn(&mut self, block: BlockId, known: &BlockTasks) {
         let TableScope::Blocks(held) = &mut self.scope else { return };
         if held.get(block).is_none() {
@@ -295,7 +295,7 @@ impl TaskTable {
         }
     }
 
-    /// Whether anything that is told of a task is noted.
+    /// Whether the task at this index is tracked.
     pub fn is_noted(&self, index: u64) -> bool {
         match &self.scope {
             TableScope::Share { .. } => true,
@@ -303,7 +303,7 @@ impl TaskTable {
         }
     }
 
-    /// The note of the task at an index; the default one where nothing is known of it.
+    /// The state of the task at an index; the default one if nothing is known about it.
     pub fn get(&self, index: u64) -> TaskNote {
         let note = match &self.scope {
             TableScope::Share { own, others } => own.note(index).or_else(|| others.get(&index).copied()),
@@ -394,7 +394,7 @@ impl TaskTable {
         }
     }
 
-    /// Notes that the record of a task that is ok counts no more, as it is to be run again.
+    /// Notes that the record of an ok task no longer counts, since it must be run again.
     pub fn make_due_again(&mut self, index: u64) {
         let note = self.get(index);
         if note.state == TaskState::Ok {
@@ -423,7 +423,7 @@ impl TaskTable {
         }
     }
 
-    /// Takes back that a task died alone with a container, of which there is no record.
+    /// Removes the note that a task died alone with a container, if there is no record of it.
     pub fn forget_unwritten_loss(&mut self, index: u64) {
         let note = self.get(index);
         if note.state == TaskState::Lost && !note.has_record() {

@@ -1,4 +1,4 @@
-//! What a launch says first: what it will run and with what, and what has changed since results were made.
+//! The first messages of a launch: what it will run and how, and what has changed since results were made.
 
 use std::num::NonZeroU32;
 
@@ -17,7 +17,7 @@ use crate::terminal::console::{Tone, Verbosity};
 use crate::units;
 
 impl Launcher<'_> {
-    /// Tells when shares are very uneven and another strategy would do better.
+    /// Warns when shares are very uneven and another strategy would do better.
     pub fn say_imbalance(&self) {
         let header = self.list.header();
         let line = NonZeroU32::new(header.replica_count)
@@ -33,7 +33,7 @@ impl Launcher<'_> {
         format!("there are {files} for {} replicas: none is for this one", header.replica_count)
     }
 
-    /// Tells of scripts that are not what they were when results were made.
+    /// Warns about scripts that have changed since results were made.
     pub(super) fn say_changed_files(&self, history: &JournalState, now: &[NamedFile]) {
         let mut made = RecordsByContent::default();
         for launch in &history.launches {
@@ -54,7 +54,7 @@ impl Launcher<'_> {
         }
     }
 
-    /// Tells who finishes what this replica left.
+    /// Says which container finishes what this replica left.
     pub fn say_finished_by_another(&self, running: &AlreadyRunning) {
         let AlreadyRunning { launch, who, .. } = running;
         let replica = self.config.identity.replica;
@@ -101,10 +101,10 @@ impl Launcher<'_> {
         let has_others = self.sharing.is_some_and(|sharing| sharing.reach.has_others());
         text.push_str(&match share.len() {
             _ if self.selection.is_some() => "\nruns what --only names, and nothing else".to_owned(),
-            0 => "\nruns what nobody has begun".to_owned(),
+            0 => "\nruns files that no replica has begun".to_owned(),
             files if !has_others => format!("\nruns its share of {}", units::count(files, "file")),
             files => format!(
-                "\nstarts with its share of {}, then goes on with what nobody has begun; --balance=false keeps to the share",
+                "\nstarts with its share of {}, then continues with files that no replica has begun; --balance=false keeps it to its share",
                 units::count(files, "file")
             ),
         });

@@ -1,4 +1,4 @@
-//! The beginning of a launch: its journal, what its predecessors left, and room for its tasks.
+//! The beginning of a launch: its journal, the state its predecessors left, and temporary folders for its tasks.
 
 use std::cmp::Reverse;
 use std::ffi::OsStr;
@@ -45,7 +45,7 @@ pub struct PreparedLaunch<'a> {
     pub(super) fence: Arc<Fence>,
     pub(super) share: Share,
     pub(super) source: TaskQueue,
-    /// What it goes on with, where the run shares its work.
+    /// What it continues with, if the run shares its work.
     pub(super) resumed: Option<ResumedBlocks<'a>>,
     pub(super) tasks: u64,
     /// Tasks at a time, at most.
@@ -155,7 +155,7 @@ impl<'l> Launcher<'l> {
         })
     }
 
-    /// What `--max-failures N%` is of: who has no share goes by what others have.
+    /// The number that `--max-failures N%` refers to; a replica without a share uses that of the others.
     fn tasks_of_a_share(&self, share: &Share) -> u64 {
         let header = self.list.header();
         share.len().max(header.count / u64::from(header.replica_count.max(1)))
@@ -200,7 +200,7 @@ impl<'l> Launcher<'l> {
         self.console.keep_copy(&self.layout.own_log(self.id(), launch));
     }
 
-    /// Shows others at once, and from here on, that this launch runs.
+    /// Shows other launches at once, and from here on, that this launch is running.
     pub(super) fn begin_journal(
         &self,
         mut journal: JournalWriter,
@@ -236,11 +236,11 @@ impl<'l> Launcher<'l> {
         let fence = Arc::clone(fence);
         let goes_on = Box::new(move || !fence.is_closed());
         Heartbeat::start(Arc::clone(journal), self.config.heartbeat, goes_on).context(
-            "can't start the threads that show other hosts that this launch runs; the limit on processes (ulimit -u, pids.max) must leave room for at least ten",
+            "can't start the heartbeat threads; the limit on processes (ulimit -u, pids.max) must leave room for at least ten",
         )
     }
 
-    /// What earlier launches left, what is to be run, and room for it.
+    /// What earlier launches left, what must be run, and temporary folders for it.
     fn get_ready(
         &self,
         share: &Share,
@@ -277,7 +277,7 @@ impl<'l> Launcher<'l> {
         }
     }
 
-    /// Who begins a launch, and with what.
+    /// Which process begins a launch, and with which settings.
     pub fn introduction(
         &self,
         me: &Process,
@@ -306,7 +306,7 @@ impl<'l> Launcher<'l> {
         }
     }
 
-    /// What is to be run, in the order it is to start.
+    /// The tasks to run, in the order in which they start.
     fn due(&self, history: &JournalState, entries: &Entries) -> Pending {
         let mut due = Pending::of(history, self.due_rule());
         if self.list.header().strategy.needs_sizes() {
@@ -363,7 +363,7 @@ impl<'l> Launcher<'l> {
         })
     }
 
-    /// Writes the record of a task that died alone with its container, of which so many were to be run.
+    /// Writes the record of a task that died alone with its container; the number says how many of these had to be run.
     pub(super) fn write_loss(
         &self,
         recorder: &Recorder,
@@ -396,7 +396,7 @@ impl<'l> Launcher<'l> {
     }
 }
 
-/// Ends a journal whose launch can't begin a task after all, for an error that is given back.
+/// Ends the journal of a launch that can't begin a task after all, and returns the error.
 pub(super) fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) -> anyhow::Error {
     let exit = ExitCode::of_error(&error).number();
     let mut journal = locked(journal);
@@ -409,7 +409,7 @@ pub(super) fn cannot_start(journal: &SharedJournalWriter, error: anyhow::Error) 
         figures: None,
         blocks,
     })));
-    // The error at hand is the one to be told.
+    // Report the original error.
     let _ = journal.commit();
     error
 }

@@ -1,4 +1,4 @@
-//! How many tasks may run at once after a container died around them.
+//! How many tasks may run at once after a container died while running tasks.
 
 use crate::journal::launch_state::LaunchState;
 use crate::journal::state::JournalState;
@@ -9,7 +9,7 @@ use crate::units;
 /// Fewer tasks at a time than there might be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ConcurrencyCap {
-    /// At most so many, at least 1.
+    /// At most this many, at least 1.
     pub(super) jobs: usize,
     /// What for.
     pub(super) why: String,
@@ -33,7 +33,7 @@ pub(super) fn after_deaths(
         let largest = history.seen.largest;
         let jobs = usize::try_from(fitting(share_of_memory(limit), largest)).ok()?;
         let [largest, limit] = [largest, limit].map(units::bytes);
-        Some((jobs, format!("the container died, and a task was seen to take {largest} of its {limit}")))
+        Some((jobs, format!("the container died, and a task had used {largest} of its {limit}")))
     });
     let in_a_row: Vec<(&LaunchState, usize)> = earlier(history, launch)
         .rev()
@@ -59,7 +59,7 @@ fn earlier(history: &JournalState, launch: u32) -> impl DoubleEndedIterator<Item
     history.launches.iter().filter(move |earlier| earlier.number < launch)
 }
 
-/// Whether a launch had a smaller container than there is now, so that its death tells little.
+/// Whether a launch had a smaller container than this one, so that its death says little.
 fn had_less(launch: &LaunchState, limit: Option<u64>) -> bool {
     let then = launch.begun.as_ref().and_then(|begun| begun.limits.memory_bytes);
     then.is_some_and(|then| limit.is_none_or(|now| now > then))

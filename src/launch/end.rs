@@ -1,4 +1,4 @@
-//! Carrying a launch out, and its end: results file, journal, summary, exit code.
+//! Running a launch, and its end: results file, journal, summary, exit code.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -45,9 +45,9 @@ use crate::units;
 /// How a launch ended.
 #[derive(Debug)]
 pub struct LaunchOutcome {
-    /// What the process is to exit with.
+    /// The exit code of the process.
     pub code: ExitCode,
-    /// What was said; `None` where a newer launch took over.
+    /// The summary that was printed; `None` if a newer launch took over.
     pub summary: Option<LaunchSummary>,
 }
 
@@ -85,7 +85,7 @@ pub fn told(
     }
 }
 
-/// What a launch leaves to be told.
+/// What is left to report about a launch.
 #[derive(Debug, Default)]
 pub struct LaunchFigures {
     number: u32,
@@ -102,7 +102,7 @@ pub struct LaunchFigures {
 struct LeftTasks {
     /// That it had to run.
     here: u64,
-    /// That nobody living has, of a run that shares its work.
+    /// Tasks that no live launch has, in a run that shares its work.
     elsewhere: u64,
 }
 
@@ -113,7 +113,7 @@ impl LeftTasks {
 }
 
 impl Launcher<'_> {
-    /// Runs all there is to run and ends the launch.
+    /// Runs all tasks and ends the launch.
     pub fn carry_out(&self, mut prepared: PreparedLaunch<'_>, begun: Instant) -> LaunchOutcome {
         let resumed = prepared.resumed.take();
         let PreparedLaunch { share, tasks, jobs, recorder, source, heartbeat, .. } = &prepared;
@@ -140,7 +140,7 @@ impl Launcher<'_> {
                 .source
                 .stop_early(EarlyStop::CannotStart(format!("{error:#}"), ExitCode::of_error(&error)));
         }
-        // What goes on here would go on beside the writing of the results, and in the temporary folders.
+        // Anything still running here would run while the results are written, and in the temporary folders.
         self.descendants.kill_all(PATIENCE);
         report.over();
         prepared.recorder.note_activity(prepared.registry.activity());
@@ -160,7 +160,7 @@ impl Launcher<'_> {
         let early_stop = source.early_stop().filter(|stop| left.all() > 0 || !stop.only_drains());
         let ended = self.conclude(recorder, &fence, &report, early_stop, left, begun);
         drop(heartbeat);
-        // Those of others come after this launch's own.
+        // The results files of other replicas come after this launch's own.
         if let (Some(aftermath), Some(Sharing { blocks, .. })) = (aftermath, self.sharing) {
             aftermath.write_missing_results(self, blocks);
         }
@@ -223,7 +223,7 @@ impl Launcher<'_> {
         }
     }
 
-    /// Who watches memory; `None` where there is no limit to watch.
+    /// The memory monitor; `None` if there is no limit to watch.
     fn monitor<'p>(&'p self, prepared: &'p PreparedLaunch<'_>) -> anyhow::Result<Option<MemoryMonitor<'p>>> {
         let PreparedLaunch { source, registry, jobs, died_before, .. } = prepared;
         let Some(memory) = &self.config.memory else { return Ok(None) };
@@ -233,7 +233,7 @@ impl Launcher<'_> {
             .context("can't watch memory")
     }
 
-    /// Writes the results, ends the journal and says how it went. All of it may take long, and signs of life go on.
+    /// Writes the results, ends the journal and prints the summary. All of it may take long, and heartbeats continue.
     fn conclude(
         &self,
         recorder: Recorder,
@@ -250,7 +250,7 @@ impl Launcher<'_> {
             return self.leave_it(launch, fence);
         }
         let prepared = self.prepare_results(&mut state, &claims);
-        // Looked for as late as can be: a launch that was frozen may wake up right here.
+        // Checked as late as possible: a frozen launch may wake up right here.
         let written = match fence.look_patiently() {
             Err(Fenced::Superseded | Fenced::MovedAway { .. }) => return self.leave_it(launch, fence),
             // The results that are there may be a newer launch's.
@@ -301,14 +301,14 @@ impl Launcher<'_> {
         give_up_lost(&folder, state, held)?;
         loop {
             let prepared = results::prepare(self.layout, self.id(), state);
-            // Meanwhile, which may have been long, another replica may have taken something over.
+            // In the meantime, which may have been long, another replica may have taken something over.
             if prepared.is_err() || give_up_lost(&folder, state, held)? == 0 {
                 return prepared;
             }
         }
     }
 
-    /// Ends where a newer launch goes on, or where the run is no more.
+    /// Ends if a newer launch took over, or if the run no longer exists.
     fn leave_it(&self, launch: u32, fence: &Fence) -> LaunchOutcome {
         let why = match fence.look() {
             Err(Fenced::Superseded) => {
@@ -323,7 +323,7 @@ impl Launcher<'_> {
         };
         self.console.say(Verbosity::Quiet, Tone::Bad, &format!("canfar-run: error: {why}"));
         let by_signal = self.stop.external_signal().map_or(ExitCode::Ok, ExitCode::Signal);
-        // Whoever acts as this replica sees to what it left.
+        // The process that acts as this replica handles what it left.
         let by_rest = if self.is_finished_by_another(launch) { ExitCode::Ok } else { ExitCode::Incomplete };
         LaunchOutcome { code: by_signal.or(by_rest), summary: None }
     }
@@ -432,7 +432,7 @@ fn publishing(settings: &ProcessSettings) -> Option<Publishing<'_>> {
     (!products.is_empty()).then(|| Publishing::new(products, *checksum, run, replica.id(), *launch))
 }
 
-/// Writes the last words of a journal, and makes them last. The blocks that it did not end are added to `stopped`.
+/// Writes the stop record of a journal and syncs it. The blocks that it did not finish are added to `stopped`.
 pub(super) fn end_journal(
     journal: &SharedJournalWriter,
     stopped: Stopped,
@@ -459,7 +459,7 @@ pub(super) fn end_journal(
     pulse::sync(journal)
 }
 
-/// How a launch stands whose last records never reached the storage: they count as not run.
+/// The counts of a launch when its last records never reached the storage: they count as not run.
 fn as_reached(standing: TaskCounts, launch: LaunchFigures, reached: Standing) -> (TaskCounts, LaunchFigures) {
     let lost_ok = standing.ok.saturating_sub(reached.counts.ok);
     let tally = Counters { ok: launch.tally.ok.saturating_sub(lost_ok), ..launch.tally };

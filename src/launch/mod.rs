@@ -51,7 +51,7 @@ pub struct Launcher<'a> {
     pub listed: Option<&'a ListedLaunches>,
     /// What it runs and nothing else, where that was named (`--only`).
     pub selection: Option<&'a TaskSelection>,
-    /// How the run shares its work while it goes on; `None` where every replica keeps to its share.
+    /// How the run shares its work while it is running; `None` if every replica keeps to its share.
     pub sharing: Option<Sharing<'a>>,
 }
 

@@ -1,4 +1,4 @@
-//! What is said where nothing is left to do: since when that is so, what matches the run's input now that is not in its list,
+//! The message when nothing is left to do: since when, which files match the run's input now that are not in its list,
 //! and which files of the command have changed since results were made.
 
 use std::collections::HashSet;
@@ -24,11 +24,11 @@ use crate::template;
 use crate::terminal::console::{Tone, Verbosity};
 use crate::units;
 
-/// A remark is not worth a longer search: many containers may look at one time.
+/// A remark is not worth a longer search: many containers may search at the same time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Launcher<'_> {
-    /// Tells why there is nothing to do, and what has changed since.
+    /// Says why there is nothing to do, and what has changed since.
     pub fn say_nothing_to_do(&self, share: &Share, standing: &TaskCounts, now: &[NamedFile]) {
         if self.config.verbosity < Verbosity::Normal {
             return;
@@ -52,13 +52,13 @@ impl Launcher<'_> {
     }
 }
 
-/// How the tasks of a whole run stand; `None` where that can't be told.
+/// The counts of tasks of a whole run; `None` if unknown.
 pub fn how_run_stands(layout: &Layout, times: HeartbeatTimes) -> Option<TaskCounts> {
     let run = MonitoredRun::open(layout.root()).ok()?;
     Some(run.monitor(times).look().ok()?.totals.counts)
 }
 
-/// How a run is done whose replicas share its work. What failed runs again in a launch of the replica that recorded it.
+/// The message for a finished run with shared work. A failed task runs again in a launch of the replica that recorded it.
 fn run_done(run: &TaskCounts, root: &Path) -> String {
     let rerun = if run.lost > 0 { " --rerun all" } else { "" };
     let again = || format!("; to run those again: `canfar-run resume {}{rerun}`", quoted(root.as_os_str()));
@@ -93,8 +93,8 @@ fn how_done(standing: &TaskCounts, owner: &str) -> String {
     text
 }
 
-/// The files of the command that have other contents now than when replicas, which have so many results, made these; with
-/// how many it is about.
+/// The files of the command that have changed since replicas made their results; with
+/// the number of affected results.
 pub fn changed_since(
     layout: &Layout,
     now: &[NamedFile],
@@ -109,7 +109,7 @@ pub fn changed_since(
     changed.filter(|(_, results)| *results > 0).collect()
 }
 
-/// What has changed since, the files of the command `changed` among it, with what to type; last, how to begin anew.
+/// What has changed since, including the files of the command `changed`, with what to type; last, how to start over.
 pub fn remarks(list: &InputList, layout: &Layout, stop: &Shutdown, changed: &[(String, u64)]) -> Vec<String> {
     let root = layout.root();
     let mut lines = Vec::new();
@@ -120,7 +120,7 @@ pub fn remarks(list: &InputList, layout: &Layout, stop: &Shutdown, changed: &[(S
         format!("{file} has changed since it made {}", units::count(*results, "result"))
     }));
     lines.push(format!(
-        "The list of this run is frozen since {}. To run all of it again: `canfar-run reset {}`, then the launch as before",
+        "The list of this run has been frozen since {}. To run everything again: `canfar-run reset {}`, then the same command",
         listed_at(list),
         quoted(root.as_os_str())
     ));
@@ -146,7 +146,7 @@ struct NewInputs {
 }
 
 impl NewInputs {
-    /// `None` where there is nothing new, or nobody can tell: then it is no matter of this run.
+    /// `None` if there is nothing new, or it is unknown: then it is not this run's concern.
     fn look(list: &InputList, root: &Path, stop: &Shutdown) -> Option<Self> {
         let header = list.header();
         let source = &header.source;

@@ -60,7 +60,7 @@ pub struct Pending {
     pub left_out: u64,
 }
 
-/// Whose launches left what is to be run.
+/// Which replica's launches left the tasks to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousHolder {
     /// This replica's own.
@@ -134,7 +134,7 @@ impl Pending {
         self.tasks.len()
     }
 
-    /// Whether there is nothing to run.
+    /// Whether nothing must be run.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

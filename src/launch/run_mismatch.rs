@@ -1,4 +1,4 @@
-//! Whether a launch may go on with the run that a results directory holds.
+//! Whether a launch may continue the run that a results directory holds.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +17,7 @@ use crate::template;
 use crate::text::OsText;
 use crate::units;
 
-/// Why a launch must not go on with a list: what it was given differs from what the list was made of.
+/// Why a launch must not use a list: its input differs from the one that the list was made from.
 ///
 /// # Errors
 /// Names the first difference and what to do.
@@ -89,7 +89,7 @@ pub fn agree_on_balance(list: &InputList, layout: &Layout, asked: Option<bool>) 
     }
 }
 
-/// Why a launch must not go on with a list if it declares other products than the run.
+/// Why a launch must not use a list if it declares other products than the run.
 ///
 /// # Errors
 /// Shows both and what to do.
@@ -152,11 +152,11 @@ fn are_same(one: &InputSpec, other: &InputSpec) -> bool {
     }
 }
 
-/// So many values are shown, of many only the ends and what the other launch has not.
+/// How many values are shown; of many, only the ends and those that the other launch lacks.
 const SHOWN: usize = 8;
 
 /// What to say where a shell has expanded a glob.
-const EXPANDED: &str = "\nHere a shell seems to have expanded a glob, and it finds other files now. Leave the input out to go on with the files of the run; for a new one, write the glob in quotes";
+const EXPANDED: &str = "\nA shell seems to have expanded a glob here, and it finds other files now. Leave the input out to continue with the files of the run; for a new run, write the glob in quotes";
 
 /// Whether a shell seems to have expanded a glob.
 fn are_expanded(source: &InputSpec) -> bool {
@@ -164,7 +164,7 @@ fn are_expanded(source: &InputSpec) -> bool {
     matches!(source, InputSpec::Patterns { patterns, .. } if patterns.len() > SHOWN && patterns.iter().all(is_plain))
 }
 
-/// Values as they are typed, and of many those that `others` has not.
+/// Values as typed; of many, those that `others` lacks.
 fn quoted(texts: &[OsText], others: &[OsText]) -> String {
     let quote = |texts: &[&OsText]| {
         texts.iter().map(|text| format!("'{}'", units::path(&text.0))).collect::<Vec<_>>().join(" ")
@@ -187,7 +187,7 @@ fn quoted(texts: &[OsText], others: &[OsText]) -> String {
     shown + ")"
 }
 
-/// A source, of which `other` is to be compared with it.
+/// A source that is compared with `other`.
 fn show(source: &InputSpec, other: &InputSpec) -> String {
     let (other_patterns, other_exclude): (&[OsText], &[OsText]) = match other {
         InputSpec::Patterns { patterns, exclude, .. } => (patterns, exclude),
@@ -223,8 +223,8 @@ fn show(source: &InputSpec, other: &InputSpec) -> String {
     }
 }
 
-/// Why a launch must not go on with another command, or in workers where there were none: results of two would be mixed. With `accept_changed` the older
-/// command is told instead, to be warned of.
+/// Why a launch must not use another command, or workers if there were none: results of two commands would be mixed. With `accept_changed`, the older
+/// command is returned instead, for a warning.
 ///
 /// # Errors
 /// Shows both commands and what to do.
@@ -246,7 +246,7 @@ pub fn agree_on_command(
         return Ok(Some(before));
     }
     bail!(
-        "the command of this launch differs from that of the run in {root}:\n  this launch: {}\n  the run:     {}\nResults of two commands would be mixed. If that is right, give --accept-changed-command; else use another --results-dir, or begin anew after `canfar-run reset {root}`",
+        "the command of this launch differs from that of the run in {root}:\n  this launch: {}\n  the run:     {}\nResults of two commands would be mixed. If that is intended, give --accept-changed-command; else use another --results-dir, or start over after `canfar-run reset {root}`",
         show_command(command, is_worker),
         before,
         root = layout.root().display(),

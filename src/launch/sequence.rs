@@ -54,7 +54,7 @@ impl Launcher<'_> {
             .with_context(|| format!("can't read {}", results.display()))?;
         if !may_be_replaced {
             bail!(
-                "{} is there and is not of this run ({}): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {}`",
+                "{} exists and does not belong to this run ({}): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset {}`",
                 results.display(),
                 self.run_id(),
                 self.layout.root().display()

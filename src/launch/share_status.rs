@@ -1,4 +1,4 @@
-//! How a share stands before a launch begins.
+//! The status of a share before a launch begins.
 
 use anyhow::Context;
 
@@ -16,7 +16,7 @@ use crate::products::look::ProductChanges;
 use crate::record::results;
 use crate::sharing::ledger::BlockLedger;
 
-/// What a look at a share showed before a launch begins.
+/// The result of checking a share before a launch begins.
 #[derive(Debug)]
 pub enum ShareStatus {
     /// Nothing is left to do.
@@ -29,7 +29,7 @@ pub enum ShareStatus {
     Unread,
 }
 
-/// What became of the products of all tasks that a replica had done.
+/// The state of the products of all finished tasks of a replica.
 #[derive(Debug)]
 pub struct LaterLook {
     /// By the end of its launch of this number.
@@ -40,9 +40,9 @@ pub struct LaterLook {
 /// What is left of a share.
 #[derive(Debug)]
 pub struct LeftShare {
-    /// What earlier launches told. What is to be run again counts as if it had not been run.
+    /// The state from earlier launches. Tasks that must be run again count as not run.
     pub(super) history: JournalState,
-    /// What became of the products of done tasks.
+    /// The state of the products of finished tasks.
     pub(super) products: ProductChanges,
 }
 

@@ -1,4 +1,4 @@
-//! Keeps a launch from writing anything more once it was replaced: a newer one of its replica took over, or its run was moved
+//! Prevents a launch from writing anything more once it was replaced: a newer one of its replica took over, or its run was moved
 //! away.
 
 use std::io;
@@ -39,7 +39,7 @@ enum FenceState {
 }
 
 impl Fence {
-    /// For the launch that `by` began with this journal, whose successor would begin the one at `successor`.
+    /// For the launch that `by` began with this journal; its successor would begin the one at `successor`.
     ///
     /// # Errors
     /// When the system does not say which file the journal is.
@@ -61,7 +61,7 @@ impl Fence {
     /// Looks for a newer launch, and whether the journal is still in its place. Once it may not write, it never may again.
     ///
     /// # Errors
-    /// When it may not, or that can't be told.
+    /// When it may not, or that is unknown.
     pub fn look(&self) -> Result<(), Fenced> {
         self.known()?;
         let now = Instant::now();
@@ -77,7 +77,7 @@ impl Fence {
         looked
     }
 
-    /// The same, once more where it can't be told: storage may be back in a moment.
+    /// The same, with a retry if it is unknown: storage may recover in a moment.
     ///
     /// # Errors
     /// As [`Self::look`].
@@ -157,7 +157,7 @@ impl Fence {
     }
 }
 
-/// Which file has to be under a launch's name: what is written to one that was removed or moved away is seen by nobody here.
+/// Which file must have a launch's name: writes to one that was removed or moved away are invisible here.
 #[derive(Debug)]
 struct JournalPlace {
     path: PathBuf,
@@ -192,12 +192,12 @@ pub enum Fenced {
         /// Where it was.
         journal: PathBuf,
     },
-    /// Whether it may can't be told.
-    #[error("whether a newer launch of this replica began can't be told: can't look for {path}: {source}", path = .path.display())]
+    /// It is unknown whether it may.
+    #[error("can't tell whether a newer launch of this replica has started: can't look for {path}: {source}", path = .path.display())]
     Unknown {
-        /// What was looked for.
+        /// The path that was looked up.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

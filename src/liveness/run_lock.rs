@@ -176,7 +176,7 @@ impl<'a> LockFiles<'a> {
         // Without its nonce it can't be broken in a way that leaves a newer one alone.
         anyhow::ensure!(
             !stale.is_denied,
-            "{} was left by another user's process that died, and may not be read: remove it",
+            "{} was left by another user's dead process and can't be read: remove it",
             stale.path.display()
         );
         let take_over = || -> anyhow::Result<Option<RunLock>> {

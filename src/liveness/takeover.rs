@@ -1,4 +1,4 @@
-//! One launch of a replica at a time: who may begin the next one.
+//! One launch of a replica at a time: whether the next one may begin.
 
 use std::io;
 use std::path::Path;
@@ -18,13 +18,13 @@ use crate::model::replica::Replica;
 use crate::record::inputs::InputList;
 use crate::store::layout::Layout;
 
-/// A replica is at work already.
+/// A replica is already running.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "launch {launch} on {who}. Wait for it to end, or stop it; two launches of one replica would do everything twice"
+    "launch {launch} on {who}. Wait for it to end, or stop it; two launches of one replica would run everything twice"
 )]
 pub struct AlreadyRunning {
-    /// The launch that lives.
+    /// The launch that is alive.
     pub launch: u32,
     /// Where that runs.
     pub who: String,
@@ -32,14 +32,14 @@ pub struct AlreadyRunning {
     pub by_another: bool,
 }
 
-/// The launch was given up because this process was told to stop.
+/// The launch was given up because this process is shutting down.
 #[derive(Debug, thiserror::Error)]
-#[error("stopped while waiting to learn whether an earlier launch of this replica still runs")]
+#[error("stopped while checking whether an earlier launch of this replica is still running")]
 pub struct GivenUp;
 
-/// What is heard while waiting for an earlier launch to show whether it lives.
+/// Observes the wait for an earlier launch to show whether it is alive.
 pub trait TakeoverObserver {
-    /// Whether to go on waiting.
+    /// Whether to keep waiting.
     fn keep_going(&self) -> bool;
     /// The wait for `launch` begins; it takes up to the timeout.
     fn waiting_for(&self, launch: u32, who: &str);
@@ -69,7 +69,7 @@ pub fn begin(
         let last = launches_of(layout, replica.id())?.pop().unwrap_or(0);
         let Some(next) = last.checked_add(1) else {
             bail!(CannotGoOn(format!(
-                "the journal {} has the highest number that a launch can have, so none can follow it; no launch of ours gets there: move the file away",
+                "the journal {} has the highest possible launch number, so no launch can follow it; canfar-run itself never gets that far: move the file away",
                 layout.journal(replica.id(), last).display()
             )));
         };
@@ -85,13 +85,13 @@ pub fn begin(
             Ok(journal) => {
                 let locked = watch::lock(journal.file(), &path);
                 if !is_still_there(layout, run)? {
-                    // Nobody is to take it for a launch of the run that begins here next.
+                    // It must not be mistaken for a launch of the run that begins here next.
                     let _ = std::fs::remove_file(&path);
                     return Err(moved_away(layout, run));
                 }
                 return Ok((journal, locked));
             }
-            // Somebody else was faster; what they began is looked at as any launch.
+            // Another launch was faster; it is checked like any other.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             // The folder went with all the rest.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !is_still_there(layout, run)? => {
@@ -122,7 +122,7 @@ fn make_sure_it_ended(
     let alive = |who| {
         let by_another = tail::begun(&path).ok().flatten().is_some_and(|begun| begun.by_another);
         let running = anyhow::Error::from(AlreadyRunning { launch, who, by_another });
-        Err(running.context(CannotGoOn(format!("{replica} is running already"))))
+        Err(running.context(CannotGoOn(format!("{replica} is already running"))))
     };
     let mut probed = probe(&path, me)?;
     if probed.liveness == Liveness::Alive && !probed.is_process_here() {
@@ -138,7 +138,7 @@ fn make_sure_it_ended(
         .with_context(|| format!("can't watch the journal {}", path.display()))?
     {
         GrowthWatch::Quiet | GrowthWatch::Missing => Ok(()),
-        // Its last word may have been what made it grow.
+        // It may have grown because of its stop record.
         GrowthWatch::Grew if ended_in_order(&path)? => Ok(()),
         // What made it grow may have been its first line.
         GrowthWatch::Grew => alive(who(tail::begun(&path)?.as_deref())),
@@ -167,8 +167,9 @@ pub fn or_moved_away(layout: &Layout, run: &str, error: anyhow::Error) -> anyhow
 
 fn moved_away(layout: &Layout, run: &str) -> anyhow::Error {
     let root = layout.root().display();
-    let text =
-        format!("the run {run} in {root} was moved away while this launch began: launch again for a new one");
+    let text = format!(
+        "the run {run} in {root} was moved away while this launch was starting: rerun to begin a new one"
+    );
     CannotGoOn(text).into()
 }
 
@@ -240,7 +241,7 @@ mod tests {
         let error = begin(&layout, "run", replica, &Process::current(None), times, &Withdraws(&layout));
         // What is wrong here is that there is no list, not that a journal is gone.
         let told = error.unwrap_err().to_string();
-        assert!(told.contains("was moved away while this launch began"), "{told}");
+        assert!(told.contains("was moved away while this launch was starting"), "{told}");
     }
 
     #[test]
@@ -250,7 +251,7 @@ mod tests {
         let replica = Replica::new(1, 1).unwrap();
         let error = begin(&layout, "run", replica, &Process::current(None), HeartbeatTimes::default(), &Deaf)
             .unwrap_err();
-        assert!(error.to_string().contains("was moved away while this launch began"), "{error}");
+        assert!(error.to_string().contains("was moved away while this launch was starting"), "{error}");
         // What is not found for that reason is told as that.
         let told = or_moved_away(&layout, "run", std::io::Error::from(std::io::ErrorKind::NotFound).into());
         assert_eq!(told.to_string(), error.to_string());
@@ -305,7 +306,7 @@ mod tests {
         assert!(lock(journal.file(), &path));
         journal.add(&Event::Run(Box::new(begun_by(me.clone()))));
         journal.commit().unwrap();
-        assert!(make_sure().unwrap_err().to_string().contains("is running already"));
+        assert!(make_sure().unwrap_err().to_string().contains("is already running"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The first reading: which tasks have a record, which records win, what is missing, which files can't be read.
+//! The first pass: which tasks have a record, which records win, what is missing, which files can't be read.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -25,7 +25,7 @@ pub(super) struct TaskRanks {
     without_result: SparseBitSet,
     /// More of these, not known which.
     more_without_result: u64,
-    /// Tasks of whose file another directory has a better or newer record.
+    /// Tasks for which another directory has a better or newer record of the same file.
     pub(super) superseded: SparseBitSet,
     /// Tasks with several records, with the one that wins.
     contested: HashMap<u64, Option<Winner>>,
@@ -60,10 +60,10 @@ impl RecordRank {
     }
 }
 
-/// Where a record stands: which part, and which record of it.
+/// The position of a record: which input, and which record in it.
 pub(super) type RecordPlace = (usize, u64);
 
-/// All there is to merge, and what is known of it.
+/// All inputs of the merge, and what is known about them.
 #[derive(Debug)]
 pub struct MergeIndex {
     pub(super) directories: Vec<MergeDirectory>,
@@ -215,7 +215,7 @@ impl MergeIndex {
         }
     }
 
-    /// Which tasks have no result. Of a replica whose every task is ok, how many are enough where no other directory has
+    /// Which tasks have no result. For a replica with only ok tasks the number is enough if no other directory has
     /// records of the same files.
     fn take_without_result(&mut self, number: usize, part_number: usize) -> anyhow::Result<()> {
         let is_only = self.directories.len() == 1;
@@ -237,7 +237,7 @@ impl MergeIndex {
         Ok(())
     }
 
-    /// What only the records tell: which tasks a file is about.
+    /// What only the records show: which tasks a file is about.
     fn take_records(&mut self, number: usize, part_number: usize, checked: Checked) -> anyhow::Result<()> {
         if checked != Checked::Tasks {
             self.proof.foreign += checked.foreign();
@@ -303,7 +303,7 @@ impl MergeIndex {
         Ok(())
     }
 
-    /// The tasks of the run whose list a directory has.
+    /// The tasks of the run in a directory, according to its list.
     pub(super) fn own_tasks(&self, number: usize) -> Option<&TaskRanks> {
         self.tasks[number].get(self.directories[number].run()?)
     }
@@ -371,7 +371,7 @@ impl MergeIndex {
                         self.proof.counts.ok += ok;
                         self.proof.counts.failed += failed;
                         self.proof.counts.without_result += tasks.count_without_result();
-                        // Those of a list were counted with it.
+                        // Tasks of a list were counted with it.
                         self.proof.counts.files += if list.is_none() { ok + failed } else { 0 };
                     }
                 }
@@ -387,7 +387,7 @@ impl MergeIndex {
     }
 }
 
-/// Whether a record of a file is to be merged: not if it is of another run than the list beside it, so somebody's older
+/// Whether a record of a file must be merged: not if it belongs to a different run than the list beside it, so to an older
 /// result, or of no entry of its list. `listed` are the indices of the lists by their runs.
 fn is_admitted(
     directory: &MergeDirectory,

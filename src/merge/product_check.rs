@@ -326,7 +326,7 @@ impl<'a> ProductList<'a> {
             }
             (Some(sha256), true) => text.extend_from_slice(format!("{sha256}  ").as_bytes()),
             (None, false) if path.as_bytes().contains(&b'\n') || path.as_bytes().ends_with(b"\r") => bail!(
-                "a name with a line end can't be told in {}: give --null, too: {}",
+                "names with a line break can't be written to {} without --null: {}",
                 self.destination,
                 units::path(path)
             ),

@@ -1,4 +1,4 @@
-//! Whether everything is there: plain data about what was found, for people, scripts and exit codes.
+//! The proof of completeness: plain data about what was found, for people, scripts and exit codes.
 
 use serde::Serialize;
 
@@ -15,12 +15,12 @@ pub struct Proof {
     pub complete: bool,
     /// There was a list to prove that against.
     pub proven: bool,
-    /// How the entries of all lists together stand.
+    /// The counts of the entries of all lists together.
     #[serde(flatten)]
     pub counts: TaskCounts,
     /// Of all, those without a record.
     pub missing: u64,
-    /// Records of files whose list is not known, such as Python's.
+    /// Records of files without a known list, such as Python's.
     pub foreign: u64,
     /// Records left out since another one of the same task is better or newer.
     pub repeated: u64,
@@ -45,14 +45,14 @@ pub struct Proof {
     /// Failures by cause and last line, most first.
     #[serde(serialize_with = "failures::serialize_files")]
     pub failures: Vec<FailureGroup>,
-    /// The results directories whose failures these are.
+    /// The results directories that these failures come from.
     #[serde(skip)]
     pub failed_in: Vec<String>,
     /// Ok records that replicas made, by the contents of the files that the command names.
     pub command_files: Vec<FileVersions>,
     /// Ok records that replicas made, by the command that made them.
     pub commands: Vec<CommandRecords>,
-    /// What came of comparing products with their records, where that was asked for.
+    /// The result of comparing products with their records, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_check: Option<ProductCheck>,
     /// For one run: the journals it was made of, in 16 digits that change when any of them grows or one is added.
@@ -72,10 +72,10 @@ pub struct MissingReplica {
     pub missing: u64,
     /// The first few of them.
     pub examples: Vec<String>,
-    /// In a run that shares its work, who has them.
+    /// In a run that shares its work, which replicas have them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held_by: Vec<MissingPart>,
-    /// Whether somebody at work will run them.
+    /// Whether a running replica will run them.
     #[serde(skip)]
     pub is_waited_for: bool,
 }
@@ -83,7 +83,7 @@ pub struct MissingReplica {
 /// Files without a record that are in the same hands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MissingPart {
-    /// The replica that claimed them last; `None` where nobody has, or nobody can tell who did.
+    /// The replica that claimed them last; `None` if none has, or it is unknown.
     pub replica_id: Option<u32>,
     /// Whether anything is heard of it.
     pub state: Option<Heard>,
@@ -95,7 +95,7 @@ pub struct MissingPart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heard {
-    /// It is at work.
+    /// It is running.
     Running,
     /// It began and ended, or was lost.
     Stopped,

@@ -1,4 +1,4 @@
-//! How a part is read: checked, learned from without its records, and record by record.
+//! How an input of a merge is read: checked, indexed without parsing its records, or read record by record.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -23,7 +23,7 @@ use crate::store::regular;
 /// Records of other programs may be nested deeper than ours.
 const FOREIGN_DEPTH: usize = 100_000;
 
-/// What is in a file that journals vouch for is newer than any copy of it.
+/// The content of a file that journals confirm is newer than any copy of it.
 const NEWEST: LaunchId = LaunchId { replica: 0, launch: u32::MAX };
 
 /// Large reads for a file server, and few of them.
@@ -75,7 +75,7 @@ pub(super) type KnownTasks<'a> = Box<dyn Iterator<Item = (u64, Status)> + 'a>;
 pub(super) enum WithoutResult {
     /// These.
     Tasks(Vec<u64>),
-    /// So many; which, only the journals tell.
+    /// This many; only the journals show which.
     Count(u64),
 }
 
@@ -84,14 +84,14 @@ pub(super) enum WithoutResult {
 pub(super) enum Checked {
     /// Its tasks are known without reading its records.
     Known,
-    /// A file, of whose records some may name a task.
+    /// A file in which some records may name a task.
     Tasks,
-    /// A file of so many records, none of which names a task.
+    /// A file of this many records, none of which names a task.
     NoTasks(u64),
 }
 
 impl Checked {
-    /// Its records of which nobody knows whose they are, without looking at them.
+    /// Its records with an unknown owner, without reading them.
     pub(super) fn foreign(self) -> u64 {
         match self {
             Self::NoTasks(records) => records,
@@ -101,8 +101,8 @@ impl Checked {
 }
 
 impl MergeInput {
-    /// Makes sure that all of it can be read, of files by reading them to their end: nothing of one that is broken
-    /// somewhere is to be taken.
+    /// Makes sure that all of it can be read; files are read to their end: nothing of a file that is broken
+    /// somewhere may be used.
     ///
     /// # Errors
     /// Where it breaks and why, or why it can't be read.
@@ -222,7 +222,7 @@ impl MergeInput {
         Ok(())
     }
 
-    /// Our own file again, if it is still the one that was found to be as it should.
+    /// Our own file again, if it is still the one that was found to be valid.
     fn reopen(&self, identity: FileIdentity) -> anyhow::Result<std::fs::File> {
         let file = regular::open(&self.name).with_context(|| self.cannot_read())?;
         if FileIdentity::of(&file).with_context(|| self.cannot_read())? != identity {
@@ -239,7 +239,7 @@ impl MergeInput {
     }
 
     fn was_cut(&self) -> CannotGoOn {
-        CannotGoOn(format!("{} was cut while it was merged: merge again", self.name.display()))
+        CannotGoOn(format!("{} was truncated while it was merged: merge again", self.name.display()))
     }
 
     /// A file that was found whole before.

@@ -1,4 +1,4 @@
-//! What the launches of the merged runs used, by their own last words: no record is read for it.
+//! What the launches of the merged runs used, according to their stop records: no task record is read for it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -19,9 +19,9 @@ use crate::threads::CpuPool;
 /// What was used.
 #[derive(Debug, Default)]
 pub struct ResourceUsage {
-    /// By launches that ended in order, and said so.
+    /// Usage by launches that ended with a stop record.
     pub figures: UsageFigures,
-    /// Launches that did not: they died, or are at work.
+    /// Launches without a stop record: they died, or are running.
     pub untold: u64,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct ResourceUsageJson {
     launches_untold: u64,
 }
 
-/// Asks all launches. What can't be read is not counted in: it is told elsewhere, if it matters.
+/// Reads it from all launches. Unreadable ones are not counted: they are reported elsewhere if it matters.
 pub(super) fn effort(directories: &[MergeDirectory]) -> ResourceUsage {
     let (mut effort, mut uses) = (ResourceUsage::default(), Vec::new());
     for directory in directories {
@@ -111,7 +111,7 @@ fn records_by_content(directory: &MergeDirectory) -> RecordsByContent {
     })
 }
 
-/// The same of the launches whose journals were read.
+/// The same for the launches with journals that were read.
 fn by_launch(state: &JournalState) -> RecordsByContent {
     let mut ok: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     for (_, note) in state.tasks.all().filter(|(_, note)| note.state == TaskState::Ok) {

@@ -1,5 +1,5 @@
-//! Which tasks of several directories are the same, and whose record counts: ok before failed before none, then the later
-//! directory. Tasks of one run are known by their index. Those of two runs are known by their file's absolute path, or by the
+//! Which tasks of several directories are the same, and which record counts: ok before failed before none, then the later
+//! directory. Tasks of one run are identified by their index, tasks of two runs by their file's absolute path, or by the
 //! entry's text where that names no file, such as a target's name; rows and numbers of two runs are never the same.
 
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use crate::template::EntryKind;
 type ListedTask = (usize, u64);
 
 impl MergeIndex {
-    /// Records of a run whose list is elsewhere, or nowhere: a directory without a list may be a copy of another one.
+    /// Records of a run without its list here: a directory without a list may be a copy of another one.
     pub(super) fn compare_copies(&mut self) {
         for number in 0..self.directories.len() {
             if self.directories[number].list.is_none() {
@@ -37,7 +37,7 @@ impl MergeIndex {
         let held: Vec<(u64, u8)> = self.tasks[number][run].held().collect();
         for (index, rank) in held {
             let standing = |other: usize| self.tasks[other].get(run).map_or(0, |tasks| tasks.standing(index));
-            // Of equal ones that of the directory with the list counts, whose journals tell more.
+            // Among equal records, the one of the directory with the list counts: its journals say more.
             let is_better = |(other, has_list): &(usize, bool)| {
                 if *has_list { standing(*other) >= rank } else { standing(*other) > rank }
             };

@@ -240,7 +240,7 @@ pub fn write_missing(
         list.read(list.header().indices().filter(is_wanted), |_, entry| {
             let bytes = entry.path.as_bytes();
             if !null && (bytes.contains(&b'\n') || bytes.ends_with(b"\r")) {
-                bail!("a name with a line end can't be told in {destination}: give --null too, and again to --files-from: {}", units::path(entry.path));
+                bail!("names with a line break can't be written to {destination} without --null (give it with --files-from, too): {}", units::path(entry.path));
             }
             written += 1;
             file.write_all(bytes)

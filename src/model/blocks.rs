@@ -66,7 +66,7 @@ impl fmt::Display for ClaimName {
 
 /// What is no claim's name.
 #[derive(Debug, thiserror::Error)]
-#[error("no name of a claim, which is ROUND/SHARE.GENERATION")]
+#[error("not the name of a claim, which is ROUND/SHARE.GENERATION")]
 pub struct NoClaimName;
 
 impl FromStr for ClaimName {

@@ -57,7 +57,7 @@ impl CallTarget {
                     format!("write the name of the function alone: {}:{name}", shown(place))
                 }
                 _ if function.is_empty() => format!("it names no function after the colon, {EXAMPLE}"),
-                _ => format!("{:?} is no name of a function", units::printable(&function)),
+                _ => format!("{:?} is not the name of a function", units::printable(&function)),
             });
         }
         let place = if place.ends_with(PYTHON_FILE) && place.len() > PYTHON_FILE.len() {
@@ -69,7 +69,7 @@ impl CallTarget {
                 _ => {
                     let place = shown(place);
                     return Err(format!(
-                        "{place} is neither a file, whose name would end in .py, nor the dotted name of a module: write {}.py:{function}, or PACKAGE.MODULE:{function}",
+                        "{place} is neither the name of a file, ending in .py, nor the dotted name of a module: write {}.py:{function}, or PACKAGE.MODULE:{function}",
                         place.trim_end_matches('/')
                     ));
                 }
@@ -170,10 +170,10 @@ mod tests {
             ("analysis.py:", "no function after the colon"),
             (":analyze", "no file before the colon"),
             ("analysis.py:analyze()", "alone: analysis.py:analyze"),
-            ("analysis.py:2fast", "is no name of a function"),
+            ("analysis.py:2fast", "is not the name of a function"),
             ("scripts/analysis:analyze", "write scripts/analysis.py:analyze"),
             ("scripts/:analyze", "write scripts.py:analyze"),
-            (".py:analyze", "is neither a file"),
+            (".py:analyze", "is neither the name of a file"),
         ] {
             let error = CallTarget::parse(OsStr::new(text)).unwrap_err();
             assert!(error.contains(said), "{text}: {error}");

@@ -18,7 +18,7 @@ impl TryFrom<Vec<(u64, u64, u64)>> for IndexRanges {
             *step > 0 && first <= last && *last < u64::MAX && (last - first).is_multiple_of(*step)
         };
         let are_ranges = ranges.iter().all(is_range) && ranges.is_sorted_by(|one, other| one.1 < other.0);
-        are_ranges.then_some(Self(ranges)).ok_or("these are no ascending ranges")
+        are_ranges.then_some(Self(ranges)).ok_or("the ranges are not in ascending order")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Plain data that several rooms speak of: replicas and their shares, entries, outcomes, usage.
+//! Plain data that several modules use: replicas and their shares, entries, outcomes, usage.
 
 pub mod blocks;
 pub mod call_target;

@@ -1,11 +1,11 @@
-//! Who and what makes results: the process, and the small files that its command names.
+//! What produced the results: the process, and the small files that its command names.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::cpu_sharing::HostCpus;
 use crate::text::OsText;
 
-/// A small file named in the command, such as `analyze.py`: changed ones are told of.
+/// A small file named in the command, such as `analyze.py`: there is a warning if it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedFile {
     /// As the command has it.
@@ -14,12 +14,12 @@ pub struct NamedFile {
     pub blake3: String,
 }
 
-/// A process of ours, as others may look for it.
+/// A canfar-run process, with what others need to find it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Host name.
     pub host: String,
-    /// Tells one boot of a host from the next, and two hosts of one name apart. Empty where the system has none.
+    /// Distinguishes one boot of a host from the next, and two hosts with the same name. Empty if the system has none.
     #[serde(default)]
     pub boot_id: String,
     /// Process id, in its own PID namespace.
@@ -46,7 +46,7 @@ impl Process {
         }
     }
 
-    /// Whether both run on one host, in one boot of it: where locks and process ids mean the same.
+    /// Whether both run on the same host, in the same boot: only then do locks and process ids mean the same.
     pub fn is_on_the_host_of(&self, other: &Self) -> bool {
         self.host == other.host && self.boot_id == other.boot_id
     }

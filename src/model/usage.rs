@@ -7,7 +7,7 @@ use crate::model::histogram::{Histogram, Quantiles};
 use crate::model::outcome::Usage;
 use crate::units::thousandths;
 
-/// So many of the slowest tasks are known by name.
+/// How many of the slowest tasks are kept by name.
 const SLOWEST: usize = 3;
 
 /// What the attempts of one launch, or of several, used.
@@ -90,7 +90,7 @@ pub struct Slow {
 /// What is printed of them with `--json`, and written into `final_summary.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UsageJson {
-    /// Launches that are counted in: those that ended in order.
+    /// Launches that are counted: those with a stop record.
     pub launches: u64,
     /// When the first of them began.
     pub begun_at: Option<String>,
@@ -125,7 +125,7 @@ fn readable(path: &std::ffi::OsStr) -> String {
 }
 
 impl UsageFigures {
-    /// Counts an attempt in; `memory` is what all its processes together were seen to have, if somebody looked.
+    /// Counts an attempt; `memory` is what all its processes together were seen to have, if measured.
     pub fn count(&mut self, index: u64, path: &std::ffi::OsStr, usage: Usage, memory: Option<u64>) {
         self.attempts += 1;
         self.busy_s += usage.duration_s;
@@ -191,7 +191,7 @@ impl UsageFigures {
         (self.attempts > 0 && self.cpu_available_s > 0.0).then(|| self.cpu_s / self.cpu_available_s)
     }
 
-    /// As it is told.
+    /// The form that is printed.
     pub fn told(&self) -> UsageJson {
         UsageJson {
             launches: self.launches,

@@ -122,7 +122,7 @@ impl InitRequest {
 /// Ends this process although the work is not over.
 fn leave(signal: i32, overdue: &str, descendants: &Descendants) -> ! {
     let text = format!(
-        "canfar-run: error: still busy {overdue}, perhaps with storage that does not answer: ends as it stands. Tasks that ended are in the journal as far as that could be written; launch the same line again to run the rest"
+        "canfar-run: error: forced exit: still busy {overdue}; storage may not be responding. Tasks that ended are in the journal, as far as it could be written; rerun the same command to run the rest"
     );
     let (saying, is_saying) = channel::<()>();
     // Standard error may be what hangs.

@@ -34,7 +34,7 @@ pub enum ProgramError {
     },
     /// A command line in quotes that kept it together.
     #[error(
-        "the command's first word is {0:?}, a whole command line in one word: quotes around it kept it together. Write it without them, as in `-- {1}`, or give it to --shell"
+        "the command's first word is {0:?}, a whole command line in one word: it was quoted as one argument. Write it without them, as in `-- {1}`, or give it to --shell"
     )]
     WholeLine(OsString, String),
     /// No such file.

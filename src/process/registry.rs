@@ -1,7 +1,7 @@
-//! Who runs now, with how much memory, and what ended tasks had.
+//! Which tasks are running, with how much memory, and the memory of tasks that ended.
 //!
-//! A process is in the registry from its start until it is about to be reaped, so a number that stands here is never a
-//! stranger's. It is signalled under the registry's lock.
+//! A process is in the registry from its start until just before it is reaped, so a number in here never belongs to an
+//! unrelated process. Signals are sent under the registry's lock.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -16,7 +16,7 @@ use crate::model::usage::TaskActivity;
 use crate::process::memory_tree::bytes_of_tree;
 use crate::threads::locked;
 
-/// A task that was looked at less often may have had more than was seen.
+/// A task that was measured less often may have used more than was seen.
 const ENOUGH_LOOKS: u32 = 5;
 
 /// One process in the registry; no two ever have the same.
@@ -34,10 +34,10 @@ pub struct Shortage {
     pub limit: u64,
 }
 
-/// What the registry knows of one that left.
+/// What the registry knows about a process that left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemoryUsage {
-    /// The most memory its processes had together, bytes; `None` where it was not looked at often enough.
+    /// The most memory its processes had together, bytes; `None` if it was not measured often enough.
     pub tree_bytes: Option<u64>,
     /// Why it was stopped, if it was.
     pub stopped: Option<Shortage>,
@@ -67,7 +67,7 @@ struct RegistryState {
     activity: TaskActivity,
 }
 
-/// What ended and running tasks tell together.
+/// The combined usage of ended and running tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overview {
     /// Of those that ended, and the most that one of those running was seen to have.
@@ -76,7 +76,7 @@ pub(crate) struct Overview {
     pub(crate) ran_short: bool,
 }
 
-/// Who runs now.
+/// The tasks that are running.
 #[derive(Debug)]
 pub struct ProcessRegistry {
     memory: Option<MemoryGroup>,
@@ -84,7 +84,7 @@ pub struct ProcessRegistry {
 }
 
 impl ProcessRegistry {
-    /// Nobody yet, in a container with this limit; `seen` is what earlier launches saw.
+    /// Empty, in a container with this limit; `seen` is what earlier launches saw.
     pub fn new(memory: Option<MemoryGroup>, seen: SeenUsage) -> Self {
         Self { memory, state: Mutex::new(RegistryState { seen, ..RegistryState::default() }) }
     }
@@ -130,7 +130,7 @@ impl ProcessRegistry {
         Overview { seen, ran_short: state.shortages > 0 }
     }
 
-    /// Looks at everybody who is at least this old: what each has now, bytes.
+    /// Measures every task that is at least this old: its current memory, bytes.
     pub(crate) fn look(&self, age: Duration) -> Vec<(Serial, u64)> {
         let present: Vec<(Serial, Pid)> = self
             .state()
@@ -185,7 +185,7 @@ impl ProcessRegistry {
             return false;
         };
         running.stopped = Some(shortage);
-        // There is nobody to tell of a failure.
+        // A failure can't be reported anywhere.
         let _ = kill_process_group(running.pid, Signal::KILL);
         true
     }
@@ -215,7 +215,7 @@ impl<'a> Registration<'a> {
         self.registry
     }
 
-    /// A process that leads a session of its own, `since` then, is at a task; before, the kernel had killed so often.
+    /// Registers a session leader that runs a task `since` this time, with the kernel's kill count from before.
     pub fn enter(&self, pid: Pid, since: Instant, kills_before: u64) {
         let mut state = self.registry.state();
         state.entered += 1;

@@ -1,5 +1,5 @@
-//! What would go wrong with the places of products, found before anything runs: two tasks with one product, a product that is
-//! an input, one within another.
+//! Conflicts between the paths of products, found before anything runs: two tasks with the same product, a product that is
+//! an input, one product inside another.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -20,11 +20,11 @@ use crate::units;
 pub enum ProductConflict {
     /// A path without placeholders, and more than one task.
     #[error(
-        "--product {product} is the same for all {tasks} tasks, which would replace each other's: put a placeholder in it, as in --product {example}"
+        "--product {product} is the same for all {tasks} tasks, so they would overwrite each other's product: put a placeholder in it, as in --product {example}"
     )]
     Constant { product: String, tasks: usize, example: String },
     /// A path that ends with nothing, as `{rel}` of the root.
-    #[error("{file} would make {path}, which does not end with a name: its product needs another --product")]
+    #[error("{file} would make {path}, which does not end in a file name: give another --product")]
     Nameless { file: String, path: String },
     /// Two tasks with one product.
     #[error("{one} and {other} would both make {path}: tell them apart in --product, by {by} or {{index}}")]
@@ -40,12 +40,12 @@ pub enum ProductConflict {
     Within { inner: String, path: String, outer: String, around: String },
     /// A product in the results directory, or around it.
     #[error(
-        "{file} would make {path}, and the results directory is {results_dir}: products and results can't lie in each other; give another --product or --results-dir"
+        "{file} would make {path}, and the results directory is {results_dir}: products and results can't be inside each other; give another --product or --results-dir"
     )]
     Results { file: String, path: String, results_dir: String },
 }
 
-/// Looks at the products of all tasks, in 8 bytes for each.
+/// Checks the products of all tasks, using 8 bytes for each.
 ///
 /// # Errors
 /// The first conflict.
@@ -76,7 +76,7 @@ pub fn check(
     if declared.has_inputs() { taken.check_inputs() } else { Ok(()) }
 }
 
-/// A place, by the name that it was given and by the one that no other place has.
+/// A path, by the name that it was given and by its unique real name.
 #[derive(Debug, Default)]
 struct Place {
     named: PathBuf,
@@ -108,7 +108,7 @@ impl<'a> Results<'a> {
         Self { named, real: place.real, with_folders }
     }
 
-    /// Refuses a product that can't be one, whatever others there are.
+    /// Refuses a product that is invalid by itself.
     fn check(&self, file: &OsStr, place: &Place) -> Result<(), ProductConflict> {
         if !ends_with_name(&place.named) {
             let [file, path] = [file, place.named.as_os_str()].map(units::path);
@@ -183,7 +183,7 @@ struct TakenPlaces<'a> {
 }
 
 impl<'a> TakenPlaces<'a> {
-    /// The file of which this is made, if it is a product.
+    /// The file that this is made from, if it is a product.
     fn maker(&self, path: &Path) -> Option<&'a OsStr> {
         self.hashes
             .binary_search(&hash(path))
@@ -336,8 +336,8 @@ mod tests {
             let told = message(&[results], &["a.fits"]);
             assert!(told.contains("the results directory is /r"), "{told}");
         }
-        assert!(message(&["c/{/}"], &[".."]).contains("does not end with a name"));
-        assert!(message(&["c/{/}"], &["."]).contains("does not end with a name"));
+        assert!(message(&["c/{/}"], &[".."]).contains("does not end in a file name"));
+        assert!(message(&["c/{/}"], &["."]).contains("does not end in a file name"));
     }
 
     #[test]

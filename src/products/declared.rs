@@ -1,4 +1,4 @@
-//! What each task is to make, by the declarations of the run (`--product`), and where it goes.
+//! The products that each task must make, as the run declares them (`--product`), and their final paths.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,14 +11,14 @@ use crate::record::rel::RelPaths;
 use crate::template::{EntryKind, PathTemplate, TaskPlace, TemplateError, Token};
 use crate::units;
 
-/// The variable by which a task is told where to write its first product; others end with `_` and a name.
+/// The variable with the path for a task's first product; those of other products end with `_` and a name.
 pub const TASK_OUT: &str = "CANFAR_TASK_OUT";
 
 /// The products of a run's tasks.
 #[derive(Debug, Clone)]
 pub struct DeclaredProducts {
     products: Vec<(Option<String>, PathTemplate)>,
-    /// Unless no path asks for it.
+    /// `None` if no path needs it.
     rel: Option<RelPaths>,
     entries: EntryKind,
     /// The columns of rows, as they are named.
@@ -59,7 +59,7 @@ impl DeclaredProducts {
         self.products.iter().map(|(name, _)| name.as_deref())
     }
 
-    /// The variables by which a task is told where to write them, each with the place of its product in the declaration.
+    /// The variables with the paths to write them to, each with the position of its product in the declaration.
     pub fn variables(&self) -> Vec<(String, usize)> {
         let first = (!self.is_empty()).then(|| (TASK_OUT.to_owned(), 0));
         let named = self.names().enumerate().filter_map(|(place, name)| Some((name?, place)));

@@ -1,4 +1,4 @@
-//! Whether the products of tasks are still as they were recorded: looked at, many at a time, and not read.
+//! Whether the products of tasks are still as recorded: checks their metadata, many at a time, without reading them.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,15 @@ use crate::products::declared::DeclaredProducts;
 use crate::record::inputs::InputList;
 use crate::threads::CpuPool;
 
-/// So many tasks are looked at at a time, at 5 ms a look in 0.3 s: then it is asked whether to go on.
+/// How many tasks are checked at a time, 0.3 s of work at 5 ms each: then `keep_going` is asked.
 const AT_A_TIME: usize = 1024;
 
-/// Looks may take long: this process was told to stop before they ended.
+/// The check may take long: this process was shut down before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped while looking at products")]
 pub struct LookingStopped;
 
-/// So many paths are named.
+/// How many paths are named.
 const NAMED: usize = 5;
 
 /// How the products of a task that is done are found.
@@ -31,7 +31,7 @@ enum ProductCondition {
     Gone(PathBuf, Vec<Option<ProductLook>>),
     /// Of this one, or of others of the task, the size or the time is another.
     Changed(PathBuf),
-    /// Storage does not tell of this one, and says why.
+    /// Storage gave an error for this one.
     Unknown(PathBuf, String),
 }
 
@@ -58,16 +58,16 @@ impl AffectedTasks {
     }
 }
 
-/// What became of the products of done tasks.
+/// The state of the products of finished tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductChanges {
-    /// How many tasks were looked at.
+    /// How many tasks were checked.
     pub looked_at: u64,
     /// Those of which a product is gone, and the others, if there are any, are as they were recorded.
     pub gone: AffectedTasks,
     /// Those of which one has another size or time than recorded, or is of another kind, be others there or gone.
     pub changed: AffectedTasks,
-    /// Those of which storage does not tell.
+    /// Tasks with products that storage gave an error for.
     pub unknown: AffectedTasks,
     /// Why it does not, of the first of these.
     pub why_unknown: Option<String>,
@@ -149,7 +149,7 @@ fn condition(mut paths: Vec<PathBuf>, stamp: ProductStamp) -> ProductCondition {
     }
 }
 
-/// What can be seen of each of these, as [`look`] tells it; `keep_going` as for [`look_at_products`].
+/// The metadata of each of these, as from [`look`]; `keep_going` as for [`look_at_products`].
 ///
 /// # Errors
 /// [`LookingStopped`].
@@ -169,7 +169,7 @@ pub fn look_at_all(
 }
 
 impl ProductCondition {
-    /// The same, but changed where one is gone and another is not as its record says: a stamp tells only of all together.
+    /// The same, but changed if one is gone and another is not as recorded: a stamp covers only all of them together.
     fn with_record(self, index: u64, recorded: &mut RecordedProducts<'_>) -> anyhow::Result<Self> {
         let Self::Gone(_, looks) = &self else { return Ok(self) };
         if looks.iter().all(Option::is_none) {
@@ -185,10 +185,10 @@ impl ProductCondition {
     }
 }
 
-/// What can be seen of a product; `None` where there is nothing of its name.
+/// The metadata of a product; `None` if nothing has its name.
 ///
 /// # Errors
-/// When the storage does not tell.
+/// When storage gives an error.
 pub fn look(path: &Path) -> std::io::Result<Option<ProductLook>> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(ProductLook::of(&metadata))),
@@ -197,7 +197,7 @@ pub fn look(path: &Path) -> std::io::Result<Option<ProductLook>> {
     }
 }
 
-/// How the directory with this inode number, which is at `path`, is told from others.
+/// The identity of the directory with this inode number at `path`.
 pub(super) fn directory_id(path: &Path, inode: u64) -> DirectoryId {
     DirectoryId { inode, born: born(path) }
 }

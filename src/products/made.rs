@@ -149,7 +149,7 @@ fn seal_file(file: &File, path: &Path, how: &Sealing<'_>) -> Result<SealedFile, 
     let (sha256, bytes) = hasher.finish();
     if bytes != metadata.len() || ProductLook::of(&look()?) != ProductLook::of(&metadata) {
         return Err(failed(format!(
-            "{} changed while it was hashed: something still writes to it",
+            "{} changed while it was hashed: something is still writing to it",
             units::path(path)
         )));
     }

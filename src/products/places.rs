@@ -1,4 +1,4 @@
-//! Whether products can be put where they are to go: looked at before the first task runs.
+//! Whether products can be put at their final paths: checked before the first task runs.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,7 +13,7 @@ use crate::record::inputs::InputList;
 use crate::threads::CpuPool;
 use crate::units;
 
-/// The places of so many tasks are looked at: what is wrong with one is mostly wrong with all, and a launch is not to wait.
+/// The paths of how many tasks are checked: what is wrong with one is mostly wrong with all, and a launch must not wait.
 const MOST: usize = 10_000;
 
 /// Files that are where products are to go.
@@ -25,8 +25,8 @@ pub struct OccupiedPlaces {
     pub example: Option<PathBuf>,
 }
 
-/// Looks where the products of these tasks (ascending) are to go: their folders must be there or can be made, and can be
-/// read and written, and no place may be a mount point. Gives the files that are there of tasks that `is_new`.
+/// Checks where the products of these tasks (ascending) will go: their folders must exist or be creatable, and must be
+/// readable and writable, and no final path may be a mount point. Gives the files that are there of tasks that `is_new`.
 ///
 /// # Errors
 /// With the first place that can't be used, or when the list can't be read.
@@ -61,7 +61,7 @@ pub fn check_places(
     }) {
         match found {
             FoundAt::MountPoint => bail!(
-                "{} is a mount point, so that no product can take its place: give --product a path within it, or mount the folder above",
+                "{} is a mount point, so no product can take its place: give --product a path within it, or mount the folder above",
                 units::path(&place)
             ),
             FoundAt::File if is_new => {
@@ -91,7 +91,7 @@ fn can_be_written(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
         match std::fs::metadata(at) {
             Ok(found) if !found.is_dir() => return failed(io::ErrorKind::NotADirectory.into()),
             Ok(_) => {
-                // Who can't read a folder can't sync it.
+                // A folder that can't be read can't be synced.
                 let allowed = access(at, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
                 return allowed.map_err(io::Error::from).or_else(failed);
             }

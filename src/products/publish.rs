@@ -1,5 +1,5 @@
-//! Publishing what an attempt made: each product gets its final name whole, synced, and only while the task is still this
-//! launch's. Before the attempt there is room for it, and nothing that an earlier one left.
+//! Publishing what an attempt made: each product gets its final name complete, synced, and only while the task still belongs to this
+//! launch. Before the attempt, its folder is made, and whatever an earlier attempt left is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -27,13 +27,13 @@ use crate::units;
 
 /// What publishing needs of the launch.
 pub trait PublishGuard {
-    /// Looks afresh whether the task is still this launch's.
+    /// Checks again whether the task still belongs to this launch.
     ///
     /// # Errors
-    /// When it is not, that can't be told, or the launch may write nothing any more.
+    /// When it does not, that is unknown, or the launch may no longer write.
     fn check_owner(&self) -> Result<(), Unpublished>;
 
-    /// Whether no other launch can have had the task before, be it one of which no journal tells any more.
+    /// Whether no other launch can have had the task before, not even one without a journal any more.
     fn is_first_holder(&self) -> bool;
 
     /// Notes, so that it lasts, that these directories are about to get their final names.
@@ -64,9 +64,9 @@ pub enum Unpublished {
     Short(FileError),
     /// The task is another launch's by now.
     Lost,
-    /// The launch ends before the storage tells whose task it is.
+    /// The launch ends before storage shows which launch owns the task.
     OwnerUnknown,
-    /// The launch is to stop, and there was no time left for it.
+    /// The launch must stop, and there was no time left for it.
     Stopped,
     /// The launch may not write any more, or can't.
     CannotRecord(io::Error),
@@ -129,7 +129,7 @@ pub struct Publishing<'a> {
     shared_name: String,
     replica: u32,
     launch: u32,
-    /// What attempts wrote that were stopped with this process: to remove it may take long, and results are to be written first.
+    /// Files of attempts that were stopped with this process: removing them may take long, and results must be written first.
     stopped: Mutex<Vec<StagedProducts>>,
 }
 
@@ -256,10 +256,10 @@ pub struct PublishingSlot<'a> {
 }
 
 impl PublishingSlot<'_> {
-    /// Makes room for what an attempt is to make of the entry `path`, and removes what earlier attempts of its task left.
+    /// Makes the folders for the products of the entry `path`, and removes what earlier attempts at its task left.
     ///
     /// # Errors
-    /// When there can't be room, or what is there may not be replaced.
+    /// When a folder can't be made, or an existing file may not be replaced.
     pub fn stage(
         &mut self,
         entry: Entry<'_>,
@@ -335,8 +335,8 @@ fn is_at(place: &Path, made: &MadeProduct) -> bool {
     })
 }
 
-/// What a command is given for the product of this name. Messages say this in place of the path, so that those of many tasks
-/// are told as one.
+/// The placeholder for the product of this name. Messages use it in place of the path, so that those of many tasks
+/// are grouped.
 pub(super) fn placeholder(name: Option<&str>) -> String {
     name.map_or_else(|| "{out}".to_owned(), |name| format!("{{out:{name}}}"))
 }
@@ -372,7 +372,7 @@ impl StagedProducts {
         Ok(())
     }
 
-    /// Where the products are to be written, in the order of their declaration.
+    /// The paths to write the products to, in the order of their declaration.
     pub fn outs(&self) -> &[PathBuf] {
         &self.outs
     }
@@ -389,7 +389,7 @@ impl StagedProducts {
         }
     }
 
-    /// Looks at what the products would replace.
+    /// Checks what the products would replace.
     fn look_at_places(&mut self, input: Option<&Path>, guard: &dyn PublishGuard) -> Result<(), NotPublished> {
         for product in &mut self.products {
             product.before = product.look(guard)?;
@@ -422,7 +422,7 @@ impl StagedProducts {
         })
     }
 
-    /// Removes what is left after the products got their names. They are published whatever comes of it.
+    /// Removes what is left after the products got their names. They stay published even if this fails.
     fn clear(&self, has_exchanges: bool) -> (Vec<OsString>, Option<FileError>) {
         let (mut others, mut unremoved) = (Vec::new(), None);
         for folder in &self.folders {
@@ -500,7 +500,7 @@ impl StagedProducts {
             NotPublished::Unpublished(Unpublished::CannotStore(StorageError { text, trouble })) => {
                 Unpublished::CannotStore(StorageError { text: format!("{text}; {error}"), trouble }).into()
             }
-            // Whoever has the task by now has seen to it.
+            // The launch that has the task now has handled it.
             NotPublished::Unpublished(Unpublished::Lost) => not,
             NotPublished::Unpublished(_) => {
                 let trouble = StorageTrouble::of(&error.error);
@@ -528,7 +528,7 @@ impl StagedProducts {
         match put.map_err(FileError::of("rename a product to", place)) {
             Ok(()) => Ok(()),
             Err(error) => {
-                // Whoever took the task over has removed what is written here.
+                // The launch that took the task over has removed what is written here.
                 guard.check_owner()?;
                 Err(error.into())
             }
@@ -557,7 +557,7 @@ impl StagedProduct {
         let now = self.place.symlink_metadata().ok().map(|there| ProductLook::of(&there));
         if now.is_some() && now != self.before {
             return failed(format!(
-                "the command wrote the product's final path itself: give it {} to write to",
+                "the command wrote to the product's final path itself: give it {} to write to",
                 self.placeholder()
             ));
         }

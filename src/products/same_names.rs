@@ -1,5 +1,5 @@
-//! Names made in a command that are the same for several files, so that what the tasks of one run make may overwrite each
-//! other: found before anything runs, where products are not declared.
+//! Output names in a command that are the same for several files, so that tasks of one run may overwrite each other's files:
+//! found before anything runs, if no products are declared.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
@@ -22,7 +22,7 @@ pub fn note(template: &Template, entries: &Entries, source: &InputSpec) -> Optio
     words.find_map(|tokens| Word { tokens, rel: rel.as_ref() }.note(entries))
 }
 
-/// Whether it stands for a part of a file's path that names the file.
+/// Whether it stands for a part of a file's path that identifies the file.
 fn is_part_of_name(token: Token) -> bool {
     matches!(
         token,
@@ -54,7 +54,7 @@ impl Word<'_> {
         let tokens: String = self.tokens.iter().map(|token| token.as_str()).collect();
         let [one, other] = [one.path, other.path].map(units::path);
         Some(format!(
-            "{tokens} in the command is the same for several files ({same} of {}, such as {one} and {other}): tasks that write to a name made of it overwrite each other. {{rel}} or {{index}} tells files apart; with --product this is checked",
+            "{tokens} in the command is the same for several files ({same} of {}, such as {one} and {other}): tasks that use it in an output name overwrite each other's file. {{rel}} or {{index}} tells files apart; with --product this is checked",
             entries.len()
         ))
     }

@@ -1,5 +1,5 @@
-//! The files that a command names, such as `analyze.py`: digests of small ones tell when results come from two versions,
-//! and which are not there can be said before a task fails for it.
+//! The files that a command names, such as `analyze.py`: digests of small ones show when results come from two versions,
+//! and missing ones are reported before a task fails because of them.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ fn is_read(word: &OsString) -> bool {
     is_name && ending.is_some_and(|ending| READ.contains(&ending))
 }
 
-/// Whether the word after this one is where something is written to.
+/// Whether the word after this one is an output path.
 fn is_output(word: &OsString) -> bool {
     let word = word.as_bytes();
     word.ends_with(b">") || word == b"-o" || word == b"-O" || word.starts_with(b"--out")
@@ -99,7 +99,7 @@ pub struct RecordsByContent {
 pub struct CommandRecords {
     /// As it is typed.
     pub command: String,
-    /// Ok records made by it.
+    /// Ok records that it made.
     pub records: u64,
 }
 
@@ -117,7 +117,7 @@ pub struct FileVersions {
 pub struct FileVersion {
     /// BLAKE3 of it, hexadecimal.
     pub blake3: String,
-    /// Ok records made by it.
+    /// Ok records that it made.
     pub records: u64,
 }
 
@@ -134,7 +134,7 @@ impl RecordsByContent {
         *self.commands.entry(launch.command.clone()).or_default() += records;
     }
 
-    /// Counts those of others, too.
+    /// Adds the counts of others.
     pub fn join(&mut self, others: Self) {
         for (name, versions) in others.files {
             let known = self.files.entry(name).or_default();
@@ -209,18 +209,18 @@ impl CommandRecords {
 impl FileVersions {
     /// Of a file that changed, how many records each of its contents made; `None` for one that did not.
     pub fn change(&self) -> Option<String> {
-        /// Enough to tell contents apart.
+        /// Enough to distinguish contents.
         const DIGITS: usize = 8;
         let ([_, _, ..], [first, others @ ..]) = (&*self.versions, &*self.versions) else { return None };
         let digest = |version: &FileVersion| version.blake3.chars().take(DIGITS).collect::<String>();
         let mut text = format!(
-            "{} changed during the run: {} by one version ({})",
+            "{} changed during the run: {} from one version ({})",
             self.name,
             units::count(first.records, "record"),
             digest(first)
         );
         for other in others {
-            text.push_str(&format!(", {} by another ({})", other.records, digest(other)));
+            text.push_str(&format!(", {} from another ({})", other.records, digest(other)));
         }
         Some(text)
     }
@@ -231,7 +231,7 @@ impl FileVersions {
 pub struct LaunchHeads(Vec<(Box<LaunchBegun>, u64)>);
 
 impl LaunchHeads {
-    /// Of these launches, by the first lines of their journals. What can't be read is passed over: it is told elsewhere.
+    /// For these launches, from the first lines of their journals. Unreadable ones are skipped: they are reported elsewhere.
     pub fn read(layout: &Layout, replica_id: u32, launches: &[u32]) -> Self {
         let mut heads = Self::default();
         for launch in launches {
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(
             told[0].change().as_deref(),
             Some(
-                "analyze.py changed during the run: 980 records by one version (01234567), 20 by another (fedcba98)"
+                "analyze.py changed during the run: 980 records from one version (01234567), 20 from another (fedcba98)"
             )
         );
         assert_eq!((told[1].change(), told[1].versions[0].records), (None, 1000));

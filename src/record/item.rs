@@ -1,4 +1,4 @@
-//! A record: what is kept of a finished task. The task's result, with `file` and the reserved key `canfar_run` beside it.
+//! A record of a finished task: its result, with `file` and the reserved key `canfar_run`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ pub struct RecordMeta {
     pub end: ProcessEnd,
     /// Attempts begun, over all launches.
     pub attempts: u32,
-    /// When the last attempt began; `None` where nobody was left to tell.
+    /// When the last attempt began; `None` if unknown.
     pub started_at: Option<String>,
     /// What the last attempt used.
     #[serde(flatten)]
@@ -113,14 +113,14 @@ pub fn build(entry: Entry<'_>, result: Option<&TaskResult>, meta: &RecordMeta) -
         record.push(b',');
     }
     record.extend_from_slice(b"\"canfar_run\":");
-    // Plain data written to memory: neither has a way to fail.
+    // Plain data written to memory: neither can fail.
     let written = serde_json::to_writer(&mut record, meta);
     debug_assert!(written.is_ok());
     record.push(b'}');
     record
 }
 
-/// The record of a task during which the container died, while it ran alone; nobody was left to write it then.
+/// The record of a task that ran alone when its container died; no process was left to write it then.
 pub fn lost(
     run: &str,
     replica: crate::model::replica::Replica,

@@ -157,7 +157,7 @@ impl KeptOutput {
         let is_whole = head.is_some() && span.offset.checked_add(span.bytes).is_some_and(|end| end <= length);
         if !is_whole {
             bail!(CannotGoOn(format!(
-                "the log {} does not hold attempt {attempt} of task {index} at byte {}, where the journal says it lies: it was cut or edited",
+                "the log {} does not hold attempt {attempt} of task {index} at byte {}, where the journal says it is: it was truncated or edited",
                 path.display(),
                 span.offset
             )));

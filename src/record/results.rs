@@ -174,7 +174,7 @@ pub fn try_place(layout: &Layout, replica_id: u32) -> anyhow::Result<()> {
     let Err(error) = AtomicFile::create(&path) else { return Ok(()) };
     let advice = if error.kind() == io::ErrorKind::PermissionDenied {
         let root = layout.root().display();
-        format!(" (this user may not; who made the folder can let the group: chmod -R g+rwX {root})")
+        format!(" (permission denied; the folder's owner can give the group access: chmod -R g+rwX {root})")
     } else {
         String::new()
     };

@@ -1,4 +1,4 @@
-//! What to ask for next time, from what tasks used: said only where it is well founded.
+//! Which resources to request next time, from what tasks used: only given when it is well founded.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const USABLE: f64 = 0.8;
 /// What the platform counts memory in.
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// More at a time than this many times as many as were tried is a leap in the dark.
+/// Never recommend more than this many times the number of jobs that was tried.
 const LONGEST_STEP: f64 = 4.0;
 
 /// Tasks that could have used so much more of a CPU than they did waited for CPUs.
@@ -109,7 +109,7 @@ impl SeenUse {
             )
         } else if each < 0.5 {
             format!(
-                "Tasks use {each:.1} of a CPU each, so they mostly wait: more at a time may be faster: -j {useful}"
+                "Tasks use {each:.1} of a CPU each, so they mostly wait; more at a time may be faster: -j {useful}"
             )
         } else {
             format!(
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn what_tasks_wait_for_decides_what_is_advised() {
         const MORE: &str =
-            "Tasks use 0.2 of a CPU each, so they mostly wait: more at a time may be faster: -j 8";
+            "Tasks use 0.2 of a CPU each, so they mostly wait; more at a time may be faster: -j 8";
         const FEWER: &str =
             "Tasks could use 1.0 CPUs each, more than their share of 2: fewer at a time (-j 2).";
         for (figures, advice) in [
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn tasks_that_wait_or_cpus_that_idle_want_more_at_a_time_as_far_as_memory_goes() {
         for (jobs, each, size, limit, wanted) in [
-            (8, 0.2, 0.1, None, Some("mostly wait: more at a time may be faster: -j 32")),
+            (8, 0.2, 0.1, None, Some("mostly wait; more at a time may be faster: -j 32")),
             (8, 0.2, 1.0, LIMIT, Some("-j 25")),
             (8, 0.2, 3.0, LIMIT, None),
             (

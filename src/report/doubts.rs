@@ -116,7 +116,7 @@ impl CountedDoubts {
                 format!("{} with other files beside their products", files())
             }
             (ResultDoubt::Unremoved(_), true) => {
-                format!("{} with something left beside their products", files())
+                format!("{} with something left over beside their products", files())
             }
             (_, false) => self.text()?,
         };
@@ -141,14 +141,14 @@ impl CountedDoubts {
                 "{what} for {files} (the first, {path}); return a dict, or give --result none if there is no result"
             ),
             ResultDoubt::AnsweredAgain { path, line } => format!(
-                "a worker answered more than once (the first time at {path}: {line}); only the first answer to a file counts, the others are log"
+                "a worker answered more than once (the first time at {path}: {line}); only the first answer for a file counts, the others go to the log"
             ),
             ResultDoubt::OtherFiles(names) => format!(
                 "{files} wrote other files beside their products (the first, {path}: {}); these were removed. Declare what is to be kept: --product NAME=PATH",
                 names.join(", ")
             ),
             ResultDoubt::Unremoved(why) => format!(
-                "the products of {files} are published, but not all beside them could be removed (the first, {path}: {why}); remove it by hand"
+                "the products of {files} are published, but not everything beside them could be removed (the first, {path}: {why}); remove it by hand"
             ),
             ResultDoubt::SeveralLines(lines) => format!(
                 "{files} printed several lines of JSON (the first, {path}, prints {lines} JSON lines; only the last is its result); to keep all, print one list: print(json.dumps([...]))"

@@ -1,4 +1,4 @@
-//! What is said of what tasks used: times, memory, the slowest, and what follows from that.
+//! The lines about what tasks used: times, memory, the slowest, and the advice that follows.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::report::advice;
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
-/// Which tasks are slow: they took so many times as long as half of all, of at least so many, and at least so many seconds.
+/// Which tasks are slow: the factor over the median, the fewest tasks for a median, and the fewest seconds.
 const SLOW: (f64, u64, f64) = (4.0, 10, 5.0);
 
-/// Says it. Whoever wants a line for every task wants the slowest in any case.
+/// Prints it. With a line for every task, the slowest are always shown.
 pub(super) fn say(console: &Console, figures: &UsageFigures, advice_after: Duration) {
     let say = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
     if figures.attempts < 2 {
@@ -48,7 +48,7 @@ pub(super) fn cpu_time(figures: &UsageFigures) -> String {
     format!("{time}, {:.0} % of {cpus} {unit}{shared}", part * 100.0)
 }
 
-/// What was taken of a run whose products are the files of another one, and what was not there.
+/// What was taken from a run with products that are the files of another one, and what was missing.
 pub fn found(run: &FoundRun) -> String {
     let mut text = units::count(run.products, "product");
     for (count, what) in [(run.failed, "failed there"), (run.missing, "had no record")] {

@@ -14,14 +14,14 @@ pub(super) fn line(group: &FailureGroup, index: Option<u64>) -> String {
 /// How to see what failed tasks of a run printed.
 pub(super) fn how_to_see(results_dir: &str) -> String {
     format!(
-        "What they printed: canfar-run logs {} --failed (or a task's number in place of --failed)",
+        "Why: canfar-run logs {} --failed (for one file: its task number in place of --failed)",
         quoted(results_dir)
     )
 }
 
 /// What to do about tasks that ran out of memory.
 pub(super) const MORE_MEMORY: &str =
-    "What ran out of memory needs a container with more of it; the same --results-dir is right.";
+    "Files that ran out of memory need a larger container; keep the same --results-dir.";
 
 /// How tasks are tried again that killed their container.
 pub(super) fn lost_again(lost: u64, dirs: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! What a launch says while it runs, and its closing summary.
+//! The messages of a running launch, and its final summary.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
@@ -29,11 +29,11 @@ const SHOWN_LINES: usize = 3;
 /// Kinds of failures that the summary shows.
 const SHOWN_GROUPS: usize = 10;
 
-/// The first line that tells how far it is comes after so long: that it works is what people look for.
+/// When the first progress line comes: people want to see that it works.
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
-/// Whether a line is to tell how far it is, so long after the beginning and after the last line: a minute has hardly any,
-/// a fortnight some hundreds.
+/// Whether to print a progress line, given the time since the beginning and since the last line: in a minute there are hardly any,
+/// in a fortnight some hundreds.
 fn is_due(elapsed: Duration, said: Option<Duration>) -> bool {
     let pause = (elapsed / 20).clamp(Duration::from_secs(30), Duration::from_hours(1));
     said.map_or(elapsed >= FIRST_LINE, |said| elapsed.saturating_sub(said) >= pause)
@@ -43,7 +43,7 @@ fn is_due(elapsed: Duration, said: Option<Duration>) -> bool {
 #[derive(Debug)]
 pub struct LaunchReport<'a> {
     console: &'a Console,
-    /// How it is told how far it is.
+    /// How progress is shown.
     progress: ProgressMode,
     replica: Replica,
     begun: Instant,
@@ -53,10 +53,10 @@ pub struct LaunchReport<'a> {
 
 #[derive(Debug)]
 struct ReportState {
-    /// So long after the beginning it was told how far it is.
+    /// When progress was last shown, since the beginning.
     said_progress: Option<Duration>,
     failures: FailureGroups,
-    /// Of all attempts that failed, also those that were made again.
+    /// All failed attempts, including those that were retried.
     failed_attempts: FailureGroups,
     doubts: Doubts,
 }
@@ -92,7 +92,7 @@ impl<'a> LaunchReport<'a> {
         Self { console, progress, replica, begun, board, state: Mutex::new(state) }
     }
 
-    /// Tells how far it is, if it is time to.
+    /// Shows progress, if it is time to.
     pub fn progress(&self, running: usize) {
         let line = self.board.line(running);
         let mut state = locked(&self.state);
@@ -104,7 +104,7 @@ impl<'a> LaunchReport<'a> {
         }
     }
 
-    /// So many more tasks are to be run.
+    /// This many more tasks must be run.
     pub fn add_tasks(&self, tasks: u64) {
         self.board.add(tasks);
     }
@@ -114,7 +114,7 @@ impl<'a> LaunchReport<'a> {
         self.board.share_is_used_up();
     }
 
-    /// So many tasks that were to be run are not to be run here any more.
+    /// This many tasks no longer have to be run here.
     pub fn take_away(&self, tasks: u64) {
         self.board.take_away(tasks);
     }
@@ -131,7 +131,7 @@ impl<'a> LaunchReport<'a> {
         locked(&self.state).failures.sorted()
     }
 
-    /// What should be looked at although it is ok.
+    /// Warnings about ok tasks.
     pub fn doubts(&self) -> Vec<DoubtNote> {
         locked(&self.state).doubts.notes()
     }
@@ -145,7 +145,7 @@ impl<'a> LaunchReport<'a> {
         }
     }
 
-    /// Counts an attempt that failed; of one that failed as another one before, what tells which.
+    /// Counts a failed attempt; if it failed like an earlier one, returns a reference to that.
     fn count_failure(&self, ended: &EndedAttempt<'_>, failure: &Failure) -> Option<String> {
         let last = reason(failure.cause, &failure.message, ended.stderr_tail);
         let (path, index) = (ended.attempt.path.to_string_lossy(), Some(ended.attempt.index));
@@ -240,7 +240,7 @@ impl Observer for LaunchReport<'_> {
 
     fn short_of_threads(&self, threads: usize) {
         let tasks = units::count(threads as u64, "task");
-        self.console.warn(&format!("the system has no threads for more than {tasks} at a time (ulimit -u, or what others of this user run)"));
+        self.console.warn(&format!("the system has no threads left for more than {tasks} at a time (ulimit -u, or other processes of this user)"));
     }
 
     fn draining(&self, signal: i32, running: usize) {
@@ -254,7 +254,7 @@ impl Observer for LaunchReport<'_> {
     }
 }
 
-/// How a launch ended: what is said at the end, and printed with `--json`.
+/// How a launch ended: the final summary, also printed with `--json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LaunchSummary {
     /// Run id; `None` when there was nothing to make a run of.
@@ -265,7 +265,7 @@ pub struct LaunchSummary {
     pub replica_count: u32,
     /// Which launch of it; `None` when there was nothing to do, so none began.
     pub launch: Option<u32>,
-    /// How the tasks of the share stand.
+    /// The counts of the share's tasks.
     #[serde(flatten)]
     pub counts: TaskCounts,
     /// Of the failed ones, those that were lost with their container.
@@ -359,7 +359,7 @@ fn say_doubts(console: &Console, summary: &LaunchSummary, doubts: &[DoubtNote]) 
             if *not_kept > 0 {
                 let files = units::count(*not_kept, "file");
                 text.push_str(&format!(
-                    " (the output of {files} is not kept, as it would be too much; --logs all keeps all)"
+                    " (the output of {files} is not kept, to save space; --logs all keeps all)"
                 ));
             }
         }
@@ -395,7 +395,7 @@ fn say_notes(console: &Console, summary: &LaunchSummary, why: Option<&str>) {
     }
 }
 
-/// What to type next, last, where it is looked for.
+/// What to type next; it comes last, where people look.
 fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
     let say = |text: &str| console.say(Verbosity::Quiet, Tone::Plain, text);
     if matches!(summary.reason, StopReason::CannotStart) {
@@ -430,12 +430,12 @@ fn say_what_to_do(console: &Console, summary: &LaunchSummary) {
         say(groups::CORRECT_COMMAND);
     } else if summary.not_run > 0 {
         say(&format!(
-            "Launch the same line again to run the rest, what is done is not run again; or: {}",
+            "Rerun the same command to finish the rest (finished files are skipped), or run: {}",
             resume_line(summary)
         ));
     } else if summary.counts.failed > summary.lost {
         say(&format!(
-            "Launch the same line again to run just the failed ones again; or: {}",
+            "Rerun the same command to try just the failed files again, or run: {}",
             resume_line(summary)
         ));
     }

@@ -16,7 +16,7 @@ use crate::record::logs::{KeptOutput, OutputStream};
 use crate::text::base_name;
 use crate::units;
 
-/// An attempt, and whose it was.
+/// An attempt, and the launch that made it.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownAttempt<'a> {
     /// The task's index in the list.
@@ -83,7 +83,7 @@ pub fn reason(group: &FailureGroup, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-/// Names the others of so many tasks, of which a few are known.
+/// Names the others of this many tasks, of which a few are known.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -97,7 +97,7 @@ pub fn others(count: u64, known: &[(u64, OsString)], out: &mut dyn Write) -> io:
     writeln!(out, "===> the same: {}{more}", names.join(", "))
 }
 
-/// Says that a word was taken for an index, and is a name as well.
+/// Says that a word was read as an index, and is a name as well.
 pub fn is_named_so(task: &OsStr, path: &OsStr, other: u64, named: &OsStr) -> String {
     format!(
         "{} is the index of {}, which is shown, and also the name of a file: for that give its index, {other}, or its path, {}",
@@ -138,7 +138,7 @@ fn copy_with_line_end(from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()
     out.flush()
 }
 
-/// Tells why there is nothing to show of a task.
+/// Says why there is nothing to show for a task.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -156,7 +156,7 @@ pub fn no_attempt(
     writeln!(out, "==> {} (index {index}), replica {replica}: {why}", units::path(path))
 }
 
-/// The heading of what canfar-run itself said in a launch.
+/// The heading of canfar-run's own messages in a launch.
 ///
 /// # Errors
 /// When `out` can't be written.
@@ -196,7 +196,7 @@ pub fn is_older(shown: &PastAttempt, last: &PastAttempt) -> String {
         format!("attempt {}, launch {launch}{of_replica}", ended.attempt)
     };
     format!(
-        "this is of {} ({}); {} came later ({}), and no output of it is kept: {}",
+        "this output is from {} ({}); {} came later ({}), but its output was not kept: {}",
         which(shown),
         how(&shown.ended),
         which(last),

@@ -1,4 +1,4 @@
-//! What `merge` says at its end.
+//! The final summary of `merge`.
 
 use crate::merge::{
     FaultyProduct, MissingPart, MissingReplica, ProductCheck, ProductFault, Proof, ResourceUsage, Targets,
@@ -14,7 +14,7 @@ use crate::report::{figures, groups};
 use crate::terminal::console::{Console, Tone, Verbosity};
 use crate::units;
 
-/// Replicas, files and problems are named up to so many.
+/// How many replicas, files and problems are named.
 const NAMED: usize = 20;
 
 /// Says what was found in `dirs` and where it was written.
@@ -35,7 +35,7 @@ pub fn say(
     };
     console.say(level, tone, &headline(proof));
     say_first(console, &proof.failures, "kinds of failure", |group| {
-        // An index is one of a list: with several nobody could tell of which.
+        // An index belongs to a list: with several lists it would be ambiguous.
         let index = group.example_index.filter(|_| dirs.len() == 1);
         groups::line(group, index)
     });
@@ -94,7 +94,7 @@ fn say_products(console: &Console, check: &ProductCheck, dirs: &[String]) {
         dirs.iter().map(|dir| format!("`canfar-run resume {}`", groups::quoted(dir))).collect();
     let resume = resume.join(", ");
     let text = format!(
-        "To make those again that are gone: {resume}; also those that were changed: the same with --rerun changed"
+        "To make the missing ones again: {resume}; to make the changed ones again, too: the same with --rerun changed"
     );
     console.say(Verbosity::Quiet, Tone::Plain, &text);
 }
@@ -121,7 +121,7 @@ fn say_effort(console: &Console, ResourceUsage { figures, untold }: &ResourceUsa
         text.push_str(" each");
     }
     if *untold > 0 {
-        text.push_str(&format!("; {untold} more did not tell what they used: they died, or are at work"));
+        text.push_str(&format!("; {untold} more with unknown figures (they died, or are still running)"));
     }
     console.say(Verbosity::Normal, Tone::Plain, &text);
     figures::say(console, figures, ENOUGH_TIME);
@@ -134,7 +134,7 @@ fn span(figures: &UsageFigures) -> Option<String> {
     Some(units::duration(span.try_into().ok()?))
 }
 
-/// What failed, where it is told, and what to type next.
+/// What failed, where to read more, and what to type next.
 fn say_failures(console: &Console, proof: &Proof, failed: &Destination) {
     let dirs = &proof.failed_in;
     let say = |level, text: &str| console.say(level, Tone::Plain, text);
@@ -144,7 +144,7 @@ fn say_failures(console: &Console, proof: &Proof, failed: &Destination) {
     if causes().any(|cause| cause == Cause::Oom) {
         say(Verbosity::Quiet, groups::MORE_MEMORY);
     }
-    // What is missing is run by the same line, which was said.
+    // Missing files are run by the same command, which was already printed.
     let is_all = proof.missing == 0 && proof.broken.is_empty();
     if is_all && causes().any(|cause| cause != Cause::Lost) {
         let lines: Vec<String> =
@@ -166,7 +166,7 @@ fn say_first<T>(console: &Console, all: &[T], what: &str, line: impl Fn(&T) -> S
     say_first_of(console, all, 0, what, line);
 }
 
-/// As [`say_first`], where the summary leaves so many out.
+/// Like [`say_first`], if the summary leaves this many out.
 fn say_first_of<T>(console: &Console, all: &[T], left_out: u64, what: &str, line: impl Fn(&T) -> String) {
     for one in all.iter().take(NAMED) {
         console.say(Verbosity::Quiet, Tone::Bad, &line(one));
@@ -187,7 +187,7 @@ fn more(number: usize, what: &str) -> String {
 fn headline(proof: &Proof) -> String {
     if !proof.proven {
         return format!(
-            "{} merged; without a list of inputs (inputs.jsonl) nobody can tell whether that is all",
+            "{} merged; without a list of inputs (inputs.jsonl) it is unknown whether that is all",
             units::count(proof.foreign, "record")
         );
     }
@@ -225,7 +225,7 @@ fn say_missing(console: &Console, proof: &Proof, is_final: bool) {
     let mut advice = how_to_finish(proof);
     let is_idle = proof.missing_replicas.iter().all(|replica| !replica.is_waited_for);
     if !is_final && is_idle && !advice.is_empty() {
-        advice.push("--allow-missing calls the results final as they are.".to_owned());
+        advice.push("--allow-missing accepts these results as final.".to_owned());
     }
     if !advice.is_empty() {
         console.say(Verbosity::Quiet, Tone::Plain, &advice.join(" "));
@@ -244,7 +244,7 @@ fn how_to_finish(proof: &Proof) -> Vec<String> {
     }
     if idle > 0 {
         advice.push(format!(
-            "`canfar-run resume {}`, in any number of containers, runs what those left that are not running; or launch the same line again. What is done is not run again.",
+            "To finish: `canfar-run resume {}` (here, or as the command of any number of containers), or rerun the same command. Finished files are not run again.",
             idle_in(proof).join("`, `canfar-run resume ")
         ));
     }
@@ -306,14 +306,15 @@ fn say_oddities(console: &Console, proof: &Proof) {
     }
     if !proof.unreadable.is_empty() {
         console.warn(&format!(
-            "{} could not be read when the list was made, such as {}: what lies there is not in the list",
+            "{} could not be read when the list was made, such as {}: files in there are not in the list",
             units::plural(proof.unreadable.len() as u64, "directory", "directories"),
             proof.unreadable[0]
         ));
     }
     if proof.of_other_runs > 0 {
         let records = units::count(proof.of_other_runs, "record");
-        console.warn(&format!("{records} left out: of another run than the list beside it"));
+        console
+            .warn(&format!("{records} left out: they belong to a different run than the list beside them"));
     }
     proof.command_files.iter().filter_map(FileVersions::change).for_each(|change| console.warn(&change));
     let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);
@@ -331,7 +332,7 @@ fn say_oddities(console: &Console, proof: &Proof) {
     }
     if proof.proven && proof.foreign > 0 {
         note(&format!(
-            "{} of files that no list knows were merged too",
+            "{} of files that are in no list were merged, too",
             units::count(proof.foreign, "record")
         ));
     }

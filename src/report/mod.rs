@@ -1,4 +1,4 @@
-//! What people and scripts are shown: text and JSON, to a given place. Where the data comes from is not known here.
+//! Output for people and scripts: text and JSON, written to a given destination. It does not know where the data comes from.
 
 pub mod advice;
 pub mod doubts;

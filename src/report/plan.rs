@@ -216,11 +216,11 @@ fn write_table(text: &mut String, plan: &Plan, common: &str) -> std::fmt::Result
 fn after_shares(plan: &Plan) -> Option<&'static str> {
     match plan.strategy {
         _ if plan.balance => {
-            Some("Replicas start with these shares and go on with what others have not begun.")
+            Some("Replicas start with these shares, then continue with files that no replica has begun.")
         }
-        Strategy::Chunk | Strategy::Stripe if plan.replica_count > 1 => {
-            Some("Replicas keep to these shares: what an absent one leaves is for `canfar-run resume`.")
-        }
+        Strategy::Chunk | Strategy::Stripe if plan.replica_count > 1 => Some(
+            "Replicas keep to these shares: files of a replica that never starts are left to `canfar-run resume`.",
+        ),
         _ => None,
     }
 }

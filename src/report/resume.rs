@@ -1,4 +1,4 @@
-//! What `resume` says at its end: how the shares went that it took, and what became of the others.
+//! The final summary of `resume`: how the shares that it took went, and what happened to the others.
 
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub struct ResumeSummary {
     pub shares: Vec<LaunchSummary>,
     /// Shares looked after that had nothing left to do.
     pub done: u64,
-    /// Shares that are at work elsewhere.
+    /// Shares that are running elsewhere.
     pub at_work: Vec<u32>,
     /// Unfinished shares that were not begun.
     pub not_begun: Vec<u32>,
@@ -45,19 +45,19 @@ pub struct ResumeSummary {
 /// Why a share could not be resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShareError {
-    /// Whose share.
+    /// Which replica's share.
     pub replica_id: u32,
     /// Why.
     pub error: String,
 }
 
 impl ResumeSummary {
-    /// So many of what is resumed: shares, or replicas where these share the work.
+    /// A count of what is resumed: shares, or replicas if these share the work.
     fn count(&self, number: u64) -> String {
         units::count(number, if self.whole_run.is_some() { "replica" } else { "share" })
     }
 
-    /// Whether all that was looked at was done before.
+    /// Whether everything that was checked was done before.
     pub fn has_nothing_to_do(&self) -> bool {
         let Self { shares, at_work, not_begun, errors, .. } = self;
         shares.is_empty() && at_work.is_empty() && not_begun.is_empty() && errors.is_empty()
@@ -69,7 +69,7 @@ pub fn say(console: &Console, summary: &ResumeSummary) {
     let mut parts = vec![what_ran(summary)];
     let errors: Vec<u32> = summary.errors.iter().map(|error| error.replica_id).collect();
     for (ids, what) in [
-        (&summary.at_work, "at work elsewhere"),
+        (&summary.at_work, "running elsewhere"),
         (&summary.not_begun, "not begun"),
         (&errors, "could not be resumed"),
     ] {
@@ -91,7 +91,7 @@ pub fn say(console: &Console, summary: &ResumeSummary) {
     }
 }
 
-/// How the whole run stands.
+/// The counts of the whole run.
 fn of_run(run: TaskCounts) -> String {
     let files = units::count(run.files, "file");
     if run.ok == run.files {
@@ -113,7 +113,7 @@ fn what_ran(summary: &ResumeSummary) -> String {
         return match summary.whole_run {
             Some(run) if summary.has_nothing_to_do() => format!("nothing to do: {}", of_run(run)),
             None if summary.has_nothing_to_do() => {
-                format!("nothing to do: {done} looked at, none of them unfinished")
+                format!("nothing to do: {done} checked, none unfinished")
             }
             _ => format!("nothing was resumed: {done} done"),
         };

@@ -299,7 +299,7 @@ fn why(row: &ReplicaStatus) -> Option<String> {
 }
 
 fn died(row: &ReplicaStatus, launch: u32) -> String {
-    let mut text = format!("launch {launch} died without a word");
+    let mut text = format!("launch {launch} stopped without a stop record");
     if let Some(host) = &row.host {
         text.push_str(&format!(" on host {}", units::printable(host)));
     }
@@ -307,7 +307,7 @@ fn died(row: &ReplicaStatus, launch: u32) -> String {
         text.push_str(&format!(", {} ago", about(age)));
     }
     if let Some(session) = &row.session_id {
-        text.push_str(&format!("; `canfar events {}` may tell why", units::printable(session)));
+        text.push_str(&format!("; `canfar events {}` may say why", units::printable(session)));
     }
     text
 }
@@ -321,7 +321,7 @@ fn advice(figures: &RunStatus, root: &Path) -> Vec<String> {
         None => unowned(figures, &dir),
     };
     if figures.complete {
-        lines.push(format!("complete; one file of all results: canfar-run merge {dir}"));
+        lines.push(format!("complete; to put all results into one file: canfar-run merge {dir}"));
     }
     if figures.totals.counts.failed > 0 {
         lines.push(format!(
@@ -365,7 +365,7 @@ fn unowned(figures: &RunStatus, dir: &str) -> Vec<String> {
     let is_worth_it = figures.is_at_work() && shares.len() <= SHORT_LIST;
     let shares = if is_worth_it { format!(" --shares {shares}") } else { String::new() };
     let mut lines = vec![format!(
-        "nobody is at {} with {} left; to finish {}, elsewhere or here:",
+        "no replica is running for {} with {} left; to finish {}, in new containers or here:",
         units::count(unowned.len() as u64, "share"),
         units::count(files, "file"),
         if unowned.len() == 1 { "it" } else { "them" }

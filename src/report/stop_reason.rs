@@ -5,7 +5,7 @@ use crate::journal::event::StopReason;
 /// Continues a sentence such as "stopped early: ".
 pub(super) fn in_words(reason: StopReason) -> &'static str {
     match reason {
-        StopReason::Done => "it had run all it was to run",
+        StopReason::Done => "it had run everything it had to",
         StopReason::Signal => "a signal",
         StopReason::Deadline => "--deadline",
         StopReason::MaxFailures => "--max-failures",

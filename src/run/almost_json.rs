@@ -55,7 +55,7 @@ impl fmt::Display for AlmostJson {
                 )
             }
             Flaw::Wrapped(Wrapping::ByteOrderMark) => {
-                write!(out, "is JSON behind a byte order mark: `{text}`. Print it as UTF-8 without one")
+                write!(out, "is JSON after a byte order mark: `{text}`. Print it as UTF-8 without one")
             }
             Flaw::Wrapped(Wrapping::Utf16) => {
                 write!(out, "is JSON in UTF-16: `{text}`. Print it as UTF-8")
@@ -63,19 +63,19 @@ impl fmt::Display for AlmostJson {
             Flaw::Wrapped(Wrapping::Escapes) => {
                 write!(
                     out,
-                    "is JSON within terminal escape sequences (colours): `{text}`. Print it without them"
+                    "is JSON inside terminal escape sequences (colours): `{text}`. Print it without them"
                 )
             }
             Flaw::Wrapped(Wrapping::CarriageReturn) => {
                 write!(
                     out,
-                    "is JSON behind other text and a carriage return: `{text}`. Print it on a line of its own"
+                    "is JSON after other text and a carriage return: `{text}`. Print it on a line of its own"
                 )
             }
             Flaw::SeveralLines => {
                 write!(
                     out,
-                    "is JSON on several lines behind other text: `{text}`. Print it on one line: json.dumps(...) without indent"
+                    "is JSON on several lines after other text: `{text}`. Print it on one line: json.dumps(...) without indent"
                 )
             }
             Flaw::Not(kind) => write!(out, "is JSON but not an object: `{text}` ({kind})"),

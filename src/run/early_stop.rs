@@ -98,14 +98,17 @@ impl EarlyStop {
             Self::Signal(signal) => units::signal(*signal),
             Self::Deadline => "the deadline has passed (--deadline)".to_owned(),
             Self::Drained(signal) => {
-                format!("{}: no more tasks were started, and what ran could finish", units::signal(*signal))
+                format!(
+                    "{}: no more tasks were started, and running ones could finish",
+                    units::signal(*signal)
+                )
             }
             Self::MaxFailures(why) => format!("{why}. Correct the command first, or allow more failures"),
             Self::CannotWrite(why) => format!("results can't be written in {}: {why}", results_dir.display()),
             Self::CannotPublish(why) => format!("products can't be written: {why}"),
             Self::CannotStart(why, _) => {
                 let end = if why.ends_with('?') { "" } else { "." };
-                format!("{why}{end} No record was made of it: it would fail for every file")
+                format!("{why}{end} No failure was recorded, since every file would fail in the same way")
             }
             Self::Short(why) => format!(
                 "nothing could be started or published for one minute: {why}; leftover processes may be using up the limits on processes and open files (ulimit -u, pids.max, ulimit -n)"

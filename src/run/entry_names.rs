@@ -12,7 +12,7 @@ use crate::template::{Template, Token};
 /// What entries are called in the tasks of a launch.
 #[derive(Debug, Clone)]
 pub struct EntryNames {
-    /// Unless no command asks for it.
+    /// `None` if no command needs it.
     rel: Option<RelPaths>,
     /// The folder that relative entries are relative to, where tasks run elsewhere.
     folder: Option<PathBuf>,

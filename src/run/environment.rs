@@ -1,4 +1,4 @@
-//! The environment of a task: what this process has, less what is its own business, plus what the task is told.
+//! The environment of a task: that of this process, without canfar-run's own variables, plus those set for the task.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -61,7 +61,7 @@ pub struct TaskEnvironment {
 }
 
 impl TaskEnvironment {
-    /// From this process's environment. `threads` is `None` where the thread variables are to stay as they are; `extra`
+    /// From this process's environment. `threads` is `None` if the thread variables must stay as they are; `extra`
     /// (the job file's `[env]`) beats everything.
     pub fn new(
         inherited: &BTreeMap<OsString, OsString>,

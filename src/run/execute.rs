@@ -1,5 +1,5 @@
-//! How one attempt of a task is executed. A process of its own for each is the one way there is; others implement
-//! [`Execute`] beside it.
+//! How one attempt of a task is executed. Here, each has a process of its own; other ways implement
+//! [`Execute`], too.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::num::NonZeroU64;
@@ -28,7 +28,7 @@ use crate::run::verdict;
 use crate::run::worker::WorkerKind;
 use crate::template::{TaskPlace, Template};
 
-/// What each task has of its own in its environment.
+/// The variables in the environment that differ for each task.
 pub(super) const OWN_VARIABLES: [&str; 9] = [
     TASK_ID,
     "CANFAR_TASK_FILE",
@@ -44,12 +44,12 @@ pub(super) const OWN_VARIABLES: [&str; 9] = [
 /// Linux takes no variable that is longer, bytes with its name.
 const LONGEST_VARIABLE: usize = 128 * 1024 - 64;
 
-/// One attempt that is to be made.
+/// One attempt to make.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
     /// The list entry, as records have it.
     pub path: &'a OsStr,
-    /// What `{rel}` means for it, where the list says so.
+    /// The value of `{rel}` for it, if the list has one.
     pub rel: Option<&'a OsStr>,
     /// The row of a table that it stands for.
     pub row: Option<&'a [u8]>,
@@ -57,9 +57,9 @@ pub struct Attempt<'a> {
     pub index: u64,
     /// Which attempt of the task, over all launches, from 1.
     pub number: u32,
-    /// Whether nothing else runs meanwhile.
+    /// Whether nothing else runs at the same time.
     pub alone: bool,
-    /// Where it is to write its products, in the order of their declaration: temporary names.
+    /// The paths to write its products to, in the order of their declaration: temporary names.
     pub outs: &'a [PathBuf],
 }
 
@@ -85,7 +85,7 @@ pub struct Executed {
     pub end: ProcessEnd,
     /// What it used.
     pub usage: Usage,
-    /// The most memory all its processes together were seen to have, bytes; `None` where nobody looked often enough.
+    /// The most memory that all its processes together were seen to have, bytes; `None` if it was not measured often enough.
     pub tree_bytes: Option<u64>,
     /// Its result.
     pub result: Option<TaskResult>,
@@ -102,7 +102,7 @@ pub struct Executed {
 }
 
 impl Executed {
-    /// Of an attempt that failed before anything was started for it.
+    /// For an attempt that failed before anything was started for it.
     pub(super) fn not_begun(failure: Failure) -> Self {
         Self {
             failure: Some(failure),
@@ -177,11 +177,11 @@ impl WorkFolder {
 pub enum ExecMode {
     /// One for each.
     Own,
-    /// Ones that stay.
+    /// Long-lived workers.
     Workers {
         /// What they are.
         kind: WorkerKind,
-        /// Started afresh after so many tasks (`--worker-tasks`).
+        /// Restarted after this many tasks (`--worker-tasks`).
         tasks: Option<NonZeroU64>,
     },
 }
@@ -205,7 +205,7 @@ pub struct ProcessSettings {
     pub environment: TaskEnvironment,
     /// The run id.
     pub run: String,
-    /// Who we are.
+    /// The identity of this replica.
     pub replica: Replica,
     /// Which launch this is.
     pub launch: u32,
@@ -247,7 +247,7 @@ pub struct ProcessSlot<'a> {
     scratch: SlotScratch,
     /// What all its tasks have in their environment.
     common: Vec<CString>,
-    /// The variables that tell of products, each with the place of its product.
+    /// The variables with product paths, each with the position of its product.
     out_variables: Vec<(String, usize)>,
     /// Whether the temporary folder is empty again. What is wrong with it is no fault of the attempt before.
     ready: anyhow::Result<()>,

@@ -1,4 +1,4 @@
-//! An attempt with room for its products before it, and their publishing after it: the same for every way of executing.
+//! Prepares the product folders before an attempt and publishes the products after it, for every way of executing.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeWriter};

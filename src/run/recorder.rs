@@ -1,4 +1,4 @@
-//! What is kept of attempts while they run: journal first, then the notes, then whoever watches.
+//! Records attempts while they run: first in the journal, then in the counts, then for the observers.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -31,10 +31,10 @@ use crate::store::pulse::{self, Pulse};
 use crate::text::PathText;
 use crate::threads::locked;
 
-/// At most so much of a failed task's standard error goes into its record.
+/// How much of a failed task's standard error goes into its record at most.
 const STDERR_TAIL: usize = 2048;
 
-/// Under `--logs failed`, so much output of tasks that are ok is kept where it should be looked at, bytes: every task may
+/// With `--logs failed`, how many bytes of output are kept of ok tasks with a warning: every task may
 /// print the same, and much.
 const MOST_DOUBTFUL: u64 = 256 * 1024 * 1024;
 
@@ -58,9 +58,9 @@ pub struct Counters {
     pub failed: u64,
     /// Of these, those that were ok before: that record stays.
     pub kept_before: u64,
-    /// The last so many tasks that ended all failed.
+    /// The number of tasks that have failed in a row.
     pub failed_in_a_row: u64,
-    /// Of the ok ones, those of which an attempt before was not.
+    /// Ok tasks with an earlier failed attempt.
     pub ok_after_retry: u64,
     /// Attempts that ended, retried ones included.
     pub attempts: u64,
@@ -106,7 +106,7 @@ pub enum NextStep {
     Alone,
 }
 
-/// A task or attempt that ended, for whoever watches.
+/// A task or attempt that ended, for observers.
 #[derive(Debug)]
 pub struct EndedAttempt<'a> {
     /// Which.
@@ -130,7 +130,7 @@ pub enum OutputKept {
     No(io::Error),
 }
 
-/// Who is told as things happen. Nobody else prints.
+/// Observes events as they happen. Nothing else prints.
 pub trait Observer: Sync {
     /// An attempt begins in a slot, 1..=jobs, and is in the journal.
     fn begun(&self, slot: usize, attempt: &Attempt<'_>);
@@ -142,9 +142,9 @@ pub trait Observer: Sync {
     fn worker_idle(&self, text: &str);
     /// A function can't be imported, and this was printed meanwhile, its traceback last.
     fn import_failed(&self, printed: &str);
-    /// Only so many tasks at a time can be attended to.
+    /// Only this many tasks at a time can be supervised.
     fn short_of_threads(&self, threads: usize);
-    /// A signal has nothing more be started, while so many tasks run.
+    /// A signal prevents further starts while this many tasks run.
     fn draining(&self, signal: i32, running: usize);
 }
 
@@ -181,7 +181,7 @@ struct RecorderState {
 pub struct RecorderParts {
     /// The journal.
     pub journal: SharedJournalWriter,
-    /// How the tasks stand.
+    /// The counts of tasks.
     pub state: JournalState,
     /// By what the blocks are held.
     pub claims: BTreeMap<BlockId, ClaimName>,
@@ -192,7 +192,7 @@ pub struct RecorderParts {
 }
 
 impl Recorder {
-    /// Of one launch; `state` is what its predecessors left, `fence` tells of a newer launch.
+    /// For one launch; `state` is what its predecessors left, `fence` detects a newer launch.
     pub fn new(
         fence: Arc<Fence>,
         journal: SharedJournalWriter,
@@ -230,7 +230,7 @@ impl Recorder {
         Self { command, ..self }
     }
 
-    /// Tells how many tasks are to be run. From here on signs of life tell how they stand.
+    /// Records how many tasks must be run. From here on heartbeats report their counts.
     pub fn expect(&self, tasks: u64) {
         let kept = self.kept();
         locked(&self.journal).change_progress(|progress| {
@@ -239,7 +239,7 @@ impl Recorder {
         });
     }
 
-    /// Says which tasks that were ok are to be run again; what is known of them here must agree with that.
+    /// Records which ok tasks must be run again; what is known about them here must agree with that.
     ///
     /// # Errors
     /// When the journal can't be written.
@@ -249,8 +249,8 @@ impl Recorder {
         journal.commit()
     }
 
-    /// Says what is about to be claimed, and makes that last: who finds the claim must find this, too, or would believe that
-    /// the block was ended. Signs of life name it from here on, until it is held or [`Self::not_claimed`].
+    /// Records the claim that is about to be made, and syncs it: a launch that finds the claim must find this, too, or would assume that
+    /// the block was finished. Heartbeats name it from here on, until it is held or [`Self::not_claimed`].
     ///
     /// # Errors
     /// When the journal can't be written or synced: then it must not be claimed.
@@ -263,7 +263,7 @@ impl Recorder {
         pulse::sync(&self.journal).inspect_err(|_| self.not_claimed(claim))
     }
 
-    /// Notes that an announced claim is another launch's: signs of life name it no more.
+    /// Notes that an announced claim belongs to another launch: heartbeats no longer name it.
     pub fn not_claimed(&self, claim: ClaimName) {
         let _kept = self.kept();
         locked(&self.journal).change_progress(|progress| {
@@ -274,7 +274,7 @@ impl Recorder {
     }
 
     /// Takes in a block of these indices, of whose tasks those `due` are to be run: it counts from here on, and a sign of life says
-    /// so. What is known of its tasks is moved here from `history`.
+    /// so. What is known about its tasks is moved here from `history`.
     ///
     /// # Errors
     /// When the journal can't be written, or the block has more tasks than there can be in memory.
@@ -336,7 +336,7 @@ impl Recorder {
         self.kept().claims.get(&claim.block) == Some(&claim)
     }
 
-    /// Notes what journals tell by now of tasks of a block that is held, of which so many get no record here after all.
+    /// Notes what journals now say about tasks of a held block; this many of them get no record here after all.
     ///
     /// # Errors
     /// When the journal can't be written.
@@ -352,12 +352,12 @@ impl Recorder {
         Ok(())
     }
 
-    /// How the tasks of all that is held stand.
+    /// The counts of the tasks of everything that is held.
     pub fn counts(&self) -> TaskCounts {
         self.kept().state.counts()
     }
 
-    /// What tasks were seen to use.
+    /// The observed usage of tasks.
     pub fn seen(&self) -> SeenUsage {
         self.kept().state.seen
     }
@@ -367,7 +367,7 @@ impl Recorder {
         locked(&self.journal).progress().map_or(0, |progress| progress.left)
     }
 
-    /// The blocks that are held and not ended, and those that were announced and may have been claimed.
+    /// The unfinished blocks that are held, and those that were announced and may have been claimed.
     pub fn unended(&self) -> Vec<BlockProgress> {
         locked(&self.journal).unended()
     }
@@ -381,8 +381,8 @@ impl Recorder {
         self.fence.is_closed()
     }
 
-    /// What is to be written to, unless the launch was replaced. Both are changed together, so that a sign of life
-    /// tells how the tasks stand at its very place in the journal: readers count from there.
+    /// The state to write to, unless the launch was replaced. Both parts change together, so that a heartbeat
+    /// has the counts of tasks at exactly its offset in the journal: readers count from there.
     fn writable(&self) -> io::Result<(MutexGuard<'_, RecorderState>, MutexGuard<'_, JournalWriter>)> {
         self.fence.check()?;
         Ok((self.kept(), locked(&self.journal)))
@@ -413,8 +413,8 @@ impl Recorder {
         journal.commit()
     }
 
-    /// Notes that an attempt was stopped with this process: should that be killed before it has told its own end, the task
-    /// is not suspected of it.
+    /// Notes that an attempt was stopped with this process: if that is killed before it writes its stop record, the task
+    /// is not a suspect.
     ///
     /// # Errors
     /// When the journal can't be written.
@@ -428,12 +428,12 @@ impl Recorder {
     /// Looks, now, whether the launch may still write.
     ///
     /// # Errors
-    /// When it was replaced, or that can't be told.
+    /// When it was replaced, or that is unknown.
     pub fn look_for_successor(&self) -> io::Result<()> {
         Ok(self.fence.look_patiently()?)
     }
 
-    /// Notes that the command of an attempt has ended, and that what it made is to be published.
+    /// Notes that the command of an attempt has ended, and that its products will be published.
     ///
     /// # Errors
     /// When the journal can't be written.
@@ -607,7 +607,7 @@ impl Recorder {
         .map(Some)
     }
 
-    /// Notes the memory in use, for the next sign of life.
+    /// Notes the memory in use, for the next heartbeat.
     pub fn note_memory(&self, in_use: Option<u64>) {
         locked(&self.journal).note_memory(in_use);
     }
@@ -617,7 +617,7 @@ impl Recorder {
         self.kept().figures.activity = activity;
     }
 
-    /// Gives a sign of life out of turn: what is known now must not be lost.
+    /// Sends an extra heartbeat: what is known now must not be lost.
     ///
     /// # Errors
     /// When the journal can't be written.
@@ -631,7 +631,7 @@ impl Recorder {
         self.kept().tally.clone()
     }
 
-    /// Writes the record of a failure that no attempt of this launch led to, of which so many tasks were to be run here.
+    /// Writes the record of a failure without an attempt in this launch; the number says how many such tasks had to be run here.
     ///
     /// # Errors
     /// When the journal can't be written.
@@ -678,7 +678,7 @@ fn progress_of(tasks: &TaskTable, claim: ClaimName, left: u64) -> Option<BlockPr
     Some(BlockProgress { claim, files: counts.files, ok: counts.ok, failed: counts.failed, left })
 }
 
-/// Brings what signs of life tell up to date after the record of a task, of which so many were to be run.
+/// Updates what heartbeats report after the record of a task; the number says how many such tasks had to be run.
 fn tell_end(journal: &mut JournalWriter, tasks: &TaskTable, index: u64, due: u64) {
     let mut is_news = false;
     journal.change_progress(|progress| is_news = count_end(progress, tasks, index, due));
@@ -688,10 +688,10 @@ fn tell_end(journal: &mut JournalWriter, tasks: &TaskTable, index: u64, due: u64
     }
 }
 
-/// Counts the record of a task; whether others are to be told at once.
+/// Counts the record of a task; returns whether other launches must see it at once.
 fn count_end(progress: &mut LaunchProgress, tasks: &TaskTable, index: u64, due: u64) -> bool {
     if !tasks.is_noted(index) {
-        // Its block is another launch's by now, and readers count each record until a sign of life tells better.
+        // Its block belongs to another launch by now, and readers count each record until a heartbeat corrects that.
         return true;
     }
     progress.counts = tasks.counts();

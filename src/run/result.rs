@@ -96,9 +96,9 @@ impl ResultRule {
             (None, Some(ResultDoubt::NoResult(why))) if self.kind == ResultKind::Json => {
                 Err(BadResult(format!("no result (--result json): {why}")))
             }
-            (Some(result), _) if uses_reserved_key(result) => {
-                Err(BadResult(format!("the result has the key {RESERVED:?}, which is canfar-run's own")))
-            }
+            (Some(result), _) if uses_reserved_key(result) => Err(BadResult(format!(
+                "the result has the key {RESERVED:?}, which is reserved for canfar-run"
+            ))),
             _ => Ok(extracted),
         }
     }
@@ -111,7 +111,7 @@ impl ResultRule {
     pub(super) fn of_answer(&self, answer: Option<TaskResult>, gave: &str) -> Result<Extracted, BadResult> {
         match (answer, self.kind) {
             (Some(answer), _) if uses_reserved_key(&answer) => {
-                Err(BadResult(format!("{gave} the key {RESERVED:?}, which is canfar-run's own")))
+                Err(BadResult(format!("{gave} the key {RESERVED:?}, which is reserved for canfar-run")))
             }
             (_, ResultKind::None) => Ok(Extracted::default()),
             (Some(answer), _) => Ok(Extracted { result: Some(answer), doubt: None }),
@@ -252,7 +252,7 @@ impl fmt::Display for NoResult {
         if last_line.is_empty() {
             return out.write_str("neither $CANFAR_TASK_RESULT nor standard output holds anything");
         }
-        write!(out, "the last line of standard output is no JSON: `{last_line}`")?;
+        write!(out, "the last line of standard output is not JSON: `{last_line}`")?;
         match json_lines {
             0 => Ok(()),
             1 => out.write_str(" (a line before it is JSON: print that last)"),
@@ -303,7 +303,7 @@ mod tests {
             (ResultKind::Auto, Some(long.as_str()), "", "larger than --max-result"),
             (ResultKind::Auto, None, long.as_str(), "larger than --max-result"),
             (ResultKind::Auto, None, &format!("words before {long}"), "larger than --max-result"),
-            (ResultKind::Auto, Some("{\"canfar\\u005frun\":1}"), "", "canfar-run's own"),
+            (ResultKind::Auto, Some("{\"canfar\\u005frun\":1}"), "", "reserved for canfar-run"),
             (ResultKind::Json, None, "no json", "no result"),
             (ResultKind::Text, None, long.as_str(), "more than --max-result"),
         ] {

@@ -1,5 +1,5 @@
-//! The bounded workers of a launch: a pool of `jobs` threads that pull tasks from one queue, and the timekeeper
-//! meanwhile (deadline, signals, newer launches, memory, progress), beside whoever brings more tasks.
+//! The job slots of a launch: a pool of `jobs` threads that take tasks from one queue, and a timekeeper thread
+//! (deadline, signals, newer launches, memory, progress), beside the thread that adds more tasks.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -27,26 +27,26 @@ use crate::run::queue::{HoldsWorker, QueuePiece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
 use crate::threads::pool_of_up_to;
 
-/// A newer launch is looked for this often.
+/// How often to check for a newer launch.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Looking at what tasks are at may take this part of the time.
 const COST: u32 = 100;
 
-/// How often whoever watches is told how far it is.
+/// How often observers get the progress.
 const REPORT: Duration = Duration::from_secs(5);
 
 /// A pool thread holds one child's output buffer and little else.
 const STACK: usize = 512 * 1024;
 
-/// With `--max-failures auto`, so many failures with no success between them end the launch.
+/// With `--max-failures auto`, this many failures in a row end the launch.
 const IN_A_ROW: u64 = 20;
 
-/// So many failures are the fewest that are no accident, however few tasks there are.
+/// Fewer failures than this may be accidental, however few tasks there are.
 const FEWEST: u64 = 3;
 
 /// What the limits on processes have to leave room for.
-const NO_THREAD: &str = "can't start a thread that attends to tasks; the limit on processes (ulimit -u, pids.max) must leave room for at least ten";
+const NO_THREAD: &str = "can't start a thread that supervises tasks; the limit on processes (ulimit -u, pids.max) must leave room for at least ten";
 
 /// `--max-failures`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,8 +62,8 @@ pub enum MaxFailures {
 }
 
 impl MaxFailures {
-    /// Why a launch is to end now, if so; `tasks` is how many its own share had to be run, and `most` how many it may come to:
-    /// `None` where it takes those of others, too.
+    /// Why a launch must end now, if so; `tasks` is how many tasks of its own share had to be run, and `most` the possible total:
+    /// `None` if it takes those of others, too.
     pub fn exceeded(self, tally: &Counters, tasks: u64, most: Option<u64>) -> Option<String> {
         let failed = tally.failed;
         let first = most.map_or(IN_A_ROW, |most| IN_A_ROW.min(most)).max(FEWEST);
@@ -109,7 +109,7 @@ impl Retries {
     }
 }
 
-/// Brings tasks while others run.
+/// Adds tasks while others run.
 pub trait Feed: Sync {
     /// Adds tasks to the queue until that is over: see [`TaskQueue::wait_for_demand`]. Runs on a thread of its own. When it
     /// returns, nothing more will come.
@@ -120,7 +120,7 @@ pub trait Feed: Sync {
     /// Whether a block is still this launch's, by a look of now.
     ///
     /// # Errors
-    /// When the launch ends before the storage tells.
+    /// When the launch ends before storage answers.
     fn is_owner(&self, block: BlockId) -> io::Result<bool>;
 }
 
@@ -128,7 +128,7 @@ pub trait Feed: Sync {
 pub struct Work<'a> {
     /// Where tasks come from.
     pub queue: &'a TaskQueue,
-    /// Who brings them; `None` where all are there from the start.
+    /// Adds more tasks; `None` if all are there from the start.
     pub feeder: Option<&'a dyn Feed>,
     /// How many tasks of its own share were to be run at first: `--max-failures N%` is of these.
     pub tasks: u64,
@@ -140,7 +140,7 @@ pub struct Work<'a> {
     pub stop: &'a Shutdown,
     /// Who runs.
     pub registry: &'a ProcessRegistry,
-    /// Who knows of memory what signs of life tell.
+    /// Provides the memory usage for heartbeats.
     pub monitor: Option<&'a MemoryMonitor<'a>>,
     /// Extra attempts.
     pub retries: Retries,
@@ -148,15 +148,15 @@ pub struct Work<'a> {
     pub max_failures: MaxFailures,
     /// No new task after this.
     pub deadline: Option<Instant>,
-    /// Gives signs of life meanwhile.
+    /// Sends heartbeats meanwhile.
     pub heartbeat: &'a Heartbeat<JournalWriter>,
-    /// Told of attempts that ended.
+    /// Notified about attempts that ended.
     pub watch: &'a dyn Observer,
-    /// Told now and then how many tasks run.
+    /// Notified now and then how many tasks are running.
     pub progress: &'a (dyn Fn(usize) + Sync),
 }
 
-/// Runs all there is to run, with one executor a slot, of which the last ones stay unused where threads can't be had.
+/// Runs all tasks, with one executor per slot; the last ones stay unused if threads are not available.
 /// Returns when no task runs any more.
 ///
 /// # Errors
@@ -176,7 +176,7 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
             work.watch.short_of_threads(threads);
         }
         work.check_deadline();
-        // Hangs up when the last worker has let go of the other end.
+        // Hangs up when the last worker has closed the other end.
         let (all_gone, held) = io::pipe().context("can't make a pipe")?;
         let held = Arc::new(held);
         if let Some(begin) = feeder {
@@ -199,7 +199,7 @@ pub fn run<'w>(work: &'w Work<'w>, slots: Vec<Box<dyn Execute + 'w>>) -> anyhow:
     })
 }
 
-/// Starts the thread of who brings tasks. It begins when told to, and ends when nobody is left to tell it.
+/// Starts the feeder's thread. It begins when the sender says so, and ends when the sender is dropped.
 fn start_feeder<'s>(
     scope: &'s Scope<'s, '_>,
     feeder: &'s dyn Feed,
@@ -261,7 +261,7 @@ impl Work<'_> {
             Ok(number) => number,
             Err(error) => return self.cannot_write(ticket, &error),
         };
-        // While the storage stood still others may have taken the task over.
+        // While storage was hanging, others may have taken the task over.
         if asked.elapsed() >= TICK && !self.may_begin(&piece) {
             return match self.recorder.take_back(index) {
                 Ok(()) => self.queue.abandon(ticket),
@@ -373,7 +373,7 @@ impl Work<'_> {
         }
     }
 
-    /// What comes of a task after an attempt. One that ran out of memory beside others is not to blame before it had all
+    /// The next step for a task after an attempt. A task that ran out of memory beside others is not to blame until it had all
     /// of it; one that did so alone would do it again.
     fn next(&self, ticket: Ticket, executed: &Executed) -> NextStep {
         match &executed.failure {
@@ -391,7 +391,7 @@ impl Work<'_> {
     }
 
     fn interrupted(&self, ticket: Ticket, index: u64) {
-        // A newer launch has read this one's journal already, or nobody here will.
+        // A newer launch has already read this journal, or no launch here ever will.
         let is_superseded = self.queue.early_stop() == Some(EarlyStop::Superseded);
         let noted = if is_superseded { Ok(()) } else { self.recorder.interrupted(index) };
         match noted {
@@ -442,7 +442,7 @@ impl Work<'_> {
                 if left.is_zero() { TICK } else { left.min(TICK) }
             });
             let patience = patience.min(next_look.saturating_duration_since(Instant::now()));
-            // Interrupted or not, everything is looked at afresh.
+            // Interrupted or not, check everything again.
             let _ = poll(&mut polled, Timespec::try_from(patience).ok().as_ref());
             if !polled[0].revents().is_empty() {
                 return;
@@ -485,12 +485,12 @@ impl Work<'_> {
     fn check_successor(&self) {
         if self.recorder.is_superseded() {
             self.queue.stop_early(EarlyStop::Superseded);
-            // What runs here will run there: it ends as if this launch were told to stop.
+            // What runs here will run there: it ends as in a shutdown of this launch.
             self.stop.yield_to_successor();
         }
     }
 
-    /// Notes the memory in use for the next sign of life, which comes at once where it is `news`.
+    /// Notes the memory in use for the next heartbeat, which comes at once if it is `news`.
     fn note_memory(&self, is_news: bool) {
         let Some(monitor) = self.monitor else { return };
         self.recorder.note_memory(monitor.peak());

@@ -165,7 +165,7 @@ impl Scratch {
             }
         }
         anyhow::bail!(
-            "no place for the tasks' temporary folders; say one with --tmp-dir. Tried:\n  {}",
+            "no place for the tasks' temporary folders; name one with --tmp-dir. Tried:\n  {}",
             refused.join("\n  ")
         )
     }

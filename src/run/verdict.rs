@@ -27,7 +27,7 @@ pub(super) fn failure(finished: &Finished, settings: &ProcessSettings) -> Option
         (Some(code), _) if settings.ok_codes.has(code) => return None,
         (Some(code), _) => (Cause::Exit, format!("exit code {code}{}", meaning(code))),
         (None, Some(signal)) => (Cause::Signal, format!("killed by {}", crate::units::signal(signal))),
-        (None, None) => (Cause::Signal, "its end was not seen".into()),
+        (None, None) => (Cause::Signal, "its exit was not observed".into()),
     };
     Some(Failure { cause, message })
 }

@@ -60,7 +60,7 @@ impl MonitoredRun {
         let layout = Layout::new(root);
         let Some(list) = InputList::open(&layout)? else {
             let hint = if layout.listing().exists() {
-                "; its files are being listed: look again when that is done"
+                "; its files are still being listed: try again when that is done"
             } else {
                 ": is it the directory given with --results-dir? A run is there once its first replica has listed the files"
             };
@@ -104,7 +104,7 @@ impl RunMonitor<'_> {
         let MonitoredRun { layout, header, list, blocks, .. } = self.run;
         if self.has_looked && identity(layout)? != *list {
             let root = layout.root().display();
-            bail!(CannotGoOn(format!("the run {} in {root} was moved away meanwhile", header.run)));
+            bail!(CannotGoOn(format!("the run {} in {root} was moved away in the meantime", header.run)));
         }
         let accounts = self.shared.as_mut().map(SharedWorkMonitor::look).transpose()?;
         let launches = all_launches(layout)?;

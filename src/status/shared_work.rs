@@ -97,7 +97,7 @@ impl<'a> SharedWorkMonitor<'a> {
     ) -> anyhow::Result<BlockCounts> {
         let lives = |launch| !accounts.has_ended(launch) && is_fresh(launch, at);
         let read = self.unreadable.read(blocks, at, &lives);
-        Ok(BlockCounts::of_whole(&read.context("can't tell who has some files of the run")?))
+        Ok(BlockCounts::of_whole(&read.context("can't tell which replica has some files of the run")?))
     }
 
     fn shares(

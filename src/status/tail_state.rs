@@ -1,4 +1,4 @@
-//! How far a launch is by the two ends of its journal, and how fast tasks end.
+//! The progress of a launch from the two ends of its journal, and how fast tasks end.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::model::shares::Share;
 /// Which tasks a launch has.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TailScope<'a> {
-    /// Those of its share.
+    /// The tasks of its share.
     Share(&'a Share),
-    /// Those of the blocks that it says it has.
+    /// The tasks of the blocks that it says it has.
     Blocks(&'a Blocks),
 }
 
@@ -39,7 +39,7 @@ pub(super) struct TailState {
     /// What is known of it since. In a run that shares its work what it says of its blocks is brought up to date with every
     /// task that ends.
     pub(super) launch: LaunchState,
-    /// How the tasks of its blocks stand, in a run that shares its work.
+    /// The counts of the tasks of its blocks, in a run that shares its work.
     pub(super) in_blocks: TaskCounts,
     /// By the first heartbeat that was read, tasks that it has ended, its own and those of its blocks before it had them.
     ended_before: Option<u64>,
@@ -57,7 +57,7 @@ impl TailState {
         }
     }
 
-    /// Takes in the next line of the journal of `run`, as far as it is about tasks of `scope`; `None` is one that can't be read.
+    /// Applies the next line of the journal of `run`, as far as it is about tasks of `scope`; `None` is an unreadable one.
     pub(super) fn take(&mut self, line: Option<&JournalLine<'_>>, run: &str, scope: TailScope<'_>) {
         let is_ours = |line: &&JournalLine<'_>| {
             line.run == run && line.event.index().is_none_or(|index| scope.has(index))

@@ -33,13 +33,13 @@ impl Template {
     /// Reads an argument list, the program first. Only the exact tokens of [`Token`] are placeholders, those of products as
     /// far as `names` has them, and columns, anywhere in a word and several per word; a doubled one (`{{}}`) is that token as text. Unless
     /// one of them is about the file that is to be read, or entries are no files, the path is appended as the last argument. Empty arguments are legal
-    /// but for the program.
+    /// except for the program.
     ///
     /// A placeholder inside a script for another program (`sh -c 'wc {}'`, `python -c ...`) is replaced like any
     /// other, and the name then becomes part of that script: `--shell` and `sh -c 'wc "$1"' sh {}` don't do that.
     ///
     /// # Errors
-    /// No words; a NUL byte; a program that is empty or begins or ends with a quote, which quoting leaves behind that
+    /// No words; a NUL byte; a program that is empty or begins or ends with a quote, as left behind when a launcher
     /// a launch took apart; a product that is not declared; `{rel}` where entries are no files.
     pub fn from_argv(words: &[OsString], names: &Vocabulary) -> Result<Template, TemplateError> {
         let mut argv = parse(words, names)?;
@@ -114,7 +114,7 @@ impl Template {
     }
 }
 
-/// The path of a product: one word, rendered for each task.
+/// The path of a product: a single word, rendered for each task.
 #[derive(Debug, Clone)]
 pub struct PathTemplate(ArgvWord);
 
@@ -130,7 +130,7 @@ impl PathTemplate {
             return Err(TemplateError::EmptyProduct);
         }
         if bytes.contains(&0) {
-            return refuse("has a NUL byte in it, which no path can have: take it out");
+            return refuse("contains a NUL byte, which no path can have: remove it");
         }
         if matches!(bytes.rsplit(|byte| *byte == b'/').next(), Some(b"" | b"." | b"..")) {
             return refuse(
@@ -138,13 +138,13 @@ impl PathTemplate {
             );
         }
         if outs_in(bytes).next().is_some() {
-            return refuse("has {out} in it, which is made of this path: take it out");
+            return refuse("contains {out}, which is derived from this path: remove it");
         }
         let word = ArgvWord::parse(bytes, &names.clone().with_outs([]));
         word.tokens().try_for_each(|token| names.check_token(token))?;
         if !word.tokens().all(Token::is_of_a_file) {
             return refuse(
-                "has {slot} or {replica} in it: a task may run in any slot and replica, and its product has one place",
+                "contains {slot} or {replica}: a task may run in any slot and replica, and its product has one place",
             );
         }
         Ok(PathTemplate(word))

@@ -1,10 +1,10 @@
-//! What can be wrong with a command, in words that say what to write instead.
+//! Errors in a command template, each with what to write instead.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Why a command can't be used. Each of these would go wrong for every file, so it is said before the first.
+/// Why a command can't be used. Each of these would fail for every file, so it is reported before the first.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TemplateError {
     /// There are no words.
@@ -14,27 +14,25 @@ pub enum TemplateError {
     NoCommand,
     /// The first word is empty.
     #[error(
-        "the command's first word is empty, so there is no program to run. A launch such as `canfar create` splits \
+        "the command's first word is empty, so there is no program to run. A launcher such as `canfar create` splits \
          the command at single spaces, so that two spaces in a row make an empty argument: write single spaces, or put \
          the command into a job file (command = [...])"
     )]
     EmptyProgram,
     /// The first word begins or ends with a quote.
     #[error(
-        "the command's first word is {word}, with a quote in it that no shell took away. Quotes do not survive a \
+        "the command's first word is {word}, with a quote in it that no shell removed. Quotes do not survive a \
          launch such as `canfar create`, which splits the command at single spaces: write it without quotes, or put \
          it into a job file (command = [...] or shell = '...')"
     )]
     LostQuote {
-        /// The word, made readable.
+        /// The word, in printable form.
         word: String,
     },
-    /// A word has a NUL byte in it, which no program can be given.
-    #[error(
-        "word {place} of the command has a NUL byte in it, which can't be handed to a program: take it out"
-    )]
+    /// A word contains a NUL byte, which can't be passed to a program.
+    #[error("word {place} of the command contains a NUL byte, which can't be passed to a program: remove it")]
     NulInWord {
-        /// The place of the word, from 1.
+        /// The position of the word, from 1.
         place: usize,
     },
     /// A placeholder of a file in the command of a worker.
@@ -53,12 +51,12 @@ pub enum TemplateError {
     RelOfNoFile,
     /// A product that is not declared.
     #[error(
-        "{token} is no product of this run: {declared} can be used, as declared with --product. The text {token} is written {{{token}}}"
+        "{token} is not a product of this run: {declared} can be used, as declared with --product. The text {token} is written {{{token}}}"
     )]
     UnknownOut {
         /// The placeholder as it is written.
         token: String,
-        /// Those that are.
+        /// The declared ones.
         declared: String,
     },
     /// The path of a product is empty.
@@ -75,7 +73,7 @@ pub enum TemplateError {
         what: &'static str,
     },
     /// The script has a NUL byte in it.
-    #[error("the shell command has a NUL byte in it, which can't be handed to a shell: take it out")]
+    #[error("the shell command contains a NUL byte, which can't be passed to a shell: remove it")]
     NulInScript,
     /// The script has nothing but blanks in it.
     #[error(
@@ -83,11 +81,11 @@ pub enum TemplateError {
     )]
     EmptyScript,
     /// A placeholder stands where the quoted parameter it becomes would mean something else, or would be read as code.
-    #[error("{token} can't stand {place} ({at}). {}. The text {token} is written {{{token}}}", place.advice(token))]
+    #[error("{token} can't be used {place} ({at}). {}. The text {token} is written {{{token}}}", place.advice(token))]
     Misplaced {
         /// The placeholder as it is written.
         token: String,
-        /// What it stands in, or after.
+        /// What it is in, or after.
         place: TokenPlace,
         /// Where it is.
         at: At,
@@ -147,7 +145,7 @@ pub(super) fn readable(bytes: &[u8]) -> String {
     shown
 }
 
-/// Where a placeholder can't stand.
+/// Where a placeholder is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenPlace {
     #[error("inside single quotes")]
@@ -168,7 +166,7 @@ pub enum TokenPlace {
     #[error("after <<")]
     HereDocument,
     /// The place of the error is that of what is read differently.
-    #[error("after something that shells may read differently")]
+    #[error("after something that shells may interpret differently")]
     Unclear,
     /// After what a shell reads as commands, names of variables or arithmetic, or expands once more: a builtin such as
     /// `eval`, a variable such as `RANDOM`, `>&`, the `[` of `a[` and `[[`.
@@ -178,7 +176,7 @@ pub enum TokenPlace {
     #[error("as the script of {0}")]
     Script(&'static str),
     /// After something that gives `$1`, `$2`, ... other values, or before it in a loop.
-    #[error("where $1 may be another: because of {0}")]
+    #[error("where $1 may have another value, because of {0}")]
     Changed(&'static str),
 }
 
@@ -202,10 +200,10 @@ impl TokenPlace {
             TokenPlace::Dollar => format!("Write {token} without the $; a variable is written $name"),
             TokenPlace::Changed(_) => format!("Write p={token} at the beginning and \"$p\" there"),
             TokenPlace::Script(name) => format!(
-                "A file's name could run commands. Hand it over as an argument: {name} -c '... \"$1\" ...' sh {token}"
+                "A file's name could run commands. Pass it as an argument: {name} -c '... \"$1\" ...' sh {token}"
             ),
             TokenPlace::Code(_) => format!(
-                "A file's name could run commands there. Hand it to another command as an argument, or keep it in a \
+                "A file's name could run commands there. Pass it to another command as an argument, or keep it in a \
                  plain variable: p={token}"
             ),
             _ => write,

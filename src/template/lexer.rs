@@ -1,9 +1,9 @@
-//! Reads a shell script far enough to know in which quotes each placeholder stands, and writes the script that the shell
+//! Lexes a shell script far enough to know in which quotes each placeholder is, and writes the script that the shell
 //! gets: placeholders outside of quotes become quoted parameters, doubled ones their text.
 //!
 //! It knows quotes, comments, words and where `$(...)` and plain `${...}`, `$((...))` and backticks end, as POSIX (Shell
-//! Command Language, 2.2 and 2.3), dash, bash and busybox agree on them. A placeholder stands in none of these, and nowhere
-//! after `<<` or after what this doesn't know: a clear error is better than a parameter in the wrong place.
+//! Command Language, 2.2 and 2.3), dash, bash and busybox agree on them. A placeholder is not allowed in any of these, nor
+//! after `<<` or after anything unknown: a clear error is better than a parameter in the wrong place.
 
 use memchr::memmem;
 
@@ -16,7 +16,7 @@ use super::hazard;
 use super::placeholder::{self, FoundPlaceholder, Token, Vocabulary};
 use super::word::{ShellCommand, ShellWord, is_of_name};
 
-/// So many quotes and expansions within each other are followed.
+/// The deepest nesting of quotes and expansions that is followed.
 const DEEPEST: usize = 50;
 
 /// What a script becomes.
@@ -57,7 +57,7 @@ struct Lexer<'a> {
 /// Reads a script.
 ///
 /// # Errors
-/// A placeholder in a place where it can't stand; in a script with placeholders, something that is never closed.
+/// A placeholder where it is not allowed; in a script with placeholders, something that is never closed.
 pub(super) fn lex(source: &[u8], names: &Vocabulary) -> Result<Lexed, TemplateError> {
     let mut lexer = Lexer { source, names: names.clone(), ..Lexer::default() };
     match lexer.script().or_else(|stop| lexer.take_rest(stop)) {
@@ -78,7 +78,7 @@ impl<'a> Lexer<'a> {
         self.command.word.get_or_insert_default()
     }
 
-    /// Takes bytes as text of the word.
+    /// Adds bytes to the text of the word.
     fn text(&mut self, length: usize) {
         let text = &self.rest()[..length.min(self.rest().len())];
         self.word().text.extend_from_slice(text);
@@ -124,7 +124,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Takes the `[...]` after a name. bash computes what stands in it, blanks and all.
+    /// Reads the `[...]` after a name. bash evaluates its content, including blanks.
     fn subscript(&mut self) -> Result {
         let is_plain = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_!^.,".contains(byte);
         let length = self.rest()[1..].iter().take_while(is_plain).count();
@@ -240,7 +240,7 @@ impl<'a> Lexer<'a> {
     fn end_command(&mut self) -> Result {
         self.end_word()?;
         match hazard::changes_parameters(&std::mem::take(&mut self.command).words) {
-            // In a loop, what stands before comes after as well.
+            // In a loop, earlier text comes after it as well.
             Some(what) => self.refuse_from(self.first_loop.unwrap_or(self.at), Changed(what)),
             None => Ok(()),
         }

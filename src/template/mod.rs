@@ -1,5 +1,5 @@
 //! The command template: what the user typed once, and what it becomes for each task. [`Template::from_argv`] is the
-//! argument list after `--`, [`Template::from_shell`] the line of `--shell`. Knows no threads and starts no process.
+//! argument list after `--`, [`Template::from_shell`] the line of `--shell`. It uses no threads and starts no process.
 
 mod argv;
 mod error;

@@ -9,7 +9,7 @@ use super::error::{TemplateError, readable};
 use super::parts;
 use crate::model::row;
 
-/// What the placeholders stand for: one task's place in the run.
+/// The values of the placeholders for one task.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskPlace<'a> {
     /// The entry of the input list: an absolute path, or any text where a list of texts was given.
@@ -22,7 +22,7 @@ pub struct TaskPlace<'a> {
     pub slot: usize,
     /// The replica, from 1.
     pub replica: u32,
-    /// Where the task is to write its products, in the order of their declaration.
+    /// The paths to write the task's products to, in the order of their declaration.
     pub outs: &'a [PathBuf],
     /// The row of the table that it stands for, with a member for each column, in their order.
     pub row: Option<&'a [u8]>,
@@ -41,11 +41,11 @@ impl TaskPlace<'_> {
 /// treated as if they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Token {
-    /// `{}`: the entry as it stands in the list.
+    /// `{}`: the entry as written in the list.
     Path,
     /// `{/}`: what follows the last slash.
     BaseName,
-    /// `{//}`: what stands before the base name; `.` if nothing does.
+    /// `{//}`: the part before the base name; `.` if there is none.
     Directory,
     /// `{.}`: the path without its last extension.
     WithoutExtension,
@@ -72,7 +72,7 @@ pub enum Token {
 }
 
 impl Token {
-    /// Those of every run, in the order of the documentation.
+    /// The placeholders of every run, in the order of the documentation.
     pub const ALL: [Token; 11] = [
         Token::Path,
         Token::BaseName,
@@ -106,17 +106,17 @@ impl Token {
         }
     }
 
-    /// Whether it stands for something of one file, and not only of where tasks run.
+    /// Whether it depends on the file, and not only on where the task runs.
     pub(super) const fn is_of_a_file(self) -> bool {
         !matches!(self, Token::Slot | Token::Replica)
     }
 
-    /// Whether it tells the command which file it is to read.
+    /// Whether it says to the command which file to read.
     pub(super) const fn is_of_input(self) -> bool {
         self.is_of_a_file() && !matches!(self, Token::Out(_))
     }
 
-    /// Appends what the token stands for.
+    /// Appends the value of the token.
     pub fn append(self, place: &TaskPlace, out: &mut Vec<u8>) {
         let path = place.path.as_bytes();
         match self {

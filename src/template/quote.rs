@@ -7,7 +7,7 @@ use shlex::bytes::Quoter;
 
 use super::placeholder::{self, FoundPlaceholder, Vocabulary};
 
-/// Words that mean something else than a program where a command begins, in sh or in bash.
+/// Words that mean something other than a program at the beginning of a command, in sh or in bash.
 const RESERVED: [&str; 17] = [
     "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select",
     "then", "time", "until", "while",

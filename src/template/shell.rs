@@ -1,4 +1,4 @@
-//! `--shell`: a template whose script never changes. Names reach the shell as positional parameters alone, so that no
+//! `--shell`: a template with a constant script. Names reach the shell only as positional parameters, so that no
 //! name is ever shell text.
 
 use std::ffi::{OsStr, OsString};
@@ -281,17 +281,17 @@ mod tests {
         let at = At { line: 2, column: 9, piece: "echo \"é {/}".to_owned() };
         let place = TokenPlace::DoubleQuotes;
         assert_eq!(found, TemplateError::Misplaced { token: "{/}".to_owned(), place, at });
-        insta::assert_snapshot!(found, @r#"{/} can't stand inside double quotes (line 2, column 9 of the shell command: echo "é {/}). Write b={/} at the beginning and "$b" there; within these quotes $b is enough. The text {/} is written {{/}}"#);
-        insta::assert_snapshot!(error("echo \"file {}\""), @r#"{} can't stand inside double quotes (line 1, column 12 of the shell command: echo "file {}). Write "$1" there; within these quotes $1 is enough. The text {} is written {{}}"#);
-        insta::assert_snapshot!(error("awk '/{}/'"), @r#"{} can't stand inside single quotes (line 1, column 7 of the shell command: awk '/{}). Write "$1" there, outside of the quotes; a program in the quotes takes it as an argument after them: sh -c '... "$1" ...' sh {}. The text {} is written {{}}"#);
-        insta::assert_snapshot!(error("b=$(basename {} .fits)"), @r#"{} can't stand inside $(...) (line 1, column 14 of the shell command: b=$(basename {}). Write "$1" there. The text {} is written {{}}"#);
-        insta::assert_snapshot!(error("b=`basename {/}`"), @r#"{/} can't stand inside backticks (line 1, column 13 of the shell command: b=`basename {/}). Write b={/} at the beginning and "$b" there. The text {/} is written {{/}}"#);
-        insta::assert_snapshot!(error("cat <<E\n{}\nE"), @r#"{} can't stand after << (line 2, column 1 of the shell command: {}). Write "$1" there; $1 is enough in the text, if its end word has no quotes. The text {} is written {{}}"#);
-        insta::assert_snapshot!(error("echo ${index}"), @r#"{index} can't stand right after a $ (line 1, column 7 of the shell command: echo ${index}). Write {index} without the $; a variable is written $name. The text {index} is written {{index}}"#);
-        insta::assert_snapshot!(error("sh -c {}"), @r#"{} can't stand as the script of sh (line 1, column 7 of the shell command: sh -c {}). A file's name could run commands. Hand it over as an argument: sh -c '... "$1" ...' sh {}. The text {} is written {{}}"#);
-        insta::assert_snapshot!(error("f() { g {}; }"), @r#"{} can't stand where $1 may be another: because of a function definition (line 1, column 9 of the shell command: f() { g {}). Write p={} at the beginning and "$p" there. The text {} is written {{}}"#);
+        insta::assert_snapshot!(found, @r#"{/} can't be used inside double quotes (line 2, column 9 of the shell command: echo "é {/}). Write b={/} at the beginning and "$b" there; within these quotes $b is enough. The text {/} is written {{/}}"#);
+        insta::assert_snapshot!(error("echo \"file {}\""), @r#"{} can't be used inside double quotes (line 1, column 12 of the shell command: echo "file {}). Write "$1" there; within these quotes $1 is enough. The text {} is written {{}}"#);
+        insta::assert_snapshot!(error("awk '/{}/'"), @r#"{} can't be used inside single quotes (line 1, column 7 of the shell command: awk '/{}). Write "$1" there, outside of the quotes; a program in the quotes takes it as an argument after them: sh -c '... "$1" ...' sh {}. The text {} is written {{}}"#);
+        insta::assert_snapshot!(error("b=$(basename {} .fits)"), @r#"{} can't be used inside $(...) (line 1, column 14 of the shell command: b=$(basename {}). Write "$1" there. The text {} is written {{}}"#);
+        insta::assert_snapshot!(error("b=`basename {/}`"), @r#"{/} can't be used inside backticks (line 1, column 13 of the shell command: b=`basename {/}). Write b={/} at the beginning and "$b" there. The text {/} is written {{/}}"#);
+        insta::assert_snapshot!(error("cat <<E\n{}\nE"), @r#"{} can't be used after << (line 2, column 1 of the shell command: {}). Write "$1" there; $1 is enough in the text, if its end word has no quotes. The text {} is written {{}}"#);
+        insta::assert_snapshot!(error("echo ${index}"), @r#"{index} can't be used right after a $ (line 1, column 7 of the shell command: echo ${index}). Write {index} without the $; a variable is written $name. The text {index} is written {{index}}"#);
+        insta::assert_snapshot!(error("sh -c {}"), @r#"{} can't be used as the script of sh (line 1, column 7 of the shell command: sh -c {}). A file's name could run commands. Pass it as an argument: sh -c '... "$1" ...' sh {}. The text {} is written {{}}"#);
+        insta::assert_snapshot!(error("f() { g {}; }"), @r#"{} can't be used where $1 may have another value, because of a function definition (line 1, column 9 of the shell command: f() { g {}). Write p={} at the beginning and "$p" there. The text {} is written {{}}"#);
         insta::assert_snapshot!(error("echo {} 'a"), @r#"the shell command ends inside single quotes (line 1, column 9 of the shell command: echo {} 'a). Quotes do not survive a launch such as `canfar create`: if that took them away, put the command into a job file (shell = '...')"#);
-        insta::assert_snapshot!(error("echo $'a' {}"), @r#"{} can't stand after something that shells may read differently (line 1, column 6 of the shell command: echo $'). Write "$1" there. The text {} is written {{}}"#);
+        insta::assert_snapshot!(error("echo $'a' {}"), @r#"{} can't be used after something that shells may interpret differently (line 1, column 6 of the shell command: echo $'). Write "$1" there. The text {} is written {{}}"#);
     }
 
     #[test]

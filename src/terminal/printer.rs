@@ -84,7 +84,7 @@ impl PrinterState {
     fn tell_what_is_left_out(&mut self) {
         if self.left_out > 0 {
             self.lines.push_back(format!(
-                "canfar-run: warning: lines left out here, since nobody read them in time: {}; a launch keeps all of its own in logs/ of the results directory",
+                "canfar-run: warning: lines dropped, because stderr was read too slowly: {}; a launch keeps all of its own in logs/ of the results directory",
                 self.left_out
             ));
             self.left_out = 0;
@@ -260,7 +260,7 @@ mod tests {
         let kept = lines.len();
         assert!((MOST_LINES..=2 * MOST_LINES).contains(&kept), "{kept}");
         assert!(lines.iter().enumerate().all(|(number, line)| *line == number.to_string()));
-        assert!(notice.contains(&format!("in time: {};", 10 * MOST_LINES - kept)), "{notice}");
+        assert!(notice.contains(&format!("too slowly: {};", 10 * MOST_LINES - kept)), "{notice}");
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn the_script_and_call_leave_the_same_records_and_combine_each_other_s() {
         for records in combined(&place) {
             assert_eq!(sorted(pairs(&records)), all, "of the script");
         }
-        place.sh("canfar-run merge /results").exits(0).says("nobody can tell whether that is all");
+        place.sh("canfar-run merge /results").exits(0).says("it is unknown whether that is all");
 
         // Listed in order, the shares are the same, file for file.
         place.clear_results();

@@ -38,13 +38,13 @@ canfar-run: error: REPLICA_ID=1 with REPLICA_COUNT=100001: more than 100000 repl
 fn one_replica_for_all_containers() {
     all_are_refused(&[
         case(LINE, "
-canfar-run: error: `replica-id = 1` in job.toml, but this container is replica 3 of 10 (REPLICA_ID=3, REPLICA_COUNT=10). All containers have that in common, so all of them would be replica 1: take it out there. To choose a replica by hand, give --replica-id and --replica-count
+canfar-run: error: `replica-id = 1` in job.toml, but this container is replica 3 of 10 (REPLICA_ID=3, REPLICA_COUNT=10). All containers share that setting, so all of them would be replica 1: remove it there. To choose a replica by hand, give --replica-id and --replica-count
 ").replica("3", "10").env("CANFAR_RUN_JOB_FILE", "job.toml").given(|dir| _ = dir.write("job.toml", "replica-id = 1\nreplica-count = 10\n")),
         case(LINE, "
-canfar-run: error: CANFAR_RUN_REPLICA_ID=1, but this container is replica 2 of 4 (BATCH_TASK_INDEX=1 BATCH_TASK_COUNT=4). All containers have that in common, so all of them would be replica 1: take it out there. To choose a replica by hand, give --replica-id and --replica-count
+canfar-run: error: CANFAR_RUN_REPLICA_ID=1, but this container is replica 2 of 4 (BATCH_TASK_INDEX=1 BATCH_TASK_COUNT=4). All containers share that setting, so all of them would be replica 1: remove it there. To choose a replica by hand, give --replica-id and --replica-count
 ").env("CANFAR_RUN_REPLICA_ID", "1").env("BATCH_TASK_INDEX", "1").env("BATCH_TASK_COUNT", "4"),
         case(LINE, "
-canfar-run: error: `replica-count = 5` in job.toml, but there are 10 replicas (REPLICA_ID=3, REPLICA_COUNT=10): take it out there, or launch 5 of them. To choose a replica by hand, give --replica-id and --replica-count
+canfar-run: error: `replica-count = 5` in job.toml, but there are 10 replicas (REPLICA_ID=3, REPLICA_COUNT=10): remove it there, or launch 5 of them. To choose a replica by hand, give --replica-id and --replica-count
 ").replica("3", "10").env("CANFAR_RUN_JOB_FILE", "job.toml").given(|dir| _ = dir.write("job.toml", "replica-count = 5\n")),
     ]);
 }
@@ -68,7 +68,7 @@ canfar-run: error: --replica-id=3 is set but --replica-count is not: both are ne
 canfar-run: error: --replica-count=5 is set but --replica-id is not: both are needed to know this replica's share. Give both (ids go from 1 to the count, counts from 1 to 100000)
 ").env("REPLICA_ID", "3"),
         case(LINE, "
-canfar-run: error: CANFAR_RUN_REPLICA_ID=3, but this container is replica 1 of 5 (REPLICA_ID=1, REPLICA_COUNT=5). All containers have that in common, so all of them would be replica 3: take it out there. To choose a replica by hand, give --replica-id and --replica-count
+canfar-run: error: CANFAR_RUN_REPLICA_ID=3, but this container is replica 1 of 5 (REPLICA_ID=1, REPLICA_COUNT=5). All containers share that setting, so all of them would be replica 3: remove it there. To choose a replica by hand, give --replica-id and --replica-count
 ")
             .env("CANFAR_RUN_REPLICA_ID", "3")
             .replica("1", "5"),

@@ -35,7 +35,7 @@ canfar-run: error: can't read the job file [DIR]/job.toml: Is a directory (os er
         case(
             LINE,
             "
-canfar-run: error: the job file [DIR]/job.toml is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 8
+canfar-run: error: the job file [DIR]/job.toml is not UTF-8 text: invalid utf-8 sequence of 1 bytes from index 8
 ",
         )
         .given(|dir| _ = dir.write("job.toml", b"jobs = '\xff'")),
@@ -98,21 +98,21 @@ canfar-run: error: in the job file [DIR]/job.toml: unknown key `retry_delay`; th
         case(
             LINE,
             "
-canfar-run: error: in the job file [DIR]/job.toml: [limits]: keys stand at the top of the file, without a table above them; only `[env]` is one, and comes last. Take the line [limits] out
+canfar-run: error: in the job file [DIR]/job.toml: [limits] is not a table of a job file: options go at the top, and `[env]`, the only table, comes last. Remove the line [limits]
 ",
         )
         .given(|dir| job(dir, "[limits]\njobs = 4\n")),
         case(
             LINE,
             "
-canfar-run: error: in the job file [DIR]/job.toml: unknown key `help`; `canfar-run run --help` shows those that there are
+canfar-run: error: in the job file [DIR]/job.toml: unknown key `help`; `canfar-run run --help` lists all options
 ",
         )
         .given(|dir| job(dir, "help = true\n")),
         case(
             LINE,
             "
-canfar-run: error: in the job file [DIR]/job.toml: unknown key `job-file`; `canfar-run run --help` shows those that there are
+canfar-run: error: in the job file [DIR]/job.toml: unknown key `job-file`; `canfar-run run --help` lists all options
 ",
         )
         .given(|dir| job(dir, "job-file = 'other.toml'\n")),
@@ -129,7 +129,7 @@ canfar-run: error: `jobs = 0` in job.toml: invalid value '0' for '--jobs <N|auto
 canfar-run: error: in the job file [DIR]/job.toml: `jobs` takes one value, not a list
 ").given(|dir| job(dir, "jobs = [1, 2]\n")),
         case(LINE, "
-canfar-run: error: in the job file [DIR]/job.toml: `jobs` can't be of type datetime; write a text in quotes
+canfar-run: error: in the job file [DIR]/job.toml: `jobs` can't be of type datetime; write a string in quotes
 ").given(|dir| job(dir, "jobs = 2026-11-23\n")),
         case(LINE, "
 canfar-run: error: `quiet = \"yes\"` in job.toml: invalid value 'yes' for '--quiet[=<BOOL>]': write true, false, 1 or 0
@@ -144,20 +144,20 @@ canfar-run: error: in the job file [DIR]/job.toml: `command` has to be a list of
 canfar-run: error: in the job file [DIR]/job.toml: `env` has to be a table: [env], then NAME = "value" lines
 "#).given(|dir| job(dir, "env = 'A=1'\n")),
         case(LINE, "
-canfar-run: error: in the job file [DIR]/job.toml: `env.A` can't be of type array; write a text in quotes
+canfar-run: error: in the job file [DIR]/job.toml: `env.A` can't be of type array; write a string in quotes
 ").given(|dir| job(dir, "[env]\nA = ['x']\n")),
         case(LINE, "
-canfar-run: error: in the job file [DIR]/job.toml: `env.A=B` can't be a variable: names are not empty and have no `=`, and nothing has a NUL byte
+canfar-run: error: in the job file [DIR]/job.toml: `env.A=B` can't be a variable: a name can't be empty or contain `=`, and neither name nor value can contain a NUL byte
 ").given(|dir| job(dir, "[env]\n'A=B' = 'x'\n")),
         case(LINE, "
-canfar-run: error: in the job file [DIR]/job.toml: `env.A` can't be a variable: names are not empty and have no `=`, and nothing has a NUL byte
+canfar-run: error: in the job file [DIR]/job.toml: `env.A` can't be a variable: a name can't be empty or contain `=`, and neither name nor value can contain a NUL byte
 ").given(|dir| job(dir, "[env]\nA = \"x\\u0000\"\n")),
         case(&["--job-file", "job.toml", "-o", "out", "--", "true"], "
 canfar-run: error: `input = \"data/*.fits\"` in job.toml and `files-from = \"list.txt\"` in job.toml: --input and --files-from each say what the tasks are: give one of them
 ")
             .given(|dir| job(dir, "input = 'data/*.fits'\nfiles-from = 'list.txt'\n")),
         case(&["--job-file", "job.toml", "-i", "data/*.fits", "-o", "out"], "
-canfar-run: error: in the job file [DIR]/job.toml: `shell` and `command` are two ways to say the same: give one of them
+canfar-run: error: in the job file [DIR]/job.toml: `shell` and `command` are two ways to say the same thing: give one of them
 ")
             .given(|dir| job(dir, "shell = 'wc {}'\ncommand = ['wc']\n")),
     ]);

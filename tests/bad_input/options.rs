@@ -49,7 +49,7 @@ canfar-run: error: invalid value '0' for '--timeout <DURATION>': 0 would stop ev
 For more information, try '--help'.
 "),
         case(&["--takeover-after", "900ms", "-i", "data/*.fits", "--", "true"], "
-canfar-run: error: invalid value '900ms' for '--takeover-after <DURATION>': at least 1s: replicas that are alive may be silent for shorter times
+canfar-run: error: invalid value '900ms' for '--takeover-after <DURATION>': at least 1s: a live replica may miss heartbeats for shorter times
 
 For more information, try '--help'.
 "),
@@ -99,7 +99,7 @@ canfar-run: error: invalid value 'much' for '--memory-per-task <SIZE>': write a 
 For more information, try '--help'.
 "),
         case(&["--memory-per-task", "0", "-i", "data/*.fits", "--", "true"], "
-canfar-run: error: invalid value '0' for '--memory-per-task <SIZE>': 0 would say nothing about jobs; leave the option out to have memory measured
+canfar-run: error: invalid value '0' for '--memory-per-task <SIZE>': 0 limits nothing; leave the option out to have memory measured
 
 For more information, try '--help'.
 "),
@@ -121,7 +121,7 @@ canfar-run: error: invalid value 'maybe' for '--verbose[=<BOOL>]': write true, f
 For more information, try '--help'.
 "),
         case(&["-i", "data/*.fits", "-o", "", "--", "true"], "
-canfar-run: error: an argument is empty, the one after \"-o\": a launch such as `canfar create` splits the command at every space, so that two spaces in a row leave one, and so does a variable that was not set. Write single spaces, and all of it on one line. What arrived:
+canfar-run: error: the argument after \"-o\" is empty: a launcher such as `canfar create` splits the command at every space, so two spaces in a row, or an unset variable, leave an empty argument. Write the command on one line, with single spaces. What arrived:
 
     canfar-run -i 'data/*.fits' -o '' -- true
 "),
@@ -179,7 +179,7 @@ For more information, try '--help'.
 canfar-run: error: there is no subcommand "merg"; the nearest one is `merge`
 "#),
         case(&["python", "analyze.py"], r#"
-canfar-run: error: there is no subcommand "python", only run, plan, merge, status, resume, logs, report, reset, completions, man. The command that is to be run for each file stands after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
+canfar-run: error: there is no subcommand "python", only run, plan, merge, status, resume, logs, report, reset, completions, man. The command to run for each file goes after `--`, such as `canfar-run -i '*.fits' -- python analyze.py {}`
 "#),
         case(&["--jobs", "2", "run", "-i", "data/*.fits", "--", "true"], "
 canfar-run: error: `run` must come first: `canfar-run run ...`

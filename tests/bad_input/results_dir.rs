@@ -56,14 +56,14 @@ canfar-run: error: results can't be written: can't write into the results direct
             mode(dir, "out", 0o555);
         }),
         case(LINE, r#"
-canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json (this user may not; who made the folder can let the group: chmod -R g+rwX [DIR]/out): Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
+canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json (permission denied; the folder's owner can give the group access: chmod -R g+rwX [DIR]/out): Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
 "#)
             .code(4)
             .without_rights()
             .given(a_run)
             .replica("2", "2"),
         case(LINE, r#"
-canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json (this user may not; who made the folder can let the group: chmod -R g+rwX [DIR]/out): Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
+canfar-run: error: results can't be written: can't write the results file [DIR]/out/container_2_results.json (permission denied; the folder's owner can give the group access: chmod -R g+rwX [DIR]/out): Permission denied (os error 13) at path "[DIR]/out/.container_2_results.json.[RANDOM].tmp"
 "#).code(4).without_rights().replica("2", "2").given(
             |dir| {
                 a_run(dir);
@@ -87,31 +87,31 @@ fn another_run() {
 canfar-run: error: the input of this launch differs from that of the run in [DIR]/out:
   this launch: --input 'data/*' (in [DIR])
   the run:     --input 'data/*.fits' (in [DIR])
-Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Use the same as the run, another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
         second(&["-i", "data/*.fits", "--exclude", "x*", "-o", "out", "--", "true", "{}"], "
 canfar-run: error: the input of this launch differs from that of the run in [DIR]/out:
   this launch: --input 'data/*.fits' --exclude 'x*' (in [DIR])
   the run:     --input 'data/*.fits' (in [DIR])
-Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Use the same as the run, another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
         second(&["--files-from", "list.txt", "-o", "out", "--", "true", "{}"], "
 canfar-run: error: the input of this launch differs from that of the run in [DIR]/out:
   this launch: --files-from [DIR]/list.txt
   the run:     --input 'data/*.fits' (in [DIR])
-Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Use the same as the run, another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
         second(&["-i", "data/*.fits", "--strategy", "chunk", "-o", "out", "--", "true", "{}"], "
 canfar-run: error: the strategy of this launch differs from that of the run in [DIR]/out:
   this launch: chunk
   the run:     even
-Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Use the same as the run, another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
         second(&["-i", "data/*.fits", "--balance", "-o", "out", "--", "true", "{}"], "
 canfar-run: error: --balance of this launch differs from that of the run in [DIR]/out:
   this launch: --balance=true
   the run:     --balance=false
-Use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Use the same as the run, another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
         second(LINE, "
 canfar-run: error: the replica count of this launch differs from that of the run in [DIR]/out:
@@ -124,13 +124,13 @@ Or use the same as the run, another --results-dir, or begin anew after `canfar-r
 canfar-run: error: the command of this launch differs from that of the run in [DIR]/out:
   this launch: false '{}'
   the run:     true '{}'
-Results of two commands would be mixed. If that is right, give --accept-changed-command; else use another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Results of two commands would be mixed. If that is intended, give --accept-changed-command; else use another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
         second(&["-i", "data/*.fits", "-o", "out", "--shell", "true {}"], "
 canfar-run: error: the command of this launch differs from that of the run in [DIR]/out:
   this launch: --shell 'true {}'
   the run:     true '{}'
-Results of two commands would be mixed. If that is right, give --accept-changed-command; else use another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Results of two commands would be mixed. If that is intended, give --accept-changed-command; else use another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "2"),
     ]);
 }
@@ -147,7 +147,7 @@ canfar-run: error: [DIR]/out/container_1_results.json is there although no run h
 canfar-run: error: [DIR]/out/container_1_results.json is there although no run has begun here: it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset [DIR]/out`
 ").given(|dir| _ = dir.write("out/container_1_results.json", "")),
         case(LINE, "
-canfar-run: error: [DIR]/out/container_2_results.json is there and is not of this run ([RUN]): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset [DIR]/out`
+canfar-run: error: [DIR]/out/container_2_results.json exists and does not belong to this run ([RUN]): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset [DIR]/out`
 ").replica("2", "2").given(|dir| {
             a_run(dir);
             dir.write("out/container_2_results.json", "[\n  {\n    \"file\": \"a.fits\"\n  }\n]");
@@ -158,7 +158,7 @@ canfar-run: error: [DIR]/out/container_3_results.json is there although no run h
             .replica("1", "3")
             .given(|dir| _ = dir.write("out/container_3_results.json", "[{\"file\": \"a.fits\"}]")),
         case(LINE, "
-canfar-run: error: [DIR]/out/container_2_results.json is there and is not of this run ([RUN]): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset [DIR]/out`
+canfar-run: error: [DIR]/out/container_2_results.json exists and does not belong to this run ([RUN]): it would be overwritten. Move it away, use another --results-dir, or move everything aside with `canfar-run reset [DIR]/out`
 ").replica("2", "2").given(|dir| {
             a_run(dir);
             dir.write(

@@ -74,7 +74,7 @@ canfar-run: error: can't read the table [DIR]/none.csv (--table): No such file o
 canfar-run: error: --strategy size shares files out by their bytes, and the tasks of --table and --tasks have none: leave it out, or use --strategy stripe where neighbours take equally long
 "),
         beside(&["--table", "t.csv", "--product", "sky/{nmae}.fits", "-o", "out", "--", "true"], "
-canfar-run: error: --product sky/{nmae}.fits is the same for all 2 tasks, which would replace each other's: put a placeholder in it, as in --product out/{index}.fits; columns are {name} {seed} {alpha}
+canfar-run: error: --product sky/{nmae}.fits is the same for all 2 tasks, so they would overwrite each other's product: put a placeholder in it, as in --product out/{index}.fits; columns are {name} {seed} {alpha}
 "),
         beside(&["--table", "t.csv", "--product", "sky/{alpha}.fits", "-o", "out", "--", "true"], "
 canfar-run: error: a and b would both make [DIR]/sky/0.5.fits: tell them apart in --product, by another column or {index}
@@ -83,7 +83,7 @@ canfar-run: error: a and b would both make [DIR]/sky/0.5.fits: tell them apart i
 canfar-run: error: {seed} is something of one task, and a worker (--worker) is started before it is given any: take it out. The worker reads each task from its standard input, one request a line. {slot} and {replica} can be used
 "),
         beside(&["--table", "t.csv", "-o", "out", "--shell", "echo '{seed}'"], "
-canfar-run: error: in --shell: {seed} can't stand inside single quotes (line 1, column 7 of the shell command: echo '{seed}). Write b={seed} at the beginning and \"$b\" there, outside of the quotes; a program in the quotes takes it as an argument after them: sh -c '... \"$1\" ...' sh {seed}. The text {seed} is written {{seed}}
+canfar-run: error: in --shell: {seed} can't be used inside single quotes (line 1, column 7 of the shell command: echo '{seed}). Write b={seed} at the beginning and \"$b\" there, outside of the quotes; a program in the quotes takes it as an argument after them: sh -c '... \"$1\" ...' sh {seed}. The text {seed} is written {{seed}}
 "),
     ]);
 }
@@ -105,7 +105,7 @@ For more information, try '--help'.
 canfar-run: error: --input and --tasks each say what the tasks are: give one of them
 "),
         case(&["--tasks", "2", "--exclude", "1", "-o", "out", "--", "true"], "
-canfar-run: error: --exclude needs --input: it says what to leave out of what that finds
+canfar-run: error: --exclude needs --input: it leaves out some of what that finds
 "),
     ]);
 }

@@ -112,13 +112,13 @@ fn what_it_can_not_say_fails_that_task_and_names_the_key_and_what_to_write() {
     let cases = [
         (
             "{'stars': [0, {'flux': 1j}]}",
-            "stars[1].flux is a complex number: return its .real and .imag apart",
+            "stars[1].flux is a complex number: return its .real and .imag separately",
         ),
         ("{1}", "what analyze returned is a set, which has no order: return sorted(...) or list(...)"),
         ("{'a b': b'x'}", "[\"a b\"] is bytes: return a string (.decode()) or a list of numbers"),
         ("{'a': {'b': range(3)}}", "a.b is a range: return list(...)"),
         ("(n for n in [1])", "what analyze returned is a generator: return list(...)"),
-        ("{'a': loop}", "a.again[0] is circular: it is in itself"),
+        ("{'a': loop}", "a.again[0] is circular: it contains itself"),
         (
             "deep(1001)",
             &format!("{}...{} is nested more than 1000 deep", "[0]".repeat(34).get(..100).unwrap(), {
@@ -133,7 +133,7 @@ fn what_it_can_not_say_fails_that_task_and_names_the_key_and_what_to_write() {
         ("{'f': Star}", "f is the class `Star` itself: call it"),
         ("ValueError('x')", "what analyze returned is an exception: raise it, or return str(...)"),
         ("[object()]", "[0] is an object: convert it to numbers, strings, lists or dicts"),
-        ("{'canfar_run': 1}", "analyze returned the key \"canfar_run\", which is canfar-run's own"),
+        ("{'canfar_run': 1}", "analyze returned the key \"canfar_run\", which is reserved for canfar-run"),
         (
             "'x' * 200000",
             "what analyze returned is larger than --max-result (200002 bytes of JSON, 102400 are allowed)",
@@ -187,7 +187,7 @@ fn values_of_numpy_astropy_and_pandas_become_plain_ones_or_say_why_not() {
             "[Column([1], unit='Jy')]",
             "[0] is an astropy.Column in Jy, and JSON has no units: return .value, or .to_value(...)",
         ),
-        ("{'z': np.array([1j])}", "z[0] is a complex number: return its .real and .imag apart"),
+        ("{'z': np.array([1j])}", "z[0] is a complex number: return its .real and .imag separately"),
         (
             "pd.DataFrame({'a': [1]})",
             "what analyze returned is a pandas.DataFrame: return .to_dict('records')",

@@ -35,7 +35,7 @@ const OTHERS: [(&str, &str); 11] = [
     ("dynamic.py", "globals().update(other=1)\n"),
 ];
 
-const NOT_RUN: &str = "No record was made of it: it would fail for every file";
+const NOT_RUN: &str = "No failure was recorded, since every file would fail in the same way";
 
 /// What is named, and the line that says what is wrong with it. A sentence is added where that is known only from the first task. DIR is the test's folder, PYTHON the Python.
 const TARGETS: &[(&str, &str)] = &[
@@ -53,11 +53,11 @@ const TARGETS: &[(&str, &str)] = &[
     ),
     (
         "scripts/analysis:analyze",
-        "canfar-run: error: invalid value 'scripts/analysis:analyze' for '--call <FILE.py:FUNCTION>': scripts/analysis is neither a file, whose name would end in .py, nor the dotted name of a module: write scripts/analysis.py:analyze, or PACKAGE.MODULE:analyze",
+        "canfar-run: error: invalid value 'scripts/analysis:analyze' for '--call <FILE.py:FUNCTION>': scripts/analysis is neither the name of a file, ending in .py, nor the dotted name of a module: write scripts/analysis.py:analyze, or PACKAGE.MODULE:analyze",
     ),
     (
         "nowhere.py:analyze",
-        "canfar-run: error: --call nowhere.py:analyze: there is no DIR/nowhere.py. A relative file is looked for where the run was begun",
+        "canfar-run: error: --call nowhere.py:analyze: there is no DIR/nowhere.py. A relative path is looked up in the folder where the run was begun",
     ),
     (
         "folder.py:analyze",
@@ -90,15 +90,15 @@ const TARGETS: &[(&str, &str)] = &[
     ("analysis.py:Survey.ran", "--call analysis.py:Survey.ran: `Survey` has no `ran`; did you mean `run`?"),
     (
         "analysis.py:Survey.run",
-        "--call analysis.py:Survey.run: Survey.run(self, path) needs `self` and `path`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`. Is it a method? Only those that need no object can be called.",
+        "--call analysis.py:Survey.run: Survey.run(self, path) needs `self` and `path`, but there is only one path: all but one parameter must have a default, or be called `index` or `tmpdir`. Is it a method? Only those that need no object can be called.",
     ),
     (
         "analysis.py:two",
-        "canfar-run: error: --call analysis.py:two: two(path, name) needs `path` and `name`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`",
+        "canfar-run: error: --call analysis.py:two: two(path, name) needs `path` and `name`, but there is only one path: all but one parameter must have a default, or be called `index` or `tmpdir`",
     ),
     (
         "analysis.py:three",
-        "canfar-run: error: --call analysis.py:three: three(path, name, size) needs `path`, `name` and `size`, and there is one path for them: all but one parameter must have a default, or be called `index` or `tmpdir`",
+        "canfar-run: error: --call analysis.py:three: three(path, name, size) needs `path`, `name` and `size`, but there is only one path: all but one parameter must have a default, or be called `index` or `tmpdir`",
     ),
     (
         "analysis.py:nothing",
@@ -144,7 +144,7 @@ const TARGETS: &[(&str, &str)] = &[
     ),
     (
         "exits.py:analyze",
-        "--call exits.py:analyze: importing it calls sys.exit() (DIR/exits.py, line 4): put what is to run only when it is started as a program under `if __name__ == \"__main__\":`.",
+        "--call exits.py:analyze: importing it calls sys.exit() (DIR/exits.py, line 4): put code that should run only when it is started as a program under `if __name__ == \"__main__\":`.",
     ),
     (
         "dies.py:analyze",
@@ -204,11 +204,11 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["--result", "text"],
-        "canfar-run: error: --result text has no meaning with --call: the result is what the function returns, and what it prints is log. Leave it out",
+        "canfar-run: error: --result text can't be used with --call: the result is what the function returns, and what it prints goes to the log. Leave it out",
     ),
     (
         &["--chdir", "task"],
-        "canfar-run: error: --chdir task has no meaning with --call, whose Python stays where it was started: a function with a parameter `tmpdir`, as in analyze(path, tmpdir), gets a temporary folder for its task",
+        "canfar-run: error: --chdir task can't be used with --call: its Python stays in the directory where it was started. A function with a parameter `tmpdir`, as in analyze(path, tmpdir), gets a temporary folder for its task",
     ),
 ];
 
@@ -356,6 +356,6 @@ fn a_module_that_prints_works_and_a_call_without_python_is_told_of() {
     dir.launch().args(["-j", "1", "--logs", "all", "--call", "analysis:analyze"]).run().exits(0);
     assert_eq!(super::values(&dir, "n"), [1, 1]);
     assert!(super::log(&dir, "0").ends_with("{\"ok\": 1}\nmore\n"));
-    let said = "--python is about --call, and there is none";
+    let said = "--python is for --call, which is not given";
     dir.launch().args(["--python", "python3", "--", "true"]).run().exits(2).says(said);
 }

@@ -87,7 +87,7 @@ fn replicas_whose_client_is_killed_say_so_and_go_on_from_the_other_client() {
             one.exits(0);
             continue;
         }
-        let lost = one.exits(4).says("The storage is gone").says_not("Make room");
+        let lost = one.exits(4).says("The storage is gone").says_not("Free some space");
         let kept = ended(&nodes, id, 1);
         let told = lost.stderr.split(&format!("replica {id} of 4: ")).last().unwrap();
         let told: usize = told.split(' ').next().unwrap().parse().unwrap();

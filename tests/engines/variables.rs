@@ -193,7 +193,7 @@ fn what_is_not_sure_is_an_error_that_shows_the_variables_and_nothing_is_written(
         ("JOB_COMPLETION_INDEX=4", &[][..], &["JOB_COMPLETION_INDEX=4", "give --replica-count"][..]),
         ("JOB_COMPLETION_INDEX=4", &["--replica-count", "4"], &["JOB_COMPLETION_INDEX=4", "above the replica count 4"]),
         ("JOB_COMPLETION_INDEX=4", &["--replica-count", "x"], &["--replica-count=\"x\" is not a number"]),
-        ("JOB_COMPLETION_INDEX=-1", &["--replica-count", "4"], &["JOB_COMPLETION_INDEX=\"-1\" is not a number"]),
+        ("JOB_COMPLETION_INDEX=-1", &["--replica-count", "4"], &["JOB_COMPLETION_INDEX=\"-1\" is not a whole number from 0"]),
         ("JOB_COMPLETION_INDEX=4294967295", &["--replica-count", "4"], &["JOB_COMPLETION_INDEX=4294967295"]),
         ("BATCH_TASK_INDEX=1", &[], &["BATCH_TASK_COUNT is not set"]),
         ("BATCH_TASK_COUNT=4", &[], &["BATCH_TASK_INDEX is not set"]),

@@ -107,7 +107,7 @@ const DRY: [Launched; 9] = [
         command: &["-n", "-i", DATA, "", "--", "true"],
         code: 2,
         printed: "",
-        said: "an argument is empty, the one after \"[DIR]/arc/projects/survey/data/[01].fits\"",
+        said: "the argument after \"[DIR]/arc/projects/survey/data/[01].fits\"",
     },
     Launched {
         options: &[],

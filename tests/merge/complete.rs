@@ -185,7 +185,7 @@ fn folders_that_could_not_be_read_when_the_list_was_made_are_told_of() {
         .run()
         .exits(0)
         .says("1 directory could not be read when the list was made, such as ")
-        .says("data/closed: what lies there is not in the list");
+        .says("data/closed: files in there are not in the list");
     assert_eq!(summary(&dir)["unreadable"], json!([dir.path("data/closed")]));
     mode(&dir, "data/closed", 0o700);
 }

@@ -58,7 +58,7 @@ fn names_that_no_line_can_hold_need_null_and_come_through_with_it() {
         .args(["merge", "out", "--missing", "missing"])
         .run()
         .exits(2)
-        .says("give --null too, and again to --files-from: ")
+        .says("without --null (give it with --files-from, too): ")
         .says("a\\nb.fits");
     assert_eq!(before.difference(&dir.tree()), None, "nothing is written then");
 
@@ -74,7 +74,7 @@ fn names_that_no_line_can_hold_need_null_and_come_through_with_it() {
         .args(["merge", "out", "--null"])
         .run()
         .exits(2)
-        .says("--null is about the lists that --missing and --products write");
+        .says("--null is for the lists that --missing and --products write");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_name_that_ends_like_a_line_of_windows_needs_null_too() {
     dir.write("data/b.fits", "1");
     dir.canfar_run().args(["-i", "data/*", "-o", "out"]).replica(2, 2).sh(NUMBER).run().exits(0);
     let args = ["merge", "out", "--missing", "missing"];
-    dir.canfar_run().args(args).run().exits(2).says("give --null too").says("a.fits\\r");
+    dir.canfar_run().args(args).run().exits(2).says("without --null").says("a.fits\\r");
     dir.canfar_run().args(args).arg("--null").run().exits(3);
     assert_eq!(
         dir.bytes("missing"),

@@ -26,7 +26,7 @@ fn records_of_another_run_beside_a_list_are_left_out_and_counted() {
     merge(&dir)
         .exits(3)
         .says("6 files: 2 ok, 4 missing")
-        .says("6 records left out: of another run than the list beside it")
+        .says("6 records left out: they belong to a different run than the list beside them")
         .says("replica 2 never started");
     assert_eq!(records(&dir, "out/final_results.partial.json").len(), 2);
     fs::remove_file(dir.path("out/container_2_results.json")).unwrap();
@@ -53,7 +53,7 @@ fn records_of_python_beside_a_list_are_merged_and_told_apart() {
     merge(&dir)
         .exits(0)
         .says("2 files: 2 ok, none missing")
-        .says("2 records of files that no list knows were merged too");
+        .says("2 records of files that are in no list were merged, too");
     assert_eq!(numbers(&dir), [0, 1, 50, 51]);
 }
 

@@ -47,7 +47,7 @@ fn files_of_the_documented_script_are_merged_digit_by_digit_in_the_order_of_thei
     reference("write", dir.path("out"));
     merge(&dir)
         .exits(0)
-        .says("without a list of inputs (inputs.jsonl) nobody can tell whether that is all")
+        .says("without a list of inputs (inputs.jsonl) it is unknown whether that is all")
         .says("no results file of replica 3, 4, 5, 6, 7, 8")
         .says("(NaN or Infinity) became null");
     reference("compare", dir.path("out"));

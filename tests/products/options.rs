@@ -43,7 +43,7 @@ fn names_are_given_in_variables_and_in_a_shell_command() {
     let dir = Dir::with_inputs(2);
     let script = "test \"$CANFAR_TASK_OUT\" = {out} && test \"$CANFAR_TASK_OUT_cat\" = {out} && cp {} {out:cat} && test -z \"$CANFAR_TASK_OUT_x\" && echo \"{out}\" > \"$CANFAR_TASK_OUT_log\"";
     let refused = declared(&dir, &["cat={/}.cat", "log={/}.log"]).args(["--shell", script]).run();
-    begins_nothing(&dir, refused).says("{out} can't stand inside double quotes");
+    begins_nothing(&dir, refused).says("{out} can't be used inside double quotes");
     declared(&dir, &["cat={/}.cat", "log={/}.log"])
         .args(["--shell", &script.replace("\"{out}\"", "{{out}} {out}")])
         .env("CANFAR_TASK_OUT_x", "of a task around this one")
@@ -137,14 +137,14 @@ fn out_where_nothing_is_declared_is_refused_and_doubled_is_text() {
         &Dir::new(),
         Dir::with_inputs(1).launch().args(["--product", "c/{/}", "--", "x", "{out:y}"]).run(),
     )
-    .says("{out:y} is no product of this run: {out} can be used");
+    .says("{out:y} is not a product of this run: {out} can be used");
 }
 
 #[test]
 fn a_path_that_can_not_be_a_product_is_refused() {
     for (path, said) in [
         ("x=", "--product has an empty path"),
-        ("c/", "does not end with a name"),
+        ("c/", "does not end in a file name"),
         ("c/{/}.{slot}", "has {slot} or {replica} in it"),
         ("{replica}/{/}", "has {slot} or {replica} in it"),
         ("{out}.png", "has {out} in it"),
@@ -154,7 +154,7 @@ fn a_path_that_can_not_be_a_product_is_refused() {
     }
     let dir = Dir::with_inputs(1);
     let two = declared(&dir, &["a/{/}", "b/{/}"]).args(["--", "true"]).run();
-    begins_nothing(&dir, two).says("there is another one without");
+    begins_nothing(&dir, two).says("has no name, and neither has an earlier one");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn an_exit_code_that_is_ok_stands_in_the_record() {
     }
     for mode in [&["--worker", "--", "cat"][..], &["--call", "a.py:b"]] {
         let refused = dir.canfar_run().args(["-i", "data/*", "-o", "x", "--ok-codes", "1"]).args(mode).run();
-        refused.exits(2).says(&format!("--ok-codes has no meaning with {}", mode[0]));
+        refused.exits(2).says(&format!("--ok-codes has no effect with {}", mode[0]));
     }
 }
 

@@ -214,7 +214,7 @@ fn without_checksums_the_list_has_paths() {
         expected.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
     assert_eq!(dir.bytes("list"), nul);
     looked_at(&dir, &["--products", "-", "--json"]).exits(2).says("would all go to standard output");
-    looked_at(&dir, &["--null"]).exits(2).says("--null is about the lists");
+    looked_at(&dir, &["--null"]).exits(2).says("--null is for the lists");
 }
 
 #[test]

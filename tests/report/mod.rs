@@ -202,7 +202,7 @@ fn a_run_in_progress_an_unfinished_one_and_one_of_several_launches_say_what_they
     );
     running.kill();
     let page = report(&dir);
-    assert!(page.contains("incomplete, 1 missing, 1 failed") && page.contains("died without a word"));
+    assert!(page.contains("incomplete, 1 missing, 1 failed") && page.contains("died (no stop record)"));
     dir.write("go", "");
     dir.launch().replica(1, 1).args(["-j1", "--result", "none"]).sh(task).run().exits(0);
     let page = report(&dir);
@@ -244,7 +244,7 @@ fn the_page_goes_where_it_is_asked_to_whole_or_not_at_all() {
         .args(["report", "out", "-o", "out/inputs.jsonl"])
         .run()
         .exits(2)
-        .says("give another one");
+        .says("give another name");
     report(&dir);
     dir.canfar_run().args(["reset", "out"]).run().exits(0);
     assert!(!dir.exists("out/report.html"), "it was about the run that is moved away");
@@ -269,7 +269,7 @@ fn who_ran_what_of_whose_share_and_who_took_over_is_told_where_replicas_share_th
     let dir = shared::taken_over();
     let page = report(&dir);
     assert!(page.contains(": complete</title>"), "{page}");
-    assert!(page.contains("7 files were run by another replica than the one in whose share they are."));
+    assert!(page.contains("7 files were run by a replica other than the one that had them in its share."));
     assert!(page.contains("taken over and run: by replica 1 from replica 2 ("));
     assert!(page.contains("<th scope=\"col\">Taken over</th>"));
     let (_, data) = page.split_once("id=\"data\">").unwrap();

@@ -25,7 +25,7 @@ fn after_the_deadline_nothing_begins_and_what_runs_may_finish() {
         .exits(3)
         .says("2 of 4 files ok, 2 not run")
         .says("--deadline")
-        .says("Launch the same line again");
+        .says("Rerun the same command");
     assert_eq!(done(&dir), [0, 1]);
     assert_eq!(dir.events_of(1, 1, "stop")[0]["reason"], "deadline");
     launch(&dir, 1).sh(TASK).run().exits(0);

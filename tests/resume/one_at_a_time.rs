@@ -22,7 +22,7 @@ fn a_second_launch_of_a_living_replica_is_refused_and_says_who_runs_it() {
     let before = dir.tree();
     let host = rustix::system::uname();
     let who = format!("launch 1 on host {}, pid {}", host.nodename().to_str().unwrap(), first.pid());
-    launch(&dir, 1).sh(TASK).run().exits(3).says("replica 1 of 1 is running already").says(&who);
+    launch(&dir, 1).sh(TASK).run().exits(3).says("replica 1 of 1 is already running").says(&who);
     assert_eq!(before.difference(&dir.tree()), None);
     let_go(&dir);
     first.wait().exits(0);
@@ -52,7 +52,7 @@ fn a_launch_elsewhere_whose_journal_grows_lives() {
     let mut journal =
         std::fs::OpenOptions::new().append(true).open(dir.path("out/journal/1.1.jsonl")).unwrap();
     journal.write_all(b"\n").unwrap();
-    second.wait().exits(3).says("is running already: launch 1 on host elsewhere");
+    second.wait().exits(3).says("is already running: launch 1 on host elsewhere");
     assert_eq!(dir.lines("ran"), names(1));
 }
 

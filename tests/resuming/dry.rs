@@ -35,7 +35,7 @@ fn a_share_that_somebody_is_at_would_be_left_alone() {
     let running = at_work(&dir, 1, 2, 0);
     replica(&dir, 2, 2).run().exits(0);
     let told = resume(&dir).arg("-n").run().exits(0);
-    told.says("replica 1 of 2 is at work (launch 1 on ").prints("");
+    told.says("replica 1 of 2 is running (launch 1 on ").prints("");
     let_go(&dir, 0);
     running.wait().exits(0);
 }

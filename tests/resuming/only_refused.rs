@@ -33,7 +33,7 @@ fn wrong_uses_are_told_with_what_there_is() {
         (only("oom,lost"), "has 3 ok, 1 failed (1 exit)"),
         (only("x.fits"), "2 entries are called x.fits; give the index or the path of one:\n  0  "),
         (only("failed,,x.fits"), "an item of the list is empty"),
-        (only(""), "an argument is empty"),
+        (only(""), "the argument after"),
         (with("failed", &["--rerun", "all"]), "--rerun and --only both say what runs again"),
         (with("failed", &["--shares", "2"]), "--only failed names no file, so nothing was run."),
         (with("3,0", &["--shares", "2"]), "--only 0: replica 1 has it, and --shares leaves that out"),

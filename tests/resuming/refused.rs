@@ -12,7 +12,7 @@ fn shares_that_there_are_not_are_refused_by_name() {
         ("0", "\"0\" is neither"),
         ("4", "the run has 3 shares, numbered from 1, so there is no share 4"),
         ("2-4", "there is no share 4"),
-        ("x", "\"x\" is neither a replica's id nor a range"),
+        ("x", "\"x\" is neither a replica id nor a range"),
         ("5-3", "\"5-3\" is neither"),
         ("1,,2", "\"\" is neither"),
         ("1-", "\"1-\" is neither"),
@@ -79,7 +79,7 @@ fn a_share_that_cannot_be_resumed_keeps_no_other_from_being_run() {
         .says("replica 2 of 4 can't be resumed")
         .says("format version 3")
         .says("replica 3 of 4 can't be resumed")
-        .says("is not of this run")
+        .says("does not belong to this run")
         .says("resumed 1 share (4)");
     assert_eq!(runs(&dir), [(0, 1), (3, 1)].into());
     let errors = &ended.json()["errors"];

@@ -88,7 +88,7 @@ fn of_launches_elsewhere_all_journals_are_watched_at_once_and_only_those_that_gr
         .exits(0)
         .says("replica 3 of 5 is at work (launch 1 on host elsewhere")
         .says("resumed 3 shares (2,4-5)")
-        .says("1 share at work elsewhere (3)")
+        .says("1 share running elsewhere (3)")
         // Not once more for each.
         .says_not("watching its journal");
     assert_eq!(runs(&dir), [(0, 1), (1, 2), (2, 1), (3, 2), (4, 1)].into());
@@ -101,7 +101,7 @@ fn an_owner_that_comes_back_finds_its_share_at_work_or_done() {
     hold(&dir, 1);
     let resumed = resume(&dir).start();
     began(&dir, 1, 1);
-    replica(&dir, 2, 2).run().exits(3).says("replica 2 of 2 is running already");
+    replica(&dir, 2, 2).run().exits(3).says("replica 2 of 2 is already running");
     let_go(&dir, 1);
     resumed.wait().exits(0);
     replica(&dir, 2, 2).run().exits(0).says("nothing to do");

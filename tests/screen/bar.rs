@@ -161,6 +161,6 @@ fn asked_for_without_a_terminal_it_is_lines_and_that_is_said() {
         .sh("true")
         .run()
         .exits(0)
-        .says("--progress bar: standard error is no terminal");
+        .says("--progress bar: standard error is not a terminal");
     dir.launch().args(["--progress", "auto"]).sh("true").run().exits(0).says_not("--progress");
 }

@@ -25,7 +25,7 @@ fn what_failed_is_run_again_by_the_line_that_a_launch_says() {
     let dir = inputs(8, [], &[5, 6]);
     let ended = task(launch(&dir, 2, 2)).run().exits(1);
     std::fs::remove_dir_all(dir.path("bad")).unwrap();
-    let words = to_type(&ended, "run just the failed ones again; or: canfar-run ");
+    let words = to_type(&ended, "try just the failed files again, or run: canfar-run ");
     let resumed = dir.canfar_run().args(&words).run().exits(0);
     assert_eq!(dir.events_of(2, 2, "start").len(), 2, "{resumed}");
     assert!(!dir.exists("out/journal/1.1.jsonl"), "another share was begun: {resumed}");
@@ -72,7 +72,7 @@ fn launches_that_died_are_counted_as_such() {
     release_all(&dir);
     task(launch(&dir, 1, 1)).run().exits(0);
     let merged = dir.canfar_run().args(["merge", "out", "--json"]).run().exits(0);
-    let merged = merged.says("1 launch within ").says("1 more did not tell what they used");
+    let merged = merged.says("1 launch within ").says("1 more with unknown figures");
     let figures = &merged.json()["figures"];
     assert_eq!((&figures["launches"], &figures["launches_untold"]), (&1.into(), &1.into()), "{figures}");
 }

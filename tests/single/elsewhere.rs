@@ -31,9 +31,9 @@ fn whatever_the_clocks_say_a_launch_that_lives_is_left_alone_and_one_that_died_i
     let first = work(on(&dir, "alpha", &with_clock("+3h"))).start();
     wait_for_attempts(&dir, 4);
     let second = || work(on(&dir, "beta", &with_clock("-25m")));
-    second().run().exits(3).says("is running already: launch 1 on host alpha, pid ");
+    second().run().exits(3).says("is already running: launch 1 on host alpha, pid ");
     let reset = || on(&dir, "beta", &with_clock("-2h")).args(["reset", "out"]);
-    reset().run().exits(3).says("at work (replica 1)");
+    reset().run().exits(3).says("is still active (replica 1)");
 
     // It dies while it is watched, and its journal is of tomorrow. Frozen before, so that no heartbeat comes in between.
     signal(&dir, 1, Signal::STOP);
@@ -93,7 +93,7 @@ fn a_run_whose_replica_lives_elsewhere_is_not_moved_away_though_its_journal_seem
     let journal = std::fs::File::options().append(true).open(dir.path("out/journal/1.1.jsonl")).unwrap();
     let reset = || {
         journal.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
-        on(&dir, "beta", &[]).args(["reset", "out"]).run().exits(3).says("at work (replica 1)")
+        on(&dir, "beta", &[]).args(["reset", "out"]).run().exits(3).says("is still active (replica 1)")
     };
     // A heartbeat in between makes it look young again.
     let watched = (0..5).map(|_| reset()).find(|ended| ended.stderr.contains(WATCHES));

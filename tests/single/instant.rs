@@ -48,7 +48,7 @@ fn of_two_launches_of_one_replica_in_one_instant_one_works_and_the_other_says_wh
         ended.pop().unwrap().exits(0);
         if second.code != Some(0) {
             refused += 1;
-            second.exits(3).says("is running already: launch 1 on host ").says(&format!("{host}, pid "));
+            second.exits(3).says("is already running: launch 1 on host ").says(&format!("{host}, pid "));
         }
         let witness = Witness { dir: &dir, replicas: 1 };
         assert_eq!(witness.began().len(), 3, "round {round}");

@@ -18,7 +18,7 @@ fn one_at_a_time_with(flock: &str) {
     let first = launch().start();
     wait_for_attempts(&dir, 3);
     assert_eq!(dir.events_of(1, 1, "run")[0]["locked"], false, "{flock}");
-    launch().run().exits(3).says("is running already: launch 1 on host alpha, pid ");
+    launch().run().exits(3).says("is already running: launch 1 on host alpha, pid ");
     let_go(&dir, 1, 2);
     first.wait().exits(0);
     let witness = Witness { dir: &dir, replicas: 1 };

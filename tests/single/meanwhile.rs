@@ -119,7 +119,7 @@ fn a_reset_that_finds_a_launch_once_it_has_taken_the_list_puts_it_back() {
     let held = format!("while [ -e hold ]; do sleep 0.01; done; {TASK}");
     let args = ["-i", "data/*.fits", "-o", "out", "--accept-changed-command"];
     let running = dir.canfar_run().args(args).sh(&held).start();
-    moving.wait().exits(3).says("at work (replica 1)");
+    moving.wait().exits(3).says("is still active (replica 1)");
     assert!(dir.exists("out/inputs.jsonl") && dir.names("out/previous").is_empty(), "{}", dir.tree());
     std::fs::remove_file(dir.path("hold")).unwrap();
     running.wait().exits(0);
@@ -153,7 +153,7 @@ fn looking_at_a_run_that_is_at_work_touches_nothing() {
     let (before, list) = (names(), dir.bytes("out/inputs.jsonl"));
     dir.canfar_run().args(["plan", "-i", "data/*.fits", "-o", "out"]).run().exits(0);
     dir.launch().arg("--dry-run").sh(held).run().exits(0);
-    dir.canfar_run().args(["reset", "out"]).run().exits(3).says("at work (replica 1)");
+    dir.canfar_run().args(["reset", "out"]).run().exits(3).says("is still active (replica 1)");
     assert_eq!((names(), dir.bytes("out/inputs.jsonl")), (before, list));
     std::fs::remove_file(dir.path("hold")).unwrap();
     running.wait().exits(0);

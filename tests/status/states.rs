@@ -74,7 +74,7 @@ fn a_run_of_one_replica_reads_well_and_says_what_comes_next() {
     replica(&dir, 1, 1).run().exits(0);
     let text = status(&dir).run().exits(0).printed();
     assert!(text.contains("its only replica: done") && !text.contains("all  "), "{text}");
-    assert!(text.contains("complete; one file of all results: canfar-run merge "), "{text}");
+    assert!(text.contains("complete; to put all results into one file: canfar-run merge "), "{text}");
 }
 
 #[test]

@@ -70,9 +70,9 @@ fn each_error_that_storage_gives_to_a_journal_is_told_and_ends_the_launch() {
     if !require(Component::Strace) {
         return;
     }
-    let gone = "The storage is gone: its mount died, or the file server has cut this host off";
+    let gone = "The storage is gone: its mount died, or the file server has disconnected this host";
     for (error, words, advice) in [
-        ("ENOSPC", "No space left on device", "Make room there"),
+        ("ENOSPC", "No space left on device", "Free some space there"),
         ("EDQUOT", "uota exceeded", "ask for a larger quota"),
         ("EROFS", "Read-only file system", "It is mounted read-only"),
         ("EIO", "Input/output error", gone),
@@ -86,7 +86,7 @@ fn each_error_that_storage_gives_to_a_journal_is_told_and_ends_the_launch() {
         let fault = format!("inject=write,ftruncate:error={error}:when=2+");
         let ended = work(with_fault(&dir, &["-P", &journal, "-e", &fault])).sh(TASK).run().exits(4);
         let ended = ended.says("can't write the journal").says(words).says(advice);
-        assert_eq!(ended.stderr.contains("oom there"), error == "ENOSPC", "{ended}");
+        assert_eq!(ended.stderr.contains("some space there"), error == "ENOSPC", "{ended}");
         finishes(&dir, TASKS, &ended);
     }
 }
@@ -144,7 +144,7 @@ fn storage_that_is_gone_is_told_before_the_first_task_too() {
     if !require(Component::Strace) {
         return;
     }
-    for (error, said) in [("ENOTCONN", "The storage is gone"), ("ENOSPC", "Make room there")] {
+    for (error, said) in [("ENOTCONN", "The storage is gone"), ("ENOSPC", "Free some space there")] {
         let dir = Dir::with_inputs(TASKS);
         let fault = format!("inject=fdatasync:error={error}:when=1+");
         let ended = work(with_fault(&dir, &["-e", &fault])).sh(TASK).run().exits(4).says(said);

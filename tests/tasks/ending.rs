@@ -53,7 +53,7 @@ fn how_a_task_failed_is_told_by_its_cause() {
                 "result",
                 0,
                 null,
-                "no result (--result json): the last line of standard output is no JSON: `no JSON`"
+                "no result (--result json): the last line of standard output is not JSON: `no JSON`"
             ]),
         ),
     ];
@@ -91,7 +91,7 @@ fn a_command_that_vanishes_ends_the_launch_without_a_record_for_it() {
     dir.write("data/000.fits", "rm tool; echo '{\"gone\": true}'");
     symlink("/bin/sh", dir.path("tool")).unwrap();
     let ended = dir.launch().args(["-j", "1", "--", "./tool", "{}"]).run().exits(2);
-    let ended = ended.says("can't start").says("1 of 3 files ok, 2 not run").says("No record was made of it");
+    let ended = ended.says("can't start").says("1 of 3 files ok, 2 not run").says("No failure was recorded");
     assert_eq!(dir.results(1)[0]["gone"], true, "{ended}");
     assert_eq!(dir.events_of(1, 1, "stop")[0]["reason"], "cannot_start");
     symlink("/bin/true", dir.path("tool")).unwrap();

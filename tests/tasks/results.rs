@@ -278,7 +278,7 @@ fn journals_that_say_nothing_of_results_are_read_as_before() {
 #[test]
 fn a_missing_result_that_has_to_be_there_is_told_with_the_last_line() {
     for (printed, said) in [
-        (&b"fine\n"[..], "no result (--result json): the last line of standard output is no JSON: `fine`"),
+        (&b"fine\n"[..], "no result (--result json): the last line of standard output is not JSON: `fine`"),
         (b"", "neither $CANFAR_TASK_RESULT nor standard output holds anything"),
         (b"{\"flux\": 1}\nDone.\n", "a line before it is JSON"),
     ] {
@@ -309,8 +309,8 @@ fn a_result_that_is_there_and_wrong_fails_the_task() {
         (to_file("[1, 2, 3, 4, 5]"), &["--max-result", "10"], "is larger than --max-result (10 bytes)"),
         (to_stdout("{\"a\": \"0123456789\"}"), &["--max-result", "10"], "--max-result"),
         (to_stdout("0123456789 more"), &["--result", "text", "--max-result", "10"], "--max-result"),
-        (to_stdout("{\"canfar_run\": 1}"), &[], "canfar-run's own"),
-        (to_stdout("{\"canfar\\u005frun\": 1}"), &[], "canfar-run's own"),
+        (to_stdout("{\"canfar_run\": 1}"), &[], "reserved for canfar-run"),
+        (to_stdout("{\"canfar\\u005frun\": 1}"), &[], "reserved for canfar-run"),
         (to_stdout("fine"), &["--result", "json"], "no result"),
     ] {
         let dir = Dir::with_inputs(1);

@@ -64,7 +64,7 @@ fn a_second_answer_costs_no_task_and_is_told_once_and_kept() {
         assert_eq!(pids.lines().collect::<std::collections::BTreeSet<_>>().len(), processes, "{twice}");
         let told = "a worker answered more than once (the first time at ";
         assert_eq!(ended.stderr.matches(told).count(), 1, "{ended}");
-        ended.says("002.fits: {\"n\": 99").says("); only the first answer to a file counts");
+        ended.says("002.fits: {\"n\": 99").says("); only the first answer for a file counts");
         let log = String::from_utf8(dir.bytes("out/logs/1.1.log")).unwrap();
         assert!(log.contains("{\"n\": 99"), "{log}");
     }

@@ -89,8 +89,8 @@ fn a_dry_run_shows_the_worker_and_its_requests_as_a_shell_can_run_them() {
 #[test]
 fn options_that_mean_nothing_with_workers_are_errors_that_say_so() {
     for (options, said) in [
-        (&["--worker", "--", "python3", "{}"][..], "{} is something of one file"),
-        (&["--worker", "--shell", "python3 x.py {/}"], "{/} is something of one file"),
+        (&["--worker", "--", "python3", "{}"][..], "{} is something of one task"),
+        (&["--worker", "--shell", "python3 x.py {/}"], "{/} is something of one task"),
         (&["--worker", "--result", "text", "--", "true"], "--result text"),
         (&["--worker", "--chdir", "task", "--", "true"], "tmpdir"),
         (&["--worker-tasks", "3", "--", "true"], "give --worker, too"),

@@ -1,4 +1,4 @@
-//! The limits of the groups this process is in. All levels count: a group can't use more than those around it may.
+//! The limits of the groups this process is in. All levels count: a group can't use more than its parents may.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Those that the kernel tells of this process.
+    /// The groups that the kernel reports for this process.
     pub fn of_this_process() -> Self {
         Self::below(Path::new("/"))
     }
@@ -84,7 +84,7 @@ impl Cgroup {
     }
 }
 
-/// Microseconds of CPU time in a period of so many. `max` and -1 mean no quota.
+/// Microseconds of CPU time, and the length of the period. `max` and -1 mean no quota.
 fn quota(quota: &str, period: &str) -> Option<f64> {
     let positive = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
     Some(positive(quota)? as f64 / positive(period)? as f64)

@@ -35,7 +35,7 @@ pub(in crate::launch) struct ResumedBlocks<'a> {
     pub(super) quarantined: Vec<QuarantinedTasks>,
     /// The claims that were made.
     pub(super) made: BTreeSet<ClaimName>,
-    /// Tasks of the blocks at hand that are to be run.
+    /// Tasks of the current blocks that must be run.
     pub(in crate::launch) due: u64,
     /// Of these, those that were running when a container died, or ran out of memory: they run last.
     pub(in crate::launch) last: u64,
@@ -50,8 +50,8 @@ struct LeftBlocks {
 }
 
 impl Launcher<'_> {
-    /// Goes on with what the replica has: claims anew what has tasks to run, and holds the rest as it is. `products` is how
-    /// those of done tasks were found, if that is known.
+    /// Continues with what the replica has: claims blocks with tasks to run again, and holds the rest unchanged. `products` is the
+    /// state of the products of finished tasks, if known.
     ///
     /// # Errors
     /// When journals or claims can't be read, or can't be written, also after some attempts.
@@ -103,7 +103,7 @@ impl Launcher<'_> {
         Ok(resumed)
     }
 
-    /// Looks at what the tasks of these blocks made, unless that was done: those of which a product is gone are to be run again.
+    /// Checks the products of these blocks' tasks, unless that was done: tasks with a missing product must be run again.
     fn take_back_what_is_gone(
         &self,
         left: &mut [LeftBlocks],
@@ -111,7 +111,7 @@ impl Launcher<'_> {
         recorder: &Recorder,
     ) -> anyhow::Result<()> {
         let changes = match products {
-            // Of what it had then, others may have something now.
+            // Other launches may now have some of the blocks that it had then.
             Some(products) => products.of_tasks(|index| {
                 left.iter().any(|blocks| blocks.history.tasks.get(index).state == TaskState::Ok)
             }),
@@ -126,8 +126,8 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    /// Looks where the products of the tasks go that are to be run of these blocks, and of those of the own share that nobody
-    /// has claimed.
+    /// Checks where products go: those of tasks to be run in these blocks, and in unclaimed blocks
+    /// of the replica's own share.
     fn check_own_places(&self, left: &[LeftBlocks], resumed: &ResumedBlocks<'_>) -> anyhow::Result<()> {
         if self.list.header().products.is_empty() {
             return Ok(());
@@ -201,7 +201,7 @@ impl Launcher<'_> {
 }
 
 impl ResumedBlocks<'_> {
-    /// Claims a block anew.
+    /// Claims a block again.
     fn claim(&mut self, claim: ClaimName, recorder: &Recorder) -> anyhow::Result<bool> {
         recorder.announce_claim(claim).context(CannotWrite)?;
         match self.claimant.try_claim(claim) {
@@ -214,7 +214,7 @@ impl ResumedBlocks<'_> {
                 self.ledger.note(claim);
                 recorder.not_claimed(claim);
             }
-            // It stays announced until somebody can tell who has it.
+            // It stays announced until it is known which launch has it.
             Err(error) => return Err(error.context(CannotWrite)),
         }
         Ok(false)

@@ -1,4 +1,4 @@
-//! What earlier claimants left of blocks: their records, what they died with, and what is still to be run.
+//! What earlier claimants of a block left: their records, the tasks they died with, and the tasks still to be run.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +17,17 @@ use crate::model::shares::Share;
 use crate::run::queue::TasksByStage;
 use crate::sharing::claims::{ClaimRead, ClaimsFolder};
 
-/// After so many deaths in a row without a record a block is left to `resume`.
+/// After this many deaths in a row without a record, a block is left to `resume`.
 const MOST_DEATHS: usize = 5;
 
 /// The launches that had a block, oldest claim first.
 pub(super) type Chain = Vec<LaunchId>;
 
-/// The launches that claimed a block up to a claim. Claims that nobody can read are passed over: whoever made them began
+/// The launches that claimed a block up to a claim. Unreadable claims are skipped: the launches that made them began
 /// nothing.
 ///
 /// # Errors
-/// When the storage does not tell.
+/// When storage gives an error.
 pub(super) fn chain(claims: &ClaimsFolder, standing: ClaimName) -> anyhow::Result<Chain> {
     let mut chain = Chain::new();
     for generation in 0..=standing.generation {
@@ -38,16 +38,16 @@ pub(super) fn chain(claims: &ClaimsFolder, standing: ClaimName) -> anyhow::Resul
                 chain.push(claim.by);
             }
             ClaimRead::Broken => {}
-            // Names never vanish: without this one nobody knows what was begun.
+            // Names never vanish: without this one, it is unknown what was begun.
             ClaimRead::Missing => {
-                bail!("{} can't be found, although a later claim is there", claims.path_of(name).display())
+                bail!("{} can't be found, although a later claim exists", claims.path_of(name).display())
             }
         }
     }
     Ok(chain)
 }
 
-/// Claims whose blocks were in the same hands, so that one reading of journals tells of all of them.
+/// Claims to blocks with the same owners, so that reading the journals once covers all of them.
 pub(super) fn by_chain(
     claims: &ClaimsFolder,
     standing: impl IntoIterator<Item = ClaimName>,
@@ -59,7 +59,7 @@ pub(super) fn by_chain(
     Ok(all)
 }
 
-/// Reads what the launches of a chain, all of which have ended, left of blocks.
+/// Reads what a chain of launches, all of which have ended, left of blocks.
 ///
 /// # Errors
 /// When journals can't be read.
@@ -72,7 +72,7 @@ pub(super) fn history(
     history_beside(launcher, blocks, chain, claims, None)
 }
 
-/// The same where `me`, which has had them before, goes on.
+/// The same if `me`, which has had them before, continues.
 ///
 /// # Errors
 /// As [`history`].
@@ -110,11 +110,11 @@ pub(super) fn is_deadly(history: &JournalState, chain: &[LaunchId], block: Block
 pub(super) struct QuarantinedTasks {
     /// What they are held by now.
     pub(super) claim: ClaimName,
-    /// Who had the block before.
+    /// Which launches had the block before.
     pub(super) chain: Chain,
     /// In the block, tasks that were running when a container died: each runs alone.
     pub(super) suspects: Vec<u32>,
-    /// Those that died alone with their container.
+    /// Tasks that died alone with their container.
     pub(super) lost: Vec<LostTask>,
 }
 
@@ -128,7 +128,7 @@ pub(super) struct LostTask {
     pub(super) by: LaunchId,
 }
 
-/// What of a block is to be run by whoever takes it over, or goes on with it.
+/// The tasks of a block that a launch must run when it takes it over, or continues with it.
 #[derive(Debug)]
 pub(super) struct RemainingTasks {
     pub(super) tasks: TasksByStage,
@@ -136,12 +136,12 @@ pub(super) struct RemainingTasks {
     pub(super) lost: Vec<LostTask>,
     /// How many others have no record and are left out.
     pub(super) left_out: u64,
-    /// While any of it runs, at most so many tasks run at a time.
+    /// While any of these runs, at most this many tasks run at a time.
     pub(super) at_most: Option<usize>,
 }
 
 impl RemainingTasks {
-    /// By what journals tell.
+    /// According to the journals.
     pub(super) fn of(
         launcher: &Launcher<'_>,
         history: &JournalState,

@@ -1,4 +1,4 @@
-//! The thread that feeds a launch's queue: the rest of the block at hand, then the next block.
+//! The thread that feeds a launch's queue: the rest of the current block, then the next block.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -34,13 +34,13 @@ use crate::sharing::ledger::BlockLedger;
 use crate::terminal::console::{Tone, Verbosity};
 use crate::threads::locked;
 
-/// After so many failures in a row a launch takes nothing more of other shares: a sick node must not eat the run.
+/// After this many failures in a row a launch takes no more blocks of other shares: a bad node must not fail the whole run.
 const SICK_AFTER: u64 = 10;
 
-/// Storage that gives errors is told of this often.
+/// How often a warning about storage errors is repeated.
 const BETWEEN_TROUBLES: Duration = Duration::from_mins(1);
 
-/// Where a claim gave an error, the next one is made after a pause, at least and at most so long.
+/// The shortest and longest pause after a claim that gave an error.
 const PAUSES_OF_CLAIMS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// What feeds a launch of a run that shares its work.
@@ -119,14 +119,14 @@ impl<'a> Balancer<'a> {
 impl Feed for Balancer<'_> {
     fn run(&self) {
         let mut feeder = locked(&self.feeder);
-        // With each sign of life.
+        // With each heartbeat.
         let pause = feeder.launcher.config.heartbeat.interval;
         let mut next_look = Instant::now() + pause;
         loop {
             let demand = feeder.queue.wait_for_demand(next_look.saturating_duration_since(Instant::now()));
             if next_look <= Instant::now() {
                 next_look = Instant::now() + pause;
-                // Where the storage does not tell, the next look may; nothing begins meanwhile if that takes long.
+                // If storage gives an error, the next check may succeed; nothing begins meanwhile if that takes long.
                 let _ = self.ownership.look();
                 feeder.look_at_neighbour();
             }
@@ -179,7 +179,7 @@ pub(super) struct Feeder<'a> {
     pub(super) report: &'a LaunchReport<'a>,
     pub(super) claimant: Claimant,
     pub(super) ledger: BlockLedger<'a>,
-    /// What of blocks is to come into the queue.
+    /// The tasks of blocks that must go into the queue.
     pub(super) feeds: VecDeque<BlockFeed>,
     /// Tasks that launches died with, for the very end.
     pub(super) quarantined: Vec<QuarantinedTasks>,
@@ -187,7 +187,7 @@ pub(super) struct Feeder<'a> {
     /// Whether the slots were filled once.
     is_filled: bool,
     is_sickness_told: bool,
-    /// Whether it was said that this goes on with other shares.
+    /// Whether the message about continuing with other shares was printed.
     goes_on: bool,
     pub(super) idle: Option<IdleTime>,
     pub(super) neighbour: Neighbour,
@@ -195,7 +195,7 @@ pub(super) struct Feeder<'a> {
     pub(super) settled: BTreeSet<ClaimName>,
     /// Blocks that five launches died with.
     pub(super) abandoned: BTreeSet<BlockId>,
-    /// How long claims that nobody can read are known.
+    /// How long unreadable claims have been known.
     pub(super) broken_since: BTreeMap<ClaimName, AnsweredTime>,
     /// Replicas that this launch took blocks over from.
     pub(super) taken_over_from: BTreeSet<u32>,
@@ -204,7 +204,7 @@ pub(super) struct Feeder<'a> {
     no_claim_before: Option<Instant>,
     /// The last pause for that.
     claims_pause: Duration,
-    /// Claims of which the storage did not tell whether they are this launch's.
+    /// Claims that may be this launch's: storage gave an error.
     pub(super) doubtful: Vec<ClaimName>,
     /// The claims that this launch made.
     pub(super) made: BTreeSet<ClaimName>,
@@ -235,7 +235,7 @@ impl Feeder<'_> {
         self.wait_or_leave()
     }
 
-    /// Takes the next free block: of its own share, but what is free of earlier rounds first.
+    /// Takes the next free block: any free block of earlier rounds first, then one of its own share.
     pub(super) fn take(&mut self) -> anyhow::Result<bool> {
         if self.waits_for_storage() {
             return Ok(false);
@@ -262,12 +262,12 @@ impl Feeder<'_> {
         for block in own {
             if self.ledger.is_free(block) {
                 let is_ours = self.claim_first(block)?;
-                // Either it is this launch's, or the storage does not tell.
+                // Either it is this launch's, or storage gave an error.
                 if is_ours || self.ledger.is_free(block) {
                     return Ok(is_ours);
                 }
             }
-            // Who took this one may have taken others: to try each would cost more than to look.
+            // The launch that took this one may have taken others: trying each would cost more than listing them.
             if let Err(error) = self.ledger.refresh_round(block.round + 1) {
                 return Ok(self.note_trouble(&error));
             }
@@ -288,7 +288,7 @@ impl Feeder<'_> {
     pub(super) fn may_take_of_others(&mut self, has_no_own: bool) -> bool {
         let is_sick = self.is_sick();
         if is_sick && !std::mem::replace(&mut self.is_sickness_told, true) {
-            self.say(Tone::Warning, &format!("the last {SICK_AFTER} tasks all failed: this replica takes nothing more of other shares, in case something is wrong with this node"));
+            self.say(Tone::Warning, &format!("the last {SICK_AFTER} tasks all failed: this replica takes no more files of other shares, in case something is wrong with this node"));
         }
         self.reach.has_others() && !is_sick && (self.is_filled || has_no_own)
     }
@@ -308,7 +308,7 @@ impl Feeder<'_> {
                 self.say_that_it_goes_on();
                 return Ok(true);
             }
-            // Either somebody was faster, or the storage does not tell.
+            // Either another launch was faster, or storage gave an error.
             if self.ledger.is_free(block) {
                 return Ok(false);
             }
@@ -316,7 +316,7 @@ impl Feeder<'_> {
         Ok(false)
     }
 
-    /// Claims a block that nobody has begun. `false` where somebody else has it by now.
+    /// Claims a block that no launch has begun. `false` if another launch has it by now.
     fn claim_first(&mut self, block: BlockId) -> anyhow::Result<bool> {
         let claim = ClaimName::first(block);
         let Some(indices) = self.blocks.indices(block) else { return Ok(false) };
@@ -356,7 +356,7 @@ impl Feeder<'_> {
                 self.recorder.not_claimed(claim);
             }
             Err(error) if error.is::<RunMovedAway>() => return Err(error),
-            // It stays announced until somebody can tell who has it.
+            // It stays announced until it is known which launch has it.
             Err(error) => {
                 self.doubtful.push(claim);
                 if is_lasting(&error) {
@@ -373,13 +373,13 @@ impl Feeder<'_> {
         self.no_claim_before.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Storage that does not tell who has what may do so in a moment: nothing is taken now. Gives `false`.
+    /// Storage that gave an error may recover in a moment: nothing is taken now. Returns `false`.
     pub(super) fn note_trouble(&mut self, error: &dyn std::fmt::Display) -> bool {
         self.claims_pause = (self.claims_pause * 2).clamp(PAUSES_OF_CLAIMS.0, PAUSES_OF_CLAIMS.1);
         self.no_claim_before = Some(Instant::now() + self.claims_pause);
         if self.told_trouble.is_none_or(|told| told.elapsed() >= BETWEEN_TROUBLES) {
             self.told_trouble = Some(Instant::now());
-            self.say(Tone::Warning, &format!("nothing more can be taken for now: {error:#}"));
+            self.say(Tone::Warning, &format!("can't take more work for now: {error:#}"));
         }
         false
     }
@@ -388,7 +388,7 @@ impl Feeder<'_> {
         if !std::mem::replace(&mut self.goes_on, true) {
             self.say(
                 Tone::Plain,
-                "goes on with files of other shares that nobody has begun (--balance=false keeps to its own)",
+                "continues with files of other shares that no replica has begun (--balance=false keeps it to its own)",
             );
         }
     }
@@ -419,7 +419,7 @@ impl Feeder<'_> {
     }
 }
 
-/// Whether an error of the storage stays until somebody does something about it.
+/// Whether a storage error persists until a person does something about it.
 pub(super) fn is_lasting(error: &anyhow::Error) -> bool {
     use StorageTrouble::{Denied, FileTooLarge, Full, Quota, ReadOnly};
     matches!(StorageTrouble::in_error(error), Denied | FileTooLarge | Full | Quota | ReadOnly)

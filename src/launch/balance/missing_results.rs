@@ -1,4 +1,4 @@
-//! Results files of replicas that can't write them any more, and what nobody living has.
+//! Results files of replicas that can no longer write them, and tasks that no live replica has.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -30,10 +30,10 @@ use crate::sharing::ledger::{BlockLedger, BlockStanding};
 use crate::sharing::peers::{PeerState, PeerWatch};
 use crate::terminal::console::{Tone, Verbosity};
 
-/// So many stay until all others have ended.
+/// How many launches stay until all others have ended.
 const ENOUGH_THAT_STAY: u32 = 2;
 
-/// Pauses between looks for the ends of others, which have only their results to write.
+/// Pauses between checks whether others have ended, which only have to write their results.
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(500);
 
 /// What is left to do for a run when a launch has ended.
@@ -49,13 +49,13 @@ pub(in crate::launch) struct Aftermath {
     pub(in crate::launch) left_behind: u64,
     /// When the launch had nothing more to take.
     pub(super) since: Instant,
-    /// Others are waited for so long at most.
+    /// The longest wait for others.
     pub(super) patience: Duration,
 }
 
 impl Aftermath {
-    /// Writes the results files of replicas that can't any more and whose files are not as they should be: of all of them
-    /// where the run is complete, else of those that this launch took over from.
+    /// Writes missing or outdated results files of replicas that can no longer do so: of all of them
+    /// if the run is complete, else of those that this launch took over from.
     pub(in crate::launch) fn write_missing_results(mut self, launcher: &Launcher<'_>, blocks: &Blocks) {
         if self.is_complete {
             self.wait_for_others(launcher);
@@ -82,11 +82,11 @@ impl Aftermath {
         }
     }
 
-    /// Stays until others have ended, if that is for this launch to do, which has written its own results by now: so whoever
-    /// dies while it writes its own leaves somebody who writes them for it.
+    /// Stays until others have ended, if it is this launch's turn; it has already written its own results. So if a launch
+    /// dies while writing its own, another one is left to write them for it.
     fn wait_for_others(&mut self, launcher: &Launcher<'_>) {
         let begun = Instant::now();
-        // Storage that gives an error may tell in a moment.
+        // Storage that gives an error may recover in a moment.
         while begun.elapsed() < self.patience && self.must_wait_for_others(launcher).unwrap_or(true) {
             if launcher.stop.begins_within(pause_after(begun, PAUSES)) {
                 return;
@@ -94,7 +94,7 @@ impl Aftermath {
         }
     }
 
-    /// The two of the lowest ids stay, of those that have not ended and have given a sign of life since: one that has not may
+    /// The two with the lowest ids stay, of those that have not ended and have sent a heartbeat since: one without may
     /// be dead.
     fn must_wait_for_others(&mut self, launcher: &Launcher<'_>) -> anyhow::Result<bool> {
         let (mut unended, mut lower) = (0, 0);
@@ -129,15 +129,15 @@ impl Aftermath {
         let config = config.on_behalf_of(replica, Duration::ZERO);
         let launcher = Launcher { config: &config, ..*launcher };
         match launcher.write_results_only(blocks, &self.process, last) {
-            // Another launch sees to it, or the replica has begun anew.
+            // Another launch is doing it, or the replica has been launched again.
             Err(error) if error.is::<GivenUp>() || error.is::<AlreadyRunning>() => Ok(()),
             written => written,
         }
     }
 }
 
-/// Whether the results file of a replica that has ended has what it should: its last words vouch for it, and no record in it
-/// is of a block that another replica has.
+/// Whether the results file of a replica that has ended is correct: its stop record confirms it, and no record in it
+/// belongs to a block that another replica has.
 fn has_right_results(
     launcher: &Launcher<'_>,
     blocks: &Blocks,
@@ -174,14 +174,14 @@ impl Feeder<'_> {
         all.into_iter().map(|(block, standing)| self.left_of(block, &standing, others_take_it)).sum()
     }
 
-    /// Tasks of its own share that this launch has not even begun.
+    /// Tasks of its own share that this launch has not begun.
     fn left_of_own(&self) -> u64 {
         let own = self.blocks.of_share(self.me.replica).filter(|block| self.ledger.is_free(*block));
         let own = own.filter(|_| self.reach == Reach::Own);
         own.map(|block| self.launcher.wanted_of(self.blocks, block)).sum()
     }
 
-    /// How many tasks of a block nobody living has or will take.
+    /// How many tasks of a block no live launch has or will take.
     fn left_of(&self, block: BlockId, standing: &BlockStanding, others_take_it: bool) -> u64 {
         let is_abandoned = self.abandoned.contains(&block);
         let files = self.blocks.indices(block).map_or(0, |indices| indices.len());

@@ -1,5 +1,5 @@
-//! Sharing the work of a run while it goes on: a launch takes blocks, its own share's first, then what nobody has begun, then
-//! what the dead left; and it leaves when others see to the rest.
+//! Sharing the work of a run while it runs: a launch takes blocks of its own share first, then blocks that no replica has begun, then
+//! those of dead replicas; it leaves when others are running the rest.
 
 mod begin;
 mod block_feed;
@@ -22,7 +22,7 @@ pub(super) use self::begin::ResumedBlocks;
 pub(super) use self::feeder::Balancer;
 pub(super) use self::standing::history_of_claims;
 
-/// How a run shares its work while it goes on.
+/// How a run shares its work while it is running.
 #[derive(Debug, Clone, Copy)]
 pub struct Sharing<'a> {
     /// How its shares are cut.
@@ -36,9 +36,9 @@ pub struct Sharing<'a> {
 pub enum Reach {
     /// Nothing: it only writes the results file of a replica.
     Results,
-    /// What its replica has, and what nobody has begun of its share.
+    /// What its replica has, and what no replica has begun of its share.
     Own,
-    /// Then whatever is free, or was left by the dead.
+    /// Then any free block, and blocks that dead launches left.
     All,
     /// Also blocks that five launches died with.
     Leftovers,
@@ -67,7 +67,7 @@ impl Reach {
 pub(super) enum Leaving {
     /// Every task of the run has a record.
     AllRecorded,
-    /// These have unfinished blocks, and live.
+    /// These are alive and have unfinished blocks.
     OthersWork(BTreeSet<LaunchId>),
     /// Others hold the rest; it has been waiting for them for long.
     WaitedLong,
@@ -81,13 +81,15 @@ fn replicas(launches: &BTreeSet<LaunchId>) -> String {
 }
 
 impl Leaving {
-    /// For people, where others go on.
+    /// A message, if others are still running.
     fn in_words(&self) -> Option<String> {
         match self {
             Self::OthersWork(others) => {
-                Some(format!("nothing is left to take: {} work on the rest", replicas(others)))
+                Some(format!("no work is left to take: {} are running the rest", replicas(others)))
             }
-            Self::WaitedLong => Some("nothing was left to take for long: others work on the rest".to_owned()),
+            Self::WaitedLong => {
+                Some("no work was left to take for some time: other replicas are running the rest".to_owned())
+            }
             Self::AllRecorded | Self::OutOfReach => None,
         }
     }

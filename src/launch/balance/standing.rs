@@ -1,4 +1,4 @@
-//! How a replica of a run that shares its work stands before a launch begins.
+//! The state of a replica before a launch begins, in a run that shares its work.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,17 +18,17 @@ use crate::products::look::ProductChanges;
 use crate::sharing::claims::ClaimsFolder;
 use crate::sharing::ledger::BlockLedger;
 
-/// For a replica that takes nothing of others, what is known of claims may be so old: who made some since is at work, or has
+/// The maximum age of claim information for a replica that takes nothing from others: a launch that made claims since is running, or has
 /// just ended.
 const LISTED_LATELY: Duration = Duration::from_secs(10);
 
-/// How the tasks of some blocks stand.
+/// The state of the tasks of some blocks.
 enum BlocksStatus {
-    /// All have a record, and none is to be run.
+    /// All have a record, and none must be run.
     Done(TaskCounts),
-    /// All have a record, and of some the products are gone or changed, so that they are to be run again.
+    /// All have a record, but some have products that are gone or changed, so they must be run again.
     ProductsGone(ProductChanges),
-    /// Some are to be run.
+    /// Some must be run.
     Due,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::launch) fn history_of_claims(
 }
 
 impl Launcher<'_> {
-    /// Whether a launch would find nothing to do in what is in its reach. What is known of claims is kept in `ledger`.
+    /// Whether a launch would find nothing to do in its reach. What is known about claims is kept in `ledger`.
     ///
     /// # Errors
     /// When journals, claims or the results file can't be read.
@@ -60,7 +60,7 @@ impl Launcher<'_> {
         ledger: &mut BlockLedger<'_>,
     ) -> anyhow::Result<ShareStatus> {
         let Some(last) = self.launches()?.pop() else {
-            // Others may have run all of it.
+            // Other launches may have run all of it.
             let is_done = self.is_reach_ended(blocks, reach, ledger) && self.own_claims(ledger).is_empty();
             return Ok(if is_done { ShareStatus::Done(TaskCounts::default()) } else { ShareStatus::Unread });
         };
@@ -87,8 +87,8 @@ impl Launcher<'_> {
         Ok(if is_right { ShareStatus::Done(counts) } else { ShareStatus::Unread })
     }
 
-    /// Whether nothing is left to take in its reach. Where the storage does not tell, a launch finds out: an error that passes
-    /// is not to keep a container from its work.
+    /// Whether nothing is left to take in its reach. If storage gives an error, a launch finds out: a passing error
+    /// must not keep a container from its work.
     fn is_reach_ended(&self, blocks: &Blocks, reach: Reach, ledger: &mut BlockLedger<'_>) -> bool {
         self.ask_reach(blocks, reach, ledger).unwrap_or_else(|error| {
             self.console.warn(&format!("can't read the claims of the run: {error}"));
@@ -136,7 +136,7 @@ impl Launcher<'_> {
         own.flat_map(|(_, claims)| claims).collect()
     }
 
-    /// Whether any task of these blocks is to be run.
+    /// Whether any task of these blocks must be run.
     fn counts_if_done(&self, blocks: &Blocks, claims: Vec<ClaimName>) -> anyhow::Result<BlocksStatus> {
         let folder = ClaimsFolder::new(self.layout, self.run_id());
         let mut histories = Vec::new();

@@ -1,4 +1,4 @@
-//! Taking over what the dead have left of blocks.
+//! Taking over the unfinished blocks of dead replicas.
 
 use std::error::Error;
 use std::io;
@@ -27,15 +27,15 @@ use crate::sharing::peers::PeerState;
 use crate::terminal::console::Tone;
 use crate::units;
 
-/// Observers of one death are not to claim in the same moment.
+/// Launches that observe the same death must not claim at the same moment.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The same for a launch that has certainly ended.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Feeder<'_> {
-    /// Takes over one block with tasks left of those whose claims `by`, which is dead, is said to have: the others are for
-    /// whoever is idle, too. Gives whether there was any.
+    /// Takes over one block with tasks left from the dead launch `by`: the other blocks are left to
+    /// idle launches, too. Returns whether there was any.
     pub(super) fn take_over(&mut self, by: LaunchId, claims: &[ClaimName]) -> anyhow::Result<bool> {
         let mut standing = Vec::new();
         for claim in claims {
@@ -48,7 +48,7 @@ impl Feeder<'_> {
         if standing.is_empty() || !self.is_still_dead(by) {
             return Ok(false);
         }
-        // Observers of one death are not to claim the same block.
+        // Launches that observe the same death must not claim the same block.
         fastrand::shuffle(&mut standing);
         let mut taken = 0;
         for claim in standing {
@@ -60,7 +60,7 @@ impl Feeder<'_> {
         if taken > 0 {
             let files = units::count(taken, "file");
             let LaunchId { replica, launch } = by;
-            let text = format!("took over {files} from replica {replica}, whose launch {launch} has ended");
+            let text = format!("took over {files} from replica {replica} (its launch {launch} has ended)");
             self.say(Tone::Plain, &text);
         }
         Ok(taken > 0)
@@ -84,9 +84,9 @@ impl Feeder<'_> {
             || self.recorder.has_block(block)
     }
 
-    /// One more look at a launch that seems dead, after a pause at random.
+    /// Checks a launch that seems dead once more, after a random pause.
     fn is_still_dead(&mut self, by: LaunchId) -> bool {
-        // What has stopped in order, or died on this host, does not wake up: there is nothing to wait for.
+        // A launch that stopped cleanly, or died on this host, does not wake up: there is nothing to wait for.
         let is_certain = self.ledger.peers().is_certainly_over(by);
         let longest = if is_certain { SHORT_PAUSE } else { self.launcher.config.takeover_after / 60 };
         let longest = longest.min(LONGEST_PAUSE);
@@ -101,7 +101,7 @@ impl Feeder<'_> {
         is_superseded || matches!(state, PeerState::Stopped | PeerState::Dead | PeerState::Missing)
     }
 
-    /// Takes over a block of which nobody can tell who claimed it.
+    /// Takes over a block with an unreadable claim.
     pub(super) fn take_over_broken(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
         let is_highest = match self.claimant.folder().is_highest(claim) {
             Ok(is_highest) => is_highest && !self.is_set_aside(claim),
@@ -133,8 +133,8 @@ impl Feeder<'_> {
         Ok(taken)
     }
 
-    /// What journals tell of blocks. Blocks whose journals can't be read are left to others, who may be able to: one journal
-    /// must not end every launch that comes to it.
+    /// The state of blocks from the journals. Blocks with an unreadable journal are left to other launches: one journal
+    /// must not end every launch that reads it.
     fn read(&mut self, chain: &[LaunchId], claims: &[ClaimName]) -> Option<JournalState> {
         match history_beside(self.launcher, self.blocks, chain, claims, Some(self.me)) {
             Ok(history) => {
@@ -143,7 +143,7 @@ impl Feeder<'_> {
             }
             // The launch ends.
             Err(error) if error.is::<ReadingStopped>() => None,
-            // The storage may tell later.
+            // Storage may recover later.
             Err(error) if is_passing(&error) => {
                 self.note_trouble(&error);
                 None
@@ -157,7 +157,7 @@ impl Feeder<'_> {
         }
     }
 
-    /// Claims a block where it has tasks without a record; gives how many are to be run.
+    /// Claims a block if it has tasks without a record; returns how many must be run.
     fn receive(
         &mut self,
         claim: ClaimName,
@@ -185,7 +185,7 @@ impl Feeder<'_> {
         )
     }
 
-    /// Takes in a block that was claimed, with what is left of it; gives how many tasks these are.
+    /// Adds a claimed block with what is left of it; returns how many tasks that is.
     fn hold(
         &mut self,
         claim: ClaimName,
@@ -211,7 +211,7 @@ impl Feeder<'_> {
         Ok(due)
     }
 
-    /// Finds out who has what this launch may have claimed. Gives whether there is something to run.
+    /// Finds out which launch has the blocks that this one may have claimed. Returns whether there is something to run.
     pub(super) fn settle_doubts(&mut self) -> anyhow::Result<bool> {
         let mut has_more = false;
         for claim in std::mem::take(&mut self.doubtful) {
@@ -229,7 +229,7 @@ impl Feeder<'_> {
         Ok(has_more)
     }
 
-    /// Goes on with a block that this launch turns out to have claimed. Gives whether there is something to run.
+    /// Continues with a block that this launch turns out to have claimed. Returns whether there is something to run.
     pub(super) fn adopt(&mut self, claim: ClaimName) -> anyhow::Result<bool> {
         self.ledger.note(claim);
         if self.made.contains(&claim) {
@@ -259,7 +259,7 @@ impl Feeder<'_> {
         self.say(
             Tone::Warning,
             &format!(
-                "five launches died with block {} of share {} ({}) and none left a record of it: it is left to `canfar-run resume {}`",
+                "five launches died while running block {} of share {} ({}), and none recorded a result: no replica tries it again by itself. To run it: `canfar-run resume {}`",
                 claim.block.round,
                 claim.block.share,
                 units::count(files, "file"),
@@ -268,15 +268,15 @@ impl Feeder<'_> {
         );
     }
 
-    /// Sees to what launches died with, once nothing else is left here: what has a record by now needs no other, what died
-    /// among others runs alone, and what died alone is lost. Gives whether there is something to run.
+    /// Handles the tasks that launches died with, once nothing else is left: a task with a record needs no other, one that died
+    /// among others runs alone, and one that died alone is lost. Returns whether there is something to run.
     pub(super) fn see_to_quarantined(&mut self) -> anyhow::Result<bool> {
         let mut has_more = false;
         for mut tasks in std::mem::take(&mut self.quarantined) {
             if !self.recorder.has_claim(tasks.claim) {
                 continue;
             }
-            // Whoever ran it alone may have been frozen only, and may end it yet.
+            // The launch that ran it alone may only have been frozen, and may still finish it.
             let (over, open): (Vec<LostTask>, Vec<LostTask>) =
                 tasks.lost.iter().copied().partition(|lost| self.has_ended(lost.by));
             if !tasks.suspects.is_empty() || !over.is_empty() {
@@ -300,8 +300,8 @@ impl Feeder<'_> {
         Ok(has_more)
     }
 
-    /// Whoever had the block may have recorded more before its end, or have been stopped in order, so that a task died with
-    /// nobody. Gives whether that could be read.
+    /// The previous owner may have recorded more before its end, or have stopped cleanly, so that no container died with
+    /// the task. Returns whether that could be read.
     fn look_again(&mut self, tasks: &mut QuarantinedTasks) -> anyhow::Result<bool> {
         let others: Chain = tasks.chain.iter().copied().filter(|by| *by != self.me).collect();
         let (Some(indices), Some(mut history)) =

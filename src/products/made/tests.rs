@@ -25,7 +25,7 @@ fn what_is_written_while_it_is_hashed_is_seen_even_if_the_length_stays() {
     let how = Sealing { checksum: Checksum::Sha256, has_out: true, should_stop: &write };
     let not = seal(None, &out, Path::new("/data/cat"), &how).unwrap_err();
     let NotPublished::Failed(failure) = not else { panic!("{not:?}") };
-    assert!(failure.message.ends_with("something still writes to it"), "{}", failure.message);
+    assert!(failure.message.ends_with("something is still writing to it"), "{}", failure.message);
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn what_is_no_product_fails_the_task_and_is_removed() {
         (&|out| fs::create_dir(out).unwrap(), "is an empty directory"),
         (&|out| std::os::unix::fs::symlink("/etc/passwd", out).unwrap(), "is a symbolic link"),
         (&|out| drop(std::os::unix::net::UnixListener::bind(out).unwrap()), "is a socket"),
-        (&|_| fs::write(&place, "x").unwrap(), "wrote the product's final path itself: give it {out}"),
+        (&|_| fs::write(&place, "x").unwrap(), "wrote to the product's final path itself: give it {out}"),
         (&|out| fs::remove_dir(out.parent().unwrap()).unwrap(), "wrote nothing to {out}"),
     ];
     for (number, (write, why)) in (1..).zip(cases) {

@@ -68,13 +68,13 @@ struct SpanColumns {
     duration: Vec<i64>,
     /// One digit each: 0 ok, 1 failed, 2 running, 3 cut.
     end: String,
-    /// Where replicas share their work: 0 for a task of the replica's own share, else the replica whose share it is of, or with
+    /// If replicas share their work: 0 for a task of the replica's own share, else the replica with the task in its share, or with
     /// a minus the one that had it before.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Vec<i64>>,
 }
 
-/// Writes it so that it can stand in a script element, whatever names hold. The page lies in the folder `page`.
+/// Writes it so that it is safe in a script element, whatever names contain. The page is in the folder `page`.
 pub(super) fn write(history: &RunHistory, page: &Path, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(Guarded(out), &Data::of(history, page)).map_err(io::Error::from)
 }

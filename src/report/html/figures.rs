@@ -74,7 +74,7 @@ fn in_words(values: &[Value], label: &dyn Fn(f64) -> String) -> String {
 
 fn pairs_in_words(pairs: &[(f64, Value)]) -> String {
     if pairs.is_empty() {
-        return "No input has a size that is known (they are no files, are gone, or storage did not answer in time)."
+        return "No input has a known size (they are not files, are gone, or storage did not respond in time)."
             .to_owned();
     }
     let logs: Vec<(f64, f64)> = pairs.iter().map(|(size, (time, _))| (size.ln(), time.ln())).collect();
@@ -87,7 +87,9 @@ fn pairs_in_words(pairs: &[(f64, Value)]) -> String {
     let files =
         format!("{} {}", grouped(pairs.len() as u64), if pairs.len() == 1 { "file" } else { "files" });
     if together.is_finite() {
-        format!("{files}; correlation of the logarithms {together:.2} (1: time follows size, 0: it does not)")
+        format!(
+            "{files}; correlation of log time with log size: {together:.2} (1: time follows size, 0: it does not)"
+        )
     } else {
         format!("{files}, all of one size or one duration")
     }

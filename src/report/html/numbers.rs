@@ -1,4 +1,4 @@
-//! The numbers of a run that stand at the page's top, and how numbers are written there.
+//! The numbers at the top of the page, and how they are formatted.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::units;
 
 /// What a run took, milliseconds.
 pub(super) struct Times {
-    /// From the first launch's beginning to the last sign of life.
+    /// From the first launch's beginning to the last heartbeat.
     pub(super) wall: i64,
     /// CPU time of all attempts.
     pub(super) cpu: f64,
@@ -84,7 +84,7 @@ pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -
                     (number("Products gone", "products_gone", history.products_gone, "files of which launches found some gone"))
                 }
                 @if history.is_in_progress() { (number("Running now", "running", history.running(), "")) }
-                (text("Wall time", duration(times.wall), "first to last sign of life"))
+                (text("Wall time", duration(times.wall), "first to last heartbeat"))
                 (text("CPU time", seconds(times.cpu / 1000.0), "all attempts"))
                 (text("Efficiency", percent(times.cpu, times.available), given))
                 (text("Slots busy", percent(times.busy as f64, times.slots as f64), "of the time that launches lasted"))
@@ -93,7 +93,7 @@ pub(super) fn section(history: &RunHistory, counts: TaskCounts, times: &Times) -
     }
 }
 
-/// `82 %`; a dash where there is nothing to be a part of.
+/// `82 %`; a dash if the whole is zero.
 pub(super) fn percent(part: f64, whole: f64) -> String {
     if whole > 0.0 { format!("{:.0} %", 100.0 * part / whole) } else { "–".to_owned() }
 }

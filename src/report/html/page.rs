@@ -74,7 +74,7 @@ fn body(history: &RunHistory, counts: TaskCounts, root: &Path) -> Markup {
             h1 { "Run " code { (history.header.run) } }
             p.standing data-standing { (standing(history, counts)) }
             p.made {
-                "As of " (crate::clock::now()) @if history.is_in_progress() { "; the run goes on, so make this report again later" }
+                "As of " (crate::clock::now()) @if history.is_in_progress() { "; the run is still going, so make this report again later" }
             }
             button #theme type="button" hidden { "Dark colours" }
         }
@@ -103,7 +103,7 @@ fn problems(history: &RunHistory) -> Markup {
     html! {
         @if !problems.is_empty() {
             section aria-labelledby="problems-title" {
-                h2 #problems-title { "Passed over" }
+                h2 #problems-title { "Skipped" }
                 ul { @for problem in problems.iter().take(PROBLEMS) { li { bdi { (crate::units::printable(problem)) } } } }
                 @if problems.len() > PROBLEMS { p { "And " (grouped((problems.len() - PROBLEMS) as u64)) " more." } }
             }

@@ -1,4 +1,4 @@
-//! Where the results come from: the run's command, inputs and options, and who ran it when.
+//! Where the results come from: the run's command, inputs and options, and its launches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -52,7 +52,7 @@ fn code(text: &OsText) -> Markup {
     html! { code { bdi { (units::path(&text.0)) } } }
 }
 
-/// So many patterns are shown: a shell may have expanded a glob.
+/// How many patterns are shown: a shell may have expanded a glob.
 const SHOWN: usize = 20;
 
 fn list(texts: &[OsText]) -> Markup {
@@ -102,7 +102,7 @@ fn source(source: &InputSpec) -> Markup {
     }
 }
 
-/// A run whose products are the files of this one.
+/// A run with products that are the files of this one.
 fn source_run(run: &SourceRun, name: Option<&str>) -> Markup {
     html! {
         (code(&run.results_dir))
@@ -130,7 +130,7 @@ struct Content<'a> {
     records: u64,
 }
 
-/// Each such file with all that launches found in it, in the order of time; before any launch, as whoever made the list
+/// Each such file with all versions that launches found, in order of time; before any launch, as the replica that made the list
 /// found it.
 fn files_of_command(history: &RunHistory) -> BTreeMap<&OsText, Vec<Content<'_>>> {
     let records = records_by_content(history);
@@ -183,7 +183,7 @@ fn file(name: &OsText, contents: &[Content<'_>]) -> Markup {
     }
 }
 
-/// What launches say of themselves, each once.
+/// What launches say about themselves, each once.
 fn told(launches: &[TimelineLaunch], of: impl Fn(&TimelineLaunch) -> Option<String>) -> String {
     const NAMED: usize = 12;
     let all: BTreeSet<String> = launches.iter().filter_map(of).collect();
@@ -199,7 +199,7 @@ fn launches(launches: &[TimelineLaunch]) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="Launches" {
             table {
                 thead { tr {
-                    @for name in ["Replica", "Launch", "Began", "Last sign", "Ended", "Session", "Host", "Process", "Version", "Jobs", "CPUs", "Memory", "Options"] {
+                    @for name in ["Replica", "Launch", "Began", "Last heartbeat", "Ended", "Session", "Host", "Process", "Version", "Jobs", "CPUs", "Memory", "Options"] {
                         th scope="col" { (name) }
                     }
                 } }

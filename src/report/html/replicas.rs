@@ -96,7 +96,7 @@ fn timeline(is_shared: bool) -> Markup {
                 }
             }
             canvas #timeline tabindex="0" role="img" aria-label="Timeline: a row for each replica and slot, from left to right in time. The table below has the same as text." {}
-            p #timeline-info .hint { "Point at it to see what ran. Drag over a part to see it larger; arrow keys, + and − work, too." }
+            p #timeline-info .hint { "Point at it to see what ran. Drag over a part to zoom in; arrow keys, + and − work, too." }
         }
     }
 }
@@ -160,7 +160,7 @@ fn in_words(history: &RunHistory, rows: &[ReplicaRow<'_>], times: &Times) -> Vec
     let died = history.launches.iter().filter(|launch| launch.end == LaunchEnd::Died).count() as u64;
     if died > 0 {
         sentences.push(format!(
-            "{} ended without a word: killed, or lost with the node.",
+            "{} stopped without a stop record: killed, or lost with the node.",
             units::plural(died, "launch", "launches")
         ));
     }
@@ -182,7 +182,7 @@ fn sharing_in_words(history: &RunHistory, shared: &SharedWork, rows: &[ReplicaRo
     let of_others = rows.iter().map(|row| row.shared.of_others).sum::<u64>();
     if of_others > 0 {
         sentences.push(format!(
-            "{} run by another replica than the one in whose share they are.",
+            "{} run by a replica other than the one that had them in its share.",
             units::plural(of_others, "file was", "files were")
         ));
     }
@@ -248,7 +248,7 @@ fn table(rows: &[ReplicaRow<'_>], is_shared: bool) -> Markup {
                 thead { tr {
                     @for name in ["Replica", "Launches", "OK", "Failed", "Missing"] { th scope="col" { (name) } }
                     @if is_shared { @for name in SHARED_COLUMNS { th scope="col" { (name) } } }
-                    @for name in ["Began", "Last sign", "Lasted", "Busy", "CPU time", "Ended", "Host"] {
+                    @for name in ["Began", "Last heartbeat", "Lasted", "Busy", "CPU time", "Ended", "Host"] {
                         th scope="col" { (name) }
                     }
                 } }
@@ -287,8 +287,8 @@ fn row_of(row: &ReplicaRow<'_>, is_shared: bool) -> Markup {
 /// How a launch ended, in words.
 pub(super) fn end(end: &LaunchEnd) -> String {
     match end {
-        LaunchEnd::Running => "at work".to_owned(),
-        LaunchEnd::Died => "died without a word".to_owned(),
+        LaunchEnd::Running => "running".to_owned(),
+        LaunchEnd::Died => "died (no stop record)".to_owned(),
         LaunchEnd::Stopped(Stopped { reason: StopReason::Done, .. }) => "done".to_owned(),
         LaunchEnd::Stopped(Stopped { signal: Some(signal), .. }) => {
             format!("stopped by {}", units::signal(*signal))

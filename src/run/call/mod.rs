@@ -1,4 +1,4 @@
-//! Calling a Python function (`--call`): how the Python that does it is started, and what its answers mean.
+//! Calling a Python function (`--call`): how its Python process is started, and what its answers mean.
 
 mod answer;
 mod preflight;
@@ -80,7 +80,7 @@ pub struct PythonCall {
 }
 
 impl PythonCall {
-    /// The arguments of a Python, this `program`, that calls it and refuses results of more than so many bytes.
+    /// The arguments for a Python, this `program`, that calls it and refuses results of more than this many bytes.
     pub(super) fn argv(&self, program: &OsStr, max_result: u64) -> Vec<OsString> {
         let (file, module) = match &self.target.place {
             CallPlace::File(file) => (self.home.join(file), file.file_stem().unwrap_or_default().to_owned()),
@@ -93,10 +93,10 @@ impl PythonCall {
         [program.to_owned(), "-c".into(), boot, runner].into_iter().chain(own).collect()
     }
 
-    /// Refuses a file that is not there, before anything else is looked at.
+    /// Refuses a missing file, before anything else is checked.
     ///
     /// # Errors
-    /// Says what there is instead, and what to do.
+    /// Says what was found instead, and what to do.
     pub fn check_file(&self) -> anyhow::Result<()> {
         let Some(file) = self.target.file() else { return Ok(()) };
         let path = self.home.join(file);
@@ -108,7 +108,7 @@ impl PythonCall {
             ),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
-                "--call {target}: there is no {shown}. A relative file is looked for where the run was begun"
+                "--call {target}: there is no {shown}. A relative path is looked up in the folder where the run was begun"
             ),
             Err(error) => bail!("--call {target}: {shown} can't be read: {error}"),
         }

@@ -1,20 +1,20 @@
-"""Calls one function of the user's once for each request, for `canfar-run --call`. Python 3.8 or later, nothing to install.
+"""Calls one user function once for each request, for `canfar-run --call`. Python 3.8 or later, nothing to install.
 
 Requests are lines of JSON on the standard input that this process is started with, answers are lines of JSON on its
-standard output. Both are moved to descriptors of our own before any code of the user's runs, and what is printed from
-then on, by Python or by C, goes to standard error: it is log. An answer is one of
+standard output. Both are moved to other descriptors before any user code runs, and whatever is printed from
+then on, by Python or by C, goes to standard error, which is the log. An answer is one of
 
     {"ok": VALUE}        the function returned this
     {"raised": TEXT}     it raised an exception; the traceback is in the log
     {"unfit": TEXT}      what it returned can't become JSON
     {"refused": TEXT}    it can't be called at all, whatever the file
-    {"broken": TEXT}     nor can it be imported; why is in the log, too
+    {"broken": TEXT}     its module can't be imported; the reason is in the log, too
 """
 
 import os
 import sys
 
-# What is imported here is Python's own, also where the user has a file that is called like it.
+# Imports here are Python's own modules, even if the user has a file with the same name.
 AT_START = set(sys.modules)
 sys.path.insert(0, os.path.dirname(os.__file__))
 
@@ -53,7 +53,7 @@ STUBS = []
 # Seconds.
 LONGEST_END = 3
 
-# Made once, and before any code of the user's may replace json's functions with others that write several lines, say.
+# Made once, before user code may replace json's functions, for example with ones that write several lines.
 to_json = json.JSONEncoder(separators=(",", ":")).encode
 from_json = json.JSONDecoder().decode
 
@@ -89,12 +89,12 @@ class Unfit(Exception):
 
 
 def text_stream(descriptor, mode):
-    """A stream that never fails for a character, and whose end does not close the descriptor."""
+    """A stream that accepts every character, and does not close the descriptor when it is closed."""
     return open(descriptor, mode, buffering=1 if mode == "w" else -1, errors="backslashreplace", closefd=False)
 
 
 def is_usable(stream):
-    """Whether it is there, and neither closed nor detached; what was written to it has gone out then."""
+    """Whether it exists and is neither closed nor detached. If so, it has been flushed."""
     try:
         stream.flush()
         return True
@@ -103,7 +103,7 @@ def is_usable(stream):
 
 
 def flush_c():
-    """What C code printed lies in a buffer of its own, which can be reached where ctypes is in use already."""
+    """Flushes the separate buffer of C code, which can be reached if ctypes is already in use."""
     if "ctypes" in sys.modules:
         try:
             c_library().fflush(None)
@@ -117,7 +117,7 @@ def c_library():
 
 
 class Surroundings:
-    """What each call is to find as the first one did."""
+    """The state that every call must find unchanged."""
 
     def __init__(self):
         self.requests = os.fdopen(os.dup(0), "rb")
@@ -128,12 +128,12 @@ class Surroundings:
         self.restore_streams()
         if "PYTHONFAULTHANDLER" not in os.environ:
             faulthandler.enable(self.log)
-            # Whoever is stopped for its time says where it was; children that are ended have nothing to say.
+            # A process that is stopped by its time limit prints where it was; terminated children print nothing.
             faulthandler.register(signal.SIGTERM, self.log, chain=True)
             os.register_at_fork(after_in_child=lambda: faulthandler.unregister(signal.SIGTERM))
 
     def remember(self):
-        """Takes what there is now, after the user's code was imported, for what is to be put back."""
+        """Saves the current state, after the import of the user's code, to be restored later."""
         try:
             self.folder = os.open(".", os.O_RDONLY)
         except OSError:
@@ -143,13 +143,13 @@ class Surroundings:
         self.hooks = (sys.excepthook, sys.displayhook, sys.unraisablehook, threading.excepthook)
 
     def restore(self):
-        """Puts back what a call may have changed. Handlers of signals that come meanwhile do not keep it from that."""
+        """Restores what a call may have changed. Signal handlers that run meanwhile do not prevent that."""
         for _ in range(MOST_SIGNALS):
             try:
                 for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
                     signal.setitimer(timer, 0)
                 for number, handler in self.handlers:
-                    # One that was not installed by Python can't be told, nor put back.
+                    # A handler that Python did not install can't be read or restored.
                     if handler is not None and _signal.getsignal(number) is not handler:
                         _signal.signal(number, handler)
                 _signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
@@ -160,7 +160,7 @@ class Surroundings:
                 return
             except BaseException:
                 continue
-        # Nothing works any more without the descriptors that are ours: another process can go on.
+        # Nothing works without our descriptors: another process can continue.
         os._exit(1)
 
     def restore_streams(self):
@@ -168,7 +168,7 @@ class Surroundings:
         os.dup2(self.log, 1)
         os.dup2(self.log, 2)
         for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-            # What the user's code wrapped around it goes with this, and may close it.
+            # This drops wrappers that the user's code put around it, which may close it.
             setattr(sys, name, self.streams.get(name))
             if not is_usable(getattr(sys, name)):
                 self.streams[name] = text_stream(descriptor, mode)
@@ -177,7 +177,7 @@ class Surroundings:
         flush_c()
 
     def say(self, text):
-        """Adds to the log, whatever became of the streams."""
+        """Adds to the log, whatever happened to the streams."""
         self.restore_streams()
         write_all(self.log, text.encode("utf-8", "backslashreplace"))
 
@@ -217,14 +217,14 @@ def is_ours(frame_file):
 
 
 def users_part(trace):
-    """A traceback from the first frame on that is the user's."""
+    """A traceback from the first user frame on."""
     while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
 
 
 def traceback_of(error, last_line=None):
-    """An exception as Python prints it, but for the last line if that is this one, which is said elsewhere."""
+    """An exception as Python prints it, without the last line if it equals `last_line`, which is reported elsewhere."""
     try:
         lines = traceback.TracebackException(type(error), error, users_part(error.__traceback__)).format()
         text = "".join(lines)
@@ -247,7 +247,7 @@ def is_of_module(module, name):
 
 
 def load(file, name, folder):
-    """The user's module: `file`, or else the module of this name, for which is looked in `folder` first."""
+    """The user's module: `file`, or else the module of this name, which is looked up in `folder` first."""
     sys.argv = [file or name]
     if file and "." in name:
         name = importable(file, name)
@@ -261,7 +261,7 @@ def load(file, name, folder):
         sys.modules[name] = module
         with open(file, "rb") as opened:
             source = opened.read()
-        # Compiled here, so that no compiled file is left beside the user's, or an old one taken for it.
+        # Compiled here, so that no compiled file is left beside the user's file, and no old one is used.
         exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
         return module
     except SyntaxError as error:
@@ -269,7 +269,7 @@ def load(file, name, folder):
     except SystemExit as error:
         raise Broken(
             error,
-            "importing it calls sys.exit(%s)%s: put what is to run only when it is started as a program under"
+            "importing it calls sys.exit(%s)%s: put code that should run only when it is started as a program under"
             ' `if __name__ == "__main__":`' % (exit_code(error), at_line(error, file)),
         ) from None
     except OSError as error:
@@ -285,7 +285,7 @@ def load(file, name, folder):
 
 
 def add_folder(file, folder):
-    """Has modules looked for beside the user's file first, or where the run was begun."""
+    """Makes Python look for modules beside the user's file first, or where the run was begun."""
     sys.path.insert(0, os.path.dirname(file) if file else folder)
 
 
@@ -306,7 +306,7 @@ def is_it_installed():
 
 
 def importable(file, name):
-    """Another name for the module in a file whose own has a dot in it, under which pools of processes can import it, too."""
+    """Another name for a module if its file name contains a dot, so that process pools can import it, too."""
     import tempfile
 
     name = name.replace(".", "_") + "_py"
@@ -315,15 +315,15 @@ def importable(file, name):
         with open(os.path.join(folder.name, name + ".py"), "w") as stub:
             stub.write('__file__ = %s\nexec(compile(open(__file__, "rb").read(), __file__, "exec"))\n' % ascii(file))
     except OSError as error:
-        raise Refused("its name has a dot, and no temporary folder helps (%s): rename it %s.py" % (error, name)) from None
-    # It goes at the end of this process.
+        raise Refused("its name contains a dot, and a temporary folder can't be made (%s): rename it %s.py" % (error, name)) from None
+    # It is removed at the end of this process.
     STUBS.append(folder)
     sys.path.append(folder.name)
     return name
 
 
 def uncover(folder):
-    """Has modules in this folder found first, as in any program, also where we have imported others of their names."""
+    """Makes modules in this folder take precedence, as in any program, even over imported ones of the same name."""
     for name in set(sys.modules) - AT_START:
         found = "." not in name and importlib.machinery.PathFinder.find_spec(name, [folder])
         if found and found.has_location:
@@ -331,7 +331,7 @@ def uncover(folder):
 
 
 def exit_code(error):
-    """What sys.exit was given."""
+    """The argument of sys.exit."""
     return "" if error.code is None else in_one_line(repr(error.code))
 
 
@@ -340,7 +340,7 @@ def refused_import(error, file, hint=""):
 
 
 def at_line(error, file):
-    """Where in the user's file, or below it, an exception came from."""
+    """The line in the user's file, or in code that it calls, that an exception came from."""
     frames = [
         (code.co_filename, trace.tb_lineno)
         for trace, code in walk(error.__traceback__)
@@ -396,7 +396,7 @@ def type_name(value):
 
 
 def bare_function(function):
-    """What was defined with `def`, below what was made of it."""
+    """The function defined with `def`, without its wrappers."""
     function = inspect.unwrap(function)
     while isinstance(function, functools.partial):
         function = inspect.unwrap(function.func)
@@ -427,7 +427,7 @@ def signature_of(function):
 
 
 def wants_path(annotation, names):
-    """Whether a parameter of this annotation is to get a pathlib.Path; `names` are those that it may use."""
+    """Whether a parameter with this annotation should get a pathlib.Path; `names` are those that it may use."""
     annotation = evaluated(annotation, names)
     if isinstance(annotation, str):
         words = "".join(letter if letter.isalnum() else " " for letter in annotation).split()
@@ -459,7 +459,7 @@ def caller(function, name, offered):
         refuse_misspelt(name, signature, others, columns)
     if "out" not in known and any(one.name == "out" for one in others):
         raise Refused(
-            "%s%s has a parameter `out`, which is where to write what it makes, and nothing is declared:"
+            "%s%s has a parameter `out`, the path to write its product to, but no product is declared:"
             " --product PATH says what each task makes" % (name, signature_text(signature))
         )
     takes_names = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
@@ -471,7 +471,7 @@ def caller(function, name, offered):
         )
     if len(others) > 1:
         raise Refused(
-            "%s%s needs %s, and there is one %s for them: all but one parameter must have a default, or be called %s"
+            "%s%s needs %s, but there is only one %s: all but one parameter must have a default, or be called %s"
             % (name, signature_text(signature), in_a_row(["`%s`" % one.name for one in others]), "path" if needs_path else "name of the task", also)
             + (". Is it a method? Only those that need no object can be called" if others[0].name == "self" else "")
         )
@@ -527,7 +527,7 @@ def signature_text(signature):
 
 
 def wants_paths(annotation, names):
-    """Whether a dict of this annotation is to have values that are a pathlib.Path."""
+    """Whether the values of a dict with this annotation should be a pathlib.Path."""
     annotation = evaluated(annotation, names)
     if isinstance(annotation, str):
         # Python 3.8 can't evaluate `dict[str, Path]`.
@@ -541,7 +541,7 @@ def wants_paths(annotation, names):
 
 
 def evaluated(annotation, names):
-    """An annotation as it is meant where it was written as a text, unless that fails."""
+    """The evaluated form of an annotation that was written as a string, unless evaluating fails."""
     annotation = getattr(annotation, "__forward_arg__", annotation)
     if isinstance(annotation, str):
         try:
@@ -565,7 +565,7 @@ def path_of(task):
 
 
 def outs_of(task, is_path, are_paths):
-    """Where to write products: a path, or a dict of paths by the names of products."""
+    """Where to write products: a path, or a dict of paths by product name."""
     if isinstance(task["out"], str):
         out = value_of(task, "out")
         return pathlib.Path(out) if is_path else out
@@ -579,16 +579,16 @@ def outs_of(task, is_path, are_paths):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What can be said of a function without running any code of the user's
+# Checking a function without running any user code
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Where one of these is, a module may have names that can't be seen in its text, or find modules in further places.
+# If it contains one of these, a module may have names that its text does not show, or find modules elsewhere.
 MAKES_NAMES = re.compile(rb"\b(globals|locals|vars|exec|eval|setattr|__dict__|__getattr__|modules)\b|import\s+\*")
 MOVES_IMPORTS = re.compile(rb"\bsys\b[^\n]*\bpath\b|addsitedir|importlib|meta_path|path_hooks|\bexec\b|\b__import__\b")
 
 
 def look(file, module, name, folder, offered):
-    """Refuses what is certain to be refused once it is imported, and nothing else."""
+    """Refuses only what would certainly be refused after importing it."""
     add_folder(file, folder)
     place = file or file_of_module(module, folder)
     if place is None:
@@ -597,7 +597,7 @@ def look(file, module, name, folder, offered):
         with open(place, "rb") as opened:
             source = opened.read()
         tree = compile(source, place, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        # Some of what is no Python is found only now, such as a `return` outside of functions.
+        # Some syntax errors are found only now, such as a `return` outside of a function.
         compile(tree, place, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise bad_syntax(error, place) from None
@@ -610,7 +610,7 @@ def look(file, module, name, folder, offered):
 
 
 def file_of_module(module, folder):
-    """The text of a module that is to be imported; `None` where only importing it can tell."""
+    """The source file of a module; `None` if only importing it can tell."""
     root, *parts = module.split(".")
     try:
         spec = importlib.util.find_spec(root)
@@ -626,7 +626,7 @@ def file_of_module(module, folder):
 
 
 def look_for_imports(tree, place):
-    """Refuses modules that are not installed, as far as nothing but installed ones was imported before."""
+    """Refuses modules that are not installed, as long as only installed ones were imported before."""
     own = os.path.join(os.path.realpath(sys.path[0]), "")
     for statement in tree.body:
         if isinstance(statement, ast.Import):
@@ -657,7 +657,7 @@ def look_for_function(tree, module, name, place, offered):
     names += [one for node in ast.walk(tree) if isinstance(node, ast.Global) for one in node.names]
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     definitions = {node.name: node for node in tree.body if isinstance(node, functions + (ast.ClassDef,))}
-    # What a decorator makes of a function can't be seen.
+    # The effect of a decorator is unknown.
     is_plain = names.count(name) == 1 and name in [
         node.name for node in tree.body if isinstance(node, functions) and not node.decorator_list
     ]
@@ -674,21 +674,21 @@ def look_for_function(tree, module, name, place, offered):
 
 
 def names_bound_by(node):
-    """The names that a statement outside of functions gives the module."""
+    """The names that a module-level statement defines."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [node.name]
     if isinstance(node, ast.alias):
         return [node.asname or node.name.partition(".")[0]]
     if isinstance(node, ast.Name):
         return [node.id] if isinstance(node.ctx, ast.Store) else []
-    # Of `except`, `match` and what later Pythons may have.
+    # For `except`, `match` and statements of later Pythons.
     own = [getattr(node, field, None) for field in ("name", "rest")]
     inner = [one for child in ast.iter_child_nodes(node) for one in names_bound_by(child)]
     return [one for one in own if isinstance(one, str)] + inner
 
 
 def stub_of(node, module):
-    """A function of this name and these parameters, whose body only tells whether it yields."""
+    """A function with this name and these parameters, and a body that yields only if the original does."""
 
     def yields(inner):
         is_other = isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda))
@@ -721,7 +721,7 @@ FURTHER = ": convert it to numbers, strings, lists or dicts"
 
 
 def jsonable(value, around=()):
-    """The same of what JSON has. `around` are the containers that it is in."""
+    """The value in JSON's own types. `around` are the containers that it is in."""
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -730,7 +730,7 @@ def jsonable(value, around=()):
     if isinstance(value, (str, int, float)):
         return value
     if id(value) in around:
-        raise Unfit("is circular: it is in itself")
+        raise Unfit("is circular: it contains itself")
     if len(around) >= DEEPEST:
         raise Unfit("is nested more than %d deep" % DEEPEST)
     if isinstance(value, collections.abc.Mapping):
@@ -746,7 +746,7 @@ def jsonable(value, around=()):
         return os.fsdecode(os.fspath(value))
     if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)):
         if value != value:
-            # Pandas has a time that is none.
+            # Pandas has NaT, "not a time".
             return None
         return iso_duration(value // MICROSECOND, "us") if isinstance(value, datetime.timedelta) else value.isoformat()
     if kind.__name__ == "NAType":
@@ -784,7 +784,7 @@ def members(items, around):
 
 
 def key_text(key):
-    """A key as JSON has it."""
+    """A key as a JSON string."""
     if isinstance(key, enum.Enum):
         key = key.value
     if isinstance(key, str):
@@ -801,7 +801,7 @@ def key_text(key):
 
 
 def of_library(value, around):
-    """What has a way of its own to become something simple."""
+    """A value with its own conversion to a simple one."""
     unit = None if is_table(value) else getattr(value, "unit", None)
     if unit is not None and hasattr(value, "value"):
         raise Unfit(
@@ -836,7 +836,7 @@ def of_library(value, around):
 
 
 def is_table(value):
-    """Whether it is a table of pandas or the like, whose columns are attributes of any name."""
+    """Whether it is a table of pandas or similar, where columns are attributes of any name."""
     return hasattr(value, "to_dict") and hasattr(value, "columns")
 
 
@@ -897,14 +897,14 @@ ADVICE = {
 
 
 def described(value):
-    """What a value is that can't become JSON, and what to return in its place."""
+    """Describes a value that can't become JSON, and what to return in its place."""
     kind = type_name(value)
     if isinstance(value, (set, frozenset)):
         return "a set, which has no order: return sorted(...) or list(...)"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "bytes: return a string (.decode()) or a list of numbers"
     if isinstance(value, complex):
-        return "a complex number: return its .real and .imag apart"
+        return "a complex number: return its .real and .imag separately"
     if is_table(value):
         return article(kind) + ": return .to_dict('records')"
     if kind in ADVICE:
@@ -959,7 +959,7 @@ def as_json(value, name):
 
 
 def with_any_digits(make):
-    """Newer Pythons write no number of more than some thousand digits, unless told to."""
+    """Newer Pythons refuse to write numbers of more than some thousand digits by default."""
     digits = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -979,7 +979,7 @@ class Service:
         self.process = os.getpid()
 
     def answer_to(self, task):
-        """Calls the function. Whoever it forked, and that comes back out of it, ends here: the request is ours."""
+        """Calls the function. A process that it forked and that returns from it ends here: the request belongs to its parent."""
         try:
             value = self.call(task)
             if os.getpid() != self.process:
@@ -1014,21 +1014,21 @@ class Service:
                 kind, text = self.answer_to(task)
                 self.surroundings.restore()
             except BaseException as error:
-                # A signal that the function left on its way, for a handler that raises.
+                # A signal that the function left pending, with a handler that raises.
                 kind, text = self.raised(error)
             try:
                 self.surroundings.answer(kind, text)
             except BrokenPipeError:
-                # Whoever asked was killed.
+                # The process that sent the request was killed.
                 return
 
 
 def leave():
-    """Ends this process as programs end, but for threads that go on: they would be waited for."""
+    """Ends this process in the normal way, but without waiting for threads that are still running."""
     others = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
     if others:
         try:
-            # Otherwise pools of processes would never end, which are waited for.
+            # Otherwise process pools, which are waited for, would never end.
             ends = threading.Thread(target=end_pools, daemon=True)
             ends.start()
             ends.join(LONGEST_END)
@@ -1040,7 +1040,7 @@ def leave():
 
 
 def end_pools():
-    """What Python does first as it ends, since 3.9. Pools of threads are waited for in this."""
+    """The first thing that Python does at exit, since 3.9. It waits for thread pools."""
     for end in reversed(getattr(threading, "_threading_atexits", ())):
         end()
 

@@ -1,4 +1,4 @@
-//! What is recorded of blocks that come and go.
+//! What is recorded about blocks that are added and removed.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

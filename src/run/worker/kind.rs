@@ -135,7 +135,7 @@ impl WorkerKind {
                     format!("the worker {how} before it read its first request: {}", units::printable(line))
                 }
                 None => format!(
-                    "the worker {how} before it read its first request, a line of JSON on its standard input, and said nothing"
+                    "the worker {how} before it read its first request, a line of JSON on its standard input, and printed nothing"
                 ),
             },
             Self::Function(PythonCall { target, .. }) => {

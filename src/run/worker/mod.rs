@@ -1,4 +1,4 @@
-//! Warm workers: processes that stay, read one request a task from standard input and answer on standard output.
+//! Warm workers: long-lived processes that read one request per task from standard input and answer on standard output.
 
 mod answers;
 mod idle;

@@ -1,4 +1,4 @@
-//! What a worker is asked and what its answers mean.
+//! The requests that a worker gets, and what its answers mean.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ impl Serialize for Members<'_> {
     }
 }
 
-/// What an answer means, whoever gave it.
+/// The meaning of an answer, of any kind of worker.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::run) enum TaskAnswer {
     /// The result; `None` is a function's that returned None.
@@ -125,7 +125,7 @@ pub(in crate::run) enum TaskAnswer {
 pub(super) enum RequestLine {
     /// An answer.
     Answer(TaskResult),
-    /// One that can't be taken, and why.
+    /// An invalid answer, and why.
     Refused(String),
     /// Something else, and why it is no answer if it was meant as one.
     Log(Option<AlmostJson>),
@@ -149,7 +149,7 @@ pub(super) fn read_line(line: &[u8], depth: usize) -> RequestLine {
     }
 }
 
-/// What an answer says of why its task failed, if it did.
+/// Why the task failed according to the answer, if it did.
 pub(super) fn error_of(answer: &TaskResult) -> Option<String> {
     let error = json::members(&answer.json).filter(|member| json::string_eq(member.key, ERROR)).last()?;
     (error.value.first() == Some(&b'"')).then(|| json::string_text(error.value).into_owned())

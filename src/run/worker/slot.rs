@@ -1,4 +1,4 @@
-//! One slot whose tasks are done by workers, one worker at a time: started when needed, replaced when it died.
+//! A job slot that runs its tasks in workers, one worker at a time: started when needed, replaced when it dies.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::num::NonZeroU64;
@@ -30,10 +30,10 @@ const PAUSES: [Duration; 4] =
 /// Python keeps what is printed to a pipe until there is much of it, unless this is set: then no answer would come.
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 
-/// At most so much of a dead worker's standard error is looked at, bytes.
+/// How many bytes of a dead worker's standard error are read.
 const LAST_WORDS: usize = 2048;
 
-/// At most so much of what Python prints as it imports is shown, bytes.
+/// How many bytes of Python's output during imports are shown.
 const SHOWN_OF_IMPORT: usize = 8192;
 
 /// Asks its worker for each attempt.
@@ -60,7 +60,7 @@ pub struct WorkerSlot<'a> {
 }
 
 impl<'a> WorkerSlot<'a> {
-    /// For slot 1..=jobs, with a worker of this kind that is started afresh after so many tasks.
+    /// For slot 1..=jobs, with a worker of this kind that is restarted after this many tasks.
     ///
     /// # Errors
     /// When its temporary folders can't be made.
@@ -96,7 +96,7 @@ impl<'a> WorkerSlot<'a> {
         })
     }
 
-    /// Starts a worker, in an empty folder of its own.
+    /// Starts a worker, in its own empty folder.
     fn start(&mut self) -> Result<Live, Execution> {
         self.home.renew().map_err(|error| Execution::cannot_start(&error))?;
         self.started += 1;
@@ -145,7 +145,7 @@ impl<'a> WorkerSlot<'a> {
         !worker.can_be_asked() || self.tasks.is_some_and(|tasks| worker.served >= tasks.get())
     }
 
-    /// Asks until a worker took the request: who did not take it is not to blame, nor is the task.
+    /// Sends the request until a worker takes it: neither a worker that did not take it nor the task is to blame.
     fn attempt(&mut self, attempt: &Attempt<'_>, begun: Instant) -> Execution {
         let until = self.context.settings.limits.timeout.and_then(|timeout| begun.checked_add(timeout));
         let mut said = Said::new(self.scratch.root());
@@ -166,7 +166,7 @@ impl<'a> WorkerSlot<'a> {
             let reply = worker.ask(question, self.context.stop, &mut said);
             let failure = match reply {
                 Reply::Answer(WorkerAnswer::Endless) => format!(
-                    "the answer is larger than --max-result ({} bytes); {} was started afresh",
+                    "the answer is larger than --max-result ({} bytes); {} was restarted",
                     self.context.settings.result.max_bytes,
                     self.kind.name()
                 ),
@@ -174,7 +174,7 @@ impl<'a> WorkerSlot<'a> {
                     self.shared.note_taken();
                     let name = self.kind.name();
                     format!(
-                        "{name} printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; {name} was started afresh"
+                        "{name} printed a line that {almost}. An answer is one line with a JSON object, such as {{\"stars\": 42}}; {name} was restarted"
                     )
                 }
                 Reply::Answer(WorkerAnswer::Refused(why)) => {
@@ -193,7 +193,7 @@ impl<'a> WorkerSlot<'a> {
                     answer => return self.answered(worker, answer, begun, said),
                 },
                 Reply::OutOfStep => format!(
-                    "{} answers without reading its requests; it has to read a line from standard input, then answer that with one line. It was started afresh",
+                    "{} answers without reading its requests; it has to read a line from standard input, then answer it with one line. It was restarted",
                     self.kind.name()
                 ),
                 Reply::Busy => {
@@ -448,7 +448,7 @@ impl Execute for WorkerSlot<'_> {
     fn let_go(&mut self) {
         if let Some(mut worker) = self.worker.take() {
             worker.release(self.context.settings.limits.grace);
-            // It has no task whose output this could be.
+            // It has no task that this output could belong to.
             worker.end(self.context.stop, self.registration, &mut Said::new(self.scratch.root()));
         }
     }

@@ -28,7 +28,7 @@ pub enum Claimed {
 
 /// The folder of the run's claims is gone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the run was moved away: its claims in {} are gone. Launch again for a new run", .0.display())]
+#[error("the run was moved away: its claims in {} are gone. Rerun to begin a new run", .0.display())]
 pub struct RunMovedAway(pub PathBuf);
 
 /// What a launch claims with.

@@ -106,7 +106,7 @@ fn open(layout: &Layout) -> anyhow::Result<InputList> {
             bail!("{root} is no directory: give the one that was given with --results-dir")
         }
         None => bail!(
-            "{root} holds no run (inputs.jsonl), so there is nothing to tell of: a report needs the list and the journals that canfar-run writes. Is it the directory given with --results-dir?"
+            "{root} holds no run (inputs.jsonl), so there is nothing to report: a report needs the list and the journals that canfar-run writes. Is it the directory given with --results-dir?"
         ),
     }
 }
@@ -124,7 +124,7 @@ fn results_without_journals(layout: &Layout, has_journal: impl Fn(u32) -> bool) 
     alone.sort();
     alone
         .into_iter()
-        .map(|name| format!("{name} is not told of here: it has no journal (merge does take its records)"))
+        .map(|name| format!("{name} is not shown here: it has no journal (merge does include its records)"))
         .collect()
 }
 

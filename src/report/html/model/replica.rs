@@ -1,4 +1,4 @@
-//! What one replica did: its tasks, failures, launches and what was odd about its journals.
+//! What one replica did: its tasks, failures, launches and problems with its journals.
 
 use crate::journal::record_reader::Records;
 use crate::journal::state::JournalState;
@@ -15,17 +15,17 @@ use crate::units;
 
 /// What one replica did.
 pub(super) struct ReplicaHistory {
-    /// In list order: those of its share, and others that its journals tell of.
+    /// In list order: the tasks of its share, and others in its journals.
     pub(super) tasks: Vec<(u64, TaskNote, TaskHistory)>,
     pub(super) failures: FailuresWithExamples,
     pub(super) launches: Vec<TimelineLaunch>,
     pub(super) spans: Vec<AttemptSpan>,
-    /// Tasks of which launches found a product gone, each time.
+    /// Tasks with a product that a launch found missing, each time.
     pub(super) products_gone: u64,
     pub(super) problems: Vec<String>,
 }
 
-/// Which replica is to be read.
+/// Which replica to read.
 pub(super) struct ReplicaReader<'a> {
     pub(super) layout: &'a Layout,
     pub(super) header: &'a Header,
@@ -91,13 +91,13 @@ impl ReplicaReader<'_> {
                 no_result: note.has_no_result(),
                 replica: self.id,
                 launch: meta.as_ref().map_or(0, |meta| meta.launch),
-                // Where replicas share their work, others may have tried it before.
+                // If replicas share their work, others may have tried it before.
                 attempts: meta.as_ref().map_or(0, |meta| meta.attempts).max(u32::from(note.attempts)),
                 products: meta.as_ref().map(RecordFacts::products).unwrap_or_default(),
                 begun_ms: meta.as_ref().and_then(|meta| millis(meta.started_at.as_deref()?)),
                 ..TaskHistory::default()
             };
-            // The record of one that was lost knows no times.
+            // The record of a lost task has no times.
             task.usage = meta.as_ref().filter(|_| task.begun_ms.is_some()).map(|meta| meta.usage);
             if task.state == TaskStanding::Failed {
                 let path = self.header.place_of(index).and_then(|at| self.entries.get(at));
