@@ -327,7 +327,7 @@ fn wrong_uses_are_refused_before_anything_is_written() {
         (&["--new-since", "out", "-o", "./data/../out"], "needs another results directory"),
         (&["--new-since", "empty", "-o", "out2"], "it holds no run (no inputs.jsonl)"),
         (&["--new-since", "nowhere", "-o", "out2"], "it holds no run (no inputs.jsonl)"),
-        (&["--new-since", "", "-o", "out2"], "an argument is empty, the one after \"--new-since\""),
+        (&["--new-since", "", "-o", "out2"], "the argument after \"--new-since\" is empty"),
         (&["--new-since", "numbers", "-o", "out2"], "the tasks of that run are no files"),
         (&["--new-since", "out", "-o", "out2", "--tasks", "3"], "--new-since is about files"),
         (&["--new-since", "out", "-o", "other"], "what is taken as new of this launch differs"),

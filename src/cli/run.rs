@@ -69,14 +69,14 @@ pub struct InputArgs {
     /// The entries of --files-from end with a NUL byte instead of a line end [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_switch, hide_short_help = true)]
     pub null: Option<bool>,
-    /// A table (.csv, .tsv, .ecsv, .jsonl), a task per row; its columns are placeholders
+    /// One task per row (.csv, .tsv, .ecsv, .jsonl); {column} is its value
     ///
     /// `{seed}` in COMMAND is the cell of the column `seed`; --call functions get it by the name of a parameter. Nothing is
     /// appended to COMMAND. `{}` is the column `file`, `path`, `name` or `id`, else the row's index. `-` is stdin.
     /// [default: none]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub table: Option<PathBuf>,
-    /// So many tasks without a file, each with its `{index}` from 0
+    /// N tasks without a file, each with an `{index}` from 0
     ///
     /// For simulations: `{}` is the index, too, and nothing is appended to COMMAND. [default: none]
     #[arg(long, value_name = "N", value_parser = parse_tasks, allow_negative_numbers = true)]
@@ -87,7 +87,7 @@ pub struct InputArgs {
     /// as `merge` joins them. They must be complete: every file has a record, whatever its outcome. [default: none]
     #[arg(long, value_name = "DIR", num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::DirPath)]
     pub input_from: Vec<PathBuf>,
-    /// Only files that have come since a run: its results directory; needs another -o
+    /// Only files that came since the run in DIR; needs another -o
     ///
     /// What the inputs match now and is in no list of that run and of those that it continues. Inputs, command and options are
     /// those of that run unless others are given, and indices go on after its last one. `merge DIR DIR2` joins both.

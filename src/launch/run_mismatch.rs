@@ -42,7 +42,7 @@ pub fn agree(
         let what = what_differs("the replica count", &here, &there, layout);
         let root = layout.root().display();
         bail!(
-            "{what}\nTo finish this run from here: canfar-run resume {root}\nOr use the same as the run, another --results-dir, or begin anew after `canfar-run reset {root}`"
+            "{what}\nTo finish this run from here: canfar-run resume {root}\nOr use the same as the run, another --results-dir, or start over after `canfar-run reset {root}`"
         );
     }
     Ok(())
@@ -112,7 +112,7 @@ fn show_products(products: &[DeclaredProduct]) -> String {
 
 fn differs(what: &str, here: &str, there: &str, layout: &Layout) -> String {
     format!(
-        "{}\nUse the same as the run, another --results-dir, or begin anew after `canfar-run reset {root}`",
+        "{}\nUse the same as the run, another --results-dir, or start over after `canfar-run reset {root}`",
         what_differs(what, here, there, layout),
         root = layout.root().display()
     )

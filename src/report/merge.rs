@@ -313,8 +313,7 @@ fn say_oddities(console: &Console, proof: &Proof) {
     }
     if proof.of_other_runs > 0 {
         let records = units::count(proof.of_other_runs, "record");
-        console
-            .warn(&format!("{records} left out: they belong to a different run than the list beside them"));
+        console.warn(&format!("{records} left out: not from the run of the list beside them"));
     }
     proof.command_files.iter().filter_map(FileVersions::change).for_each(|change| console.warn(&change));
     let note = |text: &str| console.say(Verbosity::Normal, Tone::Plain, text);

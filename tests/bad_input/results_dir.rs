@@ -118,7 +118,7 @@ canfar-run: error: the replica count of this launch differs from that of the run
   this launch: 3
   the run:     2
 To finish this run from here: canfar-run resume [DIR]/out
-Or use the same as the run, another --results-dir, or begin anew after `canfar-run reset [DIR]/out`
+Or use the same as the run, another --results-dir, or start over after `canfar-run reset [DIR]/out`
 ").replica("2", "3"),
         second(&["-i", "data/*.fits", "-o", "out", "--", "false", "{}"], "
 canfar-run: error: the command of this launch differs from that of the run in [DIR]/out:
@@ -175,10 +175,10 @@ fn a_list_that_is_broken() {
     let broken = |said, given| wrong(said, given).code(3);
     all_are_refused(&[
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it is empty. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it is empty. Restore it from a copy, or start over after `canfar-run reset [DIR]/out`
 ", |dir| _ = dir.write("out/inputs.jsonl", "")),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. Restore it from a copy, or start over after `canfar-run reset [DIR]/out`
 ", |dir| _ = dir.write("out/inputs.jsonl", "{\"path\":\"/data/a.fits\"}\n")),
         wrong(r#"
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it is a file of another kind ("GeoJSON"). Give another --results-dir, or move it away
@@ -190,19 +190,19 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it has f
             edit(dir, "out/inputs.jsonl", |text| text.replacen("\"v\":2", "\"v\":3", 1));
         }),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it has 116 bytes of entries and should have 123: it was cut or edited. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it has 116 bytes of entries and should have 123: it was cut or edited. Restore it from a copy, or start over after `canfar-run reset [DIR]/out`
 ", |dir| {
             a_run(dir);
             edit(dir, "out/inputs.jsonl", |text| text[..text.len() - 7].to_owned());
         }),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its first line is no header of canfar-run's: it was cut or edited, or is somebody else's. Restore it from a copy, or start over after `canfar-run reset [DIR]/out`
 ", |dir| {
             a_run(dir);
             edit(dir, "out/inputs.jsonl", |text| text[..40].to_owned());
         }),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: entries from 0 on don't match their checksum: they were edited or damaged. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: entries from 0 on don't match their checksum: they were edited or damaged. Restore it from a copy, or start over after `canfar-run reset [DIR]/out`
 ", |dir| {
             a_run(dir);
             edit(dir, "out/inputs.jsonl", |text| text.replace("002.fits", "003.fits"));
@@ -211,13 +211,13 @@ canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: entries 
 canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: it can't be read: Is a directory (os error 21)
 ", |dir| std::fs::create_dir_all(dir.path("out/inputs.jsonl")).unwrap()),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its header contradicts itself: it was edited. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its header contradicts itself: it was edited. Restore it from a copy, or start over after `canfar-run reset [DIR]/out`
 ", |dir| {
             a_run(dir);
             edit(dir, "out/inputs.jsonl", |text| text.replacen("\"count\":3", "\"count\":4000000000000", 1));
         }),
         broken("
-canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its header contradicts itself: it was edited. Restore it from a copy, or begin anew after `canfar-run reset [DIR]/out`
+canfar-run: error: the input list [DIR]/out/inputs.jsonl can't be used: its header contradicts itself: it was edited. Restore it from a copy, or start over after `canfar-run reset [DIR]/out`
 ", |dir| {
             a_run(dir);
             edit(dir, "out/inputs.jsonl", |text| {

@@ -213,7 +213,7 @@ fn journals_of_an_older_run_do_not_vouch_for_a_list_that_was_made_anew() {
     merge(&dir)
         .exits(3)
         .says("4 files: 2 ok, 2 missing")
-        .says("2.1.jsonl: is of another run")
+        .says("2.1.jsonl: belongs to another run")
         .says("replica 2 stopped: 2 files missing: ");
     assert_eq!(numbers_in(&dir, "out/final_results.partial.json"), [0, 1]);
 }

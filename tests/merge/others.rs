@@ -26,12 +26,12 @@ fn records_of_another_run_beside_a_list_are_left_out_and_counted() {
     merge(&dir)
         .exits(3)
         .says("6 files: 2 ok, 4 missing")
-        .says("6 records left out: they belong to a different run than the list beside them")
+        .says("6 records left out: not from the run of the list beside them")
         .says("replica 2 never started");
     assert_eq!(records(&dir, "out/final_results.partial.json").len(), 2);
     fs::remove_file(dir.path("out/container_2_results.json")).unwrap();
     run(&dir, [2, 3], 3);
-    merge(&dir).exits(0).says("3 records left out: of another run");
+    merge(&dir).exits(0).says("3 records left out: not from the run of the list");
     assert_eq!(numbers(&dir), (100..106).collect::<Vec<_>>());
 }
 
@@ -41,7 +41,10 @@ fn a_record_of_a_task_that_the_list_does_not_have_is_of_no_run_of_its_own() {
     run(&dir, [1], 1);
     let record = dir.results(1).remove(1).to_string().replace("\"index\":1,", "\"index\":2,");
     dir.write("out/container_5_results.json", format!("[{record}]"));
-    merge(&dir).exits(0).says("2 files: 2 ok, none missing").says("1 record left out: of another run");
+    merge(&dir)
+        .exits(0)
+        .says("2 files: 2 ok, none missing")
+        .says("1 record left out: not from the run of the list");
     assert_eq!(numbers(&dir), [0, 1]);
 }
 

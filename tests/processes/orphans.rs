@@ -69,7 +69,7 @@ fn an_orphan_is_reaped_while_somebody_else_makes_the_list() {
         .args(["-c", shell, "sh", env!("CARGO_BIN_EXE_canfar-run")])
         .args(["-i", "data/*.fits", "-o", "out", "--", "true"])
         .start();
-    wait_until(DEADLINE, "it waits", || running.stderr().contains("made by host elsewhere, pid 7"));
+    wait_until(DEADLINE, "it waits", || running.stderr().contains("waiting for host elsewhere, pid 7"));
     let helper = noted(&dir, "pids", 1).remove(0);
     assert!(exists(&helper));
     dir.write("end", "");

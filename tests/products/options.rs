@@ -144,10 +144,10 @@ fn out_where_nothing_is_declared_is_refused_and_doubled_is_text() {
 fn a_path_that_can_not_be_a_product_is_refused() {
     for (path, said) in [
         ("x=", "--product has an empty path"),
-        ("c/", "does not end in a file name"),
-        ("c/{/}.{slot}", "has {slot} or {replica} in it"),
-        ("{replica}/{/}", "has {slot} or {replica} in it"),
-        ("{out}.png", "has {out} in it"),
+        ("c/", "does not end with a name"),
+        ("c/{/}.{slot}", "contains {slot} or {replica}"),
+        ("{replica}/{/}", "contains {slot} or {replica}"),
+        ("{out}.png", "contains {out}"),
     ] {
         let dir = Dir::with_inputs(1);
         begins_nothing(&dir, declared(&dir, &[path]).args(["--", "true"]).run()).says(said);

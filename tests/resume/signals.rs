@@ -169,7 +169,7 @@ fn a_signal_while_another_process_makes_the_list_ends_the_wait() {
     dir.write("out/inputs.listing", lister);
     let before = dir.tree();
     let running = launch(&dir, 1).sh(TASK).start();
-    wait_until(DEADLINE, "it waits", || running.stderr().contains("made by host elsewhere, pid 7"));
+    wait_until(DEADLINE, "it waits", || running.stderr().contains("waiting for host elsewhere, pid 7"));
     running.signal(Signal::TERM);
     running.wait().exits(143).says("stopped by SIGTERM (15) before any task began");
     assert_eq!(before.difference(&dir.tree()), None);

@@ -449,6 +449,6 @@ fn is_for_later(what: &str) -> anyhow::Error {
 /// What is wrong with a list, and what to do about it.
 pub(super) fn damaged(what: &str, path: &Path) -> anyhow::Error {
     let folder = path.parent().unwrap_or(Path::new(".")).display();
-    CannotGoOn(format!("{what}. Restore it from a copy, or begin anew after `canfar-run reset {folder}`"))
+    CannotGoOn(format!("{what}. Restore it from a copy, or start over after `canfar-run reset {folder}`"))
         .into()
 }
