@@ -31,8 +31,8 @@ pub use crate::record::destination::Destination;
 pub use crate::record::inputs::{
     Header, InputList, InputSpec, Origin, Settings, TaskCommand, prepare as prepare_list,
 };
-pub use crate::record::item::{RecordMeta, TaskResult, build as build_item};
 pub use crate::record::results::prepare as prepare_results;
+pub use crate::record::task_record::{RecordMeta, TaskResult, build as build_item};
 pub use crate::status::{MonitoredRun, ReplicaState};
 pub use crate::store::layout::Layout;
 pub use crate::template::{TaskPlace, Template, Vocabulary, shell_quote};

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::cli::InputArgs;
 use crate::config::input_spec::input_spec_of;
-use crate::config::item::{COMMAND, OptionItem, token};
+use crate::config::option_item::{COMMAND, OptionItem, token};
 use crate::config::origins::setting;
 use crate::config::resumed::Resumed;
 use crate::config::run::place;

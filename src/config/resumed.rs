@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use crate::cli::{DEFINES_RUN, ResumeArgs, Typed};
-use crate::config::item::{COMMAND, OptionItem, token};
+use crate::config::option_item::{COMMAND, OptionItem, token};
 use crate::config::origins::setting;
 use crate::record::inputs::{CallCommand, Header, TaskCommand};
 use crate::text::OsText;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::config::item::PREFIX;
+use crate::config::option_item::PREFIX;
 use crate::environment::Environment;
 use crate::liveness::heartbeat::HeartbeatTimes;
 use crate::report::advice::ENOUGH_TIME;

@@ -9,8 +9,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, CommandFactory, Subcommand};
 
 use crate::cli::{Cli, Request, subcommand_of};
-use crate::config::item::COMMAND;
 use crate::config::mangled_argv::{blank_inside, rejoined, toml_text, typographic};
+use crate::config::option_item::COMMAND;
 use crate::config::shell_words::shown;
 use crate::config::wrong_name::{meant, similar};
 use crate::store::layout::Layout;

@@ -20,7 +20,7 @@ use crate::products::declared::DeclaredProducts;
 use crate::products::look::{AffectedTasks, ProductChanges, look_at_products};
 use crate::products::places::check_places;
 use crate::record::inputs::InputList;
-use crate::record::item;
+use crate::record::task_record;
 use crate::run::recorder::Recorder;
 use crate::store::layout::Layout;
 use crate::terminal::console::{Tone, Verbosity};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::json::{self, JsonKind};
-use crate::record::item::RESERVED;
+use crate::record::task_record::RESERVED;
 
 /// Objects nested deeper than this are one column, as JSON text.
 const DEEPEST: usize = 16;

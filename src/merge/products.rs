@@ -7,7 +7,7 @@ use crate::merge::input::MergeDirectory;
 use crate::model::outcome::Status;
 use crate::model::product::{MadeProducts, Product, ProductTotals};
 use crate::record::inputs::InputList;
-use crate::record::item;
+use crate::record::task_record;
 use crate::threads::CpuPool;
 
 /// An ok task with the record that counts.

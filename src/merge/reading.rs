@@ -16,8 +16,8 @@ use crate::model::index_ranges::IndexRanges;
 use crate::model::launch_id::LaunchId;
 use crate::model::outcome::Status;
 use crate::model::replica::Replica;
-use crate::record::item;
 use crate::record::results;
+use crate::record::task_record;
 use crate::store::regular;
 
 /// Records of other programs may be nested deeper than ours.
@@ -118,7 +118,7 @@ impl MergeInput {
                 let (mut records, mut has_tasks) = (0, false);
                 while let Some(element) = elements.next().map_err(why)? {
                     records += 1;
-                    has_tasks = has_tasks || item::raw_meta(element.text).is_some();
+                    has_tasks = has_tasks || task_record::raw_meta(element.text).is_some();
                 }
                 Ok(if has_tasks { Checked::Tasks } else { Checked::NoTasks(records) })
             }
@@ -250,7 +250,7 @@ impl MergeInput {
         while let Some(element) = elements.next().with_context(changed)? {
             let record = one_line(&element).with_context(changed)?;
             let meta: Option<TaskMeta<'_>> =
-                item::raw_meta(&record).and_then(|meta| serde_json::from_slice(meta).ok());
+                task_record::raw_meta(&record).and_then(|meta| serde_json::from_slice(meta).ok());
             let status = meta.as_ref().map_or(Status::Ok, |meta| meta.status);
             let task = meta.map(|meta| RecordTask {
                 run: meta.run,

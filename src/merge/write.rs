@@ -18,8 +18,8 @@ use crate::merge::targets::Targets;
 use crate::model::failures::{FailureGroup, FailureGroups};
 use crate::model::outcome::{Cause, Status, reason};
 use crate::record::destination::{Destination, OutputFile};
-use crate::record::item;
 use crate::record::results::ArrayWriter;
+use crate::record::task_record;
 use crate::threads::CpuPool;
 use crate::units;
 

@@ -12,7 +12,7 @@ use crate::journal::state::JournalState;
 use crate::journal::task_states::TaskNote;
 use crate::model::counts::TaskState;
 use crate::model::index_ranges::IndexRanges;
-use crate::record::item;
+use crate::record::task_record;
 use crate::store::atomic_file::{AtomicFile, FinishedFile};
 use crate::store::layout::{Layout, ResultsName};
 use crate::store::regular;
@@ -219,7 +219,7 @@ pub fn may_be_replaced(layout: &Layout, replica_id: u32, run: &str) -> io::Resul
     }
     let end = end_of_line(&mut reader)?;
     let record = end.trim_ascii_end();
-    Ok(item::run_at_end(record.strip_suffix(b",").unwrap_or(record)).as_deref() == Some(run))
+    Ok(task_record::run_at_end(record.strip_suffix(b",").unwrap_or(record)).as_deref() == Some(run))
 }
 
 /// More than the brackets that a file of ours opens with; a foreign one may be a single line of any length.

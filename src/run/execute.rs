@@ -19,9 +19,10 @@ use crate::process::shutdown::Shutdown;
 use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
 use crate::process::supervisor::{AttemptLimits, EndedBy};
 use crate::products::declared::DeclaredProducts;
-use crate::record::item::TaskResult;
+use crate::record::task_record::TaskResult;
 use crate::run::entry_names::EntryNames;
 use crate::run::environment::TaskEnvironment;
+use crate::run::memory::out_of_memory;
 use crate::run::result::{Extracted, ResultDoubt, ResultRule};
 use crate::run::scratch::{Scratch, SlotScratch};
 use crate::run::verdict;
@@ -415,8 +416,7 @@ impl Execute for ProcessSlot<'_> {
             Err(failure) => (
                 Extracted::default(),
                 Some(
-                    verdict::shortage(&finished, self.registration.registry(), attempt.alone)
-                        .unwrap_or(failure),
+                    out_of_memory(&finished, self.registration.registry(), attempt.alone).unwrap_or(failure),
                 ),
             ),
         };

@@ -12,6 +12,7 @@ mod publishing;
 pub mod queue;
 pub mod recorder;
 pub mod result;
+pub mod retries;
 pub mod schedule;
 pub mod scratch;
 mod verdict;

@@ -23,8 +23,8 @@ use crate::model::replica::Replica;
 use crate::model::shares::Share;
 use crate::model::usage::{TaskActivity, UsageFigures};
 use crate::process::capture::Capture;
-use crate::record::item::{self, RecordMeta};
 use crate::record::logs::{LogHead, PackedLog};
+use crate::record::task_record::{self, RecordMeta};
 use crate::run::execute::{Attempt, Executed};
 use crate::run::result::ResultDoubt;
 use crate::store::pulse::{self, Pulse};
@@ -575,7 +575,7 @@ impl Recorder {
             stderr_tail,
             log,
         };
-        item::build(attempt.entry(), executed.result.as_ref(), &meta)
+        task_record::build(attempt.entry(), executed.result.as_ref(), &meta)
     }
 
     fn keep_output(&self, attempt: &Attempt<'_>, executed: &mut Executed) -> io::Result<Option<LogSpan>> {

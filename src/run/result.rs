@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::json::{self, JsonKind, MAX_DEPTH};
 use crate::process::capture::Capture;
-use crate::record::item::{RESERVED, TaskResult, uses_reserved_key};
+use crate::record::task_record::{RESERVED, TaskResult, uses_reserved_key};
 use crate::run::almost_json::{AlmostJson, almost_json, at_end_of, json_lines, shown};
 use crate::store::regular;
 

@@ -25,6 +25,7 @@ use crate::run::memory::MemoryMonitor;
 use crate::run::publishing::{self, AttemptEnd, Publishers, TaskGuard, ToPublish};
 use crate::run::queue::{HoldsWorker, QueuePiece, Supply, TaskQueue, Ticket};
 use crate::run::recorder::{Counters, NextStep, Observer, OutputKept, Recorder};
+use crate::run::retries::Retries;
 use crate::threads::pool_of_up_to;
 
 /// How often to check for a newer launch.
@@ -82,30 +83,6 @@ impl MaxFailures {
             }
             _ => None,
         }
-    }
-}
-
-/// `--retries` and `--retry-delay`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Retries {
-    /// Extra attempts in this launch.
-    pub extra: u32,
-    /// Pause before the first of them; doubles.
-    pub delay: Duration,
-}
-
-impl Retries {
-    /// Longest pause between two attempts.
-    const LONGEST: Duration = Duration::from_hours(1);
-
-    /// The pause after `tried` attempts of this launch failed: doubling, with up to a quarter more at random, so that
-    /// replicas that failed together don't come back together. `None` when there is no further attempt.
-    fn pause(self, tried: u32) -> Option<Duration> {
-        if tried > self.extra {
-            return None;
-        }
-        let pause = self.delay.saturating_mul(1 << (tried - 1).min(20)).min(Self::LONGEST);
-        Some(pause.mul_f64(1.0 + 0.25 * fastrand::f64()))
     }
 }
 
@@ -515,7 +492,7 @@ mod tests {
     use crate::model::blocks::BlockId;
     use crate::run::queue::{TaskQueue, TasksByStage};
 
-    use super::{Counters, Feed, MaxFailures, Retries, start_feeder};
+    use super::{Counters, Feed, MaxFailures, start_feeder};
 
     /// Adds a task.
     struct TestFeeder<'q>(&'q TaskQueue, AtomicBool);
@@ -582,15 +559,5 @@ mod tests {
             let tally = Counters { ok, failed, failed_in_a_row, ..Counters::default() };
             assert_eq!(rule.exceeded(&tally, 100, Some(100)).is_some(), ends, "{rule:?} {tally:?}");
         }
-    }
-
-    #[test]
-    fn pauses_double_with_some_jitter_until_the_attempts_are_used_up() {
-        let retries = Retries { extra: 3, delay: Duration::from_secs(2) };
-        for (tried, least) in [(1, 2.0), (2, 4.0), (3, 8.0)] {
-            let pause = retries.pause(tried).unwrap().as_secs_f64();
-            assert!((least..=least * 1.25).contains(&pause), "{pause}");
-        }
-        assert_eq!(retries.pause(4), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::error::{BadName, TableFault};
-use crate::record::item::RESERVED;
+use crate::record::task_record::RESERVED;
 use crate::template::Token;
 
 /// The columns that have a name, by their places in the file, and how many have none.

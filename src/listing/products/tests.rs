@@ -16,7 +16,7 @@ use crate::model::shares::Strategy;
 use crate::record::inputs::{
     DeclaredProduct, FoundRun, InputList, InputSpec, Origin, Settings, SourceRun, TaskCommand, prepare,
 };
-use crate::record::item::{self, RecordMeta};
+use crate::record::task_record::{self, RecordMeta};
 use crate::store::layout::Layout;
 use crate::text::PathText;
 
@@ -99,7 +99,7 @@ impl StageOne<'_> {
             stderr_tail: None,
             log: None,
         };
-        String::from_utf8(item::build(Entry::of("raw"), None, &meta)).unwrap()
+        String::from_utf8(task_record::build(Entry::of("raw"), None, &meta)).unwrap()
     }
 }
 

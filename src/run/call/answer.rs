@@ -1,7 +1,7 @@
 //! The answers of the Python process that calls a function: an object with one member; its key says what the value is.
 
 use crate::json::{self, MAX_DEPTH};
-use crate::record::item::TaskResult;
+use crate::record::task_record::TaskResult;
 use crate::run::worker::{AnswerLimits, TaskAnswer};
 
 /// How much longer than the result an answer is, bytes: `{"ok":` and `}` with a line end.
@@ -40,7 +40,7 @@ fn returned(value: &[u8], non_finite: u64) -> Option<TaskResult> {
 #[cfg(test)]
 mod tests {
     use crate::json::{self, MAX_DEPTH};
-    use crate::record::item::TaskResult;
+    use crate::record::task_record::TaskResult;
     use crate::run::worker::TaskAnswer;
 
     fn read(answer: &str) -> Option<TaskAnswer> {

@@ -14,7 +14,7 @@ use crate::process::registry::ProcessRegistry;
 use crate::process::shutdown::Shutdown;
 use crate::process::spawn::{Program, SpawnError, Spawner, Variables, variable};
 use crate::process::supervisor::AttemptLimits;
-use crate::record::item::TaskResult;
+use crate::record::task_record::TaskResult;
 use crate::run::call::{PythonCall, read_answer};
 use crate::run::environment::TaskEnvironment;
 use crate::run::worker::TaskAnswer;

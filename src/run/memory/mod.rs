@@ -2,7 +2,9 @@
 
 mod budget;
 mod monitor;
+mod oom_kill;
 mod policy;
 
 pub use budget::{MemoryBudget, fitting};
 pub use monitor::MemoryMonitor;
+pub use oom_kill::out_of_memory;

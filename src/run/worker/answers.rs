@@ -3,7 +3,7 @@
 use memchr::{memchr, memrchr};
 
 use crate::process::capture::Capture;
-use crate::record::item::TaskResult;
+use crate::record::task_record::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object, shown};
 use crate::run::worker::protocol::{RequestLine, read_line};
 

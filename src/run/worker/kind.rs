@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::json::MAX_DEPTH;
 use crate::model::outcome::last_line;
-use crate::record::item::TaskResult;
+use crate::record::task_record::TaskResult;
 use crate::run::call::{self, PythonCall};
 use crate::run::worker::answers::AnswerLimits;
 use crate::run::worker::live::Said;

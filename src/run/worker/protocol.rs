@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::json::{self, JsonFault, JsonKind};
 use crate::products::declared::DeclaredProducts;
-use crate::record::item::TaskResult;
+use crate::record::task_record::TaskResult;
 use crate::run::almost_json::{AlmostJson, almost_object};
 use crate::text::PathText;
 

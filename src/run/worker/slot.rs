@@ -13,6 +13,7 @@ use crate::process::registry::{MemoryUsage, Registration};
 use crate::process::spawn::{Program, SpawnError, Variables, variable};
 use crate::process::supervisor::EndedBy;
 use crate::run::execute::{Attempt, Execute, Executed, Execution, OWN_VARIABLES, SlotContext};
+use crate::run::memory::out_of_memory;
 use crate::run::result::{Extracted, ResultDoubt};
 use crate::run::scratch::SlotScratch;
 use crate::run::verdict;
@@ -334,7 +335,7 @@ impl<'a> WorkerSlot<'a> {
             return Execution::Stopped;
         }
         let failure =
-            verdict::shortage(&finished, self.registration.registry(), attempt.alone).unwrap_or(failure);
+            out_of_memory(&finished, self.registration.registry(), attempt.alone).unwrap_or(failure);
         self.made(finished, Some(failure), begun, said)
     }
 

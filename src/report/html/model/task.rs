@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::model::outcome::{Cause, LogSpan, Usage};
 use crate::model::product::ProductTotals;
-use crate::record::item;
+use crate::record::task_record;
 
 /// The state of a task.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ struct ProductFacts {
 impl<'a> RecordFacts<'a> {
     /// Of a record; `None` where it is not one of ours.
     pub(super) fn of(record: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(item::raw_meta(record)?).ok()
+        serde_json::from_slice(task_record::raw_meta(record)?).ok()
     }
 
     /// What was made.
