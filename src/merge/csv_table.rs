@@ -8,7 +8,7 @@ use crate::merge::columns::{Columns, Heading};
 
 /// A table being written.
 #[derive(Debug)]
-pub(super) struct Table<W: Write> {
+pub(super) struct CsvTable<W: Write> {
     columns: Columns,
     /// By number of the column.
     places: Vec<usize>,
@@ -16,7 +16,7 @@ pub(super) struct Table<W: Write> {
     cells: Vec<Vec<u8>>,
 }
 
-impl<W: Write> Table<W> {
+impl<W: Write> CsvTable<W> {
     /// Writes the heading. `columns` are those of all records that will follow.
     pub(super) fn begin(out: W, delimiter: u8, mut columns: Columns) -> io::Result<Self> {
         let Heading { names, places } = columns.heading();
@@ -68,12 +68,12 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::{Columns, Table};
+    use super::{Columns, CsvTable};
 
     fn table(records: &[&str]) -> String {
         let mut columns = Columns::new();
         records.iter().for_each(|record| columns.learn(record.as_bytes()));
-        let mut table = Table::begin(Vec::new(), b',', columns).unwrap();
+        let mut table = CsvTable::begin(Vec::new(), b',', columns).unwrap();
         records.iter().for_each(|record| table.record(record.as_bytes()).unwrap());
         String::from_utf8(table.finish().unwrap()).unwrap()
     }
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_key_that_nobody_told_of_is_no_value_lost_in_silence() {
-        let mut table = Table::begin(Vec::new(), b',', Columns::new()).unwrap();
+        let mut table = CsvTable::begin(Vec::new(), b',', Columns::new()).unwrap();
         assert!(table.record(b"{\"new\":1}").unwrap_err().to_string().contains("merge again"));
     }
 

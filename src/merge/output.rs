@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::merge::columns::Columns;
-use crate::merge::csv_table::Table;
+use crate::merge::csv_table::CsvTable;
 use crate::record::destination::{Destination, OutputFile};
 use crate::record::results::ArrayWriter;
 
@@ -74,7 +74,7 @@ pub fn partial_name(name: &Path) -> PathBuf {
 pub(super) enum TableOutput<'o> {
     Json(Box<ArrayWriter<OutputFile<'o>>>),
     JsonLines(OutputFile<'o>),
-    Table(Box<Table<OutputFile<'o>>>),
+    CsvTable(Box<CsvTable<OutputFile<'o>>>),
 }
 
 impl<'o> TableOutput<'o> {
@@ -82,7 +82,7 @@ impl<'o> TableOutput<'o> {
     pub(super) fn begin(file: OutputFile<'o>, format: Format, columns: Option<Columns>) -> io::Result<Self> {
         if let Some(delimiter) = format.delimiter() {
             let columns = columns.unwrap_or_else(Columns::new);
-            return Ok(Self::Table(Box::new(Table::begin(file, delimiter, columns)?)));
+            return Ok(Self::CsvTable(Box::new(CsvTable::begin(file, delimiter, columns)?)));
         }
         Ok(match format {
             Format::JsonLines => Self::JsonLines(file),
@@ -94,7 +94,7 @@ impl<'o> TableOutput<'o> {
         match self {
             Self::Json(array) => array.record(record),
             Self::JsonLines(file) => file.write_all(record).and_then(|()| file.write_all(b"\n")),
-            Self::Table(table) => table.record(record),
+            Self::CsvTable(table) => table.record(record),
         }
     }
 
@@ -115,7 +115,7 @@ impl<'o> TableOutput<'o> {
     fn array(&mut self) -> io::Result<&mut ArrayWriter<OutputFile<'o>>> {
         match self {
             Self::Json(array) => Ok(array),
-            Self::JsonLines(_) | Self::Table(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::JsonLines(_) | Self::CsvTable(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -123,7 +123,7 @@ impl<'o> TableOutput<'o> {
         match self {
             Self::Json(array) => array.finish()?.0.finish(),
             Self::JsonLines(file) => file.finish(),
-            Self::Table(table) => table.finish()?.finish(),
+            Self::CsvTable(table) => table.finish()?.finish(),
         }
     }
 }
