@@ -35,9 +35,10 @@ fn what_ran_out_of_time_gets_the_line_with_twice_as_much() {
 fn a_misspelt_script_is_refused_before_anything_is_written() {
     let dir = Dir::with_inputs(1);
     dir.write("measure.py", "");
-    for more in [&[][..], &["-n"]] {
-        let refused = dir.launch().args(more).args(["--", "python3", "mesure.py", "{}"]).run();
-        refused.exits(2).says("the command names the script mesure.py").says("the nearest there: measure.py");
+    // The commands of a dry run may be for an image that has it.
+    for (more, code) in [(&[][..], 2), (&["-n"], 0)] {
+        let told = dir.launch().args(more).args(["--", "python3", "mesure.py", "{}"]).run();
+        told.exits(code).says("the command names the script mesure.py").says("the nearest there: measure.py");
         assert!(!dir.exists("out"));
     }
     dir.write("else/mesure.py", "");

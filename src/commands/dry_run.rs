@@ -69,7 +69,9 @@ pub(super) fn own_share(
             (printer.end()?, list.has_balance())
         }
         (None, Some(source)) => {
-            let config = &config.clone().with_program_and_script()?;
+            let config = &config.clone().with_program()?;
+            // The commands may be for an image that has it.
+            config.missing_script().iter().for_each(|why| console.warn(why));
             let listed = listing::list(source, config.listing_rules(), &|| stop.signal().is_none())?;
             listed.notes.iter().for_each(|note| console.warn(note));
             config.parent.iter().for_each(|parent| say_new(console, &listed, parent));

@@ -277,14 +277,15 @@ impl RunConfig {
     /// As [`Self::with_program`], and when there is no such script where tasks start.
     pub fn with_program_and_script(self) -> anyhow::Result<Self> {
         let config = self.with_program()?;
-        match &config.command {
-            TaskCommand::Argv(words) => {
-                script::missing(&plain(words), config.tasks_folder())
-                    .map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))?;
-            }
-            TaskCommand::Shell(_) | TaskCommand::Call(_) => {}
+        config.missing_script().map_or(Ok(config), |why| Err(anyhow::anyhow!(why)))
+    }
+
+    /// What is wrong if the command is an interpreter's, and its script is not where tasks start on this host.
+    pub fn missing_script(&self) -> Option<String> {
+        match &self.command {
+            TaskCommand::Argv(words) => script::missing(&plain(words), self.tasks_folder()),
+            TaskCommand::Shell(_) | TaskCommand::Call(_) => None,
         }
-        Ok(config)
     }
 
     /// The file of a command's first word, where that has no placeholder.

@@ -376,7 +376,7 @@ impl<'l> Launcher<'l> {
             self.say_loss(entry.path);
             let replica = self.config.identity.replica;
             let launch = recorder.launch();
-            record = Some(item::lost(self.run_id(), replica, launch, index, entry, attempts));
+            record = Some(task_record::lost(self.run_id(), replica, launch, index, entry, attempts));
             Ok(())
         })?;
         let Some(record) = record else { return Ok(()) };

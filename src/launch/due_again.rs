@@ -54,7 +54,7 @@ fn look_at_done<'h>(
     let mut recorded = |index| {
         let mut notes = histories.iter().map(|history| history.tasks.get(index));
         let note = notes.find(|note| note.state == TaskState::Ok).unwrap_or_default();
-        Ok(records.read(note)?.map(item::products_in).unwrap_or_default())
+        Ok(records.read(note)?.map(task_record::products_in).unwrap_or_default())
     };
     let declared = declared_products(config, list)?;
     let keep_going = || stop.signal().is_none();

@@ -69,7 +69,7 @@ impl MergeIndex {
                 if record.status != Status::Ok {
                     return Ok(());
                 }
-                let products = item::products_in(record.record);
+                let products = task_record::products_in(record.record);
                 if products.is_empty() {
                     return Ok(());
                 }
@@ -95,7 +95,7 @@ impl MergeIndex {
             let mut totals = ProductTotals::default();
             self.winners(number, part, &mut |record| {
                 if record.status == Status::Ok {
-                    let made = MadeProducts::of(&item::products_in(record.record)).unwrap_or_default();
+                    let made = MadeProducts::of(&task_record::products_in(record.record)).unwrap_or_default();
                     totals.change(MadeProducts::default(), made);
                 }
                 Ok(())

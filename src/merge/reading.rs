@@ -314,7 +314,7 @@ fn lost_record(
     let launch = state.launches.last().map_or(0, |launch| launch.number);
     let mut record = None;
     list.read(std::iter::once(index), |_, entry| {
-        record = Some(item::lost(&list.header().run, replica, launch, index, entry, attempts));
+        record = Some(task_record::lost(&list.header().run, replica, launch, index, entry, attempts));
         Ok(())
     })?;
     record.with_context(|| format!("entry {index} is not in the list"))

@@ -187,8 +187,9 @@ impl<'a> Failures<'a> {
             .record(record)
             .with_context(|| format!("can't write {}", self.destination))
             .context(CannotWrite)?;
-        let meta: FailureMeta =
-            item::raw_meta(record).and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
+        let meta: FailureMeta = task_record::raw_meta(record)
+            .and_then(|meta| serde_json::from_slice(meta).ok())
+            .unwrap_or_default();
         let cause = meta.cause.unwrap_or(Cause::Exit);
         let message = meta.message.unwrap_or_else(|| cause.to_string());
         let path = meta.path.unwrap_or_default();

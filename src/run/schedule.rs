@@ -485,7 +485,6 @@ fn pause_between_looks() -> Duration {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::time::Duration;
 
     use std::sync::atomic::{AtomicBool, Ordering};
 
