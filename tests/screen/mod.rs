@@ -49,14 +49,16 @@ fn redacted_line(line: &str) -> String {
     for (place, word) in words.iter().enumerate() {
         let core = word.trim_matches(['(', ')', ',', ';', ':']);
         let (before, after) = (place.checked_sub(1).map(|place| words[place]), words.get(place + 1));
-        let is_time = core.strip_suffix(['s', 'm', 'h']).is_some_and(|number| number.parse::<f64>().is_ok());
+        let is_number = core.parse::<f64>().is_ok();
+        let is_time = core.strip_suffix(['s', 'm', 'h']).is_some_and(|number| number.parse::<f64>().is_ok())
+            || (is_number && after == Some(&"ms"));
         let mark = if before == Some("run") && core.len() == 6 {
             "[run]"
         } else if is_time {
             "[time]"
-        } else if core.parse::<f64>().is_ok() && after.is_some_and(|after| after.starts_with("CPU")) {
+        } else if is_number && after.is_some_and(|after| after.starts_with("CPU")) {
             "[cpus]"
-        } else if core.parse::<f64>().is_ok() && after == Some(&"%") {
+        } else if is_number && after == Some(&"%") {
             "[part]"
         } else {
             shown.push((*word).to_owned());
@@ -64,5 +66,6 @@ fn redacted_line(line: &str) -> String {
         };
         shown.push(word.replace(core, mark));
     }
-    shown.join(" ").replace("[time] [time]", "[time]").replace("[cpus] CPU)", "[cpus] CPUs)")
+    let shown = shown.join(" ").replace("[time] ms", "[time]");
+    shown.replace("[time] [time]", "[time]").replace("[cpus] CPU)", "[cpus] CPUs)")
 }

@@ -77,7 +77,7 @@ fn a_function_needs_no_parameter_for_a_path_that_there_is_not() {
     assert_eq!(merged(&dir, &["named"])[3]["name"], "3");
     call("two", "two")
         .exits(2)
-        .says("two(name, other) needs `name` and `other`, and there is one name of the task for them");
+        .says("two(name, other) needs `name` and `other`, but there is only one name of the task");
     let written = dry(&dir, &["--tasks", "1", "--call", "sim.py:run"]);
     assert_eq!(written, ["sim.py:run(index=0)"]);
 }

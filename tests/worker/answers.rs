@@ -118,7 +118,10 @@ fn a_line_that_was_meant_as_an_answer_fails_its_task_at_once_and_shows_it() {
         assert_eq!((failed.len(), failed[0].0, failed[0].1.as_str()), (1, 2, "result"), "{failed:?}");
         let why = &failed[0].2;
         assert!(why.contains(said.trim_start_matches("`{`). ")), "{said}: {why}");
-        assert!(why.contains("An answer is one line with a JSON object") && why.contains("afresh"), "{why}");
+        assert!(
+            why.contains("An answer is one line with a JSON object") && why.contains("was restarted"),
+            "{why}"
+        );
         // What follows is not known to be of another task.
         assert_eq!(distinct(&dir, "pid"), 2, "{answer}");
         let kept = dir.canfar_run().args(["logs", "out", "2"]).run().exits(0).printed();
