@@ -358,7 +358,7 @@ impl TaskQueue {
     /// Whether the maximum number is running.
     pub fn is_busy(&self) -> bool {
         let state = self.state();
-        state.running() >= self.jobs.min(state.limit).min(state.allowed)
+        state.stage_in_turn().is_some_and(|stage| state.running() >= state.most(stage))
     }
 
     /// Tasks that only have to publish their products.
